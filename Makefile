@@ -1,0 +1,53 @@
+# `make demo` and `make test` do everything on a fresh machine: environment, install, run.
+# Needs Python 3.11+ and a package registry; nothing else.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+export OMP_WAIT_POLICY := passive  # a second torch process on few cores stalls the first without it
+
+.PHONY: demo test lint types check system examples bench docs clean
+
+demo: $(VENV)/.installed
+	$(BIN)/coview demo --out demo
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -n auto --dist loadfile
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/codespell
+
+types: $(VENV)/.installed-dev
+	$(BIN)/mypy
+
+check: lint types test
+
+examples: $(VENV)/.installed-dev
+	for example in examples/[0-9]*.py; do echo "== $$example"; $(BIN)/python $$example || exit 1; done
+
+bench: $(VENV)/.installed-dev
+	$(BIN)/python benchmarks/triangulation.py
+	$(BIN)/python benchmarks/adjustment.py
+
+docs: $(VENV)/.installed-dev
+	$(BIN)/python docs/generate.py
+
+# System packages that a few tests want; without them just those tests skip, saying why.
+system:
+	apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[view,mocap]'
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[view,mocap,geometry,dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) demo dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,291 @@
+"""Calibrated cameras: world metres in, pixels out, and back. The only place with a K.
+
+OpenCV axes (x right, y down, z forward); pixel (0, 0) is the centre of the top-left pixel.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float, Shaped
+from torch import Tensor
+
+COEFFICIENTS = 8  # Brown-Conrady k1 k2 p1 p2 k3 k4 k5 k6 (OpenCV's order); fisheye uses the first four
+_UNDISTORT_STEPS = 20
+
+
+@dataclass(frozen=True)
+class Cameras:
+    """One or many calibrated cameras; every field has the same leading `*batch`."""
+
+    intrinsics: Float[Tensor, "*batch 3 3"]  # pixels
+    cam_from_world: Float[Tensor, "*batch 3 4"]  # rotation | translation in metres
+    size: Float[Tensor, "*batch 2"]  # width, height of the image in pixels
+    distortion: Float[Tensor, "*batch 8"]  # no unit; zeros for a perfect lens
+    fisheye: Bool[Tensor, "*batch"]  # whether `distortion` is the equidistant model [KB06] with k1..k4
+
+    @staticmethod
+    def make(
+        intrinsics: Float[Tensor, "*batch 3 3"],
+        cam_from_world: Float[Tensor, "*batch 3 4"],
+        size: Float[Tensor, "*batch 2"],
+        distortion: Float[Tensor, "*batch coefficients"] | None = None,
+        fisheye: bool = False,
+    ) -> "Cameras":
+        """Cameras of one lens model; up to 8 coefficients are padded with zeros.
+
+        Raises ValueError for more than 8 coefficients (4 for a fisheye lens)."""
+        limit = 4 if fisheye else COEFFICIENTS
+        given = intrinsics.new_zeros(*intrinsics.shape[:-2], 0) if distortion is None else distortion
+        if given.shape[-1] > limit:
+            raise ValueError(
+                f"Cameras: {given.shape[-1]} distortion coefficients given, at most {limit} are known "
+                f"for a {'fisheye' if fisheye else 'Brown-Conrady'} lens. Drop the ones that are zero."
+            )
+        padded = torch.nn.functional.pad(given, (0, COEFFICIENTS - given.shape[-1]))
+        flag = torch.full(intrinsics.shape[:-2], fisheye, device=intrinsics.device)
+        return Cameras(intrinsics, cam_from_world, size, padded, flag)
+
+    # --- parts -----------------------------------------------------------------------------------
+
+    @property
+    def rotation(self) -> Float[Tensor, "*batch 3 3"]:
+        """Camera-from-world rotation."""
+        return self.cam_from_world[..., :3]
+
+    @property
+    def translation(self) -> Float[Tensor, "*batch 3"]:
+        """Camera-from-world translation, metres: where the world's origin is in the camera."""
+        return self.cam_from_world[..., 3]
+
+    @property
+    def centres(self) -> Float[Tensor, "*batch 3"]:
+        """Camera centres, metres, world frame: C = -Rᵀt."""
+        return -(self.rotation.mT @ self.translation[..., None])[..., 0]
+
+    @property
+    def focal(self) -> Float[Tensor, "*batch 2"]:
+        """fx, fy in pixels."""
+        return torch.stack([self.intrinsics[..., 0, 0], self.intrinsics[..., 1, 1]], dim=-1)
+
+    @property
+    def principal_point(self) -> Float[Tensor, "*batch 2"]:
+        """cx, cy in pixels."""
+        return self.intrinsics[..., :2, 2]
+
+    @property
+    def pixels_from_world(self) -> Float[Tensor, "*batch 3 4"]:
+        """K [R | t]: for *undistorted* pixels. Distorted ones first go through `undistort`."""
+        return self.intrinsics @ self.cam_from_world
+
+    @property
+    def device(self) -> torch.device:
+        return self.intrinsics.device
+
+    def __len__(self) -> int:
+        return self.intrinsics.shape[0]
+
+    def __getitem__(self, index: object) -> "Cameras":
+        """Some of the cameras; `index` addresses the batch axes."""
+        return self._each(lambda field: field[index])  # type: ignore[index]
+
+    def to(self, *args: object, **options: object) -> "Cameras":
+        """Moved to a device or another floating type; the fisheye flags stay boolean."""
+        moved = self._each(lambda field: field.to(*args, **options))  # type: ignore[call-overload]
+        return replace(moved, fisheye=moved.fisheye.bool())
+
+    def expand(self, *batch: int) -> "Cameras":
+        """Broadcast to the batch shape `batch` without copying."""
+        axes = self.fisheye.ndim
+        return self._each(lambda field: field.expand(*batch, *field.shape[axes:]))
+
+    @staticmethod
+    def stack(several: Iterable["Cameras"]) -> "Cameras":
+        """Stacked along a new first axis."""
+        several = list(several)
+        return several[0]._each_with(lambda *fields: torch.stack(fields), several[1:])
+
+    # --- points ----------------------------------------------------------------------------------
+
+    def to_camera(self, points: Float[Tensor, "*#points joints 3"]) -> Float[Tensor, "*#out joints 3"]:
+        """World points in each camera's frame, metres. Batches broadcast: give points for all
+        views as `points[..., None, :, :]`."""
+        return points @ self.rotation.mT + self.translation[..., None, :]
+
+    def project(self, points: Float[Tensor, "*#points joints 3"]) -> Float[Tensor, "*#out joints 2"]:
+        """World points (metres) to distorted pixels; NaN for points behind the camera.
+
+        [HZ04] eq. 6.7 and the lens models of OpenCV. The points' batch broadcasts with the
+        cameras'. Gradients stay finite for points behind the camera (they are zero)."""
+        x, y, depth = self.to_camera(points).unbind(-1)
+        front = depth > 1e-6
+        safe = torch.where(front, depth, 1.0)
+        flat = torch.stack([torch.where(front, x, 0.0) / safe, torch.where(front, y, 0.0) / safe], dim=-1)
+        pixels = self._pixels(self._distort(flat))
+        return torch.where(front[..., None], pixels, torch.nan)
+
+    def normalise(self, pixels: Float[Tensor, "*#points joints 2"]) -> Float[Tensor, "*#out joints 2"]:
+        """Distorted pixels to the undistorted plane at depth one (x/z, y/z; no unit)."""
+        return self._undistort(pixels)[0]
+
+    def undistort(
+        self, pixels: Float[Tensor, "*#points joints 2"]
+    ) -> tuple[Float[Tensor, "*#out joints 2"], Float[Tensor, "*#out joints"]]:
+        """Pixels as a lens without distortion and the same K would have seen them, and the residual.
+
+        The residual (pixels) is how far re-distorting the answer misses the input: the inverse has
+        no closed form and is found by Newton's method. Large values (> 0.1) mean that the
+        lens model does not reach this pixel, and the answer is meaningless there."""
+        flat, residual = self._undistort(pixels)
+        return self._pixels(flat), residual
+
+    def rays(
+        self, pixels: Float[Tensor, "*#points joints 2"]
+    ) -> tuple[Float[Tensor, "*#out joints 3"], Float[Tensor, "*#out joints 3"]]:
+        """Origin (metres) and unit direction, both in the world frame, of the rays through pixels."""
+        flat = self.normalise(pixels)
+        direction = torch.cat([flat, torch.ones_like(flat[..., :1])], dim=-1) @ self.rotation
+        direction = direction / direction.norm(dim=-1, keepdim=True)
+        return self.centres[..., None, :].expand_as(direction), direction
+
+    # --- image plane -----------------------------------------------------------------------------
+
+    def without_distortion(self) -> "Cameras":
+        """The same cameras with perfect lenses: for pixels that went through `undistort`."""
+        return replace(
+            self, distortion=torch.zeros_like(self.distortion), fisheye=torch.zeros_like(self.fisheye)
+        )
+
+    def crop(self, left_top: Float[Tensor, "*#batch 2"], size: Float[Tensor, "*#batch 2"]) -> "Cameras":
+        """The cameras of image regions that begin at pixel `left_top` and are `size` (w, h) large."""
+        intrinsics = self.intrinsics.clone()
+        intrinsics[..., :2, 2] -= left_top
+        return replace(self, intrinsics=intrinsics, size=size.expand_as(self.size).clone())
+
+    def resize(self, size: Float[Tensor, "*#batch 2"]) -> "Cameras":
+        """The cameras of images resized to `size` (w, h).
+
+        Pixel centres are at whole numbers, hence c' = (c + ½) s − ½."""
+        scale = size / self.size
+        intrinsics = self.intrinsics.clone()
+        intrinsics[..., 0, :2] *= scale[..., 0, None]
+        intrinsics[..., 1, 1] *= scale[..., 1]
+        intrinsics[..., :2, 2] = (self.principal_point + 0.5) * scale - 0.5
+        return replace(self, intrinsics=intrinsics, size=size.expand_as(self.size).clone())
+
+    def rotate(self, quarter_turns: int) -> "Cameras":
+        """The cameras of images turned clockwise by quarter turns, as a phone's rotation flag does.
+
+        Raises ValueError for distorted lenses: undistort first, or rotate the pixels instead."""
+        if bool((self.distortion != 0).any()):
+            raise ValueError(
+                "Cameras.rotate: these lenses are distorted, and tangential distortion does not turn with "
+                "the image in this model. Undistort the pixels and use `without_distortion()` first."
+            )
+        cameras = self
+        for _ in range(quarter_turns % 4):
+            cameras = cameras._rotated_clockwise()
+        return cameras
+
+    def moved(self, world_from_new: Float[Tensor, "3 4"], scale: float = 1.0) -> "Cameras":
+        """The same cameras in a new world: X_old = scale · (R X_new) + t, translations in new units.
+
+        `world_from_new` holds R | t with t in old units; `scale` is old units per new unit."""
+        turn, shift = world_from_new[:, :3], world_from_new[:, 3]
+        rotation = self.rotation @ turn
+        translation = (self.translation + self.rotation @ shift) / scale
+        return replace(self, cam_from_world=torch.cat([rotation, translation[..., None]], dim=-1))
+
+    # --- inside ----------------------------------------------------------------------------------
+
+    def _each(self, change) -> "Cameras":  # type: ignore[no-untyped-def]
+        return self._each_with(change, [])
+
+    def _each_with(self, change, others: list["Cameras"]) -> "Cameras":  # type: ignore[no-untyped-def]
+        names = ("intrinsics", "cam_from_world", "size", "distortion", "fisheye")
+        return Cameras(*(change(getattr(self, n), *(getattr(o, n) for o in others)) for n in names))
+
+    def _pixels(self, flat: Shaped[Tensor, "*#points joints 2"]) -> Tensor:
+        return flat @ self.intrinsics[..., :2, :2].mT + self.principal_point[..., None, :]
+
+    def _distort(self, flat: Tensor) -> Tensor:
+        """Where the lens puts the undistorted point `flat` (both on the plane at depth one)."""
+        if not bool((self.distortion != 0).any() | self.fisheye.any()):
+            return flat
+        brown = _brown_conrady(flat, self.distortion)
+        if not bool(self.fisheye.any()):
+            return brown
+        return torch.where(self.fisheye[..., None, None], _equidistant(flat, self.distortion), brown)
+
+    def _undistort(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Newton on `_distort`, each point with its own 2×2 Jacobian; and the residual in pixels."""
+        target = _solve_upper(self.intrinsics[..., None, :2, :2], pixels - self.principal_point[..., None, :])
+        if not bool((self.distortion != 0).any() | self.fisheye.any()):
+            return target, torch.zeros_like(target[..., 0])
+        flat = target
+        for _ in range(_UNDISTORT_STEPS):
+            miss = target - self._distort(flat)
+            flat = flat + _newton_step(self._distort, flat, miss)
+        residual = (self._pixels(self._distort(flat)) - pixels).norm(dim=-1)
+        return flat, residual
+
+    def _rotated_clockwise(self) -> "Cameras":
+        # the new x axis is the old -y, the new y the old x: (u', v') = (height - 1 - v, u)
+        width, height = self.size.unbind(-1)
+        fx, fy = self.focal.unbind(-1)
+        cx, cy = self.principal_point.unbind(-1)
+        zero, one = torch.zeros_like(fx), torch.ones_like(fx)
+        intrinsics = torch.stack([fy, zero, height - 1 - cy, zero, fx, cx, zero, zero, one], -1)
+        turn = torch.tensor([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]]).to(self.cam_from_world)
+        return replace(
+            self,
+            intrinsics=intrinsics.unflatten(-1, (3, 3)),
+            cam_from_world=turn @ self.cam_from_world,
+            size=torch.stack([height, width], dim=-1),
+        )
+
+
+def _brown_conrady(flat: Tensor, coefficients: Tensor) -> Tensor:
+    """Radial (rational) and tangential distortion, OpenCV's order k1 k2 p1 p2 k3 k4 k5 k6 [Brown66]."""
+    k1, k2, p1, p2, k3, k4, k5, k6 = coefficients[..., None, :].unbind(-1)
+    x, y = flat.unbind(-1)
+    r2 = x * x + y * y
+    radial = (1 + r2 * (k1 + r2 * (k2 + r2 * k3))) / (1 + r2 * (k4 + r2 * (k5 + r2 * k6)))
+    return torch.stack(
+        [
+            x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x),
+            y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y,
+        ],
+        dim=-1,
+    )
+
+
+def _equidistant(flat: Tensor, coefficients: Tensor) -> Tensor:
+    """Fisheye: the image radius is θ (1 + k1 θ² + k2 θ⁴ + k3 θ⁶ + k4 θ⁸) [KB06]."""
+    k1, k2, k3, k4 = coefficients[..., None, :4].unbind(-1)
+    r2 = flat.square().sum(dim=-1)
+    near = r2 < 1e-12
+    radius = torch.where(near, 1.0, r2).sqrt()
+    theta = radius.atan()
+    t2 = theta * theta
+    bent = theta * (1 + t2 * (k1 + t2 * (k2 + t2 * (k3 + t2 * k4))))
+    return flat * torch.where(near, 1.0, bent / radius)[..., None]
+
+
+def _newton_step(function, at: Tensor, miss: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
+    """The step that removes `miss` to first order; the 2×2 Jacobian by central differences."""
+    h = 1e-3 if at.dtype == torch.float32 else 1e-6
+    along_x, along_y = at.new_tensor([h, 0.0]), at.new_tensor([0.0, h])
+    a, c = ((function(at + along_x) - function(at - along_x)) / (2 * h)).unbind(-1)
+    b, d = ((function(at + along_y) - function(at - along_y)) / (2 * h)).unbind(-1)
+    determinant = a * d - b * c
+    determinant = torch.where(determinant.abs() < 1e-6, torch.ones_like(determinant), determinant)
+    u, v = miss.unbind(-1)
+    return torch.stack([(d * u - b * v) / determinant, (a * v - c * u) / determinant], dim=-1)
+
+
+def _solve_upper(matrix: Tensor, vector: Tensor) -> Tensor:
+    """Solve an upper triangular 2×2 system per point."""
+    y = vector[..., 1] / matrix[..., 1, 1]
+    x = (vector[..., 0] - matrix[..., 0, 1] * y) / matrix[..., 0, 0]
+    return torch.stack([x, y], dim=-1)

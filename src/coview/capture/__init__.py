@@ -1,0 +1,1 @@
+"""The stages on a session: import, calibrate, reconstruct, export."""

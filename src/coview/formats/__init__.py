@@ -1,0 +1,1 @@
+"""Files in, our types out, and back."""

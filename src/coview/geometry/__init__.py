@@ -1,0 +1,1 @@
+"""True of points, whoever they belong to: tensors in, tensors out."""

@@ -1,0 +1,1 @@
+"""One run per file: method, data, optimiser, steps."""

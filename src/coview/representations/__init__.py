@@ -1,0 +1,1 @@
+"""Ways to write a pose as a tensor, and back."""

@@ -1,0 +1,118 @@
+"""The one thing every data set yields and every method reads."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from coview.cameras import Cameras
+from coview.skeletons import Skeleton
+
+
+class MultiView:
+    """One instant seen by several cameras, or a batch of them; immutable. What is unknown cannot be read."""
+
+    def __init__(
+        self,
+        skeleton: Skeleton,
+        *,
+        images: Float[Tensor, "*batch views 3 height width"] | None = None,
+        cameras: Cameras | None = None,
+        joints2d: Float[Tensor, "*batch views joints 2"] | None = None,
+        confidence: Float[Tensor, "*batch views joints"] | None = None,
+        image_size: Float[Tensor, "*batch views 2"] | None = None,
+        joints3d: Float[Tensor, "*batch joints 3"] | None = None,
+        rig: Int[Tensor, "*batch"] | None = None,
+    ) -> None:
+        fields = {
+            "images": images,
+            "cameras": cameras,
+            "joints2d": joints2d,
+            "confidence": confidence,
+            "image_size": image_size,
+            "joints3d": joints3d,
+            "rig": rig,
+        }
+        self.skeleton = skeleton
+        self._known: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
+
+    @property
+    def images(self) -> Float[Tensor, "*batch views 3 height width"]:
+        """RGB in [0, 1]."""
+        return self._read("images")
+
+    @property
+    def cameras(self) -> Cameras:
+        """One calibrated camera per view."""
+        return self._read("cameras")
+
+    @property
+    def joints2d(self) -> Float[Tensor, "*batch views joints 2"]:
+        """Pixels; (0, 0) is the centre of the top-left pixel. Meaningless where confidence is 0."""
+        return self._read("joints2d")
+
+    @property
+    def confidence(self) -> Float[Tensor, "*batch views joints"]:
+        """How far to trust each 2D joint, in [0, 1]; 0 for a joint that was not seen."""
+        return self._read("confidence")
+
+    @property
+    def image_size(self) -> Float[Tensor, "*batch views 2"]:
+        """Width and height of each view's image in pixels."""
+        return self._read("image_size")
+
+    @property
+    def joints3d(self) -> Float[Tensor, "*batch joints 3"]:
+        """Metres, world frame; NaN for a joint nobody knows."""
+        return self._read("joints3d")
+
+    @property
+    def rig(self) -> Int[Tensor, "*batch"]:
+        """Which static set of cameras saw the instant: equal numbers, equal extrinsics."""
+        return self._read("rig")
+
+    @property
+    def known(self) -> frozenset[str]:
+        """The names of the fields that can be read."""
+        return frozenset(self._known)
+
+    def only(self, names: frozenset[str]) -> "MultiView":
+        """The same instant with every field outside `names` hidden."""
+        return MultiView(self.skeleton, **{n: v for n, v in self._known.items() if n in names})
+
+    def replaced(self, **fields: Any) -> "MultiView":
+        """The same instant with some fields exchanged or added (None removes one)."""
+        return MultiView(self.skeleton, **{**self._known, **fields})
+
+    def to(self, device: torch.device | str, **options: Any) -> "MultiView":
+        """Every field moved to `device`; Lightning calls this."""
+        return MultiView(self.skeleton, **{n: v.to(device, **options) for n, v in self._known.items()})
+
+    def __getitem__(self, index: Any) -> "MultiView":
+        """Some instants of a batch."""
+        return MultiView(self.skeleton, **{n: v[index] for n, v in self._known.items()})
+
+    @staticmethod
+    def stack(samples: Sequence["MultiView"]) -> "MultiView":
+        """Instants along a new first axis; a field missing anywhere is missing everywhere."""
+        shared = frozenset.intersection(*(sample.known for sample in samples))
+        columns = {name: [sample._known[name] for sample in samples] for name in shared}
+        return MultiView(samples[0].skeleton, **{name: _stack(column) for name, column in columns.items()})
+
+    def __repr__(self) -> str:
+        shapes = {n: "Cameras" if isinstance(v, Cameras) else tuple(v.shape) for n, v in self._known.items()}
+        return f"MultiView({self.skeleton.name}, {shapes})"
+
+    def _read(self, name: str) -> Any:
+        if name not in self._known:
+            raise LookupError(
+                f"this MultiView has no '{name}'; it has: {', '.join(sorted(self._known)) or 'nothing'}. "
+                f"A method reads only what it lists in `inputs` or `supervision`."
+            )
+        return self._known[name]
+
+
+def _stack(column: list[Any]) -> Any:
+    return Cameras.stack(column) if isinstance(column[0], Cameras) else torch.stack(column)

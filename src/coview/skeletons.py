@@ -1,0 +1,295 @@
+"""Which joints exist, how they connect, which swap under a mirror, and how one skeleton maps to another.
+
+Joint names are shared by all skeletons, so that a map is found by name: `left_hip` is the same place
+in each. Where a skeleton has no joint of that name, the place is a mean of its neighbours (a hip
+mid-point for `pelvis`); such joints are marked as computed, because a mean of two hips is not a label.
+"""
+
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+# A joint that a skeleton lacks may be computed as the mean of these; tried in order.
+_MEANS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "pelvis": (("left_hip", "right_hip"),),
+    "thorax": (("neck",), ("left_shoulder", "right_shoulder")),
+    "neck": (("thorax",), ("left_shoulder", "right_shoulder")),
+    "spine": (("pelvis", "thorax"), ("pelvis", "neck"), ("left_hip", "right_hip", "left_shoulder", "right_shoulder")),
+    "head": (("left_ear", "right_ear"), ("nose", "head_top"), ("left_eye", "right_eye")),
+    "nose": (("left_eye", "right_eye"),),
+    "left_foot": (("left_big_toe", "left_small_toe"), ("left_big_toe",), ("left_toe",)),
+    "right_foot": (("right_big_toe", "right_small_toe"), ("right_big_toe",), ("right_toe",)),
+    "left_toe": (("left_big_toe", "left_small_toe"), ("left_big_toe",), ("left_foot",)),
+    "right_toe": (("right_big_toe", "right_small_toe"), ("right_big_toe",), ("right_foot",)),
+}
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """Named joints, the bones between them, the joint that poses are centred on."""
+
+    name: str
+    joints: tuple[str, ...]
+    bones: tuple[tuple[str, str], ...]  # parent, child
+    root: str
+    left_right: tuple[tuple[str, str], ...] = field(default=())  # pairs that swap under a mirror
+
+    def __post_init__(self) -> None:
+        doubled = sorted({joint for joint in self.joints if self.joints.count(joint) > 1})
+        if doubled:
+            raise ValueError(f"skeleton '{self.name}': joints named twice: {doubled}. Names must be unique.")
+        named = {joint for pair in self.bones + self.left_right for joint in pair} | {self.root}
+        unknown = sorted(named - set(self.joints))
+        if unknown:
+            raise ValueError(
+                f"skeleton '{self.name}': bones, pairs or root name joints it does not have: {unknown}. "
+                f"Known joints: {', '.join(self.joints)}."
+            )
+
+    def __len__(self) -> int:
+        return len(self.joints)
+
+    def index(self, joint: str) -> int:
+        """Position of a joint; LookupError naming the known ones where there is none."""
+        if joint not in self.joints:
+            raise LookupError(
+                f"skeleton '{self.name}' has no joint '{joint}'. Known joints: {', '.join(self.joints)}."
+            )
+        return self.joints.index(joint)
+
+    @property
+    def root_index(self) -> int:
+        return self.index(self.root)
+
+    @property
+    def bone_indices(self) -> tuple[tuple[int, int], ...]:
+        return tuple((self.index(parent), self.index(child)) for parent, child in self.bones)
+
+    @property
+    def mirror(self) -> tuple[int, ...]:
+        """Joint order after swapping left and right: `joints[mirror]` re-labels a reflected pose."""
+        swap = {a: b for a, b in self.left_right} | {b: a for a, b in self.left_right}
+        return tuple(self.index(swap.get(joint, joint)) for joint in self.joints)
+
+
+@dataclass(frozen=True)
+class SkeletonMap:
+    """How the joints of `target` come from those of `source`."""
+
+    source: Skeleton
+    target: Skeleton
+    weights: tuple[tuple[tuple[int, float], ...], ...]  # per target joint: source joints and their shares
+    computed: tuple[bool, ...]  # whether the joint is a mean of others rather than the same joint
+
+    def matrix(self) -> Float[Tensor, "target source"]:
+        """Rows that average source joints; each sums to one."""
+        matrix = torch.zeros(len(self.target), len(self.source))
+        for row, shares in enumerate(self.weights):
+            for column, share in shares:
+                matrix[row, column] = share
+        return matrix
+
+    def apply(self, joints: Float[Tensor, "*batch source dims"]) -> Float[Tensor, "*batch target dims"]:
+        """Joints of the target skeleton; NaN only where a source joint that is needed is NaN."""
+        picked = [sum(joints[..., column, :] * share for column, share in shares) for shares in self.weights]
+        return torch.stack(picked, dim=-2)  # type: ignore[arg-type]
+
+    def confidence(self, confidence: Float[Tensor, "*batch source"]) -> Float[Tensor, "*batch target"]:
+        """A mean is as sure as its least sure part."""
+        picked = [confidence[..., [column for column, _ in shares]].amin(dim=-1) for shares in self.weights]
+        return torch.stack(picked, dim=-1)
+
+
+def skeleton_map(source: Skeleton, target: Skeleton) -> SkeletonMap:
+    """The map from `source` to `target`, by name; LookupError naming the joints that cannot be had."""
+    found = {joint: _find(joint, source, frozenset()) for joint in target.joints}
+    missing = [joint for joint, shares in found.items() if not shares]
+    if missing:
+        raise LookupError(
+            f"no map from skeleton '{source.name}' to '{target.name}': nothing there stands for "
+            f"{', '.join(missing)}. Choose a target among the joints of '{source.name}': "
+            f"{', '.join(source.joints)}."
+        )
+    weights = tuple(
+        tuple((source.index(name), share) for name, share in found[joint].items()) for joint in target.joints
+    )
+    computed = tuple(joint not in source.joints for joint in target.joints)
+    return SkeletonMap(source, target, weights, computed)
+
+
+def can_map(source: Skeleton, target: Skeleton) -> bool:
+    """Whether `skeleton_map` would find every joint."""
+    return all(_find(joint, source, frozenset()) for joint in target.joints)
+
+
+def named_skeleton(name: str) -> Skeleton:
+    """One of the skeletons of this module by its name; LookupError with the known names."""
+    known = {skeleton.name: skeleton for skeleton in SKELETONS}
+    if name not in known:
+        raise LookupError(f"no skeleton '{name}'. Known: {', '.join(sorted(known))}.")
+    return known[name]
+
+
+def _find(joint: str, source: Skeleton, tried: frozenset[str]) -> dict[str, float]:
+    """Shares of source joints whose mean stands for `joint`; empty where there are none."""
+    if joint in source.joints:
+        return {joint: 1.0}
+    if joint in tried:
+        return {}
+    for parts in _MEANS.get(joint, ()):
+        found = [_find(part, source, tried | {joint}) for part in parts]
+        if all(found):
+            shares: dict[str, float] = {}
+            for name, share in (item for each in found for item in each.items()):
+                shares[name] = shares.get(name, 0.0) + share / len(parts)
+            return shares
+    return {}
+
+
+def _pairs(joints: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    lefts = [joint for joint in joints if joint.startswith("left_")]
+    return tuple((left, "right_" + left[5:]) for left in lefts if "right_" + left[5:] in joints)
+
+
+def _make(name: str, joints: str, bones: str, root: str) -> Skeleton:
+    """`joints`: names; `bones`: chains like `pelvis-left_hip-left_knee`. l_ and r_ are short for sides."""
+    names = tuple(_long(joint) for joint in joints.split())
+    chains = [[_long(joint) for joint in chain.split("-")] for chain in bones.split()]
+    pairs = tuple(
+        (parent, child) for chain in chains for parent, child in zip(chain, chain[1:], strict=False)
+    )
+    return Skeleton(name, names, pairs, _long(root), _pairs(names))
+
+
+def _long(joint: str) -> str:
+    return {"l_": "left_", "r_": "right_"}.get(joint[:2], joint[:2]) + joint[2:]
+
+
+_LEGS = "pelvis-r_hip-r_knee-r_ankle pelvis-l_hip-l_knee-l_ankle"
+_ARMS = "thorax-l_shoulder-l_elbow-l_wrist thorax-r_shoulder-r_elbow-r_wrist"
+_NECK_ARMS = "neck-l_shoulder-l_elbow-l_wrist neck-r_shoulder-r_elbow-r_wrist"
+_FACE = "nose-l_eye-l_ear nose-r_eye-r_ear"
+_FEET = "l_ankle-l_big_toe-l_small_toe l_ankle-l_heel r_ankle-r_big_toe-r_small_toe r_ankle-r_heel"
+_BOX = "l_hip-r_hip l_hip-l_knee-l_ankle r_hip-r_knee-r_ankle l_shoulder-r_shoulder l_hip-l_shoulder r_hip-r_shoulder"
+_BOX_ARMS = "l_shoulder-l_elbow-l_wrist r_shoulder-r_elbow-r_wrist"
+
+H36M_17 = _make(
+    "h36m_17",
+    "pelvis r_hip r_knee r_ankle l_hip l_knee l_ankle spine thorax nose head_top "
+    "l_shoulder l_elbow l_wrist r_shoulder r_elbow r_wrist",
+    f"{_LEGS} pelvis-spine-thorax-nose-head_top {_ARMS}",
+    "pelvis",
+)
+H36M_32 = _make(
+    "h36m_32",
+    "pelvis r_hip r_knee r_ankle r_toe r_toe_end l_hip l_knee l_ankle l_toe l_toe_end "
+    "pelvis_copy spine thorax nose head_top "
+    "thorax_left l_shoulder l_elbow l_wrist l_wrist_copy l_thumb l_hand_end l_hand_end_copy "
+    "thorax_right r_shoulder r_elbow r_wrist r_wrist_copy r_thumb r_hand_end r_hand_end_copy",
+    "pelvis-r_hip-r_knee-r_ankle-r_toe-r_toe_end pelvis-l_hip-l_knee-l_ankle-l_toe-l_toe_end "
+    f"pelvis-spine-thorax-nose-head_top {_ARMS} l_wrist-l_thumb r_wrist-r_thumb "
+    "l_wrist-l_hand_end r_wrist-r_hand_end",
+    "pelvis",
+)
+CANONPOSE_16 = _make(
+    "canonpose_16",
+    "r_hip r_knee r_ankle l_hip l_knee l_ankle pelvis neck nose head_top "
+    "r_shoulder r_elbow r_wrist l_shoulder l_elbow l_wrist",
+    f"{_LEGS} pelvis-neck-nose-head_top {_NECK_ARMS}",
+    "pelvis",
+)
+COCO_17 = _make(
+    "coco_17",
+    "nose l_eye r_eye l_ear r_ear l_shoulder r_shoulder l_elbow r_elbow l_wrist r_wrist "
+    "l_hip r_hip l_knee r_knee l_ankle r_ankle",
+    f"{_BOX} {_BOX_ARMS} {_FACE}",
+    "l_hip",
+)
+COCO_19 = _make(  # ours: COCO with the two mid-points that a root and a trunk need
+    "coco_19",
+    " ".join((*COCO_17.joints, "pelvis", "neck")),
+    f"{_LEGS} pelvis-neck-nose {_NECK_ARMS} {_FACE}",
+    "pelvis",
+)
+HALPE_26 = _make(
+    "halpe_26",
+    "nose l_eye r_eye l_ear r_ear l_shoulder r_shoulder l_elbow r_elbow l_wrist r_wrist "
+    "l_hip r_hip l_knee r_knee l_ankle r_ankle head_top neck pelvis "
+    "l_big_toe r_big_toe l_small_toe r_small_toe l_heel r_heel",
+    f"{_LEGS} pelvis-neck-nose neck-head_top {_NECK_ARMS} {_FACE} {_FEET}",
+    "pelvis",
+)
+BODY_25 = _make(
+    "body_25",
+    "nose neck r_shoulder r_elbow r_wrist l_shoulder l_elbow l_wrist pelvis r_hip r_knee r_ankle "
+    "l_hip l_knee l_ankle r_eye l_eye r_ear l_ear l_big_toe l_small_toe l_heel r_big_toe r_small_toe r_heel",
+    f"{_LEGS} pelvis-neck-nose {_NECK_ARMS} {_FACE} {_FEET}",
+    "pelvis",
+)
+BODY_25B = _make(
+    "body_25b",
+    "nose l_eye r_eye l_ear r_ear l_shoulder r_shoulder l_elbow r_elbow l_wrist r_wrist "
+    "l_hip r_hip l_knee r_knee l_ankle r_ankle neck head_top "
+    "l_big_toe l_small_toe l_heel r_big_toe r_small_toe r_heel",
+    f"l_hip-r_hip l_hip-l_knee-l_ankle r_hip-r_knee-r_ankle l_shoulder-l_hip r_shoulder-r_hip "
+    f"{_NECK_ARMS} neck-nose neck-head_top {_FACE} {_FEET}",
+    "l_hip",
+)
+MPII_16 = _make(
+    "mpii_16",
+    "r_ankle r_knee r_hip l_hip l_knee l_ankle pelvis thorax neck head_top "
+    "r_wrist r_elbow r_shoulder l_shoulder l_elbow l_wrist",
+    f"{_LEGS} pelvis-thorax-neck-head_top {_ARMS}",
+    "pelvis",
+)
+MPI_INF_3DHP_28 = _make(
+    "mpi_inf_3dhp_28",
+    "spine_3 spine_4 spine_2 spine pelvis neck head head_top l_clavicle l_shoulder l_elbow l_wrist l_hand "
+    "r_clavicle r_shoulder r_elbow r_wrist r_hand l_hip l_knee l_ankle l_foot l_toe "
+    "r_hip r_knee r_ankle r_foot r_toe",
+    "pelvis-spine-spine_2-spine_3-spine_4-neck-head-head_top "
+    "spine_4-l_clavicle-l_shoulder-l_elbow-l_wrist-l_hand spine_4-r_clavicle-r_shoulder-r_elbow-r_wrist-r_hand "
+    "pelvis-l_hip-l_knee-l_ankle-l_foot-l_toe pelvis-r_hip-r_knee-r_ankle-r_foot-r_toe",
+    "pelvis",
+)
+MPI_INF_3DHP_17 = _make(
+    "mpi_inf_3dhp_17",
+    "head_top neck r_shoulder r_elbow r_wrist l_shoulder l_elbow l_wrist r_hip r_knee r_ankle "
+    "l_hip l_knee l_ankle pelvis spine head",
+    f"{_LEGS} pelvis-spine-neck-head-head_top {_NECK_ARMS}",
+    "pelvis",
+)
+PANOPTIC_19 = _make(
+    "panoptic_19",
+    "neck nose pelvis l_shoulder l_elbow l_wrist l_hip l_knee l_ankle r_shoulder r_elbow r_wrist "
+    "r_hip r_knee r_ankle l_eye l_ear r_eye r_ear",
+    f"{_LEGS} pelvis-neck-nose {_NECK_ARMS} {_FACE}",
+    "pelvis",
+)
+SKIPOSE_17 = Skeleton("skipose_17", H36M_17.joints, H36M_17.bones, H36M_17.root, H36M_17.left_right)
+MOCAP_19 = _make(
+    "mocap_19",
+    "pelvis r_hip r_knee r_ankle l_hip l_knee l_ankle spine thorax nose head_top "
+    "l_shoulder l_elbow l_wrist r_shoulder r_elbow r_wrist l_toe r_toe",
+    f"{_LEGS} l_ankle-l_toe r_ankle-r_toe pelvis-spine-thorax-nose-head_top {_ARMS}",
+    "pelvis",
+)
+
+SKELETONS = (
+    H36M_17,
+    H36M_32,
+    CANONPOSE_16,
+    COCO_17,
+    COCO_19,
+    HALPE_26,
+    BODY_25,
+    BODY_25B,
+    MPII_16,
+    MPI_INF_3DHP_17,
+    MPI_INF_3DHP_28,
+    PANOPTIC_19,
+    SKIPOSE_17,
+    MOCAP_19,
+)

@@ -1,0 +1,100 @@
+"""Imports point down: a module imports from floors below its own, or from its own room without a cycle."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1] / "src" / "coview"
+FLOORS = [
+    ["skeletons", "cameras"],
+    ["sample", "geometry"],
+    ["representations", "networks", "losses", "formats"],
+    ["methods", "metrics", "data"],
+    ["training", "capture"],
+    ["recipes", "report", "viewer"],
+    ["cli", "demo"],
+]
+FLOOR = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
+MODULES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
+
+
+def modules_imported(path: Path) -> set[str]:
+    """Dotted names of everything of ours that a file imports, at the top or inside functions."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        if isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path.name}: write imports from the root, not relative ones."
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+    return {name for name in names if name.startswith("coview.")}
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_imports_point_down(path: Path):
+    room = room_of(path)
+    rooms = {name.split(".")[1] for name in modules_imported(path)} - {"__version__"}
+    wrong = {other for other in rooms if other != room and FLOOR[other] >= FLOOR[room]}
+    assert not wrong, f"{relative(path)} is on floor {FLOOR[room]} ('{room}') and may not import {sorted(wrong)}."
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "methods").glob("*.py")), ids=lambda p: p.name)
+def test_methods_do_not_import_each_other(path: Path):
+    siblings = {p.stem for p in (ROOT / "methods").glob("*.py")} - {"base", "__init__", path.stem}
+    imported = {name.split(".")[2] for name in modules_imported(path) if name.startswith("coview.methods.")}
+    assert not imported & siblings
+
+
+def test_rooms_have_no_cycles():
+    known = {".".join(("coview", *p.relative_to(ROOT).with_suffix("").parts)): p for p in MODULES}
+    edges = {
+        name: {m for m in known if m != name for i in modules_imported(p) if i == m or i.startswith(m + ".")}
+        for name, p in known.items()
+    }
+    done: set[str] = set()
+    while ready := {name for name in edges if name not in done and edges[name] <= done}:
+        done |= ready
+    assert set(edges) == done, f"in a cycle of imports: {sorted(set(edges) - done)}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=relative)
+def test_files_hold_one_idea(path: Path):
+    assert len(path.read_text().splitlines()) <= 320, "a file that long holds two ideas: split it"
+
+
+HEAVY = ["lightning", "torchmetrics", "cv2", "viser", "av", "scipy", "tyro", "rich", "matplotlib", "ezc3d"]
+
+
+@pytest.mark.parametrize(
+    ("room", "allowed"),
+    [("coview.geometry", []), ("coview.cameras", []), ("coview.sample", []), ("coview.methods.canonpose", [])],
+)
+def test_a_room_needs_torch_alone(room: str, allowed: list[str]):
+    """Heavy libraries are blocked outright, then every module of the room is imported."""
+    blocked = [name for name in HEAVY if name not in allowed]
+    program = (
+        "import importlib, pkgutil, sys\n"
+        f"for name in {blocked!r}: sys.modules[name] = None\n"
+        f"room = importlib.import_module({room!r})\n"
+        "for module in pkgutil.iter_modules(getattr(room, '__path__', [])):\n"
+        f"    importlib.import_module({room!r} + '.' + module.name)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+def test_help_does_not_wait_for_torch():
+    program = "import sys, coview.cli; assert not {'torch', 'lightning', 'cv2', 'viser'} & set(sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
