@@ -1,0 +1,97 @@
+"""A data set as tensors in memory, and the frozen value that describes one."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from coview.cameras import Cameras
+from coview.sample import MultiView
+from coview.skeletons import Skeleton
+
+
+class InMemory:
+    """Many instants held as one `MultiView` whose first axis counts them; a batch is one indexing."""
+
+    def __init__(self, instants: MultiView) -> None:
+        lengths = {name: len(getattr(instants, name)) for name in sorted(instants.known)}
+        if not lengths:
+            raise ValueError("InMemory: the sample has no fields at all, so it holds no instants.")
+        if len(set(lengths.values())) > 1:
+            raise ValueError(
+                f"InMemory: the fields count different numbers of instants: {lengths}. "
+                f"Every field needs the instants as its first axis."
+            )
+        self.instants = instants
+        self._length = next(iter(lengths.values()))
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index: Int[Tensor, "*picked"] | slice) -> MultiView:
+        """The instants at `index`, gathered in one operation per field."""
+        return self.instants[index]
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The names of the fields that can be read."""
+        return self.instants.known
+
+    @property
+    def skeleton(self) -> Skeleton:
+        return self.instants.skeleton
+
+    def only(self, names: frozenset[str]) -> "InMemory":
+        """The same instants with every field outside `names` hidden."""
+        return InMemory(self.instants.only(names))
+
+    def to(self, device: torch.device | str) -> "InMemory":
+        """The same instants on `device`."""
+        return InMemory(self.instants.to(device))
+
+    def batches(self, size: int) -> Iterator[MultiView]:
+        """Every instant once, in order; the last batch may be smaller."""
+        for start in range(0, len(self), size):
+            yield self[start : start + size]
+
+
+@dataclass(frozen=True)
+class DataConfig(ABC):
+    """Which data, as a value: what a recipe holds. Nothing is read before `train` or `validation`."""
+
+    @property
+    @abstractmethod
+    def provides(self) -> frozenset[str]:
+        """Fields that every training instant will have, known without loading anything."""
+
+    @abstractmethod
+    def train(self) -> InMemory:
+        """The instants to learn from."""
+
+    @abstractmethod
+    def validation(self) -> InMemory:
+        """Instants that training never sees; with `joints3d` and `cameras` where the truth is known."""
+
+
+def joined(parts: list[MultiView]) -> MultiView:
+    """Several batches of instants one after another; a field missing anywhere is missing everywhere.
+
+    Raises ValueError for parts of different skeletons."""
+    names = sorted({part.skeleton.name for part in parts})
+    if len(names) != 1:
+        raise ValueError(
+            f"cannot join instants of different skeletons: {', '.join(names) or 'no parts given'}."
+        )
+    shared = frozenset.intersection(*(part.known for part in parts))
+    return MultiView(parts[0].skeleton, **{name: _cat([getattr(p, name) for p in parts]) for name in shared})
+
+
+def _cat(column: list[Any]) -> Any:
+    if isinstance(column[0], Cameras):
+        names = [field.name for field in fields(Cameras)]
+        return Cameras(*(torch.cat([getattr(cameras, name) for cameras in column]) for name in names))
+    return torch.cat(column)
