@@ -1,0 +1,285 @@
+"""Two views of the same points: epipolar distances, essential matrices, and the pose between the views.
+
+Unless said otherwise points are undistorted and in normalised image coordinates (x/z, y/z; no unit),
+the pose is b-from-a, and matrices fulfil b̃ᵀ E ã = 0.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from coview.geometry.five_point import five_point
+from coview.geometry.rotations import rotation_from_axis_angle, skew
+
+_CHUNK = 2_000_000  # distances computed at once, to bound memory
+_REFINED = 8  # best hypotheses that local optimisation improves
+_REFINE_STEPS = 12
+
+
+@dataclass(frozen=True)
+class RelativePose:
+    """How two views stand to each other, up to the length of the baseline."""
+
+    rotation: Float[Tensor, "3 3"]  # b_from_a
+    translation: Float[Tensor, "3"]  # unit length: the centre of a as seen from b
+    inliers: Bool[Tensor, "n"]  # weight above 0 and within the threshold
+    in_front: float  # share of the inliers that lie in front of both cameras; near 1 when all is well
+
+
+def sampson_distance(
+    matrix: Float[Tensor, "*#batch 3 3"], a: Float[Tensor, "*#batch n 2"], b: Float[Tensor, "*#batch n 2"]
+) -> Float[Tensor, "*batch n"]:
+    """How far each pair of points is, to first order, from fulfilling b̃ᵀ F ã = 0. [HZ04 eq. 11.9]
+
+    Not squared, never negative; in the units of the points: pixels with a fundamental matrix,
+    normalised units with an essential one. NaN only where both points sit on the epipoles."""
+    return _signed_sampson(matrix, _homogeneous(a), _homogeneous(b)).abs()
+
+
+def fundamental_from_projections(
+    projection_a: Float[Tensor, "*#batch 3 4"], projection_b: Float[Tensor, "*#batch 3 4"]
+) -> Float[Tensor, "*batch 3 3"]:
+    """Fundamental matrix of two projections, of unit norm: b̃ᵀ F ã = 0 in their pixels. [HZ04 eq. 17.3]
+
+    NaN where both cameras have the same centre: then there is no epipolar geometry."""
+    # Entry (j, i) is the determinant of projection_a without row i above projection_b without row j.
+    pairs = torch.tensor([[1, 2], [2, 0], [0, 1]], device=projection_a.device)
+    top, bottom = torch.broadcast_tensors(
+        projection_a[..., None, pairs, :], projection_b[..., pairs, :].unsqueeze(-4)
+    )
+    matrix = torch.linalg.det(torch.cat([top, bottom], dim=-2))
+    return matrix / matrix.norm(dim=(-2, -1), keepdim=True)
+
+
+def essential_from_pose(
+    rotation: Float[Tensor, "*batch 3 3"], translation: Float[Tensor, "*batch 3"]
+) -> Float[Tensor, "*batch 3 3"]:
+    """E = [t]× R of the pose b-from-a; its scale is that of the translation. [HZ04 eq. 9.12]"""
+    return skew(translation) @ rotation
+
+
+def eight_point(
+    a: Float[Tensor, "*batch n 2"], b: Float[Tensor, "*batch n 2"], weights: Float[Tensor, "*batch n"]
+) -> Float[Tensor, "*batch 3 3"]:
+    """Weighted least-squares fundamental matrix of rank two and unit norm. [Hartley97; HZ04 alg. 11.1]
+
+    Any unit: pixels give a fundamental matrix, normalised coordinates an essential one (bring it
+    onto the essential matrices with `nearest_essential`). Points of weight 0 are ignored, NaN or
+    not. NaN with fewer than eight weighted pairs. Meaningless for points in a plane, on a line, or
+    views from one centre. Computed in float64, differentiable."""
+    kept = weights > 0
+    enough = kept.sum(dim=-1) >= 8
+    a, b = (torch.where(kept[..., None], points, 0.0).double() for points in (a, b))
+    share = torch.where(kept, weights, 0.0).double()
+    share = share / torch.where(enough, share.sum(dim=-1), 1.0)[..., None]
+    a, from_a = _hartley_normalised(a, share)
+    b, from_b = _hartley_normalised(b, share)
+    rows = (_homogeneous(b)[..., :, None] * _homogeneous(a)[..., None, :]).flatten(-2)
+    gram = rows.mT @ (share[..., None] * rows)
+    distinct = torch.diag(torch.arange(1.0, 10.0)).to(gram)  # a finite gradient where there is no answer
+    gram = torch.where(enough[..., None, None], gram, distinct)
+    matrix = torch.linalg.eigh(gram).eigenvectors[..., 0].unflatten(-1, (3, 3))
+    matrix = from_b.mT @ _rank_two(matrix) @ from_a
+    matrix = matrix / matrix.norm(dim=(-2, -1), keepdim=True)
+    return torch.where(enough[..., None, None], matrix, torch.nan).to(weights.dtype)
+
+
+def nearest_essential(matrix: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3 3"]:
+    """The essential matrix of unit norm (singular values equal, equal, zero) nearest to `matrix`.
+
+    [HZ04 §11.7.3]. Meaningless where the two smaller singular values are equal."""
+    u, _, vt = torch.linalg.svd(matrix)
+    return u[..., :2] @ vt[..., :2, :] / 2**0.5
+
+
+def decompose_essential(
+    essential: Float[Tensor, "*batch 3 3"],
+) -> tuple[Float[Tensor, "*batch 4 3 3"], Float[Tensor, "*batch 4 3"]]:
+    """The four poses (rotation, unit translation) that share an essential matrix. [HZ04 result 9.19]
+
+    In the order (R, t), (R, -t), (R', t), (R', -t); `relative_pose_from_essential` picks the one
+    that has the points in front of both views."""
+    u, _, vt = torch.linalg.svd(essential)
+    u, vt = (side * torch.linalg.det(side)[..., None, None].sign() for side in (u, vt))
+    turn = essential.new_tensor([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
+    one, other = u @ turn @ vt, u @ turn.mT @ vt
+    away = u[..., 2]
+    return torch.stack([one, one, other, other], dim=-3), torch.stack([away, -away, away, -away], dim=-2)
+
+
+def relative_pose_from_essential(
+    essential: Float[Tensor, "3 3"],
+    a: Float[Tensor, "n 2"],
+    b: Float[Tensor, "n 2"],
+    weights: Float[Tensor, "n"],
+    *,
+    threshold: float = float("inf"),
+) -> RelativePose:
+    """The pose behind an essential matrix that has most of the points in front of both views.
+
+    Votes are weighted; only points of weight above 0 whose Sampson distance (normalised units) is
+    below `threshold` vote, and they are the answer's inliers. `in_front` near ½ means that the
+    points do not tell (far away, or no inliers: NaN): then the pose is meaningless."""
+    inliers = (weights > 0) & (sampson_distance(essential, a, b) <= threshold)
+    rotations, translations = decompose_essential(essential)
+    depth_a, depth_b = _depths(rotations, translations, a[inliers], b[inliers])
+    front = ((depth_a > 0) & (depth_b > 0)).to(weights.dtype)
+    votes = front @ weights[inliers]
+    best = int(votes.argmax())
+    return RelativePose(rotations[best], translations[best], inliers, float(front[best].mean()))
+
+
+def robust_relative_pose(
+    a: Float[Tensor, "n 2"],
+    b: Float[Tensor, "n 2"],
+    weights: Float[Tensor, "n"],
+    *,
+    threshold: float,
+    hypotheses: int = 512,
+    seed: int = 0,
+) -> RelativePose:
+    """Pose between two calibrated views from pairs of points of which some are wrong.
+
+    Five-point hypotheses from random samples, scored by truncated squared Sampson distances (MSAC)
+    [Torr00] with `weights`, the best few refined by Levenberg-Marquardt on all inliers [Chum03],
+    then cheirality. `threshold` is in normalised units (pixels / focal length), about three standard
+    deviations of a good pair. The same seed gives the same answer. No gradients.
+
+    Pairs of weight 0 or with NaN are ignored. ValueError with fewer than six others: five always
+    fit. Meaningless for views from one centre (the translation is then noise) and when more than
+    about two thirds of the pairs are wrong: look at the share of inliers and at `in_front`."""
+    used = (weights > 0) & a.isfinite().all(dim=-1) & b.isfinite().all(dim=-1)
+    if int(used.sum()) < 6:
+        raise ValueError(
+            f"robust_relative_pose: {int(used.sum())} of {len(a)} pairs of points have a weight above 0 in "
+            f"both views; at least 6 are needed (five fit always). Use more frames, or give this pair of "
+            f"cameras up and connect them through others."
+        )
+    with torch.no_grad():
+        pairs = _Pairs(*(_homogeneous(points[used].double()) for points in (a, b)), weights[used].double())
+        sample = _samples(len(pairs.weights), hypotheses, seed).to(a.device)
+        found, valid = five_point(pairs.a[sample, :2], pairs.b[sample, :2])
+        essential = _locally_optimised(found[valid], pairs, threshold).to(a.dtype)
+        clean = torch.where(used, weights, 0.0)
+        return relative_pose_from_essential(essential, a, b, clean, threshold=threshold)
+
+
+# --- inside --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    a: Tensor  # n × 3, homogeneous
+    b: Tensor
+    weights: Tensor
+
+
+def _homogeneous(points: Tensor) -> Tensor:
+    return torch.nn.functional.pad(points, (0, 1), value=1.0)
+
+
+def _signed_sampson(matrix: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    line_b, line_a = a @ matrix.mT, b @ matrix
+    gradient = line_a[..., :2].square().sum(dim=-1) + line_b[..., :2].square().sum(dim=-1)
+    return (line_b * b).sum(dim=-1) / gradient.sqrt()
+
+
+def _hartley_normalised(points: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
+    """Points with mean 0 and mean square distance 2, and the matrix that made them so."""
+    mean = (share[..., None] * points).sum(dim=-2, keepdim=True)
+    spread = (share * (points - mean).square().sum(dim=-1)).sum(dim=-1)
+    scale = (2 / torch.where(spread > 0, spread, 2.0)).sqrt()[..., None]
+    one, zero = torch.ones_like(scale), torch.zeros_like(scale)
+    shift = -scale * mean[..., 0, :]
+    rows = torch.cat([scale, zero, shift[..., :1], zero, scale, shift[..., 1:], zero, zero, one], dim=-1)
+    return (points - mean) * scale[..., None], rows.unflatten(-1, (3, 3))
+
+
+def _rank_two(matrix: Tensor) -> Tensor:
+    """The nearest matrix of rank two. [HZ04 §11.1.1]"""
+    u, values, vt = torch.linalg.svd(matrix)
+    return matrix - values[..., 2, None, None] * u[..., :, 2:] @ vt[..., 2:, :]
+
+
+def _depths(rotation: Tensor, translation: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Depths λ in both views where the rays come closest: λ_b b̃ - λ_a R ã ≈ t. n per pose."""
+    ray_a, ray_b = _homogeneous(a) @ rotation.mT, _homogeneous(b).expand(*rotation.shape[:-2], -1, 3)
+    aa, bb, ab = ray_a.square().sum(-1), ray_b.square().sum(-1), (ray_a * ray_b).sum(-1)
+    at, bt = ((ray * translation[..., None, :]).sum(-1) for ray in (ray_a, ray_b))
+    parallax = (aa * bb - ab * ab).clamp_min(torch.finfo(a.dtype).tiny)
+    return (ab * bt - bb * at) / parallax, (aa * bt - ab * at) / parallax
+
+
+def _samples(count: int, hypotheses: int, seed: int) -> Tensor:
+    """Five different numbers below `count` per hypothesis, by Floyd's method."""
+    generator = torch.Generator().manual_seed(seed)
+    chosen = torch.full((hypotheses, 0), -1)
+    for last in range(count - 5, count):
+        drawn = torch.randint(last + 1, (hypotheses, 1), generator=generator)
+        drawn = torch.where((chosen == drawn).any(dim=-1, keepdim=True), last, drawn)
+        chosen = torch.cat([chosen, drawn], dim=-1)
+    return chosen
+
+
+def _msac(essentials: Tensor, pairs: _Pairs, threshold: float) -> Tensor:
+    """Sum of weighted squared Sampson distances, each at most the threshold's, per essential."""
+    outer = [
+        (p[:, :, None] * q[:, None, :]).flatten(1)
+        for p, q in ((pairs.b, pairs.a), (pairs.a, pairs.a), (pairs.b, pairs.b))
+    ]
+    bilinear, quadratic = outer[0].mT, torch.cat(outer[1:], dim=-1).mT
+    costs = []
+    for some in essentials.split(max(1, _CHUNK // len(pairs.weights))):
+        top, left = some[:, :2], some[:, :, :2]
+        squares = torch.cat([(top.mT @ top).flatten(1), (left @ left.mT).flatten(1)], dim=-1)
+        distance = (some.flatten(1) @ bilinear).square() / (squares @ quadratic)
+        costs.append(distance.clamp_max(threshold**2) @ pairs.weights)
+    return torch.cat(costs)
+
+
+def _locally_optimised(essentials: Tensor, pairs: _Pairs, threshold: float) -> Tensor:
+    """The best essential after refining the best few hypotheses, all at once."""
+    cost = _msac(essentials, pairs, threshold)
+    best = cost.topk(min(_REFINED, len(cost)), largest=False).indices
+    rotations, translations = decompose_essential(essentials[best])
+    rotation, translation = rotations[:, 0], translations[:, 0]  # all four have the same essential
+    cost, damping = cost[best], torch.full_like(cost[best], 1e-3)
+    for _ in range(_REFINE_STEPS):
+        moved = _refined(rotation, translation, pairs, threshold, damping)
+        moved_cost = _msac(essential_from_pose(*moved), pairs, threshold)
+        better = moved_cost < cost
+        rotation = torch.where(better[:, None, None], moved[0], rotation)
+        translation = torch.where(better[:, None], moved[1], translation)
+        cost = torch.where(better, moved_cost, cost)
+        damping = torch.where(better, damping / 10, damping * 10)
+    return essential_from_pose(rotation[cost.argmin()], translation[cost.argmin()])
+
+
+def _refined(
+    rotation: Tensor, translation: Tensor, pairs: _Pairs, threshold: float, damping: Tensor
+) -> tuple[Tensor, Tensor]:
+    """One damped Gauss-Newton step per pose on the Sampson distances of its inliers (5 unknowns)."""
+    essential = essential_from_pose(rotation, translation)
+    line_b, line_a = pairs.a @ essential.mT, pairs.b @ essential
+    flat = line_a.new_tensor([1.0, 1.0, 0.0])
+    gradient = (flat * (line_a.square() + line_b.square())).sum(dim=-1, keepdim=True)
+    residual = (line_b * pairs.b).sum(dim=-1, keepdim=True) / gradient.sqrt()
+    slope = (pairs.b / gradient.sqrt() - residual / gradient * flat * line_b)[..., :, None] * pairs.a[
+        :, None, :
+    ]
+    slope = slope - (residual / gradient * pairs.b)[..., :, None] * (flat * line_a)[..., None, :]
+    tangent = torch.linalg.svd(translation[:, None, :]).Vh[:, 1:]  # two directions across the baseline
+    axes = torch.eye(3, dtype=rotation.dtype, device=rotation.device)
+    turned = skew(translation)[:, None] @ skew(axes) @ rotation[:, None]
+    moves = torch.cat([turned, skew(tangent) @ rotation[:, None]], dim=1).flatten(2)  # dE per unknown
+    jacobian = slope.flatten(2) @ moves.mT
+    weight = pairs.weights[:, None] * (residual.abs() < threshold)
+    normal = jacobian.mT @ (weight * jacobian)
+    normal = normal + torch.diag_embed(normal.diagonal(dim1=-2, dim2=-1) * damping[:, None] + 1e-12)
+    step = -torch.linalg.solve(normal, jacobian.mT @ (weight * residual))[..., 0]
+    translation = translation + (step[:, 3:, None] * tangent).sum(dim=1)
+    return rotation_from_axis_angle(step[:, :3]) @ rotation, torch.nn.functional.normalize(
+        translation, dim=-1
+    )
