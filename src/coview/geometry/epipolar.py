@@ -158,7 +158,8 @@ def robust_relative_pose(
             f"cameras up and connect them through others."
         )
     with torch.no_grad():
-        pairs = _Pairs(*(_homogeneous(points[used].double()) for points in (a, b)), weights[used].double())
+        kept_a, kept_b = (_homogeneous(points[used].double()) for points in (a, b))
+        pairs = _Pairs(kept_a, kept_b, weights[used].double())
         sample = _samples(len(pairs.weights), hypotheses, seed).to(a.device)
         found, valid = five_point(pairs.a[sample, :2], pairs.b[sample, :2])
         essential = _locally_optimised(found[valid], pairs, threshold).to(a.dtype)
