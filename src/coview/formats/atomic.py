@@ -1,0 +1,64 @@
+"""Writing a file so that a failure leaves what was there before: a temporary file, then one rename."""
+
+import errno
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path beside `path` to write to; it takes `path`'s place when the block ends without an error.
+
+    Whatever goes wrong (an exception, Ctrl-C, a full disk), the old file stays as it was and the
+    temporary one is removed. Raises OSError saying so when the disk is full. The temporary name
+    keeps the ending, because some writers choose or add one by themselves."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem[:80]}.{secrets.token_hex(4)}.part{path.suffix}")
+    try:
+        yield temporary
+        _flush(temporary)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise explained(error, path) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text atomically, with the same line ends on every system."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write bytes atomically."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_with(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` make the file, atomically: for writers that want a path."""
+    with replacing(path) as temporary:
+        write(temporary)
+
+
+def explained(error: OSError, path: Path) -> OSError:
+    """The same error; for a full disk with words that say what is lost (nothing) and what to do."""
+    if error.errno not in _FULL:
+        return error
+    there = f"the earlier {path.name} is untouched" if path.exists() else "no half-written file is left"
+    return OSError(
+        error.errno,
+        f"no space left on the disk while writing {path}. Nothing was lost: {there}. "
+        f"Free some space and run the same command again",
+    )
+
+
+def _flush(path: Path) -> None:
+    """Make sure the bytes reached the disk before the rename: some file systems only fail then."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,234 @@
+"""Calibrated cameras by name: read from the formats in use, written as anipose/Pose2Sim TOML in metres."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.spatial.transform import Rotation
+
+from coview import __version__
+from coview.cameras import COEFFICIENTS, Cameras
+from coview.formats.atomic import write_text
+from coview.formats.calibration_files import FileCamera, read_calibration_file
+from coview.formats.camera_gate import check_cameras
+from coview.formats.image_sizes import SizeMismatch, fit_size
+from coview.formats.length_units import Units, metres_per_unit
+from coview.formats.names import listed, match_names
+from coview.formats.toml import dump_toml
+
+_RESERVED = frozenset({"metadata", "cameras", "capture_volume", "charuco", "checkerboard"})
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Cameras with their names, where they came from, and how sure they are. Float64, metres."""
+
+    names: tuple[str, ...]
+    cameras: Cameras  # batch: views; NaN extrinsics where only the lenses are known
+    provenance: dict[str, str] = field(default_factory=dict)
+    sigma: dict[str, tuple[float, float]] = field(default_factory=dict)  # name: centre [m], rotation [rad]
+    scale_sigma: float | None = None  # relative; None: not known
+    notes: tuple[str, ...] = ()  # what a person should read before relying on it
+    aliases: dict[str, str] = field(default_factory=dict)  # name: another name the file gives that camera
+
+    @property
+    def has_extrinsics(self) -> bool:
+        """Whether it is known where every camera stands, not only what its lens is."""
+        return not bool(self.cameras.cam_from_world.isnan().any())
+
+    def without_extrinsics(self) -> "Calibration":
+        """Only the lenses."""
+        unknown = torch.full_like(self.cameras.cam_from_world, torch.nan)
+        cameras = replace(self.cameras, cam_from_world=unknown)
+        return replace(self, cameras=cameras, sigma={}, scale_sigma=None)
+
+    def select(self, names: Sequence[str]) -> "Calibration":
+        """The cameras `names`, in that order. LookupError where one is not here."""
+        unknown = [name for name in names if name not in self.names]
+        if unknown:
+            raise LookupError(
+                f"no camera {', '.join(unknown)}; this calibration has {', '.join(self.names)}."
+            )
+        index = torch.tensor([self.names.index(name) for name in names])
+        kept = {name: value for name, value in self.sigma.items() if name in names}
+        aliases = {name: value for name, value in self.aliases.items() if name in names}
+        return replace(self, names=tuple(names), cameras=self.cameras[index], sigma=kept, aliases=aliases)
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of names and numbers: the same for the same cameras, whatever file they came from."""
+        digest = hashlib.sha256("\n".join(self.names).encode())
+        for part in (
+            self.cameras.intrinsics,
+            self.cameras.cam_from_world,
+            self.cameras.distortion,
+            self.cameras.size,
+        ):
+            digest.update(np.ascontiguousarray(part.double().numpy().round(9) + 0.0).tobytes())
+        return digest.hexdigest()[:16]
+
+
+# --- reading -------------------------------------------------------------------------------------
+
+
+def read_calibration(path: Path, *, units: Units | None = None) -> Calibration:
+    """Read anipose/Pose2Sim TOML, Caliscope's camera_array.toml, Qualisys .qca.txt, or our own file.
+
+    The format is found from the content. Lengths become metres: by the unit the file states, else by
+    `units`, else by how far apart the cameras are (said in `notes`; ValueError where that is ambiguous).
+    Every camera passes `check_cameras`; ValueError names file, camera and value."""
+    path = Path(path)
+    file = read_calibration_file(path)
+    metres, said = metres_per_unit(file, units, path)
+    names = tuple(camera.name for camera in file.cameras)
+    cameras = _stacked([_tensors(camera, metres) for camera in file.cameras])
+    check_cameras(names, cameras, str(path))
+    guessed = (said,) if file.units is None and units is None and metres is not None else ()
+    provenance = {"file": str(path), "format": file.format, "units": said}
+    return Calibration(
+        names,
+        cameras,
+        provenance | {key: str(value) for key, value in _table(file.metadata, "provenance").items()},
+        {
+            name: (row["centre_m"], row["rotation_rad"])
+            for name, row in _table(file.metadata, "sigma").items()
+        },
+        file.metadata.get("scale_sigma"),
+        file.notes + guessed,
+        {camera.name: camera.alias for camera in file.cameras if camera.alias != camera.name},
+    )
+
+
+def _table(metadata: dict[str, Any], key: str) -> dict[str, Any]:
+    """A sub-table of ours; nothing where another program keeps something else under that key."""
+    value = metadata.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _tensors(camera: FileCamera, metres: float | None) -> tuple[np.ndarray, ...]:
+    pose = np.full((3, 4), np.nan)
+    if camera.rotation is not None and camera.translation is not None and metres is not None:
+        pose = np.concatenate([camera.rotation, camera.translation[:, None] * metres], axis=1)
+    distortion = np.pad(
+        np.array(camera.distortions, dtype=np.float64), (0, COEFFICIENTS - len(camera.distortions))
+    )
+    return camera.matrix, pose, np.array(camera.size), distortion, np.array(camera.fisheye)
+
+
+def _stacked(parts: list[tuple[np.ndarray, ...]]) -> Cameras:
+    return Cameras(*(torch.from_numpy(np.stack(field)) for field in zip(*parts, strict=True)))
+
+
+# --- fitting to a recording ----------------------------------------------------------------------
+
+
+def calibration_for(
+    calibration: Calibration,
+    names: Sequence[str],
+    sizes: Sequence[tuple[int, int] | None],
+    *,
+    size_mismatch: SizeMismatch = "keep",
+) -> Calibration:
+    """The calibration of the cameras `names` (in that order, under those names) for images of `sizes`.
+
+    Cameras are matched by name, never by position; trivial differences (cam_01, cam1, cam01_json) are
+    bridged and said. Where the image size differs see `fit_size`; None: unknown, nothing is checked.
+    `notes` holds what the user must be told. Raises ValueError listing both sets of names where a
+    camera is missing."""
+    chosen = calibration.select(_matched(calibration, names))
+    fitted = [
+        (chosen.cameras[i], "") if size is None else fit_size(chosen.cameras[i], size, name, size_mismatch)
+        for i, (name, size) in enumerate(zip(names, sizes, strict=True))
+    ]
+    renamed = [f"{old} → {new}" for old, new in zip(chosen.names, names, strict=True) if old != new]
+    said = (f"cameras of the calibration were matched by name: {', '.join(renamed)}.",) if renamed else ()
+    sigma = {
+        new: chosen.sigma[old] for old, new in zip(chosen.names, names, strict=True) if old in chosen.sigma
+    }
+    return replace(
+        chosen,
+        names=tuple(names),
+        cameras=Cameras.stack(camera for camera, _ in fitted),
+        sigma=sigma,
+        notes=calibration.notes + said + tuple(note for _, note in fitted if note),
+        aliases={},
+    )
+
+
+def _matched(calibration: Calibration, names: Sequence[str]) -> list[str]:
+    """The calibration's name for each of `names`."""
+    found = match_names(names, calibration.names)
+    if len(found) < len(names):
+        by_alias = {calibration.aliases.get(name, name): name for name in calibration.names}
+        aliased = match_names(names, list(by_alias))
+        if len(aliased) == len(names):
+            return [by_alias[aliased[name]] for name in names]
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise ValueError(
+            f"the calibration has no camera {listed(missing)}. The recording's cameras: {listed(names)}; "
+            f"the calibration's: {listed(calibration.names)} "
+            f"(from {calibration.provenance.get('file', 'no file')}). It belongs to other cameras, or "
+            f"they have other names: rename them in the calibration; coview never matches by position."
+        )
+    return [found[name] for name in names]
+
+
+# --- writing -------------------------------------------------------------------------------------
+
+
+def write_calibration(calibration: Calibration, path: Path) -> None:
+    """Write TOML that anipose and Pose2Sim read, in metres, with what only coview knows in [metadata].
+
+    Atomic. The cameras pass the same gate as on the way in."""
+    check_cameras(calibration.names, calibration.cameras, f"writing {Path(path).name}")
+    tables = {_title(name): _camera_table(calibration, i, name) for i, name in enumerate(calibration.names)}
+    write_text(Path(path), dump_toml({**tables, "metadata": _metadata(calibration)}))
+
+
+def _title(name: str) -> str:
+    return f"camera_{name}" if name in _RESERVED else name
+
+
+def _camera_table(calibration: Calibration, index: int, name: str) -> dict[str, Any]:
+    camera = calibration.cameras[index].to(torch.float64)
+    table = {
+        "name": name,
+        "size": [round(side) for side in camera.size.tolist()],
+        "matrix": camera.intrinsics.tolist(),
+        "distortions": _coefficients(camera),
+        "fisheye": bool(camera.fisheye),
+    }
+    if bool(camera.cam_from_world.isnan().any()):
+        return table
+    return table | {
+        "rotation": Rotation.from_matrix(camera.rotation.numpy()).as_rotvec().tolist(),
+        "translation": camera.translation.tolist(),
+    }
+
+
+def _coefficients(camera: Cameras) -> list[float]:
+    """As many as other programs expect: 4 for a fisheye lens, 5, or 8 where the last three matter."""
+    values: list[float] = camera.distortion.tolist()
+    if bool(camera.fisheye):
+        return values[:4]
+    return values if any(values[5:]) else values[:5]
+
+
+def _metadata(calibration: Calibration) -> dict[str, Any]:
+    sigma = {
+        name: {"centre_m": float(centre), "rotation_rad": float(rotation)}
+        for name, (centre, rotation) in calibration.sigma.items()
+    }
+    return {
+        "units": "m",
+        "axes": "x = R X + t with rotation a Rodrigues vector; OpenCV camera axes; right-handed world",
+        "software": f"coview {__version__}",
+        "scale_sigma": calibration.scale_sigma,
+        "provenance": dict(calibration.provenance) or None,
+        "sigma": sigma or None,
+    }

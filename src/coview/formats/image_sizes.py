@@ -1,0 +1,73 @@
+"""A calibration made for one image size, used on a video of another: scaled, cropped, or refused."""
+
+from typing import Literal
+
+import torch
+
+from coview.cameras import Cameras
+
+SizeMismatch = Literal["keep", "centre", "resize", "refuse"]
+_SAME_SHAPE = 0.005  # aspect ratios closer than this are the same picture, scaled
+
+
+def fit_size(
+    camera: Cameras, size: tuple[int, int], name: str, on_mismatch: SizeMismatch
+) -> tuple[Cameras, str]:
+    """One camera (no batch axis) for images of `size` (width, height), and what to tell the user.
+
+    The same picture at another scale: K is scaled, with the half-pixel rule. Anything else is a crop
+    nobody described: `keep` leaves K as it is (the crop took pixels from the right and bottom), `centre`
+    takes them equally from both sides, `resize` stretches, `refuse` raises. ValueError for a turned image."""
+    old = (int(camera.size[0]), int(camera.size[1]))
+    if old == size:
+        return camera, ""
+    across, down = size[0] / old[0], size[1] / old[1]
+    new = torch.tensor(size).to(camera.size)
+    if abs(across / down - 1) < _SAME_SHAPE and across != 1 and down != 1:
+        return camera.resize(new), _scaled(name, old, size, across)
+    turned = (size[0] / old[1]) / (size[1] / old[0])
+    if abs(turned - 1) < _SAME_SHAPE:
+        raise ValueError(_turned(name, old, size))
+    return _cropped(camera, old, size, name, on_mismatch)
+
+
+def _cropped(
+    camera: Cameras, old: tuple[int, int], size: tuple[int, int], name: str, on_mismatch: SizeMismatch
+) -> tuple[Cameras, str]:
+    new = torch.tensor(size).to(camera.size)
+    fact = f"camera '{name}': the calibration is for {_by(old)} pixels, the video has {_by(size)}"
+    off = max(abs(size[0] - old[0]), abs(size[1] - old[1]))
+    if on_mismatch == "refuse":
+        raise ValueError(
+            f"{fact}. That is no plain scaling, so the principal point may be off by up to {off} px. "
+            f"Find out how the video was cropped, or choose --size-mismatch keep, centre or resize."
+        )
+    if on_mismatch == "centre":
+        return camera.crop((camera.size - new) / 2, new), f"{fact}; taken for a crop around the middle."
+    if on_mismatch == "resize":
+        return camera.resize(new), f"{fact}; taken for a stretched picture, K was scaled along each side."
+    note = (
+        f"{fact}. The video was probably cropped; K is used UNCHANGED, so the principal point may be off by "
+        f"up to {off} px. If you know better: --size-mismatch centre (cropped equally on both sides), "
+        f"resize (stretched) or refuse (stop here); or let `calibrate --from people` find out."
+    )
+    return camera.crop(torch.zeros_like(new), new), note
+
+
+def _scaled(name: str, old: tuple[int, int], size: tuple[int, int], factor: float) -> str:
+    return (
+        f"camera '{name}': the calibration is for {_by(old)} pixels, the video has {_by(size)}: the same "
+        f"picture {factor:.4g} times as large; K was scaled to it."
+    )
+
+
+def _turned(name: str, old: tuple[int, int], size: tuple[int, int]) -> str:
+    return (
+        f"camera '{name}': the calibration is for {_by(old)} pixels (width × height), the video has "
+        f"{_by(size)}: width and height are exchanged. Either the calibration's `size` is written "
+        f"[height, width], or the video is turned by a quarter; mend the file or turn the video."
+    )
+
+
+def _by(size: tuple[int, int]) -> str:
+    return f"{size[0]}×{size[1]}"

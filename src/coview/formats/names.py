@@ -1,0 +1,73 @@
+"""Matching files to cameras by name: natural order, and names that differ only in trivial ways."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+# Words that tools add to a camera's name; they say what a file is, not which camera it is from.
+_ADDED = frozenset(
+    {"json", "img", "int", "ext", "video", "videos", "keypoints", "pose", "calib", "intrinsics"}
+)
+
+
+def natural_key(name: str) -> list[tuple[int, int, str]]:
+    """Sort key under which cam_2 comes before cam_10."""
+    return [
+        (0, int(part), "") if part.isdecimal() else (1, 0, part)
+        for part in re.split(r"(\d+)", name.casefold())
+        if part
+    ]
+
+
+def plain_name(name: str) -> str:
+    """What is left of a name without case, punctuation, leading zeros, and words such as `json`.
+
+    `cam_01`, `Cam1` and `cam01_json` are all `cam1`."""
+    parts = [part for part in re.split(r"[\W_]+", name.casefold()) if part and part not in _ADDED]
+    return re.sub(r"\d+", lambda number: str(int(number.group())), "".join(parts)) or name.casefold()
+
+
+def match_names(wanted: Sequence[str], available: Sequence[str]) -> dict[str, str]:
+    """For each wanted name the available one that means the same camera; those without one are left out.
+
+    Tried in order, each for the names still open: the same name; the same plain name; one plain name
+    being the end of the other (`take3_cam01` and `cam01`). A name is used only where it is the only
+    candidate, so that nothing is matched by position or by chance."""
+    found: dict[str, str] = {}
+    for same in (_identical, _plainly_equal, _one_ends_with_other):
+        open_wanted = [name for name in wanted if name not in found]
+        open_available = [name for name in available if name not in found.values()]
+        found |= _unique_pairs(open_wanted, open_available, same)
+    return found
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names for a message, in natural order."""
+    return ", ".join(sorted(names, key=natural_key)) or "none"
+
+
+def _unique_pairs(wanted, available, same) -> dict[str, str]:  # type: ignore[no-untyped-def]
+    forward = {name: [other for other in available if same(name, other)] for name in wanted}
+    backward = {other: [name for name in wanted if same(name, other)] for other in available}
+    return {
+        name: others[0]
+        for name, others in forward.items()
+        if len(others) == 1 and len(backward[others[0]]) == 1
+    }
+
+
+def _identical(a: str, b: str) -> bool:
+    return a == b
+
+
+def _plainly_equal(a: str, b: str) -> bool:
+    return plain_name(a) == plain_name(b)
+
+
+def _one_ends_with_other(a: str, b: str) -> bool:
+    a, b = plain_name(a), plain_name(b)
+    shorter, longer = sorted((a, b), key=len)
+    if not longer.endswith(shorter):
+        return False
+    before = longer[: -len(shorter)]
+    # "11" must not match "1", nor a lone "1" anything: a number is only whole with a letter before it
+    return not (shorter[0].isdecimal() and before[-1:].isdecimal()) and not shorter.isdecimal()

@@ -1,0 +1,86 @@
+"""Opening npz and pickle files from others without running what may be inside."""
+
+import io
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+# All that pickled numpy arrays need, under the module names of numpy 1 and 2.
+_ARRAY_PARTS = frozenset(
+    (f"numpy{module}", name)
+    for module, names in {
+        "": ("ndarray", "dtype"),
+        ".core.multiarray": ("_reconstruct", "scalar"),
+        "._core.multiarray": ("_reconstruct", "scalar"),
+        ".core.numeric": ("_frombuffer",),
+        "._core.numeric": ("_frombuffer",),
+    }.items()
+    for name in names
+)
+
+# What a damaged or hostile pickle makes the reader raise.
+_BROKEN = (
+    pickle.UnpicklingError,
+    EOFError,
+    AttributeError,
+    IndexError,
+    KeyError,
+    TypeError,
+    ValueError,
+    OverflowError,
+    MemoryError,
+)
+
+
+def read_npz(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of an npz file. Raises ValueError naming file and array where one holds pickled objects.
+
+    Nothing in the file is executed. FileNotFoundError where there is none."""
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}.")
+    try:
+        file = np.load(path, allow_pickle=False)
+        if not isinstance(file, np.lib.npyio.NpzFile):
+            raise ValueError("it holds a single array, not an npz archive")
+        with file:
+            return {name: _array(file, name) for name in file.files}
+    except (ValueError, zipfile.BadZipFile, EOFError, KeyError) as error:
+        raise ValueError(
+            f"{path} is not an npz file of plain arrays: {error}. Files with pickled objects are refused, "
+            f"because opening them can run any program; save plain numbers and text instead."
+        ) from error
+
+
+def _array(file: Any, name: str) -> np.ndarray:
+    try:
+        return file[name]
+    except ValueError as error:
+        raise ValueError(f"array '{name}': {error}") from error
+
+
+def read_pickle(path: Path) -> Any:
+    """A pickle of dicts, lists, numbers, text and numpy arrays; anything else is refused unopened.
+
+    Raises ValueError naming the file and what it asked for. Python 2 pickles are read as Latin-1,
+    as numpy needs."""
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}.")
+    try:
+        return _OnlyArrays(io.BytesIO(path.read_bytes()), encoding="latin1").load()
+    except _BROKEN as error:
+        raise ValueError(f"{path} was not opened: {error}.") from error
+
+
+class _OnlyArrays(pickle.Unpickler):
+    """An unpickler that knows numpy arrays and nothing else that could be called."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in _ARRAY_PARTS:
+            raise pickle.UnpicklingError(
+                f"it asks for '{module}.{name}', and only numpy arrays are allowed, because a pickle can "
+                f"run any program. Convert it to npz where you trust it"
+            )
+        return super().find_class(module, name)
