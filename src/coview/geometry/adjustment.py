@@ -1,0 +1,224 @@
+"""Bundle adjustment: cameras and points that together miss the observed pixels least.
+
+Levenberg-Marquardt on the reprojection error, the points eliminated by a Schur complement [Triggs00].
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from coview.cameras import Cameras
+from coview.geometry.adjustment_checks import check_input, check_tied
+from coview.geometry.descent import Descent, Place, Problem, descend, gauge_basis
+from coview.geometry.distance_prior import DistancePrior, linearise_prior
+from coview.geometry.linearisation import Observations, RobustLoss, Scene
+from coview.geometry.normal_equations import eliminate, normal_equations
+from coview.geometry.rotations import skew
+
+_SINGULAR = 1e-13  # smallest eigenvalue of the scaled matrix that is more than rounding
+
+
+@dataclass(frozen=True)
+class Adjusted:
+    """Cameras and points after adjustment, and how far to trust them.
+
+    The covariances hold in the gauge of `adjust`: nothing but the first camera, and without a
+    distance prior the length of the longest baseline from it, is taken as known. They are NaN where
+    the observations do not determine the unknown."""
+
+    cameras: Cameras  # batch: views
+    points: Float[Tensor, "points 3"]  # metres, world; NaN where fewer than two views hold the point
+    cost: float  # square pixels: half the sum of squares, or the robust loss; with the prior's part
+    rms: float  # pixels: root mean square length of the residuals, averaged by squared weight
+    iterations: int  # systems solved, rejected steps included
+    converged: bool  # False: stopped at the limit of iterations, still descending
+    sigma: float  # pixels: standard deviation of an observation with weight 1, per axis, from the residuals
+    residuals: Float[Tensor, "views points"]  # pixels; NaN unobserved, or behind the camera
+    camera_covariance: Float[Tensor, "views 6 6"]  # rotation vector (left, rad), then translation (m)
+    focal_sigma: Float[Tensor, "views"]  # one standard deviation, as a share of the focal; 0: not fitted
+    point_covariance: Float[Tensor, "points 3 3"] | None  # m², cameras' uncertainty included
+
+    @property
+    def centre_covariance(self) -> Float[Tensor, "views 3 3"]:
+        """Covariance of the camera centres, m², world frame: dC = −Rᵀ (dt + t × ω)."""
+        rotation, translation = self.cameras.rotation, self.cameras.translation
+        rows = -rotation.mT @ torch.cat(
+            [skew(translation), torch.eye(3).expand_as(rotation).to(rotation)], -1
+        )
+        return rows @ self.camera_covariance @ rows.mT
+
+
+def adjust(
+    cameras: Cameras,
+    points: Float[Tensor, "points 3"],
+    pixels: Float[Tensor, "views points 2"],
+    weights: Float[Tensor, "views points"],
+    *,
+    huber: float | None = None,
+    cauchy: float | None = None,
+    fit_focal: bool = False,
+    distance_prior: DistancePrior | None = None,
+    pixel_sigma: float | None = None,
+    iterations: int = 50,
+    tolerance: float = 1e-10,
+    covariance: bool = True,
+) -> Adjusted:
+    """Poses (on request focal lengths) and points with the least reprojection error. [Triggs00], [HZ04 §18.1]
+
+    `pixels` are raw pixels of `cameras` (lens models included, any mix); `weights` multiply the
+    residuals, 0 means not observed and the pixel may be NaN there. `huber` or `cauchy` (pixels of
+    an observation with weight 1) makes the loss robust in the length of each 2D residual [Huber81].
+    `fit_focal` scales fx and fy of each camera by one factor.
+    Gauge: the first camera keeps its pose, and the camera farthest from it its distance, unless
+    `distance_prior` (metres) sets the scale; then `pixel_sigma` says how many pixels one sigma of
+    a prior is worth (1 if not given). The covariance is scaled by `pixel_sigma`, or if it is not given
+    by the scatter of the residuals [Huber81 §7.6].
+    Stops when a step lowers the cost by less than the share `tolerance`. Solves in float64 on the
+    device of the cameras; the answer has their type. No gradients flow through it.
+    Points held by fewer than two views are ignored and come back as NaN. Raises ValueError for fewer than
+    two views, a camera with fewer than 6 observations of such points, cameras that share no points with
+    the others, a start that is not finite or whose centres coincide."""
+    check_input(cameras, points, pixels, weights, iterations)
+    held = (weights > 0).sum(dim=0) >= 2
+    check_tied(cameras, weights, held)
+    with torch.no_grad():
+        problem = Problem(
+            _observations(pixels, weights, held),
+            _loss(huber, cauchy),
+            _among(distance_prior, held),
+            fit_focal,
+            1.0 if pixel_sigma is None else pixel_sigma,
+        )
+        start = Scene(cameras.to(torch.float64), points[held].double().mT.contiguous())
+        found = descend(problem, start, iterations, tolerance)
+        return _report(problem, found, held, pixel_sigma, covariance, cameras.intrinsics.dtype)
+
+
+# --- the problem -----------------------------------------------------------------------------------
+
+
+def _observations(pixels: Tensor, weights: Tensor, held: Tensor) -> Observations:
+    weights = weights[:, held].double()
+    seen = pixels[:, held].double().transpose(1, 2)
+    return Observations(torch.where(weights[:, None] > 0, seen, 0.0).contiguous(), weights.contiguous())
+
+
+def _loss(huber: float | None, cauchy: float | None) -> RobustLoss:
+    if huber is not None and cauchy is not None:
+        raise ValueError(f"adjust: huber={huber} and cauchy={cauchy} are two losses. Give one of them.")
+    threshold = cauchy if huber is None else huber
+    if threshold is not None and not threshold > 0:
+        raise ValueError(f"adjust: the robust threshold must be positive (pixels), got {threshold}.")
+    return RobustLoss(threshold, redescending=cauchy is not None)
+
+
+def _among(prior: DistancePrior | None, held: Bool[Tensor, "points"]) -> DistancePrior | None:
+    """The prior for the points that two views hold; pairs with another point say nothing."""
+    if prior is None:
+        return None
+    usable = held[prior.first] & held[prior.second]
+    if not bool(usable.any()):
+        raise ValueError(
+            f"adjust: none of the {len(usable)} pairs of the distance prior joins two points that are each "
+            "seen by two cameras, so the scale is unknown. Use other points, or leave the prior out."
+        )
+    place = held.cumsum(0) - 1
+    return DistancePrior(
+        place[prior.first[usable]],
+        place[prior.second[usable]],
+        prior.metres[usable].double(),
+        prior.sigma[usable].double(),
+    )
+
+
+# --- the answer ------------------------------------------------------------------------------------
+
+
+def _report(
+    problem: Problem,
+    found: Descent,
+    held: Bool[Tensor, "points"],
+    pixel_sigma: float | None,
+    covariance: bool,
+    dtype: torch.dtype,
+) -> Adjusted:
+    place, weights = found.place, problem.seen.weights
+    observed = (weights > 0) & (place.rows.front > 0)
+    length = place.rows.misses.square().sum(dim=1).sqrt()
+    squared = torch.where(observed, weights.square(), 0.0)
+    sigma = _scatter(problem, place, observed, length)
+    spread = _spread(problem, place, sigma if pixel_sigma is None else pixel_sigma, covariance)
+    gone = (observed.sum(dim=0) < 2)[:, None]  # went behind their cameras
+    points = torch.where(gone, torch.nan, place.scene.points.mT)
+    blocks = None if spread.points is None else torch.where(gone[..., None], torch.nan, spread.points)
+    return Adjusted(
+        cameras=place.scene.cameras.to(dtype),
+        points=_among_all(points.to(dtype), held, dim=0),
+        cost=place.cost,
+        rms=float(((squared * length.square()).sum() / squared.sum()).sqrt()),
+        iterations=found.iterations,
+        converged=found.converged,
+        sigma=sigma,
+        residuals=_among_all(torch.where(observed, length, torch.nan).to(dtype), held, dim=1),
+        camera_covariance=spread.cameras[:, :6, :6].to(dtype),
+        focal_sigma=_focal_sigma(spread.cameras).to(dtype),
+        point_covariance=None if blocks is None else _among_all(blocks.to(dtype), held, dim=0),
+    )
+
+
+def _focal_sigma(blocks: Float[Tensor, "views parameters parameters"]) -> Float[Tensor, "views"]:
+    fitted = blocks.shape[1] == 7
+    return blocks[:, 6, 6].sqrt() if fitted else blocks.new_zeros(len(blocks))
+
+
+def _scatter(problem: Problem, place: Place, observed: Tensor, length: Tensor) -> float:
+    """Standard deviation (pixels, per axis) of an observation with weight 1, from the residuals.
+
+    For a robust loss that of Huber's asymptotic formula [Huber81 §7.6]: scatter of the *bounded*
+    residuals over the mean curvature of the loss, relative to the weights in the normal equations.
+    NaN where there are no more observations than unknowns."""
+    views, columns = place.rows.camera_rows.shape[:2]
+    free = 2 * int(observed.sum()) - (views * columns - 7 + 3 * observed.shape[1])
+    if free < 1:
+        return float("nan")
+    weighted = (problem.seen.weights * length)[observed]
+    factor, curvature = problem.loss.weight(weighted), problem.loss.curvature(weighted)
+    bounded = (factor * weighted).square().sum() / free
+    return float((bounded * factor.mean()).sqrt() / curvature.mean())
+
+
+@dataclass(frozen=True)
+class _Spread:
+    cameras: Float[Tensor, "views parameters parameters"]
+    points: Float[Tensor, "points 3 3"] | None
+
+
+def _spread(problem: Problem, place: Place, sigma: float, with_points: bool) -> _Spread:
+    """Covariances: the inverse of the normal equations within the gauge, times sigma²."""
+    views, columns = place.rows.camera_rows.shape[:2]
+    pairs = None
+    if problem.prior is not None and math.isfinite(sigma):
+        pairs = linearise_prior(problem.prior, place.scene.points, sigma)
+    reduced = eliminate(normal_equations(place.rows, pairs), damping=0.0)
+    basis = gauge_basis(place.scene.cameras, columns, fix_scale=problem.prior is None)
+    inner = basis.mT @ reduced.matrix @ basis
+    scale = inner.diagonal().clamp(min=1e-300).rsqrt()
+    values, vectors = torch.linalg.eigh(scale[:, None] * inner * scale)
+    if float(values[0]) < _SINGULAR:
+        values = torch.full_like(values, torch.nan)
+    half = basis @ (scale[:, None] * vectors / values.sqrt())
+    cameras = half @ half.mT
+    blocks = torch.stack([cameras.view(views, columns, views, columns)[v, :, v] for v in range(views)])
+    points = sigma**2 * reduced.point_covariance(cameras) if with_points else None
+    return _Spread(sigma**2 * blocks, points)
+
+
+def _among_all(values: Tensor, held: Tensor, dim: int) -> Tensor:
+    """Back among the points that were ignored: NaN for those."""
+    shape = list(values.shape)
+    shape[dim] = len(held)
+    full = values.new_full(shape, torch.nan)
+    return full.index_copy(dim, held.nonzero()[:, 0], values)

@@ -1,0 +1,171 @@
+"""Levenberg-Marquardt for bundle adjustment: the loop, the steps, and the gauge they stay in."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from coview.cameras import Cameras
+from coview.geometry.distance_prior import DistancePrior, PairRows, linearise_prior
+from coview.geometry.linearisation import Linearised, Observations, RobustLoss, Scene, linearise
+from coview.geometry.normal_equations import NormalEquations, eliminate, normal_equations
+from coview.geometry.rotations import rotation_from_axis_angle
+
+_DAMPING = 1e-4  # to begin with, as a share of the curvature
+_STUCK = 1e12  # damping beyond which no step is left to try
+_EXACT = 1e-9  # pixels: an RMS below this is rounding
+
+
+@dataclass(frozen=True)
+class Problem:
+    seen: Observations
+    loss: RobustLoss
+    prior: DistancePrior | None
+    fit_focal: bool
+    prior_pixels: float
+
+    def at(self, scene: Scene) -> "Place":
+        rows = linearise(scene, self.seen, self.loss, self.fit_focal)
+        if self.prior is None:
+            return Place(scene, rows, None, rows.cost)
+        pairs = linearise_prior(self.prior, scene.points, self.prior_pixels)
+        return Place(scene, rows, pairs, rows.cost + pairs.cost)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A scene and its linearisation."""
+
+    scene: Scene
+    rows: Linearised
+    pairs: PairRows | None
+    cost: float
+
+
+# --- gauge -----------------------------------------------------------------------------------------
+
+
+def _farthest(cameras: Cameras) -> tuple[int, Float[Tensor, "3"]]:
+    """The camera farthest from the first, and the vector to it."""
+    baselines = cameras.centres - cameras.centres[0]
+    index = int(baselines.norm(dim=-1).argmax())
+    return index, baselines[index]
+
+
+def gauge_basis(cameras: Cameras, columns: int, fix_scale: bool) -> Float[Tensor, "unknowns free"]:
+    """An orthonormal basis of the camera steps that leave the gauge alone."""
+    rows = cameras.intrinsics.new_zeros(7 if fix_scale else 6, len(cameras) * columns)
+    rows[:6, :6] = torch.eye(6)
+    if fix_scale:
+        index, baseline = _farthest(cameras)
+        along = cameras.rotation[index] @ (baseline / baseline.norm())  # in the camera's frame
+        first = index * columns
+        rows[6, first : first + 3] = torch.linalg.cross(along, cameras.translation[index])
+        rows[6, first + 3 : first + 6] = along
+    return torch.linalg.qr(rows.mT, mode="complete").Q[:, len(rows) :]
+
+
+def _scaled(scene: Scene, factor: Tensor) -> Scene:
+    """Everything scaled about the first camera's centre: no pixel moves."""
+    origin = scene.cameras.centres[0]
+    points = origin[:, None] + factor * (scene.points - origin[:, None])
+    centres = origin + factor * (scene.cameras.centres - origin)
+    translation = -(scene.cameras.rotation @ centres[..., None])[..., 0]
+    pose = torch.cat([scene.cameras.rotation, translation[..., None]], dim=-1)
+    pose[0] = scene.cameras.cam_from_world[0]  # exactly, not to rounding
+    return Scene(replace(scene.cameras, cam_from_world=pose), points)
+
+
+def _keep_baseline(scene: Scene, start: Cameras) -> Scene:
+    """The steps kept the longest baseline to first order; this keeps it."""
+    index, baseline = _farthest(start)
+    now = scene.cameras.centres[index] - scene.cameras.centres[0]
+    return _scaled(scene, baseline.norm() / now.norm())
+
+
+def _scaled_to_prior(scene: Scene, prior: DistancePrior) -> Scene:
+    """The scale that fits the prior best: any scale fits the pixels."""
+    lengths, trust = prior.lengths(scene.points), prior.sigma**-2
+    factor = (trust * lengths * prior.metres).sum() / (trust * lengths.square()).sum()
+    return _scaled(scene, factor)
+
+
+# --- descent ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Step:
+    cameras: Float[Tensor, "views parameters"]
+    points: Float[Tensor, "3 points"]
+    gain: float  # the decrease of the cost that the linear model promises
+
+
+@dataclass(frozen=True)
+class Descent:
+    place: Place
+    iterations: int  # systems solved
+    converged: bool
+
+
+def descend(problem: Problem, start: Scene, iterations: int, tolerance: float) -> Descent:
+    """From `start` (by a prior first brought to its scale) to where the cost no longer falls.
+
+    The answer stands in the gauge of the start: first camera and, without a prior, longest baseline."""
+    if problem.prior is not None:
+        return _levenberg_marquardt(problem, _scaled_to_prior(start, problem.prior), iterations, tolerance)
+    found = _levenberg_marquardt(problem, start, iterations, tolerance)
+    return replace(found, place=problem.at(_keep_baseline(found.place.scene, start.cameras)))
+
+
+def _levenberg_marquardt(problem: Problem, start: Scene, iterations: int, tolerance: float) -> Descent:
+    """The damping rule is that of [Nielsen99], lowered faster while the model predicts well."""
+    here = problem.at(start)
+    equations = normal_equations(here.rows, here.pairs)
+    noise = 0.5 * _EXACT**2 * float(problem.seen.weights.square().sum())
+    damping, growth = _DAMPING, 2.0
+    for count in range(1, iterations + 1):
+        step = _step(equations, here.scene, damping, fix_scale=problem.prior is None)
+        there = None if step is None else problem.at(_moved(here.scene, step))
+        if step is not None and there is not None and there.cost <= here.cost:
+            drop = here.cost - there.cost
+            if drop <= tolerance * here.cost or there.cost <= noise:
+                return Descent(there, count, True)
+            here, growth = there, 2.0
+            damping *= max(0.1, 1 - (2 * drop / max(step.gain, 1e-300) - 1) ** 3)
+            equations = normal_equations(here.rows, here.pairs)
+        elif step is not None and step.gain <= tolerance * here.cost:
+            return Descent(here, count, True)  # the gradient is zero to rounding
+        elif damping > _STUCK:
+            return Descent(here, count, False)
+        else:
+            damping, growth = damping * growth, growth * 2
+    return Descent(here, iterations, False)
+
+
+def _step(equations: NormalEquations, scene: Scene, damping: float, fix_scale: bool) -> _Step | None:
+    """The damped Gauss-Newton step within the gauge; None if the matrix is not positive definite."""
+    views, columns, _ = equations.camera_blocks.shape
+    reduced = eliminate(equations, damping)
+    basis = gauge_basis(scene.cameras, columns, fix_scale)
+    factor, failed = torch.linalg.cholesky_ex(basis.mT @ reduced.matrix @ basis)
+    if bool(failed):
+        return None
+    step = basis @ torch.cholesky_solve((basis.mT @ reduced.pull)[:, None], factor)[:, 0]
+    points = reduced.points(step)
+    pulled = step @ equations.camera_pull + (points * equations.point_pull).sum()
+    stiff = equations.camera_blocks.diagonal(dim1=1, dim2=2).flatten() @ step.square()
+    stiff = stiff + (equations.point_blocks[[0, 3, 5]] * points.square()).sum()
+    return _Step(step.view(views, columns), points, 0.5 * float(pulled + damping * stiff))
+
+
+def _moved(scene: Scene, step: _Step) -> Scene:
+    cameras = scene.cameras
+    rotation = rotation_from_axis_angle(step.cameras[:, :3]) @ cameras.rotation
+    translation = cameras.translation + step.cameras[:, 3:6]
+    intrinsics = cameras.intrinsics
+    if step.cameras.shape[1] == 7:
+        intrinsics = intrinsics.clone()
+        intrinsics[:, :2, :2] *= step.cameras[:, 6, None, None].exp()
+    pose = torch.cat([rotation, translation[..., None]], dim=-1)
+    return Scene(replace(cameras, intrinsics=intrinsics, cam_from_world=pose), scene.points + step.points)

@@ -1,0 +1,189 @@
+"""How far a scene misses its pixels, and how that changes with every camera and point.
+
+The inner half of bundle adjustment. Coordinates come first and points last, so that every
+step is one pass over long contiguous rows.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from coview.cameras import Cameras
+
+NEAREST = 1e-6  # metres: a point nearer to the camera's plane, or behind it, has no pixel
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What bundle adjustment changes: the cameras (pose, perhaps focal length) and the points."""
+
+    cameras: Cameras  # batch: views
+    points: Float[Tensor, "3 points"]  # metres, world frame
+
+
+@dataclass(frozen=True)
+class Observations:
+    """What was seen; nothing here changes during adjustment."""
+
+    pixels: Float[Tensor, "views 2 points"]  # raw (distorted) pixels; finite also where not observed
+    weights: Float[Tensor, "views points"]  # multiply the residual; 0 where not observed
+
+
+@dataclass(frozen=True)
+class RobustLoss:
+    """Half squares near zero, growing slower beyond `threshold`: linearly [Huber81], or for
+    `redescending` like a logarithm (Cauchy). No threshold: plain least squares."""
+
+    threshold: float | None  # pixels of an observation with weight 1
+    redescending: bool = False
+
+    def cost(self, length: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
+        """The loss of weighted residuals of this length (pixels), in square pixels."""
+        if self.threshold is None:
+            return 0.5 * length.square()
+        if self.redescending:
+            return 0.5 * self.threshold**2 * (length / self.threshold).square().log1p()
+        inside = length.clamp(max=self.threshold)
+        return inside * (length - 0.5 * inside)
+
+    def weight(self, length: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
+        """The factor ρ'(length)/length that makes weighted least squares descend on this loss."""
+        if self.threshold is None:
+            return torch.ones_like(length)
+        if self.redescending:
+            return 1 / (1 + (length / self.threshold).square())
+        return self.threshold / length.clamp(min=self.threshold)
+
+    def curvature(self, length: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
+        """Mean second derivative over the two directions of the residual (1 for least squares)."""
+        weight = self.weight(length)
+        if self.threshold is None:
+            return weight
+        return weight.square() if self.redescending else torch.where(weight < 1, weight / 2, weight)
+
+
+@dataclass(frozen=True)
+class Linearised:
+    """Residuals and their derivatives at one scene, already multiplied by weight and robust factor.
+
+    `cameras` columns: rotation vector (left-multiplied, camera frame, rad), translation (m), and
+    where fitted the logarithm of the focal length."""
+
+    misses: Float[Tensor, "views 2 points"]  # pixels, projected − observed, without any weight
+    front: Float[Tensor, "views points"]  # 1 where the point is in front of the camera, else 0
+    residuals: Float[Tensor, "views 2 points"]  # weighted
+    camera_rows: Float[Tensor, "views parameters 2 points"]
+    point_rows: Float[Tensor, "views 3 2 points"]
+    cost: float  # square pixels
+
+
+def linearise(scene: Scene, seen: Observations, loss: RobustLoss, fit_focal: bool = False) -> Linearised:
+    """Residuals in raw pixels and analytic derivatives, through the lens model of the cameras.
+
+    Raw rather than undistorted pixels, because the noise lives in the raw image (undistorting
+    a fisheye image stretches it several times at the rim) and because undistorting needs the focal
+    length, which may be one of the unknowns.
+    An observation whose point is behind its camera has no residual: it costs as much as
+    one that misses by the image's diagonal, and pulls on nothing."""
+    cameras = scene.cameras
+    turned = cameras.rotation @ scene.points
+    x, y, depth = (turned + cameras.translation[..., None]).unbind(1)
+    front = depth > NEAREST
+    inverse = torch.where(front, depth, 1.0).reciprocal()
+    flat = torch.stack([x * inverse, y * inverse], dim=1)
+    bent, slopes = _lens(flat, cameras)
+    focal = cameras.intrinsics[:, :2, :2]
+    centred = focal @ bent
+    misses = centred + cameras.principal_point[..., None] - seen.pixels
+    diagonal = cameras.size.norm(dim=-1)[:, None]
+    length = seen.weights * torch.where(front, misses.square().sum(dim=1).sqrt(), diagonal)
+    factor = seen.weights * loss.weight(length).sqrt() * front
+    local = _local_rows(flat, focal, slopes, factor * inverse)
+    return Linearised(
+        misses=misses,
+        front=front.to(misses.dtype),
+        residuals=misses * factor[:, None],
+        camera_rows=_camera_rows(local, turned, (centred * factor[:, None]) if fit_focal else None),
+        point_rows=(cameras.rotation.mT @ local.flatten(2)).view_as(local),
+        cost=float(loss.cost(length).sum()),
+    )
+
+
+def _local_rows(flat: Tensor, focal: Tensor, slopes: Tensor | None, factor: Tensor) -> Tensor:
+    """Derivatives by the point in the camera's frame (views 3 2 points), times `factor`/depth."""
+    rows = flat.new_empty(len(flat), 3, 2, flat.shape[-1])
+    if slopes is None:
+        torch.mul(focal.mT[..., None], factor[:, None, None], out=rows[:, :2])
+    else:
+        stretched = (focal @ slopes.flatten(2)).view_as(slopes)  # views pixel xy points
+        torch.mul(stretched.transpose(1, 2), factor[:, None, None], out=rows[:, :2])
+    # moving along the ray changes nothing: the third derivative is minus x times the first, y the second
+    torch.mul(rows[:, 0], flat[:, :1], out=rows[:, 2])
+    rows[:, 2].addcmul_(rows[:, 1], flat[:, 1:]).neg_()
+    return rows
+
+
+def _camera_rows(local: Tensor, turned: Tensor, by_focal: Tensor | None) -> Tensor:
+    """d(exp(ω) R X + t) = ω × RX + dt, hence the rotation's columns are RX × the local ones."""
+    views, _, _, points = local.shape
+    rows = local.new_empty(views, 6 if by_focal is None else 7, 2, points)
+    for axis in range(3):
+        one, two = (axis + 1) % 3, (axis + 2) % 3
+        torch.mul(turned[:, one, None], local[:, two], out=rows[:, axis])
+        rows[:, axis].addcmul_(turned[:, two, None], local[:, one], value=-1)
+    rows[:, 3:6] = local
+    if by_focal is not None:
+        rows[:, 6] = by_focal
+    return rows
+
+
+def _lens(flat: Tensor, cameras: Cameras) -> tuple[Tensor, Tensor | None]:
+    """Where the lens puts `flat` (views 2 points), and the derivative (views bent flat points);
+    None for perfect lenses. The same models as in `Cameras`: [Brown66] and [KB06]."""
+    if not bool((cameras.distortion != 0).any() | cameras.fisheye.any()):
+        return flat, None
+    fisheye = cameras.fisheye[:, None]
+    x, y = flat.unbind(1)
+    r2 = x * x + y * y
+    radial, slope = _brown_radial(r2, cameras.distortion)
+    if bool(fisheye.any()):
+        equidistant, its_slope = _fisheye_radial(r2, cameras.distortion)
+        radial, slope = torch.where(fisheye, equidistant, radial), torch.where(fisheye, its_slope, slope)
+    p1, p2 = (torch.where(fisheye, 0.0, cameras.distortion[:, i, None]) for i in (2, 3))
+    bent = torch.stack(
+        [
+            x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x),
+            y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y,
+        ],
+        dim=1,
+    )
+    mixed = 2 * x * y * slope + 2 * p1 * x + 2 * p2 * y
+    x_by_x = radial + 2 * x * x * slope + 2 * p1 * y + 6 * p2 * x
+    y_by_y = radial + 2 * y * y * slope + 6 * p1 * y + 2 * p2 * x
+    return bent, torch.stack([x_by_x, mixed, mixed, y_by_y], dim=1).unflatten(1, (2, 2))
+
+
+def _brown_radial(r2: Tensor, distortion: Tensor) -> tuple[Tensor, Tensor]:
+    """The radial factor and its derivative by the squared radius."""
+    k1, k2, _, _, k3, k4, k5, k6 = distortion[..., None].unbind(1)
+    above = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
+    below = 1 + r2 * (k4 + r2 * (k5 + r2 * k6))
+    radial = above / below
+    slope_above = k1 + r2 * (2 * k2 + 3 * r2 * k3)
+    slope_below = k4 + r2 * (2 * k5 + 3 * r2 * k6)
+    return radial, (slope_above - radial * slope_below) / below
+
+
+def _fisheye_radial(r2: Tensor, distortion: Tensor) -> tuple[Tensor, Tensor]:
+    """The same for θ (1 + k1 θ² + …) / r; near the axis by its series."""
+    k1, k2, k3, k4 = distortion[:, :4, None].unbind(1)
+    near = r2 < 1e-12
+    radius = torch.where(near, 1.0, r2).sqrt()
+    theta = radius.atan()
+    t2 = theta * theta
+    radial = theta * (1 + t2 * (k1 + t2 * (k2 + t2 * (k3 + t2 * k4)))) / radius
+    by_theta = 1 + t2 * (3 * k1 + t2 * (5 * k2 + t2 * (7 * k3 + t2 * 9 * k4)))
+    slope = (by_theta / (1 + radius * radius) - radial) / (2 * radius * radius)
+    return torch.where(near, 1.0, radial), torch.where(near, k1 - 1 / 3, slope)
