@@ -161,9 +161,9 @@ def check_rotation(matrix: Float[Tensor, "*batch 3 3"], what: str, tolerance: fl
         if not miss <= tolerance:  # NaN fails too
             raise ValueError(
                 f"{what}: this matrix is no rotation: its columns are not of unit length and at right "
-                f"angles (off by {miss:.2g}, at most {tolerance:g} is rounding; determinant "
-                f"{determinant:.4f}). Points would be sheared or scaled. Check that the rows were not "
-                f"read as columns of another table, and that no scale is mixed in: {single.tolist()}."
+                f"angles (off by {miss:.2g}, rounding explains {tolerance:g}; determinant "
+                f"{determinant:.4f}). Points would be sheared or scaled. Check which numbers of the file "
+                f"were read, and that no scale is mixed in: {single.tolist()}."
             )
         if determinant < 0:
             raise ValueError(
