@@ -17,10 +17,16 @@ class Similarity:
     translation: Float[Tensor, "*batch 3"]  # in the unit of the target
     scale: Float[Tensor, "*batch"]  # target units per source unit
 
-    def apply(self, points: Float[Tensor, "*batch n 3"]) -> Float[Tensor, "*batch n 3"]:
-        """Source points in the frame and unit of the target."""
-        turned = points @ self.rotation.mT
-        return self.scale[..., None, None] * turned + self.translation[..., None, :]
+    def apply(self, points: Float[Tensor, "*#points n 3"]) -> Float[Tensor, "*#out n 3"]:
+        """Source points in the frame and unit of the target; batches broadcast.
+
+        NaN where the similarity is; such points get the gradient zero, not NaN."""
+        known = self.scale.isfinite()[..., None, None]  # replaced first: zero times NaN is NaN
+        rotation, scale = (
+            torch.where(known, part, 0.0) for part in (self.rotation, self.scale[..., None, None])
+        )
+        moved = scale * (points @ rotation.mT) + self.translation[..., None, :]
+        return torch.where(known, moved, torch.nan)
 
     def inverse(self) -> "Similarity":
         """The way back, from target to source. Infinite where the scale is 0."""
