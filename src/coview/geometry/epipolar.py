@@ -34,8 +34,14 @@ def sampson_distance(
     """How far each pair of points is, to first order, from fulfilling b̃ᵀ F ã = 0. [HZ04 eq. 11.9]
 
     Not squared, never negative; in the units of the points: pixels with a fundamental matrix,
-    normalised units with an essential one. NaN only where both points sit on the epipoles."""
-    return _signed_sampson(matrix, _homogeneous(a), _homogeneous(b)).abs()
+    normalised units with an essential one. NaN for a pair with NaN, whose gradients are zero.
+    Differentiable, but with a kink at distance zero."""
+    known = (a.isfinite() & b.isfinite()).all(dim=-1)
+    a, b = (_homogeneous(torch.where(known[..., None], points, 0.0)) for points in (a, b))
+    line_b, line_a = a @ matrix.mT, b @ matrix
+    slope = line_a[..., :2].square().sum(dim=-1) + line_b[..., :2].square().sum(dim=-1)
+    safe = torch.where(slope > 0, slope, 1.0)  # zero where both are epipoles: there any pair fits
+    return torch.where(known, (line_b * b).sum(dim=-1).abs() / safe.sqrt(), torch.nan)
 
 
 def fundamental_from_projections(
@@ -43,7 +49,7 @@ def fundamental_from_projections(
 ) -> Float[Tensor, "*batch 3 3"]:
     """Fundamental matrix of two projections, of unit norm: b̃ᵀ F ã = 0 in their pixels. [HZ04 eq. 17.3]
 
-    NaN where both cameras have the same centre: then there is no epipolar geometry."""
+    Meaningless (NaN, or rounding noise) where both cameras have the same centre."""
     # Entry (j, i) is the determinant of projection_a without row i above projection_b without row j.
     pairs = torch.tensor([[1, 2], [2, 0], [0, 1]], device=projection_a.device)
     top, bottom = torch.broadcast_tensors(
@@ -67,8 +73,8 @@ def eight_point(
 
     Any unit: pixels give a fundamental matrix, normalised coordinates an essential one (bring it
     onto the essential matrices with `nearest_essential`). Points of weight 0 are ignored, NaN or
-    not. NaN with fewer than eight weighted pairs. Meaningless for points in a plane, on a line, or
-    views from one centre. Computed in float64, differentiable."""
+    not. NaN with fewer than eight weighted pairs, or NaN at a positive weight. Meaningless for points
+    in a plane or on a line, and for views from one centre. Computed in float64, differentiable."""
     kept = weights > 0
     enough = kept.sum(dim=-1) >= 8
     a, b = (torch.where(kept[..., None], points, 0.0).double() for points in (a, b))
@@ -79,6 +85,7 @@ def eight_point(
     rows = (_homogeneous(b)[..., :, None] * _homogeneous(a)[..., None, :]).flatten(-2)
     gram = rows.mT @ (share[..., None] * rows)
     distinct = torch.diag(torch.arange(1.0, 10.0)).to(gram)  # a finite gradient where there is no answer
+    enough = enough & gram.isfinite().all(dim=-1).all(dim=-1)
     gram = torch.where(enough[..., None, None], gram, distinct)
     matrix = torch.linalg.eigh(gram).eigenvectors[..., 0].unflatten(-1, (3, 3))
     matrix = from_b.mT @ _rank_two(matrix) @ from_a
@@ -162,6 +169,11 @@ def robust_relative_pose(
         pairs = _Pairs(kept_a, kept_b, weights[used].double())
         sample = _samples(len(pairs.weights), hypotheses, seed).to(a.device)
         found, valid = five_point(pairs.a[sample, :2], pairs.b[sample, :2])
+        if not bool(valid.any()):
+            raise ValueError(
+                f"robust_relative_pose: none of {len(sample)} samples of five pairs determines a pose. Do all "
+                f"points of a view coincide? Check its detections."
+            )
         essential = _locally_optimised(found[valid], pairs, threshold).to(a.dtype)
         clean = torch.where(used, weights, 0.0)
         return relative_pose_from_essential(essential, a, b, clean, threshold=threshold)
@@ -179,12 +191,6 @@ class _Pairs:
 
 def _homogeneous(points: Tensor) -> Tensor:
     return torch.nn.functional.pad(points, (0, 1), value=1.0)
-
-
-def _signed_sampson(matrix: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    line_b, line_a = a @ matrix.mT, b @ matrix
-    gradient = line_a[..., :2].square().sum(dim=-1) + line_b[..., :2].square().sum(dim=-1)
-    return (line_b * b).sum(dim=-1) / gradient.sqrt()
 
 
 def _hartley_normalised(points: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
@@ -235,7 +241,7 @@ def _msac(essentials: Tensor, pairs: _Pairs, threshold: float) -> Tensor:
     for some in essentials.split(max(1, _CHUNK // len(pairs.weights))):
         top, left = some[:, :2], some[:, :, :2]
         squares = torch.cat([(top.mT @ top).flatten(1), (left @ left.mT).flatten(1)], dim=-1)
-        distance = (some.flatten(1) @ bilinear).square() / (squares @ quadratic)
+        distance = (some.flatten(1) @ bilinear).square() / (squares @ quadratic).clamp_min(1e-300)
         costs.append(distance.clamp_max(threshold**2) @ pairs.weights)
     return torch.cat(costs)
 

@@ -48,7 +48,7 @@ def axis_angle_from_rotation(rotation: Float[Tensor, "*batch 3 3"]) -> Float[Ten
 
 
 def rotation_from_six_d(six_d: Float[Tensor, "*batch 6"]) -> Float[Tensor, "*batch 3 3"]:
-    """The continuous 6D code: two vectors, made orthonormal, are the first two *columns*. [Zhou19] eq. 15
+    """The continuous 6D code: two vectors, made orthonormal, are the first two *columns*. [Zhou19]
 
     Numbers 0-2 are the first column, 3-5 the second. Any size is allowed; the answer is NaN
     where the first vector is zero or the two are parallel."""
@@ -60,7 +60,7 @@ def rotation_from_six_d(six_d: Float[Tensor, "*batch 6"]) -> Float[Tensor, "*bat
 
 
 def six_d_from_rotation(rotation: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 6"]:
-    """The first two columns of a rotation, one after the other. [Zhou19] eq. 14"""
+    """The first two columns of a rotation, one after the other. [Zhou19]"""
     return rotation[..., :2].mT.flatten(-2)
 
 
@@ -101,7 +101,7 @@ def quaternion_wxyz_from_rotation(rotation: Float[Tensor, "*batch 3 3"]) -> Floa
 def rotation_angle(
     a: Float[Tensor, "*#batch 3 3"], b: Float[Tensor, "*#batch 3 3"]
 ) -> Float[Tensor, "*batch"]:
-    """Geodesic distance: the angle (radians, 0 to π) of the rotation from `a` to `b`. [Hartley13 §4.1]
+    """Geodesic distance: the angle (radians, 0 to π) of the rotation from `a` to `b`. [Hartley13]
 
     From sine and cosine, since the arc cosine alone loses half the digits of small angles. The
     gradient is zero, not infinite, where the angle is exactly 0 or π."""
@@ -140,7 +140,7 @@ def nearest_rotation(matrix: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*bat
 def average_rotations(
     rotations: Float[Tensor, "*batch n 3 3"], weights: Float[Tensor, "*batch n"]
 ) -> Float[Tensor, "*batch 3 3"]:
-    """The weighted mean in the chordal L2 sense: the rotation nearest to the mean matrix. [Hartley13 §5.3]
+    """The weighted mean in the chordal L2 sense: the rotation nearest to the mean matrix. [Hartley13]
 
     A rotation of weight 0 is ignored, NaN or not; NaN where all weights are 0. Outliers pull: give
     them small weights. Meaningless where the rotations cancel (two half turns apart)."""
