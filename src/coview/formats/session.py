@@ -74,9 +74,11 @@ class Session:
             )
         return _from_table(read_toml(file), path)
 
-    def save(self) -> None:
-        """Write `session.toml`, atomically; the folder is made if need be."""
-        write_text(self.path / FILE, dump_toml(_to_table(self)))
+    def save(self, folder: Path | None = None) -> None:
+        """Write `session.toml`, atomically; the folder is made if need be.
+
+        `folder` is another place to write to, while the session is prepared there for `path`."""
+        write_text((folder or self.path) / FILE, dump_toml(_to_table(self)))
 
     def with_provenance(self, **entries: str) -> "Session":
         """The same session with some provenance added or replaced."""

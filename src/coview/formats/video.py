@@ -1,0 +1,101 @@
+"""Videos: what they are, and their frames as pixels. Phones' rotation flags are obeyed, as OpenCV does."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from jaxtyping import UInt8
+
+ENDINGS = frozenset({".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm", ".mpg", ".mpeg", ".mts"})
+_UNEVEN = 0.5  # of the usual time between frames: more spread than that is a variable frame rate
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What a player would show."""
+
+    size: tuple[int, int]  # width, height in pixels, after the rotation flag
+    fps: float | None  # None: the file does not say
+    frames: int
+    turned: int  # degrees by which the stored picture is turned, counter-clockwise: 0, 90, 180, -90
+    uneven: bool  # whether the time between frames varies, so that frame number × 1/fps is not the time
+
+
+def probe(path: Path) -> VideoInfo:
+    """Size, rate and number of frames. The first frame is decoded, to be sure that it can be.
+
+    Raises FileNotFoundError, or ValueError naming the file where it is no readable video."""
+    with _opened(path) as (container, stream):
+        first = next(container.decode(stream), None)
+        if first is None:
+            raise ValueError(f"{path}: not one frame can be decoded. {_REMEDY}")
+        turned = _quarter(first)
+        width, height = first.width, first.height
+        rate = stream.average_rate or stream.guessed_rate
+        times = [entry.timestamp for entry in stream.index_entries]
+        counted = stream.frames
+    frames = counted or _count(path)
+    return VideoInfo(
+        size=(height, width) if turned % 180 else (width, height),
+        fps=float(rate) if rate else None,
+        frames=frames,
+        turned=turned,
+        uneven=len(times) == frames and _is_uneven(times),
+    )
+
+
+def read_frames(
+    path: Path, frames: Iterable[int]
+) -> Iterator[tuple[int, UInt8[np.ndarray, "height width 3"]]]:
+    """Number and RGB picture of the frames asked for, in ascending order.
+
+    Decodes from the start, so that numbers are exact in every format. Frames beyond the end are left
+    out. Raises as `probe`."""
+    wanted = set(frames)
+    if not wanted:
+        return
+    with _opened(path) as (container, stream):
+        for number, frame in enumerate(container.decode(stream)):
+            if number in wanted:
+                picture = frame.to_ndarray(format="rgb24")
+                yield number, np.ascontiguousarray(np.rot90(picture, _quarter(frame) // 90))
+            if number >= max(wanted):
+                return
+
+
+_REMEDY = (
+    "Play it in a video player; if it fails there too, copy or convert it again (for example to H.264 mp4)."
+)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
+    """The container and its first video stream; whatever FFmpeg finds wrong becomes a ValueError."""
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"no video {path}.")
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise ValueError(f"{path} holds no video stream (only sound or data).")
+            yield container, container.streams.video[0]
+    except av.FFmpegError as error:
+        raise ValueError(f"{path} is not a readable video: {error.strerror}. {_REMEDY}") from error
+
+
+def _quarter(frame: Any) -> int:
+    return round(frame.rotation / 90) * 90
+
+
+def _count(path: Path) -> int:
+    """Frames of a file whose header does not say: its packets are counted, nothing is decoded."""
+    with _opened(path) as (container, stream):
+        return sum(packet.size > 0 for packet in container.demux(stream))
+
+
+def _is_uneven(times: list[int]) -> bool:
+    gaps = np.diff(np.sort(np.array(times, dtype=np.float64)))
+    return len(gaps) > 2 and bool(np.ptp(gaps) > _UNEVEN * np.median(gaps))
