@@ -171,8 +171,8 @@ def robust_relative_pose(
         found, valid = five_point(pairs.a[sample, :2], pairs.b[sample, :2])
         if not bool(valid.any()):
             raise ValueError(
-                f"robust_relative_pose: none of {len(sample)} samples of five pairs determines a pose. Do all "
-                f"points of a view coincide? Check its detections."
+                f"robust_relative_pose: none of {len(sample)} samples of five pairs determines a pose. Do "
+                f"all points of a view coincide? Check its detections."
             )
         essential = _locally_optimised(found[valid], pairs, threshold).to(a.dtype)
         clean = torch.where(used, weights, 0.0)
@@ -268,25 +268,28 @@ def _refined(
     rotation: Tensor, translation: Tensor, pairs: _Pairs, threshold: float, damping: Tensor
 ) -> tuple[Tensor, Tensor]:
     """One damped Gauss-Newton step per pose on the Sampson distances of its inliers (5 unknowns)."""
-    essential = essential_from_pose(rotation, translation)
-    line_b, line_a = pairs.a @ essential.mT, pairs.b @ essential
-    flat = line_a.new_tensor([1.0, 1.0, 0.0])
-    gradient = (flat * (line_a.square() + line_b.square())).sum(dim=-1, keepdim=True)
-    residual = (line_b * pairs.b).sum(dim=-1, keepdim=True) / gradient.sqrt()
-    slope = (pairs.b / gradient.sqrt() - residual / gradient * flat * line_b)[..., :, None] * pairs.a[
-        :, None, :
-    ]
-    slope = slope - (residual / gradient * pairs.b)[..., :, None] * (flat * line_a)[..., None, :]
+    residual, slope = _sampson_with_slope(essential_from_pose(rotation, translation), pairs)
     tangent = torch.linalg.svd(translation[:, None, :]).Vh[:, 1:]  # two directions across the baseline
     axes = torch.eye(3, dtype=rotation.dtype, device=rotation.device)
     turned = skew(translation)[:, None] @ skew(axes) @ rotation[:, None]
     moves = torch.cat([turned, skew(tangent) @ rotation[:, None]], dim=1).flatten(2)  # dE per unknown
-    jacobian = slope.flatten(2) @ moves.mT
+    jacobian = slope @ moves.mT
     weight = pairs.weights[:, None] * (residual.abs() < threshold)
     normal = jacobian.mT @ (weight * jacobian)
     normal = normal + torch.diag_embed(normal.diagonal(dim1=-2, dim2=-1) * damping[:, None] + 1e-12)
     step = -torch.linalg.solve(normal, jacobian.mT @ (weight * residual))[..., 0]
-    translation = translation + (step[:, 3:, None] * tangent).sum(dim=1)
-    return rotation_from_axis_angle(step[:, :3]) @ rotation, torch.nn.functional.normalize(
-        translation, dim=-1
-    )
+    moved = translation + (step[:, 3:, None] * tangent).sum(dim=1)
+    return rotation_from_axis_angle(step[:, :3]) @ rotation, moved / moved.norm(dim=-1, keepdim=True)
+
+
+def _sampson_with_slope(essential: Tensor, pairs: _Pairs) -> tuple[Tensor, Tensor]:
+    """Signed Sampson distances (poses × n × 1) and their derivatives by the nine entries of E."""
+    line_b, line_a = pairs.a @ essential.mT, pairs.b @ essential
+    flat = line_a.new_tensor([1.0, 1.0, 0.0])
+    squared = (flat * (line_a.square() + line_b.square())).sum(dim=-1, keepdim=True).clamp_min(1e-300)
+    residual = (line_b * pairs.b).sum(dim=-1, keepdim=True) / squared.sqrt()
+    share = residual / squared
+    left = pairs.b / squared.sqrt() - share * flat * line_b
+    slope = left[..., :, None] * pairs.a[:, None, :]
+    slope = slope - (share * pairs.b)[..., :, None] * (flat * line_a)[..., None, :]
+    return residual, slope.flatten(2)
