@@ -1,0 +1,47 @@
+"""Joint names in files of motion capture programs (RHip, LBigToe) and ours (right_hip, left_big_toe)."""
+
+import re
+from collections.abc import Sequence
+
+from coview.skeletons import SKELETONS, Skeleton
+
+# Pose2Sim's markers, which OpenSim set-ups expect; everything else is the same word in the other spelling.
+_SPECIAL = {"pelvis": "Hip", "head_top": "Head", "head": "HeadCentre"}
+_SPECIAL_BACK = {marker: joint for joint, marker in _SPECIAL.items()} | {"CHip": "pelvis", "MidHip": "pelvis"}
+
+
+def marker_from_joint(joint: str) -> str:
+    """`right_big_toe` to `RBigToe`, `pelvis` to `Hip`, `head_top` to `Head` (as Pose2Sim has it)."""
+    if joint in _SPECIAL:
+        return _SPECIAL[joint]
+    side = {"left_": "L", "right_": "R"}.get(joint[: joint.find("_") + 1], "")
+    words = joint.split("_")[1 if side else 0 :]
+    return side + "".join(word[:1].upper() + word[1:] for word in words)
+
+
+def joint_from_marker(marker: str) -> str:
+    """The way back; a name that follows no such pattern is kept as it is."""
+    if marker in _SPECIAL_BACK:
+        return _SPECIAL_BACK[marker]
+    if not re.fullmatch(r"([A-Z][a-z]*|\d+)+", marker) or marker.isupper():
+        return marker
+    words = re.findall(r"[A-Z][a-z]*|\d+", marker)
+    side = {"L": "left_", "R": "right_"}.get(words[0], "") if len(words) > 1 else ""
+    return side + "_".join(word.lower() for word in words[1 if side else 0 :])
+
+
+def skeleton_of(joints: Sequence[str], name: str) -> Skeleton:
+    """The known skeleton with these joints in this order; else one with the bones of the nearest known one.
+
+    Raises ValueError for two joints of one name."""
+    joints = tuple(joints)
+    for skeleton in SKELETONS:
+        if skeleton.joints == joints:
+            return skeleton
+    nearest = max(SKELETONS, key=lambda known: (len(set(known.joints) & set(joints)), -len(known)))
+    bones = tuple(bone for bone in nearest.bones if set(bone) <= set(joints))
+    root = next((joint for joint in ("pelvis", "left_hip", "neck") if joint in joints), joints[0])
+    pairs = tuple(
+        (j, "right_" + j[5:]) for j in joints if j.startswith("left_") and "right_" + j[5:] in joints
+    )
+    return Skeleton(name, joints, bones, root, pairs)
