@@ -3,7 +3,7 @@
 import errno
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -38,12 +38,6 @@ def write_bytes(path: Path, data: bytes) -> None:
     """Write bytes atomically."""
     with replacing(path) as temporary:
         temporary.write_bytes(data)
-
-
-def write_with(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` make the file, atomically: for writers that want a path."""
-    with replacing(path) as temporary:
-        write(temporary)
 
 
 def explained(error: OSError, path: Path) -> OSError:

@@ -1,11 +1,12 @@
 """Following one person through the frames of one view."""
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-_REACH = 0.4  # how far a person may move between frames, in body sizes ...
+_REACH = 0.3  # how far a person may move between frames, in body sizes ...
 _GROWTH = 0.1  # ... and how much more for every frame in which nobody was found
+_SAME_SIZE = 2.0  # a person does not grow by more than this factor between two frames
 
 
 def follow(
@@ -34,7 +35,8 @@ def _walk(joints: Tensor, chosen: Tensor, start: int, frames: range) -> None:
     for frame in frames:
         reach = (_REACH + _GROWTH * missed) * _size(last)
         distance = (joints[frame] - last).norm(dim=-1).nanmedian(dim=-1).values
-        distance = torch.where(distance <= reach, distance, torch.inf)  # NaN: no joint in common
+        likely = (distance <= reach) & _alike(joints[frame], last)  # NaN, no joint in common, is not
+        distance = torch.where(likely, distance, torch.inf)
         nearest = int(distance.argmin())
         if not bool(distance[nearest].isfinite()):
             missed += 1
@@ -42,6 +44,15 @@ def _walk(joints: Tensor, chosen: Tensor, start: int, frames: range) -> None:
         chosen[frame] = nearest
         seen = joints[frame, nearest].isfinite()
         last, missed = torch.where(seen, joints[frame, nearest], last), 0
+
+
+def _alike(
+    people: Float[Tensor, "people joints 2"], last: Float[Tensor, "joints 2"]
+) -> Bool[Tensor, "people"]:
+    """Whether people are about as large as `last`, over the joints that both have."""
+    both = people.isfinite() & last.isfinite()
+    growth = _size(torch.where(both, people, torch.nan)) / _size(torch.where(both, last, torch.nan))
+    return (growth < _SAME_SIZE) & (growth > 1 / _SAME_SIZE) | growth.isnan()  # NaN: a single joint
 
 
 def _size(joints: Float[Tensor, "*batch joints 2"]) -> Float[Tensor, "*batch"]:

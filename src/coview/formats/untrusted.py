@@ -42,10 +42,10 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise FileNotFoundError(f"no file {path}.")
     try:
-        file = np.load(path, allow_pickle=False)
-        if not isinstance(file, np.lib.npyio.NpzFile):
-            raise ValueError("it holds a single array, not an npz archive")
-        with file:
+        with path.open("rb") as stream:  # numpy leaves the file open where it is damaged
+            file = np.load(stream, allow_pickle=False)
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise ValueError("it holds a single array, not an npz archive")
             return {name: _array(file, name) for name in file.files}
     except (ValueError, zipfile.BadZipFile, EOFError, KeyError) as error:
         raise ValueError(
@@ -78,9 +78,17 @@ class _OnlyArrays(pickle.Unpickler):
     """An unpickler that knows numpy arrays and nothing else that could be called."""
 
     def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("_codecs", "encode"):  # how Python 3 writes bytes for Python 2
+            return _latin1
         if (module, name) not in _ARRAY_PARTS:
             raise pickle.UnpicklingError(
                 f"it asks for '{module}.{name}', and only numpy arrays are allowed, because a pickle can "
                 f"run any program. Convert it to npz where you trust it"
             )
         return super().find_class(module, name)
+
+
+def _latin1(text: str, encoding: str) -> bytes:
+    if encoding != "latin1":
+        raise pickle.UnpicklingError(f"it encodes text as '{encoding}', which numpy never does")
+    return text.encode("latin1")
