@@ -195,7 +195,7 @@ def _title(name: str) -> str:
 
 
 def _camera_table(calibration: Calibration, index: int, name: str) -> dict[str, Any]:
-    camera = calibration.cameras[index].to(torch.float64)
+    camera = calibration.cameras[index]
     table = {
         "name": name,
         "size": [round(side) for side in camera.size.tolist()],
@@ -206,7 +206,7 @@ def _camera_table(calibration: Calibration, index: int, name: str) -> dict[str, 
     if bool(camera.cam_from_world.isnan().any()):
         return table
     return table | {
-        "rotation": Rotation.from_matrix(camera.rotation.numpy()).as_rotvec().tolist(),
+        "rotation": Rotation.from_matrix(camera.rotation.double().numpy()).as_rotvec().tolist(),
         "translation": camera.translation.tolist(),
     }
 
