@@ -14,7 +14,9 @@ from coview.geometry.rotations import rotation_from_axis_angle
 
 _DAMPING = 1e-4  # to begin with, as a share of the curvature
 _STUCK = 1e12  # damping beyond which no step is left to try
+_LIGHT = 1e-3  # damping below which a short step means that the goal is near
 _EXACT = 1e-9  # pixels: an RMS below this is rounding
+_ROUNDING = 1e-14  # relative change of the cost that means nothing
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,13 @@ class Problem:
     prior: DistancePrior | None
     fit_focal: bool
     prior_pixels: float
+
+    @property
+    def freedom(self) -> int:
+        """How many observed coordinates there are beyond the number of unknowns."""
+        views, points = self.seen.weights.shape
+        unknowns = views * (7 if self.fit_focal else 6) - 7 + 3 * points
+        return 2 * int((self.seen.weights > 0).sum()) - unknowns
 
     def at(self, scene: Scene) -> "Place":
         rows = linearise(scene, self.seen, self.loss, self.fit_focal)
@@ -99,6 +108,13 @@ class _Step:
     cameras: Float[Tensor, "views parameters"]
     points: Float[Tensor, "3 points"]
     gain: float  # the decrease of the cost that the linear model promises
+    camera_gain: float  # the part of it that would be lost without moving the cameras
+
+    def is_small(self, tolerance: float, variance: float) -> bool:
+        """Whether it moves the cameras, and the points on average, by less than the share `tolerance`
+        of their standard deviations: half a square pixel of noise is what one deviation gains."""
+        limit = 0.5 * tolerance**2 * variance
+        return self.camera_gain <= limit and self.gain <= limit * self.points.shape[1]
 
 
 @dataclass(frozen=True)
@@ -122,19 +138,20 @@ def _levenberg_marquardt(problem: Problem, start: Scene, iterations: int, tolera
     """The damping rule is that of [Nielsen99], lowered faster while the model predicts well."""
     here = problem.at(start)
     equations = normal_equations(here.rows, here.pairs)
-    noise = 0.5 * _EXACT**2 * float(problem.seen.weights.square().sum())
+    exact = 0.5 * _EXACT**2 * float(problem.seen.weights.square().sum())
     damping, growth = _DAMPING, 2.0
     for count in range(1, iterations + 1):
         step = _step(equations, here.scene, damping, fix_scale=problem.prior is None)
         there = None if step is None else problem.at(_moved(here.scene, step))
         if step is not None and there is not None and there.cost <= here.cost:
             drop = here.cost - there.cost
-            if drop <= tolerance * here.cost or there.cost <= noise:
+            settled = damping < _LIGHT and step.is_small(tolerance, 2 * there.cost / max(1, problem.freedom))
+            if settled or drop <= _ROUNDING * here.cost or there.cost <= exact:
                 return Descent(there, count, True)
             here, growth = there, 2.0
             damping *= max(0.1, 1 - (2 * drop / max(step.gain, 1e-300) - 1) ** 3)
             equations = normal_equations(here.rows, here.pairs)
-        elif step is not None and step.gain <= tolerance * here.cost:
+        elif step is not None and step.gain <= _ROUNDING * here.cost:
             return Descent(here, count, True)  # the gradient is zero to rounding
         elif damping > _STUCK:
             return Descent(here, count, False)
@@ -156,7 +173,12 @@ def _step(equations: NormalEquations, scene: Scene, damping: float, fix_scale: b
     pulled = step @ equations.camera_pull + (points * equations.point_pull).sum()
     stiff = equations.camera_blocks.diagonal(dim1=1, dim2=2).flatten() @ step.square()
     stiff = stiff + (equations.point_blocks[[0, 3, 5]] * points.square()).sum()
-    return _Step(step.view(views, columns), points, 0.5 * float(pulled + damping * stiff))
+    return _Step(
+        step.view(views, columns),
+        points,
+        gain=0.5 * float(pulled + damping * stiff),
+        camera_gain=0.5 * float(step @ reduced.pull),
+    )
 
 
 def _moved(scene: Scene, step: _Step) -> Scene:

@@ -32,8 +32,8 @@ def normal_equations(rows: Linearised, prior: PairRows | None) -> NormalEquation
     """The equations of one linearisation; `prior` joins points in pairs and stays apart."""
     flat = rows.camera_rows.flatten(2)
     x, y, z = rows.point_rows.unbind(1)
-    products = [(a * b).sum(dim=(0, 1)) for a, b in ((x, x), (x, y), (x, z), (y, y), (y, z), (z, z))]
-    pull = -(rows.point_rows * rows.residuals[:, None]).sum(dim=(0, 2))
+    products = [_dot(a, b) for a, b in ((x, x), (x, y), (x, z), (y, y), (y, z), (z, z))]
+    pull = -torch.stack([_dot(axis, rows.residuals) for axis in (x, y, z)])
     return NormalEquations(
         rows,
         prior,
@@ -42,6 +42,15 @@ def normal_equations(rows: Linearised, prior: PairRows | None) -> NormalEquation
         point_blocks=torch.stack(products),
         point_pull=pull if prior is None else pull + prior.pull(pull.shape[1]),
     )
+
+
+def _dot(a: Float[Tensor, "some few points"], b: Float[Tensor, "some few points"]) -> Float[Tensor, "points"]:
+    """Σ a b over the first two axes. Row by row, because sums over short leading axes are slow."""
+    total = a.new_zeros(a.shape[-1])
+    for i in range(a.shape[0]):
+        for j in range(a.shape[1]):
+            total.addcmul_(a[i, j], b[i, j])
+    return total
 
 
 @dataclass(frozen=True)
@@ -66,7 +75,8 @@ class Reduced:
         """Covariance of each point, given the cameras' (their uncertainty included)."""
         coupling = self.coupling if self.correction is None else self.correction.apply(self.coupling)
         spread = (cameras @ coupling.flatten(1)).view_as(coupling)
-        inner = torch.einsum("fin,fjn->nij", coupling, spread)
+        entries = [[_dot(coupling[:, None, i], spread[:, None, j]) for j in range(3)] for i in range(3)]
+        inner = torch.stack([torch.stack(row, dim=-1) for row in entries], dim=-2)
         if self.correction is None:
             inner = inner + torch.eye(3, dtype=inner.dtype, device=inner.device)
         else:
