@@ -10,12 +10,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from coview.geometry.five_point import five_point
-from coview.geometry.rotations import rotation_from_axis_angle, skew
-
-_CHUNK = 2_000_000  # distances computed at once, to bound memory
-_REFINED = 8  # best hypotheses that local optimisation improves
-_REFINE_STEPS = 12
+from coview.geometry.essential_search import Pairs, find_essential
+from coview.geometry.five_point import five_point as five_point  # also found here: it belongs to the topic
+from coview.geometry.rotations import skew
 
 
 @dataclass(frozen=True)
@@ -53,7 +50,7 @@ def fundamental_from_projections(
     # Entry (j, i) is the determinant of projection_a without row i above projection_b without row j.
     pairs = torch.tensor([[1, 2], [2, 0], [0, 1]], device=projection_a.device)
     top, bottom = torch.broadcast_tensors(
-        projection_a[..., None, pairs, :], projection_b[..., pairs, :].unsqueeze(-4)
+        projection_a[..., None, pairs, :], projection_b[..., pairs, :].unsqueeze(-3)
     )
     matrix = torch.linalg.det(torch.cat([top, bottom], dim=-2))
     return matrix / matrix.norm(dim=(-2, -1), keepdim=True)
@@ -166,27 +163,18 @@ def robust_relative_pose(
         )
     with torch.no_grad():
         kept_a, kept_b = (_homogeneous(points[used].double()) for points in (a, b))
-        pairs = _Pairs(kept_a, kept_b, weights[used].double())
-        sample = _samples(len(pairs.weights), hypotheses, seed).to(a.device)
-        found, valid = five_point(pairs.a[sample, :2], pairs.b[sample, :2])
-        if not bool(valid.any()):
+        pairs = Pairs(kept_a, kept_b, weights[used].double())
+        essential = find_essential(pairs, threshold, hypotheses, seed)
+        if essential is None:
             raise ValueError(
-                f"robust_relative_pose: none of {len(sample)} samples of five pairs determines a pose. Do "
+                f"robust_relative_pose: none of {hypotheses} samples of five pairs determines a pose. Do "
                 f"all points of a view coincide? Check its detections."
             )
-        essential = _locally_optimised(found[valid], pairs, threshold).to(a.dtype)
         clean = torch.where(used, weights, 0.0)
-        return relative_pose_from_essential(essential, a, b, clean, threshold=threshold)
+        return relative_pose_from_essential(essential.to(a.dtype), a, b, clean, threshold=threshold)
 
 
 # --- inside --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Pairs:
-    a: Tensor  # n × 3, homogeneous
-    b: Tensor
-    weights: Tensor
 
 
 def _homogeneous(points: Tensor) -> Tensor:
@@ -217,79 +205,3 @@ def _depths(rotation: Tensor, translation: Tensor, a: Tensor, b: Tensor) -> tupl
     at, bt = ((ray * translation[..., None, :]).sum(-1) for ray in (ray_a, ray_b))
     parallax = (aa * bb - ab * ab).clamp_min(torch.finfo(a.dtype).tiny)
     return (ab * bt - bb * at) / parallax, (aa * bt - ab * at) / parallax
-
-
-def _samples(count: int, hypotheses: int, seed: int) -> Tensor:
-    """Five different numbers below `count` per hypothesis, by Floyd's method."""
-    generator = torch.Generator().manual_seed(seed)
-    chosen = torch.full((hypotheses, 0), -1)
-    for last in range(count - 5, count):
-        drawn = torch.randint(last + 1, (hypotheses, 1), generator=generator)
-        drawn = torch.where((chosen == drawn).any(dim=-1, keepdim=True), last, drawn)
-        chosen = torch.cat([chosen, drawn], dim=-1)
-    return chosen
-
-
-def _msac(essentials: Tensor, pairs: _Pairs, threshold: float) -> Tensor:
-    """Sum of weighted squared Sampson distances, each at most the threshold's, per essential."""
-    outer = [
-        (p[:, :, None] * q[:, None, :]).flatten(1)
-        for p, q in ((pairs.b, pairs.a), (pairs.a, pairs.a), (pairs.b, pairs.b))
-    ]
-    bilinear, quadratic = outer[0].mT, torch.cat(outer[1:], dim=-1).mT
-    costs = []
-    for some in essentials.split(max(1, _CHUNK // len(pairs.weights))):
-        top, left = some[:, :2], some[:, :, :2]
-        squares = torch.cat([(top.mT @ top).flatten(1), (left @ left.mT).flatten(1)], dim=-1)
-        distance = (some.flatten(1) @ bilinear).square() / (squares @ quadratic).clamp_min(1e-300)
-        costs.append(distance.clamp_max(threshold**2) @ pairs.weights)
-    return torch.cat(costs)
-
-
-def _locally_optimised(essentials: Tensor, pairs: _Pairs, threshold: float) -> Tensor:
-    """The best essential after refining the best few hypotheses, all at once."""
-    cost = _msac(essentials, pairs, threshold)
-    best = cost.topk(min(_REFINED, len(cost)), largest=False).indices
-    rotations, translations = decompose_essential(essentials[best])
-    rotation, translation = rotations[:, 0], translations[:, 0]  # all four have the same essential
-    cost, damping = cost[best], torch.full_like(cost[best], 1e-3)
-    for _ in range(_REFINE_STEPS):
-        moved = _refined(rotation, translation, pairs, threshold, damping)
-        moved_cost = _msac(essential_from_pose(*moved), pairs, threshold)
-        better = moved_cost < cost
-        rotation = torch.where(better[:, None, None], moved[0], rotation)
-        translation = torch.where(better[:, None], moved[1], translation)
-        cost = torch.where(better, moved_cost, cost)
-        damping = torch.where(better, damping / 10, damping * 10)
-    return essential_from_pose(rotation[cost.argmin()], translation[cost.argmin()])
-
-
-def _refined(
-    rotation: Tensor, translation: Tensor, pairs: _Pairs, threshold: float, damping: Tensor
-) -> tuple[Tensor, Tensor]:
-    """One damped Gauss-Newton step per pose on the Sampson distances of its inliers (5 unknowns)."""
-    residual, slope = _sampson_with_slope(essential_from_pose(rotation, translation), pairs)
-    tangent = torch.linalg.svd(translation[:, None, :]).Vh[:, 1:]  # two directions across the baseline
-    axes = torch.eye(3, dtype=rotation.dtype, device=rotation.device)
-    turned = skew(translation)[:, None] @ skew(axes) @ rotation[:, None]
-    moves = torch.cat([turned, skew(tangent) @ rotation[:, None]], dim=1).flatten(2)  # dE per unknown
-    jacobian = slope @ moves.mT
-    weight = pairs.weights[:, None] * (residual.abs() < threshold)
-    normal = jacobian.mT @ (weight * jacobian)
-    normal = normal + torch.diag_embed(normal.diagonal(dim1=-2, dim2=-1) * damping[:, None] + 1e-12)
-    step = -torch.linalg.solve(normal, jacobian.mT @ (weight * residual))[..., 0]
-    moved = translation + (step[:, 3:, None] * tangent).sum(dim=1)
-    return rotation_from_axis_angle(step[:, :3]) @ rotation, moved / moved.norm(dim=-1, keepdim=True)
-
-
-def _sampson_with_slope(essential: Tensor, pairs: _Pairs) -> tuple[Tensor, Tensor]:
-    """Signed Sampson distances (poses × n × 1) and their derivatives by the nine entries of E."""
-    line_b, line_a = pairs.a @ essential.mT, pairs.b @ essential
-    flat = line_a.new_tensor([1.0, 1.0, 0.0])
-    squared = (flat * (line_a.square() + line_b.square())).sum(dim=-1, keepdim=True).clamp_min(1e-300)
-    residual = (line_b * pairs.b).sum(dim=-1, keepdim=True) / squared.sqrt()
-    share = residual / squared
-    left = pairs.b / squared.sqrt() - share * flat * line_b
-    slope = left[..., :, None] * pairs.a[:, None, :]
-    slope = slope - (share * pairs.b)[..., :, None] * (flat * line_a)[..., None, :]
-    return residual, slope.flatten(2)
