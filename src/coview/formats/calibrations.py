@@ -94,7 +94,7 @@ def read_calibration(path: Path, *, units: Units | None = None) -> Calibration:
         cameras,
         provenance | {key: str(value) for key, value in _table(file.metadata, "provenance").items()},
         {
-            name: (row["centre_m"], row["rotation_rad"])
+            name: (float(row["centre_m"]), float(row["rotation_rad"]))
             for name, row in _table(file.metadata, "sigma").items()
         },
         file.metadata.get("scale_sigma"),
