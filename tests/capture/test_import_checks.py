@@ -87,3 +87,8 @@ def test_warnings():
     found = warnings({"a": view()}, {"a": video(frames=9, uneven=True)})
     assert "a: 4 frames of joints, 9 of video" in found["warning_lengths"]
     assert "frame rate of a varies" in found["warning_rate"]
+
+
+def test_confidences_above_one_are_said():
+    loud = ViewJoints(torch.full((4, 1, 17, 3), 3.0))
+    assert "confidences of b are above 1" in warnings({"a": view(), "b": loud}, {})["warning_confidence"]

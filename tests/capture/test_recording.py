@@ -92,6 +92,14 @@ def test_messages(tmp_path):
         find_recording(tmp_path)
 
 
+def test_the_folder_above_names_its_recordings(tmp_path):
+    files(tmp_path, "walk/pose/a_json/0.json", "run/pose/a_json/0.json", "calibration/x.toml")
+    with pytest.raises(
+        ValueError, match=r"neither videos nor 2D joints\. Its sub-folders run, walk do; import one"
+    ):
+        find_recording(tmp_path)
+
+
 def test_duplicate_camera_names(tmp_path):
     files(tmp_path, "pose/cam1/0.json", "pose/cam1_json/0.json")
     with pytest.raises(ValueError, match="'cam1' and 'cam1_json' are both camera 'cam1'"):

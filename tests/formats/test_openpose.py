@@ -88,6 +88,7 @@ def test_doubtful_frame_numbers(names, message):
     [
         ('{"people": [', r"cam_000000000000_keypoints.json, line 1, column 13: not valid JSON"),
         ("[1]", "no `people`; this is not OpenPose JSON"),
+        ({"people": [[1.0, 2.0, 3.0]]}, r"a person should be a table .* found \[1.0, 2.0, 3.0\]"),
         ({"people": "two"}, "`people` should be a list, found str"),
         (people([1.0, 2.0]), r"has shape \(2,\), not a flat list"),
         (people(["x", 1, 2]), "holds something that is no number"),

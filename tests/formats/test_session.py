@@ -117,6 +117,12 @@ def test_duplicate_camera_names(tmp_path):
         session(tmp_path, cameras=cameras)
 
 
+@pytest.mark.parametrize("name", ["../up", "/etc/x", "", "..", "a\\b"])
+def test_the_name_is_a_file_name(tmp_path, name):
+    with pytest.raises(ValueError, match="cannot be a file name: exports are named after it"):
+        session(tmp_path, name=name)
+
+
 @pytest.mark.parametrize("fps", [0.0, -1.0, float("nan")])
 def test_impossible_frame_rates(tmp_path, fps):
     with pytest.raises(ValueError, match="fps must be above 0"):

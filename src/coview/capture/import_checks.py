@@ -11,6 +11,7 @@ from coview.formats.view_joints import TOLERATED, ViewJoints
 
 _GUESSED_FPS = 30.0
 _SAME_RATE = 0.01  # relative
+_RARE = 0.05  # share of confidences above 1 that rounding does not explain
 _OUTSIDE = 0.2  # share of joints outside the image that is no accident
 
 
@@ -97,20 +98,31 @@ def _common_rate(rates: dict[str, float], origin: str) -> tuple[float, str]:
 
 def warnings(views: dict[str, ViewJoints], infos: dict[str, VideoInfo]) -> dict[str, str]:
     """Things that do not stop an import and that somebody should look at."""
-    warnings = {}
+    found = {}
     lengths = {name: (len(views[name].points), info.frames) for name, info in infos.items()}
     differ = {name: pair for name, pair in lengths.items() if abs(pair[0] - pair[1]) > TOLERATED}
     if differ:
         shown = ", ".join(
             f"{name}: {joints} frames of joints, {video} of video" for name, (joints, video) in differ.items()
         )
-        warnings["warning_lengths"] = (
+        found["warning_lengths"] = (
             f"2D joints and videos differ in length: {shown}. Is it the same recording?"
+        )
+    high = [name for name, view in views.items() if _share_above_one(view) > _RARE]
+    if high:
+        found["warning_confidence"] = (
+            f"many confidences of {listed(high)} are above 1 and were cut to 1, so all joints there count "
+            f"the same; coview expects confidences from 0 to 1."
         )
     uneven = [name for name, info in infos.items() if info.uneven]
     if uneven:
-        warnings["warning_rate"] = (
+        found["warning_rate"] = (
             f"the frame rate of {listed(uneven)} varies (phones do that), so that frame numbers do not tell "
             f"the time; convert the videos to a constant rate before detecting."
         )
-    return warnings
+    return found
+
+
+def _share_above_one(view: ViewJoints) -> float:
+    confidence = view.points[..., 2]
+    return float((confidence > 1).sum() / (confidence > 0).sum().clamp(min=1))

@@ -159,4 +159,10 @@ def _no_joints(folder: Path, videos: dict[str, Path]) -> str:
             f"nothing itself: run a 2D detector (OpenPose, RTMPose, Pose2Sim's `poseEstimation`) first and "
             f"put its JSON into pose/<camera>_json/. {EXPECTED}"
         )
-    return f"{folder} holds neither videos nor 2D joints. {EXPECTED}"
+    below = [path.name for path in folder.iterdir() if path.is_dir() and _holds_recording(path)]
+    hint = f"Its sub-folders {listed(below)} do; import one of them. " if below else ""
+    return f"{folder} holds neither videos nor 2D joints. {hint}{EXPECTED}"
+
+
+def _holds_recording(folder: Path) -> bool:
+    return any(_joints(folder / sub) for sub in _JOINT_FOLDERS)

@@ -7,6 +7,7 @@ from torch import Tensor
 _REACH = 0.3  # how far a person may move between frames, in body sizes ...
 _GROWTH = 0.1  # ... and how much more for every frame in which nobody was found
 _SAME_SIZE = 2.0  # a person does not grow by more than this factor between two frames
+_BLOCK = 1024  # frames compared at once, which bounds the memory
 
 
 def follow(
@@ -15,43 +16,69 @@ def follow(
     """Which of the people is the followed one in each frame; -1 where nobody is.
 
     Starts where one person's confidence × size is greatest, and goes forward and backward from there to
-    the nearest person each time; a person farther away than a body moves is taken for somebody else."""
+    the nearest person each time; one that is farther away than a body moves, or of another size, is taken
+    for somebody else."""
     if joints.shape[1] == 1:
         return torch.where((confidence > 0).any(dim=-1)[:, 0], 0, -1)
     score = confidence.sum(dim=-1) * _size(joints)
-    chosen = torch.full((len(joints),), -1, dtype=torch.long)
     if not bool((score > 0).any()):
-        return chosen
+        return torch.full((len(joints),), -1, dtype=torch.long)
     start, person = divmod(int(score.flatten().argmax()), joints.shape[1])
-    chosen[start] = person
-    _walk(joints, chosen, start, range(start + 1, len(joints)))
-    _walk(joints, chosen, start, range(start - 1, -1, -1))
+    backward = _forward(joints[: start + 1].flip(0), person)
+    return torch.cat([backward.flip(0), _forward(joints[start:], person)[1:]])
+
+
+def _forward(joints: Float[Tensor, "frames people joints 2"], person: int) -> Int[Tensor, "frames"]:
+    """The same from a person of the first frame on."""
+    blocks = zip(joints[:-1].split(_BLOCK), joints[1:].split(_BLOCK), strict=True)
+    links = [row for now, then in blocks for row in _nearest(now, then, torch.zeros(len(now))).tolist()]
+    chosen = torch.full((len(joints),), -1, dtype=torch.long)
+    frame, chosen[0] = 0, person
+    while frame < len(links):
+        step, following = 1, links[frame][person]
+        if following < 0:
+            step, following = _reappears(joints[frame, person], joints[frame + 1 :])
+        if following < 0:
+            break
+        frame, person = frame + step, following
+        chosen[frame] = person
     return chosen
 
 
-def _walk(joints: Tensor, chosen: Tensor, start: int, frames: range) -> None:
-    """Fill `chosen` along `frames`, carrying the pose last seen."""
-    last, missed = joints[start, chosen[start]], 0
-    for frame in frames:
-        reach = (_REACH + _GROWTH * missed) * _size(last)
-        distance = (joints[frame] - last).norm(dim=-1).nanmedian(dim=-1).values
-        likely = (distance <= reach) & _alike(joints[frame], last)  # NaN, no joint in common, is not
-        distance = torch.where(likely, distance, torch.inf)
-        nearest = int(distance.argmin())
-        if not bool(distance[nearest].isfinite()):
-            missed += 1
-            continue
-        chosen[frame] = nearest
-        seen = joints[frame, nearest].isfinite()
-        last, missed = torch.where(seen, joints[frame, nearest], last), 0
+def _reappears(
+    last: Float[Tensor, "joints 2"], later: Float[Tensor, "frames people joints 2"]
+) -> tuple[int, int]:
+    """In how many frames somebody near `last` is seen again, and who; (0, -1) if never."""
+    for begin in range(0, len(later), _BLOCK):
+        block = later[begin : begin + _BLOCK]
+        missed = torch.arange(begin, begin + len(block))
+        who = _nearest(last.expand(len(block), 1, -1, -1), block, missed.to(last.dtype))[:, 0]
+        if bool((who >= 0).any()):
+            first = int((who >= 0).int().argmax())
+            return begin + first + 1, int(who[first])
+    return 0, -1
+
+
+def _nearest(
+    now: Float[Tensor, "frames people joints 2"],
+    then: Float[Tensor, "frames others joints 2"],
+    missed: Float[Tensor, "frames"],
+) -> Int[Tensor, "frames people"]:
+    """For each of `now` the nearest of `then`, or -1 where nobody is near enough and alike."""
+    a, b = now[:, :, None], then[:, None]
+    distance = (a - b).norm(dim=-1).nanmedian(dim=-1).values  # NaN: no joint in common
+    reach = (_REACH + _GROWTH * missed)[:, None] * _size(now)
+    distance = torch.where((distance <= reach[..., None]) & _alike(a, b), distance, torch.inf)
+    least, who = distance.min(dim=-1)
+    return torch.where(least.isfinite(), who, -1)
 
 
 def _alike(
-    people: Float[Tensor, "people joints 2"], last: Float[Tensor, "joints 2"]
-) -> Bool[Tensor, "people"]:
-    """Whether people are about as large as `last`, over the joints that both have."""
-    both = people.isfinite() & last.isfinite()
-    growth = _size(torch.where(both, people, torch.nan)) / _size(torch.where(both, last, torch.nan))
+    a: Float[Tensor, "*#batch joints 2"], b: Float[Tensor, "*#batch joints 2"]
+) -> Bool[Tensor, "*out"]:
+    """Whether two people are about equally large, over the joints that both have."""
+    both = a.isfinite() & b.isfinite()
+    growth = _size(torch.where(both, b, torch.nan)) / _size(torch.where(both, a, torch.nan))
     return (growth < _SAME_SIZE) & (growth > 1 / _SAME_SIZE) | growth.isnan()  # NaN: a single joint
 
 

@@ -83,7 +83,12 @@ def _people(content: Any, file: Path) -> list[np.ndarray]:
     people = content["people"] or []
     if not isinstance(people, list):
         raise ValueError(f"{file}: `people` should be a list, found {type(people).__name__}.")
-    flat = [person.get("pose_keypoints_2d") for person in people if isinstance(person, dict)]
+    strange = next((person for person in people if not isinstance(person, dict)), None)
+    if strange is not None:
+        raise ValueError(
+            f"{file}: a person should be a table with `pose_keypoints_2d`, found {strange!r:.60}."
+        )
+    flat = [person.get("pose_keypoints_2d") for person in people]
     return [_person(numbers, file) for numbers in flat if numbers]
 
 

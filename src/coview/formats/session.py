@@ -52,6 +52,8 @@ class Session:
     provenance: dict[str, str] = field(default_factory=dict)  # topic: where it came from, in words
 
     def __post_init__(self) -> None:
+        if self.name in ("", "..") or Path(self.name).name != self.name or "\\" in self.name:
+            raise ValueError(f"session name '{self.name}' cannot be a file name: exports are named after it.")
         lowered = [camera.name.casefold() for camera in self.cameras]
         doubled = sorted({name for name in lowered if lowered.count(name) > 1})
         if doubled:
