@@ -262,6 +262,18 @@ def test_a_calibration_for_other_cameras(tmp_path):
     )
 
 
+def test_an_unclear_unit_does_not_stop_the_import(tmp_path):
+    src = pose2sim(tmp_path / "t")
+    given = calibration(tmp_path / "c.toml")
+    text = (
+        given.read_text().replace('units = "m"\n', "").replace("translation = [3.0", "translation = [120.0")
+    )
+    given.write_text(text)
+    made = import_session(src, tmp_path / "s", calibration=given)
+    assert "120 apart (median): that fits no unit well" in made.provenance["calibration_notes"]
+    assert "--units" in made.provenance["calibration_notes"]
+
+
 def test_a_calibration_found_nearby_that_does_not_fit_is_only_noted(tmp_path):
     src = pose2sim(tmp_path / "t")
     calibration(src / "calibration" / "c.toml", ("left", "right"))

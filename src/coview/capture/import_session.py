@@ -3,16 +3,17 @@
 import datetime
 import hashlib
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from coview import __version__
 from coview.capture.import_checks import check_seen, check_several, rate, said_skeleton, warnings
 from coview.capture.install import installing
 from coview.capture.recording import Recording, find_recording
-from coview.formats.calibrations import calibration_for, read_calibration
+from coview.formats.calibrations import Calibration, calibration_for, read_calibration
 from coview.formats.keypoint_files import read_keypoint_file
 from coview.formats.keypoints2d import Detections, stack_views, write_detections
+from coview.formats.length_units import AmbiguousUnitsError
 from coview.formats.names import listed, match_names
 from coview.formats.openpose import frame_files, read_openpose_folder
 from coview.formats.session import FILE, Session, SessionCamera
@@ -177,17 +178,26 @@ def _calibration_notes(
 ) -> dict[str, str]:
     """Where a calibration of these cameras is; one that was given by name must fit."""
     if options.calibration is not None:
-        fitted = calibration_for(read_calibration(options.calibration), names, sizes)
+        fitted = calibration_for(_read_whatever_unit(options.calibration), names, sizes)
         return _calibration_note(options.calibration, fitted.notes, [])
     skipped = []
     for path in found.calibrations:
         try:
-            fitted = calibration_for(read_calibration(path), names, sizes)
+            fitted = calibration_for(_read_whatever_unit(path), names, sizes)
         except ValueError as error:
             skipped.append(str(error))
             continue
         return _calibration_note(path, fitted.notes, skipped)
     return {"calibration_skipped": " | ".join(skipped)} if skipped else {}
+
+
+def _read_whatever_unit(path: Path) -> Calibration:
+    """An import checks names, sizes and lenses; the unit of length is asked for when it is used."""
+    try:
+        return read_calibration(path)
+    except AmbiguousUnitsError as error:
+        read = read_calibration(path, units="m")
+        return replace(read, notes=(f"{error} (when calibrating; the import does not need it)",))
 
 
 def _calibration_note(path: Path, notes: tuple[str, ...], skipped: list[str]) -> dict[str, str]:

@@ -11,6 +11,10 @@ Units = Literal["m", "cm", "mm"]
 _METRES: dict[str, float] = {"m": 1.0, "cm": 0.01, "mm": 0.001}
 
 
+class AmbiguousUnitsError(ValueError):
+    """The file states no unit of length and its numbers fit none well."""
+
+
 def metres_per_unit(file: FileCalibration, units: Units | None, path: Path) -> tuple[float | None, str]:
     """The factor to metres and where it came from, in words; None where the file holds lenses only.
 
@@ -37,7 +41,7 @@ def _inferred(file: FileCalibration, path: Path) -> tuple[float, str]:
         return 1.0, f"{fact}, so they were taken for metres. Pass --units if that is wrong."
     if 500 <= distance <= 50_000:
         return 0.001, f"{fact}, so they were taken for millimetres. Pass --units if that is wrong."
-    raise ValueError(
+    raise AmbiguousUnitsError(
         f"{fact}: that fits no unit well (0.5–50 would be metres, 500–50000 millimetres). "
         f"Pass --units m, --units cm or --units mm."
     )
