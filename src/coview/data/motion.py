@@ -33,7 +33,9 @@ def random_motion(
     mapped = skeleton_map(H36M_17, skeleton)
     generator = torch.Generator().manual_seed(seed)
     body = Body.make(stature, generator)
-    period = 1.0 + 0.25 * torch.rand((), generator=generator).item()  # seconds per stride [Winter09] §7.0
+    period = (
+        1.0 + 0.25 * torch.rand((), generator=generator).item()
+    )  # seconds per stride: 96 to 120 steps a minute
     phase = torch.arange(frames) / (fps * period) + torch.rand((), generator=generator)
     walking = _share_of_gait(kind, frames, fps, generator)
     loose = _random_angles(frames, fps, generator)
@@ -53,8 +55,9 @@ def random_motion(
 def gait_angles(phase: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch dofs"]:
     """Joint angles of level walking, radians; `phase` in strides, whole numbers at left heel strikes.
 
-    Smooth curves through the usual shape of normal gait ([Winter09] ch. 3 figures: hip from 30° flexed
-    to 10° extended, knee about 18° in stance and 60° in swing), arms against the legs."""
+    Smooth curves of the usual shape of normal gait (compare the walking trial of [Winter09] app. A):
+    hip from 30° flexed to 10° extended, knee near 18° in stance and 60° in swing, arms against the
+    legs. Not measured from anybody."""
     angle = {name: torch.zeros_like(phase) for name in DOFS}
     for side, own in (("left", phase), ("right", phase + 0.5)):
         swing = _wave(own, 0.97)  # the thigh is farthest forward just before heel strike

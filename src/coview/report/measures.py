@@ -1,0 +1,161 @@
+"""How good a reconstruction is, in numbers that need no truth: reprojection, bones, coverage."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from coview.cameras import Cameras
+from coview.skeletons import Skeleton
+
+_MOST = 1_000_000  # values a quantile is taken of; more are thinned evenly
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Middle and upper end of some values; NaN where there are none."""
+
+    median: float
+    high: float  # 95 % are smaller
+    count: int
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How the 3D joints agree with the detections of one camera or one joint."""
+
+    name: str
+    pixels: Spread  # of the detections that were used
+    detected: float  # share of all there could be
+    used: float  # share of the detected
+
+
+@dataclass(frozen=True)
+class Bone:
+    """One bone over the recording."""
+
+    name: str
+    mean: float  # metres; NaN: never seen whole
+    spread: float  # standard deviation, share of the mean
+    asymmetry: float  # (left - right) / mean of both; NaN for a bone in the middle
+    frames: int
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How often one joint is known, and from how many views."""
+
+    name: str
+    known: float  # share of frames with a position
+    views: tuple[float, ...]  # share of frames in which it rests on exactly 0, 1, 2, … views
+    sigma: float  # metres; median over frames of the largest standard deviation; NaN: not estimated
+
+
+def spread_of(values: Float[Tensor, "count"]) -> Spread:
+    """Median and 95th percentile of the finite values."""
+    finite = values[values.isfinite()]
+    if not finite.numel():
+        return Spread(float("nan"), float("nan"), 0)
+    thin = finite[:: -(-finite.numel() // _MOST)]
+    median, high = torch.quantile(thin.double(), torch.tensor([0.5, 0.95], dtype=torch.float64)).tolist()
+    return Spread(median, high, finite.numel())
+
+
+def agreements(
+    errors: Float[Tensor, "frames views joints"],
+    used: Bool[Tensor, "frames views joints"],
+    seen: Bool[Tensor, "frames views joints"],
+    names: tuple[str, ...],
+    axis: int,
+) -> tuple[Agreement, ...]:
+    """Reprojection errors (pixels) along `axis`: 1 for cameras, 2 for joints."""
+    rows = []
+    for index, name in enumerate(names):
+        error, kept, there = (part.select(axis, index) for part in (errors, used, seen))
+        detected = int(there.sum())
+        rows.append(
+            Agreement(
+                name,
+                spread_of(error[kept]),
+                detected / max(there.numel(), 1),
+                int(kept.sum()) / max(detected, 1),
+            )
+        )
+    return tuple(rows)
+
+
+def bones(points: Float[Tensor, "frames joints 3"], skeleton: Skeleton) -> tuple[Bone, ...]:
+    """Length (metres) of every bone: its mean, how constant it is, and left against right."""
+    lengths = {
+        (parent, child): (points[:, skeleton.index(parent)] - points[:, skeleton.index(child)]).norm(dim=-1)
+        for parent, child in skeleton.bones
+    }
+    means = {bone: float(length.nanmean()) for bone, length in lengths.items()}
+    return tuple(_bone(bone, length[length.isfinite()], means, skeleton) for bone, length in lengths.items())
+
+
+def _bone(
+    bone: tuple[str, str], length: Tensor, means: dict[tuple[str, str], float], skeleton: Skeleton
+) -> Bone:
+    swap = {a: b for a, b in skeleton.left_right} | {b: a for a, b in skeleton.left_right}
+    other = (swap.get(bone[0], bone[0]), swap.get(bone[1], bone[1]))
+    mean, opposite = means[bone], means.get(other, float("nan"))
+    asymmetry = float("nan") if other == bone else 2 * (mean - opposite) / (mean + opposite)
+    left = any(bone[i] == a for i in (0, 1) for a, _ in skeleton.left_right)
+    return Bone(
+        f"{bone[0]}–{bone[1]}",
+        mean,
+        float(length.std() / length.mean()) if len(length) > 1 else float("nan"),
+        asymmetry if left else -asymmetry,
+        len(length),
+    )
+
+
+def views_used(
+    inliers: Bool[Tensor, "frames views joints"] | None,
+    used: Bool[Tensor, "frames views joints"] | None,
+) -> Int[Tensor, "frames joints"] | None:
+    """How many views each 3D joint rests on; None where nobody kept count."""
+    counted = used if inliers is None else inliers
+    return None if counted is None else counted.sum(dim=1)
+
+
+def coverage(
+    points: Float[Tensor, "frames joints 3"],
+    views: Int[Tensor, "frames joints"] | None,
+    covariance: Float[Tensor, "frames joints 3 3"] | None,
+    most: int,
+    names: tuple[str, ...],
+) -> tuple[Coverage, ...]:
+    """Per joint: how often it is known, from how many of `most` views, and how sure."""
+    known = points.isfinite().all(dim=-1)
+    largest = None if covariance is None else _largest_sigma(covariance)
+    rows = []
+    for joint, name in enumerate(names):
+        shares = () if views is None else tuple(_shares(views[:, joint], most))
+        sigma = float("nan") if largest is None else spread_of(largest[:, joint]).median
+        rows.append(Coverage(name, float(known[:, joint].float().mean()), shares, sigma))
+    return tuple(rows)
+
+
+def _shares(counts: Tensor, most: int) -> list[float]:
+    shares: list[float] = (torch.bincount(counts, minlength=most + 1) / max(len(counts), 1)).tolist()
+    return shares
+
+
+def _largest_sigma(covariance: Float[Tensor, "frames joints 3 3"]) -> Float[Tensor, "frames joints"]:
+    """Standard deviation along the least certain direction, metres; NaN where not known."""
+    known = covariance.isfinite().all(dim=-1).all(dim=-1)
+    safe = torch.where(known[..., None, None], covariance, torch.eye(3).to(covariance))
+    largest = torch.linalg.eigvalsh(safe)[..., -1].clamp_min(0).sqrt()
+    return torch.where(known, largest, torch.nan)
+
+
+def millimetres_per_pixel(
+    points: Float[Tensor, "frames joints 3"], cameras: Cameras
+) -> Float[Tensor, "views"]:
+    """What one pixel is worth at the person, across the line of sight: median depth over focal length."""
+    flat = points.reshape(1, -1, 3).double()
+    depth = cameras.to(torch.float64).to_camera(flat[:, :: -(-flat.shape[1] // 10_000)])[..., 2]
+    return 1000 * depth.nanmedian(dim=-1).values / cameras.focal.double().mean(dim=-1)

@@ -1,0 +1,126 @@
+"""`coview report`: one HTML file that shows what was measured, how well, and what was assumed.
+
+The file asks the network for nothing; its security policy forbids the browser to.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from coview import __version__
+from coview.formats.atomic import write_text
+from coview.report.evidence import Evidence, gather
+from coview.report.html import text
+from coview.report.runs import Run, is_run, read_run
+from coview.report.sections import (
+    assumption_section,
+    bone_section,
+    coverage_section,
+    error_section,
+    headline_section,
+    overlay_section,
+    run_section,
+    scene_section,
+)
+from coview.report.verdict import Headline, Line, judge
+
+# The 3D scene brings its own scripts, fonts and decoders inside itself; nothing may come from elsewhere.
+_POLICY = (
+    "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; font-src data:; "
+    "script-src 'unsafe-inline' 'unsafe-eval' blob: data:; worker-src blob: data:; connect-src data: blob:; "
+    "frame-src 'self' about: data: blob:"
+)
+# The scene's document follows the reader's choice of light or dark.
+_SCRIPT = """
+const frame = document.getElementById("scene-frame");
+if (frame) {
+  const coded = document.getElementById("scene-data").textContent;
+  const page = new TextDecoder().decode(Uint8Array.from(atob(coded), c => c.charCodeAt(0)));
+  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+  frame.srcdoc = dark ? page.replace("{darkMode:false}", "{darkMode:true}") : page;
+}
+"""
+
+
+def write_report(path: Path, out: Path | None = None) -> Path:
+    """Write the report of a session or of a training run; by default `report.html` in that folder.
+
+    What a session does not have yet is said on the page. Raises FileNotFoundError where `path` is
+    neither a session nor a run, ValueError where it has nothing to show or holds damaged files."""
+    path = Path(path)
+    if not (path / "session.toml").is_file() and is_run(path):
+        document = run_page(read_run(path))
+    else:
+        document = session_page(gather(path))
+    target = out or path / "report.html"
+    write_text(target, document)
+    return target
+
+
+def session_page(evidence: Evidence) -> str:
+    """The whole document about one session."""
+    session = evidence.session
+    headlines, lines = judge(evidence)
+    seconds = evidence.frames / session.fps
+    count = len(session.cameras)
+    cameras = f"{count} camera{'' if count == 1 else 's'}"
+    subtitle = f"{cameras} · {evidence.frames} frames · {seconds:.1f} s at {session.fps:g} fps"
+    parts = [
+        headline_section(session.name, subtitle, headlines, lines + _model_lines(evidence.runs)),
+        scene_section(evidence),
+        overlay_section(evidence),
+        error_section(evidence),
+        bone_section(evidence),
+        coverage_section(evidence),
+        *(run_section(run) for run in evidence.runs),
+        assumption_section(evidence),
+    ]
+    return document(session.name, parts)
+
+
+def run_page(run: Run) -> str:
+    """The whole document about one training run. ValueError where the folder holds no result yet."""
+    if not run.curves and not run.evaluation:
+        raise ValueError(
+            f"run {run.path} has nothing to report yet: neither training curves nor an evaluation. "
+            f"Run `coview train` again to finish it."
+        )
+    steps = max((points[-1][0] for points in run.curves.values()), default=0)
+    numbers = {n: v for n, v in run.evaluation.items() if isinstance(v, float)}
+    headlines = [Headline(f"{value:.4g}", name) for name, value in list(numbers.items())[:4]]
+    return document(
+        run.name,
+        [
+            headline_section(run.name, f"Training run, {steps:g} {run.step_name}s", headlines, []),
+            run_section(run),
+        ],
+    )
+
+
+def document(title: str, parts: Sequence[str]) -> str:
+    """Sections as one self-contained page."""
+    style = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+    made = f"Made by coview {__version__} on {datetime.now():%Y-%m-%d %H:%M}. This file needs no network."
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
+        f"<title>{text(title)} · coview</title><style>{style}</style></head><body><main>"
+        f"{''.join(parts)}<footer>{text(made)}</footer></main><script>{_SCRIPT}</script></body></html>\n"
+    )
+
+
+def _model_lines(runs: Sequence[Run]) -> list[Line]:
+    """What the models of the session reached, as far as they were evaluated."""
+    lines = []
+    for run in runs:
+        millimetres = {name: value for name, value in run.evaluation.items() if name.endswith("_mm")}
+        if millimetres:
+            said = ", ".join(f"{_pretty(name)} {float(value):.0f} mm" for name, value in millimetres.items())
+            lines.append(Line("note", f"Model {run.name}: {said}."))
+    return lines
+
+
+def _pretty(measure: str) -> str:
+    """`n_mpjpe_mm` as people write it."""
+    return measure.removesuffix("_mm").upper().replace("_", "-")

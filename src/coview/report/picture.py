@@ -1,0 +1,107 @@
+"""One still picture of a session: an instant in several views, and the skeleton in 3D between the cameras."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from coview.cameras import Cameras
+from coview.formats.atomic import replacing
+from coview.formats.session import Session
+from coview.report.colours import CAMERA, RGB, bone_colours
+from coview.report.evidence import Evidence, gather
+from coview.report.overlay import Overlay, instants, overlays
+from coview.report.scene import free_azimuth
+
+_FRUSTUM = 0.5  # metres from a camera's centre to its drawn image plane
+
+
+def session_picture(session: Session | Path, frame: int | None = None, out: Path | None = None) -> Path:
+    """Write a PNG: up to four views with detections and reprojections, and the 3D skeleton with cameras.
+
+    `frame`: which instant (default: a well-seen one); `out`: default `picture.png` in the session.
+    Raises ValueError where the session has no 3D joints and cameras or no such frame,
+    ModuleNotFoundError naming the extra to install where matplotlib is missing."""
+    evidence = gather(session.path if isinstance(session, Session) else Path(session))
+    if evidence.poses is None or evidence.cameras is None:
+        raise ValueError("session_picture: needs 3D joints and cameras. " + " ".join(evidence.missing))
+    chosen = instants(evidence, 1)[0] if frame is None else frame
+    if not 0 <= chosen < evidence.frames:
+        raise ValueError(f"session_picture: frame {chosen} is not in 0 to {evidence.frames - 1}.")
+    pictures = [row[0] for row in overlays(evidence, [chosen])][:4]
+    target = out or evidence.session.path / "picture.png"
+    with replacing(target) as temporary:
+        _draw(evidence, evidence.cameras, chosen, pictures).savefig(temporary, dpi=150)
+    return target
+
+
+def _draw(evidence: Evidence, cameras: Cameras, frame: int, pictures: list[Overlay]) -> Any:
+    """The figure: views in a 2 × 2 block on the left, the scene on the right."""
+    try:
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "session_picture needs matplotlib, which is not installed. Run: pip install 'coview[view]'"
+        ) from error
+    figure = Figure(figsize=(11, 5.6), layout="constrained", facecolor="white")
+    halves: Any = figure.subfigures(1, 2, width_ratios=(0.8, 1.2))
+    left, right = halves
+    for axes, picture in zip(left.subplots(2, 2).flat, pictures, strict=False):
+        axes.imshow(picture.picture)
+        axes.set_title(picture.camera, fontsize=9, pad=3)
+    for axes in left.axes:
+        axes.set_axis_off()
+    axes = right.add_subplot(projection="3d")
+    assert evidence.poses is not None
+    points = evidence.poses.points[frame].double()
+    _draw_person(axes, points, evidence)
+    for view, name in enumerate(evidence.session.camera_names):
+        _draw_camera(axes, cameras[view], name)
+    middle = points[points.isfinite().all(dim=-1)].mean(dim=0).numpy()
+    turn = np.degrees(free_azimuth(cameras, middle))
+    _frame_axes(axes, torch.cat([points, cameras.centres.double()]), turn)
+    return figure
+
+
+def _draw_person(axes: Any, points: Tensor, evidence: Evidence) -> None:
+    for (parent, child), colour in zip(
+        evidence.skeleton.bone_indices, bone_colours(evidence.skeleton), strict=True
+    ):
+        ends = points[[parent, child]].T.numpy()
+        if np.isfinite(ends).all():
+            axes.plot(*ends, color=_unit(colour), linewidth=3, solid_capstyle="round")
+            axes.plot(ends[0], ends[1], [0.0, 0.0], color="0.85", linewidth=3, zorder=0)  # on the floor
+
+
+def _draw_camera(axes: Any, camera: Cameras, name: str) -> None:
+    """A pyramid from the centre to the corners of the image."""
+    width, height = camera.size.double().tolist()
+    corners = torch.tensor([[0.0, 0.0], [width, 0.0], [width, height], [0.0, height], [0.0, 0.0]]).double()
+    straight = camera.to(torch.float64).without_distortion()
+    origin, direction = straight.rays(corners)
+    plane = (origin + _FRUSTUM * direction).numpy()
+    axes.plot(*plane.T, color=_unit(CAMERA), linewidth=1)
+    centre = origin[0].numpy()
+    for corner in plane[:4]:
+        axes.plot(*np.stack([centre, corner]).T, color=_unit(CAMERA), linewidth=1)
+    axes.text(*(centre + np.array([0, 0, 0.25])), name, fontsize=8, color=_unit(CAMERA), ha="center")
+
+
+def _frame_axes(axes: Any, points: Tensor, azimuth: float) -> None:
+    """Equal scales, the floor at zero, nothing but what matters."""
+    known = points[points.isfinite().all(dim=-1)].numpy()
+    low, high = known.min(axis=0) - 0.4, known.max(axis=0) + 0.4
+    low[2] = min(low[2], 0.0) if low[2] > -1 else low[2]
+    axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), zlim=(low[2], high[2]))
+    axes.set_box_aspect(high - low, zoom=1.05)
+    axes.set_xlabel("x / m", fontsize=8)
+    axes.set_ylabel("y / m", fontsize=8)
+    axes.set_zlabel("z / m", fontsize=8)
+    axes.tick_params(labelsize=7)
+    axes.view_init(elev=18, azim=azimuth)
+
+
+def _unit(colour: RGB) -> tuple[float, float, float]:
+    return colour[0] / 255, colour[1] / 255, colour[2] / 255

@@ -1,0 +1,95 @@
+"""Training runs as files: curves from `history.csv`, numbers from `evaluation.json`. Read generically."""
+
+import csv
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+CURVES = ("history.csv", "metrics.csv")
+MARKS = (*CURVES, "evaluation.json", "recipe.json")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run folder tells about one training."""
+
+    name: str
+    path: Path
+    step_name: str = "step"
+    curves: dict[str, list[tuple[float, float]]] = field(default_factory=dict)  # name: (step, value)
+    evaluation: dict[str, Any] = field(default_factory=dict)  # dotted name: number or word
+    recipe: dict[str, Any] = field(default_factory=dict)  # dotted name: setting
+
+
+def is_run(path: Path) -> bool:
+    """Whether a folder looks like a training run."""
+    return path.is_dir() and any((path / mark).is_file() for mark in MARKS)
+
+
+def find_runs(models: Path) -> tuple[Run, ...]:
+    """Every run below `models`, by name."""
+    if not models.is_dir():
+        return ()
+    return tuple(read_run(path) for path in sorted(models.iterdir()) if is_run(path))
+
+
+def read_run(path: Path) -> Run:
+    """A run folder. Files that are not there are left out; ValueError naming a file that is damaged."""
+    written = [path / name for name in CURVES if (path / name).is_file()]
+    step_name, curves = _read_curves(written[0]) if written else ("step", {})
+    return Run(
+        path.name,
+        path,
+        step_name,
+        curves,
+        flat(_read_json(path / "evaluation.json")),
+        flat(_read_json(path / "recipe.json")),
+    )
+
+
+def _read_curves(file: Path) -> tuple[str, dict[str, list[tuple[float, float]]]]:
+    """The first column counts, every other is a curve; empty and non-numeric cells are left out."""
+    with file.open(newline="", encoding="utf-8") as lines:
+        rows = list(csv.reader(lines))
+    if not rows:
+        return "step", {}
+    header, *body = rows
+    curves: dict[str, list[tuple[float, float]]] = {name: [] for name in header[1:]}
+    for row in body:
+        step = _number(row[0]) if row else None
+        if step is None:
+            continue
+        for name, cell in zip(header[1:], row[1:], strict=False):
+            value = _number(cell)
+            if value is not None:
+                curves[name].append((step, value))
+    return header[0], {name: points for name, points in curves.items() if points}
+
+
+def _number(cell: str) -> float | None:
+    try:
+        value = float(cell)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _read_json(file: Path) -> Any:
+    if not file.is_file():
+        return {}
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{file} is damaged: {error}. Run the stage that wrote it again.") from error
+
+
+def flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested tables and lists as one table with dotted names."""
+    if isinstance(value, dict):
+        inner = [flat(part, f"{prefix}.{key}" if prefix else str(key)) for key, part in value.items()]
+        return {name: leaf for table in inner for name, leaf in table.items()}
+    if isinstance(value, list) and any(isinstance(part, dict | list) for part in value):
+        return flat(dict(enumerate(value)), prefix)
+    return {prefix: value} if prefix else {}

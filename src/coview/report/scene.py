@@ -1,0 +1,187 @@
+"""The animated 3D scene as one HTML document: skeleton, cameras, floor. Made by viser [Yi25]; the only
+module of the report that imports it."""
+
+import contextlib
+import io
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from scipy.spatial.transform import Rotation
+from torch import Tensor
+
+from coview.cameras import Cameras
+from coview.formats.poses3d import Poses3D
+from coview.report.colours import CAMERA, bone_colours, side_colour
+
+MOST_FRAMES, MOST_RATE = 500, 30.0  # of the animation: about twenty seconds in a megabyte
+# The viewer's pop-up about software rendering would cover the scene.
+_QUIET = "<style>.mantine-Notifications-root { display: none }</style>"
+_FIELD_OF_VIEW = 0.85  # radians, vertical, of the eye
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A document, and which frames it plays."""
+
+    html: str
+    first: int
+    last: int
+    step: int
+
+
+def make_scene(poses: Poses3D, cameras: Cameras | None, names: tuple[str, ...]) -> Scene:
+    """The 3D joints in motion (at real speed), and the cameras where they are known. z is up.
+
+    Long recordings are cut to the part with most joints; `Scene` says which frames are played.
+    Raises ModuleNotFoundError naming the extra to install where viser is missing."""
+    try:
+        import viser
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "the 3D scene needs viser, which is not installed. Run: pip install 'coview[view]'"
+        ) from error
+    first, last, step = playing(poses)
+    points = poses.points[first:last:step]
+    with contextlib.redirect_stdout(io.StringIO()):  # viser announces its (unused) web address
+        server = viser.ViserServer(host="127.0.0.1", port=0, verbose=False)
+        try:
+            document = _record(server, points, poses, cameras, names, step / poses.fps)
+        finally:
+            server.stop()
+    return Scene(document, first, last, step)
+
+
+def playing(poses: Poses3D) -> tuple[int, int, int]:
+    """First frame, one-past-last and step of the animation: the stretch with most joints."""
+    step = max(1, round(poses.fps / MOST_RATE))
+    length = min(len(poses.points), MOST_FRAMES * step)
+    known = poses.points.isfinite().all(dim=-1).double().mean(dim=-1)
+    sums = torch.nn.functional.pad(known.cumsum(0), (1, 0))
+    first = int((sums[length:] - sums[: len(known) - length + 1]).argmax())
+    return first, first + length, step
+
+
+def _record(
+    server: Any,
+    points: Tensor,
+    poses: Poses3D,
+    cameras: Cameras | None,
+    names: tuple[str, ...],
+    seconds: float,
+) -> str:
+    scene = server.scene
+    scene.set_up_direction("+z")
+    centre, reach = _middle(points)
+    _place_eye(server, centre, reach, cameras)
+    floor = max(4.0, 2 * reach, *_far(cameras, centre))
+    scene.add_grid(
+        "/floor",
+        width=2 * np.ceil(floor / 2 + 1),
+        height=2 * np.ceil(floor / 2 + 1),
+        position=(round(float(centre[0])), round(float(centre[1])), 0.0),
+        cell_color=(205, 210, 216),
+        section_color=(165, 172, 180),
+    )
+    if cameras is not None:
+        _add_cameras(scene, cameras, names)
+    return _animate(server, points, poses, seconds)
+
+
+def _animate(server: Any, points: Tensor, poses: Poses3D, seconds: float) -> str:
+    """Bones and joints of the first frame, then what changes from frame to frame."""
+    whole = filled(points).float().numpy()
+    ends = np.array(poses.skeleton.bone_indices).reshape(-1, 2)
+    paint = _linear(np.array(bone_colours(poses.skeleton)).reshape(-1, 3))
+    dots = np.array([side_colour(joint) for joint in poses.skeleton.joints], dtype=np.uint8)
+    bones = server.scene.add_line_segments(
+        "/person/bones", points=whole[0][ends], colors=np.repeat(paint[:, None], 2, axis=1), thickness=0.04
+    )
+    joints = server.scene.add_point_cloud(
+        "/person/joints", whole[0], dots, point_size=0.045, point_shape="circle", precision="float32"
+    )
+    recording = server.get_scene_serializer()
+    for frame in whole:
+        bones.points = frame[ends]
+        joints.points = frame
+        recording.insert_sleep(seconds)
+    document: str = recording.as_html()
+    return document.replace("</head>", _QUIET + "</head>", 1)
+
+
+def _linear(colours: np.ndarray) -> np.ndarray:
+    """sRGB as the linear light that viser's lines are given in (its points take sRGB)."""
+    return (255 * (colours / 255) ** 2.2).round().astype(np.uint8)
+
+
+def filled(points: Float[Tensor, "frames joints 3"]) -> Float[Tensor, "frames joints 3"]:
+    """Joints that are not known hide inside one that is; frames without any hide under the floor.
+
+    Only for drawing: the viewer cannot draw NaN."""
+    known = points.isfinite().all(dim=-1)
+    shelter = known.float().argmax(dim=-1)[:, None, None].expand(-1, 1, 3)
+    inside = points.gather(1, shelter).nan_to_num(0.0)
+    hidden = torch.where(known.any(dim=-1)[:, None, None], inside, points.new_tensor([0.0, 0.0, -100.0]))
+    return torch.where(known[..., None], points, hidden)
+
+
+def _middle(points: Tensor) -> tuple[np.ndarray, float]:
+    """Centre of the person's way at waist height, and half the way's length; metres."""
+    known = points[points.isfinite().all(dim=-1)].double()
+    if not len(known):
+        return np.array([0.0, 0.0, 1.0]), 1.0
+    low, high = torch.quantile(
+        known[:: -(-len(known) // 100_000)], torch.tensor([0.02, 0.98]).double(), dim=0
+    )
+    return ((low + high) / 2).numpy(), float((high - low).norm() / 2)
+
+
+def _place_eye(server: Any, centre: np.ndarray, reach: float, cameras: Cameras | None) -> None:
+    """Look at the person from between two cameras, a little from above."""
+    away = max(reach / np.tan(_FIELD_OF_VIEW / 2), 3.0)
+    azimuth = free_azimuth(cameras, centre)
+    direction = np.array([np.cos(azimuth), np.sin(azimuth), 0.42])
+    server.initial_camera.fov = _FIELD_OF_VIEW
+    server.initial_camera.position = tuple(centre + away * direction / np.linalg.norm(direction))
+    server.initial_camera.look_at = tuple(centre)
+
+
+def free_azimuth(cameras: Cameras | None, centre: np.ndarray) -> float:
+    """Where to stand so that no camera is in the way: the middle of the widest gap between them, seen
+    from above at `centre` (metres); radians from x towards y."""
+    if cameras is None:
+        return -0.9
+    to_cameras = cameras.centres.double().numpy() - centre
+    angles = np.sort(np.arctan2(to_cameras[:, 1], to_cameras[:, 0]))
+    gaps = np.diff(np.append(angles, angles[0] + 2 * np.pi))
+    widest = int(gaps.argmax())
+    return float(angles[widest] + gaps[widest] / 2)
+
+
+def _far(cameras: Cameras | None, centre: np.ndarray) -> list[float]:
+    """Twice the distance of the farthest camera over ground."""
+    if cameras is None:
+        return []
+    return [2 * float(np.linalg.norm(cameras.centres.double().numpy() - centre, axis=1).max())]
+
+
+def _add_cameras(scene: Any, cameras: Cameras, names: tuple[str, ...]) -> None:
+    cameras = cameras.to(torch.float64)
+    turns = Rotation.from_matrix(cameras.rotation.mT.numpy()).as_quat()[:, [3, 0, 1, 2]]
+    # an image size nobody stated is twice the principal point
+    sizes = torch.where(cameras.size.isfinite(), cameras.size, 2 * cameras.principal_point + 1)
+    for view, name in enumerate(names):
+        width, height = sizes[view].tolist()
+        scene.add_camera_frustum(
+            f"/cameras/{view}",
+            fov=float(2 * torch.atan(sizes[view, 1] / (2 * cameras.focal[view, 1]))),
+            aspect=width / height,
+            scale=0.35,
+            thickness=0.012,
+            color=CAMERA,
+            wxyz=turns[view],
+            position=cameras.centres[view].numpy(),
+        )
+        scene.add_label(f"/cameras/{view}/name", name, font_screen_scale=0.9)

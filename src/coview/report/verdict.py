@@ -1,0 +1,137 @@
+"""What the numbers mean, in plain words: the first lines of the report."""
+
+import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from coview.report.evidence import Comparison, Evidence
+from coview.report.measures import agreements, bones, millimetres_per_pixel, spread_of
+
+Tone = Literal["good", "fair", "poor", "note"]
+
+# Where good ends and fair ends. Ours: what separates takes that were sound from takes that were not.
+KNOWN = (0.90, 0.60)  # share of joints with a position; more is better
+PIXELS = (0.004, 0.010)  # median reprojection error as a share of the image diagonal
+STRETCH = (0.03, 0.08)  # standard deviation of a bone's length as a share of it
+LIMB = 0.15  # metres; a shorter bone's relative spread says little but that it is short
+UNEVEN = 0.08  # difference of left and right, share; within bodies it is 1-3 %
+ODD_CAMERA = 2.0  # a camera whose error is this much larger than that of the middle camera is named
+
+
+@dataclass(frozen=True)
+class Line:
+    """One verdict."""
+
+    tone: Tone
+    words: str
+
+
+@dataclass(frozen=True)
+class Headline:
+    """One number for the top of the page."""
+
+    value: str
+    meaning: str
+
+
+def judge(evidence: Evidence) -> tuple[list[Headline], list[Line]]:
+    """Headline numbers, and verdicts from the most to the least important."""
+    found = [*_coverage(evidence), *_reprojection(evidence), *_bones(evidence), *_scale(evidence)]
+    headlines = [part for part in found if isinstance(part, Headline)]
+    lines = [part for part in found if isinstance(part, Line)]
+    return headlines, lines + [Line("note", sentence) for sentence in evidence.missing]
+
+
+def _coverage(evidence: Evidence) -> Iterator[Headline | Line]:
+    if evidence.poses is None:
+        yield Line("poor", "There are no 3D joints yet, so this page can only show what was recorded.")
+        return
+    share = float(evidence.poses.points.isfinite().all(dim=-1).float().mean())
+    yield Headline(f"{share:.0%}", "of the joints have a 3D position")
+    words = f"{share:.0%} of the joints have a 3D position, over {evidence.frames} frames."
+    yield Line(_tone(share, KNOWN, more_is_better=True), words)
+
+
+def _reprojection(evidence: Evidence) -> Iterator[Headline | Line]:
+    compared = evidence.comparison
+    if compared is None or evidence.poses is None or evidence.cameras is None:
+        return
+    spread = spread_of(compared.errors[compared.used])
+    if not spread.count:
+        yield Line("poor", "No detection agrees with a 3D joint, so the reconstruction rests on nothing.")
+        return
+    worth = float(millimetres_per_pixel(evidence.poses.points, evidence.cameras).nanmedian())
+    diagonal = float(evidence.cameras.size.norm(dim=-1).nanmedian())
+    yield Headline(
+        f"{spread.median:.1f} px",
+        f"from detection to 3D joint (median), about {spread.median * worth:.0f} mm",
+    )
+    yield Line(
+        _tone(spread.median / diagonal, PIXELS) if diagonal > 0 else "note",
+        f"Seen through the cameras, the 3D joints lie {spread.median:.1f} px from the detections they rest "
+        f"on (median; 95% are within {spread.high:.1f} px). At the person, a pixel is {worth:.1f} mm.",
+    )
+    yield from _odd_cameras(compared, evidence.session.camera_names)
+
+
+def _odd_cameras(compared: Comparison, names: tuple[str, ...]) -> Iterator[Line]:
+    rows = agreements(compared.errors, compared.used, compared.seen, names, axis=1)
+    known = [row for row in rows if row.pixels.count]
+    usual = statistics.median(row.pixels.median for row in known)
+    for row in rows:
+        if not row.pixels.count:
+            yield Line(
+                "poor", f"{row.name} contributes nothing: none of its detections agrees with the others."
+            )
+        elif len(known) > 2 and row.pixels.median > ODD_CAMERA * usual:
+            yield Line(
+                "fair",
+                f"{row.name} agrees worse than the others ({row.pixels.median:.1f} px against {usual:.1f}): "
+                "its calibration, or its synchronisation, deserves a look.",
+            )
+
+
+def _bones(evidence: Evidence) -> Iterator[Headline | Line]:
+    if evidence.poses is None:
+        return
+    every = bones(evidence.poses.points, evidence.skeleton)
+    known = [bone for bone in every if bone.mean > LIMB and bone.spread == bone.spread]
+    if not known:
+        return
+    usual = statistics.median(bone.spread for bone in known)
+    worst = max(known, key=lambda bone: bone.spread)
+    yield Headline(f"{usual:.1%}", "spread of a bone's length (a real bone has none)")
+    yield Line(
+        _tone(usual, STRETCH),
+        f"Bones longer than {100 * LIMB:.0f} cm keep their length to {usual:.1%} (median; worst "
+        f"{worst.name.replace('_', ' ')}: {worst.spread:.1%}). "
+        "Nothing forces them to, so this is a test.",
+    )
+    uneven = [bone for bone in known if "left" in bone.name and abs(bone.asymmetry) > UNEVEN]
+    if uneven:
+        named = ", ".join(f"{bone.name.replace('_', ' ')} {abs(bone.asymmetry):.0%}" for bone in uneven[:3])
+        yield Line("fair", f"Left and right differ in length more than bodies do: {named}.")
+
+
+def _scale(evidence: Evidence) -> Iterator[Headline | Line]:
+    calibration = evidence.calibration
+    if calibration is None or not calibration.has_extrinsics:
+        return
+    source = calibration.provenance.get("scale", "taken from the calibration file as it is")
+    if calibration.scale_sigma is None:
+        yield Line("note", f"Scale: {source}. Its uncertainty is not known.")
+        return
+    assumed = "assumed" in source.lower()
+    yield Headline(f"± {calibration.scale_sigma:.1%}", "uncertainty of every length (scale)")
+    yield Line(
+        "fair" if assumed else "note",
+        f"Scale: {source}. Every length is uncertain by {calibration.scale_sigma:.1%}.",
+    )
+
+
+def _tone(value: float, ends: tuple[float, float], *, more_is_better: bool = False) -> Tone:
+    good, fair = ends
+    if more_is_better:
+        return "good" if value >= good else "fair" if value >= fair else "poor"
+    return "good" if value <= good else "fair" if value <= fair else "poor"

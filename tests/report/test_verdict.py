@@ -1,0 +1,75 @@
+from dataclasses import replace
+
+import torch
+
+from coview.report.evidence import Comparison, gather
+from coview.report.verdict import judge
+
+
+def words(evidence):
+    return {line.words: line.tone for line in judge(evidence)[1]}
+
+
+def said(evidence, part):
+    return [tone for line, tone in words(evidence).items() if part in line]
+
+
+def test_a_sound_session_is_called_sound(session):
+    evidence = gather(session.path)
+    headlines, lines = judge(evidence)
+    assert [headline.value for headline in headlines][-1] == "± 1.6%"
+    assert said(evidence, "have a 3D position") == ["good"]
+    assert said(evidence, "Seen through the cameras") == ["good"]
+    assert said(evidence, "keep their length") in (["good"], ["fair"])
+    assert said(evidence, "stated stature 1.75 m") == ["note"]
+    assert not [line for line in lines if line.tone == "poor"]
+
+
+def test_a_camera_that_disagrees_is_named(session):
+    evidence = gather(session.path)
+    old = evidence.comparison
+    errors = old.errors.clone()
+    errors[:, 2] *= 5
+    worse = replace(evidence, comparison=Comparison(errors, old.seen, old.used))
+    assert said(worse, "south agrees worse than the others") == ["fair"]
+    used = old.used.clone()
+    used[:, 1] = False
+    silent = replace(evidence, comparison=Comparison(old.errors, old.seen, used))
+    assert said(silent, "east contributes nothing") == ["poor"]
+
+
+def test_nothing_that_agrees_is_said(session):
+    evidence = gather(session.path)
+    old = evidence.comparison
+    none = replace(evidence, comparison=Comparison(old.errors, old.seen, torch.zeros_like(old.used)))
+    assert said(none, "rests on nothing") == ["poor"]
+
+
+def test_bones_that_stretch_and_sides_that_differ(session):
+    evidence = gather(session.path)
+    points = evidence.poses.points.clone()
+    skeleton = evidence.skeleton
+    knee, hip = skeleton.index("left_knee"), skeleton.index("left_hip")
+    points[:, knee] += 0.3 * (points[:, knee] - points[:, hip])
+    odd = replace(evidence, poses=replace(evidence.poses, points=points))
+    assert said(odd, "Left and right differ in length more than bodies do") == ["fair"]
+    wild = evidence.poses.points + 0.1 * torch.randn(40, 17, 3, generator=torch.Generator().manual_seed(0))
+    assert said(replace(evidence, poses=replace(evidence.poses, points=wild)), "keep their length") == [
+        "poor"
+    ]
+
+
+def test_an_assumed_scale_is_a_warning_and_an_unknown_one_is_said(session):
+    evidence = gather(session.path)
+    calibration = evidence.calibration
+    assumed = replace(calibration, provenance={"scale": "ASSUMED stature 1.7 m"})
+    assert said(replace(evidence, calibration=assumed), "ASSUMED stature") == ["fair"]
+    unknown = replace(calibration, scale_sigma=None)
+    assert said(replace(evidence, calibration=unknown), "uncertainty is not known") == ["note"]
+
+
+def test_what_is_missing_comes_last(new_session):
+    evidence = gather(new_session(calibrated=False, reconstructed=False).path)
+    lines = judge(evidence)[1]
+    assert lines[0].tone == "poor"
+    assert "coview calibrate" in lines[-2].words
