@@ -5,6 +5,7 @@ OpenCV axes (x right, y down, z forward); pixel (0, 0) is the centre of the top-
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Shaped
@@ -12,6 +13,7 @@ from torch import Tensor
 
 COEFFICIENTS = 8  # Brown-Conrady k1 k2 p1 p2 k3 k4 k5 k6 (OpenCV's order); fisheye uses the first four
 _UNDISTORT_STEPS = 20
+_FIELDS = ("intrinsics", "cam_from_world", "size", "distortion", "fisheye")
 
 
 @dataclass(frozen=True)
@@ -87,12 +89,12 @@ class Cameras:
 
     def __getitem__(self, index: object) -> "Cameras":
         """Some of the cameras; `index` addresses the batch axes."""
-        return self._each(lambda field: field[index])  # type: ignore[index]
+        return self._each(lambda field: field[index])
 
-    def to(self, *args: object, **options: object) -> "Cameras":
+    def to(self, *args: Any, **options: Any) -> "Cameras":
         """Moved to a device or another floating type; the fisheye flags stay boolean."""
-        moved = self._each(lambda field: field.to(*args, **options))  # type: ignore[call-overload]
-        return replace(moved, fisheye=moved.fisheye.bool())
+        moved = {name: getattr(self, name).to(*args, **options) for name in _FIELDS[:-1]}
+        return replace(self, **moved, fisheye=self.fisheye.to(moved["intrinsics"].device))
 
     def expand(self, *batch: int) -> "Cameras":
         """Broadcast to the batch shape `batch` without copying."""
@@ -176,11 +178,16 @@ class Cameras:
     def rotate(self, quarter_turns: int) -> "Cameras":
         """The cameras of images turned clockwise by quarter turns, as a phone's rotation flag does.
 
-        Raises ValueError for distorted lenses: undistort first, or rotate the pixels instead."""
+        Raises ValueError for distorted lenses (undistort first) and for cameras with skew."""
         if bool((self.distortion != 0).any()):
             raise ValueError(
                 "Cameras.rotate: these lenses are distorted, and tangential distortion does not turn with "
                 "the image in this model. Undistort the pixels and use `without_distortion()` first."
+            )
+        if bool((self.intrinsics[..., 0, 1] != 0).any()):
+            raise ValueError(
+                "Cameras.rotate: these cameras have skew (intrinsics[0, 1]), and a turned image of a skewed camera "
+                "has no upper triangular K. Set the skew to zero if it is small, or rotate the pixels instead."
             )
         cameras = self
         for _ in range(quarter_turns % 4):
@@ -202,8 +209,7 @@ class Cameras:
         return self._each_with(change, [])
 
     def _each_with(self, change, others: list["Cameras"]) -> "Cameras":  # type: ignore[no-untyped-def]
-        names = ("intrinsics", "cam_from_world", "size", "distortion", "fisheye")
-        return Cameras(*(change(getattr(self, n), *(getattr(o, n) for o in others)) for n in names))
+        return Cameras(*(change(getattr(self, n), *(getattr(o, n) for o in others)) for n in _FIELDS))
 
     def _pixels(self, flat: Shaped[Tensor, "*#points joints 2"]) -> Tensor:
         return flat @ self.intrinsics[..., :2, :2].mT + self.principal_point[..., None, :]
@@ -225,6 +231,8 @@ class Cameras:
         flat = target
         for _ in range(_UNDISTORT_STEPS):
             miss = target - self._distort(flat)
+            if not bool((miss.abs() > 4 * torch.finfo(miss.dtype).eps).any()):
+                break
             flat = flat + _newton_step(self._distort, flat, miss)
         residual = (self._pixels(self._distort(flat)) - pixels).norm(dim=-1)
         return flat, residual

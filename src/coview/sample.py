@@ -96,7 +96,15 @@ class MultiView:
 
     @staticmethod
     def stack(samples: Sequence["MultiView"]) -> "MultiView":
-        """Instants along a new first axis; a field missing anywhere is missing everywhere."""
+        """Instants along a new first axis; a field missing anywhere is missing everywhere.
+
+        ValueError where their skeletons have other joints: equal counts would hide the mistake."""
+        if len({sample.skeleton.joints for sample in samples}) > 1:
+            names = ", ".join(sorted({sample.skeleton.name for sample in samples}))
+            raise ValueError(
+                f"MultiView.stack: these instants have different skeletons: {names}. Joint 0 of one is not "
+                f"joint 0 of the other; bring them to one skeleton with `skeleton_map` first."
+            )
         shared = frozenset.intersection(*(sample.known for sample in samples))
         columns = {name: [sample._known[name] for sample in samples] for name in shared}
         return MultiView(samples[0].skeleton, **{name: _stack(column) for name, column in columns.items()})

@@ -1,0 +1,254 @@
+import pytest
+import torch
+
+from coview.skeletons import (
+    BODY_25,
+    BODY_25B,
+    CANONPOSE_16,
+    COCO_17,
+    COCO_19,
+    H36M_17,
+    H36M_32,
+    HALPE_26,
+    MOCAP_19,
+    MPI_INF_3DHP_17,
+    MPI_INF_3DHP_28,
+    MPII_16,
+    PANOPTIC_19,
+    SKELETONS,
+    SKIPOSE_17,
+    Skeleton,
+    can_map,
+    named_skeleton,
+    skeleton_map,
+)
+
+every_skeleton = pytest.mark.parametrize("skeleton", SKELETONS, ids=lambda skeleton: skeleton.name)
+every_pair = pytest.mark.parametrize(
+    ("source", "target"),
+    [(source, target) for source in SKELETONS for target in SKELETONS if can_map(source, target)],
+    ids=lambda skeleton: skeleton.name,
+)
+
+
+def small(name: str, joints: str, **options) -> Skeleton:
+    names = tuple(joints.split())
+    return Skeleton(name, names, options.pop("bones", ()), names[0], **options)
+
+
+# --- what holds for every skeleton ----------------------------------------------------------------
+
+
+@every_skeleton
+def test_the_name_tells_how_many_joints(skeleton):
+    numbers = {"body_25b": 25, "mpi_inf_3dhp_17": 17, "mpi_inf_3dhp_28": 28}
+    assert len(skeleton) == numbers.get(skeleton.name, 0) or skeleton.name.endswith(f"_{len(skeleton)}")
+    assert named_skeleton(skeleton.name) is skeleton
+
+
+@every_skeleton
+def test_mirroring_twice_changes_nothing(skeleton):
+    mirror = skeleton.mirror
+    assert sorted(mirror) == list(range(len(skeleton)))
+    assert [mirror[index] for index in mirror] == list(range(len(skeleton)))
+    for joint, image in enumerate(mirror):
+        name, other = skeleton.joints[joint], skeleton.joints[image]
+        assert (joint == image) != name.startswith(("left_", "right_")), name
+        assert other.replace("left_", "").replace("right_", "") == name.replace("left_", "").replace(
+            "right_", ""
+        )
+
+
+@every_skeleton
+def test_bones_stay_bones_in_the_mirror(skeleton):
+    bones = {frozenset(bone) for bone in skeleton.bone_indices}
+    assert {frozenset(skeleton.mirror[joint] for joint in bone) for bone in bones} == bones
+    assert len(bones) == len(skeleton.bones)  # none twice
+
+
+@every_skeleton
+def test_bones_reach_every_joint_but_the_stated_ones(skeleton):
+    reached, border = {skeleton.root}, [skeleton.root]
+    while border:
+        joint = border.pop()
+        touching = {other for bone in skeleton.bones if joint in bone for other in bone} - reached
+        reached |= touching
+        border += touching
+    left_out = set(skeleton.joints) - reached
+    if skeleton is COCO_17:  # no neck: the face floats
+        assert left_out == {"nose", "left_eye", "right_eye", "left_ear", "right_ear"}
+    elif skeleton is H36M_32:  # repeated places of the recording software
+        assert all(joint.endswith("_copy") or joint.startswith("thorax_") for joint in left_out)
+    else:
+        assert left_out == set()
+
+
+@every_skeleton
+def test_the_root_is_a_joint(skeleton):
+    assert skeleton.joints[skeleton.root_index] == skeleton.root
+
+
+# --- the orders that others use -------------------------------------------------------------------
+
+
+def order(skeleton: Skeleton) -> str:
+    short = {"left": "l", "right": "r"}
+    return " ".join("_".join(short.get(part, part) for part in joint.split("_")) for joint in skeleton.joints)
+
+
+def test_orders_of_detectors(shared_data):
+    # AlphaPose's list of HALPE-26; OpenPose's lists of BODY_25 and BODY_25B, also printed on the
+    # recording in ../shared/data/pose2sim_single.
+    assert order(HALPE_26) == order(COCO_17) + (
+        " head_top neck pelvis l_big_toe r_big_toe l_small_toe r_small_toe l_heel r_heel"
+    )
+    assert order(BODY_25) == (
+        "nose neck r_shoulder r_elbow r_wrist l_shoulder l_elbow l_wrist pelvis r_hip r_knee r_ankle l_hip "
+        "l_knee l_ankle r_eye l_eye r_ear l_ear l_big_toe l_small_toe l_heel r_big_toe r_small_toe r_heel"
+    )
+    import numpy as np
+
+    names = np.load(shared_data / "pose2sim_single" / "balancing" / "balancing_arrays.npz")["kp2d_names"]
+    ours = [joint.replace("_", "").replace("headtop", "head") for joint in order(BODY_25B).split()]
+    assert ours == [str(name).lower() for name in names]
+
+
+def test_orders_of_data_sets():
+    # COCO's own list; MPII as in its json files: right leg upwards, left leg downwards, trunk, arms;
+    # CanonPose's list from its issues 1 and 2; Panoptic's joints19.
+    assert order(COCO_17).split()[5:9] == ["l_shoulder", "r_shoulder", "l_elbow", "r_elbow"]
+    assert order(COCO_17).split()[11:] == ["l_hip", "r_hip", "l_knee", "r_knee", "l_ankle", "r_ankle"]
+    assert order(MPII_16) == (
+        "r_ankle r_knee r_hip l_hip l_knee l_ankle pelvis thorax neck head_top "
+        "r_wrist r_elbow r_shoulder l_shoulder l_elbow l_wrist"
+    )
+    assert order(CANONPOSE_16) == (
+        "r_hip r_knee r_ankle l_hip l_knee l_ankle pelvis neck nose head_top "
+        "r_shoulder r_elbow r_wrist l_shoulder l_elbow l_wrist"
+    )
+    assert order(PANOPTIC_19) == (
+        "neck nose pelvis l_shoulder l_elbow l_wrist l_hip l_knee l_ankle "
+        "r_shoulder r_elbow r_wrist r_hip r_knee r_ankle l_eye l_ear r_eye r_ear"
+    )
+    assert SKIPOSE_17.joints == H36M_17.joints
+    assert MOCAP_19.joints[:17] == H36M_17.joints
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "pick"),
+    [  # the pick lists that VideoPose3D (H36M) and mmpose (3DHP) state for their loaders
+        (H36M_32, H36M_17, [0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 17, 18, 19, 25, 26, 27]),
+        (
+            MPI_INF_3DHP_28,
+            MPI_INF_3DHP_17,
+            [7, 5, 14, 15, 16, 9, 10, 11, 23, 24, 25, 18, 19, 20, 4, 3, 6],
+        ),
+    ],
+)
+def test_pick_lists_come_out_by_name(source, target, pick):
+    found = skeleton_map(source, target)
+    assert found.weights == tuple(((index, 1.0),) for index in pick)
+    assert not any(found.computed)
+
+
+# --- maps -----------------------------------------------------------------------------------------
+
+
+@every_pair
+def test_maps_average_and_say_where(source, target):
+    found = skeleton_map(source, target)
+    matrix = found.matrix()
+    assert matrix.shape == (len(target), len(source))
+    torch.testing.assert_close(matrix.sum(dim=1), torch.ones(len(target)))
+    assert (matrix >= 0).all()
+    for joint, computed, row in zip(target.joints, found.computed, matrix, strict=True):
+        assert computed == (joint not in source.joints)
+        assert computed or row[source.index(joint)] == 1
+    joints = torch.randn(2, 3, len(source), 2)
+    torch.testing.assert_close(found.apply(joints), matrix @ joints)
+
+
+@every_pair
+def test_mapping_and_mirroring_commute(source, target):
+    found = skeleton_map(source, target)
+    joints = torch.randn(len(source), 3)
+    mirrored_first = found.apply(joints[list(source.mirror)])
+    torch.testing.assert_close(mirrored_first, found.apply(joints)[list(target.mirror)])
+
+
+@every_skeleton
+def test_the_map_to_itself_is_the_identity(skeleton):
+    torch.testing.assert_close(skeleton_map(skeleton, skeleton).matrix(), torch.eye(len(skeleton)))
+
+
+def test_a_pelvis_is_the_middle_of_the_hips():
+    found = skeleton_map(COCO_17, COCO_19)
+    joints = torch.randn(17, 2)
+    mapped = found.apply(joints)
+    hips = joints[[COCO_17.index("left_hip"), COCO_17.index("right_hip")]]
+    torch.testing.assert_close(mapped[COCO_19.index("pelvis")], hips.mean(dim=0))
+    assert [joint for joint, made in zip(COCO_19.joints, found.computed, strict=True) if made] == [
+        "pelvis",
+        "neck",
+    ]
+
+
+def test_means_of_means_have_shares():
+    # By hand: a spine without pelvis and neck is half way between hip and shoulder mid-points: four quarters.
+    found = skeleton_map(COCO_17, small("trunk", "spine"))
+    shares = {COCO_17.joints[joint]: share for joint, share in found.weights[0]}
+    assert shares == dict.fromkeys(("left_hip", "right_hip", "left_shoulder", "right_shoulder"), 0.25)
+    assert found.computed == (True,)
+
+
+def test_only_what_is_needed_spoils_a_joint():
+    found = skeleton_map(COCO_17, COCO_19)
+    joints, confidence = torch.zeros(17, 2), torch.full((17,), 0.9)
+    joints[COCO_17.index("left_hip")] = torch.nan
+    confidence[COCO_17.index("left_hip")] = 0.0
+    confidence[COCO_17.index("right_shoulder")] = 0.4
+    unknown = found.apply(joints).isnan().any(dim=-1)
+    assert [joint for joint, lost in zip(COCO_19.joints, unknown, strict=True) if lost] == [
+        "left_hip",
+        "pelvis",
+    ]
+    sure = dict(zip(COCO_19.joints, found.confidence(confidence).tolist(), strict=True))
+    assert sure["pelvis"] == 0  # as sure as the least sure part
+    assert sure["neck"] == pytest.approx(0.4)
+    assert sure["nose"] == pytest.approx(0.9)
+
+
+def test_gradients_pass_through_maps():
+    joints = torch.randn(17, 2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(skeleton_map(COCO_17, COCO_19).apply, joints)
+
+
+# --- messages -------------------------------------------------------------------------------------
+
+
+def test_a_joint_it_has_not_is_named_with_those_it_has():
+    with pytest.raises(LookupError, match=r"'coco_17' has no joint 'pelvis'\. Known joints: nose, left_eye"):
+        COCO_17.index("pelvis")
+
+
+def test_a_map_that_cannot_be_names_what_is_missing():
+    assert not can_map(COCO_17, H36M_17)
+    with pytest.raises(
+        LookupError, match=r"no map from skeleton 'coco_17' to 'h36m_17': .* head_top\. Choose"
+    ):
+        skeleton_map(COCO_17, H36M_17)
+
+
+def test_an_unknown_skeleton_is_answered_with_the_known_ones():
+    with pytest.raises(LookupError, match=r"no skeleton 'h36m'\. Known: body_25, body_25b, .*h36m_17"):
+        named_skeleton("h36m")
+
+
+def test_joints_named_twice_are_refused():
+    with pytest.raises(ValueError, match=r"'two': joints named twice: \['hand'\]"):
+        small("two", "hand foot hand")
+
+
+def test_bones_between_unknown_joints_are_refused():
+    with pytest.raises(ValueError, match=r"'loose': .* does not have: \['tail'\]\. Known joints: hand, foot"):
+        small("loose", "hand foot", bones=(("hand", "tail"),))
