@@ -37,13 +37,17 @@ def five_point(
 
 
 def _null_space(a: Tensor, b: Tensor) -> Tensor:
-    """The four 3×3 matrices X, Y, Z, W that fulfil all five constraints, orthonormal."""
+    """The four 3×3 matrices X, Y, Z, W that fulfil all five constraints, orthonormal.
+
+    NaN where the constraints are fewer than five because points are NaN or repeat themselves."""
     a, b = (torch.nn.functional.pad(points, (0, 1), value=1.0) for points in (a, b))
     rows = (b[..., :, None] * a[..., None, :]).flatten(-2)  # 5 × 9
     finite = rows.isfinite().all(dim=-1).all(dim=-1)[..., None, None]
-    complete = torch.linalg.qr(torch.where(finite, rows, 0.0).mT, mode="complete").Q
+    complete, triangle = torch.linalg.qr(torch.where(finite, rows, 0.0).mT, mode="complete")
+    pivots = triangle.diagonal(dim1=-2, dim2=-1).abs()
+    independent = (pivots.amin(dim=-1) > 1e-12 * pivots.amax(dim=-1))[..., None, None]
     basis = complete[..., 5:].mT.unflatten(-1, (3, 3))
-    return torch.where(finite[..., None], basis, torch.nan)
+    return torch.where((finite & independent)[..., None], basis, torch.nan)
 
 
 def _constraints(basis: Tensor) -> Tensor:
