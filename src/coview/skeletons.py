@@ -16,7 +16,11 @@ _MEANS: dict[str, tuple[tuple[str, ...], ...]] = {
     "pelvis": (("left_hip", "right_hip"),),
     "thorax": (("neck",), ("left_shoulder", "right_shoulder")),
     "neck": (("thorax",), ("left_shoulder", "right_shoulder")),
-    "spine": (("pelvis", "thorax"), ("pelvis", "neck"), ("left_hip", "right_hip", "left_shoulder", "right_shoulder")),
+    "spine": (
+        ("pelvis", "thorax"),
+        ("pelvis", "neck"),
+        ("left_hip", "right_hip", "left_shoulder", "right_shoulder"),
+    ),
     "head": (("left_ear", "right_ear"), ("nose", "head_top"), ("left_eye", "right_eye")),
     "nose": (("left_eye", "right_eye"),),
     "left_foot": (("left_big_toe", "left_small_toe"), ("left_big_toe",), ("left_toe",)),
