@@ -1,0 +1,279 @@
+"""Stage: a session gets its cameras, from a file or from the people who move in front of them."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from coview.cameras import Cameras
+from coview.capture.body_scale import Scale, scale_from_distance, scale_from_stature
+from coview.capture.thresholds import automatic_threshold
+from coview.capture.upright import Upright, upright_from_body
+from coview.formats.calibrations import Calibration, calibration_for, read_calibration, write_calibration
+from coview.formats.image_sizes import SizeMismatch
+from coview.formats.length_units import Units
+from coview.formats.session import Session
+from coview.geometry.self_calibration import SelfCalibrated, self_calibrate
+from coview.geometry.rotations import skew
+from coview.geometry.triangulation import Triangulated, triangulate_robust
+
+MAX_FRAMES = 300  # that the cameras are found from; all frames judge them
+POOR_DETECTION = 0.006  # of the image's diagonal: beyond it a detection is wrong rather than poor
+ASSUMED_STATURE, ASSUMED_SIGMA = 1.70, 0.06  # metres, relative: an adult of unknown sex [Winter09]
+
+
+@dataclass(frozen=True)
+class CameraFit:
+    """How well one camera agrees with the others."""
+
+    name: str
+    median_px: float  # reprojection residual of the detections that agree, over the frames calibrated on
+    held_out_px: float  # the same over the other frames; NaN where there are none
+    agreement: float  # share of this camera's detections that agree with the others, over all frames
+    centre_sigma_m: float  # standard deviation of the centre, relative to the first camera; NaN if unknown
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """What the stage wrote and how good it is."""
+
+    path: Path
+    calibration: Calibration
+    fits: tuple[CameraFit, ...]
+
+
+def calibrate_from_file(
+    session: Path,
+    file: Path | None = None,
+    *,
+    size_mismatch: SizeMismatch = "keep",
+    units: Units | None = None,
+) -> Calibrated:
+    """Take the cameras of a calibration file, matched to the session's cameras by name.
+
+    Raises ValueError where the file is for other cameras or images, or is not a calibration."""
+    loaded = Session.load(session)
+    calibration = _given(loaded, file, size_mismatch, units)
+    if not calibration.has_extrinsics:
+        raise ValueError(
+            f"{calibration.provenance['file']} holds lenses only, not where the cameras stand. "
+            f"Place them with `coview calibrate {session} --from people`."
+        )
+    return _finish(loaded, calibration, None)
+
+
+def calibrate_from_people(
+    session: Path,
+    *,
+    intrinsics: Path | None = None,
+    stature: float | None = None,
+    distance: tuple[str, str, float] | None = None,
+    frames: tuple[int, int] | None = None,
+    trust: float = 0.3,
+    threshold: float | None = None,
+    size_mismatch: SizeMismatch = "keep",
+    seed: int = 0,
+) -> Calibrated:
+    """Find where the cameras stand from the joints they saw together; intrinsics must be known.
+
+    The world is metric (from `stature`, or from `distance`: two joints or two cameras and the
+    metres between them), z up (from the body), its origin on the floor. Raises NotDeterminedError where
+    the recording does not determine the cameras, with what to record instead."""
+    loaded = Session.load(session)
+    given = _given(loaded, intrinsics, size_mismatch, None)
+    pixels, weights = _observations(loaded, trust)
+    chosen = _chosen_frames(frames, len(pixels))
+    some = _spread_out(chosen, MAX_FRAMES)
+    limit = threshold or POOR_DETECTION * float(given.cameras.size.norm(dim=-1).mean())
+    found = self_calibrate(
+        given.cameras, pixels[some], weights[some], names=given.names, threshold=limit, seed=seed
+    )
+    scale = _scale(found, loaded, given.names, stature, distance)
+    cameras = found.cameras.moved(torch.eye(3, 4, dtype=torch.float64), scale=1 / scale.metres_per_unit)
+    upright = upright_from_body(found.points * scale.metres_per_unit, loaded.skeleton, cameras.rotation)
+    cameras = cameras.moved(upright.world_from_new)
+    calibration = _calibration(given, cameras, found, scale, upright, frames)
+    return _finish(loaded, calibration, chosen, trust=trust, threshold=limit)
+
+
+# --- parts ---------------------------------------------------------------------------------------
+
+
+def _observations(
+    session: Session, trust: float
+) -> tuple[Float[Tensor, "frames views joints 2"], Float[Tensor, "frames views joints"]]:
+    """Raw pixels and weights of the one person followed; weight 0 below `trust`."""
+    joints, confidence = session.detections().single()
+    weights = torch.where(confidence >= trust, confidence, 0.0)
+    return joints.transpose(0, 1).double(), weights.transpose(0, 1).double()
+
+
+def _given(
+    session: Session,
+    file: Path | None,
+    size_mismatch: SizeMismatch,
+    units: Units | None,
+) -> Calibration:
+    """The calibration file named, or the one found at import, for this session's cameras."""
+    found = session.provenance.get("calibration_source")
+    path = file or (Path(found) if found else None)
+    if path is None:
+        raise ValueError(
+            f"session '{session.name}' came with no calibration file, and none was named. Give one: "
+            f"--file CALIBRATION for cameras that are calibrated, --intrinsics CALIBRATION for lenses alone."
+        )
+    names = [camera.name for camera in session.cameras]
+    sizes = [camera.size for camera in session.cameras]
+    return calibration_for(read_calibration(path, units=units), names, sizes, size_mismatch=size_mismatch)
+
+
+def _chosen_frames(frames: tuple[int, int] | None, count: int) -> Bool[Tensor, "frames"]:
+    first, last = frames or (0, count)
+    if not 0 <= first < last <= count:
+        raise ValueError(
+            f"frames {first} to {last} are not in the recording, which has frames 0 to {count} "
+            f"(the last one is exclusive)."
+        )
+    chosen = torch.zeros(count, dtype=torch.bool)
+    chosen[first:last] = True
+    return chosen
+
+
+def _spread_out(chosen: Bool[Tensor, "frames"], most: int) -> Tensor:
+    """At most `most` of the chosen frames, evenly spread: neighbours say the same twice."""
+    frames = chosen.nonzero()[:, 0]
+    return frames[torch.linspace(0, len(frames) - 1, min(len(frames), most)).round().long()]
+
+
+def _scale(
+    found: SelfCalibrated,
+    session: Session,
+    names: tuple[str, ...],
+    stature: float | None,
+    distance: tuple[str, str, float] | None,
+) -> Scale:
+    if stature is not None and distance is not None:
+        raise ValueError(
+            "both a stature and a known distance were given; the scale can follow only one of them."
+        )
+    if distance is not None:
+        return _scale_from_distance(found, session, names, distance)
+    if stature is not None:
+        return scale_from_stature(found.points, session.skeleton, stature)
+    assumed = scale_from_stature(found.points, session.skeleton, ASSUMED_STATURE)
+    sigma = (assumed.relative_sigma**2 + ASSUMED_SIGMA**2) ** 0.5
+    return Scale(
+        assumed.metres_per_unit,
+        sigma,
+        f"ASSUMED stature {ASSUMED_STATURE:g} m (none was stated: use --stature or --distance)",
+    )
+
+
+def _scale_from_distance(
+    found: SelfCalibrated, session: Session, names: tuple[str, ...], distance: tuple[str, str, float]
+) -> Scale:
+    a, b, metres = distance
+    if a in names and b in names:
+        centres = found.cameras.centres
+        length = float((centres[names.index(a)] - centres[names.index(b)]).norm())
+        return scale_from_distance(length, metres, max(0.01 * metres, 0.01), f"{a} to {b}")
+    known = (*names, *session.skeleton.joints)
+    unknown = [name for name in (a, b) if name not in session.skeleton.joints]
+    if unknown:
+        raise ValueError(
+            f"a known distance is between two cameras or two joints; {', '.join(unknown)} is neither. "
+            f"Known: {', '.join(known)}."
+        )
+    ends = found.points[:, session.skeleton.index(a)], found.points[:, session.skeleton.index(b)]
+    length = float((ends[0] - ends[1]).norm(dim=-1).nanmedian())
+    return scale_from_distance(length, metres, max(0.02 * metres, 0.005), f"{a} to {b}")
+
+
+def _calibration(
+    given: Calibration,
+    cameras: Cameras,
+    found: SelfCalibrated,
+    scale: Scale,
+    upright: Upright,
+    frames: tuple[int, int] | None,
+) -> Calibration:
+    provenance = {
+        **{f"intrinsics_{key}": value for key, value in given.provenance.items()},
+        "method": "people",
+        "frames": "all" if frames is None else f"{frames[0]} to {frames[1]}",
+        "scale": f"{scale.source}, ± {scale.relative_sigma:.1%}",
+        "gravity": f"{upright.source}, ± {upright.sigma * 57.2958:.1f}°",
+        "adjustment": f"{found.adjusted.rms:.2f} px rms, {'converged' if found.adjusted.converged else 'NOT converged'}",
+    }
+    centre, rotation = _sigmas(found, scale)
+    return replace(
+        given,
+        cameras=cameras,
+        provenance=provenance,
+        sigma=dict(zip(given.names, zip(centre, rotation, strict=True), strict=True)),
+        scale_sigma=scale.relative_sigma,
+    )
+
+
+def _sigmas(found: SelfCalibrated, scale: Scale) -> tuple[list[float], list[float]]:
+    """Standard deviations of every centre (metres) and rotation (radians) relative to the first camera.
+
+    The root of the summed variances over the three axes. C = -Rᵀt, so a turn δ (left) and a shift τ of
+    the translation move the centre by -Rᵀ(τ + [t]× δ)."""
+    covariance = found.adjusted.camera_covariance
+    lever = torch.cat(
+        [skew(found.adjusted.cameras.translation), torch.eye(3).expand(len(covariance), 3, 3)], -1
+    )
+    centre = (lever @ covariance @ lever.mT).diagonal(dim1=-2, dim2=-1).sum(-1).sqrt() * scale.metres_per_unit
+    rotation = covariance[:, :3, :3].diagonal(dim1=-2, dim2=-1).sum(-1).sqrt()
+    return centre.tolist(), rotation.tolist()
+
+
+def _finish(
+    session: Session,
+    calibration: Calibration,
+    chosen: Bool[Tensor, "frames"] | None,
+    *,
+    trust: float = 0.3,
+    threshold: float | None = None,
+) -> Calibrated:
+    """Write the cameras, and say how well they explain what they saw."""
+    found = _triangulated(session, calibration, trust, threshold)
+    fits = tuple(_fit(calibration, found, view, chosen) for view in range(len(calibration.names)))
+    write_calibration(calibration, session.calibration_path)
+    return Calibrated(session.calibration_path, calibration, fits)
+
+
+def _triangulated(
+    session: Session, calibration: Calibration, trust: float, threshold: float | None
+) -> Triangulated:
+    """Every joint from the views that agree, with the calibration that is to be judged."""
+    pixels, weights = _observations(session, trust)
+    cameras = calibration.cameras.to(torch.float64)
+    straight = cameras.undistort(torch.nan_to_num(pixels))[0]
+    limit = threshold or automatic_threshold(cameras, pixels, weights)
+    return triangulate_robust(
+        straight, cameras.without_distortion().pixels_from_world, weights, threshold=limit
+    )
+
+
+def _fit(
+    calibration: Calibration, found: Triangulated, view: int, chosen: Bool[Tensor, "frames"] | None
+) -> CameraFit:
+    residuals, inside = found.residuals[:, view], found.inliers[:, view]
+    used = torch.ones(len(residuals), dtype=torch.bool) if chosen is None else chosen
+    seen = residuals.isfinite()
+    name = calibration.names[view]
+    return CameraFit(
+        name,
+        _median(residuals[used][inside[used]]),
+        _median(residuals[~used][inside[~used]]),
+        float((inside & seen).sum() / seen.sum().clamp(min=1)),
+        calibration.sigma[name][0] if name in calibration.sigma else float("nan"),
+    )
+
+
+def _median(values: Tensor) -> float:
+    return float(values.median()) if values.numel() else float("nan")

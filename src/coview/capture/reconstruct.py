@@ -1,0 +1,171 @@
+"""Stage: a session's 2D joints become 3D joints, in metres, each with a covariance."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from coview.cameras import Cameras
+from coview.capture.progress import progress
+from coview.capture.thresholds import automatic_threshold
+from coview.capture.smooth import fill_gaps, low_pass
+from coview.formats.poses3d import Poses3D
+from coview.formats.session import Session
+from coview.geometry.triangulation import Triangulated, triangulate_robust
+
+CHUNK = 4096  # frames triangulated at once: bounds memory, and is what the progress bar counts
+
+
+@dataclass(frozen=True)
+class Reconstructed:
+    """What the stage wrote and how good it is."""
+
+    path: Path
+    poses: Poses3D
+    threshold_px: float
+    found: float  # share of joints with a position
+    median_px: float  # reprojection residual of the inliers
+    left_out: float  # share of detections judged wrong
+
+
+class NothingReconstructedError(ValueError):
+    """No joint could be placed in any frame; writing an empty result would hide it."""
+
+
+def reconstruct(
+    session: Path,
+    *,
+    trust: float = 0.3,
+    threshold: float | None = None,
+    solver: Literal["linear", "reprojection"] = "linear",
+    max_gap: int = 10,
+    smooth: float | None = None,
+    overwrite: bool = False,
+) -> Reconstructed:
+    """Triangulate every joint of every frame from the views that agree on it.
+
+    `trust` leaves out less confident detections; `threshold` (pixels) tells a wrong detection from a
+    poor one, by default three times the robust spread of this recording's own residuals. `linear` is
+    the weighted DLT that other tools compute, `reprojection` the maximum-likelihood point. Gaps of up to
+    `max_gap` frames are interpolated; `smooth` is the cut-off of a zero-lag Butterworth filter in Hz.
+    A finished result of the same calibration and settings is kept unless `overwrite`.
+    Raises NothingReconstructedError instead of writing a result without a single joint."""
+    loaded = Session.load(session)
+    calibration = loaded.calibration()
+    settings = {
+        "trust": f"{trust:g}",
+        "threshold": "auto" if threshold is None else f"{threshold:g}",
+        "solver": solver,
+        "max_gap": str(max_gap),
+        "smooth": "none" if smooth is None else f"{smooth:g} Hz",
+        "input": _fingerprint(loaded),
+    }
+    if (done := _finished(loaded, settings)) and not overwrite:
+        return _summary(loaded.poses3d_path, done)
+    joints, confidence = loaded.detections().single()
+    pixels = joints.permute(1, 0, 2, 3)
+    weights = torch.where(confidence >= trust, confidence, 0.0).permute(1, 0, 2)
+    cameras = calibration.cameras.to(torch.float64)
+    limit = threshold or automatic_threshold(cameras, pixels, weights)
+    found = _triangulate_all(cameras, pixels, weights, limit, solver)
+    known = {"threshold_px": f"{limit:.2f}", "calibration_hash": calibration.fingerprint}
+    poses = _poses(found, loaded, settings | known)
+    if not bool(poses.points.isfinite().any()):
+        raise NothingReconstructedError(_why_nothing(loaded, weights, limit))
+    poses = _between(poses, max_gap, smooth)
+    poses.save(loaded.poses3d_path)
+    return _summary(loaded.poses3d_path, poses)
+
+
+def _chunks(
+    cameras: Cameras, pixels: Tensor, weights: Tensor, limit: float, solver: Literal["linear", "reprojection"]
+) -> Iterator[Triangulated]:
+    straight_cameras = cameras.without_distortion()
+    for first in range(0, len(pixels), CHUNK):
+        part = slice(first, first + CHUNK)
+        straight = cameras.undistort(torch.nan_to_num(pixels[part]).to(torch.float64))[0]
+        yield triangulate_robust(
+            straight,
+            straight_cameras.pixels_from_world,
+            weights[part].to(torch.float64),
+            threshold=limit,
+            sigma=limit / 3.0,
+            solver=solver,
+        )
+
+
+def _triangulate_all(
+    cameras: Cameras, pixels: Tensor, weights: Tensor, limit: float, solver: Literal["linear", "reprojection"]
+) -> Triangulated:
+    chunks = _chunks(cameras, pixels, weights, limit, solver)
+    total = -(-len(pixels) // CHUNK)
+    parts = list(progress(chunks, total=total, what="reconstruct"))
+    names = ("points", "covariance", "inliers", "residuals")
+    return Triangulated(*(torch.cat([getattr(part, name) for part in parts]) for name in names))
+
+
+def _poses(found: Triangulated, session: Session, provenance: dict[str, str]) -> Poses3D:
+    return Poses3D(
+        points=found.points.float(),
+        covariance=found.covariance.float(),
+        inliers=found.inliers,
+        residuals=found.residuals.float(),
+        fps=session.fps,
+        skeleton=session.skeleton,
+        provenance=provenance,
+    )
+
+
+def _between(poses: Poses3D, max_gap: int, smooth: float | None) -> Poses3D:
+    """Short gaps interpolated, then smoothed; interpolated joints carry no inlier in any view."""
+    points, grown = fill_gaps(poses.points, poses.covariance, max_gap)
+    if smooth is not None:
+        points = low_pass(points, poses.fps, smooth)
+    return replace(poses, points=points, covariance=grown)
+
+
+def _fingerprint(session: Session) -> str:
+    """Changes when the calibration or any 2D joint changes."""
+    digest = hashlib.sha256(session.calibration_path.read_bytes())
+    for file in sorted(session.detections_dir.iterdir()):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _finished(session: Session, settings: dict[str, str]) -> Poses3D | None:
+    """The result that is there, if it was made from the same input in the same way."""
+    if not session.poses3d_path.exists():
+        return None
+    poses = session.poses3d()
+    return poses if settings.items() <= poses.provenance.items() else None
+
+
+def _summary(path: Path, poses: Poses3D) -> Reconstructed:
+    assert poses.inliers is not None and poses.residuals is not None
+    seen = poses.residuals.isfinite()
+    inside: Bool[Tensor, "frames views joints"] = poses.inliers & seen
+    return Reconstructed(
+        path,
+        poses,
+        float(poses.provenance["threshold_px"]),
+        float(poses.points.isfinite().all(dim=-1).float().mean()),
+        float(poses.residuals[inside].median()) if bool(inside.any()) else float("nan"),
+        1 - float(inside.sum()) / max(int(seen.sum()), 1),
+    )
+
+
+def _why_nothing(session: Session, weights: Tensor, limit: float) -> str:
+    per_camera = ", ".join(
+        f"{camera.name}: {float((weights[:, view] > 0).float().mean()):.0%}"
+        for view, camera in enumerate(session.cameras)
+    )
+    return (
+        f"session '{session.name}': not one joint could be placed in 3D. Joints detected per camera: {per_camera}. "
+        f"At least two cameras must see a joint in the same frame and agree within {limit:.0f} px. If they all see "
+        f"the person, the calibration does not belong to this recording, or the videos are not synchronised."
+    )

@@ -1,0 +1,127 @@
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from coview.capture.calibrate import calibrate_from_file, calibrate_from_people
+from coview.demo import generate
+from coview.formats.calibrations import Calibration, write_calibration
+from coview.formats.session import Session
+from coview.geometry.alignment import rigid_alignment
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    path = tmp_path_factory.mktemp("recorded") / "session"
+    return path, generate(path, seed=1, minutes=0.4)
+
+
+def centre_errors(found, truth):
+    """Metres, after the rigid motion between the two worlds; no scaling."""
+    a, b = found.centres.double(), truth.centres.double()
+    return (rigid_alignment(a, b).apply(a) - b).norm(dim=-1)
+
+
+def test_cameras_from_people_are_metric_and_upright(recorded):
+    path, truth = recorded
+    done = calibrate_from_people(path, stature=1.75)
+    cameras = done.calibration.cameras
+    assert done.calibration.scale_sigma < 0.05
+    reach = float(torch.cdist(truth.cameras.centres, truth.cameras.centres).max())
+    assert centre_errors(cameras, truth.cameras).max() < 3 * done.calibration.scale_sigma * reach
+    # the ring's cameras all stand 1.5 m high: heights in the found world say that z is up and the floor is 0
+    torch.testing.assert_close(cameras.centres[:, 2], torch.full((4,), 1.5).double(), atol=0.2, rtol=0)
+    assert [fit.name for fit in done.fits] == ["cam_1", "cam_2", "cam_3", "cam_4"]
+    assert all(fit.median_px < 6 and fit.agreement > 0.8 for fit in done.fits)
+    assert Session.load(path).calibration().names == done.calibration.names
+
+
+def test_held_out_frames_are_judged_apart(recorded):
+    path, _ = recorded
+    done = calibrate_from_people(path, stature=1.75, frames=(0, 300))
+    assert all(abs(fit.held_out_px - fit.median_px) < 1.5 for fit in done.fits)
+    with pytest.raises(
+        ValueError, match="frames 10 to 100000 are not in the recording, which has frames 0 to 600"
+    ):
+        calibrate_from_people(path, frames=(10, 100000))
+
+
+def test_a_known_distance_sets_the_scale(recorded):
+    path, truth = recorded
+    metres = float((truth.cameras.centres[0] - truth.cameras.centres[2]).norm())
+    done = calibrate_from_people(path, distance=("cam_1", "cam_3", metres))
+    assert centre_errors(done.calibration.cameras, truth.cameras).max() < 0.05
+    assert f"cam_1 to cam_3 = {metres:g} m" in done.calibration.provenance["scale"]
+
+
+def test_without_a_stature_one_is_assumed_and_said(recorded):
+    done = calibrate_from_people(recorded[0])
+    assert "ASSUMED stature 1.7 m" in done.calibration.provenance["scale"]
+    assert done.calibration.scale_sigma > 0.06
+
+
+def test_an_unknown_name_in_a_distance_is_refused(recorded):
+    with pytest.raises(ValueError, match=r"cam_9 is neither.*cam_1, cam_2"):
+        calibrate_from_people(recorded[0], distance=("cam_1", "cam_9", 2.0))
+
+
+def test_stature_and_distance_together_are_refused(recorded):
+    with pytest.raises(ValueError, match="only one of them"):
+        calibrate_from_people(recorded[0], stature=1.7, distance=("cam_1", "cam_2", 2.0))
+
+
+def test_lenses_alone_are_not_a_calibration(recorded):
+    with pytest.raises(ValueError, match="lenses only.*--from people"):
+        calibrate_from_file(recorded[0])
+
+
+def test_a_session_without_any_calibration_file_says_what_to_give(tmp_path, recorded):
+    import shutil
+    from dataclasses import replace
+
+    shutil.copytree(recorded[0] / "joints2d", tmp_path / "joints2d")
+    replace(Session.load(recorded[0]), path=tmp_path, provenance={}).save()
+    with pytest.raises(ValueError, match="--file CALIBRATION"):
+        calibrate_from_people(tmp_path)
+
+
+def test_a_calibration_for_other_cameras_is_refused(tmp_path, recorded):
+    truth = recorded[1].cameras
+    write_calibration(Calibration(("north", "east", "south", "west"), truth), tmp_path / "other.toml")
+    with pytest.raises(ValueError, match="has no camera cam_1") as caught:
+        calibrate_from_file(recorded[0], tmp_path / "other.toml")
+    assert "north" in str(caught.value)
+
+
+def test_a_failed_calibration_leaves_the_old_one(tmp_path, recorded):
+    path, truth = recorded
+    given = tmp_path / "given.toml"
+    write_calibration(Calibration(("cam_1", "cam_2", "cam_3", "cam_4"), truth.cameras), given)
+    calibrate_from_file(path, given)
+    before = (path / "calibration.toml").read_bytes()
+    with pytest.raises(ValueError, match="frames"):
+        calibrate_from_people(path, frames=(5, 2))
+    assert (path / "calibration.toml").read_bytes() == before
+
+
+def test_the_real_recording_from_its_people(tmp_path, shared_data):
+    """Issue 2, done when 2: first 50 frames; the last 50 judge; centres within 3 % of the rig's diameter."""
+    from coview.capture.import_session import import_session
+    from coview.formats.calibrations import read_calibration
+    from coview.geometry.alignment import similarity_alignment
+
+    source = shared_data / "pose2sim_single"
+    session = import_session(source / "balancing", tmp_path / "beam")
+    done = calibrate_from_people(session.path, frames=(0, 50), stature=1.75)
+    assert max(fit.held_out_px for fit in done.fits) <= 5
+    theirs = read_calibration(source / "calibration" / "Calib_qualisys.toml").cameras.centres
+    ours = done.calibration.cameras.centres
+    off = (similarity_alignment(ours, theirs).apply(ours) - theirs).norm(dim=-1)
+    assert off.max() <= 0.03 * torch.cdist(theirs, theirs).max()
+    assert re.search("1080×1920", " ".join(done.calibration.notes))  # the crop is caught and said
+
+
+def test_a_session_that_is_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match="coview import"):
+        calibrate_from_people(Path(tmp_path) / "nothing")
