@@ -1,0 +1,1 @@
+"""Commands. Each is a function; tyro turns its signature into flags and its docstring into help."""

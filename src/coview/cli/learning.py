@@ -1,0 +1,107 @@
+"""Commands on models: train, evaluate, predict, recipes."""
+
+from pathlib import Path
+
+import tyro
+
+from coview.cli.say import say
+
+
+def train(arguments: list[str]) -> None:
+    """Train a recipe: `train RECIPE [--data SESSION] [--out DIR] [--overwrite] [flags of the recipe]`."""
+    from dataclasses import replace
+
+    from coview import recipes as known
+    from coview.data.recorded import RecordedConfig
+    from coview.training.run import summary_line
+    from coview.training.run import train as learn
+
+    if not arguments or arguments[0] in ("-h", "--help"):
+        say("usage: coview train RECIPE [--data SESSION] [--out DIR] [--overwrite] [flags of the recipe]")
+        say("       coview train RECIPE --help shows the flags\n\nrecipes:")
+        recipes()
+        return
+    name, rest = arguments[0], arguments[1:]
+    options, rest = _take(rest, {"--out": None, "--data": None})
+    overwrite = "--overwrite" in rest
+    recipe, data = known.load(name), options["--data"]
+    if data is not None:
+        recipe = replace(recipe, data=RecordedConfig(sessions=(Path(data),)))
+    rest = [argument for argument in rest if argument != "--overwrite"]
+    recipe = tyro.cli(type(recipe), default=recipe, args=rest, prog=f"coview train {name}")
+    out = options["--out"] or (f"runs/{name}" if data is None else f"{data}/models/{name}")
+    say(summary_line(learn(recipe, Path(out), overwrite=overwrite)))
+
+
+def _take(arguments: list[str], options: dict[str, str | None]) -> tuple[dict[str, str | None], list[str]]:
+    """Options with a value, taken out of the arguments; both `--out X` and `--out=X`."""
+    found, rest, waiting = dict(options), [], None
+    for argument in arguments:
+        key, equals, value = argument.partition("=")
+        if waiting is not None:
+            found[waiting], waiting = argument, None
+        elif key in options and equals:
+            found[key] = value
+        elif key in options:
+            waiting = key
+        else:
+            rest.append(argument)
+    if waiting is not None:
+        raise ValueError(f"{waiting} needs a value.")
+    return found, rest
+
+
+def evaluate(run: Path, /, *, data: Path | None = None) -> None:
+    """Measure a trained model where the truth is known.
+
+    Args:
+        run: Folder made by `coview train`.
+        data: A calibrated and reconstructed session to test on (its last fifth); default: the recipe's data.
+    """
+    from coview.data.recorded import RecordedConfig
+    from coview.training.evaluate import evaluate as measure
+
+    metrics = measure(run, None if data is None else RecordedConfig(sessions=(data,)))
+    for name, value in metrics.items():
+        say(f"{name:18s} {value:.2f}")
+
+
+def predict(
+    run: Path,
+    source: Path,
+    /,
+    *,
+    camera: str | None = None,
+    out: Path | None = None,
+    size: tuple[int, int] | None = None,
+    skeleton: str | None = None,
+) -> None:
+    """3D joints from one camera's 2D joints, by a trained model.
+
+    Args:
+        run: Folder made by `coview train`.
+        source: A session, or a file or folder of 2D joints.
+        camera: Which camera of the session; default: each of them, one at a time.
+        out: Folder to write to (npz and csv per camera); default: `predictions` in the run.
+        size: Width and height of the image in pixels, where a file does not say.
+        skeleton: Joint order of a file that does not say.
+    """
+    from coview.training.predict import predict as lift
+
+    for lifted in lift(run, source, camera=camera, out=out, size=size, skeleton=skeleton):
+        seen = lifted.points.isfinite().all(dim=-1).float().mean()
+        say(
+            f"{lifted.camera:15s} {seen:.0%} of the joints, in units of {lifted.unit} ({lifted.scale_source})"
+        )
+        say(f"{'':15s} {lifted.path}")
+
+
+def recipes() -> None:
+    """What `coview train` can run, and what each method needs."""
+    from coview.recipes import needs
+
+    for row in needs():
+        say(
+            f"{row['recipe']:24s} {row['method']}: reads {row['reads at test time']}; "
+            f"in training besides: {row['reads in training besides']}"
+        )

@@ -1,0 +1,93 @@
+"""The `coview` command.
+
+Nothing heavy is imported before a command runs, so that `coview --help` answers at once.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from coview.cli.learning import evaluate, predict, recipes, train
+from coview.cli.recording import calibrate, export, import_, reconstruct, report
+from coview.cli.say import say
+
+
+def demo(out: Path = Path("demo"), *, seed: int = 0) -> None:
+    """The whole story on a generated recording: calibrate, reconstruct, learn, evaluate, report.
+
+    Args:
+        out: Folder to make; an unfinished one is continued.
+        seed: Of the recording and of the training.
+    """
+    from coview.demo import run_demo
+
+    summary = run_demo(out, seed=seed)
+    cameras, joints, model = (summary[key] for key in ("calibration", "reconstruction", "model"))
+    say(
+        f"calibration     {cameras['rotation_error_deg']:.2f}° and {cameras['centre_error_mm']:.1f} mm off the truth"
+    )
+    say(f"reconstruction  {joints['mpjpe_mm']:.1f} mm mean joint error")
+    say(
+        f"one camera      {model['n_mpjpe_mm']:.1f} mm N-MPJPE, {model['p_mpjpe_mm']:.1f} mm P-MPJPE, without 3D labels"
+    )
+    say(f"report          {out / 'report.html'}   ({sum(summary['seconds'].values()):.0f} s)")
+
+
+def doctor() -> None:
+    """What is installed, what is missing and what that costs."""
+    from coview.doctor import examine
+
+    for line in examine():
+        say(line)
+
+
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "demo": demo,
+    "import": import_,
+    "calibrate": calibrate,
+    "reconstruct": reconstruct,
+    "export": export,
+    "train": train,
+    "evaluate": evaluate,
+    "predict": predict,
+    "report": report,
+    "recipes": recipes,
+    "doctor": doctor,
+}
+ABOUT = "3D human pose from several cameras: import, calibrate, reconstruct, export, train, predict."
+
+
+def main() -> None:
+    """Run one command; a mistake of the caller ends in one line of what to do, not in a traceback."""
+    arguments = sys.argv[1:]
+    try:
+        if arguments[:1] == ["train"]:
+            train(arguments[1:])
+        else:
+            tyro.extras.subcommand_cli_from_dict(
+                COMMANDS,
+                prog="coview",
+                description=ABOUT,
+                args=arguments,
+                config=(tyro.conf.FlagCreatePairsOff,),
+            )
+    except (ValueError, LookupError, OSError, ImportError) as problem:
+        if os.environ.get("COVIEW_TRACEBACK"):
+            raise
+        sys.stderr.write(f"error: {_message(problem)}\n")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped; run the same command again to go on.\n")
+        sys.exit(130)
+
+
+def _message(problem: BaseException) -> str:
+    return str(problem.args[0]) if isinstance(problem, KeyError) and problem.args else str(problem)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,197 @@
+"""Commands on a recording: import, calibrate, reconstruct, export, report."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from coview.cli.say import note, say
+
+SizeMismatch = Literal["keep", "centre", "resize", "refuse"]
+
+
+def import_(
+    source: Path,
+    session: Path,
+    /,
+    *,
+    skeleton: str | None = None,
+    fps: float | None = None,
+    calibration: Path | None = None,
+    copy_videos: bool = False,
+    allow_unequal: bool = False,
+    overwrite: bool = False,
+) -> None:
+    """Make a session from videos, 2D keypoint files and a calibration.
+
+    Args:
+        source: A Pose2Sim or OpenPose folder, or a folder of videos with one 2D JSON per camera.
+        session: Folder to make.
+        skeleton: Joint order of the 2D files where it cannot be told from them (e.g. body_25b).
+        fps: Frames per second where no video tells it.
+        calibration: File with the cameras, or their lenses alone; one beside the source is found by itself.
+        copy_videos: Copy the videos into the session instead of referring to them.
+        allow_unequal: Cut all cameras to the shortest one.
+        overwrite: Replace a session that is there; the old content is kept beside it.
+    """
+    from coview.capture.import_session import import_session
+
+    made = import_session(
+        source,
+        session,
+        skeleton=skeleton,
+        fps=fps,
+        calibration=calibration,
+        copy_videos=copy_videos,
+        allow_unequal=allow_unequal,
+        overwrite=overwrite,
+    )
+    for camera in made.cameras:
+        size = "unknown size" if camera.size is None else f"{camera.size[0]}×{camera.size[1]}"
+        say(f"{camera.name:12s} {camera.frames} frames, {size}, {'video' if camera.video else 'no video'}")
+    note(_import_notes(made.provenance))
+    say(f"session         {made.path}   ({made.skeleton.name}, {made.fps:g} fps)")
+
+
+def _import_notes(provenance: dict[str, str]) -> list[str]:
+    """What import found worth a warning, out of everything it wrote down."""
+    found = [text for topic, text in provenance.items() if topic.startswith("warning")]
+    found += [
+        provenance.get("calibration_skipped", ""),
+        *provenance.get("calibration_notes", "").split(" | "),
+    ]
+    return found + [
+        provenance[topic] for topic in ("fps", "skeleton") if "GUESS" in provenance.get(topic, "")
+    ]
+
+
+def calibrate(
+    session: Path,
+    /,
+    *,
+    source: Annotated[Literal["people", "file"], tyro.conf.arg(name="from")],
+    file: Path | None = None,
+    stature: float | None = None,
+    distance: tuple[str, str, float] | None = None,
+    frames: tuple[int, int] | None = None,
+    trust: float = 0.3,
+    size_mismatch: SizeMismatch = "keep",
+    units: Literal["m", "cm", "mm"] | None = None,
+    seed: int = 0,
+) -> None:
+    """Give a session its cameras.
+
+    Args:
+        session: Folder made by `coview import`.
+        source: `file` takes cameras that are calibrated; `people` finds where cameras with known lenses
+            stand, from the joints they saw together.
+        file: The calibration (for `people`: only its lenses are read). Default: the one found at import.
+        stature: Height of the person in metres; sets the scale of `people`.
+        distance: Two cameras or two joints and the metres between them; sets the scale instead.
+        frames: First and one-past-last frame to calibrate on; the others are held out and reported.
+        trust: Leave out detections less confident than this, in [0, 1].
+        size_mismatch: What to do where calibration and video differ in size by a crop: keep the principal
+            point, move it by half the difference, rescale, or refuse.
+        units: Of the translations in the file, where it does not say.
+        seed: Of the robust search.
+    """
+    from coview.capture import calibrate as stage
+
+    if source == "file":
+        done = stage.calibrate_from_file(session, file, size_mismatch=size_mismatch, units=units)
+    else:
+        done = stage.calibrate_from_people(
+            session,
+            intrinsics=file,
+            stature=stature,
+            distance=distance,
+            frames=frames,
+            trust=trust,
+            size_mismatch=size_mismatch,
+            seed=seed,
+        )
+    note(done.calibration.notes)
+    for fit in done.fits:
+        parts = [f"{fit.median_px:.1f} px median residual of the {fit.agreement:.0%} that agree"]
+        parts += (
+            [f"{fit.held_out_px:.1f} px on held-out frames"] if fit.held_out_px == fit.held_out_px else []
+        )
+        parts += [f"centre ± {1000 * fit.centre_sigma_m:.0f} mm"] if fit.centre_sigma_m > 0 else []
+        say(f"{fit.name:15s} {', '.join(parts)}")
+    for key in ("scale", "gravity"):
+        if key in done.calibration.provenance:
+            say(f"{key:15s} {done.calibration.provenance[key]}")
+    say(f"calibration     {done.path}")
+
+
+def reconstruct(
+    session: Path,
+    /,
+    *,
+    trust: float = 0.3,
+    threshold: float | None = None,
+    solver: Literal["linear", "reprojection"] = "linear",
+    max_gap: int = 10,
+    smooth: float | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Turn a session's 2D joints into 3D joints, in metres, each with a covariance.
+
+    Args:
+        session: Folder with a calibration.
+        trust: Leave out detections less confident than this, in [0, 1].
+        threshold: Pixels beyond which a detection is wrong rather than poor; default from the recording.
+        solver: `linear` is the weighted DLT that other tools compute; `reprojection` the
+            maximum-likelihood point.
+        max_gap: Interpolate gaps of up to this many frames.
+        smooth: Cut-off of a zero-lag Butterworth low-pass in Hz; none by default.
+        overwrite: Compute again even if the result is there.
+    """
+    from coview.capture import reconstruct as stage
+
+    done = stage.reconstruct(
+        session,
+        trust=trust,
+        threshold=threshold,
+        solver=solver,
+        max_gap=max_gap,
+        smooth=smooth,
+        overwrite=overwrite,
+    )
+    say(f"joints          {done.found:.1%} of all joints and frames have a 3D position")
+    left_out = f"{done.left_out:.1%} of detections left out (beyond {done.threshold_px:.0f} px)"
+    say(f"residual        {done.median_px:.1f} px median; {left_out}")
+    say(f"poses           {done.path}")
+
+
+def export(
+    session: Path,
+    /,
+    *,
+    to: tuple[Literal["trc", "c3d", "csv", "npz"], ...] = ("trc", "csv", "npz"),
+    trc_units: Literal["m", "mm"] = "m",
+) -> None:
+    """Write the 3D joints in files that other tools read.
+
+    Args:
+        session: Folder with reconstructed poses.
+        to: Formats. c3d needs the extra `mocap`.
+        trc_units: Of lengths in the TRC file, which says them too.
+    """
+    from coview.capture.export import export_session
+    from coview.formats.session import Session
+
+    for path in export_session(Session.load(session), to, trc_units=trc_units):
+        say(f"{path.suffix[1:]:15s} {path}")
+
+
+def report(path: Path, /, *, out: Path | None = None) -> None:
+    """One self-contained page that shows what was measured, how well, and what was assumed.
+
+    Args:
+        path: A session.
+        out: File to write; default: report.html in the session.
+    """
+    from coview.report.page import write_report
+
+    say(f"report          {write_report(path, out)}")
