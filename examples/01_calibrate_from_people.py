@@ -12,17 +12,22 @@ from coview.demo import generate
 
 with tempfile.TemporaryDirectory() as folder:
     session = Path(folder) / "session"
-    truth = generate(session, seed=3)
+    truth = generate(session, seed=3, minutes=0.5)
 
     calibrated = calibrate_from_people(session, stature=1.75)
     for fit in calibrated.fits:
-        print(f"{fit.name}: {fit.median_px:.1f} px median residual, centre ± {1000 * fit.centre_sigma_m:.0f} mm")
+        print(
+            f"{fit.name}: {fit.median_px:.1f} px median residual, centre ± {1000 * fit.centre_sigma_m:.0f} mm"
+        )
     print("scale:", calibrated.calibration.provenance["scale"])
 
     rebuilt = reconstruct(session, smooth=6.0)
-    print(f"{rebuilt.found:.1%} of the joints found; {rebuilt.left_out:.1%} of the detections left out as wrong")
+    print(
+        f"{rebuilt.found:.1%} of the joints found; {rebuilt.left_out:.1%} of the detections left out as wrong"
+    )
 
     # The distance between two cameras does not depend on the choice of world.
     found, true = (c.centres for c in (calibrated.calibration.cameras, truth.cameras))
     for other in range(1, 4):
-        print(f"cam_1 to cam_{other + 1}: {(found[other] - found[0]).norm():.3f} m, truly {(true[other] - true[0]).norm():.3f} m")
+        ours, theirs = (found[other] - found[0]).norm(), (true[other] - true[0]).norm()
+        print(f"cam_1 to cam_{other + 1}: {ours:.3f} m, truly {theirs:.3f} m")

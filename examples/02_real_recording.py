@@ -12,26 +12,30 @@ FOLDER is `balancing` of the Pose2Sim demo (BSD-3); by default ../shared/data/po
 import argparse
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
+from coview import recipes
 from coview.capture.calibrate import calibrate_from_file, calibrate_from_people
 from coview.capture.export import export_session
 from coview.capture.import_session import import_session
 from coview.capture.reconstruct import reconstruct
+from coview.data.recorded import RecordedConfig
 from coview.formats.trc import read_trc
 from coview.geometry.alignment import similarity_alignment
 from coview.report.page import write_report
 from coview.training.predict import predict
-from coview.training.recipe import find_recipe
-from coview.training.run import train
+from coview.training.run import summary_line, train
 
 DATA = Path(__file__).resolve().parents[2] / "shared/data/pose2sim_single/balancing"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("out", nargs="?", type=Path, help="folder to keep; a temporary one by default")
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--steps", type=int, default=1500, help="of training")
@@ -48,39 +52,43 @@ def main() -> None:
 
 
 def run(data: Path, out: Path, steps: int) -> None:
-    given = out / "given"
-    import_session(data, given)
-    calibrate_from_file(given)
-    rebuilt = reconstruct(given)
+    given = import_session(data, out / "given")
+    theirs = calibrate_from_file(given.path).calibration.cameras.centres
+    rebuilt = reconstruct(given.path)
     written = export_session(given, ["trc"])
     reference = next(data.glob("pose-3d/*0-100.trc"))
-    print(f"given calibration: median {compare(written[0], reference):.3f} mm from Pose2Sim's TRC")
-    print(f"                   {rebuilt.median_px:.1f} px median residual")
+    print(f"given calibration  {rebuilt.median_px:.1f} px median residual")
+    print(f"                   {compare(written[0], reference):.3f} mm median distance from Pose2Sim's TRC")
 
-    found = out / "found"
-    import_session(data, found)
-    calibrated = calibrate_from_people(found, frames=(0, 50), stature=1.75)
+    found = import_session(data, out / "found")
+    calibrated = calibrate_from_people(found.path, frames=(0, 50), stature=1.75)
     for fit in calibrated.fits:
-        print(f"found from people: {fit.name} {fit.median_px:.1f} px, {fit.held_out_px:.1f} px on the last 50 frames")
-    theirs = calibrate_from_file(given).calibration.cameras.centres.double()
-    ours = calibrated.calibration.cameras.centres.double()
-    off = (similarity_alignment(ours, theirs).apply(ours) - theirs).norm(dim=-1)
-    print(f"                   centres {100 * float(off.max() / torch.cdist(theirs, theirs).max()):.1f} % of the rig off Qualisys, at most")
-    reconstruct(found)
+        print(
+            f"found from people  {fit.name}: {fit.median_px:.1f} px, {fit.held_out_px:.1f} px on the last 50 frames"
+        )
+    ours = calibrated.calibration.cameras.centres
+    off = (similarity_alignment(ours, theirs).apply(ours) - theirs).norm(dim=-1).max()
+    diameter = torch.cdist(theirs, theirs).max()
+    print(
+        f"                   centres at most {100 * float(off / diameter):.1f} % of the rig's diameter off Qualisys"
+    )
+    rebuilt = reconstruct(found.path, smooth=6.0)
+    print(f"                   {rebuilt.found:.1%} of the joints, {rebuilt.median_px:.1f} px median residual")
 
-    recipe = find_recipe("canonpose_session", session=found, steps=steps)
-    model = train(recipe, found / "models" / "canonpose_session")
-    for path in predict(model, found, camera="cam01"):
-        print(f"one camera:        {path}")
-    print(f"report:            {write_report(found)}")
+    recipe = recipes.load("canonpose_session")
+    recipe = replace(recipe, data=RecordedConfig(sessions=(found.path,)), steps=steps)
+    model = train(recipe, found.models_dir / "canonpose_session")
+    print(f"one camera         {summary_line(model)}")
+    for lifted in predict(model, found.path, camera="cam01"):
+        print(f"                   {lifted.camera}: {lifted.path}, in units of {lifted.unit}")
+    print(f"report             {write_report(found.path)}")
 
 
 def compare(ours: Path, reference: Path) -> float:
     """Median distance in mm over the joints and frames that both files hold."""
     a, b = read_trc(ours), read_trc(reference)
-    shared = [name for name in b.names if name in a.names]
-    first = a.points[:, [a.names.index(name) for name in shared]]
-    second = b.points[:, [b.names.index(name) for name in shared]]
+    shared = [joint for joint in b.skeleton.joints if joint in a.skeleton.joints]
+    first, second = (each.points[:, [each.skeleton.index(joint) for joint in shared]] for each in (a, b))
     distance = (first - second).norm(dim=-1)
     return 1000 * float(distance[distance.isfinite()].median())
 

@@ -109,3 +109,12 @@ def test_help_does_not_wait_for_torch():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("path", [p for p in MODULES if p.name != "__init__.py"], ids=relative)
+def test_every_module_has_its_test_file(path: Path):
+    room = path.relative_to(ROOT)
+    if room.parts[0] == "recipes":  # tests/recipes runs them all
+        return
+    mirror = Path(__file__).parent / room.parent / f"test_{room.name}"
+    assert mirror.exists(), f"no {mirror.relative_to(ROOT.parents[1])} for {room}"

@@ -42,7 +42,7 @@ def test_held_out_frames_are_judged_apart(recorded):
     done = calibrate_from_people(path, stature=1.75, frames=(0, 300))
     assert all(abs(fit.held_out_px - fit.median_px) < 1.5 for fit in done.fits)
     with pytest.raises(
-        ValueError, match="frames 10 to 100000 are not in the recording, which has frames 0 to 600"
+        ValueError, match=r"frames 10 to 100000 are not in the recording, which has frames 0 to 600"
     ):
         calibrate_from_people(path, frames=(10, 100000))
 
@@ -67,12 +67,12 @@ def test_an_unknown_name_in_a_distance_is_refused(recorded):
 
 
 def test_stature_and_distance_together_are_refused(recorded):
-    with pytest.raises(ValueError, match="only one of them"):
+    with pytest.raises(ValueError, match=r"only one of them"):
         calibrate_from_people(recorded[0], stature=1.7, distance=("cam_1", "cam_2", 2.0))
 
 
 def test_lenses_alone_are_not_a_calibration(recorded):
-    with pytest.raises(ValueError, match="lenses only.*--from people"):
+    with pytest.raises(ValueError, match=r"lenses only.*--from people"):
         calibrate_from_file(recorded[0])
 
 
@@ -82,14 +82,14 @@ def test_a_session_without_any_calibration_file_says_what_to_give(tmp_path, reco
 
     shutil.copytree(recorded[0] / "joints2d", tmp_path / "joints2d")
     replace(Session.load(recorded[0]), path=tmp_path, provenance={}).save()
-    with pytest.raises(ValueError, match="--file CALIBRATION"):
+    with pytest.raises(ValueError, match=r"--file CALIBRATION"):
         calibrate_from_people(tmp_path)
 
 
 def test_a_calibration_for_other_cameras_is_refused(tmp_path, recorded):
     truth = recorded[1].cameras
     write_calibration(Calibration(("north", "east", "south", "west"), truth), tmp_path / "other.toml")
-    with pytest.raises(ValueError, match="has no camera cam_1") as caught:
+    with pytest.raises(ValueError, match=r"has no camera cam_1") as caught:
         calibrate_from_file(recorded[0], tmp_path / "other.toml")
     assert "north" in str(caught.value)
 
@@ -100,7 +100,7 @@ def test_a_failed_calibration_leaves_the_old_one(tmp_path, recorded):
     write_calibration(Calibration(("cam_1", "cam_2", "cam_3", "cam_4"), truth.cameras), given)
     calibrate_from_file(path, given)
     before = (path / "calibration.toml").read_bytes()
-    with pytest.raises(ValueError, match="frames"):
+    with pytest.raises(ValueError, match=r"frames"):
         calibrate_from_people(path, frames=(5, 2))
     assert (path / "calibration.toml").read_bytes() == before
 
@@ -123,5 +123,5 @@ def test_the_real_recording_from_its_people(tmp_path, shared_data):
 
 
 def test_a_session_that_is_not_there(tmp_path):
-    with pytest.raises(FileNotFoundError, match="coview import"):
+    with pytest.raises(FileNotFoundError, match=r"coview import"):
         calibrate_from_people(Path(tmp_path) / "nothing")

@@ -4,7 +4,6 @@ import sys
 
 import numpy as np
 import pytest
-import torch
 
 from coview.capture.calibrate import calibrate_from_file
 from coview.capture.reconstruct import NothingReconstructedError, reconstruct
@@ -81,7 +80,7 @@ def test_a_gap_longer_than_allowed_stays_a_gap(recorded):
 
 def test_nothing_found_is_an_error_and_writes_nothing(recorded):
     path, _ = recorded
-    with pytest.raises(NothingReconstructedError, match="not one joint could be placed.*cam_1: 0%"):
+    with pytest.raises(NothingReconstructedError, match=r"not one joint could be placed.*cam_1: 0%"):
         reconstruct(path, trust=1.01)
     assert not Session.load(path).poses3d_path.exists()
 
@@ -121,7 +120,7 @@ def test_a_killed_run_loses_nothing_and_can_be_run_again(recorded):
 
 def test_an_uncalibrated_session_says_what_to_do(tmp_path):
     generate(tmp_path / "raw", seed=0, minutes=0.05)
-    with pytest.raises(FileNotFoundError, match="coview calibrate"):
+    with pytest.raises(FileNotFoundError, match=r"coview calibrate"):
         reconstruct(tmp_path / "raw")
 
 

@@ -70,5 +70,5 @@ def test_gaps_are_not_smoothed_over():
 
 @pytest.mark.parametrize("cutoff", [0.0, 12.5, 30.0])
 def test_an_impossible_cut_off_is_refused(cutoff):
-    with pytest.raises(ValueError, match="must lie between 0 and 12.5 Hz"):
+    with pytest.raises(ValueError, match=r"must lie between 0 and 12.5 Hz"):
         low_pass(torch.zeros(50, 1, 3), fps=25.0, cutoff=cutoff)

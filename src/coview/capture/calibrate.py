@@ -15,8 +15,8 @@ from coview.formats.calibrations import Calibration, calibration_for, read_calib
 from coview.formats.image_sizes import SizeMismatch
 from coview.formats.length_units import Units
 from coview.formats.session import Session
-from coview.geometry.self_calibration import SelfCalibrated, self_calibrate
 from coview.geometry.rotations import skew
+from coview.geometry.self_calibration import SelfCalibrated, self_calibrate
 from coview.geometry.triangulation import Triangulated, triangulate_robust
 
 MAX_FRAMES = 300  # that the cameras are found from; all frames judge them

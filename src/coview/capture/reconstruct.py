@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.capture.progress import progress
-from coview.capture.thresholds import automatic_threshold
 from coview.capture.smooth import fill_gaps, low_pass
+from coview.capture.thresholds import automatic_threshold
 from coview.formats.poses3d import Poses3D
 from coview.formats.session import Session
 from coview.geometry.triangulation import Triangulated, triangulate_robust
@@ -146,7 +146,8 @@ def _finished(session: Session, settings: dict[str, str]) -> Poses3D | None:
 
 
 def _summary(path: Path, poses: Poses3D) -> Reconstructed:
-    assert poses.inliers is not None and poses.residuals is not None
+    assert poses.inliers is not None
+    assert poses.residuals is not None
     seen = poses.residuals.isfinite()
     inside: Bool[Tensor, "frames views joints"] = poses.inliers & seen
     return Reconstructed(

@@ -1,0 +1,27 @@
+from pathlib import Path
+
+from coview.cli.recording import calibrate, export, import_, reconstruct
+from coview.cli.recording import report as write
+from coview.demo import generate
+
+
+def test_a_recording_from_end_to_end(tmp_path, capsys):
+    session = tmp_path / "session"
+    generate(session, seed=5, minutes=0.2)
+    calibrate(session, source="people", stature=1.75)
+    reconstruct(session, smooth=6.0)
+    export(session, to=("trc", "csv", "npz"))
+    write(session)
+    text = capsys.readouterr().out
+    assert "cam_4" in text
+    assert "± 2" in text  # the scale's uncertainty, in per cent
+    for suffix in ("trc", "csv", "npz"):
+        assert list((session / "exports").glob(f"*.{suffix}"))
+    assert (session / "report.html").stat().st_size > 100_000
+
+
+def test_what_import_found_odd_is_said(tmp_path, capsys, shared_data: Path):
+    import_(shared_data / "pose2sim_single" / "balancing", tmp_path / "beam")
+    said = capsys.readouterr()
+    assert "cam01        100 frames, 1080×1920, video" in said.out
+    assert "the calibration is for 1088×1920 pixels, the video has 1080×1920" in said.err
