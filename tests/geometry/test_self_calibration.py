@@ -96,28 +96,28 @@ def test_stated_uncertainty_covers_the_error():
 
 def test_one_camera_is_refused():
     cameras, pixels, weights, _ = recording()
-    with pytest.raises(NotDeterminedError, match="at least 2 cameras, got 1 \\(left\\)"):
+    with pytest.raises(NotDeterminedError, match=r"at least 2 cameras, got 1 \(left\)"):
         self_calibrate(cameras[:1], pixels[:, :1], weights[:, :1], names=("left",))
 
 
 def test_a_camera_that_saw_nobody_is_named():
     cameras, pixels, weights, _ = recording()
     weights[:, 2] = 0
-    with pytest.raises(NotDeterminedError, match="'front' cannot be placed: it shares fewer than 30 joints"):
+    with pytest.raises(NotDeterminedError, match=r"'front' cannot be placed: it shares fewer than 30 joints"):
         self_calibrate(cameras, pixels, weights, names=NAMES)
 
 
 def test_a_camera_of_another_recording_is_named():
     cameras, pixels, weights, _ = recording()
     pixels[:, 3] = recording(seed=9)[1][torch.randperm(60, generator=torch.Generator().manual_seed(0)), 3]
-    with pytest.raises(NotDeterminedError, match="'back' .*synchronised"):
+    with pytest.raises(NotDeterminedError, match=r"'back' .*synchronised"):
         self_calibrate(cameras, pixels, weights, names=NAMES)
 
 
 def test_two_groups_that_never_see_the_same_are_named():
     cameras, pixels, weights, _ = recording()
     weights[:30, :2], weights[30:, 2:] = 0, 0
-    with pytest.raises(NotDeterminedError, match="groups that share no view of the person: front, back"):
+    with pytest.raises(NotDeterminedError, match=r"groups that share no view of the person: front, back"):
         self_calibrate(cameras, pixels, weights, names=NAMES)
 
 
@@ -125,5 +125,5 @@ def test_cameras_side_by_side_are_refused():
     cameras, pixels, weights, joints = recording(2)
     beside = cameras[:1].moved(torch.tensor([[1.0, 0, 0, 0.02], [0, 1, 0, 0], [0, 0, 1, 0]]).double())
     pixels[:, 1] = beside.project(joints[:, None])[:, 0]
-    with pytest.raises(NotDeterminedError, match="almost the same direction"):
+    with pytest.raises(NotDeterminedError, match=r"almost the same direction"):
         self_calibrate(cameras, pixels, weights, names=("left", "right"))

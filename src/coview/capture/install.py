@@ -11,7 +11,7 @@ from coview.formats.atomic import explained
 from coview.formats.session import FILE
 
 # What coview itself puts into a session. The folder may also be the user's own recording: hands off the rest.
-_OURS = (FILE, "joints2d", "calibration.toml", "poses3d.npz", "exports", "models", "report.html")
+_OURS = (FILE, "joints2d", "calibration.toml", "joints3d.npz", "exports", "models", "report.html")
 
 
 @contextmanager

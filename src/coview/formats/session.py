@@ -1,6 +1,6 @@
 """A session: one recording by several cameras, as a folder with a readable `session.toml`.
 
-The folder holds `joints2d/<camera>.npz`, and as the stages run `calibration.toml`, `poses3d.npz`,
+The folder holds `joints2d/<camera>.npz`, and as the stages run `calibration.toml`, `joints3d.npz`,
 `exports/`, `models/` and `report.html`. Videos stay where they are and are only referred to.
 """
 
@@ -135,7 +135,7 @@ class Session:
 
     @property
     def poses3d_path(self) -> Path:
-        return self.path / "poses3d.npz"
+        return self.path / "joints3d.npz"
 
     @property
     def exports_dir(self) -> Path:
