@@ -53,8 +53,11 @@ def make_run(path: Path) -> Path:
     path.mkdir(parents=True)
     rows = [f"{step},{1 / (1 + step)},{'' if step % 2 else 90 - step}" for step in range(30)]
     (path / "history.csv").write_text("\n".join(["step,train/view,validation/n_mpjpe", *rows]) + "\n")
-    numbers = {"n_mpjpe_mm": 61.25, "mirror_flipped": True, "per_camera": {"north": 60.5}}
+    metrics = {"n_mpjpe_mm": 61.25, "opposite_percent": None, "per_camera": {"north": 60.5}}
+    meanings = {"n_mpjpe_mm": "root-aligned, least-squares scaled"}
+    numbers = {"metrics": metrics, "definitions": meanings, "data": "synthetic", "instants": 400}
     (path / "evaluation.json").write_text(json.dumps(numbers))
+    (path / "run.json").write_text(json.dumps({"mirror_flipped": True, "seconds": 12.5}))
     (path / "recipe.json").write_text(json.dumps({"method": {"hidden": 64}, "steps": 30}))
     return path
 

@@ -9,7 +9,11 @@ def test_a_run_is_read_generically(new_run):
     assert set(run.curves) == {"train/view", "validation/n_mpjpe"}
     assert run.curves["train/view"][0] == (0.0, 1.0)
     assert [step for step, _ in run.curves["validation/n_mpjpe"]] == [float(s) for s in range(0, 30, 2)]
-    assert run.evaluation == {"n_mpjpe_mm": 61.25, "mirror_flipped": True, "per_camera.north": 60.5}
+    (evaluation,) = run.evaluations
+    assert evaluation.numbers == {"n_mpjpe_mm": 61.25, "opposite_percent": None, "per_camera.north": 60.5}
+    assert evaluation.meanings["n_mpjpe_mm"].startswith("root-aligned")
+    assert evaluation.about == {"data": "synthetic", "instants": 400}
+    assert run.record["mirror_flipped"] is True
     assert run.recipe["method.hidden"] == 64
 
 
@@ -27,6 +31,14 @@ def test_odd_curves(tmp_path):
     empty, odd = find_runs(tmp_path)
     assert empty.curves == {}
     assert odd.curves == {"a": [(3.0, 0.5)]}
+
+
+def test_plain_numbers_and_several_evaluations(new_run):
+    path = new_run()
+    (path / "evaluation_far.json").write_text('{"mpjpe_mm": 70, "note": "far ring"}')
+    own, far = read_run(path).evaluations
+    assert own.name == "evaluation"
+    assert (far.name, far.numbers) == ("evaluation_far", {"mpjpe_mm": 70, "note": "far ring"})
 
 
 def test_a_damaged_evaluation_names_the_file(new_run):

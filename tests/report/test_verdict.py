@@ -68,6 +68,15 @@ def test_an_assumed_scale_is_a_warning_and_an_unknown_one_is_said(session):
     assert said(replace(evidence, calibration=unknown), "uncertainty is not known") == ["note"]
 
 
+def test_remarks_on_the_calibration_are_pointed_at(session):
+    evidence = gather(session.path)
+    assert not said(evidence, "remark")
+    noted = replace(evidence, calibration=replace(evidence.calibration, notes=("one",)))
+    remarked = replace(noted, session=session.with_provenance(calibration_notes="one | another"))
+    assert said(noted, "with 1 remark,") == ["fair"]
+    assert said(remarked, "with 2 remarks,") == ["fair"]
+
+
 def test_what_is_missing_comes_last(new_session):
     evidence = gather(new_session(calibrated=False, reconstructed=False).path)
     lines = judge(evidence)[1]

@@ -50,9 +50,9 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]], caption: str = 
 
 
 def definitions(entries: dict[str, str]) -> str:
-    """Topics and what is said about them. Both are plain text."""
-    rows = "".join(f"<dt>{text(name)}</dt><dd>{text(said)}</dd>" for name, said in entries.items())
-    return f"<dl>{rows}</dl>"
+    """Topics and what is said about them. Both are plain text; ` | ` begins a new line."""
+    lines = {name: text(said).replace(" | ", "<br>") for name, said in entries.items()}
+    return f"<dl>{''.join(f'<dt>{text(name)}</dt><dd>{said}</dd>' for name, said in lines.items())}</dl>"
 
 
 def section(name: str, title: str, *parts: str) -> str:

@@ -6,12 +6,14 @@ The file asks the network for nothing; its security policy forbids the browser t
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from coview import __version__
 from coview.formats.atomic import write_text
+from coview.formats.session import FILE
 from coview.report.evidence import Evidence, gather
 from coview.report.html import text
-from coview.report.runs import Run, is_run, read_run
+from coview.report.runs import MARKS, Run, is_run, read_run
 from coview.report.sections import (
     assumption_section,
     bone_section,
@@ -48,8 +50,13 @@ def write_report(path: Path, out: Path | None = None) -> Path:
     What a session does not have yet is said on the page. Raises FileNotFoundError where `path` is
     neither a session nor a run, ValueError where it has nothing to show or holds damaged files."""
     path = Path(path)
-    if not (path / "session.toml").is_file() and is_run(path):
+    if not (path / FILE).is_file() and is_run(path):
         document = run_page(read_run(path))
+    elif not (path / FILE).is_file():
+        raise FileNotFoundError(
+            f"{path} is neither a session ({FILE} is not there) nor a training run ({' or '.join(MARKS)}). "
+            f"Name the folder that `coview import` or `coview train` made."
+        )
     else:
         document = session_page(gather(path))
     target = out or path / "report.html"
@@ -80,13 +87,13 @@ def session_page(evidence: Evidence) -> str:
 
 def run_page(run: Run) -> str:
     """The whole document about one training run. ValueError where the folder holds no result yet."""
-    if not run.curves and not run.evaluation:
+    if not run.curves and not run.evaluations:
         raise ValueError(
             f"run {run.path} has nothing to report yet: neither training curves nor an evaluation. "
             f"Run `coview train` again to finish it."
         )
     steps = max((points[-1][0] for points in run.curves.values()), default=0)
-    numbers = {n: v for n, v in run.evaluation.items() if isinstance(v, float)}
+    numbers = {name: value for name, value in _numbers(run).items() if isinstance(value, float)}
     headlines = [Headline(f"{value:.4g}", name) for name, value in list(numbers.items())[:4]]
     return document(
         run.name,
@@ -114,11 +121,20 @@ def _model_lines(runs: Sequence[Run]) -> list[Line]:
     """What the models of the session reached, as far as they were evaluated."""
     lines = []
     for run in runs:
-        millimetres = {name: value for name, value in run.evaluation.items() if name.endswith("_mm")}
+        millimetres = {
+            name: value
+            for name, value in _numbers(run).items()
+            if name.endswith("_mm") and isinstance(value, int | float)
+        }
         if millimetres:
             said = ", ".join(f"{_pretty(name)} {float(value):.0f} mm" for name, value in millimetres.items())
             lines.append(Line("note", f"Model {run.name}: {said}."))
     return lines
+
+
+def _numbers(run: Run) -> dict[str, Any]:
+    """Of the first evaluation: the one on the run's own data."""
+    return run.evaluations[0].numbers if run.evaluations else {}
 
 
 def _pretty(measure: str) -> str:

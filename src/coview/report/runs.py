@@ -1,4 +1,4 @@
-"""Training runs as files: curves from `history.csv`, numbers from `evaluation.json`. Read generically."""
+"""Training runs as files: curves from `history.csv`, numbers from `evaluation*.json`. Read generically."""
 
 import csv
 import json
@@ -12,6 +12,16 @@ MARKS = (*CURVES, "evaluation.json", "recipe.json")
 
 
 @dataclass(frozen=True)
+class Evaluation:
+    """The numbers a run reached on some data."""
+
+    name: str  # of the file
+    numbers: dict[str, Any]  # dotted name: number or word; None where it could not be measured
+    meanings: dict[str, str] = field(default_factory=dict)  # name: how the number is defined
+    about: dict[str, Any] = field(default_factory=dict)  # on which data, how much of it
+
+
+@dataclass(frozen=True)
 class Run:
     """What a run folder tells about one training."""
 
@@ -19,8 +29,9 @@ class Run:
     path: Path
     step_name: str = "step"
     curves: dict[str, list[tuple[float, float]]] = field(default_factory=dict)  # name: (step, value)
-    evaluation: dict[str, Any] = field(default_factory=dict)  # dotted name: number or word
+    evaluations: tuple[Evaluation, ...] = ()
     recipe: dict[str, Any] = field(default_factory=dict)  # dotted name: setting
+    record: dict[str, Any] = field(default_factory=dict)  # what happened: seconds, device, decisions
 
 
 def is_run(path: Path) -> bool:
@@ -44,8 +55,9 @@ def read_run(path: Path) -> Run:
         path,
         step_name,
         curves,
-        flat(_read_json(path / "evaluation.json")),
+        tuple(_evaluation(file) for file in sorted(path.glob("evaluation*.json"))),
         flat(_read_json(path / "recipe.json")),
+        flat(_read_json(path / "run.json")),
     )
 
 
@@ -66,6 +78,16 @@ def _read_curves(file: Path) -> tuple[str, dict[str, list[tuple[float, float]]]]
             if value is not None:
                 curves[name].append((step, value))
     return header[0], {name: points for name, points in curves.items() if points}
+
+
+def _evaluation(file: Path) -> Evaluation:
+    """Either a table of numbers, or `metrics` with their `definitions` and what they were measured on."""
+    content = _read_json(file)
+    if not isinstance(content, dict) or not isinstance(content.get("metrics"), dict):
+        return Evaluation(file.stem, flat(content))
+    meanings = {name: str(said) for name, said in flat(content.get("definitions", {})).items()}
+    about = {name: value for name, value in content.items() if name not in ("metrics", "definitions")}
+    return Evaluation(file.stem, flat(content["metrics"]), meanings, flat(about))
 
 
 def _number(cell: str) -> float | None:

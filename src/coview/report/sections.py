@@ -21,7 +21,7 @@ from coview.report.html import (
 )
 from coview.report.measures import Agreement, agreements, bones, coverage, views_used
 from coview.report.overlay import Overlay, encode, instants, overlays
-from coview.report.runs import Run
+from coview.report.runs import Evaluation, Run
 from coview.report.scene import make_scene
 from coview.report.verdict import Headline, Line
 
@@ -187,22 +187,31 @@ def coverage_section(evidence: Evidence) -> str:
 def run_section(run: Run) -> str:
     """Training curves and evaluation of one run."""
     charts = "".join(line_chart(points, name, run.step_name) for name, points in run.curves.items())
-    numbers = {
-        name: value for name, value in run.evaluation.items() if isinstance(value, bool | int | float | str)
-    }
-    evaluated = table(("measure", "value"), [(text(name), text(_value(v))) for name, v in numbers.items()])
     parts = [
-        f'<div class="charts">{charts}</div>'
-        if charts
-        else paragraph("No training curves are there yet.", "absent"),
-        evaluated if numbers else paragraph("Not evaluated yet: run `coview evaluate`.", "absent"),
+        f'<div class="charts">{charts}</div>' if charts else paragraph("No training curves yet.", "absent")
     ]
-    if run.recipe:
-        settings = definitions({name: _value(value) for name, value in run.recipe.items()})
-        parts.append(
-            f"<details><summary>The recipe: everything that decided this run</summary>{settings}</details>"
-        )
+    parts += [_evaluation_table(evaluation) for evaluation in run.evaluations]
+    if not run.evaluations:
+        parts.append(paragraph("Not evaluated yet: run `coview evaluate`.", "absent"))
+    for title, told in (("The recipe: what decided this run", run.recipe), ("What happened", run.record)):
+        if told:
+            words = definitions({name: _value(value) for name, value in told.items()})
+            parts.append(f"<details><summary>{title}</summary>{words}</details>")
     return section(f"run-{run.name}", f"Model: {run.name}", *parts)
+
+
+def _evaluation_table(evaluation: Evaluation) -> str:
+    cells = [
+        (
+            text(name),
+            text(_value(value)),
+            f'<span class="wrap">{text(evaluation.meanings.get(name, ""))}</span>',
+        )
+        for name, value in evaluation.numbers.items()
+    ]
+    about = ", ".join(f"{name}: {_value(value)}" for name, value in evaluation.about.items())
+    said = paragraph(f"{evaluation.name}. {about}", "small")
+    return table(("measure", "value", "what it is"), cells) + said
 
 
 def assumption_section(evidence: Evidence) -> str:
@@ -211,7 +220,8 @@ def assumption_section(evidence: Evidence) -> str:
     recording = {
         "folder": str(session.path),
         "frames": f"{evidence.frames} at {session.fps:g} per second",
-        "joints": f"{session.skeleton.name} (2D), {evidence.skeleton.name} (3D)",
+        "skeleton in 2D": session.skeleton.name,
+        "skeleton in 3D": evidence.skeleton.name,
         **_for_people(session.provenance),
     }
     cameras = {} if calibration is None else _calibration_words(evidence)
@@ -250,6 +260,8 @@ def _for_people(provenance: dict[str, str]) -> dict[str, str]:
 
 
 def _value(value: Any) -> str:
+    if value is None:
+        return "–"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

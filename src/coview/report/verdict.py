@@ -14,7 +14,7 @@ Tone = Literal["good", "fair", "poor", "note"]
 KNOWN = (0.90, 0.60)  # share of joints with a position; more is better
 PIXELS = (0.004, 0.010)  # median reprojection error as a share of the image diagonal
 STRETCH = (0.03, 0.08)  # standard deviation of a bone's length as a share of it
-LIMB = 0.15  # metres; a shorter bone's relative spread says little but that it is short
+LIMB = 0.17  # metres; a shorter bone's relative spread says little but that it is short
 UNEVEN = 0.08  # difference of left and right, share; within bodies it is 1-3 %
 ODD_CAMERA = 2.0  # a camera whose error is this much larger than that of the middle camera is named
 
@@ -37,7 +37,13 @@ class Headline:
 
 def judge(evidence: Evidence) -> tuple[list[Headline], list[Line]]:
     """Headline numbers, and verdicts from the most to the least important."""
-    found = [*_coverage(evidence), *_reprojection(evidence), *_bones(evidence), *_scale(evidence)]
+    found = [
+        *_coverage(evidence),
+        *_reprojection(evidence),
+        *_bones(evidence),
+        *_scale(evidence),
+        *_notes(evidence),
+    ]
     headlines = [part for part in found if isinstance(part, Headline)]
     lines = [part for part in found if isinstance(part, Line)]
     return headlines, lines + [Line("note", sentence) for sentence in evidence.missing]
@@ -128,6 +134,16 @@ def _scale(evidence: Evidence) -> Iterator[Headline | Line]:
         "fair" if assumed else "note",
         f"Scale: {source}. Every length is uncertain by {calibration.scale_sigma:.1%}.",
     )
+
+
+def _notes(evidence: Evidence) -> Iterator[Line]:
+    """Remarks of earlier stages that a reader should know of; the page's last part has them in full."""
+    remarks = [] if evidence.calibration is None else list(evidence.calibration.notes)
+    remarks += [r for r in evidence.session.provenance.get("calibration_notes", "").split(" | ") if r]
+    count = len(set(remarks))
+    if count:
+        said = "1 remark" if count == 1 else f"{count} remarks"
+        yield Line("fair", f"The calibration came with {said}, to be read under “What was assumed”.")
 
 
 def _tone(value: float, ends: tuple[float, float], *, more_is_better: bool = False) -> Tone:
