@@ -55,16 +55,21 @@ def agreeing_views(
     unsettled = _unsettled(seen, best, pairs)
     # a graph's shapes may not depend on its values: an exported one looks at all points again
     again = everything if torch.compiler.is_compiling() else unsettled.any(dim=0).nonzero()[:, 0]
-    if len(again) == 0:
+    if again.shape[0] == 0:
         return best.inliers, best.doubt
-    own = _own_pairs(views, max_pairs, seed).to(seen.trust.device)
+    own = torch.tensor(_own_pairs(views, max_pairs, seed), device=seen.trust.device)
     parts = _parts(seen, own.shape[1], again)
     other = _joined([_best_of_own(seen.at(part), own, threshold, sigma) for part in parts])
     wins = other.cost <= best.cost[:, again] * (1 + 1e-4)  # the same pair, but for rounding, wins too
     wins = (wins & unsettled[:, again])[:, None]
-    best.inliers[..., again] = torch.where(wins, other.inliers, best.inliers[..., again])
+    best.inliers[..., again] = either(wins, other.inliers, best.inliers[..., again])
     best.doubt[..., again] = torch.where(wins, other.doubt, best.doubt[..., again])
     return best.inliers, best.doubt
+
+
+def either(first: Bool[Tensor, "*#n"], a: Bool[Tensor, "*#n"], b: Bool[Tensor, "*#n"]) -> Bool[Tensor, "*#n"]:
+    """`a` where `first`, else `b`: onnxruntime has no `where` for booleans."""
+    return (first & a) | (~first & b)
 
 
 def view_pairs(views: int, limit: int, seed: int) -> list[tuple[int, int]]:
@@ -74,13 +79,15 @@ def view_pairs(views: int, limit: int, seed: int) -> list[tuple[int, int]]:
 
 
 @functools.lru_cache(maxsize=16)
-def _own_pairs(views: int, limit: int, seed: int) -> Tensor:
-    """For a point seen in n views: its pairs, as ranks among those n. Shape (views + 1, pairs, 2)."""
+def _own_pairs(views: int, limit: int, seed: int) -> list[list[tuple[int, int]]]:
+    """For a point seen in n = 0, 1, … views: its pairs, as ranks among those n; as many for all n.
+
+    A list, not a tensor: what is made while exporting must not be kept."""
     rows = []
     for n in range(views + 1):
         pairs = view_pairs(n, limit, seed) or [(0, 0)]
         rows.append(list(itertools.islice(itertools.cycle(pairs), min(limit, math.comb(views, 2)))))
-    return torch.tensor(rows)
+    return rows
 
 
 def _parts(seen: Sightings, pairs: int, points: Tensor) -> tuple[Tensor, ...]:
@@ -127,7 +134,8 @@ def _best_of_shared(seen: Sightings, pairs: list[tuple[int, int]], threshold: fl
 def _best_of_own(seen: Sightings, own: Tensor, threshold: float, sigma: float) -> Proposal:
     normal = _normal_per_view(seen)
     there = seen.trust > 0
-    order = there.byte().argsort(dim=1, descending=True, stable=True)  # the views that see it come first
+    views = torch.arange(there.shape[1], device=there.device)[:, None]
+    order = torch.where(there, views, views + len(views)).argsort(dim=1)  # the views that see it come first
     ranks = own[there.sum(dim=1)].permute(0, 2, 3, 1)  # sets, pairs, 2, points
     chosen = order.gather(1, ranks.flatten(1, 2))[:, :, None].expand(-1, -1, 10, -1)
     first, second = normal.gather(1, chosen).unflatten(1, (-1, 2)).unbind(2)

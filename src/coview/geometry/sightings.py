@@ -44,9 +44,6 @@ class Rig:
         cameras = torch.cat([rows[..., :3], moved[..., None]], dim=-1).transpose(1, 2)
         return Rig(cameras, centre.mT, origin, _normal_table(cameras))
 
-    def __len__(self) -> int:
-        return self.cameras.shape[0]
-
     def __getitem__(self, sets: slice) -> "Rig":
         return Rig(self.cameras[sets], self.centre[sets], self.origin[sets], self.table[sets])
 
@@ -78,7 +75,7 @@ class Sightings:
         """Of frames × joints points (one set of cameras), or of joints points per set, one per frame.
 
         A sighting is absent where its weight is not positive or anything is not finite."""
-        if len(rig) == 1:
+        if rig.cameras.shape[0] == 1:
             pixels = points.permute(3, 1, 0, 2).flatten(2)[None]
             weights = weights.transpose(0, 1).flatten(1)[None]
         else:

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from coview.geometry.consensus import agreeing_views
+from coview.geometry.consensus import agreeing_views, either
 from coview.geometry.point_fit import descend, spread, squared_misses
 from coview.geometry.sightings import Rig, Sightings, linear_points, nearest_points, normal_matrices
 
@@ -149,7 +149,7 @@ def _second_opinion(seen: Sightings, inliers: Tensor, threshold: float) -> Tenso
         found, _ = nearest_points(normal_matrices(seen.believing(inliers)))
         squared, front = squared_misses(found, seen)
         again = (squared < threshold**2) & front & (seen.trust > 0)
-        return torch.where((again.sum(dim=1) >= inliers.sum(dim=1))[:, None], again, inliers)
+        return either((again.sum(dim=1) >= inliers.sum(dim=1))[:, None], again, inliers)
 
 
 def _residuals(found: Tensor, seen: Sightings, known: Tensor) -> Tensor:
@@ -187,17 +187,23 @@ def _in_blocks(
     inputs += [] if points3d is None else [points3d.reshape(frames, 1, joints, 3)]
     if swap := shared and frames == 1:  # one frame, perhaps of very many joints: split the joints
         inputs = [each.transpose(0, 2) for each in inputs]
-    step = max(1, _BLOCK // max(1, inputs[0].shape[2]))
-    starts = [0] if torch.compiler.is_compiling() else range(0, max(1, len(inputs[0])), step)
-    ends = [None] if torch.compiler.is_compiling() else [start + step for start in starts]
     results = []
-    for start, end in zip(starts, ends, strict=True):
-        pixels, trust, *found = (each[start:end].to(kind) for each in inputs)
-        seen = Sightings.collect(pixels, rig if shared else rig[start:end], trust[..., 0])
+    for part in _parts(inputs[0]):
+        pixels, trust, *found = (each[part].to(kind) for each in inputs)
+        seen = Sightings.collect(pixels, rig if shared else rig[part], trust[..., 0])
         done = work(seen, *(_side_by_side(each[:, 0], shared) for each in found))
-        results.append([_frame_by_frame(each, len(pixels), shared) for each in done])
+        results.append([_apart(each, pixels, shared) for each in done])
     whole = [torch.cat(parts) for parts in zip(*results, strict=True)]
-    return [(each.transpose(0, 2) if swap else each).reshape(*batch, -1, joints) for each in whole]
+    return [(each.transpose(0, 2) if swap else each).reshape(*batch, each.shape[1], joints) for each in whole]
+
+
+def _parts(pixels: Float[Tensor, "frames views joints 2"]) -> list[slice]:
+    """Blocks of frames: at least one, even of nothing; just one while exporting, where no length is known."""
+    if torch.compiler.is_compiling():
+        return [slice(None)]
+    frames, _, joints, _ = pixels.shape
+    size = max(1, _BLOCK // max(1, joints))
+    return [slice(start, start + size) for start in range(0, max(1, frames), size)]
 
 
 def _side_by_side(found: Tensor, shared: bool) -> Tensor:
@@ -205,9 +211,10 @@ def _side_by_side(found: Tensor, shared: bool) -> Tensor:
     return found.permute(2, 0, 1).flatten(1)[None] if shared else found.transpose(1, 2)
 
 
-def _frame_by_frame(result: Tensor, frames: int, shared: bool) -> Tensor:
+def _apart(result: Tensor, pixels: Float[Tensor, "frames views joints 2"], shared: bool) -> Tensor:
     """(sets, any, points) as (frames, any, joints)."""
-    return result[0].unflatten(-1, (frames, -1)).transpose(0, 1) if shared else result
+    frames, _, joints, _ = pixels.shape
+    return result[0].unflatten(-1, (frames, joints)).transpose(0, 1) if shared else result
 
 
 def _check_views(caller: str, points: Tensor) -> None:

@@ -1,0 +1,425 @@
+import math
+from pathlib import Path
+
+import jaxtyping
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import coview.geometry.triangulation as triangulation
+from coview.data.synthetic import ring_cameras
+from coview.geometry.triangulation import (
+    refine_points,
+    reprojection_residuals,
+    triangulate,
+    triangulate_robust,
+)
+
+CHI2_95 = 7.8147  # the 95 % quantile of χ² with three degrees of freedom
+
+
+def rig(views: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
+    """A ring without opposite cameras; two views stand 72° apart."""
+    return ring_cameras(max(views, 5)).pixels_from_world[:views].to(dtype)
+
+
+def normal(*shape: int, seed: int) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def people(frames: int, joints: int = 17, seed: int = 0) -> torch.Tensor:
+    return 0.6 * normal(frames, joints, 3, seed=seed) + torch.tensor([0, 0, 1.0], dtype=torch.float64)
+
+
+def images(points: torch.Tensor, projections: torch.Tensor) -> torch.Tensor:
+    """frames joints 3 -> frames views joints 2, as the textbook has it."""
+    homogeneous = torch.cat([points, torch.ones_like(points[..., :1])], dim=-1)
+    image = torch.einsum("vij,fnj->fvni", projections.double(), homogeneous.double())
+    return image[..., :2] / image[..., 2:]
+
+
+def noisy(views: int, frames: int, pixels: float, seed: int = 0):  # type: ignore[no-untyped-def]
+    truth, projections = people(frames, seed=seed), rig(views)
+    seen = images(truth, projections)
+    return truth, projections, seen + pixels * normal(*seen.shape, seed=seed + 1)
+
+
+def by_svd(pixels: torch.Tensor, projections: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """The slow twin [HZ04 §12.2]: the smallest singular vector of the weighted rows, one joint at a time."""
+    rows = pixels[..., None] * projections[:, None, 2:] - projections[:, None, :2]
+    rows = (weights[..., None, None] * rows).transpose(1, 2).flatten(2, 3).double()
+    vector = torch.linalg.svd(rows).Vh[..., -1, :]
+    return vector[..., :3] / vector[..., 3:]
+
+
+# --- linear ------------------------------------------------------------------------------------------
+
+
+@given(seed=st.integers(0, 2**31), views=st.integers(2, 16), joints=st.integers(1, 20))
+@settings(deadline=None, max_examples=30)
+def test_projecting_then_triangulating_returns_the_points(seed: int, views: int, joints: int):
+    truth, projections = people(2, joints, seed), rig(views)
+    pixels, weights = images(truth, projections), torch.rand(2, views, joints).double() + 0.1
+    torch.testing.assert_close(triangulate(pixels, projections, weights), truth, atol=1e-9, rtol=0)
+    for solver in ("linear", "reprojection"):
+        found = triangulate_robust(pixels, projections, weights, solver=solver)
+        torch.testing.assert_close(found.points, truth, atol=1e-9, rtol=0)
+        assert found.inliers.all()
+        assert found.residuals.max() < 1e-6
+
+
+def test_by_hand():
+    # Two cameras, focal length 1, the right one a metre along x, looking at (0.25, 0.5, 2): the left one
+    # sees (0.25, 0.5) / 2, the right one (0.25 - 1, 0.5) / 2.
+    left = torch.eye(3, 4)
+    right = left.clone()
+    right[0, 3] = -1.0
+    pixels = torch.tensor([[[0.125, 0.25]], [[-0.375, 0.25]]])
+    found = triangulate(pixels, torch.stack([left, right]), torch.ones(2, 1))
+    torch.testing.assert_close(found, torch.tensor([[0.25, 0.5, 2.0]]), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("views", [2, 3, 4, 8])
+def test_float32_agrees_with_the_singular_vector_in_float64(views: int):
+    _, projections, pixels = noisy(views, 200, pixels=10.0)
+    weights = torch.rand(200, views, 17, generator=torch.Generator().manual_seed(0)).double() + 0.1
+    twin = by_svd(pixels, projections, weights)
+    found = triangulate(pixels.float(), projections.float(), weights.float())
+    assert (found - twin).norm(dim=-1).max() < 1e-4  # a tenth of a millimetre, with 10 px of noise
+
+
+def test_float32_keeps_a_point_to_a_hundredth_of_a_millimetre():
+    truth, projections, pixels = noisy(4, 200, pixels=0.0)
+    weights = torch.ones(200, 4, 17)
+    for found in (
+        triangulate(pixels.float(), projections.float(), weights),
+        triangulate_robust(pixels.float(), projections.float(), weights).points,
+    ):
+        assert (found - truth).norm(dim=-1).max() < 1e-5
+
+
+def test_the_world_may_lie_far_from_its_origin():
+    truth, projections, pixels = noisy(4, 50, pixels=0.0)
+    far = torch.eye(4, dtype=torch.float64)
+    far[:3, 3] = -torch.tensor([300.0, -200.0, 50.0])
+    found = triangulate(pixels.float(), (projections @ far).float(), torch.ones(50, 4, 17))
+    assert (found + far[:3, 3] - truth).norm(dim=-1).max() < 1e-3  # float32 itself keeps 300 m to 0.03 mm
+
+
+def test_a_projection_has_no_scale_and_views_no_order():
+    _, projections, pixels = noisy(5, 10, pixels=5.0)
+    weights = torch.rand(10, 5, 17).double() + 0.1
+    found = triangulate(pixels, projections, weights)
+    scaled = projections * torch.tensor([1.0, 3, 0.1, 7, 1e3]).double()[:, None, None]
+    torch.testing.assert_close(triangulate(pixels, scaled, weights), found)
+    order = [3, 0, 4, 1, 2]
+    again = triangulate(pixels[:, order], projections[order], weights[:, order])
+    torch.testing.assert_close(again, found)
+
+
+def test_cameras_of_their_own_or_shared_make_no_difference():
+    _, projections, pixels = noisy(4, 6, pixels=5.0)
+    pixels[2, 1, :5] += 80
+    weights = torch.rand(6, 4, 17).double() + 0.1
+    weights[0, :2, 3] = 0
+    own = projections.expand(6, 4, 3, 4).contiguous()
+    torch.testing.assert_close(
+        triangulate(pixels, own, weights), triangulate(pixels, projections, weights), equal_nan=True
+    )
+    one, other = triangulate_robust(pixels, own, weights), triangulate_robust(pixels, projections, weights)
+    for field in ("points", "covariance", "inliers", "residuals"):
+        torch.testing.assert_close(getattr(one, field), getattr(other, field), equal_nan=True)
+
+
+@pytest.mark.parametrize("frames", [1, 7])
+def test_working_in_blocks_makes_no_difference(frames: int, monkeypatch: pytest.MonkeyPatch):
+    _, projections, pixels = noisy(4, frames, pixels=5.0)
+    weights = torch.ones(frames, 4, 17).double()
+    whole = triangulate(pixels, projections, weights)
+    refined = refine_points(whole, pixels, projections, weights)
+    monkeypatch.setattr(triangulation, "_BLOCK", 34)
+    torch.testing.assert_close(triangulate(pixels, projections, weights), whole)
+    torch.testing.assert_close(refine_points(whole, pixels, projections, weights), refined)
+
+
+def test_any_batch_and_none():
+    truth, projections, pixels = noisy(3, 6, pixels=0.0)
+    weights = torch.ones(6, 3, 17).double()
+    for batch in ((), (6,), (2, 3), (1, 6), (0,)):
+        count = math.prod(batch)
+        found = triangulate_robust(
+            pixels[:count].reshape(*batch, 3, 17, 2), projections, weights[:count].reshape(*batch, 3, 17)
+        )
+        assert found.points.shape == (*batch, 17, 3)
+        assert found.covariance.shape == (*batch, 17, 3, 3)
+        assert found.inliers.shape == found.residuals.shape == (*batch, 3, 17)
+        torch.testing.assert_close(found.points, truth[:count].reshape(*batch, 17, 3))
+
+
+def test_low_precision_around_it_does_not_leak_in():
+    truth, projections, pixels = noisy(4, 10, pixels=0.0)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = triangulate(pixels.float(), projections.float(), torch.ones(10, 4, 17))
+    assert (found - truth).norm(dim=-1).max() < 1e-5
+
+
+def test_real_recording_gives_the_points_of_pose2sim(shared_data: Path):
+    # Pose2Sim's own TRC; it leaves out bad views, we do not know which, so any choice of views may match.
+    with np.load(shared_data / "pose2sim_single/balancing/balancing_arrays.npz") as file:
+        array = {name: file[name] for name in file.files}
+    joints = [list(array["kp2d_names"]).index(name) for name in array["xyz_names"]]
+    pose = np.concatenate([array["R"], array["t"].reshape(4, 3, 1)], axis=-1)
+    projections = torch.tensor(array["K"] @ pose).float()
+    pixels, trust = torch.tensor(array["kp2d"])[:, :, joints].transpose(0, 1).split((2, 1), dim=-1)
+    trust = torch.where(trust[..., 0] > 0.3, trust[..., 0], 0.0).nan_to_num()
+    choices = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 4)[:, None, :, None]
+    found = triangulate(pixels.expand(16, *pixels.shape), projections, trust * choices)
+    nearest = (found - torch.tensor(array["xyz_world_m"])).norm(dim=-1).nan_to_num(torch.inf).amin(dim=0)
+    nearest = nearest[nearest.isfinite()]
+    assert len(nearest) > 1900
+    assert (nearest < 1e-4).double().mean() > 0.99
+
+
+# --- what is missing -----------------------------------------------------------------------------------
+
+
+def test_weight_zero_or_no_pixel_is_a_view_that_is_not_there():
+    _, projections, pixels = noisy(4, 5, pixels=5.0)
+    weights = torch.ones(5, 4, 17).double()
+    weights[:, 2] = 0
+    alone = triangulate(pixels[:, [0, 1, 3]], projections[[0, 1, 3]], weights[:, [0, 1, 3]])
+    for nothing in (0.0, 1e6, torch.nan, torch.inf):
+        pixels[:, 2] = nothing
+        torch.testing.assert_close(triangulate(pixels, projections, weights), alone)
+    pixels[:, 2], weights[:, 2] = torch.nan, 1.0
+    torch.testing.assert_close(triangulate(pixels, projections, weights), alone)
+    pixels[:, 2], weights[:, 2] = 0.0, torch.nan
+    torch.testing.assert_close(triangulate(pixels, projections, weights), alone)
+
+
+def degenerate() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """One joint for every way to be unknowable, then one good joint; view 3 has view 0's camera."""
+    projections = rig(4)[[0, 1, 2, 0]].clone()
+    truth = people(1, 7)
+    pixels, weights = images(truth, projections)[0], torch.ones(4, 7).double()
+    weights[:, 0] = 0  # seen by nobody
+    weights[1:, 1] = 0  # by one view
+    pixels[:, 2] = torch.nan
+    pixels[1:, 3] = torch.inf
+    weights[1:3, 4] = 0  # by two views with one and the same camera
+    weights[:, 5] = torch.nan
+    return pixels, projections, weights
+
+
+def test_what_cannot_be_known_is_nan():
+    pixels, projections, weights = degenerate()
+    for found in (
+        triangulate(pixels, projections, weights),
+        triangulate_robust(pixels, projections, weights).points,
+        triangulate_robust(pixels, projections, weights).covariance[..., 0],
+    ):
+        assert found[:6].isnan().all()
+        assert found[6].isfinite().all()
+    assert not triangulate_robust(pixels, projections, weights).inliers[:, :6].any()
+
+
+@pytest.mark.parametrize("name", ["linear", "refined", "robust linear", "robust", "residuals"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_gradients_are_finite_whatever_is_missing(name: str, dtype: torch.dtype):
+    inputs = [each.to(dtype).requires_grad_() for each in degenerate()]
+    pixels, projections, weights = inputs
+    if name.startswith("robust"):
+        solver = "linear" if "linear" in name else "reprojection"
+        found = triangulate_robust(pixels, projections, weights, solver=solver)
+        total = found.points.nansum() + found.residuals.nansum() + found.covariance.nansum()
+    else:
+        points = triangulate(pixels, projections, weights)
+        if name == "refined":
+            points = refine_points(points, pixels, projections, weights)
+        if name == "residuals":
+            points = reprojection_residuals(points, pixels, projections)
+        total = points.nansum()
+    for gradient in torch.autograd.grad(total, inputs, allow_unused=name == "residuals"):
+        assert gradient is not None
+        assert gradient.isfinite().all()
+
+
+def test_gradients_are_those_of_finite_differences():
+    _, projections, pixels = noisy(3, 1, pixels=5.0)
+    pixels, weights = pixels[:, :, :1], torch.rand(1, 3, 1).double() + 0.5
+    inputs = tuple(each.clone().requires_grad_() for each in (pixels, projections, weights))
+    assert torch.autograd.gradcheck(triangulate, inputs)
+    start = triangulate(pixels, projections, weights)
+    assert torch.autograd.gradcheck(lambda *given: refine_points(start, *given), inputs, atol=1e-4)
+    assert torch.autograd.gradcheck(
+        lambda *given: triangulate_robust(*given, solver="reprojection", threshold=50.0).points,
+        inputs,
+        atol=1e-4,
+    )
+
+
+@pytest.mark.parametrize("function", [triangulate, triangulate_robust])
+def test_one_view_is_refused(function):  # type: ignore[no-untyped-def]
+    with pytest.raises(ValueError, match=r"1 view.*shape \(1, 17, 2\).*one ray has no depth.*two or more"):
+        function(torch.zeros(1, 17, 2), rig(1, torch.float32), torch.ones(1, 17))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"sigma": 0.0}, "sigma=0.0"),
+        ({"threshold": -1.0}, "threshold=-1.0"),
+        ({"threshold": math.nan}, "threshold=nan"),
+        ({"max_pairs": 0}, "at least 1, got 0"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused(wrong: dict[str, float], message: str):
+    with pytest.raises(ValueError, match=message):
+        triangulate_robust(torch.zeros(2, 1, 2), rig(2, torch.float32), torch.ones(2, 1), **wrong)
+
+
+# --- residuals, refinement, covariance -------------------------------------------------------------------
+
+
+def test_residuals_by_hand_and_nan_where_there_is_none():
+    # focal length 100 at the origin looking along z: (1, 0, 2) is seen at (50, 0); 3 right and 4 below: 5 px.
+    camera = torch.diag(torch.tensor([100.0, 100, 1])) @ torch.eye(3, 4)
+    points = torch.tensor([[1.0, 0, 2], [1, 0, 2], [1, 0, -2], [torch.nan, 0, 2]])
+    pixels = torch.tensor([[53.0, 4], [torch.nan, 0], [-50, 0], [0, 0]])
+    found = reprojection_residuals(points, pixels[None], camera[None])
+    torch.testing.assert_close(found, torch.tensor([[5.0, *[torch.nan] * 3]]), equal_nan=True)
+
+
+def test_refining_finds_the_least_reprojection_error():
+    truth, projections, pixels = noisy(4, 20, pixels=10.0)
+    weights = torch.rand(20, 4, 17).double() + 0.1
+    start = triangulate(pixels, projections, weights)
+    found = refine_points(start, pixels, projections, weights, steps=10).requires_grad_()
+    cost = (weights * reprojection_residuals(found, pixels, projections)).square().sum()
+    (slope,) = torch.autograd.grad(cost, found)
+    assert slope.abs().max() < 1e-3  # pixels² per metre; a centimetre away it is some thousands
+    three = refine_points(start, pixels, projections, weights)
+    assert (three - found).norm(dim=-1).max() < 1e-4
+    assert (found - truth).norm(dim=-1).mean() < (start - truth).norm(dim=-1).mean()
+
+
+def test_refining_never_makes_it_worse_and_leaves_nan_alone():
+    _, projections, pixels = noisy(3, 20, pixels=5.0)
+    weights = torch.ones(20, 3, 17).double()
+    start = people(20, seed=9) + 3 * normal(20, 17, 3, seed=10)  # also behind cameras and outside the ring
+    start[0, 0] = torch.nan
+    found = refine_points(start, pixels, projections, weights, steps=1)
+    assert found[0, 0].isnan().all()
+    before = reprojection_residuals(start, pixels, projections).square().sum(dim=-2)
+    after = reprojection_residuals(found, pixels, projections).square().sum(dim=-2)
+    assert not (after > before + 1e-6).any()
+    assert found.reshape(-1, 3)[1:].isfinite().all()
+
+
+def test_covariance_is_that_of_the_jacobian():
+    _, projections, pixels = noisy(3, 1, pixels=2.0)
+    pixels, weights = pixels[:, :, :1], torch.tensor([1.0, 0.5, 0.8]).double()[None, :, None]
+    found = triangulate_robust(pixels, projections, weights, sigma=2.0)
+    jacobian = torch.autograd.functional.jacobian(
+        lambda x: (weights[..., None] * images(x[None, None], projections)).flatten(), found.points[0, 0]
+    )
+    expected = 4.0 * torch.linalg.inv(jacobian.T @ jacobian)
+    torch.testing.assert_close(found.covariance[0, 0], expected, rtol=1e-9, atol=0)
+
+
+@pytest.mark.parametrize("solver", ["linear", "reprojection"])
+def test_covariance_is_the_scatter_of_repeated_measurements(solver):  # type: ignore[no-untyped-def]
+    projections = rig(3)
+    truth = torch.tensor([[[1.5, -0.5, 0.3]]]).double()
+    weights = torch.tensor([1.0, 0.5, 0.7]).double()[None, :, None].expand(20_000, 3, 1)
+    noise = 1.5 * normal(20_000, 3, 1, 2, seed=0) / weights[..., None]
+    found = triangulate_robust(
+        images(truth, projections) + noise, projections, weights, sigma=1.5, solver=solver, threshold=100.0
+    )
+    scatter = (found.points - truth)[:, 0].T.cov()
+    stated = found.covariance[:, 0].mean(dim=0)
+    assert (scatter - stated).norm() < 0.03 * stated.norm()
+
+
+@pytest.mark.parametrize("solver", ["linear", "reprojection"])
+@pytest.mark.parametrize(("outliers", "weighted"), [(0.0, False), (0.0, True), (0.05, False)])
+def test_the_95_per_cent_ellipsoid_holds_the_truth_95_per_cent_of_the_time(solver, outliers, weighted):  # type: ignore[no-untyped-def]
+    projections = ring_cameras(4).pixels_from_world  # the benchmark's: opposite cameras and all
+    truth = people(1200)
+    pixels = images(truth, projections)
+    random = torch.Generator().manual_seed(0)
+    weights = (
+        torch.rand(pixels.shape[:-1], generator=random) * 0.5 + 0.5 if weighted else torch.ones(1200, 4, 17)
+    )
+    pixels += 3 * normal(*pixels.shape, seed=1) / weights[..., None]
+    wrong = torch.rand(pixels.shape[:-1], generator=random) < outliers
+    angle = 2 * torch.pi * torch.rand(wrong.shape, generator=random)
+    pixels += 80 * wrong[..., None] * torch.stack([angle.cos(), angle.sin()], dim=-1)
+    found = triangulate_robust(
+        pixels.float(), projections, weights, sigma=3.0, threshold=30.0 if weighted else 15.0, solver=solver
+    )
+    known = found.points.isfinite().all(dim=-1)
+    error = (found.points - truth)[known]
+    distance = (error * torch.linalg.solve(found.covariance[known].double(), error)).sum(dim=-1)
+    assert known.double().mean() > 0.999
+    assert 0.94 < (distance < CHI2_95).double().mean() < 0.96
+
+
+# --- export --------------------------------------------------------------------------------------------
+
+
+class Linear(torch.nn.Module):
+    def forward(self, pixels, projections, weights):  # type: ignore[no-untyped-def]
+        return (triangulate(pixels, projections, weights),)
+
+
+class Refined(torch.nn.Module):
+    def forward(self, pixels, projections, weights):  # type: ignore[no-untyped-def]
+        found = triangulate(pixels, projections, weights)
+        return (refine_points(found, pixels, projections, weights),)
+
+
+class Robust(torch.nn.Module):
+    def forward(self, pixels, projections, weights):  # type: ignore[no-untyped-def]
+        found = triangulate_robust(pixels, projections, weights)
+        return found.points, found.covariance, found.inliers, found.residuals
+
+
+# torch 2.13 warns about itself while exporting
+@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning", "ignore:.*axis name:UserWarning")
+@pytest.mark.parametrize(
+    "model",
+    [
+        Linear(),
+        pytest.param(Refined(), marks=pytest.mark.slow),
+        pytest.param(Robust(), marks=pytest.mark.slow),
+    ],
+)
+def test_onnxruntime_gives_the_same(model: torch.nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("onnxscript", reason="exporting needs `pip install onnx onnxscript onnxruntime`")
+    runtime = pytest.importorskip("onnxruntime", reason="running ONNX needs `pip install onnxruntime`")
+    # The shape checker compares lengths, and a length that was compared is a constant in the exported graph.
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    _, projections, pixels = (each.float() for each in noisy(4, 6, pixels=3.0))
+    weights = torch.ones(6, 4, 17)
+    pixels[1, 2, :4] += 90
+    pixels[2, 1, 3], weights[2, 1, 3] = torch.nan, 0
+    weights[3, 1:, 5] = 0
+    frames = torch.export.Dim("frames", min=2)
+    program = torch.onnx.export(
+        model.eval(),
+        (pixels[:2], projections, weights[:2]),
+        dynamo=True,
+        dynamic_shapes=({0: frames}, None, {0: frames}),
+        verbose=False,
+        optimize=False,  # the slowest step, and onnxruntime does it again
+    )
+    assert program is not None
+    program.save(tmp_path / "model.onnx")
+    session = runtime.InferenceSession(str(tmp_path / "model.onnx"))
+    names = [each.name for each in session.get_inputs()]
+    given = zip(names, (pixels.numpy(), projections.numpy(), weights.numpy()), strict=True)
+    for mine, theirs in zip(model(pixels, projections, weights), session.run(None, dict(given)), strict=True):
+        torch.testing.assert_close(torch.tensor(theirs), mine, equal_nan=True, atol=1e-4, rtol=1e-4)
