@@ -116,7 +116,7 @@ def test_sixteen_views_few_pairs_and_the_same_answer_for_the_same_seed():
 
 
 def test_two_of_sixteen_views_are_enough_whichever_they_are():
-    truth, projections, pixels, _, _ = scene(16, 8, outliers=0.0, missing=0.0, seed=3)
+    _, projections, pixels, _, _ = scene(16, 8, outliers=0.0, missing=0.0, seed=3)
     weights = torch.zeros(8, 16, 17).double()
     pairs = [pair for pair in itertools.combinations(range(16), 2) if pair[1] - pair[0] not in (8,)]
     for number, (frame, joint) in enumerate(itertools.product(range(8), range(17))):
