@@ -6,6 +6,7 @@ mid-point for `pelvis`); such joints are marked as computed, because a mean of t
 """
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float
@@ -161,9 +162,7 @@ def _make(name: str, joints: str, bones: str, root: str) -> Skeleton:
     """`joints`: names; `bones`: chains like `pelvis-left_hip-left_knee`. l_ and r_ are short for sides."""
     names = tuple(_long(joint) for joint in joints.split())
     chains = [[_long(joint) for joint in chain.split("-")] for chain in bones.split()]
-    pairs = tuple(
-        (parent, child) for chain in chains for parent, child in zip(chain, chain[1:], strict=False)
-    )
+    pairs = tuple((parent, child) for chain in chains for parent, child in pairwise(chain))
     return Skeleton(name, names, pairs, _long(root), _pairs(names))
 
 

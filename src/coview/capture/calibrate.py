@@ -205,7 +205,7 @@ def _calibration(
         "frames": "all" if frames is None else f"{frames[0]} to {frames[1]}",
         "scale": f"{scale.source}, ± {scale.relative_sigma:.1%}",
         "gravity": f"{upright.source}, ± {upright.sigma * 57.2958:.1f}°",
-        "adjustment": f"{found.adjusted.rms:.2f} px rms, {'converged' if found.adjusted.converged else 'NOT converged'}",
+        "adjustment": f"{found.adjusted.rms:.2f} px rms{'' if found.adjusted.converged else ', NOT converged'}",
     }
     centre, rotation = _sigmas(found, scale)
     return replace(
@@ -242,6 +242,10 @@ def _finish(
     """Write the cameras, and say how well they explain what they saw."""
     found = _triangulated(session, calibration, trust, threshold)
     fits = tuple(_fit(calibration, found, view, chosen) for view in range(len(calibration.names)))
+    if calibration.notes:
+        calibration = replace(
+            calibration, provenance={**calibration.provenance, "notes": " | ".join(calibration.notes)}
+        )
     write_calibration(calibration, session.calibration_path)
     return Calibrated(session.calibration_path, calibration, fits)
 

@@ -44,8 +44,8 @@ def low_pass(
     are. Raises ValueError for a cut-off that is not below half the frame rate."""
     if not 0 < cutoff < fps / 2:
         raise ValueError(
-            f"smoothing at {cutoff:g} Hz is impossible at {fps:g} frames per second: the cut-off must lie between 0 and "
-            f"{fps / 2:g} Hz. Human movement is mostly below 6 Hz, fast sport below 12 Hz."
+            f"smoothing at {cutoff:g} Hz is impossible at {fps:g} frames per second: the cut-off must lie between "
+            f"0 and {fps / 2:g} Hz. Human movement is mostly below 6 Hz, fast sport below 12 Hz."
         )
     from scipy.signal import butter, sosfiltfilt
 
