@@ -186,8 +186,8 @@ def _misses(
 ) -> Float[Tensor, "sets views pairs points"]:
     """Squared pixels between sightings and proposals; inf where a proposal is not in front of the camera
     or its pair determines none. The hot loop: memory is reused."""
-    image = contract(seen.rig.turn, found.transpose(1, 2).flatten(2)).add_(seen.rig.shift)
-    across, down, depth = image.unflatten(2, determined.shape[1:]).chunk(3, dim=1)
+    image = seen.rig.image(found.transpose(1, 2).flatten(2))
+    across, down, depth = (each.unflatten(2, determined.shape[1:]) for each in image)
     behind = (depth <= NEAR).logical_or_(~determined[:, None])
     u, v = seen.pixels[:, :, :, None].unbind(1)
     across.div_(depth).sub_(u).square_()

@@ -47,15 +47,12 @@ class Rig:
     def __getitem__(self, sets: slice) -> "Rig":
         return Rig(self.cameras[sets], self.centre[sets], self.origin[sets], self.table[sets])
 
-    @property
-    def turn(self) -> Float[Tensor, "sets rows 3"]:
-        """The cameras' left 3×3 parts: rows are all views' u, then all v, then all depths."""
-        return self.cameras[..., :3].flatten(1, 2)
-
-    @property
-    def shift(self) -> Float[Tensor, "sets rows 1"]:
-        """The cameras' last columns, as rows like `turn`."""
-        return self.cameras[..., 3].flatten(1, 2)[..., None]
+    def image(self, points: Float[Tensor, "sets 3 points"]) -> tuple[Tensor, Tensor, Tensor]:
+        """u × depth, v × depth and depth ("sets views points"; centred pixels, metres) of points in the
+        centred world."""
+        homogeneous = torch.cat([points, torch.ones_like(points[:, :1])], dim=1)
+        across, down, depth = contract(self.cameras.flatten(1, 2), homogeneous).chunk(3, dim=1)
+        return across, down, depth
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from coview.geometry.consensus import agreeing_views, either
-from coview.geometry.point_fit import descend, spread, squared_misses
+from coview.geometry.point_fit import Projected, descend, project, spread
 from coview.geometry.sightings import Rig, Sightings, linear_points, nearest_points, normal_matrices
 
 _BLOCK = 1 << 15  # points worked on at a time: what a processor's cache holds
@@ -107,14 +107,15 @@ def triangulate_robust(
         if solver == "reprojection":
             found = descend(found, believed, _ROBUST_STEPS)
         known = determined & _seen_twice(inliers)
-        covariance = spread(found, believed, sigma, weighs_pixels=solver == "reprojection")
+        image = project(found, seen)
+        covariance = spread(image, believed, sigma, weighs_pixels=solver == "reprojection")
         covariance = (covariance + doubt[:, None] * doubt[:, :, None]).flatten(1, 2)
         world = found + seen.rig.origin[..., None]
         return (
             _known(world, known),
             _known(covariance, known),
             inliers & known[:, None],
-            _residuals(found, seen, known),
+            _residuals(image, seen, known),
         )
 
     found, covariance, inliers, residuals = _in_blocks(block, points, projections, weights)
@@ -147,14 +148,14 @@ def _second_opinion(seen: Sightings, inliers: Tensor, threshold: float) -> Tenso
     """The views that agree with the fit to all inliers: surer than a pair's point, if none is lost."""
     with torch.no_grad():
         found, _ = nearest_points(normal_matrices(seen.believing(inliers)))
-        squared, front = squared_misses(found, seen)
-        again = (squared < threshold**2) & front & (seen.trust > 0)
+        image = project(found, seen)
+        again = (image.squared_misses(seen) < threshold**2) & image.front & (seen.trust > 0)
         return either((again.sum(dim=1) >= inliers.sum(dim=1))[:, None], again, inliers)
 
 
-def _residuals(found: Tensor, seen: Sightings, known: Tensor) -> Tensor:
-    squared, front = squared_misses(found, seen)
-    there = front & (seen.trust > 0) & known[:, None]
+def _residuals(image: Projected, seen: Sightings, known: Tensor) -> Tensor:
+    squared = image.squared_misses(seen)
+    there = image.front & (seen.trust > 0) & known[:, None]
     # the root's gradient at zero is infinite: take the root of something else there
     root = torch.where(squared > 0, squared, 1.0).sqrt()
     return torch.where(there, torch.where(squared > 0, root, 0.0), torch.nan)

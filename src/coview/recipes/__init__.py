@@ -1,1 +1,40 @@
-"""One run per file: method, data, optimiser, steps."""
+"""One frozen value per file: method × data × optimiser. Nothing is registered; a file here is a recipe."""
+
+import importlib
+import pkgutil
+from typing import Any
+
+
+def names() -> list[str]:
+    """The recipes that come with coview; nothing is imported."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def load(name: str) -> Any:
+    """The `Recipe` of that name, or of a dotted module path of yours; LookupError naming the known ones."""
+    module = name if "." in name else f"{__name__}.{name}"
+    if "." not in name and name not in names():
+        raise LookupError(f"no recipe '{name}'. Known: {', '.join(names())}. Or give a dotted module path.")
+    try:
+        return importlib.import_module(module).recipe
+    except ModuleNotFoundError as error:
+        raise LookupError(f"no module '{module}' for a recipe: {error}.") from error
+    except AttributeError as error:
+        raise LookupError(f"module '{module}' defines no value named `recipe`.") from error
+
+
+def needs() -> list[dict[str, str]]:
+    """Which method needs what, a row per recipe, from what methods declare (and the Learner enforces)."""
+    rows = []
+    for name in names():
+        recipe = load(name)
+        method = recipe.unbuilt()
+        rows.append(
+            {
+                "recipe": name,
+                "method": type(method).__name__,
+                "reads at test time": ", ".join(sorted(method.inputs)),
+                "reads in training besides": ", ".join(sorted(method.supervision)) or "nothing",
+            }
+        )
+    return rows

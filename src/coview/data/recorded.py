@@ -1,0 +1,157 @@
+"""A recorded session as a data set: its 2D joints teach, its 3D joints, if there are any, only test."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from coview.data.base import DataConfig, InMemory, joined
+from coview.formats.session import Session
+from coview.sample import MultiView
+from coview.skeletons import COCO_19, H36M_17, Skeleton, can_map, skeleton_map
+
+_SEES = 4  # joints with a confidence that make a view see the person
+
+
+@dataclass(frozen=True)
+class RecordedConfig(DataConfig):
+    """One or more sessions (`coview import`) with the same number of cameras; each is a rig of its own."""
+
+    sessions: tuple[Path, ...] = ()  # folders that hold a session.toml
+    cameras: tuple[str, ...] = ()  # use only these; all where empty
+    validation_share: float = 0.2  # the last part of every session: neighbouring frames are too alike to mix
+    stride: int = 1  # use every n-th frame
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.validation_share < 1:
+            raise ValueError(
+                f"RecordedConfig: validation_share is 0 to below 1, got {self.validation_share}."
+            )
+        if self.stride < 1:
+            raise ValueError(f"RecordedConfig: stride must be at least 1, got {self.stride}.")
+
+    @property
+    def provides(self) -> frozenset[str]:
+        """Cameras and 3D joints where every session is calibrated and reconstructed."""
+        found = frozenset({"joints2d", "confidence", "image_size", "rig"})
+        sessions = [Session.load(path) for path in self.sessions]
+        if sessions and all(session.calibration_path.is_file() for session in sessions):
+            found |= {"cameras"}
+        if sessions and all(session.poses3d_path.is_file() for session in sessions):
+            found |= {"joints3d"}
+        return found
+
+    def train(self) -> InMemory:
+        """The first part of every session."""
+        return self._part(first=True)
+
+    def validation(self) -> InMemory:
+        """The last part of every session, in order."""
+        return self._part(first=False)
+
+    def _part(self, first: bool) -> InMemory:
+        if not self.sessions:
+            raise ValueError("RecordedConfig: no session given. Name its folder: --data <session>.")
+        loaded = [self._load(path, rig) for rig, path in enumerate(self.sessions)]
+        parts = []
+        for path, instants in zip(self.sessions, loaded, strict=True):
+            frames = torch.arange(len(instants.rig))
+            begin = round(len(frames) * (1 - self.validation_share))
+            frames = frames[:begin] if first else frames[begin:]
+            parts.append(instants[_useful(instants, frames, path, "training" if first else "validation")])
+        counts = {str(path): part.joints2d.shape[1] for path, part in zip(self.sessions, parts, strict=True)}
+        if len(set(counts.values())) > 1:
+            raise ValueError(f"sessions with different numbers of cameras cannot be one data set: {counts}.")
+        return InMemory(joined(parts))
+
+    def _load(self, path: Path, rig: int) -> MultiView:
+        session = Session.load(path)
+        names = self.cameras or session.camera_names
+        views = [_index(session, name) for name in names]
+        if len(views) < 2:
+            raise ValueError(f"session {path}: learning needs 2 or more cameras, got {len(views)}: {names}.")
+        skeleton = training_skeleton(session.skeleton)
+        joints2d, confidence = session_joints(session, skeleton)
+        every = slice(None, None, self.stride)
+        frames = len(joints2d[every])
+        seen = MultiView(
+            skeleton,
+            joints2d=joints2d[every, views],
+            confidence=confidence[every, views],
+            image_size=torch.stack([image_size(session, name) for name in names]).expand(frames, -1, -1),
+            rig=torch.full((frames,), rig),
+        )
+        return seen.replaced(**_truth(session, skeleton, tuple(names), every, frames))
+
+
+def training_skeleton(skeleton: Skeleton) -> Skeleton:
+    """The skeleton that models are trained on for recordings with this one: H36M-17 where possible.
+
+    Else COCO-19 (no head top, no spine), else the recording's own."""
+    return next((target for target in (H36M_17, COCO_19) if can_map(skeleton, target)), skeleton)
+
+
+def session_joints(
+    session: Session, skeleton: Skeleton
+) -> tuple[Float[Tensor, "frames views joints 2"], Float[Tensor, "frames views joints"]]:
+    """One person's pixels (NaN: not seen) and confidence, as joints of `skeleton`.
+
+    Raises LookupError naming the joints that the session's skeleton cannot give."""
+    mapped = skeleton_map(session.skeleton, skeleton)
+    joints2d, confidence = session.detections().single()
+    return mapped.apply(joints2d).transpose(0, 1), mapped.confidence(confidence).transpose(0, 1)
+
+
+def image_size(session: Session, camera: str) -> Float[Tensor, "2"]:
+    """Width and height of a camera's image, pixels; ValueError where the session does not know it."""
+    size = session.cameras[_index(session, camera)].size
+    if size is None:
+        raise ValueError(
+            f"session {session.path}: the image size of camera '{camera}' is not known, so its image centre "
+            f"is not either. Import again with the videos or a calibration beside the 2D joints."
+        )
+    return torch.tensor([float(size[0]), float(size[1])])
+
+
+def _index(session: Session, camera: str) -> int:
+    if camera not in session.camera_names:
+        raise LookupError(
+            f"session {session.path} has no camera '{camera}'; it has: {', '.join(session.camera_names)}."
+        )
+    return session.camera_names.index(camera)
+
+
+def _truth(
+    session: Session, skeleton: Skeleton, names: tuple[str, ...], every: slice, frames: int
+) -> dict[str, object]:
+    """Cameras and reconstructed 3D joints where the session has them."""
+    found: dict[str, object] = {}
+    if session.calibration_path.is_file():
+        calibration = session.calibration()
+        if calibration.has_extrinsics:
+            cameras = calibration.select(names).cameras.to(torch.float32)
+            found["cameras"] = cameras.expand(frames, len(names))
+    if session.poses3d_path.is_file():
+        poses = session.poses3d()
+        points = skeleton_map(poses.skeleton, skeleton).apply(poses.points.to(torch.float32))[every]
+        if len(points) != frames:
+            raise ValueError(
+                f"session {session.path}: {len(points)} frames of 3D joints, but {frames} of 2D joints. "
+                f"Run `coview reconstruct` again."
+            )
+        found["joints3d"] = points
+    return found
+
+
+def _useful(instants: MultiView, frames: Tensor, path: Path, purpose: str) -> Tensor:
+    """The frames in which at least two views see the person."""
+    seen = (instants.confidence[frames] > 0).sum(dim=-1) >= _SEES
+    kept = frames[seen.sum(dim=-1) >= 2]
+    if not len(kept):
+        raise ValueError(
+            f"session {path}: of {len(frames)} frames for {purpose}, none has a person with {_SEES} or more "
+            f"joints in two cameras at once. Look at the detections, or use other cameras."
+        )
+    return kept

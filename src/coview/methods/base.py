@@ -1,0 +1,66 @@
+"""What a method must say: what it reads, what it predicts, what it minimises."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from coview.sample import MultiView
+from coview.skeletons import Skeleton
+
+Fact = bool | int | float | str  # what a method may report about itself; kept in the run as JSON
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorldPose:
+    """One pose per instant, metres, world frame: what calibrated methods find."""
+
+    joints3d: Float[Tensor, "*batch joints 3"]  # NaN where a joint cannot be known
+
+
+@dataclass(frozen=True, kw_only=True)
+class CameraPoses:
+    """One pose per view, root-centred, in that camera's axes, unknown size: what monocular methods find."""
+
+    joints3d: Float[Tensor, "*batch views joints 3"]  # NaN in a view where the root joint was not seen
+
+
+P = TypeVar("P", bound=WorldPose | CameraPoses)
+
+
+class Method(nn.Module, ABC, Generic[P]):
+    """One paper. `inputs` and `supervision` are enforced: nothing else can be read."""
+
+    inputs: frozenset[str]  # fields `forward` may read
+    supervision: frozenset[str] = frozenset()  # further fields `losses` and `revise` may read
+
+    @abstractmethod
+    def forward(self, batch: MultiView) -> P:
+        """The prediction, from `inputs` alone."""
+
+    @abstractmethod
+    def losses(self, predicted: P, batch: MultiView) -> dict[str, Float[Tensor, ""]]:
+        """Named terms whose sum is minimised, each already weighted."""
+
+    def revise(self, batch: MultiView) -> dict[str, Fact]:
+        """Settle, between steps, what gradients cannot; may change the weights in place.
+
+        Training calls it at the shares of a run that the recipe names, with a few hundred training
+        instants that hide what `losses` may not see. Returns facts for the run's record."""
+        return {}
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Every field that training reads."""
+        return self.inputs | self.supervision
+
+
+@dataclass(frozen=True)
+class MethodConfig(ABC):
+    """A method's settings as a value: what a recipe holds."""
+
+    @abstractmethod
+    def build(self, skeleton: Skeleton) -> Method[Any]:
+        """The untrained method for poses of `skeleton`."""

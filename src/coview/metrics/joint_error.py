@@ -1,0 +1,215 @@
+"""Distances between joints, in millimetres; poses come in metres (or in no unit, where scaled to the truth).
+
+A joint whose truth is NaN is not counted. A joint that was not predicted (NaN) is left out of the
+mean errors, counts as wrong in every score, and lowers `Coverage`: read the two together.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torchmetrics import Metric
+
+from coview.geometry.alignment import similarity_alignment
+
+Pose3D = Float[Tensor, "*batch joints 3"]
+_AUC_THRESHOLDS = tuple(range(0, 151, 5))  # millimetres [Mehta17]
+_CPS_LIMIT = 300  # millimetres [Wandt21]
+
+
+# --- functions: one number per joint ---------------------------------------------------------------
+
+
+def joint_error(predicted: Pose3D, truth: Pose3D) -> Float[Tensor, "*batch joints"]:
+    """Euclidean distance per joint: metres in, millimetres out; NaN where either is unknown."""
+    return 1000 * (predicted - truth).norm(dim=-1)
+
+
+def scaled_to(predicted: Pose3D, truth: Pose3D, root: int) -> Pose3D:
+    """The prediction, root at the origin, times the factor that brings it nearest to the truth's.
+
+    s = Σ⟨P, G⟩ / Σ⟨P, P⟩ over joints known in both [Rhodin18]. The factor is negative for a pose that
+    is opposite to the truth, and stays so: its absolute value would hide the fault."""
+    predicted, truth = _centred(predicted, root), _centred(truth, root)
+    scale = scale_to(predicted, truth)
+    return predicted * scale[..., None, None]
+
+
+def scale_to(predicted: Pose3D, truth: Pose3D) -> Float[Tensor, "*batch"]:
+    """Least squares: s = Σ⟨P, G⟩ / Σ⟨P, P⟩ about the origin; NaN where no joint is known in both."""
+    known = _known(predicted, truth)[..., None]
+    mine, other = torch.where(known, predicted, 0.0), torch.where(known, truth, 0.0)
+    return (mine * other).sum(dim=(-2, -1)) / mine.square().sum(dim=(-2, -1))
+
+
+def n_joint_error(predicted: Pose3D, truth: Pose3D, root: int) -> Float[Tensor, "*batch others"]:
+    """Error per joint other than the root, after `scaled_to`: millimetres. Averaged, it is N-MPJPE."""
+    error = joint_error(scaled_to(predicted, truth, root), _centred(truth, root))
+    others = [joint for joint in range(error.shape[-1]) if joint != root]
+    return error[..., others]
+
+
+def p_joint_error(predicted: Pose3D, truth: Pose3D) -> Float[Tensor, "*batch joints"]:
+    """Error per joint after the best similarity (det = +1): millimetres. Averaged, it is P-MPJPE.
+
+    The root counts like any joint. A reflection is never allowed: a mirrored pose stays wrong.
+    NaN for poses with fewer than three joints known in both."""
+    weights = _known(predicted, truth).to(truth)
+    return joint_error(similarity_alignment(predicted, truth, weights).apply(predicted), truth)
+
+
+# --- functions: scores -----------------------------------------------------------------------------
+
+
+def correct_share(
+    error: Float[Tensor, "*batch joints"], truth_known: Tensor, threshold: float
+) -> Float[Tensor, ""]:
+    """Percentage of the joints with known truth whose error is below `threshold` millimetres (PCK)."""
+    return 100 * ((error < threshold) & truth_known).sum() / truth_known.sum()
+
+
+def correct_pose_score(error: Float[Tensor, "*batch joints"]) -> Float[Tensor, "*batch"]:
+    """CPS of single poses: how many whole thresholds of 1 to 300 mm hold every joint [Wandt21].
+
+    Joints with NaN error are passed over; all NaN gives 0."""
+    worst = torch.where(error.isnan().all(dim=-1), torch.inf, error.nan_to_num(0.0).amax(dim=-1))
+    return (_CPS_LIMIT + 1 - worst.clamp(1, _CPS_LIMIT + 1).ceil()).clamp_min(0)
+
+
+# --- metrics: running means over a data set --------------------------------------------------------
+
+
+class _Mean(Metric):
+    """Sums in float64, so that the answer does not depend on how a data set is cut into batches."""
+
+    full_state_update = False
+    total: Tensor
+    count: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("total", torch.tensor(0.0, dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("count", torch.tensor(0.0, dtype=torch.float64), dist_reduce_fx="sum")
+
+    def add(self, values: Tensor, counted: Tensor) -> None:
+        """Add `values` where `counted`."""
+        self.total += torch.where(counted, values, 0.0).sum(dtype=torch.float64)
+        self.count += counted.sum(dtype=torch.float64)
+
+    def compute(self) -> Float[Tensor, ""]:
+        """NaN where nothing was counted."""
+        return self.total / self.count
+
+
+class MPJPE(_Mean):
+    """Mean distance, no alignment, all joints: millimetres. For predictions in metres only."""
+
+    higher_is_better = False
+
+    def update(self, predicted: Pose3D, truth: Pose3D) -> None:
+        error = joint_error(predicted, truth)
+        self.add(error, error.isfinite())
+
+
+class NMPJPE(_Mean):
+    """Mean distance after root alignment and scaling, joints without the root: millimetres."""
+
+    higher_is_better = False
+
+    def __init__(self, root: int) -> None:
+        super().__init__()
+        self.root = root
+
+    def update(self, predicted: Pose3D, truth: Pose3D) -> None:
+        error = n_joint_error(predicted, truth, self.root)
+        self.add(error, error.isfinite())
+
+
+class PMPJPE(_Mean):
+    """Mean distance after a similarity alignment without reflection, all joints: millimetres."""
+
+    higher_is_better = False
+
+    def update(self, predicted: Pose3D, truth: Pose3D) -> None:
+        error = p_joint_error(predicted, truth)
+        self.add(error, error.isfinite())
+
+
+class NPCK(_Mean):
+    """Percentage of joints (without the root) nearer than `threshold` mm after scaling."""
+
+    higher_is_better = True
+
+    def __init__(self, root: int, threshold: float = 150.0) -> None:
+        super().__init__()
+        self.root, self.threshold = root, threshold
+
+    def update(self, predicted: Pose3D, truth: Pose3D) -> None:
+        error = n_joint_error(predicted, truth, self.root)
+        self.add(100.0 * (error < self.threshold), _without(_truth_known(truth, self.root), self.root))
+
+
+class NAUC(_Mean):
+    """Mean of the N-PCK over thresholds 0, 5, … 150 mm: percent [Mehta17]."""
+
+    higher_is_better = True
+
+    def __init__(self, root: int) -> None:
+        super().__init__()
+        self.root = root
+
+    def update(self, predicted: Pose3D, truth: Pose3D) -> None:
+        error = n_joint_error(predicted, truth, self.root)
+        below = error[..., None] < error.new_tensor(_AUC_THRESHOLDS)
+        share = 100.0 * below.double().mean(dim=-1)
+        self.add(share, _without(_truth_known(truth, self.root), self.root))
+
+
+class CPS(_Mean):
+    """Correct Poses Score after the alignment of P-MPJPE: 0 to 300 mm, higher is better [Wandt21]."""
+
+    higher_is_better = True
+
+    def update(self, predicted: Pose3D, truth: Pose3D) -> None:
+        known = _known(truth, truth)
+        missed = (known & ~_known(predicted, predicted)).any(dim=-1)
+        score = torch.where(missed, 0.0, correct_pose_score(p_joint_error(predicted, truth)))
+        self.add(score, known.any(dim=-1))
+
+
+class OppositeShare(_Mean):
+    """Percentage of poses whose N-MPJPE scale is negative: the prediction is turned inside out."""
+
+    higher_is_better = False
+
+    def __init__(self, root: int) -> None:
+        super().__init__()
+        self.root = root
+
+    def update(self, predicted: Pose3D, truth: Pose3D) -> None:
+        scale = scale_to(_centred(predicted, self.root), _centred(truth, self.root))
+        self.add(100.0 * (scale < 0), scale.isfinite())
+
+
+class Coverage(_Mean):
+    """Percentage of the joints with known truth that were predicted at all."""
+
+    higher_is_better = True
+
+    def update(self, predicted: Pose3D, truth: Pose3D) -> None:
+        self.add(100.0 * _known(predicted, predicted), _known(truth, truth))
+
+
+def _centred(pose: Tensor, root: int) -> Tensor:
+    return pose - pose[..., root, None, :]
+
+
+def _known(predicted: Tensor, truth: Tensor) -> Tensor:
+    return torch.isfinite(predicted).all(dim=-1) & torch.isfinite(truth).all(dim=-1)
+
+
+def _truth_known(truth: Tensor, root: int) -> Tensor:
+    return torch.isfinite(_centred(truth, root)).all(dim=-1)
+
+
+def _without(known: Tensor, root: int) -> Tensor:
+    return known[..., [joint for joint in range(known.shape[-1]) if joint != root]]

@@ -1,0 +1,163 @@
+"""The only LightningModule: carries any method through training, showing it only what it declares."""
+
+import math
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from lightning import LightningModule
+from torch import Tensor
+
+from coview.data.base import InMemory
+from coview.methods.base import Fact, Method
+from coview.sample import MultiView
+from coview.training.checkpoint import Checkpoint, optimiser_tensors, restore_optimiser
+from coview.training.history import History
+from coview.training.recipe import Recipe
+from coview.training.scoring import Score
+
+_REVISED_WITH = 256  # training instants that a method may look at to revise itself
+
+
+class Learner(LightningModule):
+    """Glue: losses, optimiser, history. What step `n` does depends on the recipe and `n` alone."""
+
+    def __init__(
+        self, method: Method[Any], recipe: Recipe, data: InMemory, begun: Checkpoint | None = None
+    ) -> None:
+        super().__init__()
+        self.method, self.recipe, self.data, self.begun = method, recipe, data.only(method.needs), begun
+        self.first_step = begun.step if begun else 0
+        self.facts: dict[str, Fact] = dict(begun.facts) if begun else {}
+        self.history = History()
+        self._sums: dict[str, Tensor] = {}
+        self._summed = 0  # steps in the sums
+        self._score = Score(data.skeleton)
+        self._earlier = begun.seconds if begun else 0.0
+        self._started = time.monotonic()
+
+    @property
+    def step(self) -> int:
+        """Updates done, counting those before an interruption."""
+        return self.first_step + self.global_step
+
+    @property
+    def seconds(self) -> float:
+        """Of training, counting those before an interruption."""
+        return self._earlier + time.monotonic() - self._started
+
+    def forward(self, batch: MultiView) -> Any:
+        return self.method(batch.only(self.method.inputs))
+
+    def training_step(self, batch: MultiView, _: int) -> Tensor:
+        # seeded by the step, so that a run interrupted and resumed draws what it would have drawn
+        torch.manual_seed(self.recipe.seed * 1_000_003 + self.step)
+        terms = self.method.losses(self(batch), batch)
+        total = torch.stack(list(terms.values())).sum()
+        for name, term in {"loss": total, **terms}.items():
+            self._sums[name] = self._sums.get(name, 0.0) + term.detach()
+        self._summed += 1
+        return total
+
+    def on_train_batch_start(self, batch: MultiView, batch_idx: int) -> None:
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = learning_rate(self.recipe, self.step)
+
+    def on_train_batch_end(self, outputs: Any, batch: MultiView, batch_idx: int) -> None:
+        if self.step in revised_at(self.recipe):
+            self._revise()
+        if self.step % self.recipe.log_every == 0 or self.step == self.recipe.steps:
+            self._log_row()
+
+    def validation_step(self, batch: MultiView, _: int) -> None:
+        self._score.update(self(batch), batch)
+
+    def on_validation_epoch_end(self) -> None:
+        scores = {f"validation/{name}": value for name, value in self._score.compute().items()}
+        self._score = Score(self.data.skeleton)
+        if self.history.rows and self.history.rows[-1]["step"] == self.step:
+            self.history.rows[-1].update(scores)
+        else:
+            self.history.rows.append({"step": self.step, "seconds": round(self.seconds, 3), **scores})
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        rate, decay = self.recipe.learning_rate, self.recipe.weight_decay
+        return torch.optim.Adam(self.method.parameters(), lr=rate, weight_decay=decay, fused=True)
+
+    def on_train_start(self) -> None:
+        self._started = time.monotonic()
+        if self.begun:
+            restore_optimiser(self.trainer.optimizers[0], self.begun.optimiser)
+
+    def checkpoint(self) -> Checkpoint:
+        """The run as it is now."""
+        memory = optimiser_tensors(self.trainer.optimizers[0])
+        return Checkpoint(self.step, self.seconds, self.method.state_dict(), memory, dict(self.facts))
+
+    def _revise(self) -> None:
+        size = min(_REVISED_WITH, len(self.data))
+        index = torch.linspace(0, len(self.data) - 1, size).round().long()
+        facts = self.method.revise(self.data[index.to(self.device)].to(self.device))
+        # a bit that was set once stays set: the run should say that weights were changed
+        kept = {n: bool(self.facts.get(n)) or v for n, v in facts.items() if isinstance(v, bool)}
+        self.facts |= facts | kept
+
+    def _log_row(self) -> None:
+        means = {name: float(value) / self._summed for name, value in self._sums.items()}
+        self._sums, self._summed = {}, 0
+        if not math.isfinite(means["loss"]):
+            raise RuntimeError(
+                f"the loss is {means['loss']} after {self.step} steps: {means}. The run cannot recover from "
+                f"this; use a smaller learning_rate than {self.recipe.learning_rate}, or look at the data."
+            )
+        rate = learning_rate(self.recipe, self.step - 1)
+        row = {
+            "step": self.step,
+            "seconds": round(self.seconds, 3),
+            "learning_rate": rate,
+            "loss": means.pop("loss"),
+        }
+        self.history.rows.append(row | {f"train/{name}": value for name, value in means.items()})
+
+
+class Batches:
+    """Whole batches by random index, without Python per sample; every instant once per pass over the data."""
+
+    def __init__(self, data: InMemory, size: int, seed: int, first: int, last: int) -> None:
+        self.data, self.size, self.seed, self.first, self.last = data, min(size, len(data)), seed, first, last
+
+    def __len__(self) -> int:
+        return self.last - self.first
+
+    def __iter__(self) -> Iterator[MultiView]:
+        per_pass = len(self.data) // self.size
+        order, current = torch.empty(0, dtype=torch.long), -1
+        for step in range(self.first, self.last):
+            number, place = divmod(step, per_pass)
+            if number != current:
+                current, order = number, self._order(number)
+            yield self.data[order[place * self.size : (place + 1) * self.size]]
+
+    def _order(self, number: int) -> Tensor:
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + number)
+        device = getattr(self.data.instants, sorted(self.data.fields)[0]).device
+        return torch.randperm(len(self.data), generator=generator).to(device)
+
+
+def learning_rate(recipe: Recipe, step: int) -> float:
+    """Of the update that follows `step` updates."""
+    share = step / recipe.steps
+    rising = min(1.0, (step + 1) / (recipe.warm_up + 1))
+    if recipe.schedule == "cosine":
+        falling = 0.5 * (1 + math.cos(math.pi * share))
+    elif recipe.schedule == "drops":
+        falling = 0.1 ** sum(share >= drop for drop in (0.3, 0.6, 0.9))
+    else:
+        falling = 1.0
+    return recipe.learning_rate * rising * falling
+
+
+def revised_at(recipe: Recipe) -> frozenset[int]:
+    """Steps after which the method may revise itself."""
+    return frozenset(max(1, round(share * recipe.steps)) for share in recipe.revise_at)

@@ -1,0 +1,140 @@
+"""Everything that decides a run, as one value; and that value as JSON."""
+
+import importlib
+import sys
+import types
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import torch
+
+from coview.data.base import DataConfig
+from coview.methods.base import Method, MethodConfig
+from coview.skeletons import H36M_17, SKELETONS, Skeleton, named_skeleton
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Method × data × optimiser. Equal recipes give equal runs on equal machines."""
+
+    method: MethodConfig  # what learns
+    data: DataConfig  # from what
+    steps: int  # updates of the weights
+    learning_rate: float = 1e-4  # Adam's, at its highest
+    weight_decay: float = 1e-5  # added to the gradient (L2), not decoupled
+    batch_size: int = 32  # instants, each with all of its views
+    schedule: Literal["constant", "cosine", "drops"] = (
+        "drops"  # drops: ×0.1 after 30, 60 and 90 % of the steps
+    )
+    warm_up: int = 0  # steps over which the learning rate rises to its highest
+    revise_at: tuple[float, ...] = (
+        1.0,
+    )  # shares of the run at which the method settles what gradients cannot
+    log_every: int = 50  # steps between rows of the history
+    validate_every: int = 0  # steps between looks at the validation data; 0: only when finished
+    seed: int = 0  # of weights, batches and everything drawn
+    device: str = "auto"  # auto: a GPU where there is one; else cpu, cuda or mps
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "log_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"Recipe: {name} must be at least 1, got {getattr(self, name)}.")
+        if not self.learning_rate > 0:
+            raise ValueError(f"Recipe: learning_rate must be above 0, got {self.learning_rate}.")
+        if any(not 0 < share <= 1 for share in self.revise_at):
+            raise ValueError(
+                f"Recipe: revise_at holds shares of the run, above 0 up to 1, got {self.revise_at}."
+            )
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Fields that training reads; nothing is loaded and no memory taken to find out."""
+        return self.unbuilt().needs
+
+    def unbuilt(self) -> Method[Any]:
+        """The method without memory for its weights, to ask what it declares."""
+        with torch.device("meta"):
+            return self.method.build(H36M_17)
+
+
+def check_fields(recipe: Recipe, available: frozenset[str]) -> None:
+    """ValueError naming field, method and data where the data cannot feed the method."""
+    missing = sorted(recipe.needs - available)
+    if missing:
+        raise ValueError(
+            f"{type(recipe.method).__name__} needs {', '.join(repr(name) for name in missing)}, which "
+            f"{type(recipe.data).__name__} does not provide; it has: {', '.join(sorted(available))}. "
+            f"Choose other data, or settings of the method that do without."
+        )
+
+
+# --- as JSON -------------------------------------------------------------------------------------
+
+
+def to_plain(value: Any) -> Any:
+    """Dicts, lists, strings, numbers; a dataclass becomes its import path and its fields.
+
+    A skeleton that coview knows becomes its name."""
+    if isinstance(value, Skeleton) and value in SKELETONS:
+        return value.name
+    if is_dataclass(value) and not isinstance(value, type):
+        kind = type(value)
+        parts = {field.name: to_plain(getattr(value, field.name)) for field in fields(value)}
+        return {"type": f"{kind.__module__}.{kind.__qualname__}", **parts}
+    if isinstance(value, tuple | list):
+        return [to_plain(part) for part in value]
+    if isinstance(value, Path):
+        return str(value)
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(
+        f"a recipe holds dataclasses, tuples, paths, text and numbers, not {type(value).__name__}: {value!r}."
+    )
+
+
+def from_plain(plain: Any, kind: Any) -> Any:
+    """The value of type `kind` that `to_plain` wrote; ValueError where it does not fit.
+
+    Only dataclasses of coview, or of modules that the program has imported itself, are made."""
+    if isinstance(plain, dict):
+        return _restored(plain, kind)
+    if kind is Skeleton:
+        return named_skeleton(plain)
+    if get_origin(kind) in (Union, types.UnionType):
+        options = [option for option in get_args(kind) if option is not type(None)]
+        return None if plain is None else from_plain(plain, options[0])
+    if get_origin(kind) is tuple:
+        inner = get_args(kind)
+        kinds = [inner[0]] * len(plain) if inner[-1:] == (Ellipsis,) else inner
+        return tuple(from_plain(part, each) for part, each in zip(plain, kinds, strict=True))
+    if kind is Path:
+        return Path(plain)
+    return float(plain) if kind is float else plain
+
+
+def _restored(plain: dict[str, Any], kind: Any) -> Any:
+    path = plain.get("type", "")
+    found = _named(path)
+    if not (isinstance(found, type) and is_dataclass(found) and issubclass(found, kind)):
+        raise ValueError(
+            f"'{path}' in the recipe is no {getattr(kind, '__name__', kind)}; was it edited by hand?"
+        )
+    hints = get_type_hints(found)
+    given = {name: value for name, value in plain.items() if name != "type"}
+    unknown = sorted(set(given) - {field.name for field in fields(found)})
+    if unknown:
+        raise ValueError(
+            f"{path} has no {', '.join(unknown)}: the recipe comes from another version of coview."
+        )
+    return found(**{name: from_plain(value, hints[name]) for name, value in given.items()})
+
+
+def _named(path: str) -> Any:
+    module, _, name = path.rpartition(".")
+    if module.partition(".")[0] != "coview" and module not in sys.modules:
+        raise ValueError(f"the recipe names '{path}', which is not part of coview. Import '{module}' first.")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f"the recipe names '{path}', which cannot be found: {error}.") from error

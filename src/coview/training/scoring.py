@@ -1,0 +1,112 @@
+"""Predictions against the truth: which metrics, in which frame, over which joints."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torchmetrics import Metric
+
+from coview.data.base import InMemory
+from coview.formats.atomic import write_text
+from coview.methods.base import CameraPoses, Method, WorldPose
+from coview.metrics.joint_error import CPS, MPJPE, NAUC, NMPJPE, NPCK, PMPJPE, Coverage, OppositeShare
+from coview.sample import MultiView
+from coview.skeletons import Skeleton
+
+TRUTH = frozenset({"joints3d", "cameras"})  # what scoring reads and methods do not see
+
+
+def monocular_metrics(skeleton: Skeleton) -> dict[str, Metric]:
+    """For poses of unknown size in camera axes, every view a test of its own."""
+    root = skeleton.root_index
+    return {
+        "n_mpjpe_mm": NMPJPE(root),
+        "p_mpjpe_mm": PMPJPE(),
+        "n_pck_150": NPCK(root, 150.0),
+        "n_auc": NAUC(root),
+        "cps": CPS(),
+        "opposite_percent": OppositeShare(root),
+        "coverage_percent": Coverage(),
+    }
+
+
+def world_metrics(skeleton: Skeleton) -> dict[str, Metric]:
+    """For poses in metres in the world frame."""
+    return {"mpjpe_mm": MPJPE(), "p_mpjpe_mm": PMPJPE(), "coverage_percent": Coverage()}
+
+
+def truth_for(predicted: WorldPose | CameraPoses, batch: MultiView) -> Float[Tensor, "*batch joints 3"]:
+    """The true poses in the frame of the prediction: the world, or root-centred in each camera's axes."""
+    if isinstance(predicted, WorldPose):
+        return batch.joints3d
+    root = batch.joints3d[..., batch.skeleton.root_index, None, :]
+    centred = (batch.joints3d - root)[..., None, :, :]
+    return centred @ batch.cameras.rotation.mT
+
+
+class Score:
+    """Running metrics of one method; the kind of prediction decides which."""
+
+    def __init__(self, skeleton: Skeleton) -> None:
+        self.skeleton = skeleton
+        self.metrics: dict[str, Metric] = {}
+
+    def update(self, predicted: WorldPose | CameraPoses, batch: MultiView) -> None:
+        """Add a batch; reads its `joints3d` (and `cameras`, for poses in camera axes)."""
+        if not self.metrics:
+            make = world_metrics if isinstance(predicted, WorldPose) else monocular_metrics
+            self.metrics = {n: m.to(predicted.joints3d.device) for n, m in make(self.skeleton).items()}
+        truth = truth_for(predicted, batch)
+        for metric in self.metrics.values():
+            metric.update(predicted.joints3d, truth)
+
+    def compute(self) -> dict[str, float]:
+        """Names to numbers; empty where nothing was added."""
+        return {name: round(float(metric.compute()), 4) for name, metric in self.metrics.items()}
+
+
+@torch.no_grad()
+def score(method: Method[Any], data: InMemory, batch_size: int = 512) -> dict[str, float]:
+    """Metrics of a method over a data set that has the truth; the method sees its inputs alone."""
+    running = Score(data.skeleton)
+    device = next(method.parameters()).device
+    was_training = method.training
+    method.eval()
+    for batch in data.only(method.inputs | TRUTH).batches(batch_size):
+        batch = batch.to(device)
+        running.update(method(batch.only(method.inputs)), batch)
+    method.train(was_training)
+    return running.compute()
+
+
+def how_scored(metrics: dict[str, float], skeleton: Skeleton) -> dict[str, str]:
+    """In words: joints, alignment and frame behind the numbers, so that nobody compares unlike things."""
+    others = len(skeleton) - 1
+    words = {
+        "mpjpe_mm": f"{len(skeleton)} joints of {skeleton.name}, world frame, no alignment",
+        "n_mpjpe_mm": f"{others} joints of {skeleton.name} but the root, root-aligned, least-squares scaled",
+        "p_mpjpe_mm": f"{len(skeleton)} joints of {skeleton.name}, similarity alignment without reflection",
+        "n_pck_150": f"percent of {others} joints below 150 mm, aligned as n_mpjpe",
+        "n_auc": f"percent, mean PCK of {others} joints over 0, 5, … 150 mm, aligned as n_mpjpe",
+        "cps": f"0 to 300 mm, {len(skeleton)} joints, aligned as p_mpjpe",
+        "opposite_percent": "percent of poses whose n_mpjpe scale is negative",
+        "coverage_percent": "percent of joints with known truth that were predicted",
+    }
+    return {name: words[name] for name in metrics if name in words}
+
+
+def write_evaluation(
+    path: Path, metrics: dict[str, float], skeleton: Skeleton, data: str, instants: int
+) -> None:
+    """Metrics and what they mean, as JSON."""
+    known = {name: None if value != value else value for name, value in metrics.items()}  # JSON has no NaN
+    content = {
+        "metrics": known,
+        "definitions": how_scored(metrics, skeleton),
+        "data": data,
+        "instants": instants,
+    }
+    write_text(path, json.dumps(content, indent=1))

@@ -1,0 +1,90 @@
+"""What happens around the steps of a run: a progress bar with an ETA, and checkpoints by the clock."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from lightning import Callback, LightningModule, Trainer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from coview.training.learner import Learner
+
+_REDRAWN = 0.25  # seconds between redraws: a bar must not cost training time
+
+
+class ProgressBar(Callback):
+    """Steps done, loss, time left; on a terminal only, so that log files stay readable."""
+
+    def __init__(self, what: str, shown: bool) -> None:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[loss]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+        )
+        visible = shown and sys.stderr.isatty()
+        self.bar = Progress(*columns, console=Console(stderr=True), disable=not visible, refresh_per_second=4)
+        self.what, self.redrawn = what, 0.0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, Learner)
+        self.task = self.bar.add_task(
+            self.what, total=pl_module.recipe.steps, completed=pl_module.first_step, loss=""
+        )
+        self.bar.start()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        assert isinstance(pl_module, Learner)
+        now = time.monotonic()
+        if self.bar.disable or (now - self.redrawn < _REDRAWN and pl_module.step < pl_module.recipe.steps):
+            return
+        self.redrawn = now
+        rows = pl_module.history.rows
+        loss = f"loss {rows[-1]['loss']:.4f}" if rows and "loss" in rows[-1] else ""
+        self.bar.update(self.task, completed=pl_module.step, loss=loss)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.bar.stop()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self.bar.stop()
+
+
+class Checkpoints(Callback):
+    """Saves the run every so many seconds, and when it is interrupted by hand."""
+
+    def __init__(self, checkpoint: Path, history: Path, seconds: float) -> None:
+        self.checkpoint, self.history, self.seconds = checkpoint, history, seconds
+        self.saved = time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if time.monotonic() - self.saved >= self.seconds:
+            self.save(pl_module)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        # after an error the weights may be what caused it; after Ctrl-C they are worth keeping
+        if isinstance(exception, KeyboardInterrupt):
+            self.save(pl_module)
+
+    def save(self, learner: LightningModule) -> None:
+        """The history first: rows beyond the checkpoint are cut off when the run goes on."""
+        assert isinstance(learner, Learner)
+        learner.history.save(self.history)
+        learner.checkpoint().save(self.checkpoint)
+        self.saved = time.monotonic()

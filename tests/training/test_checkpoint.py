@@ -1,0 +1,42 @@
+import pickle
+
+import pytest
+import torch
+
+from coview.training.checkpoint import Checkpoint, optimiser_tensors, restore_optimiser
+
+
+def stepped(optimiser: torch.optim.Optimizer, parameter: torch.Tensor, gradient: float) -> torch.Tensor:
+    parameter.grad = torch.full_like(parameter, gradient)
+    optimiser.step()
+    return parameter.detach().clone()
+
+
+def test_everything_comes_back(tmp_path):
+    saved = Checkpoint(7, 1.5, {"a.weight": torch.randn(2, 3)}, {"0/step": torch.tensor(7.0)}, {"flag": True})
+    saved.save(tmp_path / "c.safetensors")
+    loaded = Checkpoint.load(tmp_path / "c.safetensors")
+    assert (loaded.step, loaded.seconds, loaded.facts) == (7, 1.5, {"flag": True})
+    assert torch.equal(loaded.weights["a.weight"], saved.weights["a.weight"])
+    assert torch.equal(loaded.optimiser["0/step"], torch.tensor(7.0))
+
+
+def test_an_optimiser_goes_on_as_if_nothing_had_happened(tmp_path):
+    one, other = torch.nn.Parameter(torch.ones(3)), torch.nn.Parameter(torch.ones(3))
+    first = torch.optim.Adam([one], lr=0.1, fused=True)
+    stepped(first, one, 1.0)
+    memory = optimiser_tensors(first)
+    Checkpoint(1, 0.0, {"w": one}, memory).save(tmp_path / "c.safetensors")
+    loaded = Checkpoint.load(tmp_path / "c.safetensors")
+    other.data = loaded.weights["w"]
+    second = torch.optim.Adam([other], lr=0.1, fused=True)
+    restore_optimiser(second, loaded.optimiser)
+    assert torch.equal(stepped(first, one, -0.3), stepped(second, other, -0.3))
+
+
+def test_foreign_files_are_refused_and_never_unpickled(tmp_path):
+    path = tmp_path / "c.safetensors"
+    for content in (b"", b"nonsense" * 100, pickle.dumps({"weights": 1})):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"c\.safetensors is no checkpoint of coview"):
+            Checkpoint.load(path)

@@ -1,0 +1,90 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from coview.data.base import InMemory
+from coview.data.synthetic import SyntheticConfig
+from coview.methods.base import CameraPoses, Method
+from coview.methods.canonpose import CanonPoseConfig
+from coview.sample import MultiView
+from coview.skeletons import H36M_17
+from coview.training.learner import Batches, Learner, learning_rate, revised_at
+from coview.training.recipe import Recipe
+
+RECIPE = Recipe(
+    method=CanonPoseConfig(width=8),
+    data=SyntheticConfig(instants=20, subjects=1),
+    steps=100,
+    learning_rate=1.0,
+)
+
+
+class Peeking(Method[CameraPoses]):
+    """Declares 2D joints and reads the truth."""
+
+    inputs = frozenset({"joints2d"})
+    supervision = frozenset({"confidence"})
+
+    def forward(self, batch: MultiView) -> CameraPoses:
+        _ = batch.confidence  # supervision is for losses, not for predictions
+        raise AssertionError
+
+    def losses(self, predicted, batch):
+        raise AssertionError
+
+
+def test_forward_sees_inputs_alone():
+    data = RECIPE.data.train()
+    learner = Learner(Peeking(), RECIPE, data)
+    with pytest.raises(LookupError, match="no 'confidence'"):
+        learner(learner.data[torch.arange(2)])
+
+
+def test_losses_see_inputs_and_supervision_alone():
+    data = RECIPE.data.train()
+    learner = Learner(Peeking(), RECIPE, data)
+    assert learner.data.fields == {"joints2d", "confidence"}
+    assert learner.data[torch.arange(2)].known == {"joints2d", "confidence"}
+
+
+def instants(count: int = 10) -> InMemory:
+    return InMemory(MultiView(H36M_17, rig=torch.arange(count)))
+
+
+def drawn(first: int = 0, last: int = 12, size: int = 3) -> list[list[int]]:
+    return [batch.rig.tolist() for batch in Batches(instants(), size, 0, first, last)]
+
+
+def test_every_instant_comes_once_per_pass():
+    for start in (0, 3, 6):
+        numbers = sum(drawn()[start : start + 3], [])
+        assert len(set(numbers)) == 9
+    assert drawn()[:3] != drawn()[3:6]
+
+
+def test_batches_depend_on_the_step_alone():
+    assert drawn(first=5) == drawn()[5:]
+    assert len(Batches(instants(), 3, 0, 5, 12)) == 7
+
+
+def test_a_batch_larger_than_the_data_is_the_data():
+    assert sorted(drawn(last=1, size=99)[0]) == list(range(10))
+
+
+def test_schedules():
+    def rates(**changes):
+        recipe = replace(RECIPE, **changes)
+        return [round(learning_rate(recipe, step), 6) for step in (0, 29, 30, 60, 90, 99)]
+
+    assert rates(schedule="drops") == [1, 1, 0.1, 0.01, 0.001, 0.001]  # the paper: after 30, 60 and 90 of 100
+    assert rates(schedule="constant") == [1] * 6
+    cosine = rates(schedule="cosine")
+    assert cosine == sorted(cosine, reverse=True)
+    assert cosine[0] == 1
+    assert learning_rate(replace(RECIPE, schedule="constant", warm_up=9), 0) == pytest.approx(0.1)
+    assert learning_rate(replace(RECIPE, schedule="constant", warm_up=9), 9) == 1
+
+
+def test_revisions_happen_at_shares_of_the_run():
+    assert revised_at(replace(RECIPE, revise_at=(0.001, 0.5, 1.0))) == {1, 50, 100}

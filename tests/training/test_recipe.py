@@ -1,0 +1,89 @@
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coview import recipes
+from coview.data.recorded import RecordedConfig
+from coview.data.synthetic import SyntheticConfig
+from coview.methods.canonpose import CanonPoseConfig
+from coview.skeletons import COCO_17, H36M_17, Skeleton
+from coview.training.recipe import Recipe, check_fields, from_plain, to_plain
+
+RECIPE = Recipe(method=CanonPoseConfig(width=8), data=SyntheticConfig(instants=9), steps=3)
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_recipes_survive_json(name):
+    recipe = recipes.load(name)
+    text = json.dumps(to_plain(recipe))
+    assert from_plain(json.loads(text), Recipe) == recipe
+
+
+def test_paths_tuples_and_skeletons_survive_json():
+    own = Skeleton("mine", ("a", "b"), (("a", "b"),), "a")
+    for data in (
+        RecordedConfig((Path("/tmp/a b"), Path("c")), cameras=("left",)),
+        SyntheticConfig(skeleton=own, size=(640, 480)),
+        SyntheticConfig(skeleton=COCO_17),
+    ):
+        assert from_plain(json.loads(json.dumps(to_plain(data))), type(data)) == data
+
+
+def test_known_skeletons_are_written_by_name():
+    assert to_plain(SyntheticConfig())["skeleton"] == "h36m_17"
+
+
+def test_what_is_no_value_is_refused():
+    @dataclass(frozen=True)
+    class Odd:
+        thing: Any = field(default_factory=set)
+
+    with pytest.raises(TypeError, match="not set"):
+        to_plain(Odd())
+
+
+@pytest.mark.parametrize(
+    ("plain", "message"),
+    [
+        ({"type": "os.path.join"}, "is no Recipe"),
+        ({"type": "coview.skeletons.Skeleton", "name": "x"}, "is no Recipe"),
+        ({"type": "evil_module.Payload"}, "not part of coview. Import 'evil_module' first"),
+        ({"type": "coview.training.recipe.Nothing"}, "cannot be found"),
+        ({**to_plain(RECIPE), "speed": 3}, "has no speed: the recipe comes from another version"),
+        ({"method": {}}, "cannot be found|not part of coview"),
+    ],
+)
+def test_foreign_json_is_refused(plain, message):
+    with pytest.raises(ValueError, match=message):
+        from_plain(plain, Recipe)
+
+
+def test_data_that_lacks_a_field_is_refused_by_name():
+    with pytest.raises(
+        ValueError, match=r"CanonPoseConfig needs 'rig', which SyntheticConfig does not provide; it has"
+    ):
+        check_fields(RECIPE, SyntheticConfig().provides - {"rig"})
+    check_fields(RECIPE, SyntheticConfig().provides)
+
+
+def test_needs_are_known_without_memory():
+    big = Recipe(method=CanonPoseConfig(width=100_000), data=SyntheticConfig(), steps=1)  # 400 GB of weights
+    assert big.needs == {"joints2d", "confidence", "image_size", "rig"}
+    assert big.unbuilt().root == H36M_17.root_index
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"steps": 0}, "steps must be at least 1, got 0"),
+        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        ({"learning_rate": 0.0}, "learning_rate must be above 0"),
+        ({"revise_at": (0.0,)}, "revise_at holds shares of the run"),
+    ],
+)
+def test_settings_are_checked(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        Recipe(**{"method": CanonPoseConfig(), "data": SyntheticConfig(), "steps": 5, **wrong})

@@ -1,0 +1,298 @@
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from coview.data.base import InMemory
+from coview.data.synthetic import SyntheticConfig
+from coview.methods.canonpose import CanonPose, CanonPoseConfig
+from coview.training.evaluate import evaluate
+from coview.training.history import History
+from coview.training.recipe import Recipe, to_plain
+from coview.training.run import load_run, summary_line, train
+from coview.training.scoring import score
+
+TINY = Recipe(
+    method=CanonPoseConfig(width=8),
+    data=SyntheticConfig(instants=40, validation_instants=10, subjects=2),
+    steps=12,
+    batch_size=8,
+    log_every=4,
+    device="cpu",
+)
+
+
+@dataclass(frozen=True)
+class Poor(SyntheticConfig):
+    """Says that it has no rigs, and must not be asked for data."""
+
+    @property
+    def provides(self) -> frozenset[str]:
+        return super().provides - {"rig"}
+
+    def train(self) -> InMemory:
+        raise AssertionError("loaded before it was refused")
+
+
+@dataclass(frozen=True)
+class Lying(SyntheticConfig):
+    """Says more than it has."""
+
+    def train(self) -> InMemory:
+        return super().train().only(frozenset({"joints2d", "confidence", "rig"}))
+
+
+@dataclass(frozen=True)
+class Familiar(SyntheticConfig):
+    """Validates on what it trains on; `shuffled` gives every view instants of its own."""
+
+    shuffled: bool = False
+
+    def train(self) -> InMemory:
+        batch = super().train().instants
+        if not self.shuffled:
+            return InMemory(batch)
+        generator, views = torch.Generator().manual_seed(0), torch.arange(self.views)
+        order = torch.stack([torch.randperm(self.instants, generator=generator) for _ in views], dim=1)
+        return InMemory(batch.replaced(joints2d=batch.joints2d[order, views]))
+
+    def validation(self) -> InMemory:
+        return super().train()
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return load_file(run / "weights.safetensors")
+
+
+# --- what a run leaves behind ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    return train(replace(TINY, validate_every=6), tmp_path_factory.mktemp("runs") / "tiny")
+
+
+def test_a_finished_run_holds_what_it_should(finished):
+    assert sorted(path.name for path in finished.iterdir()) == [
+        "evaluation.json",
+        "history.csv",
+        "recipe.json",
+        "run.json",
+        "weights.safetensors",
+    ]
+    record = json.loads((finished / "run.json").read_text())
+    assert record["method"] == "CanonPose"
+    assert record["parameters"] == sum(tensor.numel() for tensor in weights(finished).values())
+    assert record["facts"]["mirror_views"] == 160
+    assert isinstance(record["facts"]["mirror_flipped"], bool)
+
+
+def test_history_has_losses_and_validation(finished):
+    rows = History.load(finished / "history.csv").rows
+    assert [row["step"] for row in rows] == [4, 6, 8, 12]
+    assert {"loss", "train/rep", "train/view", "train/camera", "learning_rate"} <= set(rows[0])
+    assert [row["step"] for row in rows if "validation/n_mpjpe_mm" in row] == [6, 12]
+    assert all(
+        row["loss"] == pytest.approx(sum(row[f"train/{n}"] for n in ("rep", "view", "camera")))
+        for row in (rows[0], rows[-1])
+    )
+
+
+def test_evaluation_names_joints_and_alignment(finished):
+    content = json.loads((finished / "evaluation.json").read_text())
+    assert (
+        content["definitions"]["n_mpjpe_mm"]
+        == "16 joints of h36m_17 but the root, root-aligned, least-squares scaled"
+    )
+    assert set(content["metrics"]) == set(content["definitions"])
+    assert content["instants"] == 10
+
+
+def test_a_run_loads_back(finished):
+    run = load_run(finished)
+    assert run.recipe == replace(TINY, validate_every=6)
+    assert isinstance(run.method, CanonPose)
+    assert not run.method.training
+    assert all(
+        torch.equal(tensor, weights(finished)[name]) for name, tensor in run.method.state_dict().items()
+    )
+    assert score(run.method, TINY.data.validation()) == evaluate(finished)
+
+
+def test_evaluation_of_other_data_stands_apart(finished):
+    before = (finished / "evaluation.json").read_text()
+    metrics = evaluate(
+        finished,
+        SyntheticConfig(instants=8, validation_instants=6, subjects=1, views=2),
+        finished / "other.json",
+    )
+    assert json.loads((finished / "other.json").read_text())["metrics"] == metrics
+    assert (finished / "evaluation.json").read_text() == before
+    (finished / "other.json").unlink()
+
+
+def test_the_summary_says_what_where_how_good(finished):
+    line = summary_line(finished)
+    assert line.startswith("CanonPose: 12 steps in ")
+    assert "n_mpjpe_mm" in line
+    assert line.endswith(str(finished))
+
+
+def test_finished_work_is_skipped_and_overwritten_on_demand(finished, monkeypatch):
+    before = (finished / "run.json").stat().st_mtime_ns
+    recipe = replace(TINY, validate_every=6)
+    assert train(recipe, finished) == finished
+    assert (finished / "run.json").stat().st_mtime_ns == before
+    with pytest.raises(
+        ValueError, match=r"another recipe: method\.width is 8 there and 9 now; steps is 12 there and 5 now"
+    ):
+        train(replace(recipe, steps=5, method=CanonPoseConfig(width=9)), finished)
+    train(recipe, finished, overwrite=True)
+    assert (finished / "run.json").stat().st_mtime_ns > before
+
+
+def test_equal_recipes_give_equal_runs_and_leave_the_caller_s_randomness_alone(tmp_path):
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    train(TINY, tmp_path / "a")
+    assert torch.equal(torch.rand(1), expected)
+    train(TINY, tmp_path / "b")
+    train(replace(TINY, seed=1), tmp_path / "c")
+    a, b, c = (weights(tmp_path / name)["lifter.pose.weight"] for name in "abc")
+    assert torch.equal(a, b)
+    assert not torch.equal(a, c)
+
+
+# --- refusals ----------------------------------------------------------------------------------------
+
+
+def test_data_without_a_needed_field_is_refused_before_it_is_loaded(tmp_path):
+    with pytest.raises(ValueError, match="CanonPoseConfig needs 'rig', which Poor does not provide"):
+        train(replace(TINY, data=Poor()), tmp_path / "run")
+    with pytest.raises(ValueError, match="CanonPoseConfig needs 'image_size', which Lying does not provide"):
+        train(replace(TINY, data=Lying(instants=40, subjects=1)), tmp_path / "run")
+
+
+def test_folders_that_are_no_finished_run_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="is no run"):
+        load_run(tmp_path)
+    (tmp_path / "recipe.json").write_text(json.dumps(to_plain(TINY)))
+    with pytest.raises(FileNotFoundError, match="was begun and not finished: train again"):
+        load_run(tmp_path)
+
+
+def test_a_loss_that_is_no_number_stops_the_run_with_advice(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        CanonPose, "losses", lambda self, predicted, batch: {"rep": predicted.canonical.sum() * torch.nan}
+    )
+    with pytest.raises(
+        RuntimeError, match=r"the loss is nan after 4 steps.*smaller learning_rate than 0\.0001"
+    ):
+        train(TINY, tmp_path / "run")
+
+
+# --- interruptions -----------------------------------------------------------------------------------
+
+LONG = replace(TINY, steps=400, log_every=10)
+PROGRAM = """
+import sys
+from pathlib import Path
+from coview.data.synthetic import SyntheticConfig
+from coview.methods.canonpose import CanonPoseConfig
+from coview.training.recipe import Recipe
+from coview.training.run import train
+recipe = Recipe(
+    method=CanonPoseConfig(width=8),
+    data=SyntheticConfig(instants=40, validation_instants=10, subjects=2),
+    steps=400, batch_size=8, log_every=10, device="cpu",
+)
+train(recipe, Path(sys.argv[1]), checkpoint_seconds=0.0)
+"""
+
+
+def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been_killed(tmp_path):
+    out = tmp_path / "killed"
+    process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(out)])
+    deadline = time.monotonic() + 200
+    while not (out / "checkpoint.safetensors").is_file() and time.monotonic() < deadline:
+        assert process.poll() is None, "finished or failed before it could be killed"
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (out / "run.json").exists()
+    train(LONG, out)
+    train(LONG, tmp_path / "whole")
+    assert not (out / "checkpoint.safetensors").exists()
+    torch.testing.assert_close(weights(out), weights(tmp_path / "whole"), rtol=1e-4, atol=1e-6)
+    steps = [row["step"] for row in History.load(out / "history.csv").rows]
+    assert steps == sorted(set(steps))
+    assert steps[-1] == 400
+
+
+def test_ctrl_c_keeps_what_was_learnt(tmp_path, monkeypatch):
+    original, calls = CanonPose.losses, []
+
+    def interrupted(self, predicted, batch):
+        calls.append(1)
+        if len(calls) == 8:
+            raise KeyboardInterrupt
+        return original(self, predicted, batch)
+
+    monkeypatch.setattr(CanonPose, "losses", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(TINY, tmp_path / "run")
+    assert (tmp_path / "run" / "checkpoint.safetensors").is_file()
+    train(TINY, tmp_path / "run")
+    assert len(calls) == 8 + 5  # seven steps were kept
+    assert (tmp_path / "run" / "run.json").is_file()
+
+
+# --- learning ----------------------------------------------------------------------------------------
+
+LEARNING = Recipe(
+    method=CanonPoseConfig(
+        width=64,
+        rotation="six_d",
+        projection="perspective",
+        input_size="unit_rms",
+        view_weight=0.25,
+        camera_weight=0.25,
+    ),
+    data=Familiar(instants=300, subjects=1, fps=5.0),
+    steps=600,
+    batch_size=32,
+    learning_rate=6e-3,
+    weight_decay=0.0,
+    schedule="cosine",
+    warm_up=100,
+    revise_at=(0.2, 0.5, 1.0),
+    device="cpu",
+)
+
+
+def test_it_learns_from_views_of_one_instant_and_not_from_views_of_different_ones(tmp_path):
+    """No labels: what teaches is that the views agree. Shuffled in time they do not."""
+    untrained = score(LEARNING.method.build(LEARNING.data.skeleton), LEARNING.data.validation())
+    learnt, rows = learn(LEARNING, tmp_path / "learnt")
+    shuffled, _ = learn(replace(LEARNING, data=replace(LEARNING.data, shuffled=True)), tmp_path / "shuffled")
+    assert learnt["n_mpjpe_mm"] < 110
+    assert learnt["n_mpjpe_mm"] < 0.3 * untrained["n_mpjpe_mm"]
+    assert learnt["p_mpjpe_mm"] < 90
+    assert rows[-1]["loss"] < 0.4 * rows[0]["loss"]
+    assert shuffled["n_mpjpe_mm"] > 1.5 * learnt["n_mpjpe_mm"]
+    assert shuffled["p_mpjpe_mm"] > 1.3 * learnt["p_mpjpe_mm"]
+
+
+def learn(recipe: Recipe, out: Path) -> tuple[dict[str, float], list[dict[str, float]]]:
+    train(recipe, out)
+    return json.loads((out / "evaluation.json").read_text())["metrics"], History.load(
+        out / "history.csv"
+    ).rows
