@@ -19,7 +19,7 @@ from coview.geometry.point_fit import Projected, descend, project, spread
 from coview.geometry.sightings import Rig, Sightings, linear_points, nearest_points, normal_matrices
 
 _BLOCK = 1 << 15  # points worked on at a time: what a processor's cache holds
-_ROBUST_STEPS = 2  # of Gauss-Newton from the linear point: the second moves it by micrometres
+_ROBUST_STEPS = 2  # of Gauss-Newton from the linear point: a third moves it by micrometres
 
 
 @dataclass(frozen=True)
@@ -134,9 +134,8 @@ def reprojection_residuals(
 
     def block(seen: Sightings, found: Tensor) -> tuple[Tensor, ...]:
         known = found.isfinite().all(dim=1)
-        return (
-            _residuals(torch.where(known[:, None], found - seen.rig.origin[..., None], 0.0), seen, known),
-        )
+        found = torch.where(known[:, None], found - seen.rig.origin[..., None], 0.0)
+        return (_residuals(project(found, seen), seen, known),)
 
     return _in_blocks(block, points, projections, torch.ones_like(points[..., 0]), points3d)[0]
 
