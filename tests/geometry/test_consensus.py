@@ -82,7 +82,9 @@ def by_loops(pixels, projections, weights) -> list[int]:  # type: ignore[no-unty
 @pytest.mark.parametrize(("views", "missing"), [(3, 0.1), (4, 0.1), (6, 0.3)])
 def test_the_inliers_are_those_of_the_loops(views: int, missing: float):
     _, projections, pixels, weights, _ = scene(views, 6, outliers=0.2, missing=missing, seed=views)
-    found = triangulate_robust(pixels, projections, weights, threshold=LIMIT, solver="linear")
+    found = triangulate_robust(
+        pixels, projections, weights, threshold=LIMIT, solver="linear", max_doubt=torch.inf
+    )
     twin = torch.zeros_like(found.inliers)
     for frame, joint in itertools.product(range(6), range(17)):
         twin[frame, by_loops(pixels[frame, :, joint], projections, weights[frame, :, joint]), joint] = True
@@ -98,7 +100,9 @@ def test_outliers_are_found():
     found = triangulate_robust(pixels, projections, weights)
     knowable = ((weights > 0) & ~wrong).sum(dim=1) >= 3
     assert (found.inliers == (weights > 0) & ~wrong).all(dim=1)[knowable].double().mean() > 0.99
-    assert (found.points - truth)[knowable].norm(dim=-1).mean() < 0.02
+    error = (found.points - truth)[knowable].norm(dim=-1)
+    assert error.isfinite().double().mean() > 0.98
+    assert error.nanmean() < 0.02
     assert (triangulate(pixels, projections, weights) - truth)[knowable].norm(dim=-1).mean() > 0.03
 
 
@@ -174,11 +178,25 @@ def test_two_views_that_contradict_each_other_are_no_point():
     assert (triangulate_robust(along, projections, weights).points - truth).norm(dim=-1).nanmedian() > 0.1
 
 
+def test_where_two_pairs_are_equally_right_the_point_is_unknown():
+    """Two views see one place and two another: nobody can know which, unless the caller takes either."""
+    here, there = torch.tensor([0.1, 0.2, 1.0]).double(), torch.tensor([-0.3, 0.5, 1.3]).double()
+    projections = rig(4)
+    pixels = torch.stack([image(p, projections[v])[0] for v, p in enumerate((here, here, there, there))])
+    weights = torch.ones(4, 1).double()
+    unknown = triangulate_robust(pixels[:, None], projections, weights)
+    assert unknown.points.isnan().all()
+    assert not unknown.inliers.any()
+    either = triangulate_robust(pixels[:, None], projections, weights, max_doubt=torch.inf).points[0]
+    assert torch.minimum((either - here).norm(), (either - there).norm()) < 1e-6
+
+
 def test_where_two_pairs_are_equally_right_the_covariance_says_so():
     here, there = torch.tensor([0.1, 0.2, 1.0]).double(), torch.tensor([-0.3, 0.5, 1.3]).double()
     projections = rig(4)
     pixels = torch.stack([image(p, projections[v])[0] for v, p in enumerate((here, here, there, there))])
-    found = triangulate_robust(pixels[:, None], projections, torch.ones(4, 1).double(), sigma=3.0)
+    weights = torch.ones(4, 1).double()
+    found = triangulate_robust(pixels[:, None], projections, weights, sigma=3.0, max_doubt=torch.inf)
     apart = there - here if found.inliers[0, 0] else here - there
     assert found.inliers.sum() == 2
     along = apart / apart.norm()

@@ -120,5 +120,6 @@ def test_the_95_per_cent_ellipsoid_holds_the_truth_95_per_cent_of_the_time(solve
     known = found.points.isfinite().all(dim=-1)
     error = (found.points - truth)[known]
     distance = (error * torch.linalg.solve(found.covariance[known].double(), error)).sum(dim=-1)
-    assert known.double().mean() > 0.999
+    # with outliers, some joints have two places that are as likely: those are unknown
+    assert known.double().mean() > (0.99 if outliers else 0.999)
     assert 0.94 < (distance < CHI2_95).double().mean() < 0.96

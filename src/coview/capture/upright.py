@@ -105,8 +105,9 @@ def _frame(points: Tensor, skeleton: Skeleton, up: Tensor, first_camera: Tensor)
         forward = -first_camera[1] + (first_camera[1] @ up) * up
     forward = forward / forward.norm()
     turn = torch.stack([torch.linalg.cross(forward, up), forward, up], dim=-1)
-    middle = points.flatten(0, 1).nanmedian(dim=0).values
-    origin = middle + (_floor(points, skeleton, up) - middle @ up) * up
+    middle = (points.flatten(0, 1) @ turn).nanmedian(dim=0).values  # in the new axes: the same from any world
+    middle[2] = _floor(points, skeleton, up)
+    origin = turn @ middle
     return torch.cat([turn, origin[:, None]], dim=-1)
 
 

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from coview.geometry.linalg import inverse_3x3, solve_symmetric
+from coview.geometry.linalg import inverse_3x3, solve_rows, solve_symmetric
 
 NEAR = 1e-3  # metres: a point nearer to the camera's plane than this has no image
 _UPPER = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2), (0, 3), (1, 3), (2, 3), (3, 3))
@@ -77,7 +77,7 @@ class Sightings:
             weights = weights.transpose(0, 1).flatten(1)[None]
         else:
             pixels = points.permute(0, 3, 1, 2)
-        there = (weights > 0) & (pixels.sum(dim=1) + weights).isfinite()
+        there = (weights > 0) & ((pixels[:, 0] + pixels[:, 1] + weights).abs() < torch.inf)
         # replaced, not multiplied by zero: NaN × 0 is NaN, and so is its gradient
         pixels = torch.where(there[:, None], pixels - rig.centre[..., None], 0.0)
         return Sightings(rig, pixels, torch.where(there, weights, 0.0).square())
@@ -153,15 +153,22 @@ def linear_points(
     answer lies up to a millimetre away. With λ = |A x|² / |x|² the minimum obeys
     (M - λ I) X = -m, so a Rayleigh quotient and another 3×3 solve converge quadratically. In a
     world moved by `origin` the right side is -(m - λ origin)."""
-    found, determined = nearest_points(normal)
-    triangle, right, corner = normal.split((6, 3, 1), dim=-2)
-    diagonal = normal.new_tensor([1.0, 0, 0, 1, 0, 1])[:, None]
-    shift = origin[..., None]
+    xx, xy, xz, yy, yz, zz, *right, corner = normal.unbind(-2)
+    shift = origin.mT[..., None]
+    found, determined = solve_rows((xx, xy, xz, yy, yz, zz), [-each for each in right])
     share = torch.zeros_like(corner)
     for _ in range(_RAYLEIGH_STEPS):
-        world = found + shift
-        share = share * (found * world).sum(-2, keepdim=True) + (right * found).sum(-2, keepdim=True) + corner
-        share = share / (world.square().sum(-2, keepdim=True) + 1)
-        again, fine = solve_symmetric(triangle - share * diagonal, share * shift - right)
-        found = torch.where(fine[..., None, :], again, found)
-    return found, determined
+        above, below = corner, torch.ones_like(corner)
+        for coordinate, to_world, side in zip(found, shift, right, strict=True):
+            world = coordinate + to_world
+            above = torch.addcmul(above, coordinate, torch.addcmul(side, share, world))
+            below = torch.addcmul(below, world, world)
+        share = above / below
+        pull = [torch.addcmul(-side, share, to_world) for side, to_world in zip(right, shift, strict=True)]
+        again, fine = solve_rows((xx - share, xy, xz, yy - share, yz, zz - share), pull)
+        found = (
+            torch.where(fine, again[0], found[0]),
+            torch.where(fine, again[1], found[1]),
+            torch.where(fine, again[2], found[2]),
+        )
+    return torch.stack(found, dim=-2), determined

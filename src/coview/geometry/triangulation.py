@@ -82,6 +82,7 @@ def triangulate_robust(
     sigma: float = 3.0,
     threshold: float = 15.0,
     solver: Literal["linear", "reprojection"] = "reprojection",
+    max_doubt: float = 3.0,
     max_pairs: int = 28,
     seed: int = 0,
 ) -> Triangulated:
@@ -90,8 +91,10 @@ def triangulate_robust(
     Every pair of views proposes a point, the views within `threshold` pixels judge it (see
     `coview.geometry.consensus`), and the best agreement is fitted: "linear" as `triangulate` does,
     "reprojection" further by Gauss-Newton. `sigma` (pixels) is the noise of a detection with weight
-    1 and scales the covariance, nothing else. Points behind a camera are never its inliers. A point
-    with more than `max_pairs` pairs of views gets a choice of them drawn with `seed`.
+    1 and scales the covariance, nothing else. Points behind a camera are never its inliers. Where other
+    views agree as well on another place, the point cannot be known: NaN, if these places spread over
+    more than `max_doubt` times what the noise explains; else the covariance includes them. A point with
+    more than `max_pairs` pairs of views gets a choice of them drawn with `seed`.
 
     With exactly two views no outlier can be told: two rays miss each other only across the epipolar
     line, so an error along it shows in no residual. Two views further apart than the threshold allows
@@ -109,6 +112,8 @@ def triangulate_robust(
         known = determined & _seen_twice(inliers)
         image = project(found, seen)
         covariance = spread(image, believed, sigma, weighs_pixels=solver == "reprojection")
+        from_noise = covariance.diagonal(dim1=1, dim2=2).sum(dim=-1)
+        known = known & (doubt.square().sum(dim=1) <= max_doubt**2 * from_noise)
         covariance = (covariance + doubt[:, None] * doubt[:, :, None]).flatten(1, 2)
         world = found + seen.rig.origin[..., None]
         return (
