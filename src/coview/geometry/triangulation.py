@@ -24,7 +24,9 @@ _ROBUST_STEPS = 2  # of Gauss-Newton from the linear point: a third moves it by 
 
 @dataclass(frozen=True)
 class Triangulated:
-    """Points with all that is known about how good they are; NaN where fewer than two views agree."""
+    """Points with all that is known about how good they are.
+
+    NaN where fewer than two views agree, or where they agree as well on another place far away."""
 
     points: Float[Tensor, "*batch joints 3"]  # metres, world frame
     covariance: Float[Tensor, "*batch joints 3 3"]  # m²
@@ -100,7 +102,7 @@ def triangulate_robust(
     line, so an error along it shows in no residual. Two views further apart than the threshold allows
     give NaN. ValueError: fewer than two views, or numbers that make no sense."""
     _check_views("triangulate_robust", points)
-    _check_robust(sigma, threshold, solver, max_pairs)
+    _check_robust(sigma, threshold, solver, max_doubt, max_pairs)
 
     def block(seen: Sightings) -> tuple[Tensor, ...]:
         inliers, doubt = agreeing_views(seen, threshold, sigma, max_pairs, seed)
@@ -231,7 +233,7 @@ def _check_views(caller: str, points: Tensor) -> None:
         )
 
 
-def _check_robust(sigma: float, threshold: float, solver: str, max_pairs: int) -> None:
+def _check_robust(sigma: float, threshold: float, solver: str, max_doubt: float, max_pairs: int) -> None:
     if not (sigma > 0 and threshold > 0):
         raise ValueError(
             f"triangulate_robust: sigma and threshold are pixels and must be positive, got sigma={sigma}, "
@@ -239,6 +241,11 @@ def _check_robust(sigma: float, threshold: float, solver: str, max_pairs: int) -
         )
     if solver not in ("linear", "reprojection"):
         raise ValueError(f"triangulate_robust: solver is 'linear' or 'reprojection', got {solver!r}.")
+    if not max_doubt >= 0:
+        raise ValueError(
+            f"triangulate_robust: max_doubt is a number of standard deviations, 0 or more, got {max_doubt}. "
+            f"Infinity keeps every point, however doubtful."
+        )
     if max_pairs < 1:
         raise ValueError(
             f"triangulate_robust: max_pairs must be at least 1, got {max_pairs}: nothing to try."
