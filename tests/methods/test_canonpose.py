@@ -22,7 +22,12 @@ from coview.skeletons import CANONPOSE_16, H36M_17
 FOCAL = 1145 / 1000 / 2**0.5  # of SyntheticConfig's cameras, in image diagonals
 SMALL = CanonPoseConfig(width=16)
 OURS = CanonPoseConfig(
-    width=16, rotation="six_d", projection="perspective", input_size="unit_rms", focal=FOCAL
+    width=16,
+    rotation="six_d",
+    projection="perspective",
+    input_size="unit_rms",
+    focal=FOCAL,
+    pose_start=0.03,
 )
 BOTH = pytest.mark.parametrize("config", [SMALL, OURS], ids=["faithful", "ours"])
 
@@ -321,7 +326,7 @@ def test_declares_what_it_reads():
     ("wrong", "message"),
     [
         ({"width": 0}, "width must be at least 1, got 0"),
-        ({"focal": 0.0}, "focal is in image diagonals and positive, got 0.0"),
+        ({"focal": 0.0}, r"focal \(in image diagonals\) and pose_start must be positive, got 0\.0 and 1\.0"),
         ({"view_weight": -1.0}, "must not be negative"),
     ],
 )

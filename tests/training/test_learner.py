@@ -58,7 +58,7 @@ def drawn(first: int = 0, last: int = 12, size: int = 3) -> list[list[int]]:
 
 def test_every_instant_comes_once_per_pass():
     for start in (0, 3, 6):
-        numbers = sum(drawn()[start : start + 3], [])
+        numbers = [n for batch in drawn()[start : start + 3] for n in batch]
         assert len(set(numbers)) == 9
     assert drawn()[:3] != drawn()[3:6]
 

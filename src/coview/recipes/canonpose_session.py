@@ -6,12 +6,19 @@ from coview.training.recipe import Recipe
 
 recipe = Recipe(
     method=CanonPoseConfig(
-        width=256, rotation="six_d", projection="perspective", input_size="unit_rms", camera_weight=0.5
+        width=256,
+        rotation="six_d",
+        projection="perspective",
+        input_size="unit_rms",
+        pose_start=0.03,
+        view_weight=0.25,
+        camera_weight=0.25,
     ),
     data=RecordedConfig(),
     steps=4000,
     batch_size=64,
     learning_rate=2e-3,
+    weight_decay=0.0,
     schedule="cosine",
     warm_up=100,
     revise_at=(0.1, 0.3, 0.6, 1.0),

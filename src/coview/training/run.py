@@ -10,6 +10,8 @@ checkpoint.safetensors  only while unfinished
 
 import json
 import logging
+import signal
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -172,8 +174,9 @@ def _fit(
         )
         batches.data = batches.data.to(trainer.strategy.root_device)
         seen = list(validation.only(learner.method.inputs | TRUTH).batches(512)) if look else None
-        trainer.fit(learner, batches, seen)
-    if trainer.interrupted or learner.step < recipe.steps:
+        with _interruptible():
+            trainer.fit(learner, batches, seen)
+    if learner.step < recipe.steps:
         raise KeyboardInterrupt(
             f"training stopped after {learner.step} of {recipe.steps} steps; run again to go on."
         )
@@ -204,6 +207,19 @@ def _finish(learner: Learner, validation: InMemory, out: Path) -> None:
     }
     write_text(out / RECORD, json.dumps(record, indent=1))
     (out / CHECKPOINT).unlink(missing_ok=True)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Lightning answers Ctrl-C by ending the program, deaf to the next one; here it stays an exception."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as exit_:
+        raise KeyboardInterrupt("training was interrupted; run again to go on.") from exit_
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, handler)
 
 
 @contextmanager
