@@ -20,10 +20,8 @@ def test_no_stage_can_read_the_truth(tmp_path):
     assert "rotation" not in (tmp_path / "lenses.toml").read_text()
 
 
-def test_the_whole_story_and_its_summary(tmp_path, monkeypatch):
-    monkeypatch.setattr(demo, "MINUTES", 0.5)
-    monkeypatch.setattr(demo, "STEPS", 150)
-    demo.run_demo(tmp_path)
+def test_the_whole_story_and_its_summary(tmp_path):
+    demo.run_demo(tmp_path, minutes=0.5, steps=150)
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert set(summary) == {"calibration", "reconstruction", "model", "seconds"}
     assert set(summary["calibration"]) == {"rotation_error_deg", "centre_error_mm"}

@@ -35,7 +35,7 @@ from coview.skeletons import H36M_17
 from coview.training.run import load_run, train
 from coview.training.scoring import score
 
-FPS, MINUTES, STATURE = 25.0, 2.0, 1.75
+FPS, MINUTES, STATURE = 25.0, 6.0, 1.75
 NOISE = DetectorNoise(sigma=3.0, outlier_rate=0.02, outlier_px=60.0, missing_rate=0.03, swap_rate=0.002)
 T = TypeVar("T")
 
@@ -48,15 +48,20 @@ class Truth:
     joints3d: Float[Tensor, "frames joints 3"]  # metres
 
 
-def run_demo(out: Path, *, seed: int = 0) -> dict[str, Any]:
-    """Generate, calibrate, reconstruct, learn, evaluate, report; the numbers, also in `summary.json`."""
+def run_demo(
+    out: Path, *, seed: int = 0, minutes: float = MINUTES, steps: int | None = None
+) -> dict[str, Any]:
+    """Generate, calibrate, reconstruct, learn, evaluate, report; the numbers, also in `summary.json`.
+
+    `minutes` of recording; `steps` of training, the recipe's by default."""
     clock = Clock()
     session = out / "session"
-    truth = clock("generate", lambda: generate(session, seed))
+    truth = clock("generate", lambda: generate(session, seed, minutes))
     calibrated = clock("calibrate", lambda: calibrate_from_people(session, stature=STATURE, seed=seed))
     rebuilt = clock("reconstruct", lambda: reconstruct(session, smooth=6.0))
     data = RecordedConfig(sessions=(session,))
-    recipe = replace(recipes.load("canonpose_demo"), data=data, seed=seed)
+    recipe = recipes.load("canonpose_demo")
+    recipe = replace(recipe, data=data, seed=seed, steps=steps or recipe.steps)
     run = clock("train", lambda: train(recipe, session / "models" / "canonpose_demo"))
     model = clock("evaluate", lambda: _judge_model(run, data, truth))
     summary = {

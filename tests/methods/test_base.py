@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from coview.methods.base import Method, WorldPose
+from coview.methods.base import Method, MethodConfig, WorldPose
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
 
@@ -33,3 +33,14 @@ def test_needs_is_everything_training_reads():
 
 def test_most_methods_have_nothing_to_revise():
     assert Peeking().revise(MultiView(HIP, confidence=torch.ones(1, 2, 1))) == {}
+
+
+def test_the_abstract_parts_cannot_be_left_out():
+    with pytest.raises(TypeError, match="abstract"):
+        MethodConfig()
+
+    class Silent(Method[WorldPose]):
+        pass
+
+    with pytest.raises(TypeError, match="abstract"):
+        Silent()

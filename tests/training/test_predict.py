@@ -1,11 +1,127 @@
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from coview.data.synthetic import SyntheticConfig, detect, random_motion, ring_cameras
+from coview.formats.keypoints2d import Detections, write_detections
+from coview.formats.poses3d import Poses3D
+from coview.formats.session import Session, SessionCamera
+from coview.methods.canonpose import CanonPoseConfig
+from coview.sample import MultiView
+from coview.skeletons import H36M_17
 from coview.training.predict import predict
+from coview.training.recipe import Recipe
+from coview.training.run import load_run, train
+from coview.training.views import mean_bone_length
+
+RECIPE = Recipe(
+    method=CanonPoseConfig(width=4, projection="perspective"),
+    data=SyntheticConfig(instants=8, validation_instants=4, subjects=1),
+    steps=2,
+    batch_size=4,
+    device="cpu",
+)
+
+
+@pytest.fixture(scope="module")
+def tiny_run(tmp_path_factory):
+    return train(RECIPE, tmp_path_factory.mktemp("runs") / "tiny")
+
+
+def record(path, size: tuple[int, int] | None = (1000, 1000)) -> Session:
+    points = random_motion(6, seed=1)
+    joints2d, confidence = (part.transpose(0, 1) for part in detect(points, ring_cameras(2)))
+    confidence[0, 4, 0] = 0  # camera a does not see the root in frame 4
+    session = Session(path, "take", 25.0, H36M_17, tuple(SessionCamera(n, size, None, 6) for n in ("a", "b")))
+    session.save()
+    found = torch.cat([joints2d, confidence[..., None]], dim=-1)[:, :, None]
+    write_detections(session.detections_dir, ("a", "b"), Detections.make(found))
+    return session
+
+
+def test_without_a_reconstruction_the_unit_is_bones_and_it_says_so(tiny_run, tmp_path):
+    record(tmp_path / "s")
+    first, second = predict(tiny_run, tmp_path / "s", out=tmp_path / "out")
+    assert (first.camera, second.camera) == ("a", "b")
+    assert first.unit == "mean bone length"
+    assert first.scale_source.startswith("none: ")
+    torch.testing.assert_close(mean_bone_length(second.points, H36M_17), torch.ones(6))
+    assert first.points[4].isnan().all()  # no root, no pose
+    assert first.points[[0, 1, 2, 3, 5]].isfinite().all()
+    torch.testing.assert_close(second.points[:, 0], torch.zeros(6, 3))
+
+
+def test_a_reconstruction_gives_metres(tiny_run, tmp_path):
+    session = record(tmp_path / "s")
+    points = random_motion(6, seed=1)
+    Poses3D(points, None, None, None, 25.0, H36M_17).save(session.poses3d_path)
+    (found,) = predict(tiny_run, tmp_path / "s", camera="b", out=tmp_path / "out")
+    assert found.unit == "m"
+    assert "reconstructed in session" in found.scale_source
+    torch.testing.assert_close(mean_bone_length(found.points, H36M_17), mean_bone_length(points, H36M_17))
+
+
+def test_poses_are_those_of_the_model_but_for_their_size(tiny_run, tmp_path):
+    session = record(tmp_path / "s")
+    (found,) = predict(tiny_run, tmp_path / "s", camera="b")
+    joints2d, confidence = session.detections().single()
+    method = load_run(tiny_run).method
+    batch = MultiView(H36M_17, joints2d=joints2d[1][:, None], confidence=confidence[1][:, None])
+    expected = method(batch.replaced(image_size=torch.full((6, 1, 2), 1000.0))).joints3d[:, 0].detach()
+    torch.testing.assert_close(found.points, expected / mean_bone_length(expected, H36M_17)[:, None, None])
+    assert found.path == tiny_run / "predictions" / "b.npz"
+
+
+def test_files_say_units_axes_and_scale(tiny_run, tmp_path):
+    record(tmp_path / "s")
+    found = predict(tiny_run, tmp_path / "s", out=tmp_path)[0]
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as file:
+        np.testing.assert_array_equal(file["points"], found.points.numpy())
+        assert str(file["units"]) == "mean bone length"
+        assert str(file["scale_source"]).startswith("none")
+        assert "x right, y down, z forward" in str(file["axes"])
+        assert tuple(file["joint_names"]) == H36M_17.joints
+        assert float(file["fps"]) == 25.0
+    lines = (tmp_path / "a.csv").read_text().splitlines()
+    assert lines[0].startswith("# units: mean bone length; scale: none")
+    assert lines[1].startswith("frame,pelvis_x_bones,pelvis_y_bones")
+    assert len(lines) == 2 + 6
+    assert lines[2 + 4] == "4" + "," * 51  # a gap is blank
+
+
+def test_a_2d_file_needs_its_image_size(tiny_run, tmp_path):
+    joints2d, _ = detect(random_motion(3, seed=1), ring_cameras(1))
+    people = [{"people": [[[*point, 0.9] for point in frame.tolist()]]} for frame in joints2d[:, 0]]
+    content = {"skeleton": "h36m_17", "frames": people}
+    (tmp_path / "v.json").write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"image size of 'v' is not known.*--size"):
+        predict(tiny_run, tmp_path / "v.json", out=tmp_path)
+    (found,) = predict(tiny_run, tmp_path / "v.json", out=tmp_path, size=(1000, 1000))
+    assert found.points.shape == (3, 17, 3)
+    assert found.fps is None
+    assert "one camera alone cannot tell" in found.scale_source
+
+
+def test_an_orthographic_model_needs_no_image_size(tmp_path):
+    recipe = replace(RECIPE, method=CanonPoseConfig(width=4))
+    run = train(recipe, tmp_path / "run")
+    record(tmp_path / "s", size=None)
+    assert len(predict(run, tmp_path / "s")) == 2
+
+
+def test_nobody_to_be_seen_is_an_error(tiny_run, tmp_path):
+    session = record(tmp_path / "s")
+    nobody = Detections(torch.full((2, 6, 1, 17, 2), torch.nan), torch.zeros(2, 6, 1, 17))
+    write_detections(session.detections_dir, ("a", "b"), nobody)
+    with pytest.raises(ValueError, match=r"'a': the root joint \(pelvis\) is seen in none of 6 frames"):
+        predict(tiny_run, tmp_path / "s", out=tmp_path)
+
+
+# --- a session that was calibrated and reconstructed
 
 
 def test_every_camera_of_a_session_is_lifted_by_itself(run, session, tmp_path):

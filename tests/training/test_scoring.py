@@ -3,11 +3,81 @@ import json
 import pytest
 import torch
 
-from coview.data.synthetic import random_motion, ring_cameras
-from coview.methods.base import CameraPoses, WorldPose
+from coview.data.synthetic import SyntheticConfig, random_motion, ring_cameras
+from coview.methods.base import CameraPoses, Method, WorldPose
 from coview.sample import MultiView
 from coview.skeletons import H36M_17
-from coview.training.scoring import Score, how_scored, truth_for, write_evaluation
+from coview.training.scoring import Score, how_scored, score, truth_for, write_evaluation
+
+
+class Knowing(Method[CameraPoses]):
+    """Predicts whatever it was given."""
+
+    inputs = frozenset({"rig"})
+
+    def __init__(self, answer) -> None:
+        super().__init__()
+        self.answer, self.unused = answer, torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, batch: MultiView):
+        assert batch.known == {"rig"}
+        return self.answer(batch.rig)
+
+    def losses(self, predicted, batch):
+        return {}
+
+
+def validation():
+    batch = SyntheticConfig(validation_instants=9, instants=9, subjects=1, views=3).validation().instants
+    data = SyntheticConfig(validation_instants=9, instants=9, subjects=1, views=3).validation()
+    data.instants = batch.replaced(rig=torch.arange(9))  # so that the method knows which instant it is
+    return data
+
+
+def test_truth_is_root_centred_in_each_camera():
+    batch = validation().instants
+    truth = truth_for(CameraPoses(joints3d=torch.zeros(9, 3, 17, 3)), batch)
+    in_camera = batch.cameras.to_camera(batch.joints3d[:, None])
+    torch.testing.assert_close(truth, in_camera - in_camera[..., :1, :], atol=1e-5, rtol=0)
+    assert truth_for(WorldPose(joints3d=torch.zeros(9, 17, 3)), batch) is batch.joints3d
+
+
+def test_a_perfect_monocular_method_of_any_size_scores_zero():
+    data = validation()
+    truth = truth_for(CameraPoses(joints3d=torch.zeros(9, 3, 17, 3)), data.instants)
+    metrics = score(Knowing(lambda rig: CameraPoses(joints3d=7 * truth[rig])), data, batch_size=4)
+    assert metrics["n_mpjpe_mm"] == pytest.approx(0, abs=1e-2)
+    assert metrics["p_mpjpe_mm"] == pytest.approx(0, abs=0.1)
+    assert metrics["n_pck_150"] == metrics["coverage_percent"] == 100
+    assert metrics["cps"] == 300
+    assert metrics["opposite_percent"] == 0
+    assert "mpjpe_mm" not in metrics  # a pose without a size has no error in millimetres of its own
+
+
+def test_a_method_in_metres_is_scored_in_metres():
+    data = validation()
+    off = torch.tensor([0.03, 0.04, 0.0])
+    metrics = score(Knowing(lambda rig: WorldPose(joints3d=data.instants.joints3d[rig] + off)), data)
+    assert metrics["mpjpe_mm"] == pytest.approx(50, abs=1e-2)
+    assert metrics["p_mpjpe_mm"] == pytest.approx(0, abs=0.1)
+
+
+def test_scoring_leaves_the_mode_of_the_method():
+    data = validation()
+    method = Knowing(lambda rig: CameraPoses(joints3d=torch.randn(len(rig), 3, 17, 3)))
+    score(method.train(), data)
+    assert method.training
+
+
+def test_every_number_is_explained_and_nan_is_null(tmp_path):
+    metrics = {"n_mpjpe_mm": 80.0, "cps": float("nan")}
+    write_evaluation(tmp_path / "e.json", metrics, H36M_17, "validation", 9)
+    content = json.loads((tmp_path / "e.json").read_text())
+    assert content["metrics"] == {"n_mpjpe_mm": 80.0, "cps": None}
+    assert content["definitions"] == how_scored(metrics, H36M_17)
+
+
+# --- running scores
 
 
 def batch() -> MultiView:
@@ -41,11 +111,3 @@ def test_a_mirrored_pose_is_not_forgiven():
     score = Score(H36M_17)
     score.update(CameraPoses(joints3d=truth * torch.tensor([1.0, 1.0, -1.0])), known)
     assert score.compute()["p_mpjpe_mm"] > 50
-
-
-def test_numbers_are_written_with_their_definitions(tmp_path):
-    metrics = {"n_mpjpe_mm": 70.0, "cps": float("nan")}
-    write_evaluation(tmp_path / "e.json", metrics, H36M_17, "toy", 6)
-    written = json.loads((tmp_path / "e.json").read_text())
-    assert written["metrics"] == {"n_mpjpe_mm": 70.0, "cps": None}
-    assert set(how_scored(metrics, H36M_17)) == {"n_mpjpe_mm", "cps"}

@@ -1,9 +1,64 @@
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from lightning import Trainer
 
+from coview.data.synthetic import SyntheticConfig
+from coview.methods.canonpose import CanonPoseConfig
+from coview.training import watch
+from coview.training.checkpoint import Checkpoint
 from coview.training.learner import Learner
+from coview.training.recipe import Recipe
+from coview.training.run import train
 from coview.training.watch import Checkpoints, ProgressBar
+
+RECIPE = Recipe(
+    method=CanonPoseConfig(width=4),
+    data=SyntheticConfig(instants=8, validation_instants=4, subjects=1),
+    steps=6,
+    batch_size=4,
+    log_every=2,
+    device="cpu",
+)
+
+
+@pytest.fixture
+def saved(monkeypatch) -> list[int]:
+    steps: list[int] = []
+    monkeypatch.setattr(Checkpoint, "save", lambda self, path: steps.append(self.step))
+    return steps
+
+
+def test_checkpoints_follow_the_clock(saved, tmp_path):
+    train(RECIPE, tmp_path / "often", checkpoint_seconds=0.0)
+    assert saved == [1, 2, 3, 4, 5, 6]
+    saved.clear()
+    train(RECIPE, tmp_path / "seldom", checkpoint_seconds=1000.0)
+    assert saved == []
+
+
+def test_an_error_keeps_the_older_checkpoint(saved, tmp_path, monkeypatch):
+    monkeypatch.setattr(watch.Checkpoints, "on_train_batch_end", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        train(RECIPE, tmp_path / "run")
+    assert saved == []
+
+
+def test_the_bar_shows_steps_and_loss_on_a_terminal(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(watch, "_REDRAWN", 0.0)
+    train(replace(RECIPE, steps=4), tmp_path / "run")
+    shown = capsys.readouterr().err
+    assert "CanonPose" in shown
+    assert "4/4" in shown
+    assert "loss" in shown
+
+
+def test_nothing_is_drawn_where_nobody_watches(tmp_path, capsys):
+    train(RECIPE, tmp_path / "run")
+    assert capsys.readouterr().err == ""
 
 
 class Saved:
