@@ -65,7 +65,7 @@ def image_rays(
 def ray_from_camera(ray: Float[Tensor, "*batch 2"]) -> Float[Tensor, "*batch 3 3"]:
     """The rotation (yaw, then pitch; no roll) that takes the ray (x, y, 1) to the z axis.
 
-    [Wandt24] turns the camera towards the person in this way. Smooth for every ray."""
+    ROP (Yao et al., ECCV 2024) turns the camera towards the person like this. Smooth for every ray."""
     x, y = ray.unbind(-1)
     flat = (1 + x * x).sqrt()
     length = (1 + x * x + y * y).sqrt()
