@@ -2,7 +2,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -201,40 +200,53 @@ def test_a_loss_that_is_no_number_stops_the_run_with_advice(tmp_path, monkeypatc
 
 # --- interruptions -----------------------------------------------------------------------------------
 
-LONG = replace(TINY, steps=150, log_every=10)
+LONG = replace(TINY, steps=60, log_every=10)
 PROGRAM = """
-import sys
+import os, signal, sys
 from pathlib import Path
-from coview.data.synthetic import SyntheticConfig
-from coview.methods.canonpose import CanonPoseConfig
-from coview.training.recipe import Recipe
+from coview.formats.text import read_json
+from coview.training.learner import Learner
+from coview.training.recipe import Recipe, from_plain
 from coview.training.run import train
-recipe = Recipe(
-    method=CanonPoseConfig(width=8),
-    data=SyntheticConfig(instants=40, validation_instants=10, subjects=2),
-    steps=150, batch_size=8, log_every=10, device="cpu",
-)
-train(recipe, Path(sys.argv[1]), checkpoint_seconds=0.0)
+
+original = Learner.training_step
+
+def struck(self, batch, index):
+    if self.step == 37:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return original(self, batch, index)
+
+Learner.training_step = struck
+train(from_plain(read_json(Path(sys.argv[1])), Recipe), Path(sys.argv[2]), checkpoint_seconds=0.0)
 """
 
 
 def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been_killed(tmp_path):
     out = tmp_path / "killed"
-    process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(out)])
-    deadline = time.monotonic() + 200
-    while not (out / "checkpoint.safetensors").is_file() and time.monotonic() < deadline:
-        assert process.poll() is None, "finished or failed before it could be killed"
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    (tmp_path / "recipe.json").write_text(json.dumps(to_plain(LONG)))
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path / "recipe.json"), str(out)]
+    assert subprocess.run(command, timeout=250).returncode == -signal.SIGKILL
+    assert (out / "checkpoint.safetensors").is_file()
     assert not (out / "run.json").exists()
     train(LONG, out)
     train(LONG, tmp_path / "whole")
     assert not (out / "checkpoint.safetensors").exists()
     torch.testing.assert_close(weights(out), weights(tmp_path / "whole"), rtol=1e-4, atol=1e-6)
-    steps = [row["step"] for row in History.load(out / "history.csv").rows]
-    assert steps == sorted(set(steps))
-    assert steps[-1] == 150
+    rows = History.load(out / "history.csv").rows
+    assert [row["step"] for row in rows] == [10, 20, 30, 40, 50, 60]
+    whole = History.load(tmp_path / "whole" / "history.csv").rows
+    assert rows[-1]["loss"] == pytest.approx(whole[-1]["loss"], rel=1e-4)
+
+
+def test_a_kill_between_two_files_costs_only_the_steps_since_the_checkpoint(tmp_path, monkeypatch):
+    """The last files of a run were being written: everything but the record is there."""
+    train(TINY, tmp_path / "run")
+    before = weights(tmp_path / "run")
+    (tmp_path / "run" / "run.json").unlink()
+    (tmp_path / "run" / ".weights.0123.part.safetensors").write_bytes(b"half")
+    train(TINY, tmp_path / "run")
+    torch.testing.assert_close(weights(tmp_path / "run"), before)
+    assert not list((tmp_path / "run").glob(".*.part*"))
 
 
 def test_ctrl_c_keeps_what_was_learnt(tmp_path, monkeypatch):

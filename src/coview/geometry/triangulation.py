@@ -39,7 +39,7 @@ def triangulate(
     projections: Float[Tensor, "*#batch views 3 4"],
     weights: Float[Tensor, "*batch views joints"],
 ) -> Float[Tensor, "*batch joints 3"]:
-    """Weighted linear triangulation [HZ04 §12.2; weights multiply rows: Iskakov19 eq. 4].
+    """Weighted linear triangulation [HZ04 §12.2]; weights multiply rows [Iskakov19 eq. 4].
 
     Undistorted pixels in, metres in the world frame out: the same point as the smallest singular
     vector of the weighted rows, by a few 3×3 solves. NaN for a joint that fewer than two views see, or
