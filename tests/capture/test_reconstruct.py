@@ -80,8 +80,14 @@ def test_a_gap_longer_than_allowed_stays_a_gap(recorded):
 
 def test_nothing_found_is_an_error_and_writes_nothing(recorded):
     path, _ = recorded
+    for name in NAMES:
+        with np.load(path / "joints2d" / f"{name}.npz") as file:
+            arrays = dict(file)
+        key = max(arrays, key=lambda k: arrays[k].size)
+        arrays[key] = arrays[key] * np.array([1, 1, 0], dtype=arrays[key].dtype)
+        np.savez(path / "joints2d" / f"{name}.npz", **arrays)
     with pytest.raises(NothingReconstructedError, match=r"not one joint could be placed.*cam_1: 0%"):
-        reconstruct(path, trust=1.01)
+        reconstruct(path)
     assert not Session.load(path).poses3d_path.exists()
 
 
@@ -137,3 +143,18 @@ def test_agrees_with_pose2sim_on_the_real_recording(tmp_path, shared_data):
     ours = poses.points[:, [poses.skeleton.index(joint) for joint in reference.skeleton.joints]]
     distance = 1000 * (ours - reference.points).norm(dim=-1)
     assert distance[distance.isfinite()].median() < 0.1
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"trust": 2.0}, r"trust 2 is no confidence: it must be in \[0, 1\]"),
+        ({"trust": -1.0}, r"trust -1 is no confidence"),
+        ({"threshold": -1.0}, r"threshold -1 must be above 0 pixels"),
+        ({"max_gap": -3}, r"max_gap -3 must be 0"),
+        ({"smooth": 100.0}, r"between 0 and 12.5 Hz"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused(recorded, settings, says):
+    with pytest.raises(ValueError, match=says):
+        reconstruct(recorded[0], **settings)

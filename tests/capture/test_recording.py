@@ -104,3 +104,9 @@ def test_duplicate_camera_names(tmp_path):
     files(tmp_path, "pose/cam1/0.json", "pose/cam1_json/0.json")
     with pytest.raises(ValueError, match="'cam1' and 'cam1_json' are both camera 'cam1'"):
         find_recording(tmp_path)
+
+
+def test_a_session_is_not_a_recording(tmp_path):
+    files(tmp_path, "joints2d/cam1.npz", "session.toml")
+    with pytest.raises(ValueError, match=r"is a session already\. Go on with `coview calibrate"):
+        find_recording(tmp_path)

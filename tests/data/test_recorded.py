@@ -117,7 +117,7 @@ def test_unknown_cameras_sizes_and_sessions_are_named(tmp_path):
     replace(session, cameras=tuple(replace(camera, size=None) for camera in session.cameras)).save()
     with pytest.raises(ValueError, match="image size of camera 'cam0' is not known"):
         RecordedConfig((tmp_path,)).train()
-    with pytest.raises(ValueError, match="no session given"):
+    with pytest.raises(ValueError, match="no session to learn from was given"):
         RecordedConfig().train()
     with pytest.raises(FileNotFoundError, match="no session at"):
         RecordedConfig((tmp_path / "nowhere",)).train()

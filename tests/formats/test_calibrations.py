@@ -201,3 +201,13 @@ def test_caliscope(shared_data):
     assert native.names == exported.names == ("cam_0", "cam_1", "cam_2", "cam_3")
     assert_same(native.cameras, exported.cameras, tolerance=1e-9)
     assert native.provenance["units"].startswith("m, as stated")
+
+
+def test_a_rotation_that_is_no_number_is_named_before_units_are_guessed(tmp_path):
+    file = tmp_path / "nan.toml"
+    file.write_text(
+        "[left]\nname='left'\nsize=[10,10]\nmatrix=[[9,0,5],[0,9,5],[0,0,1]]\ndistortions=[0,0,0,0]\n"
+        "rotation=[nan,0,0]\ntranslation=[0,0,1]\n"
+    )
+    with pytest.raises(ValueError, match="camera 'left' has a rotation that is not a number"):
+        read_calibration(file)

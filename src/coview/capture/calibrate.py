@@ -9,7 +9,7 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.capture.body_scale import Scale, scale_from_distance, scale_from_stature
-from coview.capture.thresholds import automatic_threshold
+from coview.capture.thresholds import automatic_threshold, check_settings
 from coview.capture.upright import Upright, upright_from_body
 from coview.formats.calibrations import Calibration, calibration_for, read_calibration, write_calibration
 from coview.formats.image_sizes import SizeMismatch
@@ -81,6 +81,7 @@ def calibrate_from_people(
     The world is metric (from `stature`, or from `distance`: two joints or two cameras and the
     metres between them), z up (from the body), its origin on the floor. Raises NotDeterminedError where
     the recording does not determine the cameras, with what to record instead."""
+    check_settings(trust, threshold)
     loaded = Session.load(session)
     given = _given(loaded, intrinsics, size_mismatch, None)
     pixels, weights = _observations(loaded, trust)

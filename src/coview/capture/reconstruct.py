@@ -13,7 +13,7 @@ from torch import Tensor
 from coview.cameras import Cameras
 from coview.capture.progress import progress
 from coview.capture.smooth import fill_gaps, low_pass
-from coview.capture.thresholds import automatic_threshold
+from coview.capture.thresholds import automatic_threshold, check_settings
 from coview.formats.poses3d import Poses3D
 from coview.formats.session import Session
 from coview.geometry.triangulation import Triangulated, triangulate_robust
@@ -55,6 +55,9 @@ def reconstruct(
     `max_gap` frames are interpolated; `smooth` is the cut-off of a zero-lag Butterworth filter in Hz.
     A finished result of the same calibration and settings is kept unless `overwrite`.
     Raises NothingReconstructedError instead of writing a result without a single joint."""
+    check_settings(trust, threshold)
+    if max_gap < 0:
+        raise ValueError(f"max_gap {max_gap} must be 0 (no gap is filled) or more frames.")
     loaded = Session.load(session)
     calibration = loaded.calibration()
     settings = {

@@ -159,6 +159,11 @@ def _no_joints(folder: Path, videos: dict[str, Path]) -> str:
             f"nothing itself: run a 2D detector (OpenPose, RTMPose, Pose2Sim's `poseEstimation`) first and "
             f"put its JSON into pose/<camera>_json/. {EXPECTED}"
         )
+    if (folder / "session.toml").is_file():
+        return (
+            f"{folder} is a session already. Go on with `coview calibrate {folder}`; to import again, name the "
+            f"folder of the recording."
+        )
     below = [path.name for path in folder.iterdir() if path.is_dir() and _holds_recording(path)]
     hint = f"Its sub-folders {listed(below)} do; import one of them. " if below else ""
     return f"{folder} holds neither videos nor 2D joints. {hint}{EXPECTED}"

@@ -28,3 +28,15 @@ def automatic_threshold(
     every = triangulate_robust(straight, projections, weights[some].double(), threshold=1e9, solver="linear")
     residuals = every.residuals[every.residuals.isfinite()]
     return max(least, 3.0 * float(residuals.median()) / 1.177) if residuals.numel() else least
+
+
+def check_settings(trust: float, threshold: float | None) -> None:
+    """ValueError for numbers that would silently use nothing, or everything."""
+    if not 0 <= trust <= 1:
+        raise ValueError(
+            f"trust {trust:g} is no confidence: it must be in [0, 1]. Detections below it are left out."
+        )
+    if threshold is not None and not threshold > 0:
+        raise ValueError(
+            f"threshold {threshold:g} must be above 0 pixels; leave it out to take it from the recording."
+        )

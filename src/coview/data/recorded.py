@@ -53,7 +53,7 @@ class RecordedConfig(DataConfig):
 
     def _part(self, first: bool) -> InMemory:
         if not self.sessions:
-            raise ValueError("RecordedConfig: no session given. Name its folder: --data <session>.")
+            raise ValueError("no session to learn from was given. Name its folder: --data <session>.")
         loaded = [self._load(path, rig) for rig, path in enumerate(self.sessions)]
         parts = []
         for path, instants in zip(self.sessions, loaded, strict=True):

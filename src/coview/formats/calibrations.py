@@ -83,6 +83,7 @@ def read_calibration(path: Path, *, units: Units | None = None) -> Calibration:
     Every camera passes `check_cameras`; ValueError names file, camera and value."""
     path = Path(path)
     file = read_calibration_file(path)
+    _check_finite(file.cameras, path)
     metres, said = metres_per_unit(file, units, path)
     names = tuple(camera.name for camera in file.cameras)
     cameras = _stacked([_tensors(camera, metres) for camera in file.cameras])
@@ -101,6 +102,17 @@ def read_calibration(path: Path, *, units: Units | None = None) -> Calibration:
         file.notes + guessed,
         {camera.name: camera.alias for camera in file.cameras if camera.alias != camera.name},
     )
+
+
+def _check_finite(cameras: Sequence[FileCamera], path: Path) -> None:
+    """Before anything is guessed from the numbers."""
+    for camera in cameras:
+        for what, values in (("rotation", camera.rotation), ("translation", camera.translation)):
+            if values is not None and not np.isfinite(values).all():
+                raise ValueError(
+                    f"{path}: camera '{camera.name}' has a {what} that is not a number. Calibrate it again, or leave "
+                    f"rotation and translation out and use `coview calibrate --from people`."
+                )
 
 
 def _table(metadata: dict[str, Any], key: str) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def _cropped(
     note = (
         f"{fact}. The video was probably cropped; K is used UNCHANGED, so the principal point may be off by "
         f"up to {off} px. If you know better: --size-mismatch centre (cropped equally on both sides), "
-        f"resize (stretched) or refuse (stop here); or let `calibrate --from people` find out."
+        f"resize (stretched) or refuse (stop here), given to `coview calibrate`."
     )
     return camera.crop(torch.zeros_like(new), new), note
 
