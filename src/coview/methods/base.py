@@ -35,6 +35,7 @@ class Method(nn.Module, ABC, Generic[P]):
 
     inputs: frozenset[str]  # fields `forward` may read
     supervision: frozenset[str] = frozenset()  # further fields `losses` and `revise` may read
+    progress: float = 0.0  # share of the training done; the Learner sets it before every step
 
     @abstractmethod
     def forward(self, batch: MultiView) -> P:

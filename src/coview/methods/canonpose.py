@@ -7,55 +7,26 @@ The pose of any view, turned into the camera of any other, must look like what t
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-from coview.geometry.rotations import rotation_from_axis_angle, rotation_from_six_d
-from coview.losses import scale_free_error
-from coview.methods.base import CameraPoses, Fact, Method, MethodConfig
-from coview.networks.lifter import Lifter
-from coview.representations.canonical import mirror_decision, perspective_image
-from coview.representations.normalised import (
-    image_rays,
-    present,
-    ray_from_camera,
-    root_centred,
-    turned,
-    unit_norm,
-)
+from coview.methods.lifting import LiftedPoses, LiftingConfig, LiftingMethod
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
 
-# D R D with D = diag(1, 1, -1), in the numbers that a rotation is written with
-_MIRROR_SIGNS = {"axis_angle": (-1.0, -1.0, 1.0), "six_d": (1.0, 1.0, -1.0, 1.0, 1.0, -1.0)}
-
 
 @dataclass(frozen=True)
-class CanonPoseConfig(MethodConfig):
+class CanonPoseConfig(LiftingConfig):
     """Defaults are those of the paper and the authors' code [Wandt21]."""
 
-    width: int = 1024  # of the lifter
-    rotation: Literal["axis_angle", "six_d"] = "axis_angle"  # six_d is continuous [Zhou19]; not in the paper
-    projection: Literal["orthographic", "perspective"] = (
-        "orthographic"  # perspective is ours: no distance needed
-    )
-    input_size: Literal["unit_norm", "unit_rms"] = "unit_norm"  # unit_rms learns several times faster; ours
-    # Factor on the pose head's first weights. The loss does not see the size of a pose, so a small pose
-    # turns faster; at 1, about half of all runs on small data give every view the same rotation.
-    pose_start: float = 1.0
-    focal: float = 1.0  # assumed focal length in image diagonals, for perspective and the mirror decision
     view_weight: float = 1.0  # of the pose of one view seen in another
-    camera_weight: float = 0.1  # of relative rotations exchanged within a static rig; 0 for moving cameras
+    camera_weight: float = 0.1  # of what a static rig keeps constant; 0 for moving cameras
+    # permuted, the paper's: each instant borrows the rotation between two views from another instant of
+    # its rig. mean, ours: it borrows the mean of all instants of its rig in the batch.
+    camera_term: Literal["permuted", "mean"] = "permuted"
 
     def __post_init__(self) -> None:
-        if self.width < 1:
-            raise ValueError(f"CanonPoseConfig: width must be at least 1, got {self.width}.")
-        if not (self.focal > 0 and self.pose_start > 0):
-            raise ValueError(
-                f"CanonPoseConfig: focal (in image diagonals) and pose_start must be positive, got {self.focal} "
-                f"and {self.pose_start}."
-            )
+        super().__post_init__()
         if min(self.view_weight, self.camera_weight) < 0:
             raise ValueError("CanonPoseConfig: view_weight and camera_weight must not be negative.")
 
@@ -63,194 +34,24 @@ class CanonPoseConfig(MethodConfig):
         return CanonPose(self, skeleton)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Seen:
-    """The 2D side of a batch, in the frame that the network works in."""
-
-    joints: Float[
-        Tensor, "*batch views joints 2"
-    ]  # root at the origin; pixels, or focal lengths in ray frames
-    confidence: Float[Tensor, "*batch views joints"]  # 0 for what was not seen
-    ray_from_camera: Float[Tensor, "*batch views 3 3"]  # identity under orthography
-
-
-@dataclass(frozen=True, kw_only=True)
-class LiftedPoses(CameraPoses):
-    """What the losses compare: poses without camera, and cameras without pose."""
-
-    canonical: Float[Tensor, "*batch views joints 3"]  # root-centred, the frame shared by all views
-    ray_from_canonical: Float[Tensor, "*batch views 3 3"]  # the camera frame itself under orthography
-    seen: Seen
-
-
-class CanonPose(Method[LiftedPoses]):
+class CanonPose(LiftingMethod):
     """Losses of the paper over all pairs of views at once."""
 
     def __init__(self, config: CanonPoseConfig, skeleton: Skeleton) -> None:
-        super().__init__()
-        self.config, self.root = config, skeleton.root_index
-        perspective = frozenset({"image_size"}) if config.projection == "perspective" else frozenset()
-        self.inputs = frozenset({"joints2d", "confidence"}) | perspective
+        super().__init__(config, skeleton)
+        self.config = config
         # the mirror decision needs the image centre, the camera term the rigs; neither is a label
-        self.supervision = (
-            frozenset({"image_size", "rig"} if config.camera_weight else {"image_size"}) - self.inputs
-        )
-        self.lifter = Lifter(len(skeleton), config.width, len(_MIRROR_SIGNS[config.rotation]))
-        with torch.no_grad():
-            self.lifter.pose.weight.mul_(config.pose_start)
-            self.lifter.pose.bias.mul_(config.pose_start)
-
-    def forward(self, batch: MultiView) -> LiftedPoses:
-        """One pose per view, each from that view alone."""
-        seen = self.see(batch)
-        flat = unit_norm(seen.joints, seen.confidence > 0)
-        if self.config.input_size == "unit_rms":
-            flat = flat * (2 * flat.shape[-2]) ** 0.5
-        pose, numbers = self.lifter(flat, seen.confidence)
-        pose = root_centred(pose, self.root)
-        turn = {"axis_angle": rotation_from_axis_angle, "six_d": rotation_from_six_d}[self.config.rotation]
-        rotation = turn(numbers)
-        in_camera = pose @ rotation.mT @ seen.ray_from_camera
-        known = seen.confidence[..., self.root, None, None] > 0
-        return LiftedPoses(
-            joints3d=torch.where(known, in_camera, torch.nan),
-            canonical=pose,
-            ray_from_canonical=rotation,
-            seen=seen,
-        )
-
-    def see(self, batch: MultiView) -> Seen:
-        """The batch's 2D joints, root at the origin, without a trace of missing ones."""
-        joints, confidence = present(batch.joints2d, batch.confidence, self.root)
-        if self.config.projection == "orthographic":
-            identity = torch.eye(3).to(joints).expand(*joints.shape[:-2], 3, 3)
-            return Seen(
-                joints=root_centred(joints, self.root), confidence=confidence, ray_from_camera=identity
-            )
-        rays = image_rays(joints, batch.image_size, self.config.focal)
-        rays = torch.where(confidence[..., self.root, None, None] > 0, rays, 0.0)
-        ray_frame = ray_from_camera(rays[..., self.root, :])
-        return Seen(joints=turned(rays, ray_frame), confidence=confidence, ray_from_camera=ray_frame)
-
-    # --- training --------------------------------------------------------------------------------
+        read = {"image_size", "rig"} if config.camera_weight else {"image_size"}
+        self.supervision = frozenset(read) - self.inputs
 
     def losses(self, predicted: LiftedPoses, batch: MultiView) -> dict[str, Float[Tensor, ""]]:
         """The paper's three terms, weighted; needs at least two views."""
         views = predicted.canonical.shape[-3]
         if views < 2:
             raise ValueError(f"CanonPose learns from two or more views of one instant, got {views}.")
-        lifted = _flattened(predicted)
-        rotations = [lifted.ray_from_canonical[:, None].expand(-1, views, -1, -1, -1)]
+        rep, view = self.own_and_cross(predicted)
+        terms = {"rep": rep, "view": self.config.view_weight * view}
         if self.config.camera_weight:
-            exchanged, weights = self._exchanged(lifted, batch.rig.flatten())
-            rotations.append(exchanged)
-        # all pairs of views, with their own and with exchanged rotations, in one pass
-        error = self.pair_errors(lifted, torch.stack(rotations))
-        own = torch.eye(views, dtype=torch.bool, device=error.device)
-        terms = {"rep": error[0, :, own].mean()}
-        # a sum over source views of means over the other views, as in the authors' code
-        terms["view"] = self.config.view_weight * views * error[0, :, ~own].mean()
-        if self.config.camera_weight:
-            camera = (error[1] * weights).masked_fill(own, 0.0).sum() / (views - 1)
-            terms["camera"] = self.config.camera_weight * camera
+            term = {"permuted": self.exchanged_error, "mean": self.rig_error}[self.config.camera_term]
+            terms["camera"] = self.config.camera_weight * term(predicted, batch.rig)
         return terms
-
-    def pair_errors(
-        self, lifted: LiftedPoses, rotation: Float[Tensor, "kinds batch source target 3 3"]
-    ) -> Float[Tensor, "kinds batch source target"]:
-        """Error of the pose of each source view in each target view, turned there by `rotation`.
-
-        A view whose root was not seen costs nothing, neither as source nor as target."""
-        pose = turned_pairs(lifted.canonical, rotation)
-        seen, confidence = lifted.seen.joints[:, None], lifted.seen.confidence[:, None]
-        image = pose[..., :2]
-        if self.config.projection == "perspective":
-            image = perspective_image(pose, seen, confidence)
-        return scale_free_error(image, seen, confidence) * self._known(lifted)[:, :, None]
-
-    def _exchanged(
-        self, lifted: LiftedPoses, rig: Int[Tensor, "batch"]
-    ) -> tuple[Float[Tensor, "batch source target 3 3"], Float[Tensor, "batch source target"]]:
-        """Rotations whose part between views was exchanged among instants of one rig; and weights.
-
-        Errors weighted and summed over the batch are a sum over rigs of means over instants, as in the
-        authors' code. A rig that is there only once has nothing to exchange and weighs nothing."""
-        known, to_ray = self._known(lifted), lifted.seen.ray_from_camera
-        camera = (
-            to_ray.mT @ lifted.ray_from_canonical
-        )  # only in camera frames is the rotation between constant
-        between = camera[:, None] @ camera[:, :, None].mT  # target from source
-        usable = known[:, :, None] * known[:, None]
-        views = torch.arange(camera.shape[1], device=rig.device)
-        order = torch.stack([permutation_within(rig) for _ in views], dim=1)  # one per source view
-        _, which, count = rig.unique(return_inverse=True, return_counts=True)
-        share = torch.where(count > 1, 1 / count, 0.0)[which].to(known)
-        rotation = to_ray[:, None] @ between[order, views] @ camera[:, :, None]
-        return rotation, usable[order, views] * share[:, None, None]
-
-    def _known(self, lifted: LiftedPoses) -> Float[Tensor, "batch views"]:
-        return (lifted.seen.confidence[..., self.root] > 0).to(lifted.canonical)
-
-    @torch.no_grad()
-    def revise(self, batch: MultiView) -> dict[str, Fact]:
-        """Un-mirror the weights where perspective says that the whole model is mirrored in depth."""
-        lifted = self(batch)
-        pose = (lifted.canonical @ lifted.ray_from_canonical.mT).flatten(0, -3)
-        rays = image_rays(
-            present(batch.joints2d, batch.confidence, self.root)[0], batch.image_size, self.config.focal
-        )
-        # the mirror acts in the frame that the network works in
-        rays = turned(rays, lifted.seen.ray_from_camera).flatten(0, -3)
-        decision = mirror_decision(pose, rays, lifted.seen.confidence.flatten(0, -2))
-        if decision.flipped:
-            self.unmirror()
-        return {
-            "mirror_flipped": decision.flipped,
-            "mirror_sigmas": round(decision.sigmas, 2),
-            "mirror_residuals": f"{decision.residual:.4f} as trained, {decision.mirrored_residual:.4f} mirrored",
-            "mirror_views": decision.views,
-        }
-
-    def unmirror(self) -> None:
-        """X becomes DX and R becomes DRD, in the weights: no flag is needed afterwards."""
-        signs = torch.tensor(_MIRROR_SIGNS[self.config.rotation]).to(self.lifter.entry.weight)
-        self.lifter.mirror(signs)
-
-
-def turned_pairs(
-    pose: Float[Tensor, "*#batch source joints 3"], rotation: Float[Tensor, "*#batch source target 3 3"]
-) -> Float[Tensor, "*batch source target joints 3"]:
-    """Every pose turned by its own row of rotations.
-
-    One product of a tall matrix per pose: a product per pair would take several times as long."""
-    rows = rotation.movedim(-2, -3).flatten(-3, -2)  # source (xyz target) 3
-    return (rows @ pose.mT).unflatten(-2, (3, -1)).movedim(-3, -1)
-
-
-def permutation_within(groups: Int[Tensor, "items"]) -> Int[Tensor, "items"]:
-    """A random permutation that leaves every item in its group."""
-    shuffled = torch.randperm(len(groups), device=groups.device)
-    by_group = torch.argsort(groups, stable=True)
-    shuffled_by_group = shuffled[torch.argsort(groups[shuffled], stable=True)]
-    permutation = torch.empty_like(by_group)
-    permutation[by_group] = shuffled_by_group
-    return permutation
-
-
-def _flattened(lifted: LiftedPoses) -> LiftedPoses:
-    """The same with one batch axis."""
-
-    def flat(tensor: Tensor, own: int) -> Tensor:
-        return tensor.flatten(0, -own - 1) if tensor.ndim > own else tensor[None]
-
-    seen = lifted.seen
-    return LiftedPoses(
-        joints3d=flat(lifted.joints3d, 3),
-        canonical=flat(lifted.canonical, 3),
-        ray_from_canonical=flat(lifted.ray_from_canonical, 3),
-        seen=Seen(
-            joints=flat(seen.joints, 3),
-            confidence=flat(seen.confidence, 2),
-            ray_from_camera=flat(seen.ray_from_camera, 3),
-        ),
-    )

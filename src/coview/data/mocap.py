@@ -1,0 +1,98 @@
+"""Real human motion as prepared by `coview data prepare cmu_mocap`: clips of joints in metres, z up.
+
+On disk: cmu_train.npz, cmu_val.npz, cmu_test.npz with an array (frames, 19 joints, 3) per clip, and
+meta.json, which says the unit, which axis is up and what each clip is.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from coview.formats.text import read_json
+from coview.formats.untrusted import read_npz
+from coview.skeletons import MOCAP_19, Skeleton
+
+Split = Literal["train", "val", "test"]
+META = "meta.json"
+_PREPARE = (
+    "Make it with `coview data prepare cmu_mocap SOURCE`; see docs/data.md for where to get the source."
+)
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One take of one person."""
+
+    name: str
+    subject: str
+    points: Float[Tensor, "frames joints 3"]  # metres, world z up, float32
+    fps: float
+    skeleton: Skeleton = MOCAP_19
+
+
+def data_folder(folder: Path | None = None) -> Path:
+    """Where the prepared motion lies: `folder`, else $COVIEW_DATA/cmu_mocap, else ~/.cache/coview/data/cmu_mocap."""
+    if folder is not None:
+        return Path(folder)
+    root = os.environ.get("COVIEW_DATA")
+    return (Path(root) if root else Path.home() / ".cache" / "coview" / "data") / "cmu_mocap"
+
+
+def split_file(folder: Path, split: Split) -> Path:
+    """The npz file of one split."""
+    return folder / f"cmu_{split}.npz"
+
+
+def read_clips(folder: Path, split: Split) -> tuple[Clip, ...]:
+    """The clips of a split, in the order of meta.json.
+
+    FileNotFoundError where nothing was prepared; ValueError naming the file and clip where the content
+    is not what meta.json promises, or is in a unit or an orientation that is not known."""
+    path = split_file(folder, split)
+    for needed in (folder / META, path):
+        if not needed.is_file():
+            raise FileNotFoundError(f"{needed} is not there: no prepared motion in {folder}. {_PREPARE}")
+    meta = read_json(folder / META)
+    _check(meta, folder / META)
+    arrays = read_npz(path)
+    entries = [entry for entry in meta["clips"] if entry["split"] == split]
+    missing = [entry["id"] for entry in entries if entry["id"] not in arrays]
+    if missing:
+        raise ValueError(
+            f"{path} lacks {len(missing)} clips that {META} names, e.g. '{missing[0]}'. {_PREPARE}"
+        )
+    return tuple(_clip(entry, torch.from_numpy(arrays[entry["id"]]), path) for entry in entries)
+
+
+def _check(meta: dict[str, Any], path: Path) -> None:
+    if meta.get("units") != "m" or meta.get("up") != "+Y":
+        raise ValueError(
+            f"{path}: units '{meta.get('units')}' and up '{meta.get('up')}'; prepared motion is in m with +Y up. "
+            f"{_PREPARE}"
+        )
+    if len(meta.get("joints", ())) != len(MOCAP_19):
+        raise ValueError(
+            f"{path} names {len(meta.get('joints', ()))} joints instead of {len(MOCAP_19)}. {_PREPARE}"
+        )
+
+
+def _clip(entry: dict[str, Any], points: Tensor, path: Path) -> Clip:
+    if points.ndim != 3 or points.shape[1:] != (len(MOCAP_19), 3) or len(points) != entry["frames"]:
+        raise ValueError(
+            f"{path}: clip '{entry['id']}' has shape {tuple(points.shape)}, expected "
+            f"({entry['frames']}, {len(MOCAP_19)}, 3). {_PREPARE}"
+        )
+    if not points.isfinite().all():
+        raise ValueError(f"{path}: clip '{entry['id']}' holds NaN or infinite coordinates. {_PREPARE}")
+    return Clip(entry["id"], entry["subject"], z_up(points.float()), float(entry["fps"]))
+
+
+def z_up(y_up: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3"]:
+    """Points of a y-up world in a z-up world: a quarter turn about x, never a mere swap, which mirrors."""
+    x, y, z = y_up.unbind(-1)
+    return torch.stack([x, -z, y], dim=-1)

@@ -1,0 +1,295 @@
+"""What every method shares that lifts one view to a pose and a rotation into the camera. [Wandt21]
+
+The network, how 2D poses are put before it, errors of all pairs of views at once, the mirror decision.
+Like `base`, this is no method: what a paper claims to have invented stands in that paper's file.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from coview.geometry.rotations import nearest_rotation, rotation_from_axis_angle, rotation_from_six_d
+from coview.losses import scale_free_error
+from coview.methods.base import CameraPoses, Fact, Method, MethodConfig
+from coview.networks.lifter import Lifter
+from coview.representations.canonical import mirror_decision, perspective_image
+from coview.representations.normalised import (
+    image_rays,
+    present,
+    ray_from_camera,
+    root_centred,
+    turned,
+    unit_norm,
+)
+from coview.sample import MultiView
+from coview.skeletons import Skeleton
+
+# D R D with D = diag(1, 1, -1), in the numbers that a rotation is written with
+_MIRROR_SIGNS = {"axis_angle": (-1.0, -1.0, 1.0), "six_d": (1.0, 1.0, -1.0, 1.0, 1.0, -1.0)}
+
+
+@dataclass(frozen=True)
+class LiftingConfig(MethodConfig):
+    """The network and what it sees. Defaults are those of CanonPose's paper and code [Wandt21]."""
+
+    width: int = 1024  # of the lifter
+    rotation: Literal["axis_angle", "six_d"] = "axis_angle"  # six_d is continuous [Zhou19]; not in the paper
+    projection: Literal["orthographic", "perspective"] = (
+        "orthographic"  # perspective is ours: no distance needed
+    )
+    input_size: Literal["unit_norm", "unit_rms"] = "unit_norm"  # unit_rms learns several times faster; ours
+    # Factor on the pose head's first weights. The loss does not see the size of a pose, so a small pose
+    # turns faster; at 1, about half of all runs on small data give every view the same rotation.
+    pose_start: float = 1.0
+    focal: float = 1.0  # assumed focal length in image diagonals, for perspective and the mirror decision
+
+    def __post_init__(self) -> None:
+        name = type(self).__name__
+        if self.width < 1:
+            raise ValueError(f"{name}: width must be at least 1, got {self.width}.")
+        if not (self.focal > 0 and self.pose_start > 0):
+            raise ValueError(
+                f"{name}: focal (in image diagonals) and pose_start must be positive, got {self.focal} "
+                f"and {self.pose_start}."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """The 2D side of a batch, in the frame that the network works in."""
+
+    joints: Float[
+        Tensor, "*batch views joints 2"
+    ]  # root at the origin; pixels, or focal lengths in ray frames
+    confidence: Float[Tensor, "*batch views joints"]  # 0 for what was not seen
+    ray_from_camera: Float[Tensor, "*batch views 3 3"]  # identity under orthography
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiftedPoses(CameraPoses):
+    """What the losses compare: poses without camera, and cameras without pose."""
+
+    canonical: Float[Tensor, "*batch views joints 3"]  # root-centred, the frame shared by all views
+    ray_from_canonical: Float[Tensor, "*batch views 3 3"]  # the camera frame itself under orthography
+    seen: Seen
+
+
+class LiftingMethod(Method[LiftedPoses]):
+    """A network that gives a pose and a rotation per view; what it learns from, each method adds."""
+
+    def __init__(self, config: LiftingConfig, skeleton: Skeleton) -> None:
+        super().__init__()
+        self.shape, self.root = config, skeleton.root_index
+        perspective = frozenset({"image_size"}) if config.projection == "perspective" else frozenset()
+        self.inputs = frozenset({"joints2d", "confidence"}) | perspective
+        self.lifter = Lifter(len(skeleton), config.width, len(_MIRROR_SIGNS[config.rotation]))
+        with torch.no_grad():
+            self.lifter.pose.weight.mul_(config.pose_start)
+            self.lifter.pose.bias.mul_(config.pose_start)
+
+    def forward(self, batch: MultiView) -> LiftedPoses:
+        """One pose per view, each from that view alone."""
+        return self.lift(self.see(batch))
+
+    def see(self, batch: MultiView) -> Seen:
+        """The batch's 2D joints, root at the origin, without a trace of missing ones."""
+        joints, confidence = present(batch.joints2d, batch.confidence, self.root)
+        if self.shape.projection == "orthographic":
+            identity = torch.eye(3).to(joints).expand(*joints.shape[:-2], 3, 3)
+            return Seen(
+                joints=root_centred(joints, self.root), confidence=confidence, ray_from_camera=identity
+            )
+        rays = image_rays(joints, batch.image_size, self.shape.focal)
+        rays = torch.where(confidence[..., self.root, None, None] > 0, rays, 0.0)
+        ray_frame = ray_from_camera(rays[..., self.root, :])
+        return Seen(joints=turned(rays, ray_frame), confidence=confidence, ray_from_camera=ray_frame)
+
+    def lift(self, seen: Seen) -> LiftedPoses:
+        """The network's answer to 2D poses, of whatever origin."""
+        flat = unit_norm(seen.joints, seen.confidence > 0)
+        if self.shape.input_size == "unit_rms":
+            flat = flat * (2 * flat.shape[-2]) ** 0.5
+        pose, numbers = self.lifter(flat, seen.confidence)
+        pose = root_centred(pose, self.root)
+        turn = {"axis_angle": rotation_from_axis_angle, "six_d": rotation_from_six_d}[self.shape.rotation]
+        rotation = turn(numbers)
+        in_camera = pose @ rotation.mT @ seen.ray_from_camera
+        known = seen.confidence[..., self.root, None, None] > 0
+        return LiftedPoses(
+            joints3d=torch.where(known, in_camera, torch.nan),
+            canonical=pose,
+            ray_from_canonical=rotation,
+            seen=seen,
+        )
+
+    # --- all pairs of views ------------------------------------------------------------------------
+
+    def own_and_cross(
+        self, lifted: LiftedPoses, seen: Seen | None = None
+    ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+        """L_rep and L_view [Wandt21] against `seen` (default: what was lifted), unweighted.
+
+        L_view is a sum over source views of means over the other views, as in the authors' code."""
+        lifted = flattened(lifted)
+        views = lifted.canonical.shape[-3]
+        rotation = lifted.ray_from_canonical[None, :, None].expand(1, -1, views, -1, -1, -1)
+        error = self.pair_errors(lifted, rotation, seen)[0]
+        own = torch.eye(views, dtype=torch.bool, device=error.device)
+        return error[:, own].mean(), views * error[:, ~own].mean()
+
+    def exchanged_error(self, lifted: LiftedPoses, rig: Int[Tensor, "*batch"]) -> Float[Tensor, ""]:
+        """L_cam [Wandt21], unweighted: relative rotations exchanged among the instants of a rig.
+
+        A sum over source views and over rigs of means over instants, as in the authors' code."""
+        lifted = flattened(lifted)
+        views = lifted.canonical.shape[-3]
+        rotation, weights = self._exchanged(lifted, rig.flatten())
+        error = self.pair_errors(lifted, rotation[None])[0]
+        own = torch.eye(views, dtype=torch.bool, device=error.device)
+        return (error * weights).masked_fill(own, 0.0).sum() / (views - 1)
+
+    def rig_error(self, lifted: LiftedPoses, rig: Int[Tensor, "*batch"]) -> Float[Tensor, ""]:
+        """Poses turned from view to view by the mean relative rotation of their rig. ours
+
+        What L_cam does with the rotations of one other instant, done with those of all instants of the
+        rig in the batch: the same constraint with far less noise. A sum over source views of means over
+        instants and targets; the mean rotations are constants of the gradient."""
+        lifted = flattened(lifted)
+        views = lifted.canonical.shape[-3]
+        rotation, weights = self._shared(lifted, rig.flatten())
+        error = self.pair_errors(lifted, rotation[None])[0] * weights
+        own = torch.eye(views, dtype=torch.bool, device=error.device)
+        return views * error[:, ~own].mean()
+
+    def pair_errors(
+        self,
+        lifted: LiftedPoses,
+        rotation: Float[Tensor, "kinds batch source target 3 3"],
+        seen: Seen | None = None,
+    ) -> Float[Tensor, "kinds batch source target"]:
+        """Error of the pose of each source view in each target view, turned there by `rotation`.
+
+        A view whose root was not seen costs nothing, neither as source nor as target."""
+        seen = flattened_seen(seen or lifted.seen)
+        pose = turned_pairs(lifted.canonical, rotation)
+        joints, confidence = seen.joints[:, None], seen.confidence[:, None]
+        image = pose[..., :2]
+        if self.shape.projection == "perspective":
+            image = perspective_image(pose, joints, confidence)
+        return scale_free_error(image, joints, confidence) * self._known(lifted)[:, :, None]
+
+    def _exchanged(
+        self, lifted: LiftedPoses, rig: Int[Tensor, "batch"]
+    ) -> tuple[Float[Tensor, "batch source target 3 3"], Float[Tensor, "batch source target"]]:
+        """Rotations whose part between views was exchanged among instants of one rig; and weights.
+
+        Weighted, a sum over the batch is a sum over rigs of means over instants. A rig that is there only
+        once has nothing to exchange and weighs nothing."""
+        camera, between, usable = self._between(lifted)
+        views = torch.arange(camera.shape[1], device=rig.device)
+        order = torch.stack([permutation_within(rig) for _ in views], dim=1)  # one per source view
+        _, which, count = rig.unique(return_inverse=True, return_counts=True)
+        share = torch.where(count > 1, 1 / count, 0.0)[which].to(usable)
+        rotation = lifted.seen.ray_from_camera[:, None] @ between[order, views] @ camera[:, :, None]
+        return rotation, usable[order, views] * share[:, None, None]
+
+    @torch.no_grad()
+    def _mean_between(self, between: Tensor, usable: Tensor, which: Tensor) -> Tensor:
+        rigs = int(which.max()) + 1
+        total = between.new_zeros(rigs, *between.shape[1:])
+        total.index_add_(0, which, between * usable[..., None, None])
+        return nearest_rotation(total + 1e-6 * torch.eye(3).to(total))
+
+    def _shared(
+        self, lifted: LiftedPoses, rig: Int[Tensor, "batch"]
+    ) -> tuple[Float[Tensor, "batch source target 3 3"], Float[Tensor, "batch source target"]]:
+        """Rotations whose part between views is the mean of the rig; and weights, 0 for a rig seen once."""
+        camera, between, usable = self._between(lifted)
+        _, which, count = rig.unique(return_inverse=True, return_counts=True)
+        mean = self._mean_between(between.detach(), usable, which)
+        rotation = lifted.seen.ray_from_camera[:, None] @ mean[which] @ camera[:, :, None]
+        return rotation, usable * (count > 1)[which, None, None].to(usable)
+
+    def _between(self, lifted: LiftedPoses) -> tuple[Tensor, Tensor, Tensor]:
+        """camera_from_canonical; rotations between cameras (target from source); whether both are known."""
+        # only in camera frames is the rotation between cameras constant, in ray frames it is not
+        camera = lifted.seen.ray_from_camera.mT @ lifted.ray_from_canonical
+        known = self._known(lifted)
+        between = camera[:, None] @ camera[:, :, None].mT
+        return camera, between, known[:, :, None] * known[:, None]
+
+    def _known(self, lifted: LiftedPoses) -> Float[Tensor, "batch views"]:
+        return (lifted.seen.confidence[..., self.root] > 0).to(lifted.canonical)
+
+    # --- the mirror ----------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def revise(self, batch: MultiView) -> dict[str, Fact]:
+        """Un-mirror the weights where perspective says that the whole model is mirrored in depth."""
+        lifted = self(batch)
+        pose = (lifted.canonical @ lifted.ray_from_canonical.mT).flatten(0, -3)
+        rays = image_rays(
+            present(batch.joints2d, batch.confidence, self.root)[0], batch.image_size, self.shape.focal
+        )
+        # the mirror acts in the frame that the network works in
+        rays = turned(rays, lifted.seen.ray_from_camera).flatten(0, -3)
+        decision = mirror_decision(pose, rays, lifted.seen.confidence.flatten(0, -2))
+        if decision.flipped:
+            self.unmirror()
+        return {
+            "mirror_flipped": decision.flipped,
+            "mirror_sigmas": round(decision.sigmas, 2),
+            "mirror_residuals": f"{decision.residual:.4f} as trained, {decision.mirrored_residual:.4f} mirrored",
+            "mirror_views": decision.views,
+        }
+
+    def unmirror(self) -> None:
+        """X becomes DX and R becomes DRD, in the weights: no flag is needed afterwards."""
+        signs = torch.tensor(_MIRROR_SIGNS[self.shape.rotation]).to(self.lifter.entry.weight)
+        self.lifter.mirror(signs)
+
+
+def turned_pairs(
+    pose: Float[Tensor, "*#batch source joints 3"], rotation: Float[Tensor, "*#batch source target 3 3"]
+) -> Float[Tensor, "*batch source target joints 3"]:
+    """Every pose turned by its own row of rotations.
+
+    One product of a tall matrix per pose: a product per pair would take several times as long."""
+    rows = rotation.movedim(-2, -3).flatten(-3, -2)  # source (xyz target) 3
+    return (rows @ pose.mT).unflatten(-2, (3, -1)).movedim(-3, -1)
+
+
+def permutation_within(groups: Int[Tensor, "items"]) -> Int[Tensor, "items"]:
+    """A random permutation that leaves every item in its group."""
+    shuffled = torch.randperm(len(groups), device=groups.device)
+    by_group = torch.argsort(groups, stable=True)
+    shuffled_by_group = shuffled[torch.argsort(groups[shuffled], stable=True)]
+    permutation = torch.empty_like(by_group)
+    permutation[by_group] = shuffled_by_group
+    return permutation
+
+
+def flattened(lifted: LiftedPoses) -> LiftedPoses:
+    """The same with one batch axis."""
+    return LiftedPoses(
+        joints3d=_flat(lifted.joints3d, 3),
+        canonical=_flat(lifted.canonical, 3),
+        ray_from_canonical=_flat(lifted.ray_from_canonical, 3),
+        seen=flattened_seen(lifted.seen),
+    )
+
+
+def flattened_seen(seen: Seen) -> Seen:
+    """The same with one batch axis."""
+    return Seen(
+        joints=_flat(seen.joints, 3),
+        confidence=_flat(seen.confidence, 2),
+        ray_from_camera=_flat(seen.ray_from_camera, 3),
+    )
+
+
+def _flat(tensor: Tensor, own: int) -> Tensor:
+    return tensor.flatten(0, -own - 1) if tensor.ndim > own else tensor[None]
