@@ -15,7 +15,7 @@ FLOORS = [
     ["methods", "metrics", "data"],
     ["training", "capture"],
     ["recipes", "report", "viewer"],
-    ["demo", "doctor"],
+    ["demo", "doctor", "bench"],
     ["cli"],
 ]
 FLOOR = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}

@@ -1,0 +1,269 @@
+"""`coview bench mocap4`: recipes × inputs × seeds, trained, measured on three rings, kept in one table.
+
+A run folder per training under `out`; whatever is finished there is not trained again, and what was
+interrupted goes on. docs/mocap4.md says what is measured.
+"""
+
+import json
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Any, get_args
+
+import torch
+
+from coview import recipes
+from coview.bench.machine import commit, forget_peak, machine, peak_mb
+from coview.bench.measure import measure
+from coview.bench.outlook import Outlook
+from coview.bench.results import COLUMNS, KEY, Row, key_of, put_rows, read_rows
+from coview.data.base import InMemory
+from coview.data.mocap import data_folder, read_clips
+from coview.data.mocap4 import DETECTED, Mocap4Config, Ring
+from coview.data.synthetic import EXACT
+from coview.formats.atomic import write_text
+from coview.formats.text import read_json
+from coview.metrics.detection import head_size_rule
+from coview.skeletons import Skeleton
+from coview.training.recipe import Recipe, to_plain
+from coview.training.run import CHECKPOINT, RECIPE, RECORD, load_run, train
+from coview.training.scoring import how_scored
+
+INPUTS = {"exact": EXACT, "detected": DETECTED}
+RINGS: tuple[Ring, ...] = get_args(Ring)
+WITH_RATES: Ring = "same"  # where 2D refinement is judged: the views it learned with
+COST = "cost.json"  # of a run: what its training took, and on which machine
+
+Tell = Callable[[str], None]
+_Tests = Callable[[Mocap4Config, Ring], InMemory]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What to run; empty means all that there is."""
+
+    recipes: tuple[str, ...] = ()  # default: every recipe whose name ends in _mocap4
+    inputs: tuple[str, ...] = tuple(INPUTS)
+    seeds: tuple[int, ...] = (0, 1, 2)
+    rings: tuple[str, ...] = RINGS
+    out: Path = Path("runs/bench")
+    results: Path = Path("results/mocap4.csv")
+    folder: Path | None = None  # prepared motion; default: where `coview data prepare` puts it
+    steps: int | None = None  # default: each recipe's own
+    width: int | None = None  # of the network; default: each recipe's own
+    device: str | None = None  # default: each recipe's own
+    overwrite: bool = False  # train again where a folder holds a run of a recipe that was changed since
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training."""
+
+    name: str
+    input: str
+    recipe: Recipe
+    data: Mocap4Config  # the recipe's
+    folder: Path
+
+    @property
+    def width(self) -> int | str:
+        """Of the network, where the method has one."""
+        return getattr(self.recipe.method, "width", "")
+
+    @property
+    def words(self) -> str:
+        return f"{self.name} {self.input} seed {self.recipe.seed}"
+
+    @property
+    def finished(self) -> bool:
+        return (self.folder / RECORD).is_file()
+
+    @cached_property
+    def stale(self) -> bool:
+        """Whether the folder holds a run of the same name with other settings."""
+        there = self.folder / RECIPE
+        return there.is_file() and read_json(there) != json.loads(json.dumps(to_plain(self.recipe)))
+
+    def key(self, ring: str) -> tuple[str, ...]:
+        """Of its rows in the table, in the order of `KEY`."""
+        recipe = self.recipe
+        return (self.name, self.input, str(recipe.seed), ring, str(self.width), str(recipe.steps))
+
+
+def run_mocap4(settings: Settings, tell: Tell) -> list[str]:
+    """Train and measure whatever is not in the table yet; one line to `tell` per run.
+
+    Returns the failures (a loss that is not finite, memory that ran out), in words; the other runs go
+    on. Before any training: LookupError for a recipe, ValueError for an input, a ring or a seed that is
+    not known, for a recipe of other data, and for folders that hold other runs; FileNotFoundError
+    naming `coview data prepare` where the data is not prepared. Ctrl-C leaves everything resumable."""
+    _check_names(settings)
+    jobs = plan(settings)
+    _check_jobs(jobs, settings)
+    outlook, failures = Outlook(tell, len(jobs)), []
+    tests = _tests()
+    for number, job in enumerate(jobs):
+        try:
+            new = _train(job, settings)
+            rows = _measured(job, settings, tests, new)
+        except RuntimeError as error:
+            failures.append(f"{job.words}: {error}")
+            tell(f"[{number + 1}/{len(jobs)}] {failures[-1]}")
+            continue
+        seconds = float(read_json(job.folder / RECORD)["seconds"])
+        outlook.done(job.name, job.recipe.steps, seconds)
+        left = [(other.name, other.recipe.steps) for other in jobs[number + 1 :] if not other.finished]
+        outlook.line(number, f"{job.words}: {_result(rows, seconds, new)}", left)
+    return failures
+
+
+def plan(settings: Settings) -> list[Job]:
+    """Every training, seed by seed, so that a bench that is stopped early has one seed of everything."""
+    names = settings.recipes or tuple(name for name in recipes.names() if name.endswith("_mocap4"))
+    return [
+        _job(name, kind, seed, settings)
+        for seed in settings.seeds
+        for kind in settings.inputs
+        for name in names
+    ]
+
+
+def _job(name: str, kind: str, seed: int, settings: Settings) -> Job:
+    recipe = recipes.load(name)
+    if not isinstance(recipe.data, Mocap4Config):
+        raise ValueError(
+            f"recipe '{name}' learns from {type(recipe.data).__name__}, and numbers of the benchmark compare "
+            f"only where all learn from Mocap4Config. Choose among the recipes ending in _mocap4."
+        )
+    # the noise keeps its seed, so that every run is tested on the same pixels
+    data = replace(recipe.data, noise=INPUTS[kind], folder=settings.folder or recipe.data.folder)
+    method = recipe.method
+    if settings.width is not None:
+        method = replace(method, width=settings.width)
+    recipe = replace(
+        recipe,
+        data=data,
+        method=method,
+        seed=seed,
+        steps=settings.steps or recipe.steps,
+        device=settings.device or recipe.device,
+    )
+    width = getattr(method, "width", 0)
+    folder = settings.out / name / f"{kind}_seed{seed}_width{width}_steps{recipe.steps}"
+    return Job(name, kind, recipe, data, folder)
+
+
+def _check_names(settings: Settings) -> None:
+    for what, given, known in (("input", settings.inputs, INPUTS), ("ring", settings.rings, RINGS)):
+        unknown = [name for name in given if name not in known]
+        if unknown or not given:
+            raise ValueError(f"mocap4 has no {what} '{''.join(unknown[:1])}'. Known: {', '.join(known)}.")
+    if not settings.seeds or min(settings.seeds) < 0 or len(set(settings.seeds)) < len(settings.seeds):
+        raise ValueError(f"seeds are different whole numbers from 0 up, at least one; got {settings.seeds}.")
+
+
+def _check_jobs(jobs: list[Job], settings: Settings) -> None:
+    """What would otherwise come to light hours later."""
+    if not jobs:
+        raise LookupError(
+            "no recipe whose name ends in _mocap4 comes with this version; name one with --recipes."
+        )
+    for folder in {data_folder(job.data.folder) for job in jobs}:
+        read_clips(folder, "train")
+    read_rows(settings.results)
+    stale = [job for job in jobs if job.stale]
+    if stale and not settings.overwrite:
+        raise ValueError(
+            f"{stale[0].folder} (and {len(stale) - 1} more) holds a run of '{stale[0].name}' with other settings: "
+            f"the recipe was changed since. Train these again with --overwrite, or choose another folder with --out."
+        )
+
+
+def _tests() -> _Tests:
+    """Test instants by data and ring; each is made once."""
+    made: dict[Mocap4Config, InMemory] = {}
+
+    def tests(data: Mocap4Config, ring: Ring) -> InMemory:
+        config = replace(data, ring=ring, split="test")
+        if config not in made:
+            made[config] = config.validation()
+        return made[config]
+
+    return tests
+
+
+def _train(job: Job, settings: Settings) -> bool:
+    """Train, and note what it took; False where the run was finished before."""
+    overwrite = job.stale and settings.overwrite
+    if job.finished and not overwrite:
+        return False
+    resumed = (job.folder / CHECKPOINT).is_file() and not overwrite
+    forget_peak()
+    train(job.recipe, job.folder, overwrite=overwrite)
+    device = read_json(job.folder / RECORD)["device"]
+    cost = {
+        "date": date.today().isoformat(),
+        "commit": commit(),
+        "machine": machine(device),
+        "peak_mb": f"{peak_mb(device):.0f}",
+        "notes": "went on after an interruption: peak memory is that of its last part" if resumed else "",
+    }
+    write_text(job.folder / COST, json.dumps(cost, indent=1))
+    return True
+
+
+def _measured(job: Job, settings: Settings, tests: _Tests, new: bool) -> list[Row]:
+    """Rows of a finished run, from the table or, where they are not there, by measuring."""
+    there = {key_of(row): row for row in read_rows(settings.results)}
+    keys = [job.key(ring) for ring in settings.rings]
+    if not new and all(key in there for key in keys):
+        return [there[key] for key in keys]
+    run = load_run(job.folder)
+    on_gpu = run.record["device"].startswith("cuda") and torch.cuda.is_available()
+    method = run.method.to(run.record["device"] if on_gpu else "cpu")
+    rows = []
+    for ring in RINGS:
+        if ring in settings.rings:
+            data = tests(job.data, ring)
+            numbers = measure(method, data, rates=ring == WITH_RATES)
+            rows.append(_row(job, ring, run.record, numbers, data))
+    put_rows(settings.results, rows)
+    return rows
+
+
+def _row(job: Job, ring: Ring, record: dict[str, Any], numbers: dict[str, float], data: InMemory) -> Row:
+    """One line of the table, as text; what is not known is blank."""
+    cost = job.folder / COST
+    row = dict(zip(KEY, job.key(ring), strict=True)) | {
+        "parameters": str(record["parameters"]),
+        "batch": str(job.recipe.batch_size),
+        "seconds": f"{record['seconds']:.1f}",
+        "instants": str(len(data)),
+        "mirror_flipped": {True: "yes", False: "no"}.get(record["facts"].get("mirror_flipped"), ""),
+        "mirrored": "yes" if is_mirrored(numbers) else "no",
+        "joints": f"{len(data.skeleton) - 1} joints of {data.skeleton.name} but the root; P- and CPS all of them",
+        "alignment": _alignment(data.skeleton),
+        "head_size": head_size_rule(data.skeleton) if "jdr_all_before" in numbers else "",
+        "notes": "" if cost.is_file() else "what the training took was not noted",
+    }
+    row |= {name: "" if math.isnan(value) else f"{value:.3f}" for name, value in numbers.items()}
+    row |= read_json(cost) if cost.is_file() else {"date": date.today().isoformat()}
+    return {name: row.get(name, "") for name in COLUMNS}
+
+
+def is_mirrored(numbers: dict[str, float]) -> bool:
+    """Whether a run ended in a wrong world: most poses mirrored in depth, or turned inside out."""
+    return max(numbers.get("mirrored_percent", 0.0), numbers.get("opposite_percent", 0.0)) > 50
+
+
+def _alignment(skeleton: Skeleton) -> str:
+    words = how_scored({"n_mpjpe_mm": 0.0, "p_mpjpe_mm": 0.0}, skeleton)
+    return f"N-: {words['n_mpjpe_mm']}; P-: {words['p_mpjpe_mm']}"
+
+
+def _result(rows: Iterable[Row], seconds: float, new: bool) -> str:
+    errors = " / ".join(f"{row['ring']} {float(row['n_mpjpe_mm'] or 'nan'):.1f}" for row in rows)
+    return f"{f'{seconds:.0f} s' if new else 'was there'}, N-MPJPE {errors} mm"

@@ -1,0 +1,73 @@
+"""The table of results: one row per run and ring, replaced when the run is measured again."""
+
+import csv
+import io
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from coview.formats.atomic import write_text
+from coview.metrics.detection import GROUPS, OVERALL
+
+Row = dict[str, str]
+KEY = ("recipe", "input", "seed", "ring", "width", "steps")
+RATES = (OVERALL, *GROUPS)
+COLUMNS = (
+    *("date", "commit", "machine", "recipe", "input", "seed", "width", "parameters", "steps", "batch"),
+    *("seconds", "peak_mb", "ring", "instants"),
+    *("n_mpjpe_mm", "p_mpjpe_mm", "n_pck_150", "n_auc", "cps", "opposite_percent", "coverage_percent"),
+    *("mirrored_percent", "mirrored", "mirror_flipped"),
+    *(f"jdr_{group}_{when}" for group in RATES for when in ("before", "after")),
+    *("joints", "alignment", "head_size", "notes"),
+)
+
+
+def key_of(row: Mapping[str, str]) -> tuple[str, ...]:
+    """What makes two rows the same measurement."""
+    return tuple(row[name] for name in KEY)
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Every row, as text; empty where there is no file. ValueError where it is another table."""
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        missing = [name for name in KEY if name not in (reader.fieldnames or ())]
+        if missing:
+            raise ValueError(
+                f"{path} is no table of the benchmark: it has no column {', '.join(missing)}. "
+                f"Give another file with --results."
+            )
+        return [{name: value or "" for name, value in row.items() if name} for row in reader]
+
+
+def put_rows(path: Path, rows: Sequence[Row]) -> None:
+    """Add rows; each takes the place of the one with the same key. The file is never half written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(path.parent):
+        table = {key_of(row): row for row in read_rows(path)}
+        table |= {key_of(row): row for row in rows}
+        extra = dict.fromkeys(name for row in table.values() for name in row if name not in COLUMNS)
+        text = io.StringIO()
+        writer = csv.DictWriter(text, [*COLUMNS, *extra], restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(table.values())
+        write_text(path, text.getvalue())
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Two benchmarks that end at once would otherwise lose the rows of one of them."""
+    try:
+        import fcntl
+    except ImportError:  # Windows has no such lock; there, run one at a time
+        yield
+        return
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(held)

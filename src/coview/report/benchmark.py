@@ -1,0 +1,160 @@
+"""results/mocap4.csv as tables for people: medians over seeds, and what each recipe gains on two others."""
+
+import csv
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from statistics import median
+
+FAITHFUL, CEILING = "canonpose_faithful_mocap4", "supervised_mocap4"
+_MEASURES = {
+    "n_mpjpe_mm": "N-MPJPE mm",
+    "p_mpjpe_mm": "P-MPJPE mm",
+    "n_pck_150": "N-PCK@150 %",
+    "n_auc": "N-AUC %",
+    "cps": "CPS",
+    "opposite_percent": "opposite %",
+    "coverage_percent": "coverage %",
+}
+_RINGS = ("same", "near", "far")
+_TITLE = "# Results of mocap4"
+_INTRODUCTION = """Every number is the median over seeds, with the range in brackets. `× faithful` and
+`× supervised` are ratios of median N-MPJPE to `{faithful}` and `{ceiling}` of the same width (and as
+many steps, where there is such a run; else the longest), on the same input and ring."""
+
+Row = dict[str, str]
+_Group = tuple[str, str, str]  # recipe, width, steps
+_Cells = list[list[str]]
+
+
+def table(path: Path) -> str:
+    """Markdown of the results at `path`, read as `bench.results` writes them.
+
+    One table per input and ring, one of 2D detection, one of cost. States joints, alignment and the
+    head-size rule. FileNotFoundError where there is no such file."""
+    with Path(path).open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    parts = [_TITLE, _introduction(rows)]
+    for kind in _present(rows, "input", ("exact", "detected")):
+        for ring in _present(rows, "ring", _RINGS):
+            some = [row for row in rows if (row["input"], row["ring"]) == (kind, ring)]
+            if some:
+                parts += [f"## Input `{kind}`, cameras `{ring}`", _markdown(_accuracy(some))]
+    refined = [row for row in rows if row.get("jdr_all_before")]
+    if refined:
+        words = "Percent of 2D joints detected, before → after the refinement from all views; cameras `same`."
+        parts += ["## Detection of 2D joints (JDR)", _markdown(_detection(refined)), words]
+    parts += ["## What the training took", _markdown(_cost(rows))]
+    return "\n\n".join(parts) + "\n"
+
+
+def spread(values: Iterable[str], digits: int = 1) -> str:
+    """`median (least–most)` of the numbers among the cells; the number alone where there is one."""
+    numbers = [float(value) for value in values if value]
+    if not numbers:
+        return "–"
+    middle, least, most = (f"{number:.{digits}f}" for number in (median(numbers), min(numbers), max(numbers)))
+    return middle if len(numbers) == 1 else f"{middle} ({least}–{most})"
+
+
+# --- inside --------------------------------------------------------------------------------------
+
+
+def _introduction(rows: Sequence[Row]) -> str:
+    words = [_INTRODUCTION.format(faithful=FAITHFUL, ceiling=CEILING)]
+    for column, name in (("joints", "Joints"), ("alignment", "Alignment"), ("head_size", "Head size (JDR)")):
+        words += [
+            f"{name}: {value}." for value in dict.fromkeys(row.get(column, "") for row in rows) if value
+        ]
+    return "\n\n".join(words)
+
+
+def _accuracy(rows: Sequence[Row]) -> _Cells:
+    groups = _groups(rows)
+    head = [
+        "recipe",
+        "width",
+        "steps",
+        "seeds",
+        *_MEASURES.values(),
+        "mirrored",
+        "× faithful",
+        "× supervised",
+    ]
+    cells = [head]
+    for group, its in groups.items():
+        line = [*group, str(len(its)), *(spread(row[name] for row in its) for name in _MEASURES)]
+        mirrored = sum(row["mirrored"] == "yes" for row in its)
+        line.append(f"{mirrored} of {len(its)}")
+        line += [_ratio(group, groups, reference) for reference in (FAITHFUL, CEILING)]
+        cells.append(line)
+    return cells
+
+
+def _ratio(group: _Group, groups: dict[_Group, list[Row]], reference: str) -> str:
+    """Of median N-MPJPE to that of the reference recipe, like with like."""
+    _, width, steps = group
+    lengths = [other for name, wide, other in groups if (name, wide) == (reference, width)]
+    if not lengths:
+        return "–"
+    length = steps if steps in lengths else max(lengths, key=int)
+    mine, other = (_median_error(groups[key]) for key in (group, (reference, width, length)))
+    return f"{mine / other:.3f}" if mine and other else "–"
+
+
+def _median_error(rows: Sequence[Row]) -> float | None:
+    numbers = [float(row["n_mpjpe_mm"]) for row in rows if row["n_mpjpe_mm"]]
+    return median(numbers) if numbers else None
+
+
+def _detection(rows: Sequence[Row]) -> _Cells:
+    joints = [name[4:-7] for name in rows[0] if name.startswith("jdr_") and name.endswith("_before")]
+    cells = [["recipe", "input", "width", "steps", "seeds", *joints]]
+    for kind in _present(rows, "input", ("exact", "detected")):
+        for (recipe, *size), its in _groups([row for row in rows if row["input"] == kind]).items():
+            pairs = [
+                " → ".join(
+                    spread((row[f"jdr_{joint}_{when}"] for row in its), 2) for when in ("before", "after")
+                )
+                for joint in joints
+            ]
+            cells.append([recipe, kind, *size, str(len(its)), *pairs])
+    return cells
+
+
+def _cost(rows: Sequence[Row]) -> _Cells:
+    cells = [["recipe", "width", "steps", "batch", "parameters", "runs", "seconds", "peak MB", "on"]]
+    for group, its in _groups(rows).items():
+        runs = {(row["input"], row["seed"]): row for row in its}.values()  # the same run on every ring
+        batch, parameters = (
+            " ".join(dict.fromkeys(row[name] for row in runs)) for name in ("batch", "parameters")
+        )
+        numbers = [spread((row[name] for row in runs), 0) for name in ("seconds", "peak_mb")]
+        machines = "; ".join(dict.fromkeys(row["machine"].partition(", load")[0] for row in runs))
+        cells.append([*group, batch, parameters, str(len(runs)), *numbers, machines])
+    return cells
+
+
+def _groups(rows: Sequence[Row]) -> dict[_Group, list[Row]]:
+    """Rows that differ by their seed alone (and by what was selected before), best recipes first."""
+    groups: dict[_Group, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row["recipe"], row["width"], row["steps"]].append(row)
+    return dict(sorted(groups.items(), key=lambda item: (_median_error(item[1]) or float("inf"), item[0])))
+
+
+def _present(rows: Sequence[Row], column: str, order: tuple[str, ...]) -> list[str]:
+    """Values of a column: those of `order` first, then the others as they come."""
+    there = dict.fromkeys(row[column] for row in rows)
+    return [value for value in order if value in there] + [value for value in there if value not in order]
+
+
+def _markdown(cells: _Cells) -> str:
+    """Padded, so that it reads as well on a terminal."""
+    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |"
+        for line in cells
+    ]
+    lines.insert(1, "| " + " | ".join("-" * max(3, width) for width in widths) + " |")
+    return "\n".join(lines)

@@ -1,0 +1,65 @@
+import threading
+
+import pytest
+
+from coview.bench.results import COLUMNS, KEY, put_rows, read_rows
+
+
+def row(seed: int, error: float, **more: str) -> dict[str, str]:
+    start = {"recipe": "a", "input": "exact", "seed": str(seed), "ring": "same", "width": "8", "steps": "3"}
+    return {name: "" for name in COLUMNS} | start | {"n_mpjpe_mm": str(error)} | more
+
+
+def test_rows_are_replaced_in_their_place_and_added_at_the_end(tmp_path):
+    path = tmp_path / "results" / "table.csv"
+    put_rows(path, [row(0, 50.0), row(1, 60.0)])
+    put_rows(path, [row(0, 40.0), row(2, 70.0)])
+    assert [(r["seed"], r["n_mpjpe_mm"]) for r in read_rows(path)] == [
+        ("0", "40.0"),
+        ("1", "60.0"),
+        ("2", "70.0"),
+    ]
+
+
+@pytest.mark.parametrize("name", KEY)
+def test_every_part_of_the_key_makes_a_row_of_its_own(tmp_path, name):
+    put_rows(tmp_path / "t.csv", [row(0, 50.0), row(0, 60.0) | {name: "9"}])
+    assert len(read_rows(tmp_path / "t.csv")) == 2
+
+
+def test_what_was_written_is_read(tmp_path):
+    written = row(0, 50.0, machine='cpu, "fast"', notes="ä, b")
+    put_rows(tmp_path / "t.csv", [written])
+    assert read_rows(tmp_path / "t.csv") == [written]
+
+
+def test_columns_of_an_older_table_stay(tmp_path):
+    path = tmp_path / "t.csv"
+    old = ",".join(KEY)
+    path.write_text(f"{old},remark\na,exact,5,same,8,3,kept\n")
+    put_rows(path, [row(0, 50.0)])
+    first, second = read_rows(path)
+    assert (first["remark"], first["n_mpjpe_mm"]) == ("kept", "")
+    assert (second["remark"], second["n_mpjpe_mm"]) == ("", "50.0")
+
+
+def test_nothing_is_there_before_the_first_row(tmp_path):
+    assert read_rows(tmp_path / "t.csv") == []
+
+
+def test_another_table_is_refused_and_left(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(ValueError, match=r"no column recipe, input, seed, ring, width, steps"):
+        put_rows(path, [row(0, 50.0)])
+    assert path.read_text() == "a,b\n1,2\n"
+
+
+def test_two_benches_at_once_lose_no_rows(tmp_path):
+    path = tmp_path / "t.csv"
+    writers = [threading.Thread(target=put_rows, args=(path, [row(seed, 1.0)])) for seed in range(12)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert len(read_rows(path)) == 12
