@@ -5,7 +5,6 @@ The pose of any view, turned into the camera of any other, must look like what t
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 from jaxtyping import Float
 from torch import Tensor
@@ -20,10 +19,7 @@ class CanonPoseConfig(LiftingConfig):
     """Defaults are those of the paper and the authors' code [Wandt21]."""
 
     view_weight: float = 1.0  # of the pose of one view seen in another
-    camera_weight: float = 0.1  # of what a static rig keeps constant; 0 for moving cameras
-    # permuted, the paper's: each instant borrows the rotation between two views from another instant of
-    # its rig. mean, ours: it borrows the mean of all instants of its rig in the batch.
-    camera_term: Literal["permuted", "mean"] = "permuted"
+    camera_weight: float = 0.1  # of relative rotations exchanged within a static rig; 0 for moving cameras
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -52,6 +48,5 @@ class CanonPose(LiftingMethod):
         rep, view = self.own_and_cross(predicted)
         terms = {"rep": rep, "view": self.config.view_weight * view}
         if self.config.camera_weight:
-            term = {"permuted": self.exchanged_error, "mean": self.rig_error}[self.config.camera_term]
-            terms["camera"] = self.config.camera_weight * term(predicted, batch.rig)
+            terms["camera"] = self.config.camera_weight * self.exchanged_error(predicted, batch.rig)
         return terms

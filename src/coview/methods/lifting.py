@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from coview.geometry.rotations import nearest_rotation, rotation_from_axis_angle, rotation_from_six_d
+from coview.geometry.rotations import rotation_from_axis_angle, rotation_from_six_d
 from coview.losses import scale_free_error
 from coview.methods.base import CameraPoses, Fact, Method, MethodConfig
 from coview.networks.lifter import Lifter
@@ -151,19 +151,6 @@ class LiftingMethod(Method[LiftedPoses]):
         own = torch.eye(views, dtype=torch.bool, device=error.device)
         return (error * weights).masked_fill(own, 0.0).sum() / (views - 1)
 
-    def rig_error(self, lifted: LiftedPoses, rig: Int[Tensor, "*batch"]) -> Float[Tensor, ""]:
-        """Poses turned from view to view by the mean relative rotation of their rig. ours
-
-        What L_cam does with the rotations of one other instant, done with those of all instants of the
-        rig in the batch: the same constraint with far less noise. A sum over source views of means over
-        instants and targets; the mean rotations are constants of the gradient."""
-        lifted = flattened(lifted)
-        views = lifted.canonical.shape[-3]
-        rotation, weights = self._shared(lifted, rig.flatten())
-        error = self.pair_errors(lifted, rotation[None])[0] * weights
-        own = torch.eye(views, dtype=torch.bool, device=error.device)
-        return views * error[:, ~own].mean()
-
     def pair_errors(
         self,
         lifted: LiftedPoses,
@@ -195,23 +182,6 @@ class LiftingMethod(Method[LiftedPoses]):
         share = torch.where(count > 1, 1 / count, 0.0)[which].to(usable)
         rotation = lifted.seen.ray_from_camera[:, None] @ between[order, views] @ camera[:, :, None]
         return rotation, usable[order, views] * share[:, None, None]
-
-    @torch.no_grad()
-    def _mean_between(self, between: Tensor, usable: Tensor, which: Tensor) -> Tensor:
-        rigs = int(which.max()) + 1
-        total = between.new_zeros(rigs, *between.shape[1:])
-        total.index_add_(0, which, between * usable[..., None, None])
-        return nearest_rotation(total + 1e-6 * torch.eye(3).to(total))
-
-    def _shared(
-        self, lifted: LiftedPoses, rig: Int[Tensor, "batch"]
-    ) -> tuple[Float[Tensor, "batch source target 3 3"], Float[Tensor, "batch source target"]]:
-        """Rotations whose part between views is the mean of the rig; and weights, 0 for a rig seen once."""
-        camera, between, usable = self._between(lifted)
-        _, which, count = rig.unique(return_inverse=True, return_counts=True)
-        mean = self._mean_between(between.detach(), usable, which)
-        rotation = lifted.seen.ray_from_camera[:, None] @ mean[which] @ camera[:, :, None]
-        return rotation, usable * (count > 1)[which, None, None].to(usable)
 
     def _between(self, lifted: LiftedPoses) -> tuple[Tensor, Tensor, Tensor]:
         """camera_from_canonical; rotations between cameras (target from source); whether both are known."""
