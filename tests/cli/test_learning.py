@@ -1,6 +1,11 @@
 import pytest
+import torch
 
-from coview.cli.learning import _take, recipes, train
+from coview.cli.learning import _take, predict, recipes, train
+from coview.demo import generate
+from coview.formats.calibrations import Calibration, write_calibration
+from coview.formats.poses3d import Poses3D
+from coview.formats.session import Session
 from coview.recipes import names
 
 
@@ -36,3 +41,25 @@ def test_training_from_the_command_line(tmp_path, capsys):
     train(["canonpose_synthetic", "--out", str(tmp_path / "run"), "--steps", "3", "--data.instants", "64"])
     assert "3 steps" in capsys.readouterr().out
     assert (tmp_path / "run" / "weights.safetensors").is_file()
+
+
+def test_prediction_from_the_command_line_says_how_it_compares(tmp_path, capsys):
+    truth = generate(tmp_path / "take", seed=6, minutes=0.05)
+    session = Session.load(tmp_path / "take")
+    cameras = Calibration(session.camera_names, truth.cameras.to(torch.float64))
+    train(["canonpose_synthetic", "--out", str(tmp_path / "run"), "--steps", "3", "--data.instants", "64"])
+    predict(tmp_path / "run", session.path, camera="cam_1")
+    assert "not compared: the session is not reconstructed" in capsys.readouterr().out
+    write_calibration(cameras, session.calibration_path)
+    Poses3D(truth.joints3d, None, None, None, session.fps, session.skeleton).save(session.poses3d_path)
+    predict(tmp_path / "run", session.path, camera="cam_1")
+    out, notes = capsys.readouterr()
+    for words in (
+        "this model: N-MPJPE ",
+        "mean pose:  N-MPJPE ",
+        "which is not truth",
+        "16 joints of h36m_17",
+    ):
+        assert words in out
+    assert "note: The model has had 3 training steps" in notes
+    assert (session.path / "predictions" / "run" / "cam_1.json").is_file()

@@ -25,6 +25,8 @@ import pytest
 
 from coview.report.colours import CAMERA
 from coview.report.page import write_report
+from coview.training.compare import reconstructed
+from coview.training.prediction_files import Prediction, write_prediction
 
 CHROMIUM = shutil.which("chromium")
 PATIENCE = 120.0  # seconds
@@ -218,3 +220,30 @@ def test_a_page_that_asks_or_fails_is_caught(tmp_path):
         console = tab.console()
     assert hosts(tmp_path) == {"elsewhere.example"}
     assert any("loud" in line for line in console)
+
+
+def test_poses_from_one_camera_are_drawn_turn_and_play(new_session, tmp_path):
+    session = new_session(trained=False)
+    reference, _ = reconstructed(session, "east", session.skeleton)
+    path = session.path / "predictions" / "model" / "east.npz"
+    write_prediction(Prediction("east", 0.4 * reference, "m", "told", 25.0, session.skeleton, path))
+    page = write_report(session.path)
+    with opened(page, tmp_path) as tab:
+
+        def run(script: str) -> Any:
+            return tab.call("Runtime.evaluate", expression=script, returnByValue=True)["result"].get("value")
+
+        run("var drawn = n => document.querySelectorAll('.trio canvas')[n].toDataURL()")
+        first, *_ = before = [run(f"drawn({panel})") for panel in range(3)]
+        assert before[0] == before[1], "the prediction is the reconstruction in another size"
+        assert before[2] != before[1], "the third holds both"
+        run("document.querySelector('input').value = 3; document.querySelector('input').oninput()")
+        moved_on = run("drawn(0)")
+        run("document.querySelectorAll('[data-turn]')[2].click()")
+        assert len({first, moved_on, run("drawn(0)")}) == 3
+        assert run("document.querySelector('output').textContent") == "frame 3: 0 mm"
+        run("document.querySelector('[data-play]').click()")
+        while run("document.querySelector('input').value") == "3":
+            time.sleep(0.05)
+        assert tab.console() == []
+    assert hosts(tmp_path) == set()

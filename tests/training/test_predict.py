@@ -6,14 +6,17 @@ import numpy as np
 import pytest
 import torch
 
+from coview.capture.import_session import import_session
 from coview.data.synthetic import SyntheticConfig, detect, random_motion, ring_cameras
 from coview.formats.keypoints2d import Detections, write_detections
 from coview.formats.poses3d import Poses3D
 from coview.formats.session import Session, SessionCamera
 from coview.methods.canonpose import CanonPoseConfig
 from coview.sample import MultiView
-from coview.skeletons import H36M_17
-from coview.training.predict import predict
+from coview.skeletons import BODY_25B, H36M_17
+from coview.training.history import History
+from coview.training.predict import barely_trained, predict
+from coview.training.prediction_files import read_prediction
 from coview.training.recipe import Recipe
 from coview.training.run import load_run, train
 from coview.training.views import mean_bone_length
@@ -73,7 +76,7 @@ def test_poses_are_those_of_the_model_but_for_their_size(tiny_run, tmp_path):
     batch = MultiView(H36M_17, joints2d=joints2d[1][:, None], confidence=confidence[1][:, None])
     expected = method(batch.replaced(image_size=torch.full((6, 1, 2), 1000.0))).joints3d[:, 0].detach()
     torch.testing.assert_close(found.points, expected / mean_bone_length(expected, H36M_17)[:, None, None])
-    assert found.path == tiny_run / "predictions" / "b.npz"
+    assert found.path == tmp_path / "s" / "predictions" / "tiny" / "b.npz"  # where the report looks
 
 
 def test_files_say_units_axes_and_scale(tiny_run, tmp_path):
@@ -100,7 +103,9 @@ def test_a_2d_file_needs_its_image_size(tiny_run, tmp_path):
     (tmp_path / "v.json").write_text(json.dumps(content))
     with pytest.raises(ValueError, match=r"image size of 'v' is not known.*--size"):
         predict(tiny_run, tmp_path / "v.json", out=tmp_path)
-    (found,) = predict(tiny_run, tmp_path / "v.json", out=tmp_path, size=(1000, 1000))
+    (found,) = predict(tiny_run, tmp_path / "v.json", size=(1000, 1000))
+    assert found.path == tiny_run / "predictions" / "v.npz"
+    assert (found.comparison, found.not_compared) == (None, "the source is not a session")
     assert found.points.shape == (3, 17, 3)
     assert found.fps is None
     assert "one camera alone cannot tell" in found.scale_source
@@ -182,3 +187,45 @@ def test_an_unknown_camera_names_the_known_ones(run, session):
 def test_a_source_that_is_not_there(run, tmp_path):
     with pytest.raises(FileNotFoundError, match="is not there"):
         predict(run, tmp_path / "nothing")
+
+
+# --- beside the reconstruction
+
+
+def test_a_reconstructed_session_is_compared_and_the_numbers_are_kept(run, session, tmp_path):
+    (one,) = predict(run, session.path, camera="cam_2", out=tmp_path)
+    assert one.comparison.frames > 250
+    kept = json.loads(one.path.with_suffix(".json").read_text())
+    assert kept["metrics"]["n_mpjpe_mm"] == one.comparison.model.n_mpjpe_mm
+    assert kept["mean_pose"]["p_mpjpe_mm"] == one.comparison.mean_pose.p_mpjpe_mm
+    assert "not truth" in kept["reference"]
+    assert kept["trained_on"] == "this very session, with no 3D labels"
+    assert read_prediction(one.path).provenance["run"] == str(run.resolve())
+
+
+def test_twenty_steps_are_doubted_and_so_are_their_poses(run, session, tmp_path):
+    (one,) = predict(run, session.path, camera="cam_2", out=tmp_path)
+    assert one.warnings[0].startswith("The model has had 20 training steps; with fewer than 200")
+    assert any(words.startswith("cam_2: worse than the session's mean pose") for words in one.warnings)
+
+
+def test_a_loss_that_does_not_fall_is_doubted(run, tmp_path):
+    loaded = load_run(run)
+    for last, doubted in ((0.95, True), (0.5, False)):
+        History([{"step": 50.0, "loss": 1.0}, {"step": 5000.0, "loss": last}]).save(tmp_path / "history.csv")
+        told = replace(loaded, path=tmp_path, record=loaded.record | {"steps": 5000})
+        words = list(barely_trained(told))
+        assert len(words) == doubted
+        assert not doubted or "hardly fell (from 1 to 0.95 at best)" in words[0]
+
+
+def test_a_model_of_17_joints_predicts_on_the_real_session(tiny_run, shared_data, tmp_path):
+    """OpenPose's 25 joints hold those of H36M-17, four of them as means."""
+    folder = shared_data / "pose2sim_single" / "balancing"
+    if not folder.is_dir():
+        pytest.skip("the Pose2Sim recording is not here")
+    session = import_session(folder, tmp_path / "s")
+    assert session.skeleton == BODY_25B
+    found = predict(tiny_run, session.path, camera="cam01")[0]
+    assert found.points.shape == (100, 17, 3)
+    assert found.points.isfinite().float().mean() > 0.95

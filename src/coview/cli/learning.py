@@ -1,10 +1,14 @@
 """Commands on models: train, evaluate, predict, recipes."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tyro
 
-from coview.cli.say import say
+from coview.cli.say import note, say
+
+if TYPE_CHECKING:
+    from coview.training.predict import Lifted
 
 
 def train(arguments: list[str]) -> None:
@@ -82,18 +86,35 @@ def predict(
         run: Folder made by `coview train`.
         source: A session, or a file or folder of 2D joints.
         camera: Which camera of the session; default: each of them, one at a time.
-        out: Folder to write to (npz and csv per camera); default: `predictions` in the run.
+        out: Folder to write to (npz and csv per camera); default: `predictions/<run>` in the session, where
+            the report finds them, or `predictions` in the run.
         size: Width and height of the image in pixels, where a file does not say.
         skeleton: Joint order of a file that does not say.
     """
     from coview.training.predict import predict as lift
 
-    for lifted in lift(run, source, camera=camera, out=out, size=size, skeleton=skeleton):
-        seen = lifted.points.isfinite().all(dim=-1).float().mean()
-        say(
-            f"{lifted.camera:15s} {seen:.0%} of the joints, in units of {lifted.unit} ({lifted.scale_source})"
-        )
-        say(f"{'':15s} {lifted.path}")
+    lifted = lift(run, source, camera=camera, out=out, size=size, skeleton=skeleton)
+    for one in lifted:
+        seen = one.points.isfinite().all(dim=-1).float().mean()
+        say(f"{one.camera:15s} {seen:.0%} of the joints, in units of {one.unit} ({one.scale_source})")
+        for line in _compared(one):
+            say(f"{'':15s} {line}")
+        say(f"{'':15s} {one.path}")
+    note(dict.fromkeys(words for one in lifted for words in one.warnings))
+
+
+def _compared(lifted: "Lifted") -> list[str]:
+    """How one camera's poses agree with the reconstruction, and how a guess would."""
+    found, skeleton = lifted.comparison, lifted.skeleton
+    if found is None:
+        return [f"not compared: {lifted.not_compared}"]
+    return [
+        f"this model: {found.model}",
+        f"mean pose:  {found.mean_pose} (of the session, in every frame: what guessing would give)",
+        f"            against the multi-view reconstruction, which is not truth; {found.frames} frames; N- of "
+        f"{len(skeleton) - 1} joints of {skeleton.name} (root-aligned, least-squares scaled), P- of "
+        f"{len(skeleton)} (similarity alignment without reflection)",
+    ]
 
 
 def recipes() -> None:

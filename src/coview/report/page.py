@@ -13,6 +13,8 @@ from coview.formats.atomic import write_text
 from coview.formats.session import FILE
 from coview.report.evidence import Evidence, gather
 from coview.report.html import text
+from coview.report.prediction_viewer import SCRIPT as VIEWER_SCRIPT
+from coview.report.predictions import prediction_lines, prediction_section, shown_predictions
 from coview.report.runs import MARKS, Run, is_run, read_run
 from coview.report.sections import (
     assumption_section,
@@ -68,17 +70,20 @@ def session_page(evidence: Evidence) -> str:
     """The whole document about one session."""
     session = evidence.session
     headlines, lines = judge(evidence)
+    predicted = shown_predictions(evidence)
+    lines += prediction_lines(predicted) + _model_lines(evidence.runs)
     seconds = evidence.frames / session.fps
     count = len(session.cameras)
     cameras = f"{count} camera{'' if count == 1 else 's'}"
     subtitle = f"{cameras} · {evidence.frames} frames · {seconds:.1f} s at {session.fps:g} fps"
     parts = [
-        headline_section(session.name, subtitle, headlines, lines + _model_lines(evidence.runs)),
+        headline_section(session.name, subtitle, headlines, lines),
         scene_section(evidence),
         overlay_section(evidence),
         error_section(evidence),
         bone_section(evidence),
         coverage_section(evidence),
+        prediction_section(predicted),
         *(run_section(run) for run in evidence.runs),
         assumption_section(evidence),
     ]
@@ -107,13 +112,14 @@ def run_page(run: Run) -> str:
 def document(title: str, parts: Sequence[str]) -> str:
     """Sections as one self-contained page."""
     style = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+    script = VIEWER_SCRIPT.read_text(encoding="utf-8")
     made = f"Made by coview {__version__} on {datetime.now():%Y-%m-%d %H:%M}. This file needs no network."
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
         f"<title>{text(title)} · coview</title><style>{style}</style></head><body><main>"
-        f"{''.join(parts)}<footer>{text(made)}</footer></main><script>{_SCRIPT}</script></body></html>\n"
+        f"{''.join(parts)}<footer>{text(made)}</footer></main><script>{_SCRIPT}</script><script>{script}</script></body></html>\n"
     )
 
 

@@ -33,14 +33,19 @@ _MOST_CAMERAS, _MOST_PICTURES = 16, 24
 def headline_section(title: str, subtitle: str, headlines: list[Headline], lines: list[Line]) -> str:
     """Title, the few numbers that matter, and the verdicts."""
     cards = "".join(f"<div><b>{text(h.value)}</b><span>{text(h.meaning)}</span></div>" for h in headlines)
+    return (
+        f"<header><h1>{text(title)}</h1><p>{text(subtitle)}</p>"
+        f'<div class="cards">{cards}</div>{verdict_list(lines)}</header>'
+    )
+
+
+def verdict_list(lines: Sequence[Line]) -> str:
+    """Verdicts, each with its mark."""
     items = "".join(
         f'<li class="{line.tone}"><i aria-hidden="true">{_MARKS[line.tone]}</i>{text(line.words)}</li>'
         for line in lines
     )
-    return (
-        f"<header><h1>{text(title)}</h1><p>{text(subtitle)}</p>"
-        f'<div class="cards">{cards}</div><ul class="verdict">{items}</ul></header>'
-    )
+    return f'<ul class="verdict">{items}</ul>'
 
 
 def scene_section(evidence: Evidence) -> str:

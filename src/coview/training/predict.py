@@ -1,39 +1,38 @@
 """3D from one camera: a finished run applied to the 2D joints of a session or a file."""
 
-import csv
-import io
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
-import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
-from coview import __version__
-from coview.formats.atomic import replacing, write_text
+from coview.data.recorded import RecordedConfig
+from coview.formats.atomic import write_text
+from coview.formats.session import FILE as SESSION_FILE
+from coview.formats.session import Session
 from coview.methods.base import CameraPoses
 from coview.sample import MultiView
-from coview.skeletons import Skeleton
-from coview.training.run import Run, load_run
+from coview.training.compare import Comparison, compare, reconstructed
+from coview.training.history import History
+from coview.training.prediction_files import FOLDER, Prediction, folder_for, write_prediction
+from coview.training.recipe import to_plain
+from coview.training.run import HISTORY, Run, load_run
 from coview.training.views import View, mean_bone_length, read_views
 
 _FROM_2D = frozenset({"joints2d", "confidence", "image_size"})  # what 2D joint files can give
-AXES = "camera: x right, y down, z forward; the root joint is the origin"
+# Ours: no network here has left its random start before so many updates, and a loss that has not lost
+# a tenth has not been learned from.
+_FEWEST_STEPS, _FALLEN = 200, 0.9
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """Poses of one camera. A 2D picture has no size: read `unit` before using a number as metres."""
+class Lifted(Prediction):
+    """A prediction just made, and how it compares."""
 
-    camera: str
-    points: Float[Tensor, "frames joints 3"]  # root-centred, camera axes; NaN where the root was not seen
-    unit: Literal["m", "mean bone length"]
-    scale_source: str
-    fps: float | None
-    skeleton: Skeleton
-    path: Path  # of the npz file; the CSV file stands beside it
+    comparison: Comparison | None = None  # with the session's reconstruction
+    not_compared: str = ""  # why not
+    warnings: tuple[str, ...] = ()  # reasons to doubt these poses
 
 
 def predict(
@@ -44,23 +43,71 @@ def predict(
     out: Path | None = None,
     size: tuple[int, int] | None = None,
     skeleton: str | None = None,
-) -> list[Prediction]:
+) -> list[Lifted]:
     """Poses of every frame, one camera at a time, as <out>/<camera>.npz and .csv.
 
     `source`: a session (all of its cameras, or `camera`), a 2D joint file (JSON, COCO results, npz) or
     an OpenPose folder. `size` (width, height) and `skeleton` say what a file does not. `out`: default
-    is `predictions` in the run's folder. Raises ValueError, naming it, where something is not known."""
-    loaded = load_run(run)
+    is `predictions/<run>` in the session, where the report looks, or `predictions` in the run's folder
+    for other sources. In a reconstructed session the poses are compared with the reconstruction, and
+    <camera>.json says how well they agree. Raises ValueError, naming it, where something is not known."""
+    loaded, source = load_run(run), Path(source)
     unmet = sorted(loaded.method.inputs - _FROM_2D)
     if unmet:
         raise ValueError(f"{loaded.record['method']} reads {', '.join(unmet)}, which 2D joints do not hold.")
-    views = read_views(Path(source), loaded.skeleton, camera=camera, size=size, skeleton=skeleton)
-    folder = Path(out) if out else loaded.path / "predictions"
-    return [_predicted(loaded, view, folder) for view in views]
+    session = Session.load(source) if (source / SESSION_FILE).is_file() else None
+    views = read_views(source, loaded.skeleton, camera=camera, size=size, skeleton=skeleton)
+    folder = Path(out) if out else folder_for(source, loaded.path) if session else loaded.path / FOLDER
+    doubts = tuple(barely_trained(loaded))
+    return [_predicted(loaded, view, folder, source, session, doubts) for view in views]
+
+
+def barely_trained(run: Run) -> Iterator[str]:
+    """Reasons, in sentences, to think that a run has not learned yet; none for a run as it should be."""
+    steps = int(run.record["steps"])
+    if steps < _FEWEST_STEPS:
+        yield f"The model has had {steps} training steps; with fewer than {_FEWEST_STEPS} it has learned nothing."
+    losses = [row["loss"] for row in History.load(run.path / HISTORY).rows if "loss" in row]
+    if len(losses) > 1 and min(losses) > _FALLEN * losses[0]:
+        yield (
+            f"The training loss hardly fell (from {losses[0]:.3g} to {min(losses):.3g} at best): look at the "
+            f"curves with `coview report {run.path}`."
+        )
 
 
 @torch.no_grad()
-def _predicted(run: Run, view: View, folder: Path) -> Prediction:
+def _predicted(
+    run: Run, view: View, folder: Path, source: Path, session: Session | None, doubts: tuple[str, ...]
+) -> Lifted:
+    points = _lift(run, view)
+    # every frame comes in a size of its own; a person's bones are as long in all of them
+    points = points / mean_bone_length(points, run.skeleton)[:, None, None] * (view.bone_length or 1.0)
+    comparison, why = None, "the source is not a session"
+    if session:
+        reference, why = reconstructed(session, view.name, run.skeleton)
+        comparison = None if reference is None else compare(points, reference, run.skeleton)
+    lifted = Lifted(
+        camera=view.name,
+        points=points,
+        unit="m" if view.bone_length else "mean bone length",
+        scale_source=view.bone_source if view.bone_length else f"none: {view.bone_source}",
+        fps=view.fps,
+        skeleton=run.skeleton,
+        path=folder / f"{view.name}.npz",
+        provenance=_provenance(run, source, doubts),
+        comparison=comparison,
+        not_compared=why,
+        warnings=doubts + tuple(f"{view.name}: {said}" for said in _warnings(comparison)),
+    )
+    write_prediction(lifted)
+    if comparison is not None:
+        content = lifted.provenance | comparison.plain(run.skeleton)
+        write_text(lifted.path.with_suffix(".json"), json.dumps(content, indent=1))
+    return lifted
+
+
+def _lift(run: Run, view: View) -> torch.Tensor:
+    """What the method says about every frame; any size. ValueError where it can say nothing at all."""
     if view.size is None and "image_size" in run.method.inputs:
         raise ValueError(
             f"the image size of '{view.name}' is not known, and this model needs the image centre. "
@@ -71,51 +118,28 @@ def _predicted(run: Run, view: View, folder: Path) -> Prediction:
         batch = batch.replaced(image_size=view.size.expand(len(view.joints2d), 1, 2))
     predicted = run.method(batch.only(run.method.inputs))
     if not isinstance(predicted, CameraPoses):
-        raise ValueError(f"{run.record['method']} predicts in the world frame, not from one camera.")
+        raise ValueError(f"{run.record['method']} does not predict 3D poses from one camera.")
     points = predicted.joints3d[:, 0]
     if not bool(points.isfinite().any()):
         root = run.skeleton.root
         raise ValueError(f"'{view.name}': the root joint ({root}) is seen in none of {len(points)} frames.")
-    # every frame comes in a size of its own; a person's bones are as long in all of them
-    points = points / mean_bone_length(points, run.skeleton)[:, None, None] * (view.bone_length or 1.0)
-    prediction = Prediction(
-        camera=view.name,
-        points=points,
-        unit="m" if view.bone_length else "mean bone length",
-        scale_source=view.bone_source if view.bone_length else f"none: {view.bone_source}",
-        fps=view.fps,
-        skeleton=run.skeleton,
-        path=folder / f"{view.name}.npz",
-    )
-    _write_npz(prediction, run)
-    _write_csv(prediction)
-    return prediction
+    return points
 
 
-def _write_npz(prediction: Prediction, run: Run) -> None:
-    words: dict[str, Any] = {
-        "points": prediction.points.numpy(),
-        "joint_names": np.array(prediction.skeleton.joints),
-        "skeleton": np.array(prediction.skeleton.name),
-        "units": np.array(prediction.unit),
-        "scale_source": np.array(prediction.scale_source),
-        "axes": np.array(AXES),
-        "fps": np.array(np.nan if prediction.fps is None else prediction.fps),
-        "method": np.array(run.record["method"]),
-        "software": np.array(f"coview {__version__}"),
+def _warnings(comparison: Comparison | None) -> tuple[str, ...]:
+    return () if comparison is None else comparison.warnings
+
+
+def _provenance(run: Run, source: Path, doubts: tuple[str, ...]) -> dict[str, str]:
+    data = run.recipe.data
+    own = isinstance(data, RecordedConfig) and source.resolve() in [path.resolve() for path in data.sessions]
+    labels = "its 3D joints as labels" if "joints3d" in run.method.supervision else "no 3D labels"
+    return {
+        "run": str(run.path.resolve()),
+        "method": str(run.record["method"]),
+        "steps": str(run.record["steps"]),
+        "trained_on": f"this very session, with {labels}" if own else type(data).__name__,
+        "recipe": json.dumps(to_plain(run.recipe)),
+        "source": str(source.resolve()),
+        "doubts": " ".join(doubts),
     }
-    with replacing(prediction.path) as temporary:
-        np.savez_compressed(temporary, **words)
-
-
-def _write_csv(prediction: Prediction) -> None:
-    """One row per frame; the first lines begin with # and say units and axes; gaps are blank."""
-    unit = "m" if prediction.unit == "m" else "bones"
-    text = io.StringIO()
-    text.write(f"# units: {prediction.unit}; scale: {prediction.scale_source}; axes: {AXES}\n")
-    writer = csv.writer(text, lineterminator="\n")
-    columns = [f"{joint}_{axis}_{unit}" for joint in prediction.skeleton.joints for axis in "xyz"]
-    writer.writerow(["frame", *columns])
-    for number, row in enumerate(prediction.points.flatten(1).tolist()):
-        writer.writerow([number, *(f"{value:.6f}" if value == value else "" for value in row)])
-    write_text(prediction.path.with_suffix(".csv"), text.getvalue())

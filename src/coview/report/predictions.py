@@ -1,0 +1,164 @@
+"""What trained models made of single cameras, beside the multi-view reconstruction: drawn and measured."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from coview.report.evidence import Evidence
+from coview.report.html import definitions, number, paragraph, section, table, text
+from coview.report.prediction_viewer import Drawn, viewer
+from coview.report.sections import verdict_list
+from coview.report.verdict import Line, Tone
+from coview.training.compare import Comparison, camera_from_world, compare, reconstructed
+from coview.training.prediction_files import Prediction, find_predictions
+from coview.training.scoring import how_scored
+
+_TOLD = ("method", "steps", "trained_on", "run")  # of the provenance; the recipe is in the files
+_MEASURES = {"n_mpjpe_mm": "N-MPJPE", "p_mpjpe_mm": "P-MPJPE", "n_pck_150": "N-PCK@150"}
+
+
+@dataclass(frozen=True)
+class ShownModel:
+    """All that one run predicted for the session, by camera."""
+
+    name: str
+    predictions: dict[str, Prediction]
+    comparisons: dict[str, Comparison]  # of the cameras that could be compared
+    drawn: tuple[Drawn, ...]  # of the same cameras
+    missing: dict[str, str]  # why the others could not
+
+    @property
+    def first(self) -> Prediction:
+        return next(iter(self.predictions.values()))
+
+    @property
+    def doubts(self) -> str:
+        return self.first.provenance.get("doubts", "")
+
+
+def shown_predictions(evidence: Evidence) -> tuple[ShownModel, ...]:
+    """Every model's predictions in the session, measured anew against the reconstruction it has now."""
+    found = find_predictions(evidence.session.path)
+    azimuths = _azimuths(evidence) if found else {}
+    return tuple(_shown(name, predictions, evidence, azimuths) for name, predictions in found.items())
+
+
+def prediction_lines(models: Sequence[ShownModel]) -> list[Line]:
+    """The verdict on each model in a sentence, for the top of the page."""
+    return [_verdict(model) for model in models if model.comparisons]
+
+
+def prediction_section(models: Sequence[ShownModel]) -> str:
+    """Numbers and drawings of every model; empty where nothing was predicted."""
+    if not models:
+        return ""
+    words = (
+        "A model sees one camera at a time; here it is measured against what all cameras reconstructed, in "
+        "that camera's axes. The reconstruction is not truth: it rests on the same detections. Mean pose: the "
+        "reconstruction's own mean over the recording, taken as the answer in every frame. It knows the "
+        "person's heading, which no model is told; a model that does not beat it follows nothing."
+    )
+    return section(
+        "predictions", "From one camera", paragraph(words, "small"), *(_model(model) for model in models)
+    )
+
+
+# --- gathering -----------------------------------------------------------------------------------
+
+
+def _shown(
+    name: str, predictions: Sequence[Prediction], evidence: Evidence, azimuths: dict[str, float]
+) -> ShownModel:
+    comparisons, drawn, missing = {}, [], {}
+    for one in predictions:
+        try:
+            found = _compared(one, evidence, azimuths)
+        except ValueError as error:  # predicted before the recording or its reconstruction changed
+            found = str(error).rstrip(".")
+        if isinstance(found, str):
+            missing[one.camera] = found
+        else:
+            comparisons[one.camera] = found[0]
+            drawn.append(found[1])
+    return ShownModel(name, {p.camera: p for p in predictions}, comparisons, tuple(drawn), missing)
+
+
+def _compared(
+    prediction: Prediction, evidence: Evidence, azimuths: dict[str, float]
+) -> tuple[Comparison, Drawn] | str:
+    """The comparison and what to draw of it, or why there is none."""
+    session, camera = evidence.session, prediction.camera
+    if camera not in session.camera_names:
+        return "the session has no camera of that name any more"
+    reference, why = reconstructed(session, camera, prediction.skeleton)
+    rotation, _ = camera_from_world(session, camera)
+    if reference is None or rotation is None:
+        return why
+    found = compare(prediction.points, reference, prediction.skeleton)
+    return found, Drawn(camera, prediction.points, reference, rotation, azimuths.get(camera, 0.0))
+
+
+def _azimuths(evidence: Evidence) -> dict[str, float]:
+    if evidence.cameras is None or evidence.poses is None:
+        return {}
+    person = evidence.poses.points.double().nanmedian(dim=0).values.nanmedian(dim=0).values
+    x, y, _ = (evidence.cameras.centres.double() - person).unbind(-1)
+    return dict(zip(evidence.session.camera_names, torch.atan2(y, x).tolist(), strict=True))
+
+
+# --- words ---------------------------------------------------------------------------------------
+
+
+def _verdict(model: ShownModel) -> Line:
+    found = model.comparisons
+    worse = [camera for camera, one in found.items() if one.warnings]
+    errors = [one.model.n_mpjpe_mm for one in found.values()]
+    guesses = [one.mean_pose.n_mpjpe_mm for one in found.values()]
+    said = (
+        f"Model {model.name}, from one camera: N-MPJPE {_between(errors)} against the multi-view "
+        f"reconstruction; the session's mean pose has {_between(guesses)}."
+    )
+    if worse:
+        which = "any camera" if len(worse) == len(found) else ", ".join(worse)
+        said += f" It is no better than that, or mirrored, from {which}."
+    tone: Tone = "poor" if len(worse) == len(found) else "fair" if worse or model.doubts else "note"
+    return Line(tone, " ".join(filter(None, (said, model.doubts))))
+
+
+def _between(values: Sequence[float]) -> str:
+    low, high = round(min(values)), round(max(values))
+    return f"{low} mm" if low == high else f"{low} to {high} mm"
+
+
+def _model(model: ShownModel) -> str:
+    parts = [f"<h3>{text(model.name)}</h3>", verdict_list(_warnings(model))]
+    first = model.first
+    if model.drawn:
+        parts += [_numbers(model), viewer(model.drawn, first.skeleton, first.fps)]
+    parts += [paragraph(f"{camera}: {why}.", "absent") for camera, why in model.missing.items()]
+    told = {key.replace("_", " "): first.provenance.get(key, "not recorded") for key in _TOLD}
+    words = definitions(told | {"unit of the files": first.unit, "size from": first.scale_source})
+    parts.append(f"<details><summary>Where these poses come from</summary>{words}</details>")
+    return f'<div class="predicted">{"".join(parts)}</div>'
+
+
+def _warnings(model: ShownModel) -> list[Line]:
+    doubts = [Line("poor", model.doubts)] if model.doubts else []
+    said = [(camera, words) for camera, one in model.comparisons.items() for words in one.warnings]
+    return doubts + [Line("poor", f"{camera}: {words}") for camera, words in said]
+
+
+def _numbers(model: ShownModel) -> str:
+    rows = []
+    for camera, found in model.comparisons.items():
+        cells = []
+        for key in _MEASURES:
+            unit, digits = ("mm", 1) if key.endswith("_mm") else ("%", 0)
+            cells.append(f"<b>{number(getattr(found.model, key), unit, digits)}</b>")
+            cells.append(number(getattr(found.mean_pose, key), unit, digits))
+        rows.append((text(camera), *cells, str(found.frames)))
+    heads = [head for name in _MEASURES.values() for head in (name, "mean pose")]
+    meanings = how_scored(dict.fromkeys(_MEASURES, 0.0), model.first.skeleton)
+    said = "; ".join(f"{_MEASURES[key]}: {meaning}" for key, meaning in meanings.items())
+    return table(("camera", *heads, "frames"), rows) + paragraph(f"{said}.", "small")
