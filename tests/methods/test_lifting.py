@@ -6,7 +6,7 @@ import torch
 from coview.data.synthetic import SyntheticConfig
 from coview.geometry.rotations import rotation_from_axis_angle
 from coview.methods.canonpose import CanonPose, CanonPoseConfig
-from coview.methods.lifting import LiftedPoses, permutation_within, turned_pairs
+from coview.methods.lifting import LiftedPoses, Seen, permutation_within, turned_pairs
 from coview.sample import MultiView
 from coview.skeletons import H36M_17
 
@@ -75,6 +75,39 @@ def test_a_rig_seen_once_has_nothing_to_exchange():
     batch, method = instants(3), METHOD.build(H36M_17)
     assert method.exchanged_error(method(batch), torch.arange(3)) == 0
     assert method.exchanged_error(method(batch), torch.zeros(3, dtype=torch.long)) > 0
+
+
+def test_the_shared_rotation_is_the_mean_of_the_own_rig():
+    batch, method = instants(200), METHOD.build(H36M_17)
+    lifted = truly(method, batch)
+    error = 0.2 * torch.randn(200, 4, 3, generator=torch.Generator().manual_seed(0))
+    turn = rotation_from_axis_angle(error)  # of each canonical frame: own views stay exact, pairs do not
+    noisy = replace(
+        lifted, canonical=lifted.canonical @ turn, ray_from_canonical=lifted.ray_from_canonical @ turn
+    )
+    shared = method.shared_rotation(noisy, batch.rig)
+    assert method.pair_errors(noisy, shared[None]).mean() < 0.02
+    alone = noisy.ray_from_canonical[:, None].expand(-1, 4, -1, -1, -1)
+    assert method.pair_errors(noisy, alone[None]).mean() > 0.1
+    split = torch.arange(200) // 100
+    torch.testing.assert_close(
+        method.shared_rotation(noisy, split)[:100],
+        METHOD.build(H36M_17).shared_rotation(_first(noisy, 100), split[:100]),
+    )
+
+
+def _first(lifted: LiftedPoses, count: int) -> LiftedPoses:
+    seen = lifted.seen
+    return LiftedPoses(
+        joints3d=lifted.joints3d[:count],
+        canonical=lifted.canonical[:count],
+        ray_from_canonical=lifted.ray_from_canonical[:count],
+        seen=Seen(
+            joints=seen.joints[:count],
+            confidence=seen.confidence[:count],
+            ray_from_camera=seen.ray_from_camera[:count],
+        ),
+    )
 
 
 def test_other_targets_than_what_was_lifted_can_be_compared_with():

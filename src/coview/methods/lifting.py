@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from coview.geometry.rotations import rotation_from_axis_angle, rotation_from_six_d
+from coview.geometry.rotations import nearest_rotation, rotation_from_axis_angle, rotation_from_six_d
 from coview.losses import scale_free_error
 from coview.methods.base import CameraPoses, Fact, Method, MethodConfig
 from coview.networks.lifter import Lifter
@@ -182,6 +182,21 @@ class LiftingMethod(Method[LiftedPoses]):
         share = torch.where(count > 1, 1 / count, 0.0)[which].to(usable)
         rotation = lifted.seen.ray_from_camera[:, None] @ between[order, views] @ camera[:, :, None]
         return rotation, usable[order, views] * share[:, None, None]
+
+    @torch.no_grad()
+    def shared_rotation(
+        self, lifted: LiftedPoses, rig: Int[Tensor, "batch"]
+    ) -> Float[Tensor, "batch source target 3 3"]:
+        """Rotations into target views whose part between cameras is the mean of the rig's instants. ours
+
+        Much less noisy than those of one instant; a constant, without gradient. As a loss they lock in
+        whatever is wrong early in training: use them where the answer is a constant anyway."""
+        camera, between, usable = self._between(lifted)
+        _, which = rig.unique(return_inverse=True)
+        total = between.new_zeros(len(which), *between.shape[1:])
+        total.index_add_(0, which, between * usable[..., None, None])
+        mean = nearest_rotation(total + 1e-6 * torch.eye(3).to(total))[which]
+        return lifted.seen.ray_from_camera[:, None] @ mean @ camera[:, :, None]
 
     def _between(self, lifted: LiftedPoses) -> tuple[Tensor, Tensor, Tensor]:
         """camera_from_canonical; rotations between cameras (target from source); whether both are known."""
