@@ -10,6 +10,7 @@ from coview.bench.mocap4 import COST, Settings, is_mirrored, plan, run_mocap4
 from coview.bench.results import read_rows
 from coview.data.mocap4 import DETECTED
 from coview.data.synthetic import EXACT
+from coview.methods.canonpose import CanonPose
 from coview.training.run import train
 
 
@@ -56,6 +57,7 @@ def test_a_bench_from_plan_to_table(settings, tiny):
     for row in rows:
         assert row["recipe"] == tiny
         assert (row["width"], row["steps"], row["batch"], row["instants"]) == ("8", "3", "4", "20")
+        assert row["precision"] == "32"
         assert float(row["n_mpjpe_mm"]) > 50
         assert float(row["seconds"]) > 0
         assert 50 < float(row["peak_mb"]) < 20_000
@@ -125,6 +127,24 @@ def test_interrupted_and_resumed(settings, monkeypatch):
     run(many)
     assert seeds == [1]
     assert [row["seed"] for row in read_rows(settings.results)] == ["0", "0", "0", "1", "1", "1"]
+
+
+def test_ctrl_c_within_a_training_goes_on_there_and_says_so(settings, monkeypatch):
+    original, calls = CanonPose.losses, []
+
+    def interrupted(self, predicted, batch):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return original(self, predicted, batch)
+
+    monkeypatch.setattr(CanonPose, "losses", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(settings)
+    assert not settings.results.exists()
+    run(settings)
+    assert len(calls) == 3 + 1  # two steps were kept, the third was done again
+    assert all("went on after an interruption" in row["notes"] for row in read_rows(settings.results))
 
 
 def test_interrupted_between_training_and_its_notes(settings):

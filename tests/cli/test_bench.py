@@ -61,3 +61,8 @@ def test_failed_runs_end_in_an_error_after_the_table(monkeypatch, tmp_path, caps
     written = capsys.readouterr()
     assert written.out.startswith("# Results of mocap4")
     assert written.err.splitlines() == ["[1/1] a", "1 of the runs failed:", "a exact seed 0: the loss is nan"]
+
+
+def test_an_unknown_benchmark_is_named():
+    with pytest.raises(LookupError, match=r"no benchmark 'mocap5'. Known: mocap4"):
+        command.bench("mocap5")

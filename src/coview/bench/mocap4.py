@@ -103,11 +103,11 @@ def run_mocap4(settings: Settings, tell: Tell) -> list[str]:
     _check_names(settings)
     jobs = plan(settings)
     _check_jobs(jobs, settings)
-    outlook, failures = Outlook(tell, len(jobs)), []
+    outlook, failures, code = Outlook(tell, len(jobs)), [], commit()
     tests = _tests()
     for number, job in enumerate(jobs):
         try:
-            new = _train(job, settings)
+            new = _train(job, settings, code)
             rows = _measured(job, settings, tests, new)
         except RuntimeError as error:
             failures.append(f"{job.words}: {error}")
@@ -195,7 +195,7 @@ def _tests() -> _Tests:
     return tests
 
 
-def _train(job: Job, settings: Settings) -> bool:
+def _train(job: Job, settings: Settings, code: str) -> bool:
     """Train, and note what it took; False where the run was finished before."""
     overwrite = job.stale and settings.overwrite
     if job.finished and not overwrite:
@@ -206,7 +206,7 @@ def _train(job: Job, settings: Settings) -> bool:
     device = read_json(job.folder / RECORD)["device"]
     cost = {
         "date": date.today().isoformat(),
-        "commit": commit(),
+        "commit": code,
         "machine": machine(device),
         "peak_mb": f"{peak_mb(device):.0f}",
         "notes": "went on after an interruption: peak memory is that of its last part" if resumed else "",
@@ -240,6 +240,7 @@ def _row(job: Job, ring: Ring, record: dict[str, Any], numbers: dict[str, float]
     row = dict(zip(KEY, job.key(ring), strict=True)) | {
         "parameters": str(record["parameters"]),
         "batch": str(job.recipe.batch_size),
+        "precision": job.recipe.precision,
         "seconds": f"{record['seconds']:.1f}",
         "instants": str(len(data)),
         "mirror_flipped": {True: "yes", False: "no"}.get(record["facts"].get("mirror_flipped"), ""),

@@ -14,7 +14,19 @@ Row = dict[str, str]
 KEY = ("recipe", "input", "seed", "ring", "width", "steps")
 RATES = (OVERALL, *GROUPS)
 COLUMNS = (
-    *("date", "commit", "machine", "recipe", "input", "seed", "width", "parameters", "steps", "batch"),
+    *(
+        "date",
+        "commit",
+        "machine",
+        "recipe",
+        "input",
+        "seed",
+        "width",
+        "parameters",
+        "steps",
+        "batch",
+        "precision",
+    ),
     *("seconds", "peak_mb", "ring", "instants"),
     *("n_mpjpe_mm", "p_mpjpe_mm", "n_pck_150", "n_auc", "cps", "opposite_percent", "coverage_percent"),
     *("mirrored_percent", "mirrored", "mirror_flipped"),

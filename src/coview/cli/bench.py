@@ -8,7 +8,7 @@ from coview.cli.say import say
 
 
 def bench(
-    name: Literal["mocap4"],
+    name: str,
     /,
     *,
     recipes: tuple[str, ...] = (),
@@ -28,7 +28,7 @@ def bench(
     Runs that are finished are not trained again; an interrupted bench goes on when it is started again.
 
     Args:
-        name: Which benchmark; docs/mocap4.md defines it.
+        name: Which benchmark: mocap4, which docs/mocap4.md defines.
         recipes: Which; default: all recipes whose name ends in _mocap4.
         inputs: 2D joints without error, or with those of a detector.
         seeds: Of weights and batches; one run each.
@@ -41,10 +41,11 @@ def bench(
         device: Where to compute; default: each recipe's own.
         overwrite: Train again where `out` holds runs of a recipe that was changed since.
     """
+    if name != "mocap4":
+        raise LookupError(f"no benchmark '{name}'. Known: mocap4.")
     from coview.bench.mocap4 import Settings, run_mocap4
     from coview.report.benchmark import table
 
-    assert name == "mocap4"
     settings = Settings(
         recipes, inputs, seeds, rings, out, results, folder, steps, width, device, overwrite
     )  # fmt: skip

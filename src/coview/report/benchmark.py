@@ -123,15 +123,15 @@ def _detection(rows: Sequence[Row]) -> _Cells:
 
 
 def _cost(rows: Sequence[Row]) -> _Cells:
-    cells = [["recipe", "width", "steps", "batch", "parameters", "runs", "seconds", "peak MB", "on"]]
+    cells = [
+        ["recipe", "width", "steps", "batch", "precision", "parameters", "runs", "seconds", "peak MB", "on"]
+    ]
     for group, its in _groups(rows).items():
         runs = {(row["input"], row["seed"]): row for row in its}.values()  # the same run on every ring
-        batch, parameters = (
-            " ".join(dict.fromkeys(row[name] for row in runs)) for name in ("batch", "parameters")
-        )
+        settings = (dict.fromkeys(row[name] for row in runs) for name in ("batch", "precision", "parameters"))
         numbers = [spread((row[name] for row in runs), 0) for name in ("seconds", "peak_mb")]
         machines = "; ".join(dict.fromkeys(row["machine"].partition(", load")[0] for row in runs))
-        cells.append([*group, batch, parameters, str(len(runs)), *numbers, machines])
+        cells.append([*group, *map(" ".join, settings), str(len(runs)), *numbers, machines])
     return cells
 
 
