@@ -1,0 +1,202 @@
+"""Where other views say that a joint is: images of their poses, and images of the rays they saw it on.
+
+Nothing is calibrated. Rotations and poses are a lifter's own predictions; how large a pose is in an
+image, and thereby how far away, comes from how well it fits that image.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+_NEAREST = 0.3  # a joint is never taken to be closer to the camera than this share of the root's depth
+_DEPTH_STEPS = 4  # each leaves about a twentieth of the error in depth
+_SMALLEST = (
+    0.25  # a fitted scale is at least this share of the ratio of norms; a bad pose may fit a negative one
+)
+_FEW = 4  # with fewer trusted joints in a view, all that were seen are fitted
+_LEAST_TURN = 1e-3  # sine; views along one axis have no lines in each other
+_TINY = 1e-12
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairImages:
+    """The pose of every source view in every target view, and how it was put there."""
+
+    image: Float[Tensor, "batch source target 2 joints"]  # unit of the 2D joints
+    scale: Float[Tensor, "batch source target"]  # 2D units per unit of the source's pose, at the root's depth
+    rotation: Float[Tensor, "batch source target 3 3"]  # target from source
+    unit: Float[Tensor, "batch target"]  # norm of the target's 2D pose: what positions are divided by
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What speaks for a place, per item; lengths as shares of the norm of the target's 2D pose.
+
+    Items come last and coordinates apart, since sums over a few sources are fast only that way."""
+
+    x: Float[Tensor, "sources items"]  # of points
+    y: Float[Tensor, "sources items"]
+    point_weights: Float[Tensor, "sources items"]
+    a: Float[Tensor, "others items"]  # of lines: a x + b y + c is the distance to the line
+    b: Float[Tensor, "others items"]
+    c: Float[Tensor, "others items"]
+    line_weights: Float[Tensor, "others items"]  # 0 for a line that says nothing
+
+
+def pair_images(
+    joints2d: Float[Tensor, "batch views joints 2"],
+    seen: Bool[Tensor, "batch views joints"],
+    trusted: Bool[Tensor, "batch views joints"],
+    pose: Float[Tensor, "batch views joints 3"],
+    rotation: Float[Tensor, "batch views views 3 3"],
+    *,
+    scale: str,
+    perspective: bool,
+) -> PairImages:
+    """Every pose turned into every view and scaled to what that view saw.
+
+    `rotation`: target view from the frame of the source's pose, first axis source, second target.
+    `scale` "norm" compares norms over the joints seen, as [Kim22] does, which an outlier enlarges;
+    "robust" fits the `trusted` joints by least squares (ours). In perspective `joints2d` is in focal
+    lengths of a frame whose axis points at the root, and the scale is one over the root's depth."""
+    views = pose.shape[1]
+    observed = joints2d.mT[:, None]
+    fitted = trusted if scale == "robust" else seen
+    fitted = torch.where(fitted.sum(dim=-1, keepdim=True) < _FEW, seen, fitted).to(pose)[:, None, :, None]
+    rows = rotation.flatten(2, 3)  # one product of a tall matrix per pose
+    turned = (rows @ pose.mT).unflatten(-2, (views, 3))
+    flat, depth = turned[..., :2, :], turned[..., 2:, :] if perspective else 0.0
+    if scale == "robust":
+        size = _fitted_scale(flat - observed * depth, observed, fitted)
+    else:
+        size = _scale_of_norms(flat, depth, observed, fitted)
+    size = size[..., None, None]
+    image = size * flat / (1 + size * depth).clamp_min(_NEAREST) if perspective else size * flat
+    own = rotation.diagonal(dim1=1, dim2=2).movedim(-1, 1)
+    return PairImages(
+        image=image,
+        scale=size[..., 0, 0],
+        rotation=rotation @ own.mT[:, :, None],
+        unit=_unit(image, joints2d, seen, scale == "robust"),
+    )
+
+
+def _fitted_scale(
+    basis: Float[Tensor, "batch source target 2 joints"],
+    observed: Float[Tensor, "batch 1 target 2 joints"],
+    fitted: Float[Tensor, "batch 1 target 1 joints"],
+) -> Float[Tensor, "batch source target"]:
+    """The s that brings `basis` to the image. In perspective q = s P_xy / (1 + s P_z) is linear in s if
+    written as q = s (P_xy - q P_z); such differences are the basis."""
+    squares = (fitted * basis.square()).sum(dim=(-2, -1)) + _TINY
+    ratio = ((fitted * observed.square()).sum(dim=(-2, -1)) / squares).sqrt()
+    return torch.maximum((fitted * observed * basis).sum(dim=(-2, -1)) / squares, _SMALLEST * ratio)
+
+
+def _scale_of_norms(
+    flat: Float[Tensor, "batch source target 2 joints"],
+    depth: Float[Tensor, "batch source target 1 joints"] | float,
+    observed: Float[Tensor, "batch 1 target 2 joints"],
+    fitted: Float[Tensor, "batch 1 target 1 joints"],
+) -> Float[Tensor, "batch source target"]:
+    norm, image = (fitted * observed.square()).sum(dim=(-2, -1)), flat
+    for _ in range(_DEPTH_STEPS):
+        size = (norm / ((fitted * image.square()).sum(dim=(-2, -1)) + _TINY)).sqrt()
+        if isinstance(depth, float):
+            break
+        image = flat / (1 + size[..., None, None] * depth).clamp_min(_NEAREST)
+    return size
+
+
+def _unit(image: Tensor, joints2d: Tensor, seen: Tensor, robust: bool) -> Float[Tensor, "batch target"]:
+    """Norm of a whole 2D pose; where robust, that of the view's own pose as it was fitted."""
+    if robust:
+        own = image.diagonal(dim1=1, dim2=2)  # batch 2 joints target
+        return own.square().sum(dim=(1, 2)).sqrt().clamp_min(_TINY)
+    mean = (joints2d.square().sum(dim=-1) * seen).sum(dim=-1) / seen.sum(dim=-1).clamp_min(1)
+    return (mean * joints2d.shape[-2]).sqrt().clamp_min(_TINY)
+
+
+def evidence_for(
+    instant: Int[Tensor, "items"],
+    target: Int[Tensor, "items"],
+    joint: Int[Tensor, "items"],
+    joints2d: Float[Tensor, "batch views joints 2"],
+    confidence: Float[Tensor, "batch views joints"],
+    pairs: PairImages,
+    *,
+    own_view: bool,
+    own_scale: bool,
+    perspective: bool,
+    least_turn: float,
+) -> Evidence:
+    """Points of all views and lines of the other views for the asked joints, weighted by confidence.
+
+    `own_view`: whether the target's own pose speaks too. `own_scale`: rays are scaled from source to
+    target by what the source's pose measures in both ([Kim22] has no such factor). A line needs its
+    view's axis to differ from the target's by the sine `least_turn`; of a single line nothing is kept,
+    since one line cannot place a point [Kim22]."""
+    unit = pairs.unit[instant, target]
+    source = torch.arange(joints2d.shape[1], device=joints2d.device)[:, None]
+    others = (target + source[1:]) % len(source)
+    weights = confidence[instant, source, joint]
+    turn = pairs.rotation[instant, others, target].movedim((-2, -1), (0, 1)).contiguous()
+    scale = pairs.scale[instant, others, target]
+    a, b, c = _image_of_rays(
+        joints2d[instant, others, joint].movedim(-1, 0).contiguous(),
+        pairs.scale[instant, others, others] if own_scale else scale,
+        scale,
+        turn,
+        perspective,
+    )
+    size = (a.square() + b.square()).sqrt()
+    sine = (turn[0, 2].square() + turn[1, 2].square()).sqrt()
+    usable = (sine > max(least_turn, _LEAST_TURN)) & (size > 0)
+    line_weights = torch.where(usable, confidence[instant, others, joint], 0.0)
+    inverse = torch.where(usable, 1 / size, 0.0)
+    return Evidence(
+        x=pairs.image[instant, source, target, 0, joint] / unit,
+        y=pairs.image[instant, source, target, 1, joint] / unit,
+        point_weights=weights if own_view else torch.where(source == target, 0.0, weights),
+        a=a * inverse,
+        b=b * inverse,
+        c=c * inverse / unit,
+        line_weights=without_lone_lines(line_weights),
+    )
+
+
+def without_lone_lines(weights: Float[Tensor, "others items"]) -> Float[Tensor, "others items"]:
+    """Weights of lines, 0 where only one line is left: one line cannot place a point. [Kim22]"""
+    return weights * ((weights > 0).sum(dim=0) != 1)
+
+
+def _image_of_rays(
+    seen: Float[Tensor, "2 *items"],
+    source_scale: Float[Tensor, "*items"],
+    target_scale: Float[Tensor, "*items"],
+    turn: Float[Tensor, "3 3 *items"],
+    perspective: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Homogeneous line in the target (2D unit) of the ray on which the source saw a joint. ours
+
+    In units of the pose, from the root, in the source's axes, the ray is (x, y, 0) + δ (u, v, 1): x, y
+    at the root's depth; u, v the slope of the ray, which is 0 under parallel projection. Turned, and
+    moved by the root's depth in the target, both parts are homogeneous image points of one line."""
+    x, y = seen / source_scale.clamp_min(_TINY)
+    point, way = turn[:, 0] * x + turn[:, 1] * y, turn[:, 2]
+    if not perspective:
+        return -target_scale * way[1], target_scale * way[0], target_scale**2 * _cross(point, way)
+    way = way + turn[:, 0] * seen[0] + turn[:, 1] * seen[1]
+    # the scale is one over the root's depth: the image of P is s P_xy / (1 + s P_z)
+    near, far = 1 + target_scale * point[2], target_scale * way[2]
+    return (
+        target_scale * (point[1] * far - near * way[1]),
+        target_scale * (near * way[0] - point[0] * far),
+        target_scale**2 * _cross(point, way),
+    )
+
+
+def _cross(a: Tensor, b: Tensor) -> Tensor:
+    return a[0] * b[1] - a[1] * b[0]
