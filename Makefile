@@ -30,6 +30,7 @@ examples: $(VENV)/.installed-dev
 bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/triangulation.py
 	$(BIN)/python benchmarks/adjustment.py
+	$(BIN)/python benchmarks/lifting.py
 
 docs: $(VENV)/.installed-dev
 	$(BIN)/python docs/generate.py

@@ -6,11 +6,12 @@ import torch
 from coview.data.base import InMemory
 from coview.data.synthetic import SyntheticConfig
 from coview.methods.base import CameraPoses, Method
-from coview.methods.canonpose import CanonPoseConfig
+from coview.methods.canonpose import CanonPose, CanonPoseConfig
 from coview.sample import MultiView
 from coview.skeletons import H36M_17
-from coview.training.learner import Batches, Learner, learning_rate, revised_at
+from coview.training.learner import Batches, Learner, Sums, learning_rate, reseed, revised_at
 from coview.training.recipe import Recipe
+from coview.training.run import train
 
 RECIPE = Recipe(
     method=CanonPoseConfig(width=8),
@@ -70,6 +71,44 @@ def test_batches_depend_on_the_step_alone():
 
 def test_a_batch_larger_than_the_data_is_the_data():
     assert sorted(drawn(last=1, size=99)[0]) == list(range(10))
+
+
+# --- sums and seeds ----------------------------------------------------------------------------------
+
+
+def test_sums_are_means_over_steps_whichever_terms_they_had():
+    sums = Sums()
+    sums.add(("rep", "view"), torch.tensor([1.0, 4.0]))
+    sums.add(("rep", "view"), torch.tensor([3.0, 2.0]))
+    sums.add(("rep", "fused"), torch.tensor([5.0, 9.0]))  # another stage began
+    assert sums.means() == pytest.approx({"loss": 8.0, "rep": 3.0, "view": 2.0, "fused": 3.0})
+
+
+def test_sums_do_not_change_what_they_were_given():
+    first = torch.tensor([1.0])
+    sums = Sums()
+    sums.add(("rep",), first)
+    sums.add(("rep",), first)
+    assert first == 1.0
+
+
+def test_reseeding_draws_what_torch_would():
+    torch.manual_seed(7)
+    expected = torch.randperm(20)
+    reseed(7, torch.device("cpu"))
+    assert torch.equal(torch.randperm(20), expected)
+
+
+def test_a_method_knows_how_far_the_run_is(tmp_path, monkeypatch):
+    seen, original = [], CanonPose.losses
+
+    def listening(self, predicted, batch):
+        seen.append(self.progress)
+        return original(self, predicted, batch)
+
+    monkeypatch.setattr(CanonPose, "losses", listening)
+    train(replace(RECIPE, steps=4, device="cpu"), tmp_path / "run")
+    assert seen == [0.0, 0.25, 0.5, 0.75]
 
 
 def test_schedules():

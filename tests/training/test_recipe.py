@@ -87,3 +87,10 @@ def test_needs_are_known_without_memory():
 def test_settings_are_checked(wrong, message):
     with pytest.raises(ValueError, match=message):
         Recipe(**{"method": CanonPoseConfig(), "data": SyntheticConfig(), "steps": 5, **wrong})
+
+
+def test_a_precision_nobody_knows_is_refused():
+    recipe = Recipe(method=CanonPoseConfig(), data=SyntheticConfig(), steps=5)
+    object.__setattr__(recipe, "precision", "16")  # past the type checker that tests run with
+    with pytest.raises(ValueError, match="precision is '32' or 'bf16', got '16'"):
+        recipe.__post_init__()

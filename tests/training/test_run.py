@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from coview.data.base import InMemory
 from coview.data.synthetic import SyntheticConfig
 from coview.methods.canonpose import CanonPose, CanonPoseConfig
+from coview.training.checkpoint import Checkpoint
 from coview.training.evaluate import evaluate
 from coview.training.history import History
 from coview.training.recipe import Recipe, to_plain
@@ -170,6 +171,43 @@ def test_equal_recipes_give_equal_runs_and_leave_the_caller_s_randomness_alone(t
     assert not torch.equal(a, c)
 
 
+def test_networks_can_learn_in_bfloat16_and_everything_else_stays_single(tmp_path, monkeypatch, finished):
+    monkeypatch.setattr("coview.training.precision._has_bfloat16", lambda kind: True)
+    run = train(replace(TINY, precision="bf16"), tmp_path / "half")
+    single = weights(train(TINY, tmp_path / "single"))
+    half = weights(run)
+    assert {name: (t.shape, t.dtype) for name, t in half.items()} == {
+        name: (t.shape, t.dtype) for name, t in single.items()
+    }
+    assert any(not torch.equal(half[name], single[name]) for name in half)
+    torch.testing.assert_close(half, single, rtol=0.05, atol=5e-3)
+    assert "forward" not in vars(load_run(run).method.lifter)
+
+
+TRACED = """
+import functools, sys
+from pathlib import Path
+import torch
+from coview.formats.text import read_json
+from coview.training.recipe import Recipe, from_plain
+from coview.training.run import train
+
+torch.compile = functools.partial(torch.compile, backend="eager")
+train(from_plain(read_json(Path(sys.argv[1])), Recipe), Path(sys.argv[2]))
+assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0
+"""
+
+
+def test_compiled_losses_change_neither_names_nor_draws(tmp_path):
+    """With a compiler that only traces, for a real one takes a minute; shapes are not checked meanwhile."""
+    recipe = replace(TINY, steps=3)
+    (tmp_path / "recipe.json").write_text(json.dumps(to_plain(replace(recipe, compile=True))))
+    words = [str(tmp_path / "recipe.json"), str(tmp_path / "compiled")]
+    subprocess.run([sys.executable, "-W", "ignore", "-c", TRACED, *words], timeout=250, check=True)
+    eager = train(recipe, tmp_path / "eager")
+    torch.testing.assert_close(weights(tmp_path / "compiled"), weights(eager), rtol=1e-4, atol=1e-6)
+
+
 # --- refusals ----------------------------------------------------------------------------------------
 
 
@@ -178,6 +216,13 @@ def test_data_without_a_needed_field_is_refused_before_it_is_loaded(tmp_path):
         train(replace(TINY, data=Poor()), tmp_path / "run")
     with pytest.raises(ValueError, match="CanonPoseConfig needs 'image_size', which Lying does not provide"):
         train(replace(TINY, data=Lying(instants=40, subjects=1)), tmp_path / "run")
+
+
+def test_bfloat16_is_refused_where_it_would_be_emulated(tmp_path, monkeypatch):
+    monkeypatch.setattr("coview.training.precision._has_bfloat16", lambda kind: False)
+    with pytest.raises(ValueError, match=r"this machine's cpu has no arithmetic for bfloat16"):
+        train(replace(TINY, precision="bf16"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_folders_that_are_no_finished_run_are_named(tmp_path):
@@ -213,28 +258,39 @@ original = Learner.training_step
 
 def struck(self, batch, index):
     if self.step == 37:
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), getattr(signal, sys.argv[3]))
     return original(self, batch, index)
 
 Learner.training_step = struck
-train(from_plain(read_json(Path(sys.argv[1])), Recipe), Path(sys.argv[2]), checkpoint_seconds=0.0)
+train(from_plain(read_json(Path(sys.argv[1])), Recipe), Path(sys.argv[2]), checkpoint_seconds=float(sys.argv[4]))
 """
 
 
-def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been_killed(tmp_path):
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    return train(LONG, tmp_path_factory.mktemp("runs") / "whole")
+
+
+@pytest.mark.parametrize(
+    ("kill", "checkpoint_seconds", "code", "kept"),
+    [("SIGKILL", 0.0, -signal.SIGKILL, 37), ("SIGTERM", 1e6, 128 + signal.SIGTERM, 38)],
+)
+def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been_killed(
+    tmp_path, whole, kill, checkpoint_seconds, code, kept
+):
+    """SIGTERM, as schedulers and `kill` send it, saves what the step in progress leaves behind."""
     out = tmp_path / "killed"
     (tmp_path / "recipe.json").write_text(json.dumps(to_plain(LONG)))
-    command = [sys.executable, "-c", PROGRAM, str(tmp_path / "recipe.json"), str(out)]
-    assert subprocess.run(command, timeout=250).returncode == -signal.SIGKILL
-    assert (out / "checkpoint.safetensors").is_file()
+    words = [str(tmp_path / "recipe.json"), str(out), kill, str(checkpoint_seconds)]
+    assert subprocess.run([sys.executable, "-c", PROGRAM, *words], timeout=250).returncode == code
+    assert Checkpoint.load(out / "checkpoint.safetensors").step == kept
     assert not (out / "run.json").exists()
     train(LONG, out)
-    train(LONG, tmp_path / "whole")
     assert not (out / "checkpoint.safetensors").exists()
-    torch.testing.assert_close(weights(out), weights(tmp_path / "whole"), rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(weights(out), weights(whole), rtol=1e-4, atol=1e-6)
     rows = History.load(out / "history.csv").rows
     assert [row["step"] for row in rows] == [10, 20, 30, 40, 50, 60]
-    whole = History.load(tmp_path / "whole" / "history.csv").rows
+    whole = History.load(whole / "history.csv").rows
     assert rows[-1]["loss"] == pytest.approx(whole[-1]["loss"], rel=1e-4)
 
 

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 from lightning import Trainer
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from coview.data.synthetic import SyntheticConfig
 from coview.methods.canonpose import CanonPoseConfig
@@ -103,6 +104,8 @@ def test_an_error_does_not_overwrite_the_last_good_checkpoint():
     assert log == []
     watch.on_exception(trainer(), learner(log), KeyboardInterrupt())
     assert len(log) == 2
+    watch.on_exception(trainer(), learner(log), SIGTERMException())
+    assert len(log) == 4
 
 
 def test_no_bar_where_nobody_watches():

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from lightning import LightningModule
 from torch import Tensor
 
@@ -18,6 +19,9 @@ from coview.training.recipe import Recipe
 from coview.training.scoring import Score
 
 _REVISED_WITH = 256  # training instants that a method may look at to revise itself
+_COMPILED: dict[str, Any] = {
+    "pattern_matcher": False
+}  # torch 2.13 fails on a tensor indexed by randperm with it
 
 
 class Learner(LightningModule):
@@ -31,8 +35,10 @@ class Learner(LightningModule):
         self.first_step = begun.step if begun else 0
         self.facts: dict[str, Fact] = dict(begun.facts) if begun else {}
         self.history = History()
-        self._sums: dict[str, Tensor] = {}
-        self._summed = 0  # steps in the sums
+        self._sums = Sums()
+        self._revised_at = revised_at(recipe)
+        # not the network: its products are slower compiled than called, and hooks and names stay out of it
+        self._losses = torch.compile(method.losses, options=_COMPILED) if recipe.compile else method.losses
         self._score = Score(data.skeleton)
         self._earlier = begun.seconds if begun else 0.0
         self._started = time.monotonic()
@@ -51,23 +57,25 @@ class Learner(LightningModule):
         return self.method(batch.only(self.method.inputs))
 
     def training_step(self, batch: MultiView, _: int) -> Tensor:
+        step = self.step
+        self.method.progress = step / self.recipe.steps
         # seeded by the step, so that a run interrupted and resumed draws what it would have drawn
-        torch.manual_seed(self.recipe.seed * 1_000_003 + self.step)
-        terms = self.method.losses(self(batch), batch)
-        total = torch.stack(list(terms.values())).sum()
-        for name, term in {"loss": total, **terms}.items():
-            self._sums[name] = self._sums.get(name, 0.0) + term.detach()
-        self._summed += 1
-        return total
+        reseed(self.recipe.seed * 1_000_003 + step, self.device)
+        terms = self._losses(self(batch), batch)
+        values = torch.stack(list(terms.values()))
+        self._sums.add(tuple(terms), values.detach())
+        return values.sum()
 
     def on_train_batch_start(self, batch: MultiView, batch_idx: int) -> None:
+        rate = learning_rate(self.recipe, self.step)
         for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = learning_rate(self.recipe, self.step)
+            group["lr"] = rate
 
     def on_train_batch_end(self, outputs: Any, batch: MultiView, batch_idx: int) -> None:
-        if self.step in revised_at(self.recipe):
+        step = self.step
+        if step in self._revised_at:
             self._revise()
-        if self.step % self.recipe.log_every == 0 or self.step == self.recipe.steps:
+        if step % self.recipe.log_every == 0 or step == self.recipe.steps:
             self._log_row()
 
     def validation_step(self, batch: MultiView, _: int) -> None:
@@ -104,8 +112,8 @@ class Learner(LightningModule):
         self.facts |= facts | kept
 
     def _log_row(self) -> None:
-        means = {name: float(value) / self._summed for name, value in self._sums.items()}
-        self._sums, self._summed = {}, 0
+        means = self._sums.means()
+        self._sums = Sums()
         if not math.isfinite(means["loss"]):
             raise RuntimeError(
                 f"the loss is {means['loss']} after {self.step} steps: {means}. The run cannot recover from "
@@ -119,6 +127,28 @@ class Learner(LightningModule):
             "loss": means.pop("loss"),
         }
         self.history.rows.append(row | {f"train/{name}": value for name, value in means.items()})
+
+
+class Sums:
+    """Loss terms added up between two rows of the history, one small operation per step."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self._sums: dict[tuple[str, ...], Tensor] = {}  # a method may begin another stage between two rows
+
+    def add(self, names: tuple[str, ...], values: Float[Tensor, "terms"]) -> None:
+        """The terms of one step."""
+        held = self._sums.get(names)
+        self._sums[names] = values.clone() if held is None else held.add_(values)
+        self.steps += 1
+
+    def means(self) -> dict[str, float]:
+        """Of every term over all steps, and of their sum as "loss"; waits for the device."""
+        means: dict[str, float] = {}
+        for names, sums in self._sums.items():
+            for name, value in zip(names, sums.tolist(), strict=True):
+                means[name] = means.get(name, 0.0) + value / self.steps
+        return {"loss": sum(means.values()), **means}
 
 
 class Batches:
@@ -143,6 +173,15 @@ class Batches:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + number)
         device = getattr(self.data.instants, sorted(self.data.fields)[0]).device
         return torch.randperm(len(self.data), generator=generator).to(device)
+
+
+def reseed(seed: int, device: torch.device) -> None:
+    """As `torch.manual_seed`, for the processor and `device` alone.
+
+    The original writes down a stack trace for each kind of accelerator that is not in use: 1 ms."""
+    torch.default_generator.manual_seed(seed)
+    if device.type != "cpu":
+        torch.get_device_module(device).manual_seed(seed)
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:

@@ -21,6 +21,7 @@ from typing import Any
 
 import torch
 from lightning import Trainer
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from safetensors.torch import load_file
 from safetensors.torch import save as as_safetensors
 
@@ -33,6 +34,7 @@ from coview.skeletons import Skeleton
 from coview.training.checkpoint import Checkpoint
 from coview.training.history import History
 from coview.training.learner import Batches, Learner
+from coview.training.precision import check_precision, networks_in
 from coview.training.recipe import Recipe, check_fields, from_plain, to_plain
 from coview.training.scoring import TRUTH, score, write_evaluation
 from coview.training.watch import Checkpoints, ProgressBar
@@ -63,10 +65,12 @@ def train(
 ) -> Path:
     """Train into the folder `out` and return it. Goes on where it was interrupted; skips what is finished.
 
-    Raises ValueError before any step where the data lacks a field that the method needs, or where
-    `out` holds a run of another recipe and `overwrite` is not set."""
+    Raises ValueError before any step where the data lacks a field that the method needs, where the
+    device has no arithmetic of the recipe's precision, or where `out` holds a run of another recipe and
+    `overwrite` is not set. SIGTERM ends the program between two steps, as Ctrl-C does: both save first."""
     out = Path(out)
     check_fields(recipe, recipe.data.provides)
+    check_precision(recipe.precision, recipe.device)
     begun = _open(recipe, out, overwrite)
     if (out / RECORD).is_file():
         return out
@@ -174,7 +178,8 @@ def _fit(
         )
         batches.data = batches.data.to(trainer.strategy.root_device)
         seen = list(validation.only(learner.method.inputs | TRUTH).batches(512)) if look else None
-        with _interruptible():
+        device = trainer.strategy.root_device
+        with networks_in(recipe.precision, learner.method, device), _interruptible():
             trainer.fit(learner, batches, seen)
     if learner.step < recipe.steps:
         raise KeyboardInterrupt(
@@ -211,10 +216,14 @@ def _finish(learner: Learner, validation: InMemory, out: Path) -> None:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Lightning answers Ctrl-C by ending the program, deaf to the next one; here it stays an exception."""
+    """Lightning answers Ctrl-C by ending the program, deaf to the next one; here it stays an exception.
+
+    SIGTERM ends the program, as it does everywhere, but between two steps and with its usual exit code."""
     handler = signal.getsignal(signal.SIGINT)
     try:
         yield
+    except SIGTERMException as stopped:
+        raise SystemExit(128 + signal.SIGTERM) from stopped
     except SystemExit as exit_:
         raise KeyboardInterrupt("training was interrupted; run again to go on.") from exit_
     finally:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -65,7 +66,7 @@ class ProgressBar(Callback):
 
 
 class Checkpoints(Callback):
-    """Saves the run every so many seconds, and when it is interrupted by hand."""
+    """Saves the run every so many seconds, and when it is told to stop."""
 
     def __init__(self, checkpoint: Path, history: Path, seconds: float) -> None:
         self.checkpoint, self.history, self.seconds = checkpoint, history, seconds
@@ -78,8 +79,8 @@ class Checkpoints(Callback):
             self.save(pl_module)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        # after an error the weights may be what caused it; after Ctrl-C they are worth keeping
-        if isinstance(exception, KeyboardInterrupt):
+        # after an error the weights may be what caused it; after Ctrl-C or SIGTERM they are worth keeping
+        if isinstance(exception, KeyboardInterrupt | SIGTERMException):
             self.save(pl_module)
 
     def save(self, learner: LightningModule) -> None:

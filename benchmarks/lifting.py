@@ -1,0 +1,422 @@
+"""Training steps of CanonPose beside a plain implementation of the same losses, written as in the paper.
+
+    OMP_WAIT_POLICY=passive python benchmarks/lifting.py [--threads 2] [--steps 40] [--without-compile]
+
+Both train the faithful network (axis-angle, orthographic) with Adam on the same 12 000 instants x 4 views,
+and both must give the same loss (within 1e-4). The plain one has a data set of single samples and a data
+loader that collates them, calls the network view by view, and adds up the losses in Python loops over pairs
+of views and over rigs: each pair for the whole batch at once ("pairs"), or sample by sample, like the slow
+twin in tests/methods/test_canonpose.py ("samples, pairs"). Ours runs as users run it, with Lightning's
+overhead. A ratio is the plain one's median milliseconds per step over ours; loss_ms is the loss alone,
+forward and backward. Each method has its own process; the peak memory is beyond that of the data. With a
+GPU everything is measured there too. Appends rows to results/lifting.csv.
+Target: 5 times the throughput of the plain implementation.
+"""
+
+import argparse
+import csv
+import itertools
+import multiprocessing
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from coview.data.base import DataConfig, InMemory
+from coview.data.synthetic import SyntheticConfig
+from coview.geometry.rotations import rotation_from_axis_angle
+from coview.methods.canonpose import CanonPose, CanonPoseConfig
+from coview.methods.lifting import permutation_within
+from coview.sample import MultiView
+from coview.skeletons import H36M_17
+from coview.training.learner import Learner
+from coview.training.recipe import Recipe
+from coview.training.run import train
+
+RESULTS = Path(__file__).resolve().parents[1] / "results" / "lifting.csv"
+COLUMNS = ["date", "commit", "machine", "seed", "method", "device", "width", "batch", "steps", "step_ms"]
+COLUMNS += ["instants_per_s", "ratio", "epoch_s", "loss_ms", "loss_ratio", "first_step_s", "peak_mb"]
+INSTANTS, VIEWS, RIGS = 12_000, 4, 4
+SAMPLES, PAIRS, OURS, COMPILED = "plain: samples, pairs", "plain: pairs", "coview", "coview compiled"
+TARGET = 5.0
+
+
+@dataclass(frozen=True)
+class Case:
+    """One method in one setting."""
+
+    method: str
+    device: str
+    width: int
+    batch: int
+    steps: int
+    threads: int
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a process answers."""
+
+    step: float  # median seconds
+    steps: int
+    loss: float  # median seconds of the loss alone, forward and backward
+    first: float  # seconds until the first step was done
+    peak_mb: float
+
+
+# --- data ----------------------------------------------------------------------------------------
+
+
+@lru_cache
+def instants() -> MultiView:
+    """Every joint seen, as in the paper; confidences and rigs drawn."""
+    made = SyntheticConfig(instants=1500, subjects=4).train().instants
+    whole = torch.isfinite(made.joints2d).flatten(1).all(dim=1).nonzero()[:, 0]
+    made = made[whole[torch.arange(INSTANTS) % len(whole)]]
+    generator = torch.Generator().manual_seed(0)
+    confidence = 0.3 + 0.7 * torch.rand(made.joints2d.shape[:-1], generator=generator)
+    rig = torch.randint(RIGS, (INSTANTS,), generator=generator)
+    return MultiView(
+        H36M_17,
+        joints2d=made.joints2d,
+        confidence=confidence,
+        image_size=made.image_size.contiguous(),
+        rig=rig,
+    )
+
+
+@dataclass(frozen=True)
+class Bench(DataConfig):
+    """Those instants, without a truth to evaluate with."""
+
+    @property
+    def provides(self) -> frozenset[str]:
+        return instants().known
+
+    def train(self) -> InMemory:
+        return InMemory(instants())
+
+    def validation(self) -> InMemory:
+        return InMemory(instants()[:2])
+
+
+class Single(Dataset):
+    """One sample at a time: the root at the origin, the norm one, view by view."""
+
+    def __len__(self) -> int:
+        return INSTANTS
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        sample, found = instants(), {}
+        for view in range(VIEWS):
+            joints = sample.joints2d[index, view] - sample.joints2d[index, view, H36M_17.root_index]
+            found[f"joints_{view}"] = joints / joints.norm()
+            found[f"confidence_{view}"] = sample.confidence[index, view]
+        return {**found, "rig": sample.rig[index]}
+
+
+# --- the plain implementation ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Lifted:
+    """Per view: pose "batch joints 3", rotation "batch 3 3", what was seen "batch joints 2", confidence."""
+
+    pose: list[Tensor]
+    rotation: list[Tensor]
+    seen: list[Tensor]
+    confidence: list[Tensor]
+    rig: Tensor
+
+    def sample(self, index: int) -> "Lifted":
+        """A batch of one."""
+        one = slice(index, index + 1)
+        lists = ([tensor[one] for tensor in each] for each in self.each_view())
+        return Lifted(*lists, rig=self.rig[one])
+
+    def each_view(self) -> tuple[list[Tensor], ...]:
+        return self.pose, self.rotation, self.seen, self.confidence
+
+
+def lifted_plainly(method: CanonPose, batch: dict[str, Tensor]) -> Lifted:
+    """The network, called for one view after the other."""
+    seen = [batch[f"joints_{view}"] for view in range(VIEWS)]
+    confidence = [batch[f"confidence_{view}"] for view in range(VIEWS)]
+    answers = [method.lifter(joints, weights) for joints, weights in zip(seen, confidence, strict=True)]
+    pose = [pose - pose[:, method.root, None] for pose, _ in answers]
+    return Lifted(pose, [rotation_from_axis_angle(n) for _, n in answers], seen, confidence, batch["rig"])
+
+
+def error(pose: Tensor, rotation: Tensor, seen: Tensor, confidence: Tensor) -> Tensor:
+    """ℓ of the paper: mean over poses "batch joints 3" turned by "batch 3 3"."""
+    image = (pose @ rotation.mT)[..., :2]
+    image = image / image.square().mean(dim=(-2, -1), keepdim=True).sqrt()
+    seen = seen / seen.square().mean(dim=(-2, -1), keepdim=True).sqrt()
+    return (confidence[..., None] * (image - seen).abs()).mean()
+
+
+def by_pairs(lifted: Lifted, orders: list[Tensor] | None = None) -> Tensor:
+    """The paper's three terms, pair by pair and rig by rig; each pair for the whole batch."""
+    x, r, w, c = lifted.each_view()
+    total = sum(error(x[v], r[v], w[v], c[v]) for v in range(VIEWS)) / VIEWS
+    for a, b in itertools.permutations(range(VIEWS), 2):
+        total = total + error(x[a], r[b], w[b], c[b]) / (VIEWS - 1)
+    for a in range(VIEWS):
+        for rig in lifted.rig.unique():
+            members = (lifted.rig == rig).nonzero()[:, 0]
+            if len(members) < 2:
+                continue
+            drawn = members[torch.randperm(len(members), device=members.device)]
+            partner = drawn if orders is None else orders[a][members]
+            for b in range(VIEWS):
+                if b != a:
+                    relative = r[b][partner] @ r[a][partner].mT
+                    turn = relative @ r[a][members]
+                    wrong = error(x[a][members], turn, w[b][members], c[b][members])
+                    total = total + 0.1 * wrong / (VIEWS - 1)
+    return total
+
+
+def by_samples(lifted: Lifted, orders: list[Tensor] | None = None) -> Tensor:
+    """The same, and sample by sample."""
+    count = len(lifted.rig)
+    each = [lifted.sample(index) for index in range(count)]
+    total = torch.zeros((), device=lifted.rig.device)
+    for one in each:
+        x, r, w, c = one.each_view()
+        for a, b in itertools.product(range(VIEWS), repeat=2):
+            share = 1 / VIEWS if a == b else 1 / (VIEWS - 1)
+            total = total + share * error(x[a], r[b], w[b], c[b]) / count
+    for a, rig in itertools.product(range(VIEWS), lifted.rig.unique()):
+        members = (lifted.rig == rig).nonzero()[:, 0].tolist()
+        if len(members) < 2:
+            continue
+        drawn = [members[i] for i in torch.randperm(len(members)).tolist()]
+        partners = drawn if orders is None else orders[a][members].tolist()
+        for index, partner in zip(members, partners, strict=True):
+            x, r, w, c = each[index].each_view()
+            other = each[partner].rotation
+            for b in range(VIEWS):
+                if b != a:
+                    wrong = error(x[a], other[b] @ other[a].mT @ r[a], w[b], c[b])
+                    total = total + 0.1 * wrong / (VIEWS - 1) / len(members)
+    return total
+
+
+LOOPS = {PAIRS: by_pairs, SAMPLES: by_samples}
+
+# --- measuring -----------------------------------------------------------------------------------
+
+
+def built(case: Case) -> CanonPose:
+    torch.manual_seed(0)
+    return CanonPoseConfig(width=case.width).build(H36M_17).to(case.device)
+
+
+def now(device: str) -> float:
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def peak_mb(device: str) -> float:
+    if device == "cuda":
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def plain_steps(case: Case) -> list[float]:
+    """Times at which steps ended, the first of them the start."""
+    method = built(case)
+    rate = 1e-4
+    optimiser = torch.optim.Adam(method.parameters(), lr=rate, weight_decay=1e-5)
+    times = [now(case.device)]
+    for batch in DataLoader(Single(), case.batch, shuffle=True):
+        batch = {name: tensor.to(case.device) for name, tensor in batch.items()}
+        total = LOOPS[case.method](lifted_plainly(method, batch))
+        optimiser.zero_grad()
+        total.backward()
+        optimiser.step()
+        times.append(now(case.device))
+        if len(times) > case.steps:
+            return times
+    return times
+
+
+def our_steps(case: Case) -> list[float]:
+    times: list[float] = []
+    begin, end = Learner.on_train_start, Learner.on_train_batch_end
+
+    def begun(self: Learner) -> None:
+        begin(self)
+        times.append(now(case.device))
+
+    def ended(self: Learner, *given: object) -> None:
+        end(self, *given)
+        times.append(now(case.device))
+
+    Learner.on_train_start, Learner.on_train_batch_end = begun, ended
+    recipe = Recipe(
+        method=CanonPoseConfig(width=case.width),
+        data=Bench(),
+        steps=case.steps + 1,  # the last one looks for the mirror too, and is left out
+        batch_size=case.batch,
+        device=case.device,
+        compile=case.method == COMPILED,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        train(recipe, Path(folder) / "run", progress=False, checkpoint_seconds=1e9)
+    return times[:-1]
+
+
+def loss_seconds(case: Case) -> float:
+    """Median of the loss alone, forward and backward, from a finished prediction."""
+    batch = instants()[: case.batch].to(case.device)
+    method = built(replace(case, width=16))
+    lifted = method(batch.only(method.inputs))
+    pose = lifted.canonical.detach().requires_grad_()
+    rotation = lifted.ray_from_canonical.detach().requires_grad_()
+    if case.method in LOOPS:
+        loops = LOOPS[case.method]
+
+        def loss() -> Tensor:
+            lists = (list(t.unbind(1)) for t in (pose, rotation, lifted.seen.joints, batch.confidence))
+            return loops(Lifted(*lists, rig=batch.rig))
+    else:
+        ours = method.losses
+        if case.method == COMPILED:
+            ours = Learner(
+                method, Recipe(CanonPoseConfig(), Bench(), steps=1, compile=True), InMemory(batch)
+            )._losses
+
+        def loss() -> Tensor:
+            predicted = replace(lifted, canonical=pose, ray_from_canonical=rotation)
+            return torch.stack(list(ours(predicted, batch).values())).sum()
+
+    return median_of(lambda: loss().backward(), case)
+
+
+def median_of(work: Callable[[], object], case: Case) -> float:
+    work()
+    seconds = []
+    for _ in range(max(3, case.steps // 2)):
+        began = now(case.device)
+        work()
+        seconds.append(now(case.device) - began)
+    return statistics.median(seconds)
+
+
+def measure(case: Case) -> Measured:
+    torch.set_num_threads(case.threads)
+    if case.method == SAMPLES:
+        case = replace(case, steps=max(3, case.steps // 10))
+    instants()
+    before = peak_mb(case.device)
+    times = plain_steps(case) if case.method in LOOPS else our_steps(case)
+    seconds = [later - earlier for earlier, later in itertools.pairwise(times)]
+    settled = seconds[max(1, len(seconds) // 5) :]
+    peak = peak_mb(case.device) - before
+    return Measured(statistics.median(settled), len(settled), loss_seconds(case), seconds[0], peak)
+
+
+def check_same_loss(device: str) -> None:
+    """Ours and both plain ones, from one prediction and the same permutations, within 1e-4."""
+    batch = instants()[:32].to(device)
+    case = Case(OURS, device, 64, 32, 1, 1)
+    method = built(case)
+    torch.manual_seed(1)
+    with torch.no_grad():
+        ours = float(sum(method.losses(method(batch.only(method.inputs)), batch).values()))
+        torch.manual_seed(1)
+        orders = [permutation_within(batch.rig) for _ in range(VIEWS)]
+        single = Single()
+        samples = {name: torch.stack([single[i][name] for i in range(32)]).to(device) for name in single[0]}
+        lifted = lifted_plainly(method, samples)
+        for name, loops in LOOPS.items():
+            plain = float(loops(lifted, orders))
+            assert abs(ours - plain) < 1e-4, f"{name}: {plain}, ours: {ours}"
+
+
+def alone(case: Case) -> Measured:
+    """In a fresh process."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(measure, case).result()
+
+
+# --- results -------------------------------------------------------------------------------------
+
+
+def commit() -> str:
+    found = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    )
+    return found.stdout.strip() or "unknown"
+
+
+def machine(case: Case) -> str:
+    """With the load: seconds mean little where others compute on the same cores."""
+    name = torch.cuda.get_device_name() if case.device == "cuda" else platform.machine()
+    return f"{name}, {os.cpu_count()} cores, {case.threads} threads, load {os.getloadavg()[0]:.0f}"
+
+
+def row(case: Case, found: Measured, plain: Measured) -> dict[str, object]:
+    values = [
+        date.today().isoformat(), commit(), machine(case), 0, case.method, case.device, case.width,
+        case.batch, found.steps, f"{1000 * found.step:.2f}", f"{case.batch / found.step:.0f}",
+        f"{plain.step / found.step:.2f}", f"{found.step * INSTANTS / case.batch:.1f}",
+        f"{1000 * found.loss:.2f}", f"{plain.loss / found.loss:.2f}", f"{found.first:.1f}",
+        f"{found.peak_mb:.0f}",
+    ]  # fmt: skip
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+def append(rows: list[dict[str, object]]) -> None:
+    new = not RESULTS.exists()
+    RESULTS.parent.mkdir(exist_ok=True)
+    with RESULTS.open("a", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        if new:
+            writer.writeheader()
+        writer.writerows(rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--widths", type=int, nargs="+", default=[256, 1024])
+    parser.add_argument("--batches", type=int, nargs="+", default=[32, 128])
+    parser.add_argument("--without-compile", action="store_true")
+    parser.add_argument("--dry", action="store_true", help="write no rows")
+    given = parser.parse_args()
+    methods = [PAIRS, SAMPLES, OURS] + ([] if given.without_compile else [COMPILED])
+    for device in ["cpu"] + (["cuda"] if torch.cuda.is_available() else []):
+        check_same_loss(device)
+        for width, batch in itertools.product(given.widths, given.batches):
+            cases = [Case(m, device, width, batch, given.steps, given.threads) for m in methods]
+            found = [alone(case) for case in cases]
+            rows = [row(case, each, found[0]) for case, each in zip(cases, found, strict=True)]
+            if not given.dry:
+                append(rows)
+            for line in rows:
+                print("  ".join(f"{key}={value}" for key, value in line.items() if key not in COLUMNS[:4]))
+            for name, plain in zip(methods[:2], found[:2], strict=True):
+                ratio = plain.step / found[2].step
+                print(f"coview is {ratio:.1f} x '{name}' (target {TARGET}: {ratio >= TARGET})", flush=True)
+
+
+if __name__ == "__main__":
+    main()
