@@ -195,7 +195,8 @@ def test_by_default_every_recipe_of_the_benchmark_runs(monkeypatch, tiny):
 def test_mirrored_is_what_lies_in_a_wrong_world():
     assert is_mirrored({"mirrored_percent": 93.0, "opposite_percent": 0.0})
     assert is_mirrored({"mirrored_percent": 20.0, "opposite_percent": 71.0})
-    assert not is_mirrored({"mirrored_percent": 20.0, "opposite_percent": 1.0})
+    assert is_mirrored({"mirrored_percent": 20.0, "opposite_percent": 1.0}) is False
+    assert is_mirrored({"mirrored_percent": float("nan"), "mpjpe_mm": 30.0}) is None
 
 
 # --- mistakes, all of them before any training ----------------------------------------------------

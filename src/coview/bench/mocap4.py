@@ -244,7 +244,7 @@ def _row(job: Job, ring: Ring, record: dict[str, Any], numbers: dict[str, float]
         "seconds": f"{record['seconds']:.1f}",
         "instants": str(len(data)),
         "mirror_flipped": {True: "yes", False: "no"}.get(record["facts"].get("mirror_flipped"), ""),
-        "mirrored": "yes" if is_mirrored(numbers) else "no",
+        "mirrored": {True: "yes", False: "no", None: ""}[is_mirrored(numbers)],
         "joints": f"{len(data.skeleton) - 1} joints of {data.skeleton.name} but the root; P- and CPS all of them",
         "alignment": _alignment(data.skeleton),
         "head_size": head_size_rule(data.skeleton) if "jdr_all_before" in numbers else "",
@@ -255,9 +255,13 @@ def _row(job: Job, ring: Ring, record: dict[str, Any], numbers: dict[str, float]
     return {name: row.get(name, "") for name in COLUMNS}
 
 
-def is_mirrored(numbers: dict[str, float]) -> bool:
-    """Whether a run ended in a wrong world: most poses mirrored in depth, or turned inside out."""
-    return max(numbers.get("mirrored_percent", 0.0), numbers.get("opposite_percent", 0.0)) > 50
+def is_mirrored(numbers: dict[str, float]) -> bool | None:
+    """Whether a run ended in a wrong world: most poses mirrored in depth, or turned inside out.
+
+    None where neither share is known, as for poses that are not in camera axes."""
+    shares = [numbers[name] for name in ("mirrored_percent", "opposite_percent") if name in numbers]
+    known = [share for share in shares if not math.isnan(share)]
+    return max(known) > 50 if known else None
 
 
 def _alignment(skeleton: Skeleton) -> str:
