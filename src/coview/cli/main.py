@@ -11,6 +11,7 @@ from typing import Any
 
 import tyro
 
+from coview.cli.bench import bench
 from coview.cli.learning import evaluate, predict, recipes, train
 from coview.cli.recording import calibrate, export, import_, reconstruct, report
 from coview.cli.say import say
@@ -56,6 +57,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "predict": predict,
     "report": report,
     "recipes": recipes,
+    "bench": bench,
     "doctor": doctor,
 }
 ABOUT = "3D human pose from several cameras: import, calibrate, reconstruct, export, train, predict."
