@@ -1,0 +1,116 @@
+"""Commands on data sets: `coview data prepare` and `coview data check`."""
+
+import sys
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from coview.cli.say import note, say
+
+DataSet = Literal["cmu_mocap"]
+
+
+def data(arguments: list[str]) -> None:
+    """Data sets: `data prepare cmu_mocap SOURCE` makes one ready, `data check cmu_mocap [DIR]` verifies it."""
+    tyro.extras.subcommand_cli_from_dict(
+        {"prepare": prepare, "check": check},
+        prog="coview data",
+        description="Data sets: make one ready from files you downloaded, or verify what is there.",
+        args=arguments or ["--help"],
+        config=(tyro.conf.FlagCreatePairsOff,),
+    )
+
+
+def prepare(
+    dataset: DataSet,
+    source: Path,
+    /,
+    *,
+    out: Path | None = None,
+    unit: Literal["cmu", "m", "cm", "mm", "inch"] | None = None,
+    fps: float | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Make motion capture ready for training: joints in metres at 60 frames per second, split by person.
+
+    Run it again to go on after an interruption, or with more files: finished clips are kept.
+
+    Args:
+        dataset: Which data set.
+        source: A folder with .asf/.amc, .bvh or .c3d files, at any depth, or a prepared folder to verify and copy.
+        out: Folder to make; default: $COVIEW_DATA/cmu_mocap, else ~/.cache/coview/data/cmu_mocap.
+        unit: Unit of length of the files, where the rule (which is always stated) is wrong; cmu is 1/0.45 inch.
+        fps: Frames per second of the files, where they do not say; default for .amc: 120.
+        overwrite: Replace what is in the folder.
+    """
+    from coview.data.mocap import data_folder
+    from coview.data.mocap_prepare import copy_prepared, is_prepared
+
+    folder = data_folder(out)
+    if is_prepared(source):
+        copied = copy_prepared(source, folder, overwrite=overwrite)
+        say(f"{'verified and copied' if copied else 'verified, and already there'}   {folder}")
+    else:
+        _convert(source, folder, unit, fps, overwrite)
+
+
+def _convert(
+    source: Path,
+    folder: Path,
+    unit: Literal["cmu", "m", "cm", "mm", "inch"] | None,
+    fps: float | None,
+    overwrite: bool,
+) -> None:
+    from coview.capture.progress import progress
+    from coview.data.mocap_prepare import prepare as convert
+    from coview.data.mocap_sources import TEST_SUBJECTS, find_sources
+
+    found = find_sources(source)
+    note(found.passed_over)
+    results = []
+    steps = convert(found.sources, folder, unit=unit, fps=fps, overwrite=overwrite)
+    for result in progress(steps, total=len(found.sources), what="takes"):
+        results.append(result)
+        name = result.source.name
+        if result.problem:
+            say(f"{name:16s} not used: {result.problem}")
+        else:
+            frames = sum(clip["frames"] for clip in result.clips)
+            detail = "finished before" if result.kept else "; ".join(result.notes)
+            say(f"{name:16s} {result.clips[0]['split']:5s} {frames:6d} frames at 60 fps; {detail}")
+    failed = [result for result in results if result.problem]
+    tested = ", ".join(sorted(TEST_SUBJECTS, key=int))
+    say(f"split           subjects {tested} test, all others train; nobody is in both; val is empty")
+    say(f"prepared        {len(results) - len(failed)} of {len(results)} takes   {folder}")
+    if failed:
+        sys.exit(1)
+
+
+def check(dataset: DataSet, folder: Path | None = None, /) -> None:
+    """Verify prepared motion: counts, lengths, metres, finite, rigid bones, not mirrored, upright.
+
+    Args:
+        dataset: Which data set.
+        folder: The prepared folder; default: $COVIEW_DATA/cmu_mocap, else ~/.cache/coview/data/cmu_mocap.
+    """
+    from coview.data.mocap import data_folder
+    from coview.data.mocap_check import check_folder
+
+    report = check_folder(data_folder(folder))
+    if report.rows:
+        say("split  clips people minutes   stature m  bones vary mm  trunk/leg  knees forward mm  up")
+    for row in report.rows:
+        if not row.clips:
+            continue
+        low, high = row.stature
+        say(
+            f"{row.split:6s} {row.clips:5d} {row.subjects:6d} {row.minutes:7.1f}  {low:.2f} to {high:.2f}  "
+            f"{row.worst_spread * 1000:13.2f}  {row.least_trunk:9.2f}  {row.least_knee * 1000:16.0f}  {row.up}"
+        )
+    note(report.notes)
+    for fault in report.faults:
+        say(f"fault  {fault}")
+    say(f"verdict: {f'{len(report.faults)} faults' if report.faults else 'sound'}   {report.folder}")
+    if report.faults:
+        sys.exit(1)

@@ -1,0 +1,94 @@
+"""Which takes lie in a folder of downloaded motion capture: whose they are, in which split, and their skeleton."""
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from coview.data.mocap import Split
+from coview.formats.names import natural_key
+
+KINDS = (".amc", ".bvh", ".c3d")  # best first: the original, a conversion, markers
+# The split of the shared preparation; subjects it does not name train, so that no person is in two splits.
+TEST_SUBJECTS = frozenset({"11", "131", "135"})
+_CMU = re.compile(r"(\d+)_(\d+)")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A take to prepare."""
+
+    path: Path
+    asf: Path | None
+    name: str  # cmu_02_01
+    subject: str  # cmu02
+    split: Split
+
+    def digest(self, *settings: object) -> str:
+        """What the result depends on: the take's name, the files' content, the settings."""
+        found = hashlib.sha256(repr((self.name, *settings)).encode())
+        for path in filter(None, (self.path, self.asf)):
+            found.update(hashlib.sha256(path.read_bytes()).digest())
+        return found.hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Found:
+    """The takes of a folder, and the files that were passed over with the reason."""
+
+    sources: tuple[Source, ...]
+    passed_over: tuple[str, ...]
+
+
+def find_sources(folder: Path) -> Found:
+    """All takes below `folder`, in natural order; one per name, the original format before conversions.
+
+    The subject is what stands before the last underscore (02 of 02_01.amc), its skeleton the .asf of that
+    name, in the same folder or the only one anywhere below. FileNotFoundError where there is no take."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"no folder {folder}. Give the folder with the .asf/.amc, .bvh or .c3d files."
+        )
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith(".")]
+    skeletons = [path for path in files if path.suffix.lower() == ".asf"]
+    takes = [path for path in files if path.suffix.lower() in KINDS]
+    if not takes:
+        raise FileNotFoundError(
+            f"no .amc, .bvh or .c3d file in {folder} or below, and no prepared clips (meta.json with cmu_*.npz). "
+            f"docs/data.md says where to get them."
+        )
+    takes.sort(key=lambda path: (natural_key(path.stem), KINDS.index(path.suffix.lower()), str(path)))
+    sources: dict[str, Source] = {}
+    passed_over = []
+    for path in takes:
+        source = _source(path, skeletons)
+        if source.name in sources:
+            passed_over.append(f"{path}: {sources[source.name].path.name} is the same take, and comes first")
+        else:
+            sources[source.name] = source
+    return Found(tuple(sources.values()), tuple(passed_over))
+
+
+def _source(path: Path, skeletons: Iterable[Path]) -> Source:
+    person = path.stem.rpartition("_")[0] or path.stem
+    number = _CMU.fullmatch(path.stem)
+    if number:
+        person = f"{int(number[1]):02d}"
+        name, subject = f"cmu_{person}_{int(number[2]):02d}", f"cmu{person}"
+    else:
+        name, subject = f"cmu_{path.stem}", f"cmu_{person}"
+    split: Split = "test" if person in TEST_SUBJECTS else "train"
+    return Source(path, _skeleton(path, person, skeletons), name, subject, split)
+
+
+def _skeleton(path: Path, person: str, skeletons: Iterable[Path]) -> Path | None:
+    """The subject's .asf; None where there is none, or several elsewhere."""
+    own = [asf for asf in skeletons if _plain(asf.stem) in (_plain(person), _plain(path.stem))]
+    near = [asf for asf in own if asf.parent == path.parent]
+    return near[0] if near else own[0] if len(own) == 1 else None
+
+
+def _plain(name: str) -> str:
+    return str(int(name)) if name.isdecimal() else name.casefold()
