@@ -12,6 +12,7 @@ from typing import Any
 import tyro
 
 from coview.cli.bench import bench
+from coview.cli.data import data
 from coview.cli.learning import evaluate, predict, recipes, train
 from coview.cli.recording import calibrate, export, import_, reconstruct, report
 from coview.cli.say import say
@@ -48,6 +49,7 @@ def doctor() -> None:
 
 COMMANDS: dict[str, Callable[..., Any]] = {
     "demo": demo,
+    "data": data,
     "import": import_,
     "calibrate": calibrate,
     "reconstruct": reconstruct,
@@ -69,6 +71,8 @@ def main() -> None:
     try:
         if arguments[:1] == ["train"]:
             train(arguments[1:])
+        elif arguments[:1] == ["data"]:
+            data(arguments[1:])
         else:
             tyro.extras.subcommand_cli_from_dict(
                 COMMANDS,
