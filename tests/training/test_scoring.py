@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from coview.data.synthetic import SyntheticConfig, random_motion, ring_cameras
-from coview.methods.base import CameraPoses, Method, WorldPose
+from coview.methods.base import CameraPoses, ImagePoses, Method, WorldPose
 from coview.sample import MultiView
 from coview.skeletons import H36M_17
 from coview.training.scoring import Score, how_scored, score, truth_for, write_evaluation
@@ -111,3 +111,18 @@ def test_a_mirrored_pose_is_not_forgiven():
     score = Score(H36M_17)
     score.update(CameraPoses(joints3d=truth * torch.tensor([1.0, 1.0, -1.0])), known)
     assert score.compute()["p_mpjpe_mm"] > 50
+
+
+def test_poses_in_the_image_are_scored_in_pixels_beside_the_detections():
+    batch = validation().instants
+    moved = batch.joints2d + torch.tensor([3.0, 4.0])
+    found = moved.clone()
+    found[0] = torch.nan
+    running = Score(H36M_17)
+    running.update(ImagePoses(joints2d=found), batch.replaced(joints2d=batch.joints2d + 1.0))
+    metrics = running.compute()
+    assert metrics == {
+        "image_px": pytest.approx(5.0, abs=1e-3),
+        "detected_px": pytest.approx(2**0.5, abs=1e-3),
+    }
+    assert set(how_scored(metrics, H36M_17)) == set(metrics)

@@ -27,7 +27,14 @@ class CameraPoses:
     joints3d: Float[Tensor, "*batch views joints 3"]  # NaN in a view where the root joint was not seen
 
 
-P = TypeVar("P", bound=WorldPose | CameraPoses)
+@dataclass(frozen=True, kw_only=True)
+class ImagePoses:
+    """One 2D pose per view: what methods find that mend detections."""
+
+    joints2d: Float[Tensor, "*batch views joints 2"]  # pixels; NaN for a joint that is not known
+
+
+P = TypeVar("P", bound=WorldPose | CameraPoses | ImagePoses)
 
 
 class Method(nn.Module, ABC, Generic[P]):

@@ -11,7 +11,8 @@ from torchmetrics import Metric
 
 from coview.data.base import InMemory
 from coview.formats.atomic import write_text
-from coview.methods.base import CameraPoses, Method, WorldPose
+from coview.methods.base import CameraPoses, ImagePoses, Method, WorldPose
+from coview.metrics.image_error import ImageError
 from coview.metrics.joint_error import CPS, MPJPE, NAUC, NMPJPE, NPCK, PMPJPE, Coverage, OppositeShare
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
@@ -38,10 +39,20 @@ def world_metrics(skeleton: Skeleton) -> dict[str, Metric]:
     return {"mpjpe_mm": MPJPE(), "p_mpjpe_mm": PMPJPE(), "coverage_percent": Coverage()}
 
 
-def truth_for(predicted: WorldPose | CameraPoses, batch: MultiView) -> Float[Tensor, "*batch joints 3"]:
-    """The true poses in the frame of the prediction: the world, or root-centred in each camera's axes."""
+def image_metrics() -> dict[str, Metric]:
+    """For 2D poses in pixels; the second is that of the detections, for the same joints."""
+    return {"image_px": ImageError(), "detected_px": ImageError()}
+
+
+def truth_for(
+    predicted: WorldPose | CameraPoses | ImagePoses, batch: MultiView
+) -> Float[Tensor, "*batch joints dims"]:
+    """The true poses in the frame of the prediction: the world, root-centred in each camera's axes, or
+    the images (pixels)."""
     if isinstance(predicted, WorldPose):
         return batch.joints3d
+    if isinstance(predicted, ImagePoses):
+        return batch.cameras.project(batch.joints3d[..., None, :, :])
     root = batch.joints3d[..., batch.skeleton.root_index, None, :]
     centred = (batch.joints3d - root)[..., None, :, :]
     return centred @ batch.cameras.rotation.mT
@@ -54,14 +65,24 @@ class Score:
         self.skeleton = skeleton
         self.metrics: dict[str, Metric] = {}
 
-    def update(self, predicted: WorldPose | CameraPoses, batch: MultiView) -> None:
-        """Add a batch; reads its `joints3d` (and `cameras`, for poses in camera axes)."""
+    def update(self, predicted: WorldPose | CameraPoses | ImagePoses, batch: MultiView) -> None:
+        """Add a batch; reads its `joints3d` (and `cameras`, but for poses in the world)."""
+        if isinstance(predicted, ImagePoses):
+            return self._update_images(predicted, batch)
         if not self.metrics:
             make = world_metrics if isinstance(predicted, WorldPose) else monocular_metrics
             self.metrics = {n: m.to(predicted.joints3d.device) for n, m in make(self.skeleton).items()}
         truth = truth_for(predicted, batch)
         for metric in self.metrics.values():
             metric.update(predicted.joints3d, truth)
+
+    def _update_images(self, predicted: ImagePoses, batch: MultiView) -> None:
+        if not self.metrics:
+            self.metrics = {n: m.to(predicted.joints2d.device) for n, m in image_metrics().items()}
+        truth = truth_for(predicted, batch)
+        detected = torch.where(predicted.joints2d.isfinite(), batch.joints2d, torch.nan)
+        self.metrics["image_px"].update(predicted.joints2d, truth)
+        self.metrics["detected_px"].update(detected, truth)
 
     def compute(self) -> dict[str, float]:
         """Names to numbers; empty where nothing was added."""
@@ -93,6 +114,8 @@ def how_scored(metrics: dict[str, float], skeleton: Skeleton) -> dict[str, str]:
         "n_auc": f"percent, mean PCK of {others} joints over 0, 5, … 150 mm, aligned as n_mpjpe",
         "cps": f"0 to 300 mm, {len(skeleton)} joints, aligned as p_mpjpe",
         "opposite_percent": "percent of poses whose n_mpjpe scale is negative",
+        "image_px": f"mean distance in pixels of {len(skeleton)} joints from the true 3D joints' projections",
+        "detected_px": "the same of the detections, over the joints that image_px counts",
         "coverage_percent": "percent of joints with known truth that were predicted",
     }
     return {name: words[name] for name in metrics if name in words}

@@ -1,0 +1,58 @@
+"""The residual network that takes one skeleton's 2D poses to another's. [Wandt21], skeleton morphing."""
+
+from pathlib import Path
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from coview.networks.lifter import Residual
+
+_PREFIX = "morpher."  # of the weights in a run of SkeletonMorphing
+
+
+class Morpher(nn.Module):
+    """W becomes W + g(W), for root-centred 2D poses of norm one.
+
+    It begins as the identity (ours: g's last layer starts at zero), so that training can only move away
+    from the detections where that pays."""
+
+    def __init__(self, joints: int, width: int) -> None:
+        super().__init__()
+        self.entry = nn.Linear(2 * joints, width)
+        self.inner = nn.Sequential(Residual(width), Residual(width))
+        self.exit = nn.Linear(width, 2 * joints)
+        nn.init.zeros_(self.exit.weight)
+        nn.init.zeros_(self.exit.bias)
+
+    def forward(self, joints2d: Float[Tensor, "*batch joints 2"]) -> Float[Tensor, "*batch joints 2"]:
+        """Unit norm in; about unit norm out, in the same unit. The root may move off the origin."""
+        # planar: all x, then all y, as in the lifter
+        change = self.exit(self.inner(self.entry(joints2d.mT.flatten(-2))))
+        return joints2d + change.unflatten(-1, (2, -1)).mT
+
+
+def load_morpher(run: Path, joints: int) -> Morpher:
+    """The network of a finished run of SkeletonMorphing, frozen.
+
+    Raises FileNotFoundError where `run` holds no finished run, ValueError where it is a run of another
+    method or of another number of joints."""
+    from safetensors.torch import load_file
+
+    if not (run / "run.json").is_file():
+        raise FileNotFoundError(
+            f"{run} holds no finished run of SkeletonMorphing (run.json is not there), and a model that morphs "
+            f"its input cannot do without. Train it with `coview train skeleton_morphing --out {run}`."
+        )
+    weights = load_file(run / "weights.safetensors")
+    own = {name.removeprefix(_PREFIX): value for name, value in weights.items() if name.startswith(_PREFIX)}
+    if "entry.weight" not in own:
+        raise ValueError(f"{run} is a run of another method: SkeletonMorphing is needed to morph skeletons.")
+    width, numbers = own["entry.weight"].shape
+    if numbers != 2 * joints:
+        raise ValueError(
+            f"{run} morphs poses of {numbers // 2} joints, and these have {joints}. Train it on the skeleton of "
+            f"the lifter."
+        )
+    morpher = Morpher(joints, width)
+    morpher.load_state_dict(own, assign=True)  # assigned, so that it works where nothing is given memory
+    return morpher.requires_grad_(False)
