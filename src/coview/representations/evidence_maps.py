@@ -12,8 +12,8 @@ from torch import Tensor
 
 from coview.representations.cross_view_evidence import Evidence, without_lone_lines
 
-_BLOCK = 128  # items whose grids are made at once: what a processor keeps near
-_ASCENT_STEPS = 8
+_BLOCK = 64  # items whose grids are made at once: what a processor keeps near
+_ASCENT_STEPS = 6
 _HALF_WIDTH, _HALF_HEIGHT = 0.3, 0.4  # of the box in which lines are drawn, in grids
 _PARALLEL = 0.05  # sine of the angle between two lines below which they are not intersected
 _FLAT = 1e-4  # where a map is lower than this share of its weights, nothing pulls
@@ -114,17 +114,22 @@ def _gaussian(squared: Tensor, sigma: float) -> Tensor:
 def highest_by_ascent(
     evidence: Evidence, before: Float[Tensor, "2 items"], settings: FusionSettings
 ) -> Float[Tensor, "2 items"]:
-    """The best of all points, crossings of lines and the old place, then uphill. No windows. ours
+    """The best of all points, their mean, crossings of lines and the old place, all a
+    step uphill; then up to its top. No windows. ours
 
     A map of few Gaussians has its peaks near these. Each step goes to the optimum of the parabolas
     that touch the Gaussians from below, so that no step goes downhill."""
     points = torch.stack([evidence.x, evidence.y])
-    places = torch.cat([points, _crossings(evidence, before), before[:, None]], dim=1)
+    total = evidence.point_weights.sum(dim=0).clamp_min(_FLAT)
+    middle = (points * evidence.point_weights).sum(dim=1) / total
+    starts = torch.stack([middle, before], dim=1)
+    places = torch.cat([points, _crossings(evidence, before), starts], dim=1)
+    places = _uphill(evidence, places, settings)
     best = map_height(evidence, places, settings).argmax(dim=0)
-    place = places.gather(1, best.expand(2, 1, -1))[:, 0]
+    place = places.gather(1, best.expand(2, 1, -1))
     for _ in range(_ASCENT_STEPS):
         place = _uphill(evidence, place, settings)
-    return place
+    return place[:, 0]
 
 
 def _crossings(evidence: Evidence, otherwise: Float[Tensor, "2 items"]) -> Float[Tensor, "2 pairs items"]:
@@ -141,18 +146,18 @@ def _crossings(evidence: Evidence, otherwise: Float[Tensor, "2 items"]) -> Float
 
 
 def _uphill(
-    evidence: Evidence, place: Float[Tensor, "2 items"], settings: FusionSettings
-) -> Float[Tensor, "2 items"]:
+    evidence: Evidence, place: Float[Tensor, "2 places items"], settings: FusionSettings
+) -> Float[Tensor, "2 places items"]:
     joint, line = settings.joint_sigma / settings.resolution, settings.line_sigma / settings.resolution
-    away_x, away_y = evidence.x - place[0], evidence.y - place[1]
-    pull = _gaussian(away_x.square() + away_y.square(), joint) * evidence.point_weights
-    distance = evidence.a * place[0] + evidence.b * place[1] + evidence.c
-    push = _gaussian(distance.square(), line) * evidence.line_weights * (joint / line) ** 2
-    across_x, across_y = push * evidence.a, push * evidence.b
+    a, b, c = evidence.a[:, None], evidence.b[:, None], evidence.c[:, None]
+    away_x, away_y = evidence.x[:, None] - place[0], evidence.y[:, None] - place[1]
+    pull = _gaussian(away_x.square() + away_y.square(), joint) * evidence.point_weights[:, None]
+    distance = a * place[0] + b * place[1] + c
+    push = _gaussian(distance.square(), line) * evidence.line_weights[:, None] * (joint / line) ** 2
+    across_x, across_y = push * a, push * b
     both = pull.sum(dim=0) + _FLAT  # nothing near, or one line alone: stay, or only go across
-    xx = (across_x * evidence.a).sum(dim=0) + both
-    yy = (across_y * evidence.b).sum(dim=0) + both
-    xy = (across_x * evidence.b).sum(dim=0)
+    xx, yy = (across_x * a).sum(dim=0) + both, (across_y * b).sum(dim=0) + both
+    xy = (across_x * b).sum(dim=0)
     right_x = (pull * away_x).sum(dim=0) - (across_x * distance).sum(dim=0)
     right_y = (pull * away_y).sum(dim=0) - (across_y * distance).sum(dim=0)
     step = torch.stack([yy * right_x - xy * right_y, xx * right_y - xy * right_x])
