@@ -45,7 +45,7 @@ def test_numbers_drawings_and_origin_are_shown(predicted):
 def test_verdicts_tell_good_from_bad(predicted):
     bad, good = prediction_lines(shown_predictions(gather(predicted.path)))
     assert bad.tone == "poor"
-    assert "no better than that, or mirrored, from any camera" in bad.words
+    assert "worse than that in N- or P-MPJPE, or mirrored, from any camera" in bad.words
     assert good.tone == "note"
     assert good.words.startswith("Model good, from one camera: N-MPJPE ")
 

@@ -9,7 +9,7 @@ from coview.methods.base import CameraPoses
 from coview.metrics.joint_error import n_joint_error, p_joint_error
 from coview.sample import MultiView
 from coview.skeletons import CANONPOSE_16, H36M_17, HALPE_26
-from coview.training.compare import compare, reconstructed
+from coview.training.compare import Comparison, Scores, compare, reconstructed
 from coview.training.scoring import truth_for
 
 
@@ -41,6 +41,12 @@ def test_the_mean_pose_is_no_better_than_itself(reference):
     assert found.model == found.mean_pose
     (warning,) = found.warnings
     assert warning.startswith("worse than the session's mean pose (N-MPJPE ")
+
+
+def test_a_model_that_finds_the_heading_alone_is_named_so():
+    found = Comparison(Scores(100.0, 90.0, 70.0), Scores(150.0, 80.0, 50.0), 300.0, 50)
+    (warning,) = found.warnings
+    assert "worse in shape (P-MPJPE 90 mm against 80): it finds the heading" in warning
 
 
 def test_a_mirrored_model_is_named_so(reference):

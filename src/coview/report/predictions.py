@@ -57,7 +57,7 @@ def prediction_section(models: Sequence[ShownModel]) -> str:
         "A model sees one camera at a time; here it is measured against what all cameras reconstructed, in "
         "that camera's axes. The reconstruction is not truth: it rests on the same detections. Mean pose: the "
         "reconstruction's own mean over the recording, taken as the answer in every frame. It knows the "
-        "person's heading, which no model is told; a model that does not beat it follows nothing."
+        "person's usual heading and build, which no model is told; one that does not beat it is of little use."
     )
     return section(
         "predictions", "From one camera", paragraph(words, "small"), *(_model(model) for model in models)
@@ -121,7 +121,7 @@ def _verdict(model: ShownModel) -> Line:
     )
     if worse:
         which = "any camera" if len(worse) == len(found) else ", ".join(worse)
-        said += f" It is no better than that, or mirrored, from {which}."
+        said += f" It is worse than that in N- or P-MPJPE, or mirrored, from {which}."
     tone: Tone = "poor" if len(worse) == len(found) else "fair" if worse or model.doubts else "note"
     return Line(tone, " ".join(filter(None, (said, model.doubts))))
 

@@ -58,6 +58,12 @@ class Comparison:
                 f"{mean.n_mpjpe_mm:.0f}, P-MPJPE {model.p_mpjpe_mm:.0f} mm against {mean.p_mpjpe_mm:.0f}). "
                 f"Do not use these poses without looking at them."
             )
+        elif model.p_mpjpe_mm >= mean.p_mpjpe_mm:
+            said.append(
+                f"better than the session's mean pose in N-MPJPE ({model.n_mpjpe_mm:.0f} mm against "
+                f"{mean.n_mpjpe_mm:.0f}), worse in shape (P-MPJPE {model.p_mpjpe_mm:.0f} mm against "
+                f"{mean.p_mpjpe_mm:.0f}): it finds the heading, and little of how the limbs move."
+            )
         return tuple(said)
 
     def plain(self, skeleton: Skeleton) -> dict[str, object]:
