@@ -6,8 +6,8 @@ Both train the faithful network (axis-angle, orthographic) with Adam on the same
 and both must give the same loss (within 1e-4). The plain one has a data set of single samples and a data
 loader that collates them, calls the network view by view, and adds up the losses in Python loops over pairs
 of views and over rigs: each pair for the whole batch at once ("pairs"), or sample by sample, like the slow
-twin in tests/methods/test_canonpose.py ("samples, pairs"). Ours runs as users run it, with Lightning's
-overhead. A ratio is the plain one's median milliseconds per step over ours; loss_ms is the loss alone,
+twin in tests/methods/test_canonpose.py ("samples, pairs"). Its Adam is torch's default. Ours runs
+as users run it, with Lightning's overhead. A ratio is the plain one's median milliseconds per step over ours; loss_ms is the loss alone,
 forward and backward. Each method has its own process; the peak memory is beyond that of the data. With a
 GPU everything is measured there too. Appends rows to results/lifting.csv.
 Target: 5 times the throughput of the plain implementation.
