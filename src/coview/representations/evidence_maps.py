@@ -54,7 +54,7 @@ class FusionSettings:
 
 FAITHFUL = FusionSettings()
 # With rotations wrong by 8° and a detector that errs in 6 of 100 joints, this threshold and margin bring
-# more joints within 20 px than 0.25 and 0.1 do; with 20° these harm, and ours does not (docs/self_fusion.md).
+# more joints within 20 px of the truth than 0.25 and 0.1 do; with 20° far fewer are harmed. Figures: docs.
 OURS = FusionSettings(
     quantile=0.15, search="ascent", scale="robust", least_turn=0.1, margin=1.0, farthest=0.5
 )
