@@ -7,9 +7,10 @@ and both must give the same loss (within 1e-4). The plain one has a data set of 
 loader that collates them, calls the network view by view, and adds up the losses in Python loops over pairs
 of views and over rigs: each pair for the whole batch at once ("pairs"), or sample by sample, like the slow
 twin in tests/methods/test_canonpose.py ("samples, pairs"). Its Adam is torch's default. Ours runs
-as users run it, with Lightning's overhead. A ratio is the plain one's median milliseconds per step over ours; loss_ms is the loss alone,
-forward and backward. Each method has its own process; the peak memory is beyond that of the data. With a
-GPU everything is measured there too. Appends rows to results/lifting.csv.
+as users run it, with Lightning's overhead. A ratio is the median milliseconds per step of "pairs"
+over those of the row; loss_ms is the loss alone, forward and backward. Each method has its own process;
+the peak memory is beyond that of the data. With a GPU everything is measured there too. Appends rows to
+results/lifting.csv. First-time compilation is first_step_s, and no part of the median.
 Target: 5 times the throughput of the plain implementation.
 """
 
