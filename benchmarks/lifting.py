@@ -40,7 +40,7 @@ from coview.data.base import DataConfig, InMemory
 from coview.data.synthetic import SyntheticConfig
 from coview.geometry.rotations import rotation_from_axis_angle
 from coview.methods.canonpose import CanonPose, CanonPoseConfig
-from coview.methods.lifting import permutation_within
+from coview.representations.view_pairs import permutation_within
 from coview.sample import MultiView
 from coview.skeletons import H36M_17
 from coview.training.learner import Learner

@@ -71,3 +71,16 @@ def test_gradient():
     assert torch.autograd.gradcheck(
         lambda p: scale_free_error(p, observed, confidence), predicted.requires_grad_()
     )
+
+
+def test_sized_by_weights_an_unsure_joint_does_not_shrink_the_rest():
+    predicted = torch.randn(17, 2, generator=torch.Generator().manual_seed(0))
+    observed = predicted.clone()
+    observed[3] += 40.0
+    confidence = torch.ones(17)
+    confidence[3] = 1e-6
+    assert scale_free_error(predicted, observed, confidence) > 0.2
+    assert scale_free_error(predicted, observed, confidence, sized_by=confidence) < 1e-3
+    unsized = scale_free_error(predicted, observed, torch.ones(17))
+    same = scale_free_error(predicted, observed, torch.ones(17), sized_by=torch.ones(17))
+    torch.testing.assert_close(unsized, same)

@@ -6,7 +6,7 @@ import torch
 from coview.data.synthetic import SyntheticConfig
 from coview.geometry.rotations import rotation_from_axis_angle
 from coview.methods.canonpose import CanonPose, CanonPoseConfig
-from coview.methods.lifting import LiftedPoses, Seen, permutation_within, turned_pairs
+from coview.methods.lifting import LiftedPoses, Seen
 from coview.sample import MultiView
 from coview.skeletons import H36M_17
 
@@ -24,26 +24,6 @@ def truly(method: CanonPose, batch: MultiView) -> LiftedPoses:
     pose = batch.joints3d - batch.joints3d[:, :1]
     rotation = lifted.seen.ray_from_camera @ batch.cameras.rotation
     return replace(lifted, canonical=pose[:, None].expand_as(lifted.canonical), ray_from_canonical=rotation)
-
-
-def test_permutations_stay_in_their_group():
-    groups = torch.tensor([2, 0, 2, 2, 0, 1, 0, 2])
-    torch.manual_seed(0)
-    drawn = [permutation_within(groups) for _ in range(50)]
-    assert all(torch.equal(groups[order], groups) for order in drawn)
-    assert all(torch.equal(order.sort().values, torch.arange(8)) for order in drawn)
-    assert len({tuple(order.tolist()) for order in drawn}) > 20
-
-
-def test_turned_pairs_equals_one_product_per_pair():
-    generator = torch.Generator().manual_seed(0)
-    pose = torch.randn(5, 3, 17, 3, generator=generator)
-    rotation = torch.randn(2, 5, 3, 3, 3, 3, generator=generator)
-    expected = torch.stack(
-        [torch.stack([pose[:, a] @ rotation[:, :, a, b].mT for b in range(3)], dim=2) for a in range(3)],
-        dim=2,
-    )
-    torch.testing.assert_close(turned_pairs(pose, rotation), expected)
 
 
 # --- what a static rig keeps constant ----------------------------------------------------------------
@@ -125,3 +105,50 @@ def test_other_targets_than_what_was_lifted_can_be_compared_with():
 def test_settings_are_named_with_their_class(name):
     with pytest.raises(ValueError, match=f"CanonPoseConfig: .*{name}"):
         CanonPoseConfig(**{name: 0 if name == "width" else 0.0})
+
+
+# --- what the network is shown -----------------------------------------------------------------------
+
+
+def test_a_wrong_root_does_not_shift_the_rest_when_placed_by_weights():
+    """All the other joints are right, and so is the pose that the losses compare with them."""
+    batch = instants(6)
+    points = batch.cameras.to_camera(batch.joints3d[:, None])
+    joints2d, confidence = 100 * points[..., :2] + 500, batch.confidence.clone()
+    joints2d[..., 0, :] += 50.0
+    confidence[..., 0] = 0.01
+    batch = batch.replaced(joints2d=joints2d, confidence=confidence)
+    error = {}
+    for placed_by in ("root", "weighted"):
+        method = replace(METHOD, projection="orthographic", placed_by=placed_by).build(H36M_17)
+        error[placed_by] = method.own_and_cross(truly(method, batch))[0].item()
+    assert error["weighted"] < 0.05 * error["root"]
+
+
+@pytest.mark.parametrize("projection", ["orthographic", "perspective"])
+def test_the_truth_costs_nothing_however_it_is_placed(projection):
+    batch = instants(6)
+    if projection == "orthographic":
+        points = batch.cameras.to_camera(batch.joints3d[:, None])
+        batch = batch.replaced(joints2d=100 * points[..., :2] + 500)
+    confidence = torch.rand(6, 4, 17, generator=torch.Generator().manual_seed(0)) + 0.1
+    method = replace(METHOD, projection=projection, placed_by="weighted").build(H36M_17)
+    batch = batch.replaced(confidence=confidence.clamp_max(1.0))
+    rep, view = method.own_and_cross(truly(method, batch))
+    assert max(rep, view) < 2e-3
+
+
+def test_joints_are_hidden_in_training_only_and_only_from_the_network():
+    batch = instants(6)
+    method = replace(METHOD, hidden=0.5).build(H36M_17)
+    torch.manual_seed(0)
+    first, second = method(batch), method(batch)
+    assert (first.canonical - second.canonical).abs().max() > 0
+    assert torch.equal(first.seen.confidence, batch.confidence)  # the losses still see all
+    method.eval()
+    assert torch.equal(method(batch).canonical, method(batch).canonical)
+
+
+def test_settings_of_what_is_shown_are_checked():
+    with pytest.raises(ValueError, match=r"hidden is a share, 0 to below 1, got 1\.5"):
+        CanonPoseConfig(hidden=1.5)

@@ -12,6 +12,8 @@ from coview.representations.normalised import (
     root_mean_square,
     turned,
     unit_norm,
+    weighted_centred,
+    weighted_unit_norm,
 )
 
 
@@ -118,3 +120,29 @@ def test_turned_is_what_a_turned_camera_sees():
     expected = points @ rotation.T
     torch.testing.assert_close(turned(rays, rotation), expected[:, :2] / expected[:, 2:])
     torch.testing.assert_close(turned(rays, rotation)[0], torch.zeros(2), atol=1e-6, rtol=0)
+
+
+def test_weighted_place_and_size_forget_an_unsure_joint():
+    """The paper's root and RMS do not: a wrong joint moves or shrinks all the others."""
+    generator = torch.Generator().manual_seed(0)
+    pose, weights = torch.randn(17, 2, generator=generator), torch.ones(17)
+    wild = pose.clone()
+    wild[0] += 30.0  # the root
+    unsure = weights.clone()
+    unsure[0] = 1e-4
+    expected = weighted_unit_norm(pose, unsure)[1:]
+    torch.testing.assert_close(weighted_unit_norm(wild, unsure)[1:], expected, atol=5e-3, rtol=0)
+    by_root = unit_norm(root_centred(pose, 0), weights > 0), unit_norm(root_centred(wild, 0), weights > 0)
+    assert (by_root[0] - by_root[1])[1:].abs().max() > 0.3
+
+
+def test_weighted_place_and_size_by_hand():
+    pose = torch.tensor([[0.0, 0.0], [4.0, 0.0], [9.0, 9.0]])
+    weights = torch.tensor([0.5, 0.5, 0.0])
+    torch.testing.assert_close(weighted_centred(pose, weights)[:2], torch.tensor([[-2.0, 0.0], [2.0, 0.0]]))
+    # RMS coordinate of the two is √2; all three joints at that size have norm √2 · √6
+    flat = weighted_unit_norm(pose, weights)
+    torch.testing.assert_close(flat[1], torch.tensor([2 / 12**0.5, 0.0]))
+    assert flat[2].tolist() == [0, 0]
+    assert weighted_unit_norm(pose, torch.zeros(3)).isfinite().all()
+    torch.testing.assert_close(weighted_centred(pose, torch.zeros(3)), pose)

@@ -5,6 +5,7 @@ Like `base`, this is no method: what a paper claims to have invented stands in t
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -15,7 +16,9 @@ from coview.geometry.rotations import nearest_rotation, rotation_from_axis_angle
 from coview.losses import scale_free_error
 from coview.methods.base import CameraPoses, Fact, Method, MethodConfig
 from coview.networks.lifter import Lifter
+from coview.networks.morpher import load_morpher
 from coview.representations.canonical import mirror_decision, perspective_image
+from coview.representations.morphed import morphed
 from coview.representations.normalised import (
     image_rays,
     present,
@@ -23,7 +26,10 @@ from coview.representations.normalised import (
     root_centred,
     turned,
     unit_norm,
+    weighted_centred,
+    weighted_unit_norm,
 )
+from coview.representations.view_pairs import permutation_within, turned_pairs
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
 
@@ -41,10 +47,18 @@ class LiftingConfig(MethodConfig):
         "orthographic"  # perspective is ours: no distance needed
     )
     input_size: Literal["unit_norm", "unit_rms"] = "unit_norm"  # unit_rms learns several times faster; ours
+    # How 2D poses are put in place and size before they are compared or lifted. root, the paper's: the root
+    # joint at the origin, RMS over all joints. weighted, ours: mean and RMS weighted with the confidences,
+    # so that a wrong root does not shift, and a wrong joint does not shrink, all the others.
+    placed_by: Literal["root", "weighted"] = "root"
+    hidden: float = 0.0  # share of the joints that the network is not shown in training; ours
     # Factor on the pose head's first weights. The loss does not see the size of a pose, so a small pose
     # turns faster; at 1, about half of all runs on small data give every view the same rotation.
     pose_start: float = 1.0
     focal: float = 1.0  # assumed focal length in image diagonals, for perspective and the mirror decision
+    # Folder of a finished run of SkeletonMorphing, applied frozen to every 2D pose; None: the detector's
+    # skeleton is already that of the poses to be learned.
+    morphing: Path | None = None
 
     def __post_init__(self) -> None:
         name = type(self).__name__
@@ -55,6 +69,8 @@ class LiftingConfig(MethodConfig):
                 f"{name}: focal (in image diagonals) and pose_start must be positive, got {self.focal} "
                 f"and {self.pose_start}."
             )
+        if not 0 <= self.hidden < 1:
+            raise ValueError(f"{name}: hidden is a share, 0 to below 1, got {self.hidden}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +102,7 @@ class LiftingMethod(Method[LiftedPoses]):
         perspective = frozenset({"image_size"}) if config.projection == "perspective" else frozenset()
         self.inputs = frozenset({"joints2d", "confidence"}) | perspective
         self.lifter = Lifter(len(skeleton), config.width, len(_MIRROR_SIGNS[config.rotation]))
+        self.morpher = load_morpher(config.morphing, len(skeleton)) if config.morphing else None
         with torch.no_grad():
             self.lifter.pose.weight.mul_(config.pose_start)
             self.lifter.pose.bias.mul_(config.pose_start)
@@ -96,7 +113,7 @@ class LiftingMethod(Method[LiftedPoses]):
 
     def see(self, batch: MultiView) -> Seen:
         """The batch's 2D joints, root at the origin, without a trace of missing ones."""
-        joints, confidence = present(batch.joints2d, batch.confidence, self.root)
+        joints, confidence = self._present(batch)
         if self.shape.projection == "orthographic":
             identity = torch.eye(3).to(joints).expand(*joints.shape[:-2], 3, 3)
             return Seen(
@@ -107,12 +124,16 @@ class LiftingMethod(Method[LiftedPoses]):
         ray_frame = ray_from_camera(rays[..., self.root, :])
         return Seen(joints=turned(rays, ray_frame), confidence=confidence, ray_from_camera=ray_frame)
 
+    def _present(self, batch: MultiView) -> tuple[Tensor, Tensor]:
+        """Pixels (morphed, where that is asked for) and weights without a trace of what was not seen."""
+        joints2d = batch.joints2d
+        if self.morpher is not None:
+            joints2d = morphed(joints2d, batch.confidence, self.root, self.morpher)
+        return present(joints2d, batch.confidence, self.root)
+
     def lift(self, seen: Seen) -> LiftedPoses:
         """The network's answer to 2D poses, of whatever origin."""
-        flat = unit_norm(seen.joints, seen.confidence > 0)
-        if self.shape.input_size == "unit_rms":
-            flat = flat * (2 * flat.shape[-2]) ** 0.5
-        pose, numbers = self.lifter(flat, seen.confidence)
+        pose, numbers = self.lifter(*self._shown(seen))
         pose = root_centred(pose, self.root)
         turn = {"axis_angle": rotation_from_axis_angle, "six_d": rotation_from_six_d}[self.shape.rotation]
         rotation = turn(numbers)
@@ -124,6 +145,20 @@ class LiftingMethod(Method[LiftedPoses]):
             ray_from_canonical=rotation,
             seen=seen,
         )
+
+    def _shown(self, seen: Seen) -> tuple[Tensor, Tensor]:
+        """What the network gets: 2D poses of one size, and confidences."""
+        joints, confidence = seen.joints, seen.confidence
+        if self.training and self.shape.hidden:
+            shown = torch.rand_like(confidence) >= self.shape.hidden
+            confidence = torch.where(shown, confidence, 0.0)
+        if self.shape.placed_by == "weighted":
+            flat = weighted_unit_norm(joints, confidence)
+        else:
+            flat = unit_norm(joints * (confidence > 0)[..., None], confidence > 0)
+        if self.shape.input_size == "unit_rms":
+            flat = flat * (2 * flat.shape[-2]) ** 0.5
+        return flat, confidence
 
     # --- all pairs of views ------------------------------------------------------------------------
 
@@ -137,8 +172,9 @@ class LiftingMethod(Method[LiftedPoses]):
         views = lifted.canonical.shape[-3]
         rotation = lifted.ray_from_canonical[None, :, None].expand(1, -1, views, -1, -1, -1)
         error = self.pair_errors(lifted, rotation, seen)[0]
-        own = torch.eye(views, dtype=torch.bool, device=error.device)
-        return error[:, own].mean(), views * error[:, ~own].mean()
+        # no boolean mask: a GPU would have to be waited for
+        own = error.diagonal(dim1=-2, dim2=-1)
+        return own.mean(), (error.sum() - own.sum()) / (len(error) * (views - 1))
 
     def exchanged_error(self, lifted: LiftedPoses, rig: Int[Tensor, "*batch"]) -> Float[Tensor, ""]:
         """L_cam [Wandt21], unweighted: relative rotations exchanged among the instants of a rig.
@@ -148,8 +184,8 @@ class LiftingMethod(Method[LiftedPoses]):
         views = lifted.canonical.shape[-3]
         rotation, weights = self._exchanged(lifted, rig.flatten())
         error = self.pair_errors(lifted, rotation[None])[0]
-        own = torch.eye(views, dtype=torch.bool, device=error.device)
-        return (error * weights).masked_fill(own, 0.0).sum() / (views - 1)
+        others = 1 - torch.eye(views, device=error.device)
+        return (error * weights * others).sum() / (views - 1)
 
     def pair_errors(
         self,
@@ -166,7 +202,12 @@ class LiftingMethod(Method[LiftedPoses]):
         image = pose[..., :2]
         if self.shape.projection == "perspective":
             image = perspective_image(pose, joints, confidence)
-        return scale_free_error(image, joints, confidence) * self._known(lifted)[:, :, None]
+        sized_by = None
+        if self.shape.placed_by == "weighted":
+            image, joints = weighted_centred(image, confidence), weighted_centred(joints, confidence)
+            sized_by = confidence
+        error = scale_free_error(image, joints, confidence, sized_by=sized_by)
+        return error * self._known(lifted)[:, :, None]
 
     def _exchanged(
         self, lifted: LiftedPoses, rig: Int[Tensor, "batch"]
@@ -178,8 +219,8 @@ class LiftingMethod(Method[LiftedPoses]):
         camera, between, usable = self._between(lifted)
         views = torch.arange(camera.shape[1], device=rig.device)
         order = torch.stack([permutation_within(rig) for _ in views], dim=1)  # one per source view
-        _, which, count = rig.unique(return_inverse=True, return_counts=True)
-        share = torch.where(count > 1, 1 / count, 0.0)[which].to(usable)
+        count = (rig[:, None] == rig).sum(dim=-1)
+        share = torch.where(count > 1, 1 / count, 0.0).to(usable)
         rotation = lifted.seen.ray_from_camera[:, None] @ between[order, views] @ camera[:, :, None]
         return rotation, usable[order, views] * share[:, None, None]
 
@@ -216,9 +257,7 @@ class LiftingMethod(Method[LiftedPoses]):
         """Un-mirror the weights where perspective says that the whole model is mirrored in depth."""
         lifted = self(batch)
         pose = (lifted.canonical @ lifted.ray_from_canonical.mT).flatten(0, -3)
-        rays = image_rays(
-            present(batch.joints2d, batch.confidence, self.root)[0], batch.image_size, self.shape.focal
-        )
+        rays = image_rays(self._present(batch)[0], batch.image_size, self.shape.focal)
         # the mirror acts in the frame that the network works in
         rays = turned(rays, lifted.seen.ray_from_camera).flatten(0, -3)
         decision = mirror_decision(pose, rays, lifted.seen.confidence.flatten(0, -2))
@@ -235,26 +274,6 @@ class LiftingMethod(Method[LiftedPoses]):
         """X becomes DX and R becomes DRD, in the weights: no flag is needed afterwards."""
         signs = torch.tensor(_MIRROR_SIGNS[self.shape.rotation]).to(self.lifter.entry.weight)
         self.lifter.mirror(signs)
-
-
-def turned_pairs(
-    pose: Float[Tensor, "*#batch source joints 3"], rotation: Float[Tensor, "*#batch source target 3 3"]
-) -> Float[Tensor, "*batch source target joints 3"]:
-    """Every pose turned by its own row of rotations.
-
-    One product of a tall matrix per pose: a product per pair would take several times as long."""
-    rows = rotation.movedim(-2, -3).flatten(-3, -2)  # source (xyz target) 3
-    return (rows @ pose.mT).unflatten(-2, (3, -1)).movedim(-3, -1)
-
-
-def permutation_within(groups: Int[Tensor, "items"]) -> Int[Tensor, "items"]:
-    """A random permutation that leaves every item in its group."""
-    shuffled = torch.randperm(len(groups), device=groups.device)
-    by_group = torch.argsort(groups, stable=True)
-    shuffled_by_group = shuffled[torch.argsort(groups[shuffled], stable=True)]
-    permutation = torch.empty_like(by_group)
-    permutation[by_group] = shuffled_by_group
-    return permutation
 
 
 def flattened(lifted: LiftedPoses) -> LiftedPoses:

@@ -29,6 +29,15 @@ def root_centred(
     return joints - joints[..., root, None, :]
 
 
+def weighted_centred(
+    joints: Float[Tensor, "*#batch joints dims"], weights: Float[Tensor, "*#batch joints"]
+) -> Float[Tensor, "*batch joints dims"]:
+    """The weighted mean of the joints at the origin; the unit stays. Where all weights are 0 nothing moves."""
+    total = weights.sum(dim=-1, keepdim=True)
+    share = weights / torch.where(total > 0, total, 1.0)
+    return joints - (share[..., None] * joints).sum(dim=-2, keepdim=True)
+
+
 def root_mean_square(
     joints: Float[Tensor, "*batch joints 2"], seen: Bool[Tensor, "*batch joints"]
 ) -> Float[Tensor, "*batch"]:
@@ -48,6 +57,20 @@ def unit_norm(
     an occlusion does not enlarge the rest of the pose. The root counts as seen."""
     scale = root_mean_square(joints, seen) * (2 * joints.shape[-2]) ** 0.5
     return joints / scale[..., None, None]
+
+
+def weighted_unit_norm(
+    joints: Float[Tensor, "*batch joints 2"], weights: Float[Tensor, "*batch joints"]
+) -> Float[Tensor, "*batch joints 2"]:
+    """2D poses with their weighted mean at the origin and the norm one that all joints would have; no unit.
+
+    Mean and size are weighted with the confidences, so that an unsure joint neither shifts nor shrinks
+    the others, whichever joint it is. Joints of weight 0 are at the origin. ours"""
+    centred = weighted_centred(joints, weights) * (weights > 0)[..., None]
+    squares = (weights * centred.square().mean(dim=-1)).sum(dim=-1)
+    total = weights.sum(dim=-1)
+    size = (squares / torch.where(total > 0, total, 1.0) + _TINY).sqrt()
+    return centred / (size * (2 * joints.shape[-2]) ** 0.5)[..., None, None]
 
 
 def image_rays(
