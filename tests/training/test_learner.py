@@ -3,10 +3,12 @@ from dataclasses import replace
 import pytest
 import torch
 
+from coview.data.augment import Augment
 from coview.data.base import InMemory
 from coview.data.synthetic import SyntheticConfig
 from coview.methods.base import CameraPoses, Method
 from coview.methods.canonpose import CanonPose, CanonPoseConfig
+from coview.methods.supervised_lifting import SupervisedLiftingConfig
 from coview.sample import MultiView
 from coview.skeletons import H36M_17
 from coview.training.learner import Batches, Learner, Sums, learning_rate, reseed, revised_at
@@ -127,3 +129,31 @@ def test_schedules():
 
 def test_revisions_happen_at_shares_of_the_run():
     assert revised_at(replace(RECIPE, revise_at=(0.001, 0.5, 1.0))) == {1, 50, 100}
+
+
+# --- augmentation ------------------------------------------------------------------------------------
+
+
+def test_batches_are_varied_but_the_method_still_sees_only_what_it_declares():
+    seen = []
+
+    class Watching(CanonPose):
+        def losses(self, predicted, batch):
+            seen.append(batch)
+            return super().losses(predicted, batch)
+
+    config = CanonPoseConfig(width=8, camera_weight=0.1)
+    recipe = replace(RECIPE, method=config, augment=Augment(mirror=1.0))
+    method = Watching(config, H36M_17)
+    method.supervision = frozenset({"rig"})  # without the image size that mirroring reads
+    learner = Learner(method, recipe, recipe.data.train())
+    assert "image_size" in learner.data.fields
+    learner.training_step(learner.data[torch.arange(4)], 0)
+    assert seen[0].known == {"joints2d", "confidence", "rig"}
+    assert (seen[0].rig < 0).all()
+
+
+def test_a_recipe_that_mirrors_needs_the_image_size():
+    plain = replace(RECIPE, method=SupervisedLiftingConfig(width=8))
+    assert "image_size" not in plain.needs
+    assert "image_size" in replace(plain, augment=Augment(mirror=0.5)).needs

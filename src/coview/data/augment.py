@@ -20,6 +20,11 @@ class Augment:
         if not 0 <= self.mirror <= 1:
             raise ValueError(f"Augment: mirror is a share, 0 to 1, got {self.mirror}.")
 
+    @property
+    def reads(self) -> frozenset[str]:
+        """Fields needed besides those that the method reads."""
+        return frozenset({"image_size"}) if self.mirror else frozenset()
+
     def __call__(self, batch: MultiView) -> MultiView:
         """The batch, varied; draws from torch's global generator."""
         if not self.mirror:

@@ -31,7 +31,8 @@ class Learner(LightningModule):
         self, method: Method[Any], recipe: Recipe, data: InMemory, begun: Checkpoint | None = None
     ) -> None:
         super().__init__()
-        self.method, self.recipe, self.data, self.begun = method, recipe, data.only(method.needs), begun
+        self.method, self.recipe, self.begun = method, recipe, begun
+        self.data = data.only(method.needs | recipe.augment.reads)
         self.first_step = begun.step if begun else 0
         self.facts: dict[str, Fact] = dict(begun.facts) if begun else {}
         self.history = History()
@@ -61,6 +62,7 @@ class Learner(LightningModule):
         self.method.progress = step / self.recipe.steps
         # seeded by the step, so that a run interrupted and resumed draws what it would have drawn
         reseed(self.recipe.seed * 1_000_003 + step, self.device)
+        batch = self.recipe.augment(batch).only(self.method.needs)
         terms = self._losses(self(batch), batch)
         values = torch.stack(list(terms.values()))
         self._sums.add(tuple(terms), values.detach())
@@ -106,7 +108,8 @@ class Learner(LightningModule):
     def _revise(self) -> None:
         size = min(_REVISED_WITH, len(self.data))
         index = torch.linspace(0, len(self.data) - 1, size).round().long()
-        facts = self.method.revise(self.data[index.to(self.device)].to(self.device))
+        seen = self.data[index.to(self.device)].to(self.device).only(self.method.needs)
+        facts = self.method.revise(seen)
         # a bit that was set once stays set: the run should say that weights were changed
         kept = {n: bool(self.facts.get(n)) or v for n, v in facts.items() if isinstance(v, bool)}
         self.facts |= facts | kept

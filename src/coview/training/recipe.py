@@ -9,6 +9,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import torch
 
+from coview.data.augment import Augment
 from coview.data.base import DataConfig
 from coview.methods.base import Method, MethodConfig
 from coview.skeletons import H36M_17, SKELETONS, Skeleton, named_skeleton
@@ -25,6 +26,7 @@ class Recipe:
     learning_rate: float = 1e-4  # Adam's, at its highest
     weight_decay: float = 1e-5  # added to the gradient (L2), not decoupled
     batch_size: int = 32  # instants, each with all of its views
+    augment: Augment = Augment()  # how batches are varied; nothing by default
     schedule: Literal["constant", "cosine", "drops"] = (
         "drops"  # drops: ×0.1 after 30, 60 and 90 % of the steps
     )
@@ -59,7 +61,7 @@ class Recipe:
     @property
     def needs(self) -> frozenset[str]:
         """Fields that training reads; nothing is loaded and no memory taken to find out."""
-        return self.unbuilt().needs
+        return self.unbuilt().needs | self.augment.reads
 
     def unbuilt(self) -> Method[Any]:
         """The method without memory for its weights, to ask what it declares."""
