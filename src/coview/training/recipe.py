@@ -3,7 +3,7 @@
 import importlib
 import sys
 import types
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -26,7 +26,7 @@ class Recipe:
     learning_rate: float = 1e-4  # Adam's, at its highest
     weight_decay: float = 1e-5  # added to the gradient (L2), not decoupled
     batch_size: int = 32  # instants, each with all of its views
-    augment: Augment = Augment()  # how batches are varied; nothing by default
+    augment: Augment = field(default_factory=Augment)  # how batches are varied; nothing by default
     schedule: Literal["constant", "cosine", "drops"] = (
         "drops"  # drops: ×0.1 after 30, 60 and 90 % of the steps
     )
@@ -91,7 +91,7 @@ def to_plain(value: Any) -> Any:
         return value.name
     if is_dataclass(value) and not isinstance(value, type):
         kind = type(value)
-        parts = {field.name: to_plain(getattr(value, field.name)) for field in fields(value)}
+        parts = {each.name: to_plain(getattr(value, each.name)) for each in fields(value)}
         return {"type": f"{kind.__module__}.{kind.__qualname__}", **parts}
     if isinstance(value, tuple | list):
         return [to_plain(part) for part in value]
@@ -133,7 +133,7 @@ def _restored(plain: dict[str, Any], kind: Any) -> Any:
         )
     hints = get_type_hints(found)
     given = {name: value for name, value in plain.items() if name != "type"}
-    unknown = sorted(set(given) - {field.name for field in fields(found)})
+    unknown = sorted(set(given) - {each.name for each in fields(found)})
     if unknown:
         raise ValueError(
             f"{path} has no {', '.join(unknown)}: the recipe comes from another version of coview."
