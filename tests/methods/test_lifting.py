@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from coview.data.augment import mirrored
 from coview.data.synthetic import SyntheticConfig
 from coview.geometry.rotations import rotation_from_axis_angle
 from coview.methods.canonpose import CanonPose, CanonPoseConfig
@@ -152,3 +153,40 @@ def test_joints_are_hidden_in_training_only_and_only_from_the_network():
 def test_settings_of_what_is_shown_are_checked():
     with pytest.raises(ValueError, match=r"hidden is a share, 0 to below 1, got 1\.5"):
         CanonPoseConfig(hidden=1.5)
+
+
+@pytest.mark.parametrize("projection", ["orthographic", "perspective"])
+def test_both_sides_give_the_mirror_image_the_mirrored_answer(projection):
+    """Left and right are treated alike: what a model alone has to learn holds exactly."""
+    batch, everything = instants(5), torch.ones(5, dtype=torch.bool)
+    config = replace(METHOD, projection=projection, pose_start=1.0)
+    swap, flip = list(H36M_17.mirror), torch.tensor([-1.0, 1.0, 1.0])
+    gap = {}
+    for both in (False, True):
+        torch.manual_seed(0)
+        method = replace(config, both_sides=both).build(H36M_17).eval()
+        with torch.no_grad():
+            plain = method(batch).joints3d
+            other = method(mirrored(batch, everything)).joints3d[..., swap, :] * flip
+        gap[both] = ((plain - other).norm() / plain.norm()).item()
+    assert gap[False] > 0.3
+    assert gap[True] < 1e-4
+
+
+def test_both_sides_change_nothing_in_training():
+    batch = instants(3)
+    torch.manual_seed(0)
+    plain = METHOD.build(H36M_17)
+    torch.manual_seed(0)
+    both = replace(METHOD, both_sides=True).build(H36M_17)
+    assert torch.equal(plain(batch).joints3d, both(batch).joints3d)
+    assert not torch.allclose(plain.eval()(batch).joints3d, both.eval()(batch).joints3d)
+
+
+def test_without_confidences_only_what_was_seen_matters():
+    batch = instants(3)
+    confidence = torch.rand(3, 4, 17, generator=torch.Generator().manual_seed(0)) + 0.05
+    confidence[0, 0, 5] = 0
+    method = replace(METHOD, use_confidence=False).build(H36M_17)
+    seen = method.see(batch.replaced(confidence=confidence.clamp_max(1.0)))
+    assert torch.equal(seen.confidence, (confidence > 0).float())

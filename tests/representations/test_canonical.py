@@ -10,6 +10,7 @@ from coview.representations.canonical import (
     mirrored,
     perspective_image,
     perspective_residual,
+    same_size_mean,
 )
 from coview.representations.normalised import image_rays, ray_from_camera, turned
 
@@ -118,3 +119,12 @@ def test_degenerate_views_have_bounded_residuals():
         flat, torch.randn(3, 6, 2, dtype=torch.float64), torch.ones(3, 6).double()
     )
     assert (residual <= 10).all()
+
+
+def test_same_size_mean_is_not_outvoted_by_the_larger_pose():
+    first, second = torch.randn(2, 17, 3, generator=torch.Generator().manual_seed(0))
+    mean = same_size_mean(first, second)
+    grown = same_size_mean(100 * first, second)
+    torch.testing.assert_close(grown / grown.norm(), mean / mean.norm())
+    torch.testing.assert_close(same_size_mean(first, first), first)
+    assert same_size_mean(torch.zeros(17, 3), torch.zeros(17, 3)).isfinite().all()

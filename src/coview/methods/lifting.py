@@ -4,7 +4,7 @@ The network, how 2D poses are put before it, errors of all pairs of views at onc
 Like `base`, this is no method: what a paper claims to have invented stands in that paper's file.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +17,7 @@ from coview.losses import scale_free_error
 from coview.methods.base import CameraPoses, Fact, Method, MethodConfig
 from coview.networks.lifter import Lifter
 from coview.networks.morpher import load_morpher
-from coview.representations.canonical import mirror_decision, perspective_image
+from coview.representations.canonical import mirror_decision, perspective_image, same_size_mean
 from coview.representations.morphed import morphed
 from coview.representations.normalised import (
     image_rays,
@@ -51,7 +51,11 @@ class LiftingConfig(MethodConfig):
     # joint at the origin, RMS over all joints. weighted, ours: mean and RMS weighted with the confidences,
     # so that a wrong root does not shift, and a wrong joint does not shrink, all the others.
     placed_by: Literal["root", "weighted"] = "root"
+    use_confidence: bool = True  # False: every joint that was seen counts the same
     hidden: float = 0.0  # share of the joints that the network is not shown in training; ours
+    # Whether a prediction is the mean of the answers to a view and to its mirror image (left joints for
+    # right ones). Twice the work of a prediction, nothing in training; ours, usual among supervised lifters.
+    both_sides: bool = False
     # Factor on the pose head's first weights. The loss does not see the size of a pose, so a small pose
     # turns faster; at 1, about half of all runs on small data give every view the same rotation.
     pose_start: float = 1.0
@@ -98,7 +102,7 @@ class LiftingMethod(Method[LiftedPoses]):
 
     def __init__(self, config: LiftingConfig, skeleton: Skeleton) -> None:
         super().__init__()
-        self.shape, self.root = config, skeleton.root_index
+        self.shape, self.root, self.mirror = config, skeleton.root_index, list(skeleton.mirror)
         perspective = frozenset({"image_size"}) if config.projection == "perspective" else frozenset()
         self.inputs = frozenset({"joints2d", "confidence"}) | perspective
         self.lifter = Lifter(len(skeleton), config.width, len(_MIRROR_SIGNS[config.rotation]))
@@ -129,22 +133,34 @@ class LiftingMethod(Method[LiftedPoses]):
         joints2d = batch.joints2d
         if self.morpher is not None:
             joints2d = morphed(joints2d, batch.confidence, self.root, self.morpher)
-        return present(joints2d, batch.confidence, self.root)
+        joints2d, confidence = present(joints2d, batch.confidence, self.root)
+        return joints2d, confidence if self.shape.use_confidence else (confidence > 0).to(confidence)
 
     def lift(self, seen: Seen) -> LiftedPoses:
         """The network's answer to 2D poses, of whatever origin."""
-        pose, numbers = self.lifter(*self._shown(seen))
-        pose = root_centred(pose, self.root)
-        turn = {"axis_angle": rotation_from_axis_angle, "six_d": rotation_from_six_d}[self.shape.rotation]
-        rotation = turn(numbers)
-        in_camera = pose @ rotation.mT @ seen.ray_from_camera
+        pose, rotation = self._pose_and_rotation(seen)
+        in_ray_frame = pose @ rotation.mT
+        if self.shape.both_sides and not self.training:
+            in_ray_frame = same_size_mean(in_ray_frame, self._answer_to_mirror_image(seen))
         known = seen.confidence[..., self.root, None, None] > 0
         return LiftedPoses(
-            joints3d=torch.where(known, in_camera, torch.nan),
+            joints3d=torch.where(known, in_ray_frame @ seen.ray_from_camera, torch.nan),
             canonical=pose,
             ray_from_canonical=rotation,
             seen=seen,
         )
+
+    def _pose_and_rotation(self, seen: Seen) -> tuple[Tensor, Tensor]:
+        pose, numbers = self.lifter(*self._shown(seen))
+        turn = {"axis_angle": rotation_from_axis_angle, "six_d": rotation_from_six_d}[self.shape.rotation]
+        return root_centred(pose, self.root), turn(numbers)
+
+    def _answer_to_mirror_image(self, seen: Seen) -> Float[Tensor, "*batch views joints 3"]:
+        """The pose in the ray frame that the flipped picture gives, flipped back. Both are about the root."""
+        flipped = seen.joints[..., self.mirror, :] * seen.joints.new_tensor([-1.0, 1.0])
+        other = replace(seen, joints=flipped, confidence=seen.confidence[..., self.mirror])
+        pose, rotation = self._pose_and_rotation(other)
+        return (pose @ rotation.mT)[..., self.mirror, :] * pose.new_tensor([-1.0, 1.0, 1.0])
 
     def _shown(self, seen: Seen) -> tuple[Tensor, Tensor]:
         """What the network gets: 2D poses of one size, and confidences."""

@@ -17,6 +17,7 @@ recipe = Recipe(
         input_size="unit_rms",
         placed_by="weighted",
         pose_start=0.03,
+        both_sides=True,
     ),
     data=Mocap4Config(),
     steps=3000,

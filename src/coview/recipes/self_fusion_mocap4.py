@@ -13,6 +13,7 @@ method = SelfFusionConfig(
     input_size="unit_rms",
     placed_by="weighted",
     pose_start=0.03,
+    both_sides=True,
     fusion=OURS,
     fusion_rotation="rig",
     compared_size="unit_rms",

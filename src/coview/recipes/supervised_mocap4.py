@@ -8,6 +8,11 @@ from coview.recipes import canonpose_mocap4
 recipe = replace(
     canonpose_mocap4.recipe,
     method=SupervisedLiftingConfig(
-        width=256, rotation="six_d", projection="perspective", input_size="unit_rms", placed_by="weighted"
+        width=256,
+        rotation="six_d",
+        projection="perspective",
+        input_size="unit_rms",
+        placed_by="weighted",
+        both_sides=True,
     ),
 )

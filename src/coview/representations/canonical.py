@@ -52,6 +52,16 @@ def mirrored(points: Float[Tensor, "*batch joints 3"]) -> Float[Tensor, "*batch 
     return points * points.new_tensor([1.0, 1.0, -1.0])
 
 
+def same_size_mean(
+    first: Float[Tensor, "*batch joints 3"], second: Float[Tensor, "*batch joints 3"]
+) -> Float[Tensor, "*batch joints 3"]:
+    """Mean of two root-centred poses after both were brought to their mean size.
+
+    Sizes mean nothing where poses come from one view; the larger one must not outvote the smaller."""
+    sizes = [pose.square().sum(dim=(-2, -1), keepdim=True).add(_TINY).sqrt() for pose in (first, second)]
+    return (first / sizes[0] + second / sizes[1]) * (sizes[0] + sizes[1]) / 4
+
+
 def mirror_decision(
     poses: Float[Tensor, "views joints 3"],
     rays: Float[Tensor, "views joints 2"],
