@@ -9,7 +9,7 @@ from coview.cameras import Cameras
 from coview.data.synthetic import SyntheticConfig, ring_cameras
 from coview.geometry.rotations import nearest_rotation
 from coview.methods.canonpose import CanonPose, CanonPoseConfig
-from coview.methods.lifting import LiftedPoses
+from coview.methods.lifted import LiftedPoses
 from coview.metrics.joint_error import n_joint_error
 from coview.representations.view_pairs import permutation_within
 from coview.sample import MultiView

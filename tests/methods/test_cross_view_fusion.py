@@ -13,7 +13,7 @@ from coview.methods.cross_view_fusion import (
     agreement,
     pass_difference,
 )
-from coview.methods.lifting import LiftedPoses
+from coview.methods.lifted import LiftedPoses
 from coview.metrics.detection import detection_rates
 from coview.representations.evidence_maps import FAITHFUL, OURS
 from coview.sample import MultiView

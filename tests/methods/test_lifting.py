@@ -7,7 +7,7 @@ from coview.data.augment import mirrored
 from coview.data.synthetic import SyntheticConfig
 from coview.geometry.rotations import rotation_from_axis_angle
 from coview.methods.canonpose import CanonPose, CanonPoseConfig
-from coview.methods.lifting import LiftedPoses, Seen
+from coview.methods.lifted import LiftedPoses, Seen
 from coview.sample import MultiView
 from coview.skeletons import H36M_17
 
@@ -190,3 +190,34 @@ def test_without_confidences_only_what_was_seen_matters():
     method = replace(METHOD, use_confidence=False).build(H36M_17)
     seen = method.see(batch.replaced(confidence=confidence.clamp_max(1.0)))
     assert torch.equal(seen.confidence, (confidence > 0).float())
+
+
+# --- the focal length --------------------------------------------------------------------------------
+
+
+def test_the_focal_length_can_be_learned_from_true_poses_alone():
+    """Started 1.5 times too long, it goes to the truth: no label says so but perspective itself."""
+    batch = instants(100)
+    method = replace(METHOD, focal=1.5 * FOCAL, learn_focal=True).build(H36M_17)
+    optimiser = torch.optim.Adam([method.log_focal], lr=0.02)
+    for _ in range(60):
+        lifted = truly(method, batch)
+        loss = sum(method.own_and_cross(lifted))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert method.focal.item() == pytest.approx(FOCAL, rel=0.1)
+
+
+def test_an_assumed_focal_length_is_no_weight_and_a_learned_one_stays_near():
+    plain, learned = METHOD.build(H36M_17), replace(METHOD, learn_focal=True).build(H36M_17)
+    assert set(learned.state_dict()) - set(plain.state_dict()) == {"log_focal"}
+    assert plain.focal.item() == pytest.approx(FOCAL)
+    with torch.no_grad():
+        learned.log_focal.fill_(9.0)
+    assert learned.focal.item() == pytest.approx(FOCAL * 2.71828**0.9, rel=1e-3)
+
+
+def test_a_focal_length_is_learned_under_perspective_only():
+    with pytest.raises(ValueError, match="learn_focal needs projection 'perspective'"):
+        CanonPoseConfig(learn_focal=True)

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from coview.losses import scale_free_error
 from coview.methods.base import Fact
-from coview.methods.lifting import LiftedPoses, LiftingConfig, LiftingMethod, Seen, flattened
+from coview.methods.lifted import LiftedPoses, Seen, flattened
+from coview.methods.lifting import LiftingConfig, LiftingMethod
 from coview.representations.evidence_maps import FAITHFUL, FusionSettings
 from coview.representations.fused_joints import Fused, confidence_quantile, fused_joints
 from coview.representations.normalised import turned
@@ -163,7 +164,7 @@ class SelfFusion(LiftingMethod):
         if self.config.projection == "orthographic":
             return joints + batch.joints2d[..., self.root, None, :]
         rays = turned(joints, seen.ray_from_camera.mT)
-        length = self.config.focal * batch.image_size.norm(dim=-1)
+        length = self.focal * batch.image_size.norm(dim=-1)
         return rays * length[..., None, None] + ((batch.image_size - 1) / 2)[..., None, :]
 
     # --- training ----------------------------------------------------------------------------------

@@ -1,20 +1,22 @@
 """What every method shares that lifts one view to a pose and a rotation into the camera. [Wandt21]
 
 The network, how 2D poses are put before it, errors of all pairs of views at once, the mirror decision.
-Like `base`, this is no method: what a paper claims to have invented stands in that paper's file.
+Like `base` and `lifted`, this is no method: what a paper claims to have invented stands in that paper's file.
 """
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from coview.geometry.rotations import nearest_rotation, rotation_from_axis_angle, rotation_from_six_d
 from coview.losses import scale_free_error
-from coview.methods.base import CameraPoses, Fact, Method, MethodConfig
+from coview.methods.base import Fact, Method, MethodConfig
+from coview.methods.lifted import LiftedPoses, Seen, flattened, flattened_seen
 from coview.networks.lifter import Lifter
 from coview.networks.morpher import load_morpher
 from coview.representations.canonical import mirror_decision, perspective_image, same_size_mean
@@ -34,6 +36,7 @@ from coview.sample import MultiView
 from coview.skeletons import Skeleton
 
 # D R D with D = diag(1, 1, -1), in the numbers that a rotation is written with
+_FOCAL_RANGE = 0.9  # that a learned focal length may go, in its logarithm: a factor of 2.5 either way
 _MIRROR_SIGNS = {"axis_angle": (-1.0, -1.0, 1.0), "six_d": (1.0, 1.0, -1.0, 1.0, 1.0, -1.0)}
 
 
@@ -60,6 +63,8 @@ class LiftingConfig(MethodConfig):
     # turns faster; at 1, about half of all runs on small data give every view the same rotation.
     pose_start: float = 1.0
     focal: float = 1.0  # assumed focal length in image diagonals, for perspective and the mirror decision
+    # Whether the focal length is learned, starting there: one number for all cameras, under perspective; ours
+    learn_focal: bool = False
     # Folder of a finished run of SkeletonMorphing, applied frozen to every 2D pose; None: the detector's
     # skeleton is already that of the poses to be learned.
     morphing: Path | None = None
@@ -73,28 +78,13 @@ class LiftingConfig(MethodConfig):
                 f"{name}: focal (in image diagonals) and pose_start must be positive, got {self.focal} "
                 f"and {self.pose_start}."
             )
+        if self.learn_focal and self.projection == "orthographic":
+            raise ValueError(
+                f"{name}: learn_focal needs projection 'perspective'; under parallel projection no focal length "
+                f"can be seen."
+            )
         if not 0 <= self.hidden < 1:
             raise ValueError(f"{name}: hidden is a share, 0 to below 1, got {self.hidden}.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Seen:
-    """The 2D side of a batch, in the frame that the network works in."""
-
-    joints: Float[
-        Tensor, "*batch views joints 2"
-    ]  # root at the origin; pixels, or focal lengths in ray frames
-    confidence: Float[Tensor, "*batch views joints"]  # 0 for what was not seen
-    ray_from_camera: Float[Tensor, "*batch views 3 3"]  # identity under orthography
-
-
-@dataclass(frozen=True, kw_only=True)
-class LiftedPoses(CameraPoses):
-    """What the losses compare: poses without camera, and cameras without pose."""
-
-    canonical: Float[Tensor, "*batch views joints 3"]  # root-centred, the frame shared by all views
-    ray_from_canonical: Float[Tensor, "*batch views 3 3"]  # the camera frame itself under orthography
-    seen: Seen
 
 
 class LiftingMethod(Method[LiftedPoses]):
@@ -107,9 +97,22 @@ class LiftingMethod(Method[LiftedPoses]):
         self.inputs = frozenset({"joints2d", "confidence"}) | perspective
         self.lifter = Lifter(len(skeleton), config.width, len(_MIRROR_SIGNS[config.rotation]))
         self.morpher = load_morpher(config.morphing, len(skeleton)) if config.morphing else None
+        start = torch.tensor(math.log(config.focal))
+        # a buffer that is not saved where it is not learned: the weights are then those of the paper
+        self.log_focal: Tensor
+        if config.learn_focal:
+            self.log_focal = nn.Parameter(start)
+        else:
+            self.register_buffer("log_focal", start, persistent=False)
         with torch.no_grad():
             self.lifter.pose.weight.mul_(config.pose_start)
             self.lifter.pose.bias.mul_(config.pose_start)
+
+    @property
+    def focal(self) -> Float[Tensor, ""]:
+        """Focal length of every camera, assumed or learned, in image diagonals."""
+        start = math.log(self.shape.focal)
+        return self.log_focal.clamp(start - _FOCAL_RANGE, start + _FOCAL_RANGE).exp()
 
     def forward(self, batch: MultiView) -> LiftedPoses:
         """One pose per view, each from that view alone."""
@@ -123,7 +126,7 @@ class LiftingMethod(Method[LiftedPoses]):
             return Seen(
                 joints=root_centred(joints, self.root), confidence=confidence, ray_from_camera=identity
             )
-        rays = image_rays(joints, batch.image_size, self.shape.focal)
+        rays = image_rays(joints, batch.image_size, self.focal)
         rays = torch.where(confidence[..., self.root, None, None] > 0, rays, 0.0)
         ray_frame = ray_from_camera(rays[..., self.root, :])
         return Seen(joints=turned(rays, ray_frame), confidence=confidence, ray_from_camera=ray_frame)
@@ -217,7 +220,9 @@ class LiftingMethod(Method[LiftedPoses]):
         joints, confidence = seen.joints[:, None], seen.confidence[:, None]
         image = pose[..., :2]
         if self.shape.projection == "perspective":
-            image = perspective_image(pose, joints, confidence)
+            # depths are constants of the gradient, but for the focal length that all of them grow with
+            growth = self.focal / self.focal.detach()
+            image = perspective_image(pose, joints, confidence, growth)
         sized_by = None
         if self.shape.placed_by == "weighted":
             image, joints = weighted_centred(image, confidence), weighted_centred(joints, confidence)
@@ -273,7 +278,7 @@ class LiftingMethod(Method[LiftedPoses]):
         """Un-mirror the weights where perspective says that the whole model is mirrored in depth."""
         lifted = self(batch)
         pose = (lifted.canonical @ lifted.ray_from_canonical.mT).flatten(0, -3)
-        rays = image_rays(self._present(batch)[0], batch.image_size, self.shape.focal)
+        rays = image_rays(self._present(batch)[0], batch.image_size, self.focal)
         # the mirror acts in the frame that the network works in
         rays = turned(rays, lifted.seen.ray_from_camera).flatten(0, -3)
         decision = mirror_decision(pose, rays, lifted.seen.confidence.flatten(0, -2))
@@ -290,26 +295,3 @@ class LiftingMethod(Method[LiftedPoses]):
         """X becomes DX and R becomes DRD, in the weights: no flag is needed afterwards."""
         signs = torch.tensor(_MIRROR_SIGNS[self.shape.rotation]).to(self.lifter.entry.weight)
         self.lifter.mirror(signs)
-
-
-def flattened(lifted: LiftedPoses) -> LiftedPoses:
-    """The same with one batch axis."""
-    return LiftedPoses(
-        joints3d=_flat(lifted.joints3d, 3),
-        canonical=_flat(lifted.canonical, 3),
-        ray_from_canonical=_flat(lifted.ray_from_canonical, 3),
-        seen=flattened_seen(lifted.seen),
-    )
-
-
-def flattened_seen(seen: Seen) -> Seen:
-    """The same with one batch axis."""
-    return Seen(
-        joints=_flat(seen.joints, 3),
-        confidence=_flat(seen.confidence, 2),
-        ray_from_camera=_flat(seen.ray_from_camera, 3),
-    )
-
-
-def _flat(tensor: Tensor, own: int) -> Tensor:
-    return tensor.flatten(0, -own - 1) if tensor.ndim > own else tensor[None]

@@ -11,7 +11,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coview.methods.base import Fact
-from coview.methods.lifting import LiftedPoses, LiftingConfig, LiftingMethod
+from coview.methods.lifted import LiftedPoses
+from coview.methods.lifting import LiftingConfig, LiftingMethod
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
 

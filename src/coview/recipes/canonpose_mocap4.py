@@ -9,16 +9,17 @@ from coview.data.mocap4 import Mocap4Config
 from coview.methods.canonpose import CanonPoseConfig
 from coview.training.recipe import Recipe
 
+method = CanonPoseConfig(
+    width=256,
+    rotation="six_d",
+    projection="perspective",
+    input_size="unit_rms",
+    placed_by="weighted",
+    pose_start=0.03,
+    both_sides=True,
+)
 recipe = Recipe(
-    method=CanonPoseConfig(
-        width=256,
-        rotation="six_d",
-        projection="perspective",
-        input_size="unit_rms",
-        placed_by="weighted",
-        pose_start=0.03,
-        both_sides=True,
-    ),
+    method=method,
     data=Mocap4Config(),
     steps=3000,
     batch_size=128,

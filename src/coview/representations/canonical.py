@@ -19,12 +19,14 @@ def perspective_image(
     pose: Float[Tensor, "*#batch joints 3"],
     seen: Float[Tensor, "*#batch joints 2"],
     confidence: Float[Tensor, "*#batch joints"],
+    growth: Float[Tensor, ""] | float = 1.0,
 ) -> Float[Tensor, "*batch joints 2"]:
     """Image of a root-centred pose in its ray frame, P_xy / (1 + P_z/d), up to scale. ours
 
     `d` is the depth of the root in the pose's own unit, from how large the image `seen` is (in focal
     lengths): the root of d = rms(P_xy / (1 + P_z/d)) / rms(seen). It is held constant in the
-    gradient; otherwise a pose could explain an image by moving away."""
+    gradient; otherwise a pose could explain an image by moving away. `growth` multiplies it: 1, but
+    with the gradient of a focal length that is being learned."""
     with torch.no_grad():
         joints = (confidence > 0).to(pose)
         size = ((seen.square().sum(dim=-1) * joints).sum(dim=-1) + _TINY).sqrt()
@@ -33,6 +35,7 @@ def perspective_image(
         for _ in range(_DEPTH_STEPS):
             depth = ((squares * nearness.square()).sum(dim=-1) + _TINY).sqrt() / size
             nearness = 1 / (1 + pose[..., 2] / depth[..., None]).clamp_min(_NEAREST)
+    depth = depth * growth
     return pose[..., :2] / (1 + pose[..., 2:] / depth[..., None, None]).clamp_min(_NEAREST)
 
 

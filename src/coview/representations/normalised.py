@@ -74,7 +74,9 @@ def weighted_unit_norm(
 
 
 def image_rays(
-    joints2d: Float[Tensor, "*batch joints 2"], image_size: Float[Tensor, "*batch 2"], focal: float
+    joints2d: Float[Tensor, "*batch joints 2"],
+    image_size: Float[Tensor, "*batch 2"],
+    focal: Float[Tensor, ""] | float,
 ) -> Float[Tensor, "*batch joints 2"]:
     """Pixels as x/z and y/z (focal lengths from the image centre; no unit).
 
