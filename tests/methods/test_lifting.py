@@ -139,22 +139,6 @@ def test_the_truth_costs_nothing_however_it_is_placed(projection):
     assert max(rep, view) < 2e-3
 
 
-def test_joints_are_hidden_in_training_only_and_only_from_the_network():
-    batch = instants(6)
-    method = replace(METHOD, hidden=0.5).build(H36M_17)
-    torch.manual_seed(0)
-    first, second = method(batch), method(batch)
-    assert (first.canonical - second.canonical).abs().max() > 0
-    assert torch.equal(first.seen.confidence, batch.confidence)  # the losses still see all
-    method.eval()
-    assert torch.equal(method(batch).canonical, method(batch).canonical)
-
-
-def test_settings_of_what_is_shown_are_checked():
-    with pytest.raises(ValueError, match=r"hidden is a share, 0 to below 1, got 1\.5"):
-        CanonPoseConfig(hidden=1.5)
-
-
 @pytest.mark.parametrize("projection", ["orthographic", "perspective"])
 def test_both_sides_give_the_mirror_image_the_mirrored_answer(projection):
     """Left and right are treated alike: what a model alone has to learn holds exactly."""

@@ -75,6 +75,11 @@ class SelfFusionConfig(LiftingConfig):
                 "Use 'instant' for cameras that move."
             )
 
+        if not self.use_confidence:
+            raise ValueError(
+                "SelfFusionConfig: fusion moves joints of low confidence, so use_confidence cannot be False."
+            )
+
     def build(self, skeleton: Skeleton) -> "SelfFusion":
         return SelfFusion(self, skeleton)
 

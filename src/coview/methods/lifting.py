@@ -55,7 +55,6 @@ class LiftingConfig(MethodConfig):
     # so that a wrong root does not shift, and a wrong joint does not shrink, all the others.
     placed_by: Literal["root", "weighted"] = "root"
     use_confidence: bool = True  # False: every joint that was seen counts the same
-    hidden: float = 0.0  # share of the joints that the network is not shown in training; ours
     # Whether a prediction is the mean of the answers to a view and to its mirror image (left joints for
     # right ones). Twice the work of a prediction, nothing in training; ours, usual among supervised lifters.
     both_sides: bool = False
@@ -83,8 +82,6 @@ class LiftingConfig(MethodConfig):
                 f"{name}: learn_focal needs projection 'perspective'; under parallel projection no focal length "
                 f"can be seen."
             )
-        if not 0 <= self.hidden < 1:
-            raise ValueError(f"{name}: hidden is a share, 0 to below 1, got {self.hidden}.")
 
 
 class LiftingMethod(Method[LiftedPoses]):
@@ -168,9 +165,6 @@ class LiftingMethod(Method[LiftedPoses]):
     def _shown(self, seen: Seen) -> tuple[Tensor, Tensor]:
         """What the network gets: 2D poses of one size, and confidences."""
         joints, confidence = seen.joints, seen.confidence
-        if self.training and self.shape.hidden:
-            shown = torch.rand_like(confidence) >= self.shape.hidden
-            confidence = torch.where(shown, confidence, 0.0)
         if self.shape.placed_by == "weighted":
             flat = weighted_unit_norm(joints, confidence)
         else:
@@ -222,7 +216,7 @@ class LiftingMethod(Method[LiftedPoses]):
         if self.shape.projection == "perspective":
             # depths are constants of the gradient, but for the focal length that all of them grow with
             growth = self.focal / self.focal.detach()
-            image = perspective_image(pose, joints, confidence, growth)
+            image = perspective_image(pose, joints, confidence, growth, placed_by=self.shape.placed_by)
         sized_by = None
         if self.shape.placed_by == "weighted":
             image, joints = weighted_centred(image, confidence), weighted_centred(joints, confidence)

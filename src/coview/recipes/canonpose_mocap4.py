@@ -15,6 +15,7 @@ method = CanonPoseConfig(
     projection="perspective",
     input_size="unit_rms",
     placed_by="weighted",
+    learn_focal=True,
     pose_start=0.03,
     both_sides=True,
 )

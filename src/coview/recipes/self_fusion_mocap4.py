@@ -1,19 +1,17 @@
-"""Cross-View Self-Fusion, Steps 1 and 2, with our defaults on mocap4: about six minutes on one CPU core."""
+"""Cross-View Self-Fusion, Steps 1 and 2, with our defaults on mocap4: about six minutes on one CPU core.
 
-from dataclasses import replace
+Network, projection and training are those of `canonpose_mocap4`, so that the two differ by fusion alone.
+"""
+
+from dataclasses import fields, replace
 
 from coview.methods.cross_view_fusion import SelfFusionConfig
+from coview.methods.lifting import LiftingConfig
 from coview.recipes import canonpose_mocap4
 from coview.representations.evidence_maps import OURS
 
 method = SelfFusionConfig(
-    width=256,
-    rotation="six_d",
-    projection="perspective",
-    input_size="unit_rms",
-    placed_by="weighted",
-    pose_start=0.03,
-    both_sides=True,
+    **{field.name: getattr(canonpose_mocap4.method, field.name) for field in fields(LiftingConfig)},
     fusion=OURS,
     fusion_rotation="rig",
     compared_size="unit_rms",

@@ -5,10 +5,13 @@ parallel projection, in every view. Perspective tells them apart: what is nearer
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from coview.representations.normalised import weighted_centred
 
 _NEAREST = 0.3  # a joint is never taken to be closer to the camera than this share of the root's depth
 _DEPTH_STEPS = 3  # each leaves about a twentieth of the error in depth
@@ -20,22 +23,32 @@ def perspective_image(
     seen: Float[Tensor, "*#batch joints 2"],
     confidence: Float[Tensor, "*#batch joints"],
     growth: Float[Tensor, ""] | float = 1.0,
+    *,
+    placed_by: Literal["root", "weighted"] = "root",
 ) -> Float[Tensor, "*batch joints 2"]:
     """Image of a root-centred pose in its ray frame, P_xy / (1 + P_z/d), up to scale. ours
 
     `d` is the depth of the root in the pose's own unit, from how large the image `seen` is (in focal
-    lengths): the root of d = rms(P_xy / (1 + P_z/d)) / rms(seen). It is held constant in the
-    gradient; otherwise a pose could explain an image by moving away. `growth` multiplies it: 1, but
-    with the gradient of a focal length that is being learned."""
+    lengths): the root of d = rms(P_xy / (1 + P_z/d)) / rms(seen). Sizes are about the root over the joints
+    seen, or about the mean and weighted with the confidences, so that one wrong joint does not move the
+    person. `d` is held constant in the gradient; otherwise a pose could explain an image by moving away.
+    `growth` multiplies it: 1, but with the gradient of a focal length that is being learned."""
     with torch.no_grad():
-        joints = (confidence > 0).to(pose)
-        size = ((seen.square().sum(dim=-1) * joints).sum(dim=-1) + _TINY).sqrt()
-        squares = pose[..., :2].square().sum(dim=-1) * joints
-        nearness = torch.ones_like(squares)
-        for _ in range(_DEPTH_STEPS):
-            depth = ((squares * nearness.square()).sum(dim=-1) + _TINY).sqrt() / size
-            nearness = 1 / (1 + pose[..., 2] / depth[..., None]).clamp_min(_NEAREST)
-    depth = depth * growth
+        by_weight = placed_by == "weighted"
+        weights = confidence if by_weight else (confidence > 0).to(pose)
+
+        def size(joints: Tensor) -> Tensor:
+            joints = weighted_centred(joints, weights) if by_weight else joints
+            return ((joints.square().sum(dim=-1) * weights).sum(dim=-1) + _TINY).sqrt()
+
+        depth = size(pose[..., :2]) / size(seen)
+        for _ in range(_DEPTH_STEPS - 1):
+            depth = size(_seen_from(pose, depth)) / size(seen)
+    return _seen_from(pose, depth * growth)
+
+
+def _seen_from(pose: Tensor, depth: Tensor) -> Tensor:
+    """P_xy / (1 + P_z/d)."""
     return pose[..., :2] / (1 + pose[..., 2:] / depth[..., None, None]).clamp_min(_NEAREST)
 
 

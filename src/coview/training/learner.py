@@ -109,7 +109,10 @@ class Learner(LightningModule):
         size = min(_REVISED_WITH, len(self.data))
         index = torch.linspace(0, len(self.data) - 1, size).round().long()
         seen = self.data[index.to(self.device)].to(self.device).only(self.method.needs)
+        training = self.method.training
+        self.method.eval()  # what is decided is how it predicts, not how it learns
         facts = self.method.revise(seen)
+        self.method.train(training)
         # a bit that was set once stays set: the run should say that weights were changed
         kept = {n: bool(self.facts.get(n)) or v for n, v in facts.items() if isinstance(v, bool)}
         self.facts |= facts | kept
