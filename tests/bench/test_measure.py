@@ -76,6 +76,8 @@ def test_rates_before_and_after_per_group(data):
     assert found["jdr_all_after"] - found["jdr_all_before"] == pytest.approx(
         (found["jdr_wrist_after"] - found["jdr_wrist_before"]) / 6
     )
+    # joints that were missing count as missing still, though the method filled them
+    assert found["jdr_wrist_before"] <= found["jdr_wrist_seen_after"] < found["jdr_wrist_after"]
     assert "jdr_all_before" not in measure(Refining(truth_of(data), pixels, joint), data)
 
 

@@ -15,6 +15,7 @@ from coview.methods.cross_view_fusion import (
 )
 from coview.methods.lifted import LiftedPoses
 from coview.metrics.detection import detection_rates
+from coview.networks.morpher import Morpher
 from coview.representations.evidence_maps import FAITHFUL, OURS
 from coview.sample import MultiView
 from coview.skeletons import CANONPOSE_16, COCO_19, H36M_17
@@ -375,3 +376,24 @@ def test_declares_what_it_reads():
 def test_settings_are_checked(wrong, message):
     with pytest.raises(ValueError, match=message):
         SelfFusionConfig(**wrong)
+
+
+@pytest.mark.parametrize("projection", ["orthographic", "perspective"])
+def test_with_a_morphed_skeleton_pixels_are_those_of_the_morphed_joints(projection):
+    batch = SyntheticConfig(instants=4, subjects=1).train().instants
+    torch.manual_seed(0)
+    method = SelfFusionConfig(width=8, projection=projection).build(H36M_17).eval()
+    method.morpher = Morpher(17, 8).requires_grad_(False)
+    torch.nn.init.normal_(method.morpher.exit.weight, std=0.3)
+    own = method.image_joints(batch)
+    assert (own - batch.joints2d).abs().max() > 5
+    torch.testing.assert_close(
+        method.pixels(method.see(batch).joints, method.see(batch), batch), own, atol=1e-2, rtol=0
+    )
+    sure = batch.replaced(confidence=torch.ones_like(batch.confidence))
+    torch.testing.assert_close(method.refine(sure).joints2d, own, atol=0, rtol=0)
+
+
+def test_fusion_without_confidences_is_refused():
+    with pytest.raises(ValueError, match="use_confidence cannot be False"):
+        SelfFusionConfig(use_confidence=False)

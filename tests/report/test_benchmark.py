@@ -100,6 +100,7 @@ def test_ratios_compare_equal_widths_and_if_possible_equal_steps(tmp_path):
 def test_detection_before_and_after(tmp_path):
     rates = {
         "jdr_all_before": "90.0",
+        "jdr_all_seen_after": "93.0",
         "jdr_all_after": "95.5",
         "jdr_wrist_before": "80.0",
         "jdr_wrist_after": "79.0",
@@ -111,11 +112,11 @@ def test_detection_before_and_after(tmp_path):
     head, line = lines_of(text, "Detection of 2D joints (JDR)")
     assert dict(zip(head, line, strict=True)) | {"all": "", "wrist": ""} == {
         **{"recipe": "fusion", "input": "detected", "width": "8", "steps": "100", "seeds": "2", "all": ""},
-        **{group: "– → –" for group in ("hip", "knee", "ankle", "shoulder", "elbow")},
+        **{group: "– → – → –" for group in ("hip", "knee", "ankle", "shoulder", "elbow")},
         "wrist": "",
     }
-    assert line[head.index("all")] == "90.00 (90.00–90.00) → 96.00 (95.50–96.50)"
-    assert line[head.index("wrist")] == "80.00 (80.00–80.00) → 79.00 (79.00–79.00)"
+    assert line[head.index("all")] == "90.00 (90.00–90.00) → 93.00 (93.00–93.00) → 96.00 (95.50–96.50)"
+    assert line[head.index("wrist")] == "80.00 (80.00–80.00) → – → 79.00 (79.00–79.00)"
     assert "Head size (JDR): half a head." in text
 
 

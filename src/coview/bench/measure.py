@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from coview.bench.results import RATES
+from coview.bench.results import RATES, WHENS
 from coview.data.base import InMemory
 from coview.methods.base import CameraPoses, Method
 from coview.metrics.detection import JDR
@@ -26,12 +26,13 @@ def measure(
 ) -> dict[str, float]:
     """The monocular metrics of `training.scoring`, and `mirrored_percent`.
 
-    With `rates`, and where the method refines 2D, also `jdr_<group>_before` and `_after`: percent of 2D
-    joints detected in the input and in what `refine` makes of it. The method sees its inputs alone;
+    With `rates`, and where the method refines 2D, also `jdr_<group>_before`, `_after` and `_seen_after`:
+    percent of 2D joints detected in the input, in what `refine` makes of it, and in that without the
+    joints it filled, which could hide harm done to others. The method sees its inputs alone;
     `refine` sees all views at once, and never the truth. It runs on the device of its weights."""
     device, root = next(method.parameters()).device, data.skeleton.root_index
     running, mirror = Score(data.skeleton), MirroredShare(root).to(device)
-    before, after = JDR(data.skeleton).to(device), JDR(data.skeleton).to(device)
+    rated = {when: JDR(data.skeleton).to(device) for when in WHENS}
     method.eval()
     for batch in data.batches(batch_size):
         batch = batch.to(device)
@@ -41,14 +42,20 @@ def measure(
             mirror.update(predicted.joints3d, truth_for(predicted, batch))
         if rates and refines(method):
             truth = batch.cameras.project(batch.joints3d[:, None])
-            before.update(detections(batch), truth)
-            after.update(refined_detections(method, batch), truth)
+            refined = refined_detections(method, batch)
+            rated["before"].update(detections(batch), truth)
+            rated["after"].update(refined, truth)
+            rated["seen_after"].update(
+                torch.where(batch.confidence[..., None] > 0, refined, torch.nan), truth
+            )
     found = running.compute()
     if mirror.update_called:
         found["mirrored_percent"] = float(mirror.compute())
     if not (rates and refines(method)):
         return found
-    return found | _named(before, "before") | _named(after, "after")
+    return found | {
+        name: rate for when, metric in rated.items() for name, rate in _named(metric, when).items()
+    }
 
 
 def detections(batch: MultiView) -> Float[Tensor, "*batch views joints 2"]:

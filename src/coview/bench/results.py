@@ -13,6 +13,7 @@ from coview.metrics.detection import GROUPS, OVERALL
 Row = dict[str, str]
 KEY = ("recipe", "input", "seed", "ring", "width", "steps")
 RATES = (OVERALL, *GROUPS)
+WHENS = ("before", "after", "seen_after")  # seen_after: what was not seen before counts as not found still
 COLUMNS = (
     *(
         "date",
@@ -30,7 +31,7 @@ COLUMNS = (
     *("seconds", "peak_mb", "ring", "instants"),
     *("n_mpjpe_mm", "p_mpjpe_mm", "n_pck_150", "n_auc", "cps", "opposite_percent", "coverage_percent"),
     *("mirrored_percent", "mirrored", "mirror_flipped"),
-    *(f"jdr_{group}_{when}" for group in RATES for when in ("before", "after")),
+    *(f"jdr_{group}_{when}" for group in RATES for when in WHENS),
     *("joints", "alignment", "head_size", "notes"),
 )
 

@@ -148,7 +148,8 @@ class SelfFusion(LiftingMethod):
         """The batch with unsure 2D joints (pixels) moved to where all its views together expect them.
 
         Needs synchronised views and what training needs of them but no labels: 2D joints, confidences,
-        `rig` if fusion uses the rig's rotations. Joints that do not move are the same to the bit. Missing joints
+        `rig` if fusion uses the rig's rotations, which are then means over this batch: give it many instants
+        of a rig at once. Joints that do not move are the same to the bit (as `image_joints`). Missing joints
         whose view has its root are filled where something speaks for a place; their confidence stays
         0, as all confidences stay: they say how good the detection was, not the answer.
         Raises ValueError for a single view."""
@@ -158,7 +159,7 @@ class SelfFusion(LiftingMethod):
         shape = batch.joints2d.shape
         pixels = self.pixels(fused.joints2d.reshape(shape), lifted.seen, batch)
         moved = fused.refined.reshape(shape[:-1])[..., None]
-        return batch.replaced(joints2d=torch.where(moved, pixels, batch.joints2d))
+        return batch.replaced(joints2d=torch.where(moved, pixels, self.image_joints(batch)))
 
     def pixels(
         self, joints: Float[Tensor, "*batch views joints 2"], seen: Seen, batch: MultiView
@@ -167,7 +168,7 @@ class SelfFusion(LiftingMethod):
 
         NaN in a view whose root was not seen, under parallel projection."""
         if self.config.projection == "orthographic":
-            return joints + batch.joints2d[..., self.root, None, :]
+            return joints + self.image_joints(batch)[..., self.root, None, :]
         rays = turned(joints, seen.ray_from_camera.mT)
         length = self.focal * batch.image_size.norm(dim=-1)
         return rays * length[..., None, None] + ((batch.image_size - 1) / 2)[..., None, :]

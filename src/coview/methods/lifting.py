@@ -128,12 +128,15 @@ class LiftingMethod(Method[LiftedPoses]):
         ray_frame = ray_from_camera(rays[..., self.root, :])
         return Seen(joints=turned(rays, ray_frame), confidence=confidence, ray_from_camera=ray_frame)
 
+    def image_joints(self, batch: MultiView) -> Float[Tensor, "*batch views joints 2"]:
+        """The 2D joints (pixels) that all else is about: the detector's, morphed where that is asked for."""
+        if self.morpher is None:
+            return batch.joints2d
+        return morphed(batch.joints2d, batch.confidence, self.root, self.morpher)
+
     def _present(self, batch: MultiView) -> tuple[Tensor, Tensor]:
-        """Pixels (morphed, where that is asked for) and weights without a trace of what was not seen."""
-        joints2d = batch.joints2d
-        if self.morpher is not None:
-            joints2d = morphed(joints2d, batch.confidence, self.root, self.morpher)
-        joints2d, confidence = present(joints2d, batch.confidence, self.root)
+        """Pixels and weights without a trace of what was not seen."""
+        joints2d, confidence = present(self.image_joints(batch), batch.confidence, self.root)
         return joints2d, confidence if self.shape.use_confidence else (confidence > 0).to(confidence)
 
     def lift(self, seen: Seen) -> LiftedPoses:

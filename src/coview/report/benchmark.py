@@ -42,7 +42,10 @@ def table(path: Path) -> str:
                 parts += [f"## Input `{kind}`, cameras `{ring}`", _markdown(_accuracy(some))]
     refined = [row for row in rows if row.get("jdr_all_before")]
     if refined:
-        words = "Percent of 2D joints detected, before → after the refinement from all views; cameras `same`."
+        words = (
+            "Percent of 2D joints detected: before → after the refinement from all views, missing joints still "
+            "missing → after, with what it filled; cameras `same`."
+        )
         parts += ["## Detection of 2D joints (JDR)", _markdown(_detection(refined)), words]
     parts += ["## What the training took", _markdown(_cost(rows))]
     return "\n\n".join(parts) + "\n"
@@ -114,7 +117,8 @@ def _detection(rows: Sequence[Row]) -> _Cells:
         for (recipe, *size), its in _groups([row for row in rows if row["input"] == kind]).items():
             pairs = [
                 " → ".join(
-                    spread((row[f"jdr_{joint}_{when}"] for row in its), 2) for when in ("before", "after")
+                    spread((row.get(f"jdr_{joint}_{when}", "") for row in its), 2)
+                    for when in ("before", "seen_after", "after")
                 )
                 for joint in joints
             ]
