@@ -37,6 +37,40 @@ def test_one_person_is_in_one_split_however_its_number_is_written(tmp_path):
     }
 
 
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("11_01_poses.bvh", "cmu_11_01_poses"),
+        ("Subject11_01.bvh", "cmu_11_01"),
+        ("subject_011_01.bvh", "cmu_11_01"),
+        ("cmu_11_1.bvh", "cmu_11_01"),
+        ("11_01b.bvh", "cmu_11_01b"),
+        ("11_walk_fast.bvh", "cmu_11_walk_fast"),
+        ("11.bvh", "cmu_11"),
+    ],
+)
+def test_a_test_subject_never_trains_however_its_takes_are_called(tmp_path, file, name):
+    touch(tmp_path, file)
+    (source,) = find_sources(tmp_path).sources
+    assert (source.name, source.subject, source.split) == (name, "cmu11", "test")
+
+
+def test_a_name_without_a_number_is_a_subject_of_its_own_that_trains(tmp_path):
+    touch(tmp_path, "walk_fast.bvh", "3d_walk.bvh", "110_01.bvh")
+    found = {source.name: (source.subject, source.split) for source in find_sources(tmp_path).sources}
+    assert found == {
+        "cmu_walk_fast": ("cmu_walk", "train"),
+        "cmu_3d_walk": ("cmu_3d", "train"),
+        "cmu_110_01": ("cmu110", "train"),
+    }
+
+
+@pytest.mark.parametrize("asf", ["11.asf", "Subject11.asf", "011.ASF", "subject11_01b.asf", "cmu_11.asf"])
+def test_the_skeleton_of_a_take_with_words_around_its_numbers(tmp_path, asf):
+    touch(tmp_path, asf, "12.asf", "Subject11_01b.amc")
+    assert find_sources(tmp_path).sources[0].asf == tmp_path / asf
+
+
 def test_the_skeleton_may_lie_elsewhere_but_not_in_two_places(tmp_path):
     touch(tmp_path, "skeletons/7.asf", "motion/07_01.amc")
     assert find_sources(tmp_path).sources[0].asf == tmp_path / "skeletons" / "7.asf"

@@ -12,7 +12,8 @@ from coview.formats.names import natural_key
 KINDS = (".amc", ".bvh", ".c3d")  # best first: the original, a conversion, markers
 # The split of the shared preparation; subjects it does not name train, so that no person is in two splits.
 TEST_SUBJECTS = frozenset({"11", "131", "135"})
-_CMU = re.compile(r"(\d+)_(\d+)")
+# 02_01, Subject02_01, cmu_2_1, 02_01_poses, 02_walk: the subject's number, the take's where there is one, the rest
+_NUMBERED = re.compile(r"(?:subject|cmu)?[ _-]?0*(\d+)(?:[_-]0*(\d+)(.*)|[ _-].*)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,11 @@ class Found:
 def find_sources(folder: Path) -> Found:
     """All takes below `folder`, in natural order; one per name, the original format before conversions.
 
-    The subject is what stands before the last underscore (02 of 02_01.amc), its skeleton the .asf of that
-    name, in the same folder or the only one anywhere below. FileNotFoundError where there is no take."""
+    The subject is the number that a name begins with, however it is written (02 of 02_01.amc, Subject2_01.bvh
+    and 02_01_poses.bvh), its skeleton the .asf of that number or name, in the same folder or the only one
+    anywhere below. A take whose name begins with no number (zombie.amc) is of a subject of its own, called
+    what stands before the last underscore, and trains, even if a test subject plays it: such names do not say.
+    FileNotFoundError where there is no take."""
     folder = Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(
@@ -72,23 +76,27 @@ def find_sources(folder: Path) -> Found:
 
 
 def _source(path: Path, skeletons: Iterable[Path]) -> Source:
-    person = path.stem.rpartition("_")[0] or path.stem
-    number = _CMU.fullmatch(path.stem)
-    if number:
-        person = f"{int(number[1]):02d}"
-        name, subject = f"cmu_{person}_{int(number[2]):02d}", f"cmu{person}"
-    else:
-        name, subject = f"cmu_{path.stem}", f"cmu_{person}"
+    name, person = path.stem, path.stem.rpartition("_")[0] or path.stem
+    numbered = _NUMBERED.fullmatch(path.stem)
+    subject = f"cmu_{person}"
+    if numbered:
+        person = numbered[1]
+        subject = f"cmu{int(person):02d}"
+        if numbered[2]:
+            name = f"{int(person):02d}_{int(numbered[2]):02d}{numbered[3]}"
     split: Split = "test" if person in TEST_SUBJECTS else "train"
-    return Source(path, _skeleton(path, person, skeletons), name, subject, split)
+    return Source(path, _skeleton(path, person, skeletons), f"cmu_{name}", subject, split)
 
 
 def _skeleton(path: Path, person: str, skeletons: Iterable[Path]) -> Path | None:
     """The subject's .asf; None where there is none, or several elsewhere."""
-    own = [asf for asf in skeletons if _plain(asf.stem) in (_plain(person), _plain(path.stem))]
+    names = {_plain(name) for name in (person, path.stem, path.stem.rpartition("_")[0])}
+    own = [asf for asf in skeletons if _plain(asf.stem) in names]
     near = [asf for asf in own if asf.parent == path.parent]
     return near[0] if near else own[0] if len(own) == 1 else None
 
 
 def _plain(name: str) -> str:
-    return str(int(name)) if name.isdecimal() else name.casefold()
+    """Without what differs between the .asf and the takes of a subject: capitals, zeros, `subject` before it."""
+    numbered = _NUMBERED.fullmatch(name)
+    return numbered[1] if numbered and numbered.end(1) == len(name) else name.casefold()
