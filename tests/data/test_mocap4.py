@@ -1,3 +1,8 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
 import torch
 
 from coview.data.mocap import Clip, read_clips
@@ -11,6 +16,49 @@ def clip(frames: int = 60) -> Clip:
     generator = torch.Generator().manual_seed(0)
     walk = torch.linspace(-4, 4, frames)[:, None, None] * torch.tensor([1.0, 0.0, 0.0])
     return Clip("walk", "s", walk + torch.randn(frames, 19, 3, generator=generator) / 5 + 1, 60.0)
+
+
+def prepared(folder: Path, clips: dict[str, tuple[str, ...]]) -> Path:
+    """A prepared folder with one clip of 12 frames per split and subject."""
+    entries = []
+    for split, subjects in clips.items():
+        arrays = {subject: clip(12).points.numpy() for subject in subjects}
+        np.savez(folder / f"cmu_{split}.npz", **arrays)
+        entries += [{"id": i, "split": split, "subject": i, "fps": 60, "frames": 12} for i in arrays]
+    meta = {"joints": list(MOCAP_19.joints), "units": "m", "up": "+Y", "clips": entries}
+    (folder / "meta.json").write_text(json.dumps(meta))
+    return folder
+
+
+def test_held_out_subjects_do_not_train_and_are_what_validation_holds(tmp_path):
+    folder = prepared(tmp_path, {"train": ("cmu08", "cmu49", "cmu01"), "val": (), "test": ("cmu11",)})
+    data = Mocap4Config(folder=folder, held_out=("cmu08", "cmu49"), split="held_out")
+    assert (len(data.train()), len(data.validation())) == (2, 4)
+    tested = Mocap4Config(folder=folder, held_out=("cmu08",))
+    assert (len(tested.train()), len(tested.validation())) == (4, 2)
+    assert len(Mocap4Config(folder=folder).train()) == 6
+
+
+def test_an_empty_split_is_refused_with_a_way_out(tmp_path):
+    folder = prepared(tmp_path, {"train": ("cmu08",), "val": (), "test": ()})
+    with pytest.raises(
+        ValueError, match=rf"{folder} has no clips for split 'val'\. .*use split 'test', or hold"
+    ):
+        Mocap4Config(folder=folder, split="val").validation()
+    with pytest.raises(ValueError, match=r"split 'test'\. Prepare takes of subjects 11, 131 or 135"):
+        Mocap4Config(folder=folder).validation()
+    with pytest.raises(ValueError, match=r"split 'held_out'\. Name in held_out the subjects"):
+        Mocap4Config(folder=folder, split="held_out").validation()
+    with pytest.raises(ValueError, match=r"split 'train'\. .*hold fewer subjects out"):
+        Mocap4Config(folder=folder, held_out=("cmu08",)).train()
+
+
+def test_subjects_to_hold_out_must_be_there(tmp_path):
+    folder = prepared(tmp_path, {"train": ("cmu08", "cmu01"), "val": (), "test": ("cmu11",)})
+    data = Mocap4Config(folder=folder, held_out=("cmu08", "cmu11"), split="held_out")
+    for instants in (data.train, data.validation):
+        with pytest.raises(ValueError, match=r"held_out names 'cmu11'.* Known subjects: cmu01, cmu08\."):
+            instants()
 
 
 def test_every_sixth_pose_is_kept_within_reach_as_it_is():

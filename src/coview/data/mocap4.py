@@ -26,6 +26,12 @@ RINGS = {"same": (5.0, 1.5), "near": (3.5, 2.6), "far": (6.0, 0.6)}  # radius an
 EVERY = 6  # frames of 60 per second
 REACH = 1.5  # metres that a pelvis may be from the centre of the ring
 Ring = Literal["same", "near", "far"]
+_EMPTY = {  # what to do where a split has no clips
+    "train": "Prepare takes of other subjects, or hold fewer subjects out.",
+    "val": "Raw recordings are prepared without it: use split 'test', or hold subjects out and use 'held_out'.",
+    "test": "Prepare takes of subjects 11, 131 or 135, or hold subjects out and use 'held_out'.",
+    "held_out": "Name in held_out the subjects of train clips that it shall hold.",
+}
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,9 @@ class Mocap4Config(DataConfig):
     folder: Path | None = None  # prepared motion; default: where `coview data prepare` puts it
     noise: DetectorNoise = DETECTED  # EXACT for the noise-free input
     ring: Ring = "same"  # of the cameras that `validation` is seen by
-    split: Literal["val", "test"] = "test"  # of the clips that `validation` holds
+    split: Literal["val", "test", "held_out"] = "test"  # of the clips that `validation` holds
+    # subjects left out of training; with split "held_out" they are what `validation` holds
+    held_out: tuple[str, ...] = ()
     seed: int = 0  # of the detector's noise
 
     @property
@@ -46,11 +54,33 @@ class Mocap4Config(DataConfig):
         return self._instants("train", "same", 0)
 
     def validation(self) -> InMemory:
+        """The instants of `split`, seen by `ring`."""
         return self._instants(self.split, self.ring, 1)
 
-    def _instants(self, split: Split, ring: Ring, stream: int) -> InMemory:
-        clips = read_clips(data_folder(self.folder), split)
-        joints3d = torch.cat([centred(clip) for clip in clips])
+    def _clips(self, split: Split | Literal["held_out"]) -> list[Clip]:
+        """The clips of a split; held-out subjects are taken from the train clips.
+
+        ValueError naming the folder for subjects that do not train there, and for a split without clips."""
+        folder = data_folder(self.folder)
+        if split in ("val", "test"):
+            kept = list(read_clips(folder, split))
+        else:
+            clips = read_clips(folder, "train")
+            self._check_held_out({clip.subject for clip in clips}, folder)
+            kept = [clip for clip in clips if (clip.subject in self.held_out) == (split == "held_out")]
+        if not kept:
+            raise ValueError(f"{folder} has no clips for split '{split}'. {_EMPTY[split]}")
+        return kept
+
+    def _check_held_out(self, known: set[str], folder: Path) -> None:
+        if unknown := [subject for subject in self.held_out if subject not in known]:
+            raise ValueError(
+                f"Mocap4Config: held_out names '{unknown[0]}', whom no train clip in {folder} shows. "
+                f"Known subjects: {', '.join(sorted(known)) or 'none'}."
+            )
+
+    def _instants(self, split: Split | Literal["held_out"], ring: Ring, stream: int) -> InMemory:
+        joints3d = torch.cat([centred(clip) for clip in self._clips(split)])
         radius, height = RINGS[ring]
         cameras = ring_cameras(4, radius=radius, height=height)
         joints2d, confidence = detect(joints3d, cameras, self.noise, 2 * self.seed + stream)
