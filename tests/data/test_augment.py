@@ -81,3 +81,10 @@ def test_a_share_is_no_percentage_and_lenses_must_be_perfect():
     assert isinstance(bent, Cameras)
     with pytest.raises(NotImplementedError, match="undistort first"):
         mirrored(batch.replaced(cameras=bent), CHOSEN)
+
+
+def test_lenses_are_not_looked_at_where_cameras_are_not_read():
+    batch = instants()
+    bent = batch.replaced(cameras=replace(batch.cameras, distortion=batch.cameras.distortion + 0.1))
+    read = bent.only(frozenset({"joints2d", "confidence", "image_size", "rig"}))
+    assert (Augment(mirror=1.0)(read).rig == -1).all()

@@ -29,7 +29,7 @@ class Augment:
         """The batch, varied; draws from torch's global generator."""
         if not self.mirror:
             return batch
-        field = next(iter(sorted(batch.known - {"cameras"})))
+        field = min(batch.known - {"cameras"})  # every field counts the same instants
         some = getattr(batch, field)
         return mirrored(batch, torch.rand(len(some), device=some.device) < self.mirror)
 
@@ -66,6 +66,8 @@ def _where(chosen: Tensor, new: Tensor, old: Tensor) -> Tensor:
 
 def _mirrored_cameras(cameras: Cameras, chosen: Tensor) -> Cameras:
     """Cameras whose image of the reflected world is the flipped image."""
+    # A GPU is waited for here, once a batch, and only for methods that read cameras: the Learner hides them
+    # from all others, which the self-supervised ones are.
     if bool((cameras.distortion != 0).any()):
         raise NotImplementedError("mirroring cameras with lens distortion is not there; undistort first.")
     sign = cameras.cam_from_world.new_tensor([-1.0, 1.0, 1.0])
