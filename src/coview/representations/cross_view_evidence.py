@@ -5,11 +5,13 @@ image, and thereby how far away, comes from how well it fits that image.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+Scale = Literal["norm", "robust"]
 _NEAREST = 0.3  # a joint is never taken to be closer to the camera than this share of the root's depth
 _DEPTH_STEPS = 4  # each leaves about a twentieth of the error in depth
 _SMALLEST = (
@@ -52,7 +54,7 @@ def pair_images(
     pose: Float[Tensor, "batch views joints 3"],
     rotation: Float[Tensor, "batch views views 3 3"],
     *,
-    scale: str,
+    scale: Scale,
     perspective: bool,
 ) -> PairImages:
     """Every pose turned into every view and scaled to what that view saw.

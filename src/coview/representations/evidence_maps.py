@@ -10,20 +10,22 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from coview.representations.cross_view_evidence import Evidence, without_lone_lines
+from coview.representations.cross_view_evidence import Evidence, Scale, without_lone_lines
 
 _BLOCK = 64  # items whose grids are made at once: what a processor keeps near
 _ASCENT_STEPS = 6
 _HALF_WIDTH, _HALF_HEIGHT = 0.3, 0.4  # of the box in which lines are drawn, in grids
 _PARALLEL = 0.05  # sine of the angle between two lines below which they are not intersected
-_FLAT = 1e-4  # where a map is lower than this share of its weights, nothing pulls
+# Weight of a pull towards where one is, against which the others are held: with nothing near one stays, and
+# along a lone line too. Also the least total of weights that a mean divides by.
+_FLAT = 1e-4
 
 
 @dataclass(frozen=True)
 class FusionSettings:
-    """Defaults are those of the authors' code [Kim22]; `OURS` below is what we found to be
-    better.
+    """How maps are drawn and searched, and which of their answers are believed.
 
+    Defaults are those of the authors' code [Kim22]; `OURS` below is what we found to be better.
     Lengths called cells are shares 1/resolution of the norm of a 2D pose (32 mm for an adult at 64)."""
 
     threshold: float = 0.85  # joints with less confidence are moved
@@ -34,7 +36,7 @@ class FusionSettings:
     line_sigma: float = 2.0  # cells, of the Gaussian across a line
     joint_reach: int = 3  # cells to each side, beyond which the grid's Gaussians are cut off
     line_reach: int = 2
-    scale: Literal["norm", "robust"] = "norm"  # robust: from trusted joints, also between views; ours
+    scale: Scale = "norm"  # robust: from trusted joints, also between views; ours
     own_view: bool = True  # whether a view's own predicted pose speaks for its joints
     least_turn: float = 0.0  # sine of the angle between two view axes below which a line is not used
     margin: float | None = None  # share by which the new place must have more evidence than the old; ours
@@ -114,10 +116,10 @@ def _gaussian(squared: Tensor, sigma: float) -> Tensor:
 def highest_by_ascent(
     evidence: Evidence, before: Float[Tensor, "2 items"], settings: FusionSettings
 ) -> Float[Tensor, "2 items"]:
-    """The best of all points, their mean, crossings of lines and the old place, all a
-    step uphill; then up to its top. No windows. ours
+    """The top that is found uphill from the best of a few places near which peaks are likely. No windows. ours
 
-    A map of few Gaussians has its peaks near these. Each step goes to the optimum of the parabolas
+    The places are every point, their mean, every crossing of two lines and the old place. All go one step
+    uphill, and the highest of them goes on. A map of few Gaussians has its peaks near these. Each step goes to the optimum of the parabolas
     that touch the Gaussians from below, so that no step goes downhill."""
     points = torch.stack([evidence.x, evidence.y])
     total = evidence.point_weights.sum(dim=0).clamp_min(_FLAT)

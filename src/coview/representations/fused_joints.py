@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from coview.representations.cross_view_evidence import evidence_for, pair_images
+from coview.representations.cross_view_evidence import Evidence, evidence_for, pair_images
 from coview.representations.evidence_maps import FusionSettings, highest_places
 
 
@@ -57,20 +57,52 @@ def fused_joints(
     joints2d, confidence = joints2d.reshape(-1, *shape[-3:]), confidence.reshape(-1, *shape[-3:-1])
     pose, rotation = pose.reshape(-1, *shape[-3:-1], 3), rotation.reshape(-1, shape[-3], shape[-3], 3, 3)
     limit = _threshold(confidence, exempt, settings) if threshold is None else threshold
+    asked = _asked(confidence, limit, exempt, fill_missing)
+    # the one place where a GPU is waited for: how many joints to work on
+    at = asked.nonzero(as_tuple=True)
+    evidence, unit = _evidence(joints2d, confidence, pose, rotation, limit, at, settings, perspective)
+    before = joints2d[at].mT / unit
+    place, height, height_before = highest_places(evidence, before, settings)
+    accepted = _accepted(place - before, height, height_before, confidence[at] > 0, settings)
+    refined = torch.zeros_like(asked).index_put(at, accepted)
+    moved = joints2d.index_put(at, torch.where(accepted[:, None], (place * unit).mT, joints2d[at]))
+    return Fused(joints2d=moved.reshape(shape), refined=refined.reshape(shape[:-1]))
+
+
+def _threshold(confidence: Tensor, exempt: Tensor, settings: FusionSettings) -> Tensor | float:
+    if settings.quantile is None:
+        return settings.threshold
+    return confidence_quantile(confidence, exempt, settings.quantile)
+
+
+def _asked(
+    confidence: Float[Tensor, "batch views joints"],
+    limit: Tensor | float,
+    exempt: Bool[Tensor, "joints"],
+    fill_missing: bool,
+) -> Bool[Tensor, "batch views joints"]:
+    """Which joints are looked for: the unsure, and the missing where asked for and a view saw anything."""
     seen = confidence > 0
     asked = (confidence < limit) & ~exempt
-    asked = asked & seen.any(dim=-1, keepdim=True) if fill_missing else asked & seen
-    # the one place where a GPU is waited for: how many joints to work on
-    instant, target, joint = asked.nonzero(as_tuple=True)
+    return asked & seen.any(dim=-1, keepdim=True) if fill_missing else asked & seen
 
+
+def _evidence(
+    joints2d: Float[Tensor, "batch views joints 2"],
+    confidence: Float[Tensor, "batch views joints"],
+    pose: Float[Tensor, "batch views joints 3"],
+    rotation: Float[Tensor, "batch views views 3 3"],
+    limit: Tensor | float,
+    at: tuple[Tensor, ...],
+    settings: FusionSettings,
+    perspective: bool,
+) -> tuple[Evidence, Float[Tensor, "items"]]:
+    """What speaks for places of the joints at (instant, target, joint), and the unit of such places."""
+    instant, target, joint = at
+    seen = confidence > 0
+    trusted = seen & (confidence >= limit)
     pairs = pair_images(
-        joints2d,
-        seen,
-        seen & (confidence >= limit),
-        pose,
-        rotation,
-        scale=settings.scale,
-        perspective=perspective,
+        joints2d, seen, trusted, pose, rotation, scale=settings.scale, perspective=perspective
     )
     evidence = evidence_for(
         instant,
@@ -84,20 +116,7 @@ def fused_joints(
         perspective=perspective,
         least_turn=settings.least_turn,
     )
-    at = (instant, target, joint)
-    unit = pairs.unit[instant, target]
-    before = joints2d[at].mT / unit
-    place, height, height_before = highest_places(evidence, before, settings)
-    accepted = _accepted(place - before, height, height_before, seen[at], settings)
-    refined = torch.zeros_like(asked).index_put(at, accepted)
-    moved = joints2d.index_put(at, torch.where(accepted[:, None], (place * unit).mT, joints2d[at]))
-    return Fused(joints2d=moved.reshape(shape), refined=refined.reshape(shape[:-1]))
-
-
-def _threshold(confidence: Tensor, exempt: Tensor, settings: FusionSettings) -> Tensor | float:
-    if settings.quantile is None:
-        return settings.threshold
-    return confidence_quantile(confidence, exempt, settings.quantile)
+    return evidence, pairs.unit[instant, target]
 
 
 def _accepted(
