@@ -37,18 +37,58 @@ def test_results_begin_with_where_they_come_from(generate, tmp_path):
     assert "median over seeds" in lines[4]
 
 
-def test_the_ablation_is_relative_to_ours(generate, tmp_path):
-    shared = dict.fromkeys(COLUMNS, "") | {"input": "detected", "width": "8", "steps": "3"}
-    rows = [
-        shared | {"recipe": f"ablation.{name}", "seed": seed, "ring": ring, "n_mpjpe_mm": error}
-        for name, seed, ring, error in (
-            ("ours", "0", "same", "100"),
-            ("ours", "0", "near", "900"),
-            ("axis_angle", "0", "same", "110"),
-            ("axis_angle", "1", "same", "120"),
-        )
+def put(path: Path, *rows: tuple[str, str, str, str, str, str]) -> Path:
+    """A table with rows of recipe, seed, ring, steps, N-MPJPE, P-MPJPE."""
+    names = ("recipe", "seed", "ring", "steps", "n_mpjpe_mm", "p_mpjpe_mm")
+    shared = dict.fromkeys(COLUMNS, "") | {"input": "detected", "width": "8"}
+    put_rows(path, [shared | dict(zip(names, row, strict=True)) for row in rows])
+    return path
+
+
+def test_the_ablation_is_relative_to_ours_of_the_same_size(generate, tmp_path):
+    path = put(
+        tmp_path / "a.csv",
+        ("ablation.ours", "0", "same", "3", "100", "50"),
+        ("ablation.ours", "0", "near", "3", "900", "900"),
+        ("ablation.ours", "0", "same", "9", "80", ""),
+        ("ablation.axis_angle", "0", "same", "3", "110", ""),
+        ("ablation.axis_angle", "1", "same", "3", "120", ""),
+        ("ablation.axis_angle", "2", "same", "3", "", ""),
+        ("ablation.axis_angle", "0", "same", "9", "88", ""),
+        ("ablation.one_side", "0", "same", "3", "", ""),
+    )
+    lines = generate.ablation(path, tmp_path / "nothing.csv").splitlines()
+    assert lines[0].startswith("## What each choice bought")
+    assert lines[6:12] == [
+        "| ours | 8 | 3 | 1 | 100.0 | 1.000 | 50.0 |",
+        "| ours | 8 | 9 | 1 | 80.0 | 1.000 | – |",
+        "| axis angle | 8 | 3 | 2 | 115.0 (110.0–120.0) | 1.150 | – |",
+        "| axis angle | 8 | 9 | 1 | 88.0 | 1.100 | – |",
+        "| one side | 8 | 3 | 0 | – | – | – |",
+        "",
     ]
-    put_rows(tmp_path / "a.csv", rows)
-    lines = generate.ablation(tmp_path / "a.csv").splitlines()
-    assert "| ours | 1 | 100.0 | 1.000 | – |" in lines
-    assert "| axis angle | 2 | 115.0 (110.0–120.0) | 1.150 | – |" in lines
+    assert "mirroring also halves the camera term" in lines[12]
+
+
+def test_the_ablation_goes_on_without_ours(generate, tmp_path):
+    path = put(tmp_path / "a.csv", ("ablation.one_side", "0", "same", "3", "110", "70"))
+    assert "| one side | 8 | 3 | 1 | 110.0 | – | 70.0 |" in generate.ablation(path, tmp_path / "no.csv")
+
+
+def test_the_ablation_ends_with_fusion_of_the_same_seeds_and_width(generate, tmp_path):
+    path = put(tmp_path / "a.csv", ("ablation.ours", "0", "same", "3", "100", "50"))
+    whole = put(
+        tmp_path / "m.csv",
+        ("canonpose_mocap4", "0", "same", "3", "100", "50"),
+        ("self_fusion_mocap4", "0", "same", "3", "85", "44"),
+        ("self_fusion_s1_mocap4", "0", "same", "3", "90", "45"),
+        ("self_fusion_s1_mocap4", "1", "same", "3", "10", "10"),
+        ("self_fusion_s1_mocap4", "0", "far", "3", "10", "10"),
+    )
+    put_rows(whole, [dict.fromkeys(COLUMNS, "") | {"recipe": "self_fusion_mocap4", "input": "exact"}])
+    lines = generate.ablation(path, whole).splitlines()
+    assert lines[6:9] == [
+        "| ours | 8 | 3 | 1 | 100.0 | 1.000 | 50.0 |",
+        "| ours with fusion, Step 1 | 8 | 3 | 1 | 90.0 | 0.900 | 45.0 |",
+        "| ours with fusion, Steps 1 and 2 | 8 | 3 | 1 | 85.0 | 0.850 | 44.0 |",
+    ]
