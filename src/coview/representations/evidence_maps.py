@@ -119,8 +119,8 @@ def highest_by_ascent(
     """The top that is found uphill from the best of a few places near which peaks are likely. No windows. ours
 
     The places are every point, their mean, every crossing of two lines and the old place. All go one step
-    uphill, and the highest of them goes on. A map of few Gaussians has its peaks near these. Each step goes to the optimum of the parabolas
-    that touch the Gaussians from below, so that no step goes downhill."""
+    uphill, and the highest of them goes on. A map of few Gaussians has its peaks near these. Each step goes
+    to the optimum of the parabolas that touch the Gaussians from below, so that no step goes downhill."""
     points = torch.stack([evidence.x, evidence.y])
     total = evidence.point_weights.sum(dim=0).clamp_min(_FLAT)
     middle = (points * evidence.point_weights).sum(dim=1) / total
