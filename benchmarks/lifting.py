@@ -3,11 +3,11 @@
     OMP_WAIT_POLICY=passive python benchmarks/lifting.py [--threads 2] [--steps 40] [--without-compile]
 
 Both train the faithful network (axis-angle, orthographic) with Adam on the same 12 000 instants x 4 views,
-and both must give the same loss (within 1e-4). The plain one has a data set of single samples and a data
-loader that collates them, calls the network view by view, and adds up the losses in Python loops over pairs
-of views and over rigs: each pair for the whole batch at once ("pairs"), or sample by sample, like the slow
-twin in tests/methods/test_canonpose.py ("samples, pairs"). Its Adam is torch's default. Ours runs
-as users run it, with Lightning's overhead. A ratio is the median milliseconds per step of "pairs"
+and both must give the same loss (within 1e-4). The plain one (plain_canonpose.py) has a data set of single
+samples and a data loader that collates them, calls the network view by view, and adds up the losses in
+Python loops over pairs of views and over rigs: each pair for the whole batch at once ("pairs"), or sample by
+sample, like the slow twin in tests/methods/test_canonpose.py ("samples, pairs"). Its Adam is torch's default.
+Ours runs as users run it, with Lightning's overhead. A ratio is the median milliseconds per step of "pairs"
 over those of the row; loss_ms is the loss alone, forward and backward. Each method has its own process;
 the peak memory is beyond that of the data. With a GPU everything is measured there too. Appends rows to
 results/lifting.csv. First-time compilation is first_step_s, and no part of the median.
@@ -18,11 +18,7 @@ import argparse
 import csv
 import itertools
 import multiprocessing
-import os
-import platform
-import resource
 import statistics
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable
@@ -33,12 +29,13 @@ from functools import lru_cache
 from pathlib import Path
 
 import torch
+from plain_canonpose import VIEWS, Lifted, by_pairs, by_samples, lifted_plainly
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from coview.bench.machine import commit, forget_peak, machine, peak_mb
 from coview.data.base import DataConfig, InMemory
 from coview.data.synthetic import SyntheticConfig
-from coview.geometry.rotations import rotation_from_axis_angle
 from coview.methods.canonpose import CanonPose, CanonPoseConfig
 from coview.representations.view_pairs import permutation_within
 from coview.sample import MultiView
@@ -50,7 +47,7 @@ from coview.training.run import train
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "lifting.csv"
 COLUMNS = ["date", "commit", "machine", "seed", "method", "device", "width", "batch", "steps", "step_ms"]
 COLUMNS += ["instants_per_s", "ratio", "epoch_s", "loss_ms", "loss_ratio", "first_step_s", "peak_mb"]
-INSTANTS, VIEWS, RIGS = 12_000, 4, 4
+INSTANTS, RIGS = 12_000, 4
 SAMPLES, PAIRS, OURS, COMPILED = "plain: samples, pairs", "plain: pairs", "coview", "coview compiled"
 TARGET = 5.0
 
@@ -76,6 +73,7 @@ class Measured:
     loss: float  # median seconds of the loss alone, forward and backward
     first: float  # seconds until the first step was done
     peak_mb: float
+    machine: str
 
 
 # --- data ----------------------------------------------------------------------------------------
@@ -129,94 +127,6 @@ class Single(Dataset):
         return {**found, "rig": sample.rig[index]}
 
 
-# --- the plain implementation ------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Lifted:
-    """Per view: pose "batch joints 3", rotation "batch 3 3", what was seen "batch joints 2", confidence."""
-
-    pose: list[Tensor]
-    rotation: list[Tensor]
-    seen: list[Tensor]
-    confidence: list[Tensor]
-    rig: Tensor
-
-    def sample(self, index: int) -> "Lifted":
-        """A batch of one."""
-        one = slice(index, index + 1)
-        lists = ([tensor[one] for tensor in each] for each in self.each_view())
-        return Lifted(*lists, rig=self.rig[one])
-
-    def each_view(self) -> tuple[list[Tensor], ...]:
-        return self.pose, self.rotation, self.seen, self.confidence
-
-
-def lifted_plainly(method: CanonPose, batch: dict[str, Tensor]) -> Lifted:
-    """The network, called for one view after the other."""
-    seen = [batch[f"joints_{view}"] for view in range(VIEWS)]
-    confidence = [batch[f"confidence_{view}"] for view in range(VIEWS)]
-    answers = [method.lifter(joints, weights) for joints, weights in zip(seen, confidence, strict=True)]
-    pose = [pose - pose[:, method.root, None] for pose, _ in answers]
-    return Lifted(pose, [rotation_from_axis_angle(n) for _, n in answers], seen, confidence, batch["rig"])
-
-
-def error(pose: Tensor, rotation: Tensor, seen: Tensor, confidence: Tensor) -> Tensor:
-    """ℓ of the paper: mean over poses "batch joints 3" turned by "batch 3 3"."""
-    image = (pose @ rotation.mT)[..., :2]
-    image = image / image.square().mean(dim=(-2, -1), keepdim=True).sqrt()
-    seen = seen / seen.square().mean(dim=(-2, -1), keepdim=True).sqrt()
-    return (confidence[..., None] * (image - seen).abs()).mean()
-
-
-def by_pairs(lifted: Lifted, orders: list[Tensor] | None = None) -> Tensor:
-    """The paper's three terms, pair by pair and rig by rig; each pair for the whole batch."""
-    x, r, w, c = lifted.each_view()
-    total = sum(error(x[v], r[v], w[v], c[v]) for v in range(VIEWS)) / VIEWS
-    for a, b in itertools.permutations(range(VIEWS), 2):
-        total = total + error(x[a], r[b], w[b], c[b]) / (VIEWS - 1)
-    for a in range(VIEWS):
-        for rig in lifted.rig.unique():
-            members = (lifted.rig == rig).nonzero()[:, 0]
-            if len(members) < 2:
-                continue
-            drawn = members[torch.randperm(len(members), device=members.device)]
-            partner = drawn if orders is None else orders[a][members]
-            for b in range(VIEWS):
-                if b != a:
-                    relative = r[b][partner] @ r[a][partner].mT
-                    turn = relative @ r[a][members]
-                    wrong = error(x[a][members], turn, w[b][members], c[b][members])
-                    total = total + 0.1 * wrong / (VIEWS - 1)
-    return total
-
-
-def by_samples(lifted: Lifted, orders: list[Tensor] | None = None) -> Tensor:
-    """The same, and sample by sample."""
-    count = len(lifted.rig)
-    each = [lifted.sample(index) for index in range(count)]
-    total = torch.zeros((), device=lifted.rig.device)
-    for one in each:
-        x, r, w, c = one.each_view()
-        for a, b in itertools.product(range(VIEWS), repeat=2):
-            share = 1 / VIEWS if a == b else 1 / (VIEWS - 1)
-            total = total + share * error(x[a], r[b], w[b], c[b]) / count
-    for a, rig in itertools.product(range(VIEWS), lifted.rig.unique()):
-        members = (lifted.rig == rig).nonzero()[:, 0].tolist()
-        if len(members) < 2:
-            continue
-        drawn = [members[i] for i in torch.randperm(len(members)).tolist()]
-        partners = drawn if orders is None else orders[a][members].tolist()
-        for index, partner in zip(members, partners, strict=True):
-            x, r, w, c = each[index].each_view()
-            other = each[partner].rotation
-            for b in range(VIEWS):
-                if b != a:
-                    wrong = error(x[a], other[b] @ other[a].mT @ r[a], w[b], c[b])
-                    total = total + 0.1 * wrong / (VIEWS - 1) / len(members)
-    return total
-
-
 LOOPS = {PAIRS: by_pairs, SAMPLES: by_samples}
 
 # --- measuring -----------------------------------------------------------------------------------
@@ -231,12 +141,6 @@ def now(device: str) -> float:
     if device == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter()
-
-
-def peak_mb(device: str) -> float:
-    if device == "cuda":
-        return torch.cuda.max_memory_allocated() / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def plain_steps(case: Case) -> list[float]:
@@ -325,12 +229,14 @@ def measure(case: Case) -> Measured:
     if case.method == SAMPLES:
         case = replace(case, steps=max(3, case.steps // 10))
     instants()
+    forget_peak()  # making the data takes more than holding it
     before = peak_mb(case.device)
     times = plain_steps(case) if case.method in LOOPS else our_steps(case)
     seconds = [later - earlier for earlier, later in itertools.pairwise(times)]
     settled = seconds[max(1, len(seconds) // 5) :]
     peak = peak_mb(case.device) - before
-    return Measured(statistics.median(settled), len(settled), loss_seconds(case), seconds[0], peak)
+    loss = loss_seconds(case)
+    return Measured(statistics.median(settled), len(settled), loss, seconds[0], peak, machine(case.device))
 
 
 def check_same_loss(device: str) -> None:
@@ -360,22 +266,9 @@ def alone(case: Case) -> Measured:
 # --- results -------------------------------------------------------------------------------------
 
 
-def commit() -> str:
-    found = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    )
-    return found.stdout.strip() or "unknown"
-
-
-def machine(case: Case) -> str:
-    """With the load: seconds mean little where others compute on the same cores."""
-    name = torch.cuda.get_device_name() if case.device == "cuda" else platform.machine()
-    return f"{name}, {os.cpu_count()} cores, {case.threads} threads, load {os.getloadavg()[0]:.0f}"
-
-
 def row(case: Case, found: Measured, plain: Measured) -> dict[str, object]:
     values = [
-        date.today().isoformat(), commit(), machine(case), 0, case.method, case.device, case.width,
+        date.today().isoformat(), commit(), found.machine, 0, case.method, case.device, case.width,
         case.batch, found.steps, f"{1000 * found.step:.2f}", f"{case.batch / found.step:.0f}",
         f"{plain.step / found.step:.2f}", f"{found.step * INSTANTS / case.batch:.1f}",
         f"{1000 * found.loss:.2f}", f"{plain.loss / found.loss:.2f}", f"{found.first:.1f}",
