@@ -21,17 +21,11 @@ class CanonPoseConfig(LiftingConfig):
 
     view_weight: float = 1.0  # of the pose of one view seen in another
     camera_weight: float = 0.1  # of relative rotations exchanged within a static rig; 0 for moving cameras
-    # Of poses turned by the mean rotation between two views of a rig, and the share of training after which
-    # that is right on average; 0 for moving cameras. ours
-    rig_weight: float = 0.0
-    rig_start: float = 0.4
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if min(self.view_weight, self.camera_weight, self.rig_weight) < 0:
-            raise ValueError(
-                "CanonPoseConfig: view_weight, camera_weight and rig_weight must not be negative."
-            )
+        if min(self.view_weight, self.camera_weight) < 0:
+            raise ValueError("CanonPoseConfig: view_weight and camera_weight must not be negative.")
 
     def build(self, skeleton: Skeleton) -> "CanonPose":
         return CanonPose(self, skeleton)
@@ -44,8 +38,7 @@ class CanonPose(LiftingMethod):
         super().__init__(config, skeleton)
         self.config = config
         # the mirror decision needs the image centre, the camera term the rigs; neither is a label
-        static = config.camera_weight or config.rig_weight
-        read = {"image_size", "rig"} if static else {"image_size"}
+        read = {"image_size", "rig"} if config.camera_weight else {"image_size"}
         self.supervision = frozenset(read) - self.inputs
 
     def losses(self, predicted: LiftedPoses, batch: MultiView) -> dict[str, Float[Tensor, ""]]:
@@ -57,6 +50,4 @@ class CanonPose(LiftingMethod):
         terms = {"rep": rep, "view": self.config.view_weight * view}
         if self.config.camera_weight:
             terms["camera"] = self.config.camera_weight * self.exchanged_error(predicted, batch.rig)
-        if self.config.rig_weight and self.progress >= self.config.rig_start:
-            terms["rig"] = self.config.rig_weight * self.rig_error(predicted, batch.rig)
         return terms

@@ -62,15 +62,8 @@ class SelfFusionConfig(LiftingConfig):
     # L_3D and L_12 shrink with the poses, whose size nothing else holds; unit_rms, ours, divides it out.
     compared_size: Literal["predicted", "unit_rms"] = "predicted"
 
-    # Of poses turned by the mean rotation between two views of a rig, and the share of training after which
-    # that is right on average; 0 for moving cameras. ours
-    rig_weight: float = 0.0
-    rig_start: float = 0.4
-
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.rig_weight and not self.static_rig:
-            raise ValueError("SelfFusionConfig: rig_weight needs cameras that stay, but static_rig is False.")
         if not 0 <= self.fusion_start <= self.stage_switch <= 1:
             raise ValueError(
                 f"SelfFusionConfig: fusion_start and stage_switch are shares of training in this order, got "
@@ -196,8 +189,6 @@ class SelfFusion(LiftingMethod):
             return terms
         first = flattened(predicted)
         refined = replace(first.seen, joints=self.fuse(first, batch).joints2d)
-        if self.config.rig_weight and self.progress >= self.config.rig_start:
-            terms["rig"] = self.config.rig_weight * self.rig_error(first, batch.rig.flatten(), refined)
         rep, view = self.own_and_cross(first, refined)
         terms |= {"rep_refined": weights.rep_refined * rep, "view_refined": weights.view_refined * view}
         if self.config.steps == 2:

@@ -242,34 +242,19 @@ class LiftingMethod(Method[LiftedPoses]):
         rotation = lifted.seen.ray_from_camera[:, None] @ between[order, views] @ camera[:, :, None]
         return rotation, usable[order, views] * share[:, None, None]
 
-    def rig_error(
-        self, lifted: LiftedPoses, rig: Int[Tensor, "*batch"], seen: Seen | None = None
-    ) -> Float[Tensor, ""]:
-        """Poses turned from view to view by the mean relative rotation of their rig, unweighted. ours
-
-        Where L_cam borrows the rotation of one other instant, this takes that of all instants of the rig in
-        the batch, as a constant: what then teaches a pose is almost a known camera. Only for rotations that
-        are right on average; before that the mean locks in what is wrong. A sum over source views of means
-        over instants and the other views, like L_view."""
-        lifted = flattened(lifted)
-        views = lifted.canonical.shape[-3]
-        rotation = self.shared_rotation(lifted, rig.flatten())
-        error = self.pair_errors(lifted, rotation[None], seen)[0]
-        own = error.diagonal(dim1=-2, dim2=-1)
-        return (error.sum() - own.sum()) / (len(error) * (views - 1))
-
+    @torch.no_grad()
     def shared_rotation(
         self, lifted: LiftedPoses, rig: Int[Tensor, "batch"]
     ) -> Float[Tensor, "batch source target 3 3"]:
         """Rotations into target views whose part between cameras is the mean of the rig's instants. ours
 
-        Much less noisy than those of one instant. The mean is a constant of the gradient."""
+        Much less noisy than those of one instant; a constant, without gradient. As a loss they lock in
+        whatever is wrong early in training: use them where the answer is a constant anyway."""
         camera, between, usable = self._between(lifted)
-        with torch.no_grad():
-            _, which = rig.unique(return_inverse=True)
-            total = between.new_zeros(len(which), *between.shape[1:])
-            total.index_add_(0, which, between * usable[..., None, None])
-            mean = nearest_rotation(total + 1e-6 * torch.eye(3).to(total))[which]
+        _, which = rig.unique(return_inverse=True)
+        total = between.new_zeros(len(which), *between.shape[1:])
+        total.index_add_(0, which, between * usable[..., None, None])
+        mean = nearest_rotation(total + 1e-6 * torch.eye(3).to(total))[which]
         return lifted.seen.ray_from_camera[:, None] @ mean @ camera[:, :, None]
 
     def _between(self, lifted: LiftedPoses) -> tuple[Tensor, Tensor, Tensor]:
