@@ -1,6 +1,6 @@
 """What each of our choices buys on mocap4 `detected`: our CanonPose with one choice taken back at a time.
 
-    OMP_WAIT_POLICY=passive python benchmarks/ablation.py [--seeds 0] [--threads 1] [--only NAME ...]
+    OMP_WAIT_POLICY=passive python benchmarks/ablation.py [--seeds 0] [--steps 1500] [--threads 1] [--only NAME ...]
 
 Needs the prepared motion (`coview data prepare cmu_mocap SOURCE`). Nothing is chosen by these rows: the
 choices were made on held-out training clips before. Runs are resumed and skipped like those of
@@ -51,6 +51,7 @@ def named(recipes: dict[str, Recipe]) -> tuple[str, ...]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--steps", type=int, default=1500, help="half of the recipe's, for seven trainings")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--only", nargs="+", choices=list(variants()), default=list(variants()))
     arguments = parser.parse_args()
@@ -61,6 +62,7 @@ def main() -> None:
             recipes=named(chosen),
             inputs=("detected",),
             seeds=tuple(arguments.seeds),
+            steps=arguments.steps,
             out=Path("runs/ablation"),
             results=RESULTS,
         ),
