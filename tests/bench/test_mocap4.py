@@ -214,6 +214,8 @@ def test_data_that_was_not_prepared(settings, tmp_path):
         ({"rings": ("around",)}, r"no ring 'around'. Known: same, near, far"),
         ({"seeds": (1, 1)}, r"different whole numbers from 0 up, at least one; got \(1, 1\)"),
         ({"seeds": ()}, r"at least one; got \(\)"),
+        ({"steps": 0}, r"steps must be at least 1, got 0. Leave it out for each recipe's own"),
+        ({"width": 0}, r"width must be at least 1, got 0"),
         ({"recipes": ("canonpoze_mocap4",)}, r"no recipe 'canonpoze_mocap4'. Known: "),
         ({"recipes": ("canonpose_demo",)}, r"'canonpose_demo' learns from SyntheticConfig"),
     ],

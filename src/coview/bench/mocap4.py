@@ -148,7 +148,7 @@ def _job(name: str, kind: str, seed: int, settings: Settings) -> Job:
         data=data,
         method=method,
         seed=seed,
-        steps=settings.steps or recipe.steps,
+        steps=recipe.steps if settings.steps is None else settings.steps,
         device=settings.device or recipe.device,
     )
     width = getattr(method, "width", 0)
@@ -161,6 +161,9 @@ def _check_names(settings: Settings) -> None:
         unknown = [name for name in given if name not in known]
         if unknown or not given:
             raise ValueError(f"mocap4 has no {what} '{''.join(unknown[:1])}'. Known: {', '.join(known)}.")
+    for what, number in (("steps", settings.steps), ("width", settings.width)):
+        if number is not None and number < 1:
+            raise ValueError(f"{what} must be at least 1, got {number}. Leave it out for each recipe's own.")
     if not settings.seeds or min(settings.seeds) < 0 or len(set(settings.seeds)) < len(settings.seeds):
         raise ValueError(f"seeds are different whole numbers from 0 up, at least one; got {settings.seeds}.")
 
