@@ -62,6 +62,12 @@ def test_faults_end_with_exit_code_1(shared_data, tmp_path, capsys):
     assert said[-1] == f"verdict: 1 faults   {out}"
 
 
+@pytest.mark.parametrize("fps", ["0", "nan", "-1", "2000"])
+def test_a_rate_that_is_none_is_refused_at_the_start(tmp_path, fps):
+    with pytest.raises(ValueError, match=r"--fps .* is no rate"):
+        data(["prepare", "cmu_mocap", str(tmp_path), "--out", str(tmp_path / "out"), "--fps", fps])
+
+
 def test_help_is_there_and_does_not_wait_for_torch():
     program = (
         "import sys\nfrom coview.cli.data import data\n"

@@ -42,7 +42,16 @@ def test_the_unit_and_the_rate_are_explained(shared_data):
     take = read_take(raw / "131_01.bvh", fps=100.0)
     assert take.unit == "cmu, the unit in which this person is 1.57 m tall (BVH states none)"
     assert take.repair == "the missing bone `thorax` was put back (112 mm, a copy of Chest2 below it)"
+    assert take.fps == pytest.approx(120, abs=1e-3)
+    assert take.rate == "as the file says; --fps is not used, because it is for files that state no rate"
+    take = read_take(raw / "02_03.amc", asf=raw / "02.asf", fps=100.0)
     assert (take.fps, take.rate) == (100.0, "as given by --fps")
+
+
+@pytest.mark.parametrize("fps", [0.0, -30.0, float("nan"), float("inf"), 1e6])
+def test_a_rate_that_is_none_is_refused(tmp_path, fps):
+    with pytest.raises(ValueError, match=r"--fps \S+ is no rate of motion capture: .*leave --fps out"):
+        read_take(tmp_path / "1_1.amc", fps=fps)
 
 
 @pytest.mark.parametrize("unit", METRES)

@@ -41,12 +41,14 @@ def prepare(
         source: A folder with .asf/.amc, .bvh or .c3d files, at any depth, or a prepared folder to verify and copy.
         out: Folder to make; default: $COVIEW_DATA/cmu_mocap, else ~/.cache/coview/data/cmu_mocap.
         unit: Unit of length of the files, where the rule (which is always stated) is wrong; cmu is 1/0.45 inch.
-        fps: Frames per second of the files, where they do not say; default for .amc: 120.
+        fps: Frames per second of files that do not say (.amc; default 120); the others keep their own.
         overwrite: Replace what is in the folder.
     """
     from coview.data.mocap import data_folder
     from coview.data.mocap_prepare import copy_prepared, is_prepared
+    from coview.data.mocap_raw import check_rate
 
+    check_rate(fps)
     folder = data_folder(out)
     if is_prepared(source):
         copied = copy_prepared(source, folder, overwrite=overwrite)

@@ -19,7 +19,7 @@ from torch import Tensor
 from coview.data.mocap import META, Split, split_file
 from coview.data.mocap_body import up_axis
 from coview.data.mocap_check import check_folder
-from coview.data.mocap_raw import Take, Unit, read_take
+from coview.data.mocap_raw import Take, Unit, check_rate, read_take
 from coview.data.mocap_sources import Source
 from coview.formats.atomic import replacing, write_text
 from coview.formats.text import read_json
@@ -86,7 +86,8 @@ def prepare(
 
     Clips finished by an earlier call (same files, same settings) are kept, those of other sources in `out` too,
     unless `overwrite`. A take that cannot be used is yielded with its problem, and the others go on; ValueError
-    where none can be used, or where `out` holds clips of these names made otherwise."""
+    where `fps` is no rate, where none can be used, or where `out` holds clips of these names made otherwise."""
+    check_rate(fps)
     done = {} if overwrite else _finished(out)
     digests = {source.name: source.digest(unit, fps, _VERSION) for source in sources}
     _refuse_conflicts(done, sources, digests, out)

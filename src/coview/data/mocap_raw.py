@@ -1,5 +1,6 @@
 """One file of raw motion capture (ASF/AMC, BVH, C3D) as joints of MOCAP_19 in metres, +Y up."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -20,6 +21,8 @@ from coview.skeletons import MOCAP_19, skeleton_map
 Unit = Literal["cmu", "m", "cm", "mm", "inch"]
 METRES: dict[Unit, float] = {"cmu": 0.0254 / 0.45, "m": 1.0, "cm": 0.01, "mm": 0.001, "inch": 0.0254}
 _STATED, _GIVEN = "as the file says", "as given by --fps"
+_KEPT = "as the file says; --fps is not used, because it is for files that state no rate"
+_MAX_FPS = 1000.0  # motion capture cameras do 60 to 500
 AMC_FPS = 120.0  # the rate of CMU's cameras [mocap.cs.cmu.edu]; an AMC file states none
 
 # The bone of an ASF that ends at each joint of MOCAP_19; the pelvis is the middle of the hips.
@@ -47,9 +50,10 @@ def read_take(
 ) -> Take:
     """Read .amc (with its .asf), .bvh or .c3d; for a .bvh, `asf` is where a missing bone's length is looked up.
 
-    `unit` overrides the rule of the format, `fps` the file's rate (an .amc states none: 120). ValueError where the
-    file is malformed, the person is not 1.2 to 2.2 m tall or is mirrored, or the trunk lacks a bone that cannot be
-    put back."""
+    `unit` overrides the rule of the format. `fps` is for files that state no rate (an .amc; without it 120); one
+    that does keeps its own. ValueError where `fps` is no rate, the file is malformed, the person is not 1.2 to
+    2.2 m tall or is mirrored, or the trunk lacks a bone that cannot be put back."""
+    check_rate(fps)
     kind = path.suffix.lower()
     if kind == ".amc":
         take = _amc(path, asf, unit, fps)
@@ -65,6 +69,22 @@ def read_take(
     return take
 
 
+def check_rate(fps: float | None) -> None:
+    """ValueError for a number given as --fps that no camera has."""
+    if fps is not None and not (math.isfinite(fps) and 0 < fps <= _MAX_FPS):
+        raise ValueError(
+            f"--fps {fps:g} is no rate of motion capture: give the frames per second of the files, more than 0 and at "
+            f"most {_MAX_FPS:g} (CMU's .amc files have 120), or leave --fps out."
+        )
+
+
+def _rate(stated: float, given: float | None) -> tuple[float, str]:
+    """The file's own rate where it states one, and where it is from."""
+    if stated > 0 or given is None:
+        return stated, _STATED if given is None else _KEPT
+    return given, _GIVEN
+
+
 def _amc(path: Path, asf: Path | None, unit: Unit | None, fps: float | None) -> Take:
     if asf is None:
         raise ValueError(
@@ -76,9 +96,14 @@ def _amc(path: Path, asf: Path | None, unit: Unit | None, fps: float | None) -> 
     bones = [skeleton.index(bone) for bone in ASF_BONES.values()]
     ends = asf_amc.joint_positions(asf_amc.read_amc(path, skeleton))[:, bones]
     points = torch.cat([ends[:, [0, 3]].mean(dim=1, keepdim=True), ends], dim=1) * scale
-    rate = _GIVEN if fps else "assumed: AMC states no rate, CMU's cameras had this one"
+    rate = _GIVEN if fps is not None else "assumed: AMC states no rate, CMU's cameras had this one"
     return Take(
-        points, fps or AMC_FPS, rate, rule if unit is None else f"{unit}, as given by --unit", "", "A"
+        points,
+        AMC_FPS if fps is None else fps,
+        rate,
+        rule if unit is None else f"{unit}, as given by --unit",
+        "",
+        "A",
     )
 
 
@@ -90,9 +115,7 @@ def _bvh(path: Path, asf: Path | None, unit: Unit | None, fps: float | None) -> 
     if mended is not None:
         size = mended.length * METRES[found] * 1000
         repair = f"the missing bone `thorax` was put back ({size:.0f} mm, {mended.source})"
-    return Take(
-        points * METRES[found], fps or bvh.fps, _GIVEN if fps else _STATED, f"{found}, {rule}", repair, "B"
-    )
+    return Take(points * METRES[found], *_rate(bvh.fps, fps), f"{found}, {rule}", repair, "B")
 
 
 def _unit(height: float, path: Path) -> tuple[Unit, str]:
@@ -125,8 +148,7 @@ def _c3d(path: Path, fps: float | None) -> Take:
     repair = f"means of neighbours: {', '.join(made)}" if made else ""
     return Take(
         torch.stack([x, z, -y], dim=-1),
-        fps or poses.fps,
-        _GIVEN if fps else _STATED,
+        *_rate(poses.fps, fps),
         poses.provenance["units"],
         repair,
         "M",
