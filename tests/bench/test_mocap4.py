@@ -234,6 +234,12 @@ def test_a_results_file_that_is_something_else_is_not_touched(settings):
     assert settings.results.read_text().startswith("date,seconds")
 
 
+def test_a_results_path_that_cannot_be_written_is_refused_before_any_training(settings, tmp_path):
+    with pytest.raises(ValueError, match=r"is a folder"):
+        run(replace(settings, results=tmp_path))
+    assert not settings.out.exists()
+
+
 def test_what_a_run_took_is_noted_beside_it(settings):
     run(replace(settings, rings=("same",)))
     (cost,) = settings.out.rglob(COST)

@@ -55,6 +55,33 @@ def test_another_table_is_refused_and_left(tmp_path):
     assert path.read_text() == "a,b\n1,2\n"
 
 
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00\x01", b"PK\x03\x04\xe9", b'recipe,input\n"cut'])
+def test_a_damaged_table_is_named_and_left(tmp_path, content):
+    path = tmp_path / "t.csv"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"t\.csv .*--results"):
+        read_rows(path)
+    assert path.read_bytes() == content
+
+
+def test_no_table_is_kept_in_the_place_of_a_folder_or_below_a_file(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"is a folder. Name a file such as results/mocap4.csv with --results"
+    ):
+        read_rows(tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match=r"file is a file"):
+        read_rows(tmp_path / "file" / "t.csv")
+
+
+def test_a_quote_that_never_ends_is_damage(tmp_path):
+    path = tmp_path / "t.csv"
+    put_rows(path, [row(0, 50.0)])
+    path.write_text(path.read_text() + 'b,"cut short')
+    with pytest.raises(ValueError, match=r"unexpected end of data. Move the damaged file away"):
+        read_rows(path)
+
+
 def test_two_benches_at_once_lose_no_rows(tmp_path):
     path = tmp_path / "t.csv"
     writers = [threading.Thread(target=put_rows, args=(path, [row(seed, 1.0)])) for seed in range(12)]

@@ -42,11 +42,29 @@ def key_of(row: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Every row, as text; empty where there is no file. ValueError where it is another table."""
+    """Every row, as text; empty where there is no file.
+
+    ValueError where it is another table, a folder or no text, and where a part of the path is a file."""
+    blocked = path if path.is_dir() else next((p for p in path.parents if p.is_file()), None)
+    if blocked:
+        raise ValueError(
+            f"no table can be kept at {path}: {blocked} is a {'folder' if blocked.is_dir() else 'file'}. "
+            f"Name a file such as results/mocap4.csv with --results."
+        )
     if not path.is_file():
         return []
+    try:
+        return _rows(path)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(
+            f"{path} cannot be read as a table of the benchmark: {error}. Move the damaged file away, and the "
+            f"rows are made again from the runs; or give another file with --results."
+        ) from error
+
+
+def _rows(path: Path) -> list[Row]:
     with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
+        reader = csv.DictReader(file, strict=True)
         missing = [name for name in KEY if name not in (reader.fieldnames or ())]
         if missing:
             raise ValueError(
