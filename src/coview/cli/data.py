@@ -2,11 +2,14 @@
 
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import tyro
 
 from coview.cli.say import note, say
+
+if TYPE_CHECKING:
+    from coview.data.mocap_sources import Found
 
 DataSet = Literal["cmu_mocap"]
 
@@ -45,20 +48,27 @@ def prepare(
         overwrite: Replace what is in the folder.
     """
     from coview.data.mocap import data_folder
+    from coview.data.mocap_folders import check_apart, check_writable, not_used
     from coview.data.mocap_prepare import copy_prepared, is_prepared
     from coview.data.mocap_raw import check_rate
+    from coview.data.mocap_sources import find_sources
 
     check_rate(fps)
     folder = data_folder(out)
+    check_apart(source, folder)
     if is_prepared(source):
+        note(not_used(source, unit, fps))
+        check_writable(folder, out is not None)
         copied = copy_prepared(source, folder, overwrite=overwrite)
         say(f"{'verified and copied' if copied else 'verified, and already there'}   {folder}")
     else:
-        _convert(source, folder, unit, fps, overwrite)
+        found = find_sources(source)
+        check_writable(folder, out is not None)
+        _convert(found, folder, unit, fps, overwrite)
 
 
 def _convert(
-    source: Path,
+    found: "Found",
     folder: Path,
     unit: Literal["cmu", "m", "cm", "mm", "inch"] | None,
     fps: float | None,
@@ -66,9 +76,8 @@ def _convert(
 ) -> None:
     from coview.capture.progress import progress
     from coview.data.mocap_prepare import prepare as convert
-    from coview.data.mocap_sources import TEST_SUBJECTS, find_sources
+    from coview.data.mocap_sources import TEST_SUBJECTS
 
-    found = find_sources(source)
     note(found.passed_over)
     results = []
     steps = convert(found.sources, folder, unit=unit, fps=fps, overwrite=overwrite)

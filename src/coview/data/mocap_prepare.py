@@ -2,36 +2,33 @@
 
 import errno
 import json
-import os
 import shutil
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from coview.data.mocap import META, Split, split_file
+from coview.data.mocap import META, split_file
 from coview.data.mocap_body import up_axis
 from coview.data.mocap_check import check_folder
+from coview.data.mocap_folders import PARTS, SPLITS, finished, make_room
 from coview.data.mocap_raw import Take, Unit, check_rate, read_take
 from coview.data.mocap_sources import Source
 from coview.formats.atomic import replacing, write_text
-from coview.formats.text import read_json
 from coview.formats.untrusted import read_npz
 from coview.skeletons import MOCAP_19
 
 FPS = 60.0
 MAX_SPEED = 20.0  # m/s: the fastest hand in the prepared CMU clips has 15; a marker that jumps is faster
 MIN_SECONDS = 0.5
-_PARTS = ".parts"
 _VERSION = 1  # of the processing: a change makes finished clips be made again
-SPLITS: tuple[Split, ...] = get_args(Split)
 META_JOINTS = [
     joint.replace("left_", "l_").replace("right_", "r_").replace("nose", "neck") for joint in MOCAP_19.joints
 ]
@@ -67,7 +64,7 @@ def copy_prepared(source: Path, out: Path, *, overwrite: bool = False) -> bool:
     same = [name for name in there if (out / name).read_bytes() == (source / name).read_bytes()]
     if same == names:
         return False
-    _make_room(out, overwrite or there == same)
+    make_room(out, overwrite or there == same)
     for name in names:  # meta.json last: without it nothing counts as prepared
         with replacing(out / name) as temporary:
             shutil.copyfile(source / name, temporary)
@@ -88,7 +85,7 @@ def prepare(
     unless `overwrite`. A take that cannot be used is yielded with its problem, and the others go on; ValueError
     where `fps` is no rate, where none can be used, or where `out` holds clips of these names made otherwise."""
     check_rate(fps)
-    done = {} if overwrite else _finished(out)
+    done = {} if overwrite else finished(out)
     digests = {source.name: source.digest(unit, fps, _VERSION) for source in sources}
     _refuse_conflicts(done, sources, digests, out)
     made = []
@@ -102,32 +99,11 @@ def prepare(
             f"{made[0].problem if made else 'there is none.'}"
         )
     if all(entry["id"] in done for result in made for entry in result.clips):
-        shutil.rmtree(out / _PARTS, ignore_errors=True)
+        shutil.rmtree(out / PARTS, ignore_errors=True)
         return
     mine = {entry["id"]: entry for result in made for entry in result.clips}
     others = [entry for entry in done.values() if entry["id"] not in mine]
     _assemble(out, [*mine.values(), *others], overwrite)
-
-
-def _finished(out: Path) -> dict[str, dict[str, Any]]:
-    """Entries of a complete preparation at `out`, by clip."""
-    if not is_prepared(out):
-        return {}
-    done = {entry["id"]: entry for entry in read_json(out / META)["clips"]}
-    held = {name for split in SPLITS for name in _names(split_file(out, split))}
-    if lost := sorted(done.keys() - held):
-        raise ValueError(
-            f"{out}: {META} lists {len(lost)} clips that the npz files do not hold, e.g. {lost[0]}. Pass --overwrite "
-            f"to make the folder anew."
-        )
-    return done
-
-
-def _names(path: Path) -> list[str]:
-    if not zipfile.is_zipfile(path):
-        raise ValueError(f"{path} is damaged or missing. Pass --overwrite to make the folder anew.")
-    with zipfile.ZipFile(path) as archive:
-        return [name.removesuffix(".npy") for name in archive.namelist()]
 
 
 def _refuse_conflicts(
@@ -158,7 +134,7 @@ def _one(
 ) -> Prepared:
     """One take: kept, taken up from an interrupted call, or converted."""
     kept = tuple(entry for entry in done.values() if entry.get("digest") == digest)
-    part = out / _PARTS / f"{source.name}.npz"
+    part = out / PARTS / f"{source.name}.npz"
     if kept:
         return Prepared(source, kept, kept=True)
     if part.is_file():
@@ -263,7 +239,7 @@ def _assemble(out: Path, entries: list[dict[str, Any]], overwrite: bool) -> None
     for left in out.glob(".cmu_*.part.npz"):  # of a call that was killed
         left.unlink()
     before = {split: split_file(out, split) for split in SPLITS if split_file(out, split).is_file()}
-    parts = out / _PARTS
+    parts = out / PARTS
     if overwrite:
         (out / META).unlink(missing_ok=True)
     for split in SPLITS:
@@ -285,12 +261,3 @@ def _assemble(out: Path, entries: list[dict[str, Any]], overwrite: bool) -> None
 def _array(path: Path, name: str) -> np.ndarray:
     with np.load(path, allow_pickle=False) as file:
         return file[name]
-
-
-def _make_room(out: Path, allowed: bool) -> None:
-    if (out / META).exists() and not allowed:
-        raise ValueError(
-            f"{out} already holds another preparation. Pass --overwrite to replace it, or --out for another folder."
-        )
-    os.makedirs(out, exist_ok=True)
-    (out / META).unlink(missing_ok=True)
