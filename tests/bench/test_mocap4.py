@@ -240,6 +240,15 @@ def test_a_results_path_that_cannot_be_written_is_refused_before_any_training(se
     assert not settings.out.exists()
 
 
+def test_a_start_that_failed_is_no_run_of_other_settings(settings):
+    (job,) = plan(settings)
+    job.folder.mkdir(parents=True)
+    (job.folder / "recipe.json").write_text('{"learning_rate": 9}')
+    assert not plan(settings)[0].stale
+    (job.folder / "checkpoint.safetensors").write_bytes(b"")
+    assert plan(settings)[0].stale
+
+
 def test_what_a_run_took_is_noted_beside_it(settings):
     run(replace(settings, rings=("same",)))
     (cost,) = settings.out.rglob(COST)

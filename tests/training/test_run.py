@@ -243,6 +243,17 @@ def test_a_loss_that_is_no_number_stops_the_run_with_advice(tmp_path, monkeypatc
         train(TINY, tmp_path / "run")
 
 
+def test_a_start_that_failed_is_in_nobody_s_way(tmp_path):
+    """Only the recipe was written: whatever is asked for next takes its place, without --overwrite."""
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / "recipe.json").write_text(json.dumps(to_plain(replace(TINY, learning_rate=9.0))))
+    train(replace(TINY, steps=1), out)
+    assert json.loads((out / "recipe.json").read_text())["learning_rate"] == TINY.learning_rate
+    with pytest.raises(ValueError, match=r"with --out, or lose that run with --overwrite"):
+        train(TINY, out)
+
+
 # --- interruptions -----------------------------------------------------------------------------------
 
 LONG = replace(TINY, steps=60, log_every=10)

@@ -105,6 +105,11 @@ def load_run(path: Path) -> Run:
     return Run(path, recipe, method.eval(), skeleton, record)
 
 
+def holds_work(path: Path) -> bool:
+    """Whether a run folder holds any training: a start that failed leaves only what was asked for."""
+    return any((path / name).is_file() for name in (RECORD, CHECKPOINT, WEIGHTS))
+
+
 def summary_line(path: Path) -> str:
     """What, where, how good: one line about a finished run."""
     record = read_json(Path(path) / RECORD)
@@ -130,10 +135,11 @@ def _open(recipe: Recipe, out: Path, overwrite: bool) -> Checkpoint | None:
     out.mkdir(parents=True, exist_ok=True)
     for stale in out.glob(".*.part*"):  # a kill may leave these behind
         stale.unlink()
-    if (out / RECIPE).is_file() and read_json(out / RECIPE) != json.loads(json.dumps(to_plain(recipe))):
+    begun = (out / RECIPE).is_file() and holds_work(out)
+    if begun and (old := read_json(out / RECIPE)) != (new := json.loads(json.dumps(to_plain(recipe)))):
         raise ValueError(
-            f"{out} holds a run of another recipe: {_difference(read_json(out / RECIPE), to_plain(recipe))}. "
-            f"Choose another folder, or overwrite it."
+            f"{out} holds a run of another recipe: {_difference(old, new)}. "
+            f"Choose another folder with --out, or lose that run with --overwrite."
         )
     return Checkpoint.load(out / CHECKPOINT) if (out / CHECKPOINT).is_file() else None
 
