@@ -20,6 +20,11 @@ def prepared(folder, *, units="m", up="+Y", frames=5, points=None):
     return folder
 
 
+def person_sized():
+    """Joints without a shape whose bones add up to a person's stature."""
+    return np.random.default_rng(0).normal(size=(5, 19, 3)).astype(np.float32) / 8
+
+
 def test_where_it_lies(tmp_path, monkeypatch):
     assert data_folder(tmp_path) == tmp_path
     monkeypatch.setenv("COVIEW_DATA", "/some/where")
@@ -47,7 +52,7 @@ def test_the_real_clips_stand_upright_and_are_not_mirrored(shared_data, split):
 
 
 def test_order_and_units_follow_the_meta_file(tmp_path):
-    points = np.random.default_rng(0).normal(size=(5, 19, 3)).astype(np.float32)
+    points = person_sized()
     (clip,) = read_clips(prepared(tmp_path, points=points), "val")
     assert (clip.name, clip.subject, clip.fps) == ("clip_val", "s", 60.0)
     np.testing.assert_array_equal(clip.points[..., 2], points[..., 1])
@@ -60,6 +65,11 @@ def test_order_and_units_follow_the_meta_file(tmp_path):
         ({"up": "+Z"}, "up '.Z'; prepared motion is in m with .Y up"),
         ({"frames": 6}, r"clip 'clip_val' has shape \(5, 19, 3\), expected \(6, 19, 3\)"),
         ({"points": np.full((5, 19, 3), np.nan, np.float32)}, "holds NaN"),
+        (
+            {"points": person_sized() * 1000},
+            r"cmu_val\.npz: the person in clip 'clip_val' is \d+ m tall, .*`coview data check cmu_mocap ",
+        ),
+        ({"points": person_sized() / 100}, r"'clip_val' is 0\.0\d+ m tall, so the clip is not in metres"),
     ],
 )
 def test_what_does_not_fit_is_named(tmp_path, options, message):

@@ -15,7 +15,9 @@ from coview.skeletons import H36M_17, MOCAP_19
 def clip(frames: int = 60) -> Clip:
     generator = torch.Generator().manual_seed(0)
     walk = torch.linspace(-4, 4, frames)[:, None, None] * torch.tensor([1.0, 0.0, 0.0])
-    return Clip("walk", "s", walk + torch.randn(frames, 19, 3, generator=generator) / 5 + 1, 60.0)
+    return Clip(
+        "walk", "s", walk + torch.randn(frames, 19, 3, generator=generator) / 8 + 1, 60.0
+    )  # as tall as people
 
 
 def prepared(folder: Path, clips: dict[str, tuple[str, ...]]) -> Path:

@@ -13,12 +13,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from coview.data.mocap_body import stature
 from coview.formats.text import read_json
 from coview.formats.untrusted import read_npz
 from coview.skeletons import MOCAP_19, Skeleton
 
 Split = Literal["train", "val", "test"]
 META = "meta.json"
+PLAUSIBLE = (0.8, 2.5)  # metres of stature; wider than people are, narrow enough to tell every wrong unit
+_EVERY = 60  # of the frames say how tall somebody is; bones do not change
 _PREPARE = (
     "Make it with `coview data prepare cmu_mocap SOURCE`; see docs/data.md for where to get the source."
 )
@@ -52,7 +55,8 @@ def read_clips(folder: Path, split: Split) -> tuple[Clip, ...]:
     """The clips of a split, in the order of meta.json.
 
     FileNotFoundError where nothing was prepared; ValueError naming the file and clip where the content
-    is not what meta.json promises, or is in a unit or an orientation that is not known."""
+    is not what meta.json promises, is in a unit or an orientation that is not known, or shows nobody of a
+    person's size."""
     path = split_file(folder, split)
     for needed in (folder / META, path):
         if not needed.is_file():
@@ -89,7 +93,18 @@ def _clip(entry: dict[str, Any], points: Tensor, path: Path) -> Clip:
         )
     if not points.isfinite().all():
         raise ValueError(f"{path}: clip '{entry['id']}' holds NaN or infinite coordinates. {_PREPARE}")
+    _check_size(stature(points[::_EVERY].float()), entry["id"], path)
     return Clip(entry["id"], entry["subject"], z_up(points.float()), float(entry["fps"]))
+
+
+def _check_size(height: float, name: str, path: Path) -> None:
+    low, high = PLAUSIBLE
+    if not low <= height <= high:
+        raise ValueError(
+            f"{path}: the person in clip '{name}' is {height:.4g} m tall, so the clip is not in metres, and a model "
+            f"trained on it would be of no use. `coview data check cmu_mocap {path.parent}` says which unit fits; "
+            f"then prepare it again from the source."
+        )
 
 
 def z_up(y_up: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3"]:
