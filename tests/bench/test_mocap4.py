@@ -240,6 +240,13 @@ def test_a_results_path_that_cannot_be_written_is_refused_before_any_training(se
     assert not settings.out.exists()
 
 
+def test_a_device_that_is_not_there(settings, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(ValueError, match=r"'cuda' is not on this machine"):
+        run(replace(settings, device="cuda"))
+    assert not settings.out.exists()
+
+
 def test_a_start_that_failed_is_no_run_of_other_settings(settings):
     (job,) = plan(settings)
     job.folder.mkdir(parents=True)

@@ -243,6 +243,14 @@ def test_a_loss_that_is_no_number_stops_the_run_with_advice(tmp_path, monkeypatc
         train(TINY, tmp_path / "run")
 
 
+@pytest.mark.parametrize("device", ["cuda", "foo"])
+def test_a_device_that_is_not_there_is_refused_before_anything_is_written(tmp_path, monkeypatch, device):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ValueError, match=f"device '{device}' .*Choose with --device among: auto, cpu"):
+        train(replace(TINY, device=device), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_start_that_failed_is_in_nobody_s_way(tmp_path):
     """Only the recipe was written: whatever is asked for next takes its place, without --overwrite."""
     out = tmp_path / "run"

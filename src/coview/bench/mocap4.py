@@ -28,6 +28,7 @@ from coview.formats.atomic import write_text
 from coview.formats.text import read_json
 from coview.metrics.detection import head_size_rule
 from coview.skeletons import Skeleton
+from coview.training.device import check_device
 from coview.training.recipe import Recipe, to_plain
 from coview.training.run import CHECKPOINT, RECIPE, RECORD, holds_work, load_run, train
 from coview.training.scoring import how_scored
@@ -179,6 +180,8 @@ def _check_jobs(jobs: list[Job], settings: Settings) -> None:
     for folder in {data_folder(job.data.folder) for job in jobs}:
         read_clips(folder, "train")
     read_rows(settings.results)
+    for device in {job.recipe.device for job in jobs if not job.finished}:
+        check_device(device)
     stale = [job for job in jobs if job.stale]
     if stale and not settings.overwrite:
         raise ValueError(

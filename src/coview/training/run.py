@@ -32,6 +32,7 @@ from coview.formats.text import read_json
 from coview.methods.base import Method
 from coview.skeletons import Skeleton
 from coview.training.checkpoint import Checkpoint
+from coview.training.device import check_device
 from coview.training.history import History
 from coview.training.learner import Batches, Learner
 from coview.training.precision import check_precision, networks_in
@@ -66,10 +67,12 @@ def train(
     """Train into the folder `out` and return it. Goes on where it was interrupted; skips what is finished.
 
     Raises ValueError before any step where the data lacks a field that the method needs, where the
-    device has no arithmetic of the recipe's precision, or where `out` holds a run of another recipe and
+    device is not there or has no arithmetic of the recipe's precision, or where `out` holds a run of another recipe and
     `overwrite` is not set. SIGTERM ends the program between two steps, as Ctrl-C does: both save first."""
     out = Path(out)
     check_fields(recipe, recipe.data.provides)
+    if overwrite or not (out / RECORD).is_file():
+        check_device(recipe.device)
     check_precision(recipe.precision, recipe.device)
     begun = _open(recipe, out, overwrite)
     if (out / RECORD).is_file():
