@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from coview.data.mocap import data_folder, read_clips, z_up
+from coview.data.mocap import data_folder, read_clips, read_meta, z_up
 from coview.skeletons import MOCAP_19
 
 
@@ -75,6 +75,40 @@ def test_order_and_units_follow_the_meta_file(tmp_path):
 def test_what_does_not_fit_is_named(tmp_path, options, message):
     with pytest.raises(ValueError, match=message):
         read_clips(prepared(tmp_path, **options), "val")
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda meta: [], r"meta\.json: it is \[\], and must be an object with joints"),
+        (lambda meta: meta | {"joints": None}, r"'joints' is missing or null, and must be a list of names"),
+        (lambda meta: meta | {"clips": None}, "'clips' is missing or null, and must be a list of clips"),
+        (lambda meta: meta | {"clips": [3]}, "entry 0 of 'clips' is 3"),
+        (lambda meta: meta["clips"][1].pop("subject") and meta, "'subject' of clip 'clip_val' is missing or"),
+        (
+            lambda meta: meta["clips"][1].update(fps="60") or meta,
+            "'fps' of clip 'clip_val' is '60', and must",
+        ),
+        (lambda meta: meta["clips"][1].update(frames=5.5) or meta, "'frames' of clip 'clip_val' is 5.5"),
+        (lambda meta: meta["clips"][1].update(split=[]) or meta, "one of train, val, test"),
+        (lambda meta: meta["clips"][1].pop("id") and meta, "'id' of clip 'number 1' is missing"),
+    ],
+)
+def test_a_field_of_another_type_is_named(tmp_path, edit, message):
+    path = prepared(tmp_path, points=person_sized()) / "meta.json"
+    assert len(read_meta(tmp_path)["clips"]) == 3
+    path.write_text(json.dumps(edit(json.loads(path.read_text()))))
+    for read in (read_meta, lambda folder: read_clips(folder, "val")):
+        with pytest.raises(ValueError, match=message):
+            read(tmp_path)
+
+
+@pytest.mark.parametrize("damage", [b"", b"no zip", None])
+def test_a_damaged_file_is_to_be_prepared_again(tmp_path, damage):
+    path = prepared(tmp_path, points=person_sized()) / "cmu_val.npz"
+    path.write_bytes(path.read_bytes()[:-30] if damage is None else damage)
+    with pytest.raises(ValueError, match=r"cmu_val\.npz is damaged.*Prepare the folder again"):
+        read_clips(tmp_path, "val")
 
 
 def test_nothing_prepared_names_the_command(tmp_path):

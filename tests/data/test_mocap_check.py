@@ -153,11 +153,28 @@ def test_a_person_in_train_and_test(folder):
         ("up", "+Z", "units 'm', up '+Z'"),
         ("joints", ["pelvis"], "the joints are pelvis; they must be pelvis, right_hip"),
         ("clips", [], "lists no clips"),
+        ("parents", [0.5], "'parents' must be whole numbers"),
+        ("parents", None, "'parents' must be whole numbers"),
     ],
 )
 def test_what_the_folder_says_of_itself(folder, key, value, message):
     change_meta(folder, lambda meta: meta.update({key: value}))
     assert message in check_folder(folder).faults[0]
+
+
+def test_another_rate_and_a_clip_listed_twice(folder):
+    change_meta(folder, lambda meta: meta["clips"][0].update(fps=30))
+    change_meta(folder, lambda meta: meta["clips"].append(meta["clips"][1]))
+    twice, rate = check_folder(folder).faults
+    assert twice.startswith("cmu_02_01: meta.json lists this clip 2 times")
+    assert rate.startswith("cmu_01_01: 30 frames per second instead of 60")
+
+
+def test_a_clip_in_which_nobody_moves_is_noted(folder):
+    change(folder, "cmu_01_01", lambda a: a[:1].repeat(len(a), axis=0))
+    report = check_folder(folder)
+    assert report.faults == ()
+    assert "cmu_01_01: nobody moves in its 40 frames; all are one pose" in report.notes
 
 
 def test_nothing_there(tmp_path):

@@ -4,11 +4,15 @@ On disk: cmu_train.npz, cmu_val.npz, cmu_test.npz with an array (frames, 19 join
 meta.json, which says the unit, which axis is up and what each clip is.
 """
 
+import math
 import os
+import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -61,9 +65,9 @@ def read_clips(folder: Path, split: Split) -> tuple[Clip, ...]:
     for needed in (folder / META, path):
         if not needed.is_file():
             raise FileNotFoundError(f"{needed} is not there: no prepared motion in {folder}. {_PREPARE}")
-    meta = read_json(folder / META)
+    meta = read_meta(folder)
     _check(meta, folder / META)
-    arrays = read_npz(path)
+    arrays = read_split(path)
     entries = [entry for entry in meta["clips"] if entry["split"] == split]
     missing = [entry["id"] for entry in entries if entry["id"] not in arrays]
     if missing:
@@ -71,6 +75,60 @@ def read_clips(folder: Path, split: Split) -> tuple[Clip, ...]:
             f"{path} lacks {len(missing)} clips that {META} names, e.g. '{missing[0]}'. {_PREPARE}"
         )
     return tuple(_clip(entry, torch.from_numpy(arrays[entry["id"]]), path) for entry in entries)
+
+
+def read_meta(folder: Path) -> dict[str, Any]:
+    """meta.json, with every field that is read from it of its type. ValueError naming file, clip and field."""
+    path = folder / META
+    meta = read_json(path)
+    _typed(isinstance(meta, dict), path, "it", "an object with joints, units, up and clips", meta)
+    joints, clips = meta.get("joints"), meta.get("clips")
+    names = isinstance(joints, list) and all(isinstance(joint, str) for joint in joints)
+    _typed(names, path, "'joints'", "a list of names", joints)
+    _typed(isinstance(clips, list), path, "'clips'", "a list of clips", clips)
+    for number, entry in enumerate(clips):
+        _typed(isinstance(entry, dict), path, f"entry {number} of 'clips'", "an object", entry)
+        for field, (fits, wanted) in _FIELDS.items():
+            value = entry.get(field)
+            where = f"'{field}' of clip '{entry.get('id', f'number {number}')}'"
+            _typed(fits(value), path, where, wanted, value)
+    return meta
+
+
+def _typed(fits: bool, path: Path, where: str, wanted: str, found: object) -> None:
+    if not fits:
+        shown = "missing or null" if found is None else f"{found!r:.60}"
+        raise ValueError(f"{path}: {where} is {shown}, and must be {wanted}. {_PREPARE}")
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _rate(value: object) -> bool:
+    return (
+        isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0
+    )
+
+
+_FIELDS: dict[str, tuple[Callable[[object], bool], str]] = {
+    "id": (lambda value: isinstance(value, str), "a name"),
+    "split": (lambda value: value in get_args(Split), f"one of {', '.join(get_args(Split))}"),
+    "subject": (lambda value: isinstance(value, str), "the name of the person"),
+    "fps": (_rate, "a number of frames per second"),
+    "frames": (_whole, "a number of frames"),
+}
+
+
+def read_split(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a split's file, by clip. FileNotFoundError where there is none; ValueError where it is damaged."""
+    try:
+        return read_npz(path)
+    except (ValueError, zlib.error, NotImplementedError) as error:
+        raise ValueError(
+            f"{path} is damaged, or is not what `coview data prepare` made. Prepare the folder again from the source, "
+            f"with --overwrite, or copy it again from where it came."
+        ) from error
 
 
 def _check(meta: dict[str, Any], path: Path) -> None:

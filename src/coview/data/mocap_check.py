@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from coview.data.mocap import META, Split, split_file
+from coview.data.mocap import META, Split, read_meta, read_split, split_file
 from coview.data.mocap_body import (
     STATURE,
     TRUNK_TO_LEG,
@@ -21,10 +21,10 @@ from coview.data.mocap_body import (
     trunk_to_leg,
     up_axis,
 )
-from coview.formats.text import read_json
-from coview.formats.untrusted import read_npz
 from coview.skeletons import MOCAP_19
 
+FPS = 60.0
+STILL = 1e-4  # metres, the resolution of the shared clips
 MAX_SPREAD = 0.005  # metres; the shared clips have 0.0002, resampling from 30 fps adds a few millimetres
 
 
@@ -72,21 +72,22 @@ def measure(points: Float[Tensor, "frames joints 3"]) -> Measures:
 
 
 def check_folder(folder: Path) -> Report:
-    """Look at every clip of a prepared folder. FileNotFoundError where a file is missing."""
+    """Look at every clip of a prepared folder. FileNotFoundError where a file is missing, ValueError where it is
+    damaged or meta.json lacks a field."""
     folder = Path(folder)
     if not (folder / META).is_file():
         raise FileNotFoundError(
             f"{folder / META} is not there: nothing was prepared in {folder}. "
             f"Make it with `coview data prepare cmu_mocap SOURCE`; see docs/data.md."
         )
-    meta = read_json(folder / META)
+    meta = read_meta(folder)
     faults = list(_meta_faults(meta, folder / META))
     if faults:
         return Report(folder, (), tuple(faults), ())
     rows, notes, ups = [], [], Counter[str]()
     for split in get_args(Split):
         entries = {entry["id"]: entry for entry in meta["clips"] if entry["split"] == split}
-        arrays = read_npz(split_file(folder, split))
+        arrays = read_split(split_file(folder, split))
         faults += _count_faults(entries, arrays, split_file(folder, split).name)
         measured = {}
         for name in entries.keys() & arrays.keys():
@@ -95,6 +96,7 @@ def check_folder(folder: Path) -> Report:
             if not problems:
                 measured[name] = measure(torch.from_numpy(arrays[name]).float())
                 faults += _body_faults(name, measured[name])
+                notes += _stillness(name, arrays[name])
         ups.update(found.up for found in measured.values())
         notes += [
             f"{name}: the head is mostly along {m.up} of the ankles"
@@ -103,6 +105,7 @@ def check_folder(folder: Path) -> Report:
         ]
         rows.append(_row(split, entries, measured))
     faults += _up_faults(ups)
+    faults += _clip_faults(meta["clips"])
     faults += _shared_subjects(meta["clips"])
     notes += [f"split {row.split} is empty" for row in rows if not row.clips]
     return Report(folder, tuple(rows), tuple(faults), tuple(sorted(notes)))
@@ -115,6 +118,9 @@ def _meta_faults(meta: dict[str, Any], path: Path) -> Iterator[str]:
         yield f"{path.name}: units '{meta.get('units')}', up '{meta.get('up')}'; it must be m and +Y. Prepare again."
     if joints != wanted:
         yield f"{path.name}: the joints are {', '.join(joints)}; they must be {', '.join(wanted)}. Prepare again."
+    parents = meta.get("parents", [])
+    if not isinstance(parents, list) or any(type(parent) is not int for parent in parents):
+        yield f"{path.name}: 'parents' must be whole numbers, the parent of each joint or -1. Prepare again."
     if not meta.get("clips"):
         yield f"{path.name} lists no clips. Prepare again."
 
@@ -139,6 +145,23 @@ def _array_faults(name: str, array: np.ndarray, entry: dict[str, Any]) -> Iterat
     elif not np.isfinite(array).all():
         frame = int((~np.isfinite(array)).any(axis=(1, 2)).argmax())
         yield f"{name}: NaN or infinity, first in frame {frame}. Prepare again from the source."
+
+
+def _clip_faults(clips: list[dict[str, Any]]) -> Iterator[str]:
+    for name, count in Counter(clip["id"] for clip in clips).items():
+        if count > 1:
+            yield f"{name}: {META} lists this clip {count} times. Prepare again."
+    for clip in clips:
+        if clip["fps"] != FPS:
+            yield (
+                f"{clip['id']}: {clip['fps']:g} frames per second instead of {FPS:g}, which all motion is trained and "
+                f"tested at. Prepare again from the source, which resamples."
+            )
+
+
+def _stillness(name: str, array: np.ndarray) -> list[str]:
+    still = len(array) > 1 and bool((np.ptp(array, axis=0) < STILL).all())
+    return [f"{name}: nobody moves in its {len(array)} frames; all are one pose"] if still else []
 
 
 def _body_faults(name: str, found: Measures) -> Iterator[str]:

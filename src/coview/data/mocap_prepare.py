@@ -17,7 +17,7 @@ from torch import Tensor
 
 from coview.data.mocap import META, split_file
 from coview.data.mocap_body import up_axis
-from coview.data.mocap_check import check_folder
+from coview.data.mocap_check import FPS, check_folder
 from coview.data.mocap_folders import PARTS, SPLITS, finished, make_room
 from coview.data.mocap_raw import Take, Unit, check_rate, read_take
 from coview.data.mocap_sources import Source
@@ -25,7 +25,6 @@ from coview.formats.atomic import replacing, write_text
 from coview.formats.untrusted import read_npz
 from coview.skeletons import MOCAP_19
 
-FPS = 60.0
 MAX_SPEED = 20.0  # m/s: the fastest hand in the prepared CMU clips has 15; a marker that jumps is faster
 MIN_SECONDS = 0.5
 _VERSION = 1  # of the processing: a change makes finished clips be made again
