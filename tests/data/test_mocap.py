@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,6 +30,12 @@ def test_where_it_lies(tmp_path, monkeypatch):
     assert data_folder(tmp_path) == tmp_path
     monkeypatch.setenv("COVIEW_DATA", "/some/where")
     assert str(data_folder()) == "/some/where/cmu_mocap"
+    monkeypatch.setenv("COVIEW_DATA", "~/some/where")
+    assert data_folder() == Path.home() / "some" / "where" / "cmu_mocap"
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("COVIEW_DATA", str(tmp_path / "file"))
+    with pytest.raises(NotADirectoryError, match=r"COVIEW_DATA is '.*file', which is a file\. Set it"):
+        data_folder()
     monkeypatch.delenv("COVIEW_DATA")
     assert data_folder().parts[-4:] == (".cache", "coview", "data", "cmu_mocap")
 

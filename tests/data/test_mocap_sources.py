@@ -30,6 +30,24 @@ def test_takes_with_their_skeleton_subject_and_split(tmp_path):
     assert found["cmu_zombie"].asf == tmp_path / "zombie.asf"
 
 
+def test_one_take_under_two_names_is_not_in_two_splits(tmp_path):
+    touch(tmp_path, "02_01.bvh", "11_01.bvh", "12_01.bvh")
+    for name in ("02_01.bvh", "02_02.bvh", "11_01.bvh"):
+        (tmp_path / name).write_text("the same")
+    found = find_sources(tmp_path)
+    assert [source.name for source in found.sources] == ["cmu_02_01", "cmu_02_02", "cmu_12_01"]
+    (told,) = found.passed_over
+    assert told.startswith(
+        f"{tmp_path / '11_01.bvh'} is not used: its content is that of {tmp_path / '02_01.bvh'},"
+    )
+
+
+def test_a_file_is_no_folder(tmp_path):
+    touch(tmp_path, "02_01.bvh")
+    with pytest.raises(NotADirectoryError, match=rf"02_01\.bvh is a file\. Give its folder, {tmp_path};"):
+        find_sources(tmp_path / "02_01.bvh")
+
+
 def test_one_person_is_in_one_split_however_its_number_is_written(tmp_path):
     touch(tmp_path, "11_01.bvh", "011_2.bvh")
     assert {(source.subject, source.split) for source in find_sources(tmp_path).sources} == {

@@ -43,11 +43,18 @@ class Clip:
 
 
 def data_folder(folder: Path | None = None) -> Path:
-    """Where the prepared motion lies: `folder`, else $COVIEW_DATA/cmu_mocap, else ~/.cache/coview/data/cmu_mocap."""
+    """Where the prepared motion lies: `folder`, else $COVIEW_DATA/cmu_mocap, else ~/.cache/coview/data/cmu_mocap.
+
+    NotADirectoryError where $COVIEW_DATA is a file."""
     if folder is not None:
         return Path(folder)
     root = os.environ.get("COVIEW_DATA")
-    return (Path(root) if root else Path.home() / ".cache" / "coview" / "data") / "cmu_mocap"
+    asked = Path(root).expanduser() if root else Path.home() / ".cache" / "coview" / "data"
+    if root and asked.exists() and not asked.is_dir():
+        raise NotADirectoryError(
+            f"COVIEW_DATA is '{root}', which is a file. Set it to the folder for data sets, or unset it."
+        )
+    return asked / "cmu_mocap"
 
 
 def split_file(folder: Path, split: Split) -> Path:

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,8 +50,13 @@ def find_sources(folder: Path) -> Found:
     and 02_01_poses.bvh), its skeleton the .asf of that number or name, in the same folder or the only one
     anywhere below. A take whose name begins with no number (zombie.amc) is of a subject of its own, called
     what stands before the last underscore, and trains, even if a test subject plays it: such names do not say.
-    FileNotFoundError where there is no take."""
+    Of takes with the same content that would be in different splits only the first is used.
+    FileNotFoundError where there is no take, NotADirectoryError for a file."""
     folder = Path(folder)
+    if folder.is_file():
+        raise NotADirectoryError(
+            f"{folder} is a file. Give its folder, {folder.parent}; all takes in it and below are prepared."
+        )
     if not folder.is_dir():
         raise FileNotFoundError(
             f"no folder {folder}. Give the folder with the .asf/.amc, .bvh or .c3d files."
@@ -66,13 +72,40 @@ def find_sources(folder: Path) -> Found:
     takes.sort(key=lambda path: (natural_key(path.stem), KINDS.index(path.suffix.lower()), str(path)))
     sources: dict[str, Source] = {}
     passed_over = []
+    copies = _copies(takes)
     for path in takes:
         source = _source(path, skeletons)
         if source.name in sources:
             passed_over.append(f"{path}: {sources[source.name].path.name} is the same take, and comes first")
+        elif twin := _twin(source, copies[path], sources.values()):
+            passed_over.append(
+                f"{path} is not used: its content is that of {twin.path}, which is in split {twin.split}, and as "
+                f"{source.name} it would be in {source.split}: a model would be tested on what it learnt. Delete the "
+                f"one whose name is wrong."
+            )
         else:
             sources[source.name] = source
     return Found(tuple(sources.values()), tuple(passed_over))
+
+
+def _copies(takes: Iterable[Path]) -> dict[Path, set[Path]]:
+    """The files of the same content as each, with itself; only files of one size are read."""
+    sizes, contents = defaultdict(list), defaultdict(set)
+    for path in takes:
+        sizes[path.stat().st_size].append(path)
+    keys = {}
+    for size, paths in sizes.items():
+        for path in paths:
+            keys[path] = (size, hashlib.sha256(path.read_bytes()).digest() if len(paths) > 1 else b"")
+            contents[keys[path]].add(path)
+    return {path: contents[key] for path, key in keys.items()}
+
+
+def _twin(source: Source, copies: set[Path], taken: Iterable[Source]) -> Source | None:
+    """A take of another split with the same content."""
+    if len(copies) == 1:
+        return None
+    return next((other for other in taken if other.path in copies and other.split != source.split), None)
 
 
 def _source(path: Path, skeletons: Iterable[Path]) -> Source:
