@@ -16,8 +16,8 @@ from coview.skeletons import MOCAP_19
 def folder(person, tmp_path):
     raw = tmp_path / "raw"
     raw.mkdir()
-    for name in ("01_01", "02_01", "11_01"):
-        (raw / f"{name}.bvh").write_text(person(frames=80))
+    for name, frames in (("01_01", 80), ("02_01", 80), ("11_01", 79)):
+        (raw / f"{name}.bvh").write_text(person(frames=frames))
     list(prepare(find_sources(raw).sources, tmp_path / "out"))
     return tmp_path / "out"
 

@@ -29,8 +29,8 @@ from coview.data.mocap_sources import find_sources
 def downloads(person, tmp_path):
     folder = tmp_path / "downloads"
     folder.mkdir()
-    for name in ("01_01", "01_02", "11_01"):
-        (folder / f"{name}.bvh").write_text(person(frames=80 if name == "01_02" else 120))
+    for name, frames in (("01_01", 120), ("01_02", 80), ("11_01", 119)):
+        (folder / f"{name}.bvh").write_text(person(frames=frames))
     return folder
 
 
