@@ -1,4 +1,5 @@
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -82,11 +83,31 @@ def test_needs_are_known_without_memory():
         ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
         ({"learning_rate": 0.0}, "learning_rate must be above 0"),
         ({"revise_at": (0.0,)}, "revise_at holds shares of the run"),
+        ({"revise_at": (float("nan"),)}, "revise_at must be a finite number, got nan"),
+        ({"learning_rate": float("inf")}, "learning_rate must be a finite number, got inf"),
+        ({"weight_decay": -1.0}, r"weight_decay cannot be negative, got -1\.0"),
+        ({"warm_up": -1}, "warm_up cannot be negative, got -1"),
+        (
+            {"method": CanonPoseConfig(view_weight=float("nan"))},
+            r"method\.view_weight must be a finite number",
+        ),
+        ({"data": SyntheticConfig(fps=float("inf"))}, r"data\.fps must be a finite number, got inf"),
     ],
 )
 def test_settings_are_checked(wrong, message):
     with pytest.raises(ValueError, match=message):
         Recipe(**{"method": CanonPoseConfig(), "data": SyntheticConfig(), "steps": 5, **wrong})
+
+
+@dataclass(frozen=True)
+class Reaching(CanonPoseConfig):
+    reach: float = math.inf
+
+
+def test_a_setting_whose_default_is_infinite_may_be_so():
+    Recipe(method=Reaching(), data=SyntheticConfig(), steps=5)
+    with pytest.raises(ValueError, match=r"method\.reach must be a finite number, got nan"):
+        Recipe(method=Reaching(reach=math.nan), data=SyntheticConfig(), steps=5)
 
 
 def test_a_precision_nobody_knows_is_refused():

@@ -15,6 +15,7 @@ from coview.methods.canonpose import CanonPose, CanonPoseConfig
 from coview.training.checkpoint import Checkpoint
 from coview.training.evaluate import evaluate
 from coview.training.history import History
+from coview.training.learner import Diverged
 from coview.training.recipe import Recipe, to_plain
 from coview.training.run import load_run, summary_line, train
 from coview.training.scoring import score
@@ -238,9 +239,11 @@ def test_a_loss_that_is_no_number_stops_the_run_with_advice(tmp_path, monkeypatc
         CanonPose, "losses", lambda self, predicted, batch: {"rep": predicted.canonical.sum() * torch.nan}
     )
     with pytest.raises(
-        RuntimeError, match=r"the loss is nan after 4 steps.*smaller learning_rate than 0\.0001"
-    ):
+        Diverged, match=r"the loss is nan after 4 steps.*smaller learning_rate than 0\.0001"
+    ) as stopped:
         train(TINY, tmp_path / "run")
+    assert isinstance(stopped.value, ValueError)  # one line for the user of the command
+    assert isinstance(stopped.value, RuntimeError)  # in a bench, the other runs go on
 
 
 @pytest.mark.parametrize("device", ["cuda", "foo"])

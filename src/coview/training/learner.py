@@ -24,6 +24,10 @@ _COMPILED: dict[str, Any] = {
 }  # torch 2.13 fails on a tensor indexed by randperm with it
 
 
+class Diverged(ValueError, RuntimeError):
+    """The loss is not finite: settings or data to be changed by the caller, found out while running."""
+
+
 class Learner(LightningModule):
     """Glue: losses, optimiser, history. What step `n` does depends on the recipe and `n` alone."""
 
@@ -121,7 +125,7 @@ class Learner(LightningModule):
         means = self._sums.means()
         self._sums = Sums()
         if not math.isfinite(means["loss"]):
-            raise RuntimeError(
+            raise Diverged(
                 f"the loss is {means['loss']} after {self.step} steps: {means}. The run cannot recover from "
                 f"this; use a smaller learning_rate than {self.recipe.learning_rate}, or look at the data."
             )

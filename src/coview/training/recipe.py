@@ -1,6 +1,7 @@
 """Everything that decides a run, as one value; and that value as JSON."""
 
 import importlib
+import math
 import sys
 import types
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -46,6 +47,7 @@ class Recipe:
     compile: bool = False
 
     def __post_init__(self) -> None:
+        _check_finite(self, "")
         for name in ("steps", "batch_size", "log_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"Recipe: {name} must be at least 1, got {getattr(self, name)}.")
@@ -53,6 +55,9 @@ class Recipe:
             raise ValueError(f"Recipe: precision is '32' or 'bf16', got {self.precision!r}.")
         if not self.learning_rate > 0:
             raise ValueError(f"Recipe: learning_rate must be above 0, got {self.learning_rate}.")
+        for name in ("weight_decay", "warm_up", "validate_every"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"Recipe: {name} cannot be negative, got {getattr(self, name)}.")
         if any(not 0 < share <= 1 for share in self.revise_at):
             raise ValueError(
                 f"Recipe: revise_at holds shares of the run, above 0 up to 1, got {self.revise_at}."
@@ -78,6 +83,18 @@ def check_fields(recipe: Recipe, available: frozenset[str]) -> None:
             f"{type(recipe.data).__name__} does not provide; it has: {', '.join(sorted(available))}. "
             f"Choose other data, or settings of the method that do without."
         )
+
+
+def _check_finite(value: Any, where: str) -> None:
+    """ValueError naming the first setting, however deep, that is NaN, or infinite where its default is not."""
+    for each in fields(value):
+        held, name = getattr(value, each.name), f"{where}{each.name}"
+        if is_dataclass(held) and not isinstance(held, type):
+            _check_finite(held, f"{name}.")
+        endless = isinstance(each.default, float) and math.isinf(each.default)
+        for number in held if isinstance(held, tuple) else (held,):
+            if isinstance(number, float) and not (math.isfinite(number) or (endless and math.isinf(number))):
+                raise ValueError(f"Recipe: {name} must be a finite number, got {number}.")
 
 
 # --- as JSON -------------------------------------------------------------------------------------
