@@ -1,4 +1,5 @@
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -232,6 +233,62 @@ def test_folders_that_are_no_finished_run_are_named(tmp_path):
     (tmp_path / "recipe.json").write_text(json.dumps(to_plain(TINY)))
     with pytest.raises(FileNotFoundError, match="was begun and not finished: train again"):
         load_run(tmp_path)
+
+
+def edited(**changes: object) -> bytes:
+    plain = to_plain(TINY)
+    return json.dumps({**plain, **changes}).encode()
+
+
+@pytest.mark.parametrize(
+    ("part", "content", "message"),
+    [
+        ("weights.safetensors", None, "No such file"),
+        ("weights.safetensors", b"cut", "header"),
+        ("recipe.json", None, "no file"),
+        ("recipe.json", b'{"type": "cov', "not valid JSON"),
+        ("recipe.json", b"[]", "recipe.json"),
+        ("recipe.json", edited(speed=3), "has no speed"),
+        ("recipe.json", edited(steps=0), "steps must be at least 1"),
+        ("recipe.json", edited(method={"type": "coview.methods.nothing.Config"}), "cannot be found"),
+        ("run.json", b"{}", "'skeleton'"),
+        ("run.json", b'{"skeleton": "ant"}', "no skeleton 'ant'"),
+    ],
+)
+def test_a_damaged_run_is_named_in_one_line(finished, tmp_path, part, content, message):
+    run = tmp_path / "damaged"
+    shutil.copytree(finished, run)
+    (run / part).unlink()
+    if content is not None:
+        (run / part).write_bytes(content)
+    with pytest.raises(ValueError, match=message) as refused:
+        load_run(run)
+    words = str(refused.value)
+    assert words.startswith(f"the run {run} cannot be loaded, because of {part}")
+    assert words.endswith("train again with --overwrite.")
+    assert "\n" not in words
+
+
+def test_weights_of_another_width_are_refused_in_one_line(finished, tmp_path):
+    run = tmp_path / "other"
+    shutil.copytree(finished, run)
+    (run / "recipe.json").write_bytes(edited(method=to_plain(CanonPoseConfig(width=9))))
+    with pytest.raises(
+        ValueError, match=r"weights.safetensors not fitting recipe.json: .*size mismatch"
+    ) as refused:
+        load_run(run)
+    assert len(str(refused.value)) < 600
+    assert "\n" not in str(refused.value)
+
+
+def test_a_damaged_recipe_beside_a_run_is_a_conflict_that_overwriting_ends(finished, tmp_path):
+    run = tmp_path / "damaged"
+    shutil.copytree(finished, run)
+    (run / "recipe.json").write_text("{")
+    with pytest.raises(ValueError, match=r"its recipe.json is damaged.*--overwrite"):
+        train(TINY, run)
+    train(replace(TINY, steps=1), run, overwrite=True)
+    assert load_run(run).recipe.steps == 1
 
 
 def test_a_loss_that_is_no_number_stops_the_run_with_advice(tmp_path, monkeypatch):

@@ -29,8 +29,8 @@ from coview.formats.text import read_json
 from coview.metrics.detection import head_size_rule
 from coview.skeletons import Skeleton
 from coview.training.device import check_device
-from coview.training.recipe import Recipe, to_plain
-from coview.training.run import CHECKPOINT, RECIPE, RECORD, holds_work, load_run, train
+from coview.training.recipe import Recipe
+from coview.training.run import CHECKPOINT, RECORD, difference, load_run, train
 from coview.training.scoring import how_scored
 
 INPUTS = {"exact": EXACT, "detected": DETECTED}
@@ -85,10 +85,7 @@ class Job:
     @cached_property
     def stale(self) -> bool:
         """Whether the folder holds a run of the same name with other settings."""
-        there = self.folder / RECIPE
-        if not there.is_file() or not holds_work(self.folder):
-            return False
-        return read_json(there) != json.loads(json.dumps(to_plain(self.recipe)))
+        return bool(difference(self.folder, self.recipe))
 
     def key(self, ring: str) -> tuple[str, ...]:
         """Of its rows in the table, in the order of `KEY`."""

@@ -44,7 +44,7 @@ class Checkpoint:
         except Exception as error:
             # safetensors raises its own class for damage, and TypeError or KeyError for foreign files
             raise ValueError(
-                f"{path} is no checkpoint of coview: {error}. Train again with overwrite."
+                f"{path} is no checkpoint of coview: {error}. Train again with --overwrite."
             ) from error
         return Checkpoint(
             step=state["step"],

@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from lightning import Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as as_safetensors
 
@@ -100,17 +101,47 @@ def load_run(path: Path) -> Run:
             "was begun and not finished: train again to go on" if (path / RECIPE).is_file() else "is no run"
         )
         raise FileNotFoundError(f"{path} {state} ({RECORD} is not there).")
-    record = read_json(path / RECORD)
-    recipe = from_plain(read_json(path / RECIPE), Recipe)
-    skeleton = from_plain(record["skeleton"], Skeleton)
-    method = recipe.method.build(skeleton)
-    method.load_state_dict(load_file(path / WEIGHTS))
+    part = RECORD
+    try:
+        record = read_json(path / RECORD)
+        skeleton = from_plain(record["skeleton"], Skeleton)
+        part = RECIPE
+        recipe = from_plain(read_json(path / RECIPE), Recipe)
+        method = recipe.method.build(skeleton)
+        part = WEIGHTS
+        method.load_state_dict(load_file(path / WEIGHTS))
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        OSError,
+        RuntimeError,
+        SafetensorError,
+    ) as error:
+        # torch lists every weight that does not fit, over pages: the first says enough
+        words = " ".join(" ".join(str(error).splitlines()[:2]).split())
+        fit = f" not fitting {RECIPE}" if isinstance(error, RuntimeError) else ""
+        raise ValueError(
+            f"the run {path} cannot be loaded, because of {part}{fit}: {words.rstrip('.')}. "
+            f"Put the file back as it was, or train again with --overwrite."
+        ) from error
     return Run(path, recipe, method.eval(), skeleton, record)
 
 
-def holds_work(path: Path) -> bool:
-    """Whether a run folder holds any training: a start that failed leaves only what was asked for."""
-    return any((path / name).is_file() for name in (RECORD, CHECKPOINT, WEIGHTS))
+def difference(path: Path, recipe: Recipe) -> str:
+    """In what the run in a folder differs from `recipe`, in words; empty where it does not, or is no run.
+
+    A start that failed is no run: it leaves only what was asked for, and nothing that was learnt."""
+    learnt = any((path / name).is_file() for name in (RECORD, CHECKPOINT, WEIGHTS))
+    if not learnt or not (path / RECIPE).is_file():
+        return ""
+    try:
+        old = read_json(path / RECIPE)
+    except ValueError:
+        old = None
+    new = json.loads(json.dumps(to_plain(recipe)))
+    return _difference(old, new) if isinstance(old, dict) else f"its {RECIPE} is damaged"
 
 
 def summary_line(path: Path) -> str:
@@ -138,10 +169,9 @@ def _open(recipe: Recipe, out: Path, overwrite: bool) -> Checkpoint | None:
     out.mkdir(parents=True, exist_ok=True)
     for stale in out.glob(".*.part*"):  # a kill may leave these behind
         stale.unlink()
-    begun = (out / RECIPE).is_file() and holds_work(out)
-    if begun and (old := read_json(out / RECIPE)) != (new := json.loads(json.dumps(to_plain(recipe)))):
+    if words := difference(out, recipe):
         raise ValueError(
-            f"{out} holds a run of another recipe: {_difference(old, new)}. "
+            f"{out} holds a run of another recipe: {words}. "
             f"Choose another folder with --out, or lose that run with --overwrite."
         )
     return Checkpoint.load(out / CHECKPOINT) if (out / CHECKPOINT).is_file() else None
