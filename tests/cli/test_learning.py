@@ -37,6 +37,12 @@ def test_an_unknown_recipe_names_the_known_ones():
         train(["canonpoze"])
 
 
+def test_prepared_motion_given_as_a_session_is_told_from_one(tmp_path):
+    (tmp_path / "meta.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"holds prepared motion .*Name it with --data.folder "):
+        train(["canonpose_mocap4", "--data", str(tmp_path)])
+
+
 def test_training_from_the_command_line(tmp_path, capsys):
     train(["canonpose_synthetic", "--out", str(tmp_path / "run"), "--steps", "3", "--data.instants", "64"])
     assert "3 steps" in capsys.readouterr().out

@@ -30,11 +30,24 @@ def train(arguments: list[str]) -> None:
     overwrite = "--overwrite" in rest
     recipe, data = known.load(name), options["--data"]
     if data is not None:
+        _check_session(Path(data))
         recipe = replace(recipe, data=RecordedConfig(sessions=(Path(data),)))
     rest = [argument for argument in rest if argument != "--overwrite"]
     recipe = tyro.cli(type(recipe), default=recipe, args=rest, prog=f"coview train {name}")
     out = options["--out"] or (f"runs/{name}" if data is None else f"{data}/models/{name}")
     say(summary_line(learn(recipe, Path(out), overwrite=overwrite)))
+
+
+def _check_session(folder: Path) -> None:
+    """ValueError where prepared motion was given as a session; what else is wrong, the data says."""
+    from coview.data.mocap import META
+    from coview.formats.session import FILE
+
+    if (folder / META).is_file() and not (folder / FILE).is_file():
+        raise ValueError(
+            f"{folder} holds prepared motion ({META}), and --data takes a recorded session ({FILE}). "
+            f"Name it with --data.folder {folder}, which recipes ending in _mocap4 have."
+        )
 
 
 def _take(arguments: list[str], options: dict[str, str | None]) -> tuple[dict[str, str | None], list[str]]:
