@@ -137,7 +137,7 @@ BROKEN = {
         "ROOT Other",
         "line 6: ROOT 'Other' here: a file of one person has one ROOT",
     ),
-    "a strange word": ("OFFSET 0 2 0", "OFSET 0 2 0", "line 7: 'OFSET' is no word of BVH's hierarchy"),
+    "a strange word": ("OFFSET 0 2 0", "OFFXET 0 2 0", "line 7: 'OFFXET' is no word of BVH's hierarchy"),
     "a word outside": ("ROOT Hips", "OFFSET 1 2 3\nROOT Hips", "line 2: 'OFFSET 1 2 3' belongs to no joint"),
 }
 
