@@ -24,7 +24,8 @@ from coview.training.recipe import Recipe
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "ablation.csv"
 OURS = canonpose_mocap4.recipe
 TAKEN_BACK: dict[str, dict[str, object]] = {
-    "orthographic": {"projection": "orthographic"},
+    "orthographic": {"projection": "orthographic", "learn_focal": False},
+    "assumed_focal": {"learn_focal": False},
     "axis_angle": {"rotation": "axis_angle"},
     "no_camera_term": {"camera_weight": 0.0},
     "no_confidences": {"use_confidence": False},
