@@ -167,14 +167,13 @@ class LiftingMethod(Method[LiftedPoses]):
 
     def _shown(self, seen: Seen) -> tuple[Tensor, Tensor]:
         """What the network gets: 2D poses of one size, and confidences."""
-        joints, confidence = seen.joints, seen.confidence
         if self.shape.placed_by == "weighted":
-            flat = weighted_unit_norm(joints, confidence)
+            flat = weighted_unit_norm(seen.joints, seen.confidence)
         else:
-            flat = unit_norm(joints * (confidence > 0)[..., None], confidence > 0)
+            flat = unit_norm(seen.joints, seen.confidence > 0)
         if self.shape.input_size == "unit_rms":
             flat = flat * (2 * flat.shape[-2]) ** 0.5
-        return flat, confidence
+        return flat, seen.confidence
 
     # --- all pairs of views ------------------------------------------------------------------------
 
@@ -251,8 +250,8 @@ class LiftingMethod(Method[LiftedPoses]):
         Much less noisy than those of one instant; a constant, without gradient. As a loss they lock in
         whatever is wrong early in training: use them where the answer is a constant anyway."""
         camera, between, usable = self._between(lifted)
-        _, which = rig.unique(return_inverse=True)
-        total = between.new_zeros(len(which), *between.shape[1:])
+        rigs, which = rig.unique(return_inverse=True)
+        total = between.new_zeros(len(rigs), *between.shape[1:])
         total.index_add_(0, which, between * usable[..., None, None])
         mean = nearest_rotation(total + 1e-6 * torch.eye(3).to(total))[which]
         return lifted.seen.ray_from_camera[:, None] @ mean @ camera[:, :, None]
