@@ -7,9 +7,9 @@ mean errors, counts as wrong in every score, and lowers `Coverage`: read the two
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torchmetrics import Metric
 
 from coview.geometry.alignment import similarity_alignment
+from coview.metrics.mean import Mean
 
 Pose3D = Float[Tensor, "*batch joints 3"]
 _AUC_THRESHOLDS = tuple(range(0, 151, 5))  # millimetres [Mehta17]
@@ -78,29 +78,7 @@ def correct_pose_score(error: Float[Tensor, "*batch joints"]) -> Float[Tensor, "
 # --- metrics: running means over a data set --------------------------------------------------------
 
 
-class _Mean(Metric):
-    """Sums in float64, so that the answer does not depend on how a data set is cut into batches."""
-
-    full_state_update = False
-    total: Tensor
-    count: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.add_state("total", torch.tensor(0.0, dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("count", torch.tensor(0.0, dtype=torch.float64), dist_reduce_fx="sum")
-
-    def add(self, values: Tensor, counted: Tensor) -> None:
-        """Add `values` where `counted`."""
-        self.total += torch.where(counted, values, 0.0).sum(dtype=torch.float64)
-        self.count += counted.sum(dtype=torch.float64)
-
-    def compute(self) -> Float[Tensor, ""]:
-        """NaN where nothing was counted."""
-        return self.total / self.count
-
-
-class MPJPE(_Mean):
+class MPJPE(Mean):
     """Mean distance, no alignment, all joints: millimetres. For predictions in metres only."""
 
     higher_is_better = False
@@ -110,7 +88,7 @@ class MPJPE(_Mean):
         self.add(error, error.isfinite())
 
 
-class NMPJPE(_Mean):
+class NMPJPE(Mean):
     """Mean distance after root alignment and scaling, joints without the root: millimetres."""
 
     higher_is_better = False
@@ -124,7 +102,7 @@ class NMPJPE(_Mean):
         self.add(error, error.isfinite())
 
 
-class PMPJPE(_Mean):
+class PMPJPE(Mean):
     """Mean distance after a similarity alignment without reflection, all joints: millimetres."""
 
     higher_is_better = False
@@ -134,7 +112,7 @@ class PMPJPE(_Mean):
         self.add(error, error.isfinite())
 
 
-class NPCK(_Mean):
+class NPCK(Mean):
     """Percentage of joints (without the root) nearer than `threshold` mm after scaling."""
 
     higher_is_better = True
@@ -148,7 +126,7 @@ class NPCK(_Mean):
         self.add(100.0 * (error < self.threshold), _without(_truth_known(truth, self.root), self.root))
 
 
-class NAUC(_Mean):
+class NAUC(Mean):
     """Mean of the N-PCK over thresholds 0, 5, … 150 mm: percent [Mehta17]."""
 
     higher_is_better = True
@@ -164,7 +142,7 @@ class NAUC(_Mean):
         self.add(share, _without(_truth_known(truth, self.root), self.root))
 
 
-class CPS(_Mean):
+class CPS(Mean):
     """Correct Poses Score after the alignment of P-MPJPE: 0 to 300 mm, higher is better [Wandt21]."""
 
     higher_is_better = True
@@ -176,7 +154,7 @@ class CPS(_Mean):
         self.add(score, known.any(dim=-1))
 
 
-class OppositeShare(_Mean):
+class OppositeShare(Mean):
     """Percentage of poses whose N-MPJPE scale is negative: the prediction is turned inside out."""
 
     higher_is_better = False
@@ -190,7 +168,7 @@ class OppositeShare(_Mean):
         self.add(100.0 * (scale < 0), scale.isfinite())
 
 
-class Coverage(_Mean):
+class Coverage(Mean):
     """Percentage of the joints with known truth that were predicted at all."""
 
     higher_is_better = True

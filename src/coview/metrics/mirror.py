@@ -1,14 +1,13 @@
 """Whether poses come mirrored in depth: near and far exchanged, which no picture without perspective shows."""
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
-from torchmetrics import Metric
 
 from coview.metrics.joint_error import n_joint_error
+from coview.metrics.mean import Mean
 
 
-class MirroredShare(Metric):
+class MirroredShare(Mean):
     """Percentage of poses that come nearer to the truth when their depth is mirrored.
 
     For poses in camera axes (x right, y down, z forward), root-aligned and scaled as for N-MPJPE. A
@@ -16,16 +15,11 @@ class MirroredShare(Metric):
     (`OppositeShare`) does not show it, because height and width stay as they are. A pose without
     depth, or of which no joint is known, is not counted."""
 
-    full_state_update = False
     higher_is_better = False
-    mirrored: Tensor
-    count: Tensor
 
     def __init__(self, root: int) -> None:
         super().__init__()
         self.root = root
-        self.add_state("mirrored", torch.tensor(0.0, dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("count", torch.tensor(0.0, dtype=torch.float64), dist_reduce_fx="sum")
 
     def update(
         self, predicted: Float[Tensor, "*batch joints 3"], truth: Float[Tensor, "*batch joints 3"]
@@ -35,9 +29,4 @@ class MirroredShare(Metric):
         centred = predicted - predicted[..., self.root, None, :]
         plain = n_joint_error(centred, truth, self.root).nanmean(dim=-1)
         other = n_joint_error(centred * flip, truth, self.root).nanmean(dim=-1)
-        self.mirrored += (other < plain).sum()
-        self.count += (other != plain).logical_and(plain.isfinite()).sum()
-
-    def compute(self) -> Float[Tensor, ""]:
-        """NaN where nothing was counted."""
-        return 100 * self.mirrored / self.count
+        self.add(100.0 * (other < plain), (other != plain) & plain.isfinite())
