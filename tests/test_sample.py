@@ -21,6 +21,7 @@ def instant(**fields) -> MultiView:
         "confidence": torch.rand(VIEWS, JOINTS),
         "image_size": torch.full((VIEWS, 2), 100.0),
         "joints3d": torch.rand(JOINTS, 3),
+        "base_point": torch.rand(3),
         "rig": torch.tensor(4),
     }
     return MultiView(H36M_17, **{**everything, **fields})
@@ -31,13 +32,15 @@ ALL = instant().known
 
 def test_what_is_given_can_be_read():
     sample = instant()
-    assert sample.known == {"images", "cameras", "joints2d", "confidence", "image_size", "joints3d", "rig"}
+    fields = {"images", "cameras", "joints2d", "confidence", "image_size", "joints3d", "base_point", "rig"}
+    assert sample.known == fields
     assert sample.images.shape == (VIEWS, 3, 4, 5)
     assert len(sample.cameras) == VIEWS
     assert sample.joints2d.shape == (VIEWS, JOINTS, 2)
     assert sample.confidence.shape == (VIEWS, JOINTS)
     assert sample.image_size.tolist() == [[100, 100]] * VIEWS
     assert sample.joints3d.shape == (JOINTS, 3)
+    assert sample.base_point.shape == (3,)
     assert int(sample.rig) == 4
 
 
@@ -108,3 +111,12 @@ def test_shapes_that_do_not_fit_are_refused():
 def test_its_picture_names_shapes():
     sample = MultiView(COCO_19, joints3d=torch.rand(19, 3), cameras=cameras(2))
     assert repr(sample) == "MultiView(coco_19, {'cameras': 'Cameras', 'joints3d': (19, 3)})"
+
+
+def test_images_held_as_bytes_are_read_as_shares():
+    held = torch.tensor([0, 51, 255], dtype=torch.uint8)[None, :, None, None].expand(VIEWS, 3, 4, 5)
+    sample = instant(images=held)
+    torch.testing.assert_close(sample.images[0, :, 0, 0], torch.tensor([0.0, 0.2, 1.0]))
+    stacked = MultiView.stack([sample, sample])
+    assert stacked.images.shape == (2, VIEWS, 3, 4, 5)
+    assert stacked.images.dtype == torch.float32

@@ -17,6 +17,7 @@ from coview.skeletons import (
     PANOPTIC_19,
     SKELETONS,
     SKIPOSE_17,
+    LEARNABLE_17,
     Skeleton,
     can_map,
     named_skeleton,
@@ -252,3 +253,12 @@ def test_joints_named_twice_are_refused():
 def test_bones_between_unknown_joints_are_refused():
     with pytest.raises(ValueError, match=r"'loose': .* does not have: \['tail'\]\. Known joints: hand, foot"):
         small("loose", "hand foot", bones=(("hand", "tail"),))
+
+
+def test_learnable_17_is_the_order_of_the_released_weights():
+    # the paper's code, as the specification lists it: right ankle first, pelvis at 6, nose last
+    short = "r_ankle r_knee r_hip l_hip l_knee l_ankle pelvis spine thorax head_top r_wrist r_elbow r_shoulder"
+    named = [j.replace("right_", "r_").replace("left_", "l_") for j in LEARNABLE_17.joints]
+    assert " ".join(named) == f"{short} l_shoulder l_elbow l_wrist nose"
+    assert LEARNABLE_17.root_index == 6
+    assert set(LEARNABLE_17.joints) == set(H36M_17.joints)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from coview.cameras import Cameras
@@ -18,12 +18,15 @@ class MultiView:
         self,
         skeleton: Skeleton,
         *,
-        images: Float[Tensor, "*batch views 3 height width"] | None = None,
+        images: Float[Tensor, "*batch views 3 height width"]
+        | UInt8[Tensor, "*batch views 3 height width"]
+        | None = None,
         cameras: Cameras | None = None,
         joints2d: Float[Tensor, "*batch views joints 2"] | None = None,
         confidence: Float[Tensor, "*batch views joints"] | None = None,
         image_size: Float[Tensor, "*batch views 2"] | None = None,
         joints3d: Float[Tensor, "*batch joints 3"] | None = None,
+        base_point: Float[Tensor, "*batch 3"] | None = None,
         rig: Int[Tensor, "*batch"] | None = None,
     ) -> None:
         fields = {
@@ -33,6 +36,7 @@ class MultiView:
             "confidence": confidence,
             "image_size": image_size,
             "joints3d": joints3d,
+            "base_point": base_point,
             "rig": rig,
         }
         self.skeleton = skeleton
@@ -40,8 +44,9 @@ class MultiView:
 
     @property
     def images(self) -> Float[Tensor, "*batch views 3 height width"]:
-        """RGB in [0, 1]."""
-        return self._read("images")
+        """RGB in [0, 1]. Bytes are held as they are, a quarter of the memory, and divided by 255 when read."""
+        held = self._read("images")
+        return held.float() / 255 if held.dtype == torch.uint8 else held
 
     @property
     def cameras(self) -> Cameras:
@@ -67,6 +72,11 @@ class MultiView:
     def joints3d(self) -> Float[Tensor, "*batch joints 3"]:
         """Metres, world frame; NaN for a joint nobody knows."""
         return self._read("joints3d")
+
+    @property
+    def base_point(self) -> Float[Tensor, "*batch 3"]:
+        """A first guess of where the root joint is: metres, world frame; NaN where there is none."""
+        return self._read("base_point")
 
     @property
     def rig(self) -> Int[Tensor, "*batch"]:

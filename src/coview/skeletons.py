@@ -272,6 +272,13 @@ PANOPTIC_19 = _make(
     "pelvis",
 )
 SKIPOSE_17 = Skeleton("skipose_17", H36M_17.joints, H36M_17.bones, H36M_17.root, H36M_17.left_right)
+LEARNABLE_17 = _make(  # the order of the weights of Learnable Triangulation: MPII's, with the nose at the end
+    "learnable_17",
+    "r_ankle r_knee r_hip l_hip l_knee l_ankle pelvis spine thorax head_top "
+    "r_wrist r_elbow r_shoulder l_shoulder l_elbow l_wrist nose",
+    f"{_LEGS} pelvis-spine-thorax-nose-head_top {_ARMS}",
+    "pelvis",
+)
 MOCAP_19 = _make(
     "mocap_19",
     "pelvis r_hip r_knee r_ankle l_hip l_knee l_ankle spine thorax nose head_top "
@@ -294,5 +301,6 @@ SKELETONS = (
     MPI_INF_3DHP_28,
     PANOPTIC_19,
     SKIPOSE_17,
+    LEARNABLE_17,
     MOCAP_19,
 )
