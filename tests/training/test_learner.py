@@ -4,14 +4,13 @@ import pytest
 import torch
 
 from coview.data.augment import Augment
-from coview.data.base import InMemory
 from coview.data.synthetic import SyntheticConfig
 from coview.methods.base import CameraPoses, Method
 from coview.methods.canonpose import CanonPose, CanonPoseConfig
 from coview.methods.supervised_lifting import SupervisedLiftingConfig
 from coview.sample import MultiView
 from coview.skeletons import H36M_17
-from coview.training.learner import Batches, Learner, Sums, learning_rate, reseed, revised_at
+from coview.training.learner import Learner, Sums, learning_rate, reseed, revised_at
 from coview.training.recipe import Recipe
 from coview.training.run import train
 
@@ -49,30 +48,6 @@ def test_losses_see_inputs_and_supervision_alone():
     learner = Learner(Peeking(), RECIPE, data)
     assert learner.data.fields == {"joints2d", "confidence"}
     assert learner.data[torch.arange(2)].known == {"joints2d", "confidence"}
-
-
-def instants(count: int = 10) -> InMemory:
-    return InMemory(MultiView(H36M_17, rig=torch.arange(count)))
-
-
-def drawn(first: int = 0, last: int = 12, size: int = 3) -> list[list[int]]:
-    return [batch.rig.tolist() for batch in Batches(instants(), size, 0, first, last)]
-
-
-def test_every_instant_comes_once_per_pass():
-    for start in (0, 3, 6):
-        numbers = [n for batch in drawn()[start : start + 3] for n in batch]
-        assert len(set(numbers)) == 9
-    assert drawn()[:3] != drawn()[3:6]
-
-
-def test_batches_depend_on_the_step_alone():
-    assert drawn(first=5) == drawn()[5:]
-    assert len(Batches(instants(), 3, 0, 5, 12)) == 7
-
-
-def test_a_batch_larger_than_the_data_is_the_data():
-    assert sorted(drawn(last=1, size=99)[0]) == list(range(10))
 
 
 # --- sums and seeds ----------------------------------------------------------------------------------

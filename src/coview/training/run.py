@@ -32,10 +32,11 @@ from coview.formats.atomic import write_bytes, write_text
 from coview.formats.text import read_json
 from coview.methods.base import Method
 from coview.skeletons import Skeleton
+from coview.training.batches import Batches
 from coview.training.checkpoint import Checkpoint
 from coview.training.device import check_device
 from coview.training.history import History
-from coview.training.learner import Batches, Learner
+from coview.training.learner import Learner
 from coview.training.precision import check_precision, networks_in
 from coview.training.recipe import Recipe, check_fields, from_plain, to_plain
 from coview.training.scoring import TRUTH, score, write_evaluation
