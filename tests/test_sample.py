@@ -120,3 +120,11 @@ def test_images_held_as_bytes_are_read_as_shares():
     stacked = MultiView.stack([sample, sample])
     assert stacked.images.shape == (2, VIEWS, 3, 4, 5)
     assert stacked.images.dtype == torch.float32
+
+
+def test_what_is_held_as_bytes_can_be_had_as_bytes():
+    batch = MultiView(H36M_17, images=torch.full((2, 1, 3, 4, 4), 51, dtype=torch.uint8))
+    assert batch.held("images").dtype == torch.uint8
+    assert batch.images.dtype == torch.float32
+    with pytest.raises(LookupError, match="no 'cameras'"):
+        batch.held("cameras")

@@ -88,6 +88,10 @@ class MultiView:
         """The names of the fields that can be read."""
         return frozenset(self._known)
 
+    def held(self, name: str) -> Any:
+        """A field as it lies in memory: images of bytes stay bytes, which reading them would not leave."""
+        return self._read(name)
+
     def only(self, names: frozenset[str]) -> "MultiView":
         """The same instant with every field outside `names` hidden."""
         return MultiView(self.skeleton, **{n: v for n, v in self._known.items() if n in names})
