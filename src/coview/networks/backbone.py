@@ -1,0 +1,161 @@
+"""Residual networks for images, and the head of three deconvolutions that turns them into heat-maps.
+
+[He16] with the stride of a bottleneck on its 3 × 3 convolution, as torchvision and timm have it, whose parameter
+names these are; the head is that of [Xiao18] as [Iskakov19] uses it."""
+
+from typing import Literal, NamedTuple
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from coview.networks.heads import ConfidenceHead
+from coview.networks.normalisation import BatchNorm2d
+from coview.networks.recompute import apply
+
+Depth = Literal[18, 34, 50, 101, 152]
+
+_BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+_WIDTHS = (64, 128, 256, 512)
+
+
+class Maps(NamedTuple):
+    """What the network sees in n images, at a quarter of their size."""
+
+    heatmaps: Float[Tensor, "n joints h4 w4"]  # raw, no softmax
+    features: Float[Tensor, "n features h4 w4"]  # what the heat-maps are made of
+    algebraic: Float[Tensor, "n joints"] | None  # confidences in (0, 1), if asked for
+    volumetric: Float[Tensor, "n channels"] | None
+
+
+class BasicBlock(nn.Module):
+    """Two 3 × 3 convolutions around a shortcut. [He16], fig. 5 left."""
+
+    expansion = 1
+
+    def __init__(self, inputs: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, width, 3, stride, padding=1, bias=False)
+        self.bn1 = BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.bn2 = BatchNorm2d(width)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = _shortcut(inputs, width, stride)
+
+    def forward(self, features: Float[Tensor, "n inputs h w"]) -> Float[Tensor, "n outputs h2 w2"]:
+        inner = self.relu(self.bn1(self.conv1(features)))
+        inner = self.bn2(self.conv2(inner))
+        inner += self.downsample(features)
+        output: Tensor = self.relu(inner)
+        return output
+
+
+class Bottleneck(nn.Module):
+    """1 × 1, 3 × 3 (with the stride), 1 × 1 to four times the width, around a shortcut. [He16], fig. 5 right."""
+
+    expansion = 4
+
+    def __init__(self, inputs: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, width, 1, bias=False)
+        self.bn1 = BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, stride, padding=1, bias=False)
+        self.bn2 = BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, 4 * width, 1, bias=False)
+        self.bn3 = BatchNorm2d(4 * width)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = _shortcut(inputs, 4 * width, stride)
+
+    def forward(self, features: Float[Tensor, "n inputs h w"]) -> Float[Tensor, "n outputs h2 w2"]:
+        inner = self.relu(self.bn1(self.conv1(features)))
+        inner = self.relu(self.bn2(self.conv2(inner)))
+        inner = self.bn3(self.conv3(inner))
+        inner += self.downsample(features)
+        output: Tensor = self.relu(inner)
+        return output
+
+
+def _shortcut(inputs: int, outputs: int, stride: int) -> nn.Sequential:
+    """A 1 × 1 convolution where the shape changes; nothing, and no entry in the state dict, elsewhere."""
+    if stride == 1 and inputs == outputs:
+        return nn.Sequential()
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), BatchNorm2d(outputs))
+
+
+class PoseResNet(nn.Module):
+    """A residual network, three deconvolutions, one heat-map per joint; confidences from the coarsest features.
+
+    State-dict names and shapes are those of the released weights after `backbone.`; at depth 152, 17 joints and
+    `algebraic` these are 970 entries and 79.52 M parameters."""
+
+    def __init__(
+        self,
+        depth: Depth,
+        joints: int,
+        *,
+        algebraic: bool = False,  # one confidence per joint
+        volumetric: int = 0,  # confidences per feature channel of the volume; 0: none
+        deconv: int = 256,  # channels of each deconvolution
+        checkpointing: bool = False,  # recompute activations for the gradient: less memory, a third more time
+    ) -> None:
+        super().__init__()
+        if depth not in _BLOCKS:
+            raise ValueError(
+                f"PoseResNet: there is no residual network of depth {depth}; give one of {[*_BLOCKS]}."
+            )
+        if joints < 1 or deconv < 1 or volumetric < 0:
+            raise ValueError(
+                "PoseResNet needs joints ≥ 1, deconv ≥ 1 and volumetric ≥ 0, got "
+                f"joints={joints}, deconv={deconv}, volumetric={volumetric}."
+            )
+        block = BasicBlock if depth < 50 else Bottleneck
+        coarse = _WIDTHS[-1] * block.expansion
+        self.checkpointing = checkpointing
+        self.conv1 = nn.Conv2d(3, 64, 7, 2, padding=3, bias=False)
+        self.bn1 = BatchNorm2d(64)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(3, 2, padding=1)
+        inputs = 64
+        for stage, (width, count) in enumerate(zip(_WIDTHS, _BLOCKS[depth], strict=True), start=1):
+            self.add_module(f"layer{stage}", _stage(block, inputs, width, count, 1 if stage == 1 else 2))
+            inputs = width * block.expansion
+        self.alg_confidences = ConfidenceHead(coarse, joints) if algebraic else None
+        self.vol_confidences = ConfidenceHead(coarse, volumetric) if volumetric else None
+        self.deconv_layers = nn.Sequential(*_deconvolutions(coarse, deconv))
+        self.final_layer = nn.Conv2d(deconv, joints, 1)
+
+    def forward(self, images: Float[Tensor, "n 3 h w"]) -> Maps:
+        """Normalised images in, raw maps at stride 4 out (a size not divisible by 32 rounds the maps up)."""
+        coarse = self.coarse(images)
+        algebraic = None if self.alg_confidences is None else self.alg_confidences(coarse)
+        volumetric = None if self.vol_confidences is None else self.vol_confidences(coarse)
+        features = coarse
+        for start in range(0, len(self.deconv_layers), 3):
+            features = self._run(self.deconv_layers[start : start + 3], features)
+        return Maps(self.final_layer(features), features, algebraic, volumetric)
+
+    def coarse(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n channels h32 w32"]:
+        """Features of the last residual stage, at stride 32."""
+        features = self._run(nn.Sequential(self.conv1, self.bn1, self.relu, self.maxpool), images)
+        for stage in range(1, 5):
+            for block in self.get_submodule(f"layer{stage}").children():
+                features = self._run(block, features)
+        return features
+
+    def _run(self, block: nn.Module, features: Tensor) -> Tensor:
+        return apply(block, features, checkpointing=self.checkpointing and self.training)
+
+
+def _stage(
+    block: type[BasicBlock] | type[Bottleneck], inputs: int, width: int, count: int, stride: int
+) -> nn.Sequential:
+    first = block(inputs, width, stride)
+    return nn.Sequential(first, *(block(width * block.expansion, width, 1) for _ in range(count - 1)))
+
+
+def _deconvolutions(inputs: int, width: int) -> list[nn.Module]:
+    """Three times twice the size: transposed convolution, normalisation, rectifier."""
+    layers: list[nn.Module] = []
+    for channels in (inputs, width, width):
+        layers.append(nn.ConvTranspose2d(channels, width, 4, 2, padding=1, bias=False))
+        layers += [BatchNorm2d(width), nn.ReLU(inplace=True)]
+    return layers
