@@ -1,4 +1,4 @@
-"""A data set as tensors in memory, and the frozen value that describes one."""
+"""A data set as instants to be indexed, and the frozen value that describes one."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -14,11 +14,52 @@ from coview.sample import MultiView
 from coview.skeletons import Skeleton
 
 
-class InMemory:
-    """Many instants held as one `MultiView` whose first axis counts them; a batch is one indexing."""
+class Instants(ABC):
+    """Many instants, counted; a batch is one indexing. What a data set is to training and scoring."""
+
+    # whether indexing waits for files, so that the next batch should be on its way while this one is used
+    slow = False
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def __getitem__(self, index: Int[Tensor, "*picked"] | slice) -> MultiView:
+        """The instants at `index`; the index lies on `device`."""
+
+    @property
+    @abstractmethod
+    def fields(self) -> frozenset[str]:
+        """The names of the fields that can be read."""
+
+    @property
+    @abstractmethod
+    def skeleton(self) -> Skeleton: ...
+
+    @property
+    @abstractmethod
+    def device(self) -> torch.device:
+        """Where batches lie, and where an index must."""
+
+    @abstractmethod
+    def only(self, names: frozenset[str]) -> "Instants":
+        """The same instants with every field outside `names` hidden."""
+
+    @abstractmethod
+    def to(self, device: torch.device | str) -> "Instants":
+        """The same instants on `device`."""
+
+    def batches(self, size: int) -> Iterator[MultiView]:
+        """Every instant once, in order; the last batch may be smaller."""
+        for start in range(0, len(self), size):
+            yield self[start : start + size]
+
+
+class InMemory(Instants):
+    """Many instants held as one `MultiView` whose first axis counts them."""
 
     def __init__(self, instants: MultiView) -> None:
-        lengths = {name: len(getattr(instants, name)) for name in sorted(instants.known)}
+        lengths = {name: len(instants.held(name)) for name in sorted(instants.known)}
         if not lengths:
             raise ValueError("InMemory: the sample has no fields at all, so it holds no instants.")
         if len(set(lengths.values())) > 1:
@@ -38,25 +79,21 @@ class InMemory:
 
     @property
     def fields(self) -> frozenset[str]:
-        """The names of the fields that can be read."""
         return self.instants.known
 
     @property
     def skeleton(self) -> Skeleton:
         return self.instants.skeleton
 
+    @property
+    def device(self) -> torch.device:
+        return self.instants.held(sorted(self.fields)[0]).device
+
     def only(self, names: frozenset[str]) -> "InMemory":
-        """The same instants with every field outside `names` hidden."""
         return InMemory(self.instants.only(names))
 
     def to(self, device: torch.device | str) -> "InMemory":
-        """The same instants on `device`."""
         return InMemory(self.instants.to(device))
-
-    def batches(self, size: int) -> Iterator[MultiView]:
-        """Every instant once, in order; the last batch may be smaller."""
-        for start in range(0, len(self), size):
-            yield self[start : start + size]
 
 
 @dataclass(frozen=True)
@@ -69,11 +106,11 @@ class DataConfig(ABC):
         """Fields that every training instant will have, known without loading anything."""
 
     @abstractmethod
-    def train(self) -> InMemory:
+    def train(self) -> Instants:
         """The instants to learn from."""
 
     @abstractmethod
-    def validation(self) -> InMemory:
+    def validation(self) -> Instants:
         """Instants that training never sees; with `joints3d` and `cameras` where the truth is known."""
 
 
@@ -87,7 +124,7 @@ def joined(parts: list[MultiView]) -> MultiView:
             f"cannot join instants of different skeletons: {', '.join(names) or 'no parts given'}."
         )
     shared = frozenset.intersection(*(part.known for part in parts))
-    return MultiView(parts[0].skeleton, **{name: _cat([getattr(p, name) for p in parts]) for name in shared})
+    return MultiView(parts[0].skeleton, **{name: _cat([p.held(name) for p in parts]) for name in shared})
 
 
 def _cat(column: list[Any]) -> Any:

@@ -1,0 +1,79 @@
+"""Instants whose pictures are too many for memory: labels are held, pictures read when asked for."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
+
+import torch
+from jaxtyping import Int, UInt8
+from torch import Tensor
+
+from coview.data.base import InMemory, Instants
+from coview.sample import MultiView
+from coview.skeletons import Skeleton
+
+# The picture of one instant (first number) in one view (second), from any thread.
+ReadPicture = Callable[[int, int], UInt8[Tensor, "3 height width"]]
+
+
+class OnDisk(Instants):
+    """Labels in memory and a function that reads pictures, RGB bytes, all of one size.
+
+    Pictures are read by `threads` at once; what the function raises comes out of the indexing. ValueError for
+    labels that hold pictures themselves, or do not say how many views there are."""
+
+    slow = True
+
+    def __init__(self, labels: InMemory, read: ReadPicture, threads: int = 8) -> None:
+        if "images" in labels.fields or "cameras" not in labels.fields:
+            raise ValueError(
+                f"OnDisk: labels need 'cameras', one per view, and no 'images', which are read from disk; "
+                f"got {', '.join(sorted(labels.fields))}."
+            )
+        self.labels, self.read, self.threads = labels, read, threads
+        self._shown = labels.fields | {"images"}
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: Int[Tensor, "*picked"] | slice) -> MultiView:
+        """The instants at `index`, with the pictures read now."""
+        labels = self.labels[index].only(self._shown)
+        chosen = torch.arange(len(self))[index if isinstance(index, slice) else index.cpu()]
+        return labels.replaced(images=self._pictures(chosen))
+
+    @property
+    def fields(self) -> frozenset[str]:
+        return self._shown
+
+    @property
+    def skeleton(self) -> Skeleton:
+        return self.labels.skeleton
+
+    @property
+    def device(self) -> torch.device:
+        return self.labels.device
+
+    def only(self, names: frozenset[str]) -> Instants:
+        """The same instants with every field outside `names` hidden; nothing is read where images are."""
+        shown = self._shown & names
+        if "images" not in shown:
+            return self.labels.only(shown)
+        narrower = OnDisk(self.labels, self.read, self.threads)
+        narrower._shown = shown
+        return narrower
+
+    def to(self, device: torch.device | str) -> "OnDisk":
+        """The same instants; labels move now, pictures when they are read."""
+        moved = OnDisk(self.labels.to(device), self.read, self.threads)
+        moved._shown = self._shown
+        return moved
+
+    def _pictures(self, chosen: Int[Tensor, "*picked"]) -> UInt8[Tensor, "*picked views 3 height width"]:
+        views = self.labels.instants.cameras.size.shape[1]
+        wanted = list(product(chosen.flatten().tolist(), range(views)))
+        if not wanted:
+            return torch.empty(*chosen.shape, views, 3, 1, 1, dtype=torch.uint8, device=self.device)
+        with ThreadPoolExecutor(self.threads) as pool:
+            pictures = torch.stack(list(pool.map(self.read, *zip(*wanted, strict=True))))
+        return pictures.reshape(*chosen.shape, views, *pictures.shape[1:]).to(self.device)
