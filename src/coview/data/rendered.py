@@ -1,0 +1,225 @@
+"""Pictures of generated people from several cameras, with exact labels: what image-based methods train on.
+
+Every picture is drawn as the crop it is, with the crop's own camera. Labels are the joints that the bodies are
+built around.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from coview.cameras import Cameras
+from coview.data import appearance, occluders
+from coview.data.base import DataConfig, InMemory, joined
+from coview.data.capsule_body import GARMENTS, flesh
+from coview.data.renderer import Parts, renderer
+from coview.data.scenes import People, generated_people, recorded_people
+from coview.data.synthetic import ring_cameras
+from coview.data.viewpoints import person_boxes, varied_cameras
+from coview.sample import MultiView
+from coview.skeletons import H36M_17, Skeleton, skeleton_map
+
+VERSION = 1  # of what a config looks like; raise it with every change of the pictures or labels
+_SHARD = 128  # scenes that are drawn and kept together
+_STREAMS = {"train": 0, "validation": 1}
+Split = Literal["train", "validation"]
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """Instants with their pictures, and which joints something stands in front of."""
+
+    instants: MultiView
+    hidden: Bool[Tensor, "scenes views joints"]  # by an occluder; a body hides its own joints besides
+
+    @property
+    def hidden_share(self) -> float:
+        """Of the joints inside their picture, how many an occluder hides."""
+        inside = self.instants.confidence > 0
+        return float((self.hidden & inside).sum() / inside.sum())
+
+
+@dataclass(frozen=True)
+class RenderedConfig(DataConfig):
+    """Rendered people. Training and validation share no person, motion, clothes, scenery or varied rig.
+
+    Needs the extra `synth`."""
+
+    scenes: int = 4000  # instants to learn from, each seen by all views
+    validation_scenes: int = 400
+    views: int = 4
+    test_views: int | None = None  # views of the validation; default: as many as in training
+    size: int | tuple[int, int] = 128  # of a crop, pixels: a side, or width and height
+    subjects: int = 200  # people that the training scenes are shared among
+    validation_subjects: int = 40
+    body: Literal["capsules", "mesh"] = "capsules"
+    occlusion: float = 0.1  # share of the joints inside their picture that something hides
+    jitter: float = 0.06  # of the crop's place and size, as a share of it
+    cameras: Literal["varied", "ring"] = "varied"  # a random rig per person, or one ring for all
+    motion_folder: Path | None = None  # real, prepared motion instead of generated motion
+    skeleton: Skeleton = H36M_17
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        counts = (self.scenes, self.validation_scenes, self.views, self.subjects, self.validation_subjects)
+        if min(*counts, self.validation_views) < 1:
+            raise ValueError(
+                "RenderedConfig: scenes, validation_scenes, views, subjects, validation_subjects and test_views "
+                f"are at least 1, got {counts} and {self.test_views}."
+            )
+        if not 16 <= min(self.width_height) <= max(self.width_height) <= 1024:
+            raise ValueError(f"RenderedConfig: size is in pixels, 16 to 1024 per side, got {self.size}.")
+        for name, most in (("occlusion", 0.3), ("jitter", 0.25)):
+            if not 0 <= getattr(self, name) <= most:
+                raise ValueError(
+                    f"RenderedConfig: {name} is a share, 0 to {most} (not per cent), got {getattr(self, name)}."
+                )
+        skeleton_map(H36M_17, self.skeleton)
+
+    @property
+    def provides(self) -> frozenset[str]:
+        return frozenset({"images", "cameras", "joints2d", "confidence", "image_size", "joints3d", "rig"})
+
+    @property
+    def validation_views(self) -> int:
+        return self.views if self.test_views is None else self.test_views
+
+    @property
+    def width_height(self) -> tuple[int, int]:
+        """Of every picture, pixels."""
+        return self.size if isinstance(self.size, tuple) else (self.size, self.size)
+
+    def train(self) -> InMemory:
+        return InMemory(self.rendered("train").instants)
+
+    def validation(self) -> InMemory:
+        return InMemory(self.rendered("validation").instants)
+
+    def rendered(self, split: Split) -> Rendered:
+        """The pictures of a split, and what is hidden in them."""
+        parts = list(self._shards(split))
+        return Rendered(joined([part.instants for part in parts]), torch.cat([part.hidden for part in parts]))
+
+    def _shards(self, split: Split) -> Iterator[Rendered]:
+        people, rigs = self._people(split), self._rigs(split)
+        for number, picked in enumerate(torch.arange(len(people.joints3d)).split(_SHARD)):
+            seed = (self.seed * 2 + _STREAMS[split]) * 1_000_003 + number
+            part = People(people.joints3d[picked], people.subject[picked], people.girth[picked])
+            yield _render(self, part, rigs[part.subject], torch.Generator().manual_seed(seed))
+
+    def _people(self, split: Split) -> People:
+        training = split == "train"
+        scenes = self.scenes if training else self.validation_scenes
+        seed = self.seed * 2 + _STREAMS[split]
+        if self.motion_folder is not None:
+            return recorded_people(scenes, self.motion_folder, "train" if training else "val", seed)
+        subjects = self.subjects if training else self.validation_subjects
+        return generated_people(scenes, min(subjects, scenes), seed)
+
+    def _rigs(self, split: Split) -> Cameras:
+        """Cameras of each subject, subjects × views."""
+        views = self.views if split == "train" else self.validation_views
+        subjects = 1 + int(self._people(split).subject.max())
+        if self.cameras == "ring":
+            return ring_cameras(views).expand(subjects, views)
+        generator = torch.Generator().manual_seed((self.seed * 2 + _STREAMS[split]) * 1_000_003 + 999_983)
+        return Cameras.stack(varied_cameras(views, generator) for _ in range(subjects))
+
+
+def _render(config: RenderedConfig, people: People, cameras: Cameras, generator: torch.Generator) -> Rendered:
+    """One shard: crop, dress, hide, draw."""
+    scenes, views = cameras.fisheye.shape
+    joints3d = people.joints3d
+    left_top, box = person_boxes(
+        cameras.project(joints3d[:, None]), config.width_height, config.jitter, generator
+    )
+    size = torch.tensor([float(side) for side in config.width_height])
+    crops = cameras.crop(left_top, box).resize(size)
+    labels = skeleton_map(H36M_17, config.skeleton).apply(joints3d)
+    joints2d = crops.project(labels[:, None])
+    inside = ((joints2d >= -0.5) & (joints2d <= size - 0.5)).all(dim=-1)
+    flat = crops._each(lambda field: field.flatten(0, 1))
+    seen = labels.repeat_interleave(views, dim=0)
+    things = occluders.propose(flat, joints3d.repeat_interleave(views, dim=0), H36M_17.root_index, generator)
+    hides = occluders.hidden_by(things, flat, seen)
+    kept = occluders.chosen(hides, inside.flatten(0, 1), config.occlusion, generator)
+    images = _pictures(config, people, flat, things, kept, generator)
+    instants = MultiView(
+        config.skeleton,
+        images=images.unflatten(0, (scenes, views)),
+        cameras=crops,
+        joints2d=joints2d,
+        confidence=inside.float(),
+        image_size=crops.size,
+        joints3d=labels,
+        rig=people.subject if config.cameras == "varied" else torch.zeros_like(people.subject),
+    )
+    return Rendered(instants, (hides & kept[:, None]).unflatten(0, (scenes, views)))
+
+
+def _pictures(
+    config: RenderedConfig,
+    people: People,
+    cameras: Cameras,
+    things: occluders.Occluders,
+    kept: Tensor,
+    generator: torch.Generator,
+) -> Tensor:
+    """Of scenes × views, flat, in this order."""
+    views = len(cameras) // len(people.joints3d)
+    person = torch.arange(len(people.joints3d)).repeat_interleave(views)
+    ground = people.joints3d[:, H36M_17.root_index, :2]
+    tiles = appearance.tiles(cameras, person, ground[person], generator)
+    bodies = _dressed(people, generator)
+    body = bodies.packed(torch.zeros(bodies.first.shape[:-1])).reshape(len(people.joints3d), -1, 32)
+    thing = _things(things, generator).packed(torch.zeros(len(cameras)))
+    artist = renderer(config.width_height)
+    drawn = []
+    for picked in torch.arange(len(cameras)).split(artist.capacity):
+        tile = torch.arange(len(picked)).numpy()
+        capsules = body[person[picked].numpy()].copy()
+        capsules[..., 3] = tile[:, None]
+        extra = thing[picked.numpy()].copy()
+        extra[:, 3] = tile
+        keep, box = kept[picked].numpy(), things.is_box[picked].numpy()
+        drawn.append(
+            artist.draw(
+                tiles.picked(picked), [capsules.reshape(-1, 32), extra[keep & ~box]], [extra[keep & box]]
+            )
+        )
+    return torch.cat(drawn)
+
+
+def _dressed(people: People, generator: torch.Generator) -> Parts:
+    body = flesh(people.joints3d, people.girth)
+    outfit = appearance.clothes(len(people.joints3d), generator)
+    worn = torch.tensor([GARMENTS.index(name) for name in body.garments])
+    special = torch.zeros(*body.first.shape[:-1], 2)
+    special[:, body.head, 0] = 1
+    special[..., 1] = torch.randint(2**24, special.shape[:1], generator=generator)[:, None]
+    return Parts(
+        body.first, body.second, body.side, body.radii, body.caps,
+        outfit.pattern[:, worn], outfit.colours[:, worn], special,
+    )  # fmt: skip
+
+
+def _things(things: occluders.Occluders, generator: torch.Generator) -> Parts:
+    count = len(things.centre)
+    colours, pattern = appearance.random_cloth((count,), generator)
+    width, depth, length = things.half.unbind(-1)
+    # a capsule's half length counts its round ends
+    reach = torch.where(things.is_box, length, (length - width).clamp_min(1e-6))
+    axis = things.axes[:, 2] * reach[:, None]
+    radii = torch.stack([width, torch.where(things.is_box, depth, width)] * 2, dim=-1)
+    caps = torch.where(things.is_box, 0.0, width)[:, None].expand(count, 2)
+    special = torch.stack(
+        [torch.zeros(count), torch.randint(2**24, (count,), generator=generator).float()], dim=-1
+    )
+    return Parts(
+        things.centre - axis, things.centre + axis, things.axes[:, 0], radii, caps, pattern, colours, special
+    )

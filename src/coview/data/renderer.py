@@ -1,0 +1,268 @@
+"""Pictures of capsules, boxes and meshes in front of scenery, with OpenGL on the processor (EGL, llvmpipe).
+
+Many small pictures are drawn at once as the tiles of one atlas, each with its own camera: nothing is drawn
+large and made smaller. World metres and OpenCV cameras in; bytes out, the top row first.
+"""
+
+import functools
+import importlib.resources
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+from coview.cameras import Cameras
+
+TILE_FIELDS = 15  # texels of four floats per picture, see `Tiles`
+PART_FIELDS = 32  # floats per part, see `Parts`
+_SAMPLES = 4  # per pixel and edge
+_ATLAS = 1024  # pixels per side, at most
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """What each picture is like besides its parts. Colours are RGB in [0, 1]."""
+
+    cameras: Cameras  # one per picture, all of one size, perfect lenses
+    seed: Int[Tensor, "pictures"]  # of the textures and the noise; below 2**24
+    light: Float[Tensor, "pictures 4"]  # direction towards the light, world, unit | ambient share
+    tone: Float[Tensor, "pictures 4"]  # colour of the light | gain of the sensor
+    wall: Float[Tensor, "pictures 2 4"]  # two colours | kind (0-3), frequency per picture
+    floor: Float[Tensor, "pictures 2 4"]  # two colours | pattern (negative: no floor), frequency per metre
+    shadow: Float[Tensor, "pictures 2"]  # where somebody stands, metres
+    optics: Float[Tensor, "pictures 2"]  # blur in pixels, noise as a share of white (standard deviations)
+    tint: Float[Tensor, "pictures 4"]  # colour | exponent of the tone curve
+
+    def picked(self, index: Int[Tensor, "picked"]) -> "Tiles":
+        """Some of the pictures."""
+        return Tiles(**{field.name: getattr(self, field.name)[index] for field in fields(self)})
+
+    def packed(self) -> np.ndarray:
+        """As the shaders read it: pictures × TILE_FIELDS × 4."""
+        cameras = self.cameras.to(torch.float64)
+        pixels = cameras.pixels_from_world
+        world_from_pixel = torch.linalg.inv(pixels[..., :3])
+        rows = torch.zeros(len(cameras), TILE_FIELDS, 4, dtype=torch.float64)
+        rows[:, 0:3] = pixels
+        rows[:, 3, :3] = cameras.centres
+        rows[:, 3, 3] = self.seed
+        rows[:, 4:7, :3] = world_from_pixel
+        rows[:, 7], rows[:, 8] = self.light, self.tone
+        rows[:, 9:11], rows[:, 11:13] = self.wall, self.floor
+        rows[:, 13, :2], rows[:, 13, 2:] = self.shadow, self.optics
+        rows[:, 14] = self.tint
+        return rows.float().numpy()
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Tapered capsules, ellipsoids or boxes: metres in the world, any leading axes.
+
+    `front` of a part is side × axis. A box has the radii as half its sides and caps of zero."""
+
+    first: Float[Tensor, "*parts 3"]  # the two ends
+    second: Float[Tensor, "*parts 3"]
+    side: Float[Tensor, "*parts 3"]  # need not be at right angles to the axis, but not parallel to it
+    radii: Float[Tensor, "*parts 4"]  # side, front at the first end; side, front at the second
+    caps: Float[Tensor, "*parts 2"]  # how far each end bulges
+    pattern: Float[
+        Tensor, "*parts 4"
+    ]  # kind (0-4), frequency per metre, phase, garment's share of the length
+    colours: Float[Tensor, "*parts 3 3"]  # two of the pattern, one of the skin
+    special: Float[Tensor, "*parts 2"]  # 1 for a head | seed
+
+    def packed(self, tile: Int[Tensor, "*parts"]) -> np.ndarray:
+        """As the shaders read it, in the picture `tile`: parts × PART_FIELDS."""
+        one = [tile[..., None].float(), self.pattern[..., 3:], self.pattern[..., :1]]
+        columns = [
+            *(self.first, one[0], self.second, one[1], self.side, one[2]),
+            *(self.radii, self.caps, self.pattern[..., 1:3]),
+            *(self.colours[..., 0, :], self.special[..., :1], self.colours[..., 1, :], self.special[..., 1:]),
+            *(self.colours[..., 2, :], torch.zeros_like(one[0])),
+        ]
+        return torch.cat(columns, dim=-1).reshape(-1, PART_FIELDS).numpy()
+
+
+class Renderer:
+    """An OpenGL context and an atlas for pictures of one size (pixels: width, height).
+
+    Raises ModuleNotFoundError without moderngl and RuntimeError without a working EGL, each saying what to
+    install."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self.size = size
+        self.columns = max(1, _ATLAS // size[0])
+        self.rows = max(1, _ATLAS // size[1])
+        self._gl = context()
+        atlas = (self.columns * size[0], self.rows * size[1])
+        gl = self._gl
+        self._drawn = gl.framebuffer(
+            [gl.renderbuffer(atlas, 4, samples=_SAMPLES)], gl.depth_renderbuffer(atlas, samples=_SAMPLES)
+        )
+        self._scene = gl.texture(atlas, 4)
+        self._resolved = gl.framebuffer([self._scene])
+        self._final = gl.framebuffer([gl.renderbuffer(atlas, 4)])
+        self._tiles = gl.texture((TILE_FIELDS, self.capacity), 4, dtype="f4")
+        self._programs = {
+            "part": _program(gl, "part.vert", "part.frag"),
+            "scenery": _program(gl, "scenery.vert", "scenery.frag"),
+            "sensor": _program(gl, "scenery.vert", "sensor.frag"),
+        }
+        for program in self._programs.values():
+            for name, value in {"tiles": 0, "scene": 1, "columns": self.columns}.items():
+                if name in program:
+                    program[name] = value
+            program["tile_size"], program["atlas_size"] = size, atlas
+        corners = gl.buffer(np.array([0, 0, 1, 0, 0, 1, 1, 1], dtype="f4").tobytes())
+        self._flat = {
+            name: gl.vertex_array(self._programs[name], [(corners, "2f", "corner")])
+            for name in ("scenery", "sensor")
+        }
+        self._forms = {"capsule": _form(gl, *_capsule()), "box": _form(gl, *_box())}
+
+    @property
+    def capacity(self) -> int:
+        """How many pictures are drawn at once."""
+        return self.columns * self.rows
+
+    def draw(
+        self, tiles: Tiles, capsules: Sequence[np.ndarray] = (), boxes: Sequence[np.ndarray] = ()
+    ) -> UInt8[Tensor, "pictures 3 height width"]:
+        """The pictures, at most `capacity`; parts as `Parts.packed` gives them."""
+        packed = tiles.packed()
+        count = len(packed)
+        assert count <= self.capacity, "more pictures than the atlas has tiles"
+        padded = np.zeros((self.capacity, TILE_FIELDS, 4), dtype="f4")
+        padded[:count] = packed
+        self._tiles.write(padded.tobytes())
+        self._begin()
+        self._flat["scenery"].render(mode=self._gl.TRIANGLE_STRIP, instances=count)
+        self._gl.enable(self._gl.DEPTH_TEST)
+        for name, parts in (("capsule", capsules), ("box", boxes)):
+            rows = np.concatenate([np.zeros((0, PART_FIELDS), "f4"), *parts])
+            if len(rows):
+                self._draw_parts(name, rows)
+        return self._developed(count)
+
+    def _begin(self) -> None:
+        self._tiles.use(0)
+        self._scene.use(1)
+        self._drawn.use()
+        self._drawn.clear()
+        self._gl.disable(self._gl.DEPTH_TEST)
+        for plane in range(4):
+            self._gl.enable_direct(0x3000 + plane)  # GL_CLIP_DISTANCE0 ...
+
+    def _draw_parts(self, form: str, parts: np.ndarray) -> None:
+        vertices, indices = self._forms[form]
+        buffer = self._gl.buffer(np.ascontiguousarray(parts, dtype="f4").tobytes())
+        array = self._gl.vertex_array(
+            self._programs["part"],
+            [
+                (vertices, "3f 3f 1f", "form", "form_normal", "end"),
+                (buffer, "4f 4f 4f 4f 4f 4f 4f 4f /i", *_ROWS),
+            ],
+            indices,
+        )
+        array.render(instances=len(parts))
+        array.release()
+        buffer.release()
+
+    def _developed(self, count: int) -> Tensor:
+        for plane in range(4):
+            self._gl.disable_direct(0x3000 + plane)
+        self._gl.disable(self._gl.DEPTH_TEST)
+        self._gl.copy_framebuffer(self._resolved, self._drawn)
+        self._final.use()
+        self._flat["sensor"].render(mode=self._gl.TRIANGLE_STRIP, instances=count)
+        atlas = np.frombuffer(self._final.read(components=4), dtype=np.uint8)
+        width, height = self.size
+        grid = torch.from_numpy(atlas.reshape(self.rows, height, self.columns, width, 4).copy())[..., :3]
+        return grid.permute(0, 2, 4, 1, 3).reshape(-1, 3, height, width)[:count]
+
+
+_ROWS = (
+    "first_tile",
+    "second_cut",
+    "side_kind",
+    "radii",
+    "caps_pattern",
+    "colour_special",
+    "second_colour",
+    "skin",
+)
+
+
+def context() -> Any:
+    """A new OpenGL context without a window.
+
+    Raises ModuleNotFoundError without moderngl, RuntimeError where EGL does not work."""
+    try:
+        import moderngl
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "moderngl is not installed, and draws the rendered people. Install it: pip install 'coview[synth]'."
+        ) from error
+    try:
+        return moderngl.create_context(standalone=True, backend="egl")
+    except Exception as error:
+        raise RuntimeError(
+            f"OpenGL without a window (EGL) does not work here: {error}. Rendered people need it. On Debian or "
+            f"Ubuntu: apt-get install libegl1 libgl1-mesa-dri (or `make system` in a checkout)."
+        ) from error
+
+
+@functools.cache
+def renderer(size: tuple[int, int]) -> Renderer:
+    """The process's renderer for pictures of this size (width, height)."""
+    return Renderer(size)
+
+
+def _program(gl: Any, vertex: str, fragment: str) -> Any:
+    folder = importlib.resources.files("coview.data") / "shaders"
+    common = (folder / "common.glsl").read_text()
+    return gl.program(
+        vertex_shader=common + (folder / vertex).read_text(),
+        fragment_shader=common + (folder / fragment).read_text(),
+    )
+
+
+def _form(gl: Any, vertices: np.ndarray, triangles: np.ndarray) -> tuple[Any, Any]:
+    return gl.buffer(vertices.astype("f4").tobytes()), gl.buffer(triangles.astype("i4").tobytes())
+
+
+def _capsule(around: int = 14, rings: int = 4) -> tuple[np.ndarray, np.ndarray]:
+    """Two halves of a unit sphere, `rings` from pole to equator each: form, normal, end; and triangles."""
+    lower = [(-math.pi / 2 + math.pi / 2 * ring / (rings - 1), 0.0) for ring in range(rings)]
+    levels = lower + [(-angle, 1.0) for angle, _ in reversed(lower)]
+    rows = []
+    for angle, end in levels:
+        for step in range(around):
+            turn = 2 * math.pi * step / around
+            unit = (math.cos(angle) * math.cos(turn), math.cos(angle) * math.sin(turn), math.sin(angle))
+            rows.append((*unit, *unit, end))
+    triangles = []
+    for level in range(len(levels) - 1):
+        for step in range(around):
+            a, b = level * around + step, level * around + (step + 1) % around
+            triangles += [(a, b, a + around), (b, b + around, a + around)]
+    return np.array(rows), np.array(triangles)
+
+
+def _box() -> tuple[np.ndarray, np.ndarray]:
+    """Six faces of four corners each: form, normal, end; and triangles."""
+    rows, triangles = [], []
+    for axis in range(3):
+        for sign in (-1, 1):
+            start = len(rows)
+            for u, v in ((-1, -1), (1, -1), (1, 1), (-1, 1)):
+                corner = np.roll([sign, u, v], axis)
+                normal = np.roll([sign, 0, 0], axis)
+                rows.append((corner[0], corner[1], 0, *normal, (corner[2] + 1) / 2))
+            triangles += [(start, start + 1, start + 2), (start, start + 2, start + 3)]
+    return np.array(rows), np.array(triangles)

@@ -1,0 +1,74 @@
+"""Who stands where, seen by which cameras: everything about rendered people but the pictures."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from coview.data.mocap import read_clips
+from coview.data.motion import random_motion
+from coview.skeletons import H36M_17
+
+_FPS = 2.0  # instants per second of a motion: nearer ones look alike
+_REACH = 0.8  # metres: how far from the origin people stand, at most
+_SHORTEST, _TALLEST = 1.5, 1.98  # metres
+
+
+@dataclass(frozen=True)
+class People:
+    """The poses of a split, one per scene."""
+
+    joints3d: Float[Tensor, "scenes 17 3"]  # of H36M_17, metres, world z up
+    subject: Int[Tensor, "scenes"]  # who; scenes of one subject lie together
+    girth: Float[Tensor, "scenes 3"]  # of trunk, arms, legs; 1 for a lean adult
+
+
+def generated_people(scenes: int, subjects: int, seed: int) -> People:
+    """Procedural motion [Winter09] of `subjects` people of different stature, build and movement.
+
+    No two `seed`s that differ share a person."""
+    poses, who, build = [], [], []
+    for subject, part in enumerate(torch.arange(scenes).tensor_split(subjects)):
+        own = seed * 1_000_003 + subject
+        generator = torch.Generator().manual_seed(own)
+        stature = _SHORTEST + (_TALLEST - _SHORTEST) * torch.rand((), generator=generator).item()
+        kind = "gait" if torch.rand((), generator=generator) < 0.15 else "random"
+        kind = "mixed" if torch.rand((), generator=generator) < 0.3 else kind
+        poses.append(random_motion(len(part), fps=_FPS, seed=own, kind=kind, stature=stature))
+        who.append(torch.full((len(part),), subject))
+        build.append(_girth(generator).expand(len(part), 3))
+    return People(_gathered(torch.cat(poses)), torch.cat(who), torch.cat(build))
+
+
+def recorded_people(scenes: int, folder: Path, split: str, seed: int) -> People:
+    """Instants of real, prepared motion, evenly over the clips of a split ("train" or "val").
+
+    Builds are random per person. Errors are those of `read_clips`; ValueError where there are no clips."""
+    clips = sorted(read_clips(folder, split), key=lambda clip: clip.subject)  # type: ignore[arg-type]
+    if not clips:
+        raise ValueError(f"{folder} has no clips for split '{split}', so there is no motion to render.")
+    names = sorted({clip.subject for clip in clips})
+    # the first 17 joints of MOCAP_19 are those of H36M_17
+    points = torch.cat([clip.points[:, : len(H36M_17)] for clip in clips])
+    owner = torch.cat([torch.full((len(clip.points),), names.index(clip.subject)) for clip in clips])
+    picked = torch.linspace(0, len(points) - 1, scenes).round().long()
+    builds = torch.stack(
+        [_girth(torch.Generator().manual_seed(seed * 1_000_003 + i)) for i in range(len(names))]
+    )
+    return People(_gathered(points[picked]), owner[picked], builds[owner[picked]])
+
+
+def _gathered(joints3d: Tensor) -> Tensor:
+    """People moved, as they are, to within `_REACH` of the origin; heights stay."""
+    root = joints3d[:, H36M_17.root_index, :2]
+    distance = root.norm(dim=-1, keepdim=True)
+    kept = root * (_REACH * (distance / 1.2).tanh() / distance.clamp_min(1e-6))
+    shift = torch.cat([kept - root, torch.zeros(len(root), 1)], dim=-1)
+    return joints3d + shift[:, None]
+
+
+def _girth(generator: torch.Generator) -> Tensor:
+    stout = 0.92 + 0.45 * torch.rand(1, generator=generator).square()
+    return stout * (1 + 0.06 * torch.randn(3, generator=generator).clamp(-2, 2))
