@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "src" / "coview"
 FLOORS = [
-    ["skeletons", "cameras"],
+    ["skeletons", "cameras", "progress"],
     ["sample", "geometry"],
     ["representations", "networks", "losses", "formats"],
     ["methods", "metrics", "data"],

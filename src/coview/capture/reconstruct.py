@@ -11,12 +11,12 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from coview.cameras import Cameras
-from coview.capture.progress import progress
 from coview.capture.smooth import fill_gaps, low_pass
 from coview.capture.thresholds import automatic_threshold, check_settings
 from coview.formats.poses3d import Poses3D
 from coview.formats.session import Session
 from coview.geometry.triangulation import Triangulated, triangulate_robust
+from coview.progress import progress
 
 CHUNK = 4096  # frames triangulated at once: bounds memory, and is what the progress bar counts
 
@@ -66,7 +66,7 @@ def reconstruct(
         "solver": solver,
         "max_gap": str(max_gap),
         "smooth": "none" if smooth is None else f"{smooth:g} Hz",
-        "input": _fingerprint(loaded),
+        "input": input_fingerprint(loaded),
     }
     if (done := _finished(loaded, settings)) and not overwrite:
         return _summary(loaded.poses3d_path, done)
@@ -132,8 +132,8 @@ def _between(poses: Poses3D, max_gap: int, smooth: float | None) -> Poses3D:
     return replace(poses, points=points, covariance=grown)
 
 
-def _fingerprint(session: Session) -> str:
-    """Changes when the calibration or any 2D joint changes."""
+def input_fingerprint(session: Session) -> str:
+    """A hash that changes when the session's calibration or any of its 2D joints changes."""
     digest = hashlib.sha256(session.calibration_path.read_bytes())
     for file in sorted(session.detections_dir.iterdir()):
         digest.update(file.read_bytes())

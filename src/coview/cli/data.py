@@ -74,9 +74,9 @@ def _convert(
     fps: float | None,
     overwrite: bool,
 ) -> None:
-    from coview.capture.progress import progress
     from coview.data.mocap_prepare import prepare as convert
     from coview.data.mocap_sources import TEST_SUBJECTS
+    from coview.progress import progress
 
     note(found.passed_over)
     results = []

@@ -1,7 +1,7 @@
 import io
 import sys
 
-from coview.capture.progress import progress
+from coview.progress import progress
 
 
 class Terminal(io.StringIO):
