@@ -1,9 +1,16 @@
-"""A person of our own as a BVH file, for tests that need raw motion capture without any download."""
+"""Raw motion capture and pictures of our own, for tests that need them without any download."""
 
 import math
+import shutil
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
+import cv2
+import numpy as np
 import pytest
+
+from coview.data.human36m_prepare import prepare_labels
 
 # Offsets in centimetres; +Y up, facing +Z, so left is +X. Names as in conversions of CMU for Poser.
 _TREE = """Hips 0 0 0 (
@@ -56,3 +63,52 @@ def person_bvh(
 def person() -> Callable[..., str]:
     """`person(thorax=…, frames=…, fps=…, scale=…, mirrored=…)`: the text of a BVH file of a made-up person."""
     return person_bvh
+
+
+MARKED = (9, 0, 15)  # joint of LEARNABLE_17 that the picture of each of the three frames marks
+
+
+@pytest.fixture
+def human36m(tmp_path: Path, human36m_once: Path) -> Path:
+    """A copy of the prepared folder, to be spoilt."""
+    return Path(shutil.copytree(human36m_once, tmp_path / "human36m"))
+
+
+@pytest.fixture(scope="session")
+def human36m_once(
+    tmp_path_factory: pytest.TempPathFactory, human36m_npy: Path, human36m_content: dict[str, Any]
+) -> Path:
+    """A prepared folder with a picture per row and view: black, with an orange spot where the lens shows a joint."""
+    folder = tmp_path_factory.mktemp("human36m")
+    prepare_labels(human36m_npy, folder)
+    names = human36m_content["subject_names"]
+    for number, row in enumerate(human36m_content["table"]):
+        subject, frame = int(row["subject_idx"]), int(row["frame_idx"])
+        for view, camera in enumerate(human36m_content["camera_names"]):
+            values = human36m_content["cameras"][subject, view]
+            place = folder / "processed" / names[subject] / "Walking-1" / "imageSequence" / camera
+            place.mkdir(parents=True, exist_ok=True)
+            at = seen_through_the_lens(row["keypoints"][MARKED[number % 3]], values)
+            height = 1002 if view in (0, 3) else 1000
+            cv2.imwrite(
+                str(place / f"img_{frame + 1:06d}.jpg"), spot(at, height), [cv2.IMWRITE_JPEG_QUALITY, 97]
+            )
+    return folder
+
+
+def seen_through_the_lens(point: np.ndarray, camera: np.void) -> np.ndarray:
+    """The raw pixel of a world point (mm): Human3.6M's lens model written out term by term, in double precision."""
+    x, y, z = camera["R"].astype(float) @ point.astype(float) + camera["t"][:, 0].astype(float)
+    x, y = x / z, y / z
+    k1, k2, p1, p2, k3 = camera["dist"].astype(float)
+    r2 = x * x + y * y
+    radial = 1 + k1 * r2 + k2 * r2**2 + k3 * r2**3
+    bent = x * radial + p1 * x * y + p2 * (x * x + r2), y * radial + p2 * x * y + p1 * (y * y + r2)
+    return np.array(bent) * camera["K"].diagonal()[:2] + camera["K"][:2, 2]
+
+
+def spot(at: np.ndarray, height: int) -> np.ndarray:
+    """A picture (BGR) 1000 pixels wide with a soft orange spot; pixel centres are at whole numbers."""
+    rows, columns = np.mgrid[0:height, 0:1000]
+    bright = np.exp(-((columns - at[0]) ** 2 + (rows - at[1]) ** 2) / (2 * 5.0**2))
+    return (bright[..., None] * [0, 128, 255]).round().astype(np.uint8)

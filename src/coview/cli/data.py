@@ -11,11 +11,11 @@ from coview.cli.say import note, say
 if TYPE_CHECKING:
     from coview.data.mocap_sources import Found
 
-DataSet = Literal["cmu_mocap"]
+DataSet = Literal["cmu_mocap", "human36m"]
 
 
 def data(arguments: list[str]) -> None:
-    """Data sets: `data prepare cmu_mocap SOURCE` makes one ready, `data check cmu_mocap [DIR]` verifies it."""
+    """Data sets: `data prepare NAME SOURCE` makes one ready, `data check NAME [DIR]` verifies it; docs/data.md."""
     tyro.extras.subcommand_cli_from_dict(
         {"prepare": prepare, "check": check},
         prog="coview data",
@@ -35,18 +35,24 @@ def prepare(
     fps: float | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Make motion capture ready for training: joints in metres at 60 frames per second, split by person.
+    """Make a data set ready for training, in metres.
 
-    Run it again to go on after an interruption, or with more files: finished clips are kept.
+    cmu_mocap: motion at 60 frames per second, split by person. Run it again to go on after an interruption, or with
+    more files: finished clips are kept. human36m: labels, beside the pictures that h36m-fetch extracted.
 
     Args:
         dataset: Which data set.
-        source: A folder with .asf/.amc, .bvh or .c3d files, at any depth, or a prepared folder to verify and copy.
-        out: Folder to make; default: $COVIEW_DATA/cmu_mocap, else ~/.cache/coview/data/cmu_mocap.
+        source: A folder with .asf/.amc, .bvh or .c3d files, at any depth, or a prepared folder to verify and copy;
+            for human36m the file human36m-multiview-labels-*.npy.
+        out: Folder to make; default: $COVIEW_DATA/<dataset>, else ~/.cache/coview/data/<dataset>. For human36m the
+            one that holds the pictures (processed/S1/...).
         unit: Unit of length of the files, where the rule (which is always stated) is wrong; cmu is 1/0.45 inch.
         fps: Frames per second of files that do not say (.amc; default 120); the others keep their own.
         overwrite: Replace what is in the folder.
     """
+    if dataset == "human36m":
+        _refuse_motion_settings(unit, fps)
+        return _prepare_human36m(source, out, overwrite)
     from coview.data.mocap import data_folder
     from coview.data.mocap_folders import check_apart, check_writable, not_used
     from coview.data.mocap_prepare import copy_prepared, is_prepared
@@ -65,6 +71,32 @@ def prepare(
         found = find_sources(source)
         check_writable(folder, out is not None)
         _convert(found, folder, unit, fps, overwrite)
+
+
+def _refuse_motion_settings(unit: str | None, fps: float | None) -> None:
+    given = [name for name, value in (("--unit", unit), ("--fps", fps)) if value is not None]
+    if given:
+        raise ValueError(f"{' and '.join(given)}: Human3.6M's labels are millimetres at 50 Hz; leave it out.")
+
+
+def _prepare_human36m(source: Path, out: Path | None, overwrite: bool) -> None:
+    from coview.data.human36m_labels import PREPARED, picture_folder
+    from coview.data.human36m_prepare import prepare_labels
+    from coview.data.mocap import data_folder
+    from coview.data.mocap_folders import check_writable
+
+    folder = data_folder(out, "human36m")
+    check_writable(folder, out is not None)
+    labels = prepare_labels(source, folder, overwrite=overwrite)
+    say(f"instants        {len(labels)} of {', '.join(labels.subjects)} in {len(labels.cameras)} views")
+    say(f"without a view  {int((~labels.complete).sum())}")
+    say(f"prepared        {folder / PREPARED}")
+    if not any((picture_folder(folder) / subject).is_dir() for subject in labels.subjects):
+        note(
+            [
+                f"no pictures are in {folder} yet: put what h36m-fetch extracted there, then `coview data check human36m`."
+            ]
+        )
 
 
 def _convert(
@@ -99,12 +131,17 @@ def _convert(
 
 
 def check(dataset: DataSet, folder: Path | None = None, /) -> None:
-    """Verify prepared motion: counts, lengths, metres, finite, rigid bones, not mirrored, upright.
+    """Verify a prepared data set.
+
+    cmu_mocap: counts, lengths, metres, finite, rigid bones, not mirrored, upright. human36m: counts, cameras against
+    boxes, pictures that are missing.
 
     Args:
         dataset: Which data set.
-        folder: The prepared folder; default: $COVIEW_DATA/cmu_mocap, else ~/.cache/coview/data/cmu_mocap.
+        folder: The prepared folder; default: $COVIEW_DATA/<dataset>, else ~/.cache/coview/data/<dataset>.
     """
+    if dataset == "human36m":
+        return _check_human36m(folder)
     from coview.data.mocap import data_folder
     from coview.data.mocap_check import check_folder
 
@@ -118,6 +155,25 @@ def check(dataset: DataSet, folder: Path | None = None, /) -> None:
         say(
             f"{row.split:6s} {row.clips:5d} {row.subjects:6d} {row.minutes:7.1f}  {low:.2f} to {high:.2f}  "
             f"{row.worst_spread * 1000:13.2f}  {row.least_trunk:9.2f}  {row.least_knee * 1000:16.0f}  {row.up}"
+        )
+    note(report.notes)
+    for fault in report.faults:
+        say(f"fault  {fault}")
+    say(f"verdict: {f'{len(report.faults)} faults' if report.faults else 'sound'}   {report.folder}")
+    if report.faults:
+        sys.exit(1)
+
+
+def _check_human36m(folder: Path | None) -> None:
+    from coview.data.human36m_check import check_human36m
+    from coview.data.mocap import data_folder
+
+    report = check_human36m(data_folder(folder, "human36m"))
+    say("subject  part     clips instants  without a view  joints in boxes  pictures missing")
+    for row in report.rows:
+        say(
+            f"{row.subject:8s} {row.part:7s} {row.clips:6d} {row.instants:8d} {row.incomplete:15d}  "
+            f"{row.inside * 100:14.1f}%  {row.missing:16d}"
         )
     note(report.notes)
     for fault in report.faults:

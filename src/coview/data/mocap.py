@@ -42,8 +42,8 @@ class Clip:
     skeleton: Skeleton = MOCAP_19
 
 
-def data_folder(folder: Path | None = None) -> Path:
-    """Where the prepared motion lies: `folder`, else $COVIEW_DATA/cmu_mocap, else ~/.cache/coview/data/cmu_mocap.
+def data_folder(folder: Path | None = None, name: str = "cmu_mocap") -> Path:
+    """Where a data set lies: `folder`, else $COVIEW_DATA/<name>, else ~/.cache/coview/data/<name>.
 
     NotADirectoryError where $COVIEW_DATA is a file."""
     if folder is not None:
@@ -54,7 +54,7 @@ def data_folder(folder: Path | None = None) -> Path:
         raise NotADirectoryError(
             f"COVIEW_DATA is '{root}', which is a file. Set it to the folder for data sets, or unset it."
         )
-    return asked / "cmu_mocap"
+    return asked / name
 
 
 def split_file(folder: Path, split: Split) -> Path:

@@ -74,6 +74,23 @@ def read_pickle(path: Path) -> Any:
         raise ValueError(f"{path} was not opened: {error}.") from error
 
 
+def read_object_npy(path: Path) -> Any:
+    """What `np.save` made of a dict (or another object), under the rules of `read_pickle`."""
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}.")
+    try:
+        with path.open("rb") as stream:
+            old = np.lib.format.read_magic(stream) == (1, 0)
+            header = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
+            shape, _, kind = header(stream)
+            if not kind.hasobject:
+                raise ValueError(f"it holds an array of {kind}, not objects; read it with numpy")
+            held = _OnlyArrays(stream, encoding="latin1").load()
+            return held if shape else held.item()
+    except _BROKEN as error:
+        raise ValueError(f"{path} was not opened: {error}.") from error
+
+
 class _OnlyArrays(pickle.Unpickler):
     """An unpickler that knows numpy arrays and nothing else that could be called."""
 
