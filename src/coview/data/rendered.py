@@ -4,8 +4,8 @@ Every picture is drawn as the crop it is, with the crop's own camera. Labels are
 built around.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import functools
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
@@ -15,10 +15,12 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.data import appearance, occluders
-from coview.data.base import DataConfig, InMemory, joined
+from coview.data.base import DataConfig, InMemory
 from coview.data.capsule_body import GARMENTS, flesh
+from coview.data.mocap import META
 from coview.data.renderer import Parts, renderer
 from coview.data.scenes import People, generated_people, recorded_people
+from coview.data.shards import cache_folder, digest, gathered
 from coview.data.synthetic import ring_cameras
 from coview.data.viewpoints import person_boxes, varied_cameras
 from coview.sample import MultiView
@@ -54,7 +56,8 @@ class RenderedConfig(DataConfig):
     validation_scenes: int = 400
     views: int = 4
     test_views: int | None = None  # views of the validation; default: as many as in training
-    size: int | tuple[int, int] = 128  # of a crop, pixels: a side, or width and height
+    size: int = 128  # of a crop, pixels: its width, and its height too unless that is given
+    height: int | None = None
     subjects: int = 200  # people that the training scenes are shared among
     validation_subjects: int = 40
     body: Literal["capsules", "mesh"] = "capsules"
@@ -64,6 +67,7 @@ class RenderedConfig(DataConfig):
     motion_folder: Path | None = None  # real, prepared motion instead of generated motion
     skeleton: Skeleton = H36M_17
     seed: int = 0
+    cache: bool = True  # keep what is drawn, under $COVIEW_DATA/rendered or ~/.cache/coview/rendered
 
     def __post_init__(self) -> None:
         counts = (self.scenes, self.validation_scenes, self.views, self.subjects, self.validation_subjects)
@@ -73,7 +77,9 @@ class RenderedConfig(DataConfig):
                 f"are at least 1, got {counts} and {self.test_views}."
             )
         if not 16 <= min(self.width_height) <= max(self.width_height) <= 1024:
-            raise ValueError(f"RenderedConfig: size is in pixels, 16 to 1024 per side, got {self.size}.")
+            raise ValueError(
+                f"RenderedConfig: size is and height are in pixels, 16 to 1024, got {self.width_height}."
+            )
         for name, most in (("occlusion", 0.3), ("jitter", 0.25)):
             if not 0 <= getattr(self, name) <= most:
                 raise ValueError(
@@ -92,7 +98,7 @@ class RenderedConfig(DataConfig):
     @property
     def width_height(self) -> tuple[int, int]:
         """Of every picture, pixels."""
-        return self.size if isinstance(self.size, tuple) else (self.size, self.size)
+        return self.size, self.size if self.height is None else self.height
 
     def train(self) -> InMemory:
         return InMemory(self.rendered("train").instants)
@@ -101,16 +107,28 @@ class RenderedConfig(DataConfig):
         return InMemory(self.rendered("validation").instants)
 
     def rendered(self, split: Split) -> Rendered:
-        """The pictures of a split, and what is hidden in them."""
-        parts = list(self._shards(split))
-        return Rendered(joined([part.instants for part in parts]), torch.cat([part.hidden for part in parts]))
+        """The pictures of a split, and what is hidden in them; drawn, or read from the cache.
 
-    def _shards(self, split: Split) -> Iterator[Rendered]:
-        people, rigs = self._people(split), self._rigs(split)
-        for number, picked in enumerate(torch.arange(len(people.joints3d)).split(_SHARD)):
-            seed = (self.seed * 2 + _STREAMS[split]) * 1_000_003 + number
-            part = People(people.joints3d[picked], people.subject[picked], people.girth[picked])
-            yield _render(self, part, rigs[part.subject], torch.Generator().manual_seed(seed))
+        ModuleNotFoundError or RuntimeError saying what to install where drawing is not possible."""
+        scenes = self.scenes if split == "train" else self.validation_scenes
+        lengths = [len(part) for part in torch.arange(scenes).split(_SHARD)]
+        found = gathered(
+            _Draw(self, split), lengths, folder=self._folder(), stem=split, what=f"render {split}"
+        )
+        cameras = Cameras.make(found["intrinsics"], found["cam_from_world"], found["image_size"])
+        known = {name: found[name] for name in self.provides - {"cameras"}}
+        return Rendered(MultiView(self.skeleton, cameras=cameras, **known), found["hidden"])
+
+    def _folder(self) -> Path | None:
+        """Where the pictures of these very settings are kept."""
+        if not self.cache:
+            return None
+        settings = {field.name: str(getattr(self, field.name)) for field in fields(self)}
+        settings |= {"cache": "", "skeleton": " ".join(self.skeleton.joints), "version": str(VERSION)}
+        if self.motion_folder is not None:
+            meta = self.motion_folder / META
+            settings["motion"] = str(meta.stat().st_mtime_ns if meta.is_file() else 0)
+        return cache_folder("rendered") / digest(settings)
 
     def _people(self, split: Split) -> People:
         training = split == "train"
@@ -121,45 +139,65 @@ class RenderedConfig(DataConfig):
         subjects = self.subjects if training else self.validation_subjects
         return generated_people(scenes, min(subjects, scenes), seed)
 
-    def _rigs(self, split: Split) -> Cameras:
+    def _rigs(self, split: Split, subjects: int) -> Cameras:
         """Cameras of each subject, subjects × views."""
         views = self.views if split == "train" else self.validation_views
-        subjects = 1 + int(self._people(split).subject.max())
         if self.cameras == "ring":
             return ring_cameras(views).expand(subjects, views)
-        generator = torch.Generator().manual_seed((self.seed * 2 + _STREAMS[split]) * 1_000_003 + 999_983)
-        return Cameras.stack(varied_cameras(views, generator) for _ in range(subjects))
+        seed = (self.seed * 2 + _STREAMS[split]) * 1_000_003 + 999_983
+        return varied_cameras(subjects, views, torch.Generator().manual_seed(seed))
 
 
-def _render(config: RenderedConfig, people: People, cameras: Cameras, generator: torch.Generator) -> Rendered:
-    """One shard: crop, dress, hide, draw."""
+class _Draw:
+    """Makes one shard after another; who stands where is found out once, and only when something is drawn."""
+
+    def __init__(self, config: RenderedConfig, split: Split) -> None:
+        self.config, self.split = config, split
+
+    def __call__(self, number: int) -> dict[str, Tensor]:
+        people, rigs = self._cast
+        picked = torch.arange(len(people.joints3d)).split(_SHARD)[number]
+        part = People(people.joints3d[picked], people.subject[picked], people.girth[picked])
+        seed = (self.config.seed * 2 + _STREAMS[self.split]) * 1_000_003 + number
+        return _shard(self.config, part, rigs[part.subject], torch.Generator().manual_seed(seed))
+
+    @functools.cached_property
+    def _cast(self) -> tuple[People, Cameras]:
+        people = self.config._people(self.split)
+        return people, self.config._rigs(self.split, 1 + int(people.subject.max()))
+
+
+def _shard(
+    config: RenderedConfig, people: People, cameras: Cameras, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """Crop, dress, hide, draw: the fields of scenes × views."""
     scenes, views = cameras.fisheye.shape
-    joints3d = people.joints3d
-    left_top, box = person_boxes(
-        cameras.project(joints3d[:, None]), config.width_height, config.jitter, generator
-    )
     size = torch.tensor([float(side) for side in config.width_height])
-    crops = cameras.crop(left_top, box).resize(size)
-    labels = skeleton_map(H36M_17, config.skeleton).apply(joints3d)
+    seen = cameras.project(people.joints3d[:, None])
+    crops = cameras.crop(*person_boxes(seen, config.width_height, config.jitter, generator)).resize(size)
+    labels = skeleton_map(H36M_17, config.skeleton).apply(people.joints3d)
     joints2d = crops.project(labels[:, None])
     inside = ((joints2d >= -0.5) & (joints2d <= size - 0.5)).all(dim=-1)
-    flat = crops._each(lambda field: field.flatten(0, 1))
-    seen = labels.repeat_interleave(views, dim=0)
-    things = occluders.propose(flat, joints3d.repeat_interleave(views, dim=0), H36M_17.root_index, generator)
-    hides = occluders.hidden_by(things, flat, seen)
+    flat = Cameras.make(
+        crops.intrinsics.flatten(0, 1), crops.cam_from_world.flatten(0, 1), crops.size.flatten(0, 1)
+    )
+    body = people.joints3d.repeat_interleave(views, dim=0)
+    things = occluders.propose(flat, body, H36M_17.root_index, generator)
+    hides = occluders.hidden_by(things, flat, labels.repeat_interleave(views, dim=0))
     kept = occluders.chosen(hides, inside.flatten(0, 1), config.occlusion, generator)
     images = _pictures(config, people, flat, things, kept, generator)
-    instants = MultiView(
-        config.skeleton,
-        images=images.unflatten(0, (scenes, views)),
-        cameras=crops,
-        joints2d=joints2d,
-        confidence=inside.float(),
-        image_size=crops.size,
-        joints3d=labels,
-        rig=people.subject if config.cameras == "varied" else torch.zeros_like(people.subject),
-    )
-    return Rendered(instants, (hides & kept[:, None]).unflatten(0, (scenes, views)))
+    varied = config.cameras == "varied"
+    return {
+        "images": images.unflatten(0, (scenes, views)),
+        "intrinsics": crops.intrinsics,
+        "cam_from_world": crops.cam_from_world,
+        "image_size": crops.size,
+        "joints2d": joints2d,
+        "confidence": inside.float(),
+        "joints3d": labels,
+        "rig": people.subject if varied else torch.zeros_like(people.subject),
+        "hidden": (hides & kept[:, None]).unflatten(0, (scenes, views)),
+    }
 
 
 def _pictures(

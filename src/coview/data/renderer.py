@@ -209,7 +209,7 @@ def context() -> Any:
             "moderngl is not installed, and draws the rendered people. Install it: pip install 'coview[synth]'."
         ) from error
     try:
-        return moderngl.create_context(standalone=True, backend="egl")
+        return moderngl.create_standalone_context(backend="egl")
     except Exception as error:
         raise RuntimeError(
             f"OpenGL without a window (EGL) does not work here: {error}. Rendered people need it. On Debian or "
@@ -256,7 +256,8 @@ def _capsule(around: int = 14, rings: int = 4) -> tuple[np.ndarray, np.ndarray]:
 
 def _box() -> tuple[np.ndarray, np.ndarray]:
     """Six faces of four corners each: form, normal, end; and triangles."""
-    rows, triangles = [], []
+    rows: list[tuple[float, ...]] = []
+    triangles: list[tuple[int, int, int]] = []
     for axis in range(3):
         for sign in (-1, 1):
             start = len(rows)

@@ -8,9 +8,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from coview.data.mocap import read_clips
-from coview.data.motion import random_motion
+from coview.data.motion import Kind, random_motion
 from coview.skeletons import H36M_17
 
+_KINDS: tuple[Kind, ...] = ("random", "random", "random", "mixed", "mixed", "gait")
 _FPS = 2.0  # instants per second of a motion: nearer ones look alike
 _REACH = 0.8  # metres: how far from the origin people stand, at most
 _SHORTEST, _TALLEST = 1.5, 1.98  # metres
@@ -34,8 +35,7 @@ def generated_people(scenes: int, subjects: int, seed: int) -> People:
         own = seed * 1_000_003 + subject
         generator = torch.Generator().manual_seed(own)
         stature = _SHORTEST + (_TALLEST - _SHORTEST) * torch.rand((), generator=generator).item()
-        kind = "gait" if torch.rand((), generator=generator) < 0.15 else "random"
-        kind = "mixed" if torch.rand((), generator=generator) < 0.3 else kind
+        kind = _KINDS[int(torch.randint(len(_KINDS), (), generator=generator))]
         poses.append(random_motion(len(part), fps=_FPS, seed=own, kind=kind, stature=stature))
         who.append(torch.full((len(part),), subject))
         build.append(_girth(generator).expand(len(part), 3))

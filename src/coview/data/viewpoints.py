@@ -7,27 +7,42 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coview.cameras import Cameras
-from coview.data.synthetic import ring_cameras
 
 
-def varied_cameras(views: int, generator: torch.Generator) -> Cameras:
-    """A random rig around the origin: radius 2.5-6 m and height 0.6-2.6 m of each camera its own, focal length
-    900-1600 px of one size of image (1000 × 1000), angles roughly even, slightly rolled."""
-    start = 2 * math.pi * torch.rand((), generator=generator)
-    spread = 2 * math.pi / views
-    each = []
-    for view in range(views):
-        turn, radius, height, focal, *off, roll = torch.rand(8, generator=generator).tolist()
-        camera = ring_cameras(
-            1,
-            radius=2.5 + 3.5 * radius,
-            height=0.6 + 2.0 * height,
-            focal=900 + 700 * focal,
-            target=(0.4 * off[0] - 0.2, 0.4 * off[1] - 0.2, 0.7 + 0.5 * off[2]),
-            start_angle=float(start) + spread * (view + 0.7 * (turn - 0.5)),
-        )
-        each.append(_rolled(camera, math.radians(10) * (roll - 0.5))[0])
-    return Cameras.stack(each)
+def varied_cameras(rigs: int, views: int, generator: torch.Generator) -> Cameras:
+    """Random rigs around the origin, rigs × views, perfect lenses, images of 1000 × 1000 pixels.
+
+    Each camera has its own radius (2.5-6 m), height (0.6-2.6 m), focal length (900-1600 px), target near the
+    middle of a person and roll (±5°); the angles of a rig are roughly even."""
+    turn, radius, height, focal, x, y, z, roll = torch.rand(8, rigs, views, generator=generator).unbind(0)
+    start = torch.rand(rigs, 1, generator=generator)
+    angle = 2 * math.pi * (start + (torch.arange(views) + 0.7 * (turn - 0.5)) / views)
+    radius = 2.5 + 3.5 * radius
+    centre = torch.stack([radius * angle.cos(), radius * angle.sin(), 0.6 + 2 * height], dim=-1)
+    target = torch.stack([0.4 * x - 0.2, 0.4 * y - 0.2, 0.7 + 0.5 * z], dim=-1)
+    return looking(centre, target, math.radians(10) * (roll - 0.5), 900 + 700 * focal, (1000, 1000))
+
+
+def looking(
+    centre: Float[Tensor, "*batch 3"],
+    target: Float[Tensor, "*batch 3"],
+    roll: Float[Tensor, "*batch"],
+    focal: Float[Tensor, "*batch"],
+    size: tuple[int, int],
+) -> Cameras:
+    """Upright cameras at `centre` that look at `target` (metres, z up), then rolled by an angle in radians."""
+    forward = torch.nn.functional.normalize(target - centre, dim=-1)
+    up = forward.new_tensor([0.0, 0.0, 1.0]).expand_as(forward)
+    right = torch.nn.functional.normalize(torch.linalg.cross(forward, up), dim=-1)
+    down = torch.linalg.cross(forward, right)
+    c, s = roll.cos()[..., None], roll.sin()[..., None]
+    rotation = torch.stack([c * right + s * down, c * down - s * right, forward], dim=-2)
+    translation = -(rotation @ centre[..., None])
+    intrinsics = torch.zeros(*focal.shape, 3, 3)
+    intrinsics[..., 0, 0], intrinsics[..., 1, 1], intrinsics[..., 2, 2] = focal, focal, 1.0
+    intrinsics[..., 0, 2], intrinsics[..., 1, 2] = (size[0] - 1) / 2, (size[1] - 1) / 2
+    whole = torch.tensor([float(side) for side in size]).expand(*focal.shape, 2).clone()
+    return Cameras.make(intrinsics, torch.cat([rotation, translation], dim=-1), whole)
 
 
 def person_boxes(
@@ -50,9 +65,3 @@ def person_boxes(
     centre = (low + high) / 2 + jitter * side * drawn[..., 1:]
     box = side * shape
     return centre - box / 2, box
-
-
-def _rolled(camera: Cameras, angle: float) -> Cameras:
-    c, s = math.cos(angle), math.sin(angle)
-    turn = torch.tensor([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
-    return Cameras.make(camera.intrinsics, turn @ camera.cam_from_world, camera.size)

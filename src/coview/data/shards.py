@@ -1,0 +1,65 @@
+"""Tensors that are slow to make, kept on disk in pieces: made once, resumable, safe against interruption."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from coview.formats.atomic import replacing
+from coview.progress import progress
+
+Make = Callable[[int], dict[str, Tensor]]
+
+
+def cache_folder(name: str) -> Path:
+    """Where kept things of this kind lie: $COVIEW_DATA/<name>, else ~/.cache/coview/<name>."""
+    root = os.environ.get("COVIEW_DATA")
+    return (Path(root).expanduser() if root else Path.home() / ".cache" / "coview") / name
+
+
+def digest(settings: Mapping[str, Any]) -> str:
+    """A short name for settings of plain values; equal settings have equal names."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def gathered(
+    make: Make, lengths: list[int], *, folder: Path | None, stem: str, what: str
+) -> dict[str, Tensor]:
+    """The tensors of all pieces, one after another along their first axis; piece `n` has `lengths[n]` rows.
+
+    With a `folder` each piece is read from there, or made and left there as <stem>_<number>.safetensors; a
+    piece that is damaged or of other lengths is made again. Memory: the result and one piece."""
+    whole: dict[str, Tensor] = {}
+    start = 0
+    numbered = enumerate(lengths)
+    for number, length in progress(numbered, total=len(lengths), what=what):
+        path = None if folder is None else folder / f"{stem}_{number:05d}.safetensors"
+        piece = _piece(path, length, number, make)
+        for name, tensor in piece.items():
+            if name not in whole:
+                whole[name] = tensor.new_empty(sum(lengths), *tensor.shape[1:])
+            whole[name][start : start + length] = tensor
+        start += length
+    return whole
+
+
+def _piece(path: Path | None, length: int, number: int, make: Make) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file, save_file
+
+    if path is not None and path.is_file():
+        try:
+            piece = load_file(path)
+            if piece and all(len(tensor) == length for tensor in piece.values()):
+                return piece
+        except SafetensorError:
+            pass  # an interrupted disk or an older version: made again below
+    piece = make(number)
+    if path is not None:
+        with replacing(path) as temporary:
+            save_file({name: tensor.contiguous() for name, tensor in piece.items()}, temporary)
+    return piece
