@@ -55,3 +55,11 @@ def test_joined_keeps_order_and_shared_fields():
 def test_different_skeletons_cannot_be_joined():
     with pytest.raises(ValueError, match="canonpose_16, h36m_17"):
         joined([some(), some(skeleton=CANONPOSE_16)])
+
+
+def test_images_in_bytes_stay_bytes_however_they_are_handled():
+    images = torch.zeros(4, 2, 3, 8, 8, dtype=torch.uint8)
+    data = InMemory(MultiView(H36M_17, images=images, rig=torch.arange(4)))
+    assert data.instants.held("images").data_ptr() == images.data_ptr()
+    assert data.only(frozenset({"images"}))[torch.tensor([1, 2])].held("images").dtype == torch.uint8
+    assert joined([data[:2], data[2:]]).held("images").dtype == torch.uint8

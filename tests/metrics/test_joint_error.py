@@ -13,6 +13,7 @@ from coview.metrics.joint_error import (
     PMPJPE,
     Coverage,
     OppositeShare,
+    RelativeMPJPE,
     correct_pose_score,
     joint_error,
     n_joint_error,
@@ -155,3 +156,16 @@ def test_nothing_to_count_is_nan():
     for make in METRICS:
         assert value(make(), predicted, torch.full_like(truth, torch.nan)) != 0
     assert value(PMPJPE(), predicted[:, :2], truth[:, :2]) != value(PMPJPE(), predicted[:, :2], truth[:, :2])
+
+
+def test_relative_errors_count_the_root_s_zero():
+    truth = torch.zeros(2, 4, 3)
+    predicted = truth + torch.tensor([5.0, 0.0, 0.0])  # anywhere
+    predicted[:, 2] += torch.tensor([0.03, 0.04, 0.0])
+    metric = RelativeMPJPE(root=1)
+    metric.update(predicted, truth)
+    assert float(metric.compute()) == pytest.approx(50 / 4, abs=1e-3)  # 3-4-5 by hand, one of four joints
+    truth[0, 0] = torch.nan
+    metric.reset()
+    metric.update(predicted, truth)
+    assert float(metric.compute()) == pytest.approx(100 / 7, abs=1e-3)

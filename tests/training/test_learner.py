@@ -69,6 +69,17 @@ def test_sums_do_not_change_what_they_were_given():
     assert first == 1.0
 
 
+def test_steps_whose_loss_is_not_finite_are_passed_over():
+    sums = Sums()
+    sums.add(("rep",), torch.tensor([1.0]))
+    sums.add(("rep",), torch.tensor([torch.nan]))
+    sums.add(("rep",), torch.tensor([3.0]))
+    assert sums.means() == pytest.approx({"loss": 2.0, "rep": 2.0})
+    none = Sums()
+    none.add(("rep",), torch.tensor([torch.inf]))
+    assert none.means()["loss"] != none.means()["loss"]
+
+
 def test_reseeding_draws_what_torch_would():
     torch.manual_seed(7)
     expected = torch.randperm(20)

@@ -86,6 +86,9 @@ def test_needs_are_known_without_memory():
         ({"revise_at": (float("nan"),)}, "revise_at must be a finite number, got nan"),
         ({"learning_rate": float("inf")}, "learning_rate must be a finite number, got inf"),
         ({"weight_decay": -1.0}, r"weight_decay cannot be negative, got -1\.0"),
+        ({"accumulate": 0}, "accumulate must be at least 1, got 0"),
+        ({"batch_size": 10, "accumulate": 4}, "batch_size 10 cannot be cut into 4 equal parts"),
+        ({"clip_norm": -1.0}, r"clip_norm cannot be negative, got -1\.0"),
         ({"warm_up": -1}, "warm_up cannot be negative, got -1"),
         (
             {"method": CanonPoseConfig(view_weight=float("nan"))},

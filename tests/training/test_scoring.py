@@ -59,6 +59,11 @@ def test_a_method_in_metres_is_scored_in_metres():
     off = torch.tensor([0.03, 0.04, 0.0])
     metrics = score(Knowing(lambda rig: WorldPose(joints3d=data.instants.joints3d[rig] + off)), data)
     assert metrics["mpjpe_mm"] == pytest.approx(50, abs=1e-2)
+    assert metrics["mpjpe_relative_mm"] == pytest.approx(0, abs=1e-2)
+    words = how_scored(metrics, H36M_17)["mpjpe_relative_mm"]
+    assert words.startswith(
+        "17 joints of h36m_17, each relative to its pose's pelvis, whose own error of zero is"
+    )
     assert metrics["p_mpjpe_mm"] == pytest.approx(0, abs=0.1)
 
 

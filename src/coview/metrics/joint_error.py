@@ -88,6 +88,22 @@ class MPJPE(Mean):
         self.add(error, error.isfinite())
 
 
+class RelativeMPJPE(Mean):
+    """Mean distance once both poses have their root at the origin, all joints: millimetres [Iskakov19].
+
+    The root's own error, which is zero, is counted: of 17 joints, this is 16/17 of the mean of the others."""
+
+    higher_is_better = False
+
+    def __init__(self, root: int) -> None:
+        super().__init__()
+        self.root = root
+
+    def update(self, predicted: Pose3D, truth: Pose3D) -> None:
+        error = joint_error(_centred(predicted, self.root), _centred(truth, self.root))
+        self.add(error, error.isfinite())
+
+
 class NMPJPE(Mean):
     """Mean distance after root alignment and scaling, joints without the root: millimetres."""
 

@@ -9,10 +9,11 @@ from jaxtyping import Float
 from lightning import LightningModule
 from torch import Tensor
 
-from coview.data.base import InMemory
+from coview.data.base import Instants
 from coview.methods.base import Fact, Method
 from coview.sample import MultiView
 from coview.training.checkpoint import Checkpoint, optimiser_tensors, restore_optimiser
+from coview.training.gradients import IN_A_ROW, Guard, parameter_groups
 from coview.training.history import History
 from coview.training.recipe import Recipe
 from coview.training.scoring import Score
@@ -23,15 +24,20 @@ _COMPILED: dict[str, Any] = {
 }  # torch 2.13 fails on a tensor indexed by randperm with it
 
 
+_PART = (
+    7_368_787  # between the seeds of two parts of one step; a prime, far from the factor of the recipe's seed
+)
+
+
 class Diverged(ValueError, RuntimeError):
-    """The loss is not finite: settings or data to be changed by the caller, found out while running."""
+    """The loss or its gradients are not finite: settings or data are to be changed, found out while running."""
 
 
 class Learner(LightningModule):
     """Glue: losses, optimiser, history. What step `n` does depends on the recipe and `n` alone."""
 
     def __init__(
-        self, method: Method[Any], recipe: Recipe, data: InMemory, begun: Checkpoint | None = None
+        self, method: Method[Any], recipe: Recipe, data: Instants, begun: Checkpoint | None = None
     ) -> None:
         super().__init__()
         self.method, self.recipe, self.begun = method, recipe, begun
@@ -40,6 +46,7 @@ class Learner(LightningModule):
         self.facts: dict[str, Fact] = dict(begun.facts) if begun else {}
         self.history = History()
         self._sums = Sums()
+        self._guard, self._skipped = Guard(recipe.clip_norm), 0
         self._revised_at = revised_at(recipe)
         # not the network: its products are slower compiled than called, and hooks and names stay out of it
         self._losses = torch.compile(method.losses, options=_COMPILED) if recipe.compile else method.losses
@@ -60,11 +67,11 @@ class Learner(LightningModule):
     def forward(self, batch: MultiView) -> Any:
         return self.method(batch.only(self.method.inputs))
 
-    def training_step(self, batch: MultiView, _: int) -> Tensor:
-        step = self.step
+    def training_step(self, batch: MultiView, batch_idx: int) -> Tensor:
+        step, part = self.step, batch_idx % self.recipe.accumulate
         self.method.progress = step / self.recipe.steps
         # seeded by the step, so that a run interrupted and resumed draws what it would have drawn
-        reseed(self.recipe.seed * 1_000_003 + step, self.device)
+        reseed(self.recipe.seed * 1_000_003 + step + part * _PART, self.device)
         batch = self.recipe.augment(batch).only(self.method.needs)
         terms = self._losses(self(batch), batch)
         values = torch.stack(list(terms.values()))
@@ -74,9 +81,14 @@ class Learner(LightningModule):
     def on_train_batch_start(self, batch: MultiView, batch_idx: int) -> None:
         rate = learning_rate(self.recipe, self.step)
         for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["factor"]
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        self._guard.check(optimizer)
 
     def on_train_batch_end(self, outputs: Any, batch: MultiView, batch_idx: int) -> None:
+        if (batch_idx + 1) % self.recipe.accumulate:
+            return
         step = self.step
         if step in self._revised_at:
             self._revise()
@@ -96,7 +108,7 @@ class Learner(LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         rate, decay = self.recipe.learning_rate, self.recipe.weight_decay
-        return torch.optim.Adam(self.method.parameters(), lr=rate, weight_decay=decay, fused=True)
+        return torch.optim.Adam(parameter_groups(self.method), lr=rate, weight_decay=decay, fused=True)
 
     def on_train_start(self) -> None:
         self._started = time.monotonic()
@@ -105,10 +117,29 @@ class Learner(LightningModule):
 
     def checkpoint(self) -> Checkpoint:
         """The run as it is now."""
+        self._note_skipped()
         memory = optimiser_tensors(self.trainer.optimizers[0])
         return Checkpoint(self.step, self.seconds, self.method.state_dict(), memory, dict(self.facts))
 
+    def _note_skipped(self) -> int:
+        """Keep the number of updates left out among the facts; how many were left out since the last time."""
+        skipped, longest = self._guard.counts()
+        if longest >= IN_A_ROW:
+            raise Diverged(
+                f"the gradients of {longest} updates in a row were not finite (step {self.step}). The weights are as "
+                f"they were before these; use a smaller learning_rate than {self.recipe.learning_rate}, set clip_norm, "
+                f"or look at the data."
+            )
+        new, self._skipped = skipped - self._skipped, skipped
+        if new:
+            self.facts["skipped_updates"] = int(self.facts.get("skipped_updates", 0)) + new
+        return new
+
     def _revise(self) -> None:
+        if (
+            type(self.method).revise is Method.revise
+        ):  # a few hundred instants of images are not lightly moved
+            return
         size = min(_REVISED_WITH, len(self.data))
         index = torch.linspace(0, len(self.data) - 1, size).round().long()
         seen = self.data[index.to(self.device)].to(self.device).only(self.method.needs)
@@ -135,28 +166,34 @@ class Learner(LightningModule):
             "learning_rate": rate,
             "loss": means.pop("loss"),
         }
+        if skipped := self._note_skipped():
+            row["skipped"] = skipped
         self.history.rows.append(row | {f"train/{name}": value for name, value in means.items()})
 
 
 class Sums:
-    """Loss terms added up between two rows of the history, one small operation per step."""
+    """Loss terms added up between two rows of the history, a few small operations per step.
+
+    Steps whose loss is not finite are passed over: their updates are left out as well."""
 
     def __init__(self) -> None:
-        self.steps = 0
+        self._steps: Tensor | None = None
         self._sums: dict[tuple[str, ...], Tensor] = {}  # a method may begin another stage between two rows
 
     def add(self, names: tuple[str, ...], values: Float[Tensor, "terms"]) -> None:
         """The terms of one step."""
-        held = self._sums.get(names)
-        self._sums[names] = values.clone() if held is None else held.add_(values)
-        self.steps += 1
+        finite = values.isfinite().all()
+        counted, held = torch.where(finite, values, 0.0), self._sums.get(names)
+        self._sums[names] = counted if held is None else held.add_(counted)
+        self._steps = finite.long() if self._steps is None else self._steps.add_(finite)
 
     def means(self) -> dict[str, float]:
-        """Of every term over all steps, and of their sum as "loss"; waits for the device."""
+        """Of every term over these steps, and of their sum as "loss"; NaN without any. Waits for the device."""
         means: dict[str, float] = {}
+        steps = int(self._steps) if self._steps is not None else 0
         for names, sums in self._sums.items():
             for name, value in zip(names, sums.tolist(), strict=True):
-                means[name] = means.get(name, 0.0) + value / self.steps
+                means[name] = means.get(name, 0.0) + (value / steps if steps else math.nan)
         return {"loss": sum(means.values()), **means}
 
 

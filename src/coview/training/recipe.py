@@ -26,7 +26,11 @@ class Recipe:
     steps: int  # updates of the weights
     learning_rate: float = 1e-4  # Adam's, at its highest
     weight_decay: float = 1e-5  # added to the gradient (L2), not decoupled
-    batch_size: int = 32  # instants, each with all of its views
+    batch_size: int = 32  # instants of an update, each with all of its views
+    accumulate: int = (
+        1  # equal parts in which a batch is worked through, for gradients that do not fit at once
+    )
+    clip_norm: float = 0.0  # longest that all gradients together may be, as one vector; 0: any
     augment: Augment = field(default_factory=Augment)  # how batches are varied; nothing by default
     schedule: Literal["constant", "cosine", "drops"] = (
         "drops"  # drops: ×0.1 after 30, 60 and 90 % of the steps
@@ -48,16 +52,20 @@ class Recipe:
 
     def __post_init__(self) -> None:
         _check_finite(self, "")
-        for name in ("steps", "batch_size", "log_every"):
+        for name in ("steps", "batch_size", "accumulate", "log_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"Recipe: {name} must be at least 1, got {getattr(self, name)}.")
         if self.precision not in get_args(Precision):
             raise ValueError(f"Recipe: precision is '32' or 'bf16', got {self.precision!r}.")
         if not self.learning_rate > 0:
             raise ValueError(f"Recipe: learning_rate must be above 0, got {self.learning_rate}.")
-        for name in ("weight_decay", "warm_up", "validate_every"):
+        for name in ("weight_decay", "clip_norm", "warm_up", "validate_every"):
             if getattr(self, name) < 0:
                 raise ValueError(f"Recipe: {name} cannot be negative, got {getattr(self, name)}.")
+        if self.batch_size % self.accumulate:
+            raise ValueError(
+                f"Recipe: batch_size {self.batch_size} cannot be cut into {self.accumulate} equal parts (accumulate)."
+            )
         if any(not 0 < share <= 1 for share in self.revise_at):
             raise ValueError(
                 f"Recipe: revise_at holds shares of the run, above 0 up to 1, got {self.revise_at}."

@@ -9,38 +9,29 @@ checkpoint.safetensors  only while unfinished
 """
 
 import json
-import logging
-import signal
-import threading
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning import Trainer
-from lightning.pytorch.utilities.exceptions import SIGTERMException
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as as_safetensors
 
 from coview import __version__
-from coview.data.base import InMemory
+from coview.data.base import Instants
 from coview.formats.atomic import write_bytes, write_text
 from coview.formats.text import read_json
 from coview.methods.base import Method
 from coview.skeletons import Skeleton
-from coview.training.batches import Batches
 from coview.training.checkpoint import Checkpoint
 from coview.training.device import check_device
+from coview.training.fit import fit
 from coview.training.history import History
 from coview.training.learner import Learner
-from coview.training.precision import check_precision, networks_in
+from coview.training.precision import check_precision
 from coview.training.recipe import Recipe, check_fields, from_plain, to_plain
 from coview.training.scoring import TRUTH, score, write_evaluation
-from coview.training.watch import Checkpoints, ProgressBar
 
 RECIPE, WEIGHTS, HISTORY, RECORD = "recipe.json", "weights.safetensors", "history.csv", "run.json"
 EVALUATION, CHECKPOINT = "evaluation.json", "checkpoint.safetensors"
@@ -89,7 +80,7 @@ def train(
             method.load_state_dict(begun.weights)
         learner = Learner(method, recipe, data, begun)
         learner.history = History.load(out / HISTORY, until=learner.first_step)
-        _fit(learner, validation, out, progress, checkpoint_seconds)
+        fit(learner, validation, out / CHECKPOINT, out / HISTORY, progress, checkpoint_seconds)
     _finish(learner, validation, out)
     return out
 
@@ -190,53 +181,16 @@ def _difference(old: dict[str, Any], new: dict[str, Any], where: str = "") -> st
     return "; ".join(word for word in words if word)
 
 
-def _fit(
-    learner: Learner, validation: InMemory, out: Path, progress: bool, checkpoint_seconds: float
-) -> None:
-    """Lightning's part: device, gradients, callbacks."""
-    recipe = learner.recipe
-    batches = Batches(learner.data, recipe.batch_size, recipe.seed, learner.first_step, recipe.steps)
-    look = recipe.validate_every and validation.fields >= TRUTH
-    watch = [
-        ProgressBar(type(recipe.method).__name__.removesuffix("Config"), progress),
-        Checkpoints(out / CHECKPOINT, out / HISTORY, checkpoint_seconds),
-    ]
-    with _quiet_lightning():
-        trainer = Trainer(
-            accelerator={"cuda": "gpu"}.get(recipe.device, recipe.device),
-            devices=1,
-            max_steps=len(batches),
-            callbacks=watch,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            check_val_every_n_epoch=None,
-            val_check_interval=recipe.validate_every if look else None,
-            limit_val_batches=None if look else 0,
-        )
-        batches.data = batches.data.to(trainer.strategy.root_device)
-        seen = list(validation.only(learner.method.inputs | TRUTH).batches(512)) if look else None
-        device = trainer.strategy.root_device
-        with networks_in(recipe.precision, learner.method, device), _interruptible():
-            trainer.fit(learner, batches, seen)
-    if learner.step < recipe.steps:
-        raise KeyboardInterrupt(
-            f"training stopped after {learner.step} of {recipe.steps} steps; run again to go on."
-        )
-
-
-def _finish(learner: Learner, validation: InMemory, out: Path) -> None:
+def _finish(learner: Learner, validation: Instants, out: Path) -> None:
     """Write what a finished run holds; the record comes last, because it says that all the rest is there."""
-    method, recipe, data = learner.method.cpu().eval(), learner.recipe, learner.data
+    method, recipe, data = learner.method.eval(), learner.recipe, learner.data
+    device = learner.trainer.strategy.root_device
     learner.history.save(out / HISTORY)
-    weights = {name: tensor.contiguous() for name, tensor in method.state_dict().items()}
+    weights = {name: tensor.cpu().contiguous() for name, tensor in method.state_dict().items()}
     write_bytes(out / WEIGHTS, as_safetensors(weights))
     if validation.fields >= TRUTH:
-        write_evaluation(
-            out / EVALUATION, score(method, validation), data.skeleton, "validation", len(validation)
-        )
+        metrics = score(method.to(device if "images" in method.inputs else "cpu"), validation)
+        write_evaluation(out / EVALUATION, metrics, data.skeleton, "validation", len(validation))
     record = {
         "method": type(method).__name__,
         "steps": recipe.steps,
@@ -246,40 +200,9 @@ def _finish(learner: Learner, validation: InMemory, out: Path) -> None:
         "inputs": sorted(method.inputs),
         "supervision": sorted(method.supervision),
         "facts": learner.facts,
-        "device": str(learner.trainer.strategy.root_device),
+        "device": str(device),
         "software": {"coview": __version__, "torch": torch.__version__},
         "skeleton": to_plain(data.skeleton),
     }
     write_text(out / RECORD, json.dumps(record, indent=1))
     (out / CHECKPOINT).unlink(missing_ok=True)
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Lightning answers Ctrl-C by ending the program, deaf to the next one; here it stays an exception.
-
-    SIGTERM ends the program, as it does everywhere, but between two steps and with its usual exit code."""
-    handler = signal.getsignal(signal.SIGINT)
-    try:
-        yield
-    except SIGTERMException as stopped:
-        raise SystemExit(128 + signal.SIGTERM) from stopped
-    except SystemExit as exit_:
-        raise KeyboardInterrupt("training was interrupted; run again to go on.") from exit_
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, handler)
-
-
-@contextmanager
-def _quiet_lightning() -> Iterator[None]:
-    """Without Lightning's advice about workers and loggers: nothing here is loaded by workers."""
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)

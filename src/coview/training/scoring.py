@@ -9,13 +9,24 @@ from jaxtyping import Float
 from torch import Tensor
 from torchmetrics import Metric
 
-from coview.data.base import InMemory
+from coview.data.base import Instants
 from coview.formats.atomic import write_text
 from coview.methods.base import CameraPoses, ImagePoses, Method, WorldPose
 from coview.metrics.image_error import ImageError
-from coview.metrics.joint_error import CPS, MPJPE, NAUC, NMPJPE, NPCK, PMPJPE, Coverage, OppositeShare
+from coview.metrics.joint_error import (
+    CPS,
+    MPJPE,
+    NAUC,
+    NMPJPE,
+    NPCK,
+    PMPJPE,
+    Coverage,
+    OppositeShare,
+    RelativeMPJPE,
+)
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
+from coview.training.batches import at_once
 
 TRUTH = frozenset({"joints3d", "cameras"})  # what scoring reads and methods do not see
 
@@ -36,7 +47,12 @@ def monocular_metrics(skeleton: Skeleton) -> dict[str, Metric]:
 
 def world_metrics(skeleton: Skeleton) -> dict[str, Metric]:
     """For poses in metres in the world frame."""
-    return {"mpjpe_mm": MPJPE(), "p_mpjpe_mm": PMPJPE(), "coverage_percent": Coverage()}
+    return {
+        "mpjpe_mm": MPJPE(),
+        "mpjpe_relative_mm": RelativeMPJPE(skeleton.root_index),
+        "p_mpjpe_mm": PMPJPE(),
+        "coverage_percent": Coverage(),
+    }
 
 
 def image_metrics() -> dict[str, Metric]:
@@ -90,13 +106,16 @@ class Score:
 
 
 @torch.no_grad()
-def score(method: Method[Any], data: InMemory, batch_size: int = 512) -> dict[str, float]:
-    """Metrics of a method over a data set that has the truth; the method sees its inputs alone."""
+def score(method: Method[Any], data: Instants, batch_size: int = 0) -> dict[str, float]:
+    """Metrics of a method over a data set that has the truth; the method sees its inputs alone.
+
+    `batch_size` 0: as many instants at once as their images allow."""
     running = Score(data.skeleton)
     device = next(method.parameters()).device
     was_training = method.training
     method.eval()
-    for batch in data.only(method.inputs | TRUTH).batches(batch_size):
+    data = data.only(method.inputs | TRUTH)
+    for batch in data.batches(batch_size or at_once(data)):
         batch = batch.to(device)
         running.update(method(batch.only(method.inputs)), batch)
     method.train(was_training)
@@ -108,6 +127,8 @@ def how_scored(metrics: dict[str, float], skeleton: Skeleton) -> dict[str, str]:
     others = len(skeleton) - 1
     words = {
         "mpjpe_mm": f"{len(skeleton)} joints of {skeleton.name}, world frame, no alignment",
+        "mpjpe_relative_mm": f"{len(skeleton)} joints of {skeleton.name}, each relative to its pose's {skeleton.root}, "
+        f"whose own error of zero is counted; world axes, no alignment",
         "n_mpjpe_mm": f"{others} joints of {skeleton.name} but the root, root-aligned, least-squares scaled",
         "p_mpjpe_mm": f"{len(skeleton)} joints of {skeleton.name}, similarity alignment without reflection",
         "n_pck_150": f"percent of {others} joints below 150 mm, aligned as n_mpjpe",

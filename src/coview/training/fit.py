@@ -1,0 +1,98 @@
+"""Lightning around the steps of a run: where it computes, when it saves, how it stops."""
+
+import logging
+import signal
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lightning import Trainer
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+from coview.data.base import Instants
+from coview.training.batches import Batches, InOrder, at_once
+from coview.training.learner import Learner
+from coview.training.parts import Parts
+from coview.training.precision import networks_in
+from coview.training.scoring import TRUTH
+from coview.training.watch import Checkpoints, ProgressBar
+
+
+def fit(
+    learner: Learner,
+    validation: Instants,
+    checkpoint: Path,
+    history: Path,
+    progress: bool,
+    checkpoint_seconds: float,
+) -> None:
+    """Lightning's part: device, gradients, callbacks. Checkpoint and history are written by the clock.
+
+    KeyboardInterrupt where the run was told to stop; SystemExit after SIGTERM."""
+    recipe = learner.recipe
+    batches = Batches(learner.data, recipe.batch_size, recipe.seed, learner.first_step, recipe.steps)
+    look = recipe.validate_every and validation.fields >= TRUTH
+    watch = [
+        ProgressBar(type(recipe.method).__name__.removesuffix("Config"), progress),
+        Checkpoints(checkpoint, history, checkpoint_seconds),
+    ]
+    with _quiet_lightning():
+        trainer = Trainer(
+            accelerator={"cuda": "gpu"}.get(recipe.device, recipe.device),
+            devices=1,
+            max_steps=len(batches),
+            accumulate_grad_batches=recipe.accumulate,
+            callbacks=watch,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            check_val_every_n_epoch=None,
+            val_check_interval=recipe.validate_every * recipe.accumulate if look else None,
+            limit_val_batches=None if look else 0,
+        )
+        batches.data = batches.data.to(trainer.strategy.root_device)
+        kept = validation.only(learner.method.inputs | TRUTH)
+        # no list: Lightning would take each of its batches for a loader of single instants
+        seen = InOrder(kept, at_once(kept)) if look else None
+        device = trainer.strategy.root_device
+        with networks_in(recipe.precision, learner.method, device), _interruptible():
+            trainer.fit(learner, Parts(batches, recipe.accumulate), seen)
+    if learner.step < recipe.steps:
+        raise KeyboardInterrupt(
+            f"training stopped after {learner.step} of {recipe.steps} steps; run again to go on."
+        )
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Lightning answers Ctrl-C by ending the program, deaf to the next one; here it stays an exception.
+
+    SIGTERM ends the program, as it does everywhere, but between two steps and with its usual exit code."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SIGTERMException as stopped:
+        raise SystemExit(128 + signal.SIGTERM) from stopped
+    except SystemExit as exit_:
+        raise KeyboardInterrupt("training was interrupted; run again to go on.") from exit_
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, handler)
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Without Lightning's advice about workers and loggers: nothing here is loaded by workers."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
