@@ -78,3 +78,44 @@ def test_help_is_there_and_does_not_wait_for_torch():
     assert done.returncode == 0, done.stderr
     assert "• prepare" in done.stdout
     assert "• check" in done.stdout
+
+
+# --- Human3.6M ---------------------------------------------------------------------------------------
+
+
+def test_human36m_is_prepared_and_its_missing_pictures_are_counted(human36m_npy, tmp_path, capsys):
+    out = tmp_path / "out"
+    data(["prepare", "human36m", str(human36m_npy), "--out", str(out)])
+    said = capsys.readouterr()
+    assert said.out.splitlines() == [
+        "instants        6 of S1, S9 in 4 views",
+        "without a view  1",
+        f"prepared        {out / 'human36m.npz'}",
+    ]
+    assert said.err.startswith(f"note: no pictures in {out} yet")
+    with pytest.raises(SystemExit) as ended:
+        data(["check", "human36m", str(out)])
+    assert ended.value.code == 1
+    said = capsys.readouterr()
+    assert [line.split() for line in said.out.splitlines()[1:3]] == [
+        ["S1", "train", "1", "3", "0", "100.0%", "0.1%", "12"],
+        ["S9", "test", "1", "3", "1", "100.0%", "0.1%", "11"],
+    ]
+    assert "fault  23 pictures are missing in 8 folders, e.g. " in said.out
+    assert said.out.endswith(f"verdict: 1 faults   {out}\n")
+    assert "note: train: 3 instants: no preparation that is known" in said.err
+
+
+def test_human36m_takes_no_settings_of_motion(human36m_npy, tmp_path):
+    with pytest.raises(ValueError, match=r"--fps: Human3\.6M's labels are millimetres at 50 Hz"):
+        data(["prepare", "human36m", str(human36m_npy), "--out", str(tmp_path / "x"), "--fps", "30"])
+    assert not (tmp_path / "x").exists()
+
+
+def test_human36m_has_a_default_folder(human36m_npy, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COVIEW_DATA", str(tmp_path))
+    data(["prepare", "human36m", str(human36m_npy)])
+    assert (tmp_path / "human36m" / "human36m.npz").is_file()
+    with pytest.raises(SystemExit):
+        data(["check", "human36m"])
+    assert str(tmp_path / "human36m") in capsys.readouterr().out

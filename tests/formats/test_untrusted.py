@@ -8,7 +8,7 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 
-from coview.formats.untrusted import read_npz, read_pickle
+from coview.formats.untrusted import read_npz, read_object_npy, read_pickle
 
 
 class Harmful:
@@ -99,3 +99,47 @@ def test_missing_files(tmp_path):
     for read in (read_npz, read_pickle):
         with pytest.raises(FileNotFoundError, match="no file"):
             read(tmp_path / "nothing")
+
+
+def saved(path, content):
+    np.save(path, np.array(content, dtype=object))
+    return path
+
+
+def test_a_saved_dict_comes_back_with_its_structured_arrays(tmp_path):
+    rows = np.array([(1, [2.0, 3.0])], dtype=[("number", "i2"), ("place", "f4", (2,))])
+    content = read_object_npy(saved(tmp_path / "some.npy", {"rows": rows, "names": ["a"]}))
+    assert content["names"] == ["a"]
+    assert content["rows"].dtype == rows.dtype
+    assert content["rows"]["place"].tolist() == [[2, 3]]
+
+
+def test_a_saved_list_of_objects_is_an_array(tmp_path):
+    assert read_object_npy(saved(tmp_path / "some.npy", [{"a": 1}, {"b": 2}])).tolist() == [
+        {"a": 1},
+        {"b": 2},
+    ]
+
+
+def test_a_malicious_npy_is_refused_and_not_run(tmp_path):
+    harm = tmp_path / "harm"
+    with pytest.raises(
+        ValueError, match=r"bad\.npy was not opened: it asks for .*only numpy arrays are allowed"
+    ):
+        read_object_npy(saved(tmp_path / "bad.npy", {"x": Harmful(harm)}))
+    assert not harm.exists()
+
+
+def test_an_npy_that_is_none_or_holds_numbers_is_named(tmp_path):
+    (tmp_path / "text.npy").write_text("hello")
+    with pytest.raises(ValueError, match=r"text\.npy was not opened"):
+        read_object_npy(tmp_path / "text.npy")
+    cut = saved(tmp_path / "cut.npy", {"a": np.eye(3)})
+    cut.write_bytes(cut.read_bytes()[:-20])
+    with pytest.raises(ValueError, match=r"cut\.npy was not opened"):
+        read_object_npy(cut)
+    np.save(tmp_path / "numbers.npy", np.eye(3))
+    with pytest.raises(ValueError, match="it holds an array of float64, not objects; read it with numpy"):
+        read_object_npy(tmp_path / "numbers.npy")
+    with pytest.raises(FileNotFoundError, match=r"no file .*absent\.npy"):
+        read_object_npy(tmp_path / "absent.npy")

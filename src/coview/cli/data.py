@@ -94,7 +94,7 @@ def _prepare_human36m(source: Path, out: Path | None, overwrite: bool) -> None:
     if not any((picture_folder(folder) / subject).is_dir() for subject in labels.subjects):
         note(
             [
-                f"no pictures are in {folder} yet: put what h36m-fetch extracted there, then `coview data check human36m`."
+                f"no pictures in {folder} yet: put what h36m-fetch extracted there, then `coview data check human36m`."
             ]
         )
 
@@ -169,11 +169,11 @@ def _check_human36m(folder: Path | None) -> None:
     from coview.data.mocap import data_folder
 
     report = check_human36m(data_folder(folder, "human36m"))
-    say("subject  part     clips instants  without a view  joints in boxes  pictures missing")
+    say("subject  part     clips instants  without a view  joints in boxes  off the middle  pictures missing")
     for row in report.rows:
         say(
             f"{row.subject:8s} {row.part:7s} {row.clips:6d} {row.instants:8d} {row.incomplete:15d}  "
-            f"{row.inside * 100:14.1f}%  {row.missing:16d}"
+            f"{row.inside * 100:14.1f}%  {row.off * 100:13.1f}%  {row.missing:16d}"
         )
     note(report.notes)
     for fault in report.faults:

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.data.human36m import DAMAGED, Human36MConfig, is_damaged
@@ -20,7 +18,7 @@ _KNOWN = {
     ("test", 26_634): "every fifth frame, as the paper's tables",
 }
 _MARGIN = 0.1  # of a box's side: the boxes hold the body, and joints are inside it
-_LEAST_INSIDE = 0.95
+_LEAST_INSIDE, _MOST_OFF = 0.95, 0.15
 
 
 @dataclass(frozen=True)
@@ -33,6 +31,7 @@ class SubjectRow:
     instants: int
     incomplete: int  # instants that some view lacks
     inside: float  # share of the projected joints that are in their view's box
+    off: float  # sides of the box between its middle and that of the joints, in the median
     missing: int  # pictures that are not there
 
 
@@ -55,10 +54,10 @@ def check_human36m(folder: Path) -> Human36MReport:
     lost = _missing(labels, pictures, undistorted)
     rows = tuple(_row(labels, number, lost) for number in labels.subject.unique().tolist())
     faults = [
-        f"{row.subject}: only {row.inside:.0%} of the joints fall into the boxes: cameras, boxes and joints do not "
-        f"belong together."
+        f"{row.subject}: cameras, boxes and joints do not belong together: {row.inside:.0%} of the joints are in the "
+        f"boxes, and their middle is {row.off:.0%} of a side from the boxes'."
         for row in rows
-        if row.inside < _LEAST_INSIDE
+        if row.inside < _LEAST_INSIDE or not row.off <= _MOST_OFF
     ]
     if lost:
         first = next(iter(lost.values()))[0]
@@ -81,22 +80,25 @@ def _row(labels: Labels, number: int, lost: dict[Path, list[Path]]) -> SubjectRo
         len(of_subject.action.unique()),
         len(of_subject),
         int((~of_subject.complete).sum()),
-        float(_inside(of_subject).float().mean()),
+        *_fit(of_subject),
         sum(len(files) for place, files in lost.items() if name in place.parts),
     )
 
 
-def _inside(labels: Labels) -> Float[Tensor, "joints"]:
-    """Per joint in a view that is there, 1 where its projection is in the view's box."""
+def _fit(labels: Labels) -> tuple[float, float]:
+    """Share of the projected joints that are in their view's box; and how far the middle of the joints is from that
+    of the box, in sides of the box, in the median over the views."""
     subject = labels.subject.long()
     sizes = torch.full((*labels.intrinsics.shape[:2], 2), 1000.0)
     cameras = Cameras.make(labels.intrinsics, labels.cam_from_world, sizes)[subject]
-    pixels = cameras.project(labels.joints3d[:, None])
-    boxes = labels.boxes.float()
-    low, high = boxes[..., None, [1, 0]], boxes[..., None, [3, 2]]
-    slack = _MARGIN * (high - low)
-    inside = ((pixels >= low - slack) & (pixels <= high + slack)).all(dim=-1)
-    return inside[(labels.boxes != 0).any(dim=-1)].float().flatten()
+    there = (labels.boxes != 0).any(dim=-1)
+    pixels, boxes = cameras.project(labels.joints3d[:, None])[there], labels.boxes[there].float()
+    low, high = boxes[:, None, [1, 0]], boxes[:, None, [3, 2]]
+    side = high - low
+    inside = ((pixels >= low - _MARGIN * side) & (pixels <= high + _MARGIN * side)).all(dim=-1)
+    middle = (pixels.amin(dim=1, keepdim=True) + pixels.amax(dim=1, keepdim=True)) / 2
+    off = ((middle - (low + high) / 2) / side).norm(dim=-1)
+    return float(inside.float().mean()), float(off.median())
 
 
 def _missing(labels: Labels, pictures: Path, undistorted: bool) -> dict[Path, list[Path]]:
