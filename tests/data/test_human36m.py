@@ -131,6 +131,22 @@ def test_an_instant_without_one_of_the_views_is_left_out(human36m):
     assert torch.equal(others[:2].cameras.centres, every[:, [3, 1]])
 
 
+def test_an_instant_without_one_of_the_views_can_be_kept(human36m):
+    """As methods on images know it: NaN for the camera, black for the picture, no confidence."""
+    batch = config(human36m, incomplete=True).validation()[:3]
+    assert batch.cameras.pixels_from_world.isnan().flatten(2).all(-1).tolist() == [[False] * 4] * 2 + [
+        [True, False, False, False]
+    ]
+    assert batch.cameras.pixels_from_world[2, 1:].isfinite().all()
+    assert not batch.images[2, 0].any()
+    assert batch.images[2, 1].any()
+    assert not batch.confidence[2, 0].any()
+    assert batch.joints2d.isfinite().all()
+    assert batch.joints3d.isfinite().all()
+    alone = config(human36m, incomplete=True, views=("54138969", "55011271")).validation()
+    assert len(alone) == 2  # of the third only one of these two views is left
+
+
 def test_every_nth_instant(human36m):
     data = config(human36m, train_every=2).train()
     assert len(data) == 2
@@ -192,7 +208,7 @@ def test_strangers_are_answered_with_those_who_are_known(human36m):
         config(human36m, train_subjects=("S5",)).train()
     with pytest.raises(ValueError, match=r"no camera '1'\. Known: 54138969, 55011271"):
         config(human36m, views=("1",)).train()
-    with pytest.raises(ValueError, match="no instant of nobody"):
+    with pytest.raises(ValueError, match="no instant of nobody that enough views saw"):
         config(human36m, train_subjects=()).train()
 
 

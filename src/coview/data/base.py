@@ -49,6 +49,10 @@ class Instants(ABC):
     def to(self, device: torch.device | str) -> "Instants":
         """The same instants on `device`."""
 
+    @abstractmethod
+    def having(self, **fields: Any) -> "Instants":
+        """The same instants with fields exchanged or added, e.g. `base_point`."""
+
     def batches(self, size: int) -> Iterator[MultiView]:
         """Every instant once, in order; the last batch may be smaller."""
         for start in range(0, len(self), size):
@@ -94,6 +98,9 @@ class InMemory(Instants):
 
     def to(self, device: torch.device | str) -> "InMemory":
         return InMemory(self.instants.to(device))
+
+    def having(self, **fields: Any) -> "InMemory":
+        return InMemory(self.instants.replaced(**fields))
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 Read as [Iskakov19] prepared it; the user brings pictures and labels (docs/data.md).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -26,7 +26,7 @@ DAMAGED = (("S9", "Greeting-2"), ("S9", "SittingDown-2"), ("S9", "Waiting-1"))
 
 @dataclass(frozen=True)
 class Human36MConfig(DataConfig):
-    """Crops of Human3.6M, read from disk when asked for. An instant that one of the views lacks is left out."""
+    """Crops of Human3.6M, read from disk when asked for."""
 
     folder: Path | None = None  # default: $COVIEW_DATA/human36m, else ~/.cache/coview/data/human36m
     train_subjects: tuple[str, ...] = ("S1", "S5", "S6", "S7", "S8")
@@ -38,6 +38,9 @@ class Human36MConfig(DataConfig):
     box_scale: float = 1.0  # of the crop about the box of the labels, as in every released setting
     undistort: bool = True  # when reading; False: read the folders imageSequence-undistorted, made before
     damaged: bool = False  # whether testing includes the three scenes of S9 whose labels are off
+    # whether instants that a view lacks, but not all or all but one, are there: with NaN for its camera, black for
+    # its picture and no confidence, as methods on images know to pass over; else they are left out
+    incomplete: bool = False
     # the order of the released weights; h36m_17 is the house's own, with the same joints
     skeleton: Literal["learnable_17", "h36m_17"] = "learnable_17"
     reference: bool = False  # the crops of the released weights: cameras without the half pixel
@@ -94,20 +97,23 @@ class Human36MConfig(DataConfig):
         if not damaged:
             wanted &= ~is_damaged(labels)
         rows = wanted.nonzero().flatten()[::every]
-        rows = rows[labels.complete[rows]]
+        seen = labels.seen[rows].sum(dim=-1)
+        views = len(labels.cameras)
+        rows = rows[seen >= min(2, views)] if self.incomplete else rows[seen == views]
         if not len(rows):
             raise ValueError(
-                f"the labels have no instant of {', '.join(subjects) or 'nobody'} that every view saw. "
+                f"the labels have no instant of {', '.join(subjects) or 'nobody'} that enough views saw. "
                 f"Prepare labels that hold these subjects, or name others or fewer views."
             )
         return rows
 
     def _check_pictures(self, labels: Labels, pictures: Path) -> None:
         """FileNotFoundError where the first clip has no pictures: better now than in the first batch."""
-        first = labels.picture(pictures, 0, 0, undistorted=not self.undistort).parent
+        view = int(labels.seen[0].long().argmax())
+        first = labels.picture(pictures, 0, view, undistorted=not self.undistort).parent
         if first.is_dir():
             return
-        other = labels.picture(pictures, 0, 0, undistorted=self.undistort).parent
+        other = labels.picture(pictures, 0, view, undistorted=self.undistort).parent
         hint = f" But {other} is: set undistort to {not self.undistort}." if other.is_dir() else ""
         raise FileNotFoundError(
             f"{first} is not there, where the pictures of the labels' first instant should be.{hint} "
@@ -118,7 +124,7 @@ class Human36MConfig(DataConfig):
         subject = labels.subject.long()
         size = regions[..., 2:].float()
         whole = Cameras.make(labels.intrinsics[subject], labels.cam_from_world[subject], size)
-        cameras = crop_cameras(whole, regions, self.size, reference=self.reference)
+        cameras = without(crop_cameras(whole, regions, self.size, reference=self.reference), ~labels.seen)
         order = [LEARNABLE_17.index(joint) for joint in named_skeleton(self.skeleton).joints]
         joints3d = labels.joints3d[:, order]
         joints2d = cameras.project(joints3d[:, None])
@@ -132,6 +138,16 @@ class Human36MConfig(DataConfig):
             joints3d=joints3d,
             rig=subject,
         )
+
+
+def without(cameras: Cameras, absent: Tensor) -> Cameras:
+    """The same cameras with NaN for the matrices of those that are absent."""
+    hole = absent[..., None, None]
+    return replace(
+        cameras,
+        intrinsics=cameras.intrinsics.masked_fill(hole, torch.nan),
+        cam_from_world=cameras.cam_from_world.masked_fill(hole, torch.nan),
+    )
 
 
 def is_damaged(labels: Labels) -> Tensor:

@@ -91,7 +91,7 @@ def _fit(labels: Labels) -> tuple[float, float]:
     subject = labels.subject.long()
     sizes = torch.full((*labels.intrinsics.shape[:2], 2), 1000.0)
     cameras = Cameras.make(labels.intrinsics, labels.cam_from_world, sizes)[subject]
-    there = (labels.boxes != 0).any(dim=-1)
+    there = labels.seen
     pixels, boxes = cameras.project(labels.joints3d[:, None])[there], labels.boxes[there].float()
     low, high = boxes[:, None, [1, 0]], boxes[:, None, [3, 2]]
     side = high - low
@@ -103,7 +103,7 @@ def _fit(labels: Labels) -> tuple[float, float]:
 
 def _missing(labels: Labels, pictures: Path, undistorted: bool) -> dict[Path, list[Path]]:
     """Pictures that are not there, by folder."""
-    seen = (labels.boxes != 0).any(dim=-1)
+    seen = labels.seen
     clip = labels.subject.long() * len(labels.actions) + labels.action
     lost = {}
     for number in clip.unique():
@@ -165,7 +165,7 @@ def _notes(labels: Labels, rows: tuple[SubjectRow, ...], undistorted: bool) -> t
         notes.append(f"{part}: {count} instants: {known}.")
     if incomplete := sum(row.incomplete for row in rows):
         notes.append(
-            f"{incomplete} instants lack a view and are left out, unless `views` leaves that camera out."
+            f"{incomplete} instants lack a view and are left out, unless `incomplete` keeps them or `views` drops that camera."
         )
     if damaged := int(is_damaged(labels).sum()):
         scenes = ", ".join(f"{subject} {action}" for subject, action in DAMAGED)

@@ -58,9 +58,14 @@ class Labels:
         return Labels(**{**vars(self), **parts, "cameras": tuple(self.cameras[view] for view in views)})
 
     @property
+    def seen(self) -> Tensor:
+        """Per row and view, whether there is a picture."""
+        return (self.boxes != 0).any(dim=-1)
+
+    @property
     def complete(self) -> Tensor:
         """Per row, whether every view is there."""
-        return (self.boxes != 0).any(dim=-1).all(dim=-1)
+        return self.seen.all(dim=-1)
 
     def clip(self, row: int) -> str:
         """Where below `processed` the pictures of a row lie."""

@@ -57,19 +57,21 @@ def crop_cameras(
 
 @dataclass(frozen=True)
 class Crops:
-    """Reads the crop of a row in a view; for `OnDisk`. `undistort`: else pictures that were undistorted before."""
+    """Reads the crop of a row in a view, for `OnDisk`; black for a view that is absent."""
 
     labels: Labels
     regions: Int[Tensor, "rows views 4"]  # left, top, width, height
     pictures: Path
     size: int
-    undistort: bool
+    undistort: bool  # else pictures are read that were undistorted before
     reference: bool
 
     def __call__(self, row: int, view: int) -> UInt8[Tensor, "3 height width"]:
         """FileNotFoundError or ValueError naming a picture that is not there or cannot be decoded."""
         import cv2
 
+        if not self.regions[row, view, 2:].any():
+            return torch.zeros(3, self.size, self.size, dtype=torch.uint8)
         path = self.labels.picture(self.pictures, row, view, undistorted=not self.undistort)
         raw = cv2.imread(str(path), cv2.IMREAD_COLOR) if path.is_file() else None
         if raw is None:

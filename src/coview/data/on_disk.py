@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
+from typing import Any
 
 import torch
 from jaxtyping import Int, UInt8
@@ -59,15 +60,20 @@ class OnDisk(Instants):
         shown = self._shown & names
         if "images" not in shown:
             return self.labels.only(shown)
-        narrower = OnDisk(self.labels, self.read, self.threads)
-        narrower._shown = shown
-        return narrower
+        return self._with(self.labels, shown)
 
     def to(self, device: torch.device | str) -> "OnDisk":
         """The same instants; labels move now, pictures when they are read."""
-        moved = OnDisk(self.labels.to(device), self.read, self.threads)
-        moved._shown = self._shown
-        return moved
+        return self._with(self.labels.to(device), self._shown)
+
+    def having(self, **fields: Any) -> "OnDisk":
+        """The same instants with labels exchanged or added; ValueError for images, which are read."""
+        return self._with(self.labels.having(**fields), self._shown | frozenset(fields))
+
+    def _with(self, labels: InMemory, shown: frozenset[str]) -> "OnDisk":
+        made = OnDisk(labels, self.read, self.threads)
+        made._shown = shown
+        return made
 
     def _pictures(self, chosen: Int[Tensor, "*picked"]) -> UInt8[Tensor, "*picked views 3 height width"]:
         views = self.labels.instants.cameras.size.shape[1]
