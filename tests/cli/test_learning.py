@@ -49,6 +49,14 @@ def test_training_from_the_command_line(tmp_path, capsys):
     assert (tmp_path / "run" / "weights.safetensors").is_file()
 
 
+@pytest.mark.parametrize("joined", [False, True])
+def test_weights_to_begin_with_are_named_in_both_spellings(tmp_path, joined):
+    where = str(tmp_path / "nowhere")
+    words = [f"--init={where}"] if joined else ["--init", where]
+    with pytest.raises(FileNotFoundError, match="nowhere is no run"):
+        train(["canonpose_synthetic", "--out", str(tmp_path / "run"), *words])
+
+
 def test_prediction_from_the_command_line_says_how_it_compares(tmp_path, capsys):
     truth = generate(tmp_path / "take", seed=6, minutes=0.05)
     session = Session.load(tmp_path / "take")

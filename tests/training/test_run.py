@@ -18,7 +18,7 @@ from coview.training.evaluate import evaluate
 from coview.training.history import History
 from coview.training.learner import Diverged
 from coview.training.recipe import Recipe, to_plain
-from coview.training.run import load_run, summary_line, train
+from coview.training.run import difference, load_run, summary_line, train
 from coview.training.scoring import score
 
 TINY = Recipe(
@@ -208,6 +208,38 @@ def test_compiled_losses_change_neither_names_nor_draws(tmp_path):
     subprocess.run([sys.executable, "-W", "ignore", "-c", TRACED, *words], timeout=250, check=True)
     eager = train(recipe, tmp_path / "eager")
     torch.testing.assert_close(weights(tmp_path / "compiled"), weights(eager), rtol=1e-4, atol=1e-6)
+
+
+# --- beginning with other weights --------------------------------------------------------------------
+
+
+def test_a_run_can_begin_with_another_and_says_what_it_took(tmp_path, finished):
+    said = []
+    wider = replace(TINY, init=str(finished), steps=1, learning_rate=1e-12, revise_at=())
+    run = train(wider, tmp_path / "run", say=said.append)
+    torch.testing.assert_close(weights(run), weights(finished), rtol=0, atol=1e-9)
+    summary = f"from the run {finished}: {len(weights(run))} weights used, 0 ignored, 0 of another shape, 0 begun anew"
+    assert said[0] == summary
+    assert load_run(run).record["facts"]["init"] == summary
+    assert json.loads((run / "init.json").read_text())["used"] == list(load_run(run).method.state_dict())
+
+
+def test_what_a_run_begins_with_must_be_there_before_anything_is_written(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere is no run"):
+        train(replace(TINY, init=str(tmp_path / "nowhere")), tmp_path / "run")
+    with pytest.raises(FileNotFoundError, match=r"no file .*nowhere\.pth with released weights"):
+        train(replace(TINY, init=f"released:{tmp_path}/nowhere.pth"), tmp_path / "run")
+    assert not (tmp_path / "run" / "recipe.json").exists()
+
+
+def test_a_run_of_before_a_setting_existed_is_that_of_its_default(finished, tmp_path):
+    old = tmp_path / "old"
+    shutil.copytree(finished, old)
+    plain = json.loads((old / "recipe.json").read_text())
+    del plain["accumulate"], plain["init"]
+    (old / "recipe.json").write_text(json.dumps(plain))
+    assert difference(old, replace(TINY, validate_every=6)) == ""
+    assert difference(old, replace(TINY, validate_every=6, accumulate=2)) == "accumulate is 1 there and 2 now"
 
 
 # --- refusals ----------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def train(arguments: list[str]) -> None:
-    """Train a recipe: `train RECIPE [--data SESSION] [--out DIR] [--overwrite] [flags of the recipe]`."""
+    """Train a recipe: `train RECIPE [--data SESSION] [--init RUN] [--out DIR] [--overwrite] [flags of the recipe]`."""
     from dataclasses import replace
 
     from coview import recipes as known
@@ -21,7 +21,10 @@ def train(arguments: list[str]) -> None:
     from coview.training.run import train as learn
 
     if not arguments or arguments[0] in ("-h", "--help"):
-        say("usage: coview train RECIPE [--data SESSION] [--out DIR] [--overwrite] [flags of the recipe]")
+        say(
+            "usage: coview train RECIPE [--data SESSION] [--init RUN] [--out DIR] [--overwrite] [flags of the recipe]"
+        )
+        say("       --init RUN, or --init released:PATH, begins with weights that somebody has trained")
         say("       coview train RECIPE --help shows the flags\n\nrecipes:")
         recipes()
         return
@@ -35,7 +38,7 @@ def train(arguments: list[str]) -> None:
     rest = [argument for argument in rest if argument != "--overwrite"]
     recipe = tyro.cli(type(recipe), default=recipe, args=rest, prog=f"coview train {name}")
     out = options["--out"] or (f"runs/{name}" if data is None else f"{data}/models/{name}")
-    say(summary_line(learn(recipe, Path(out), overwrite=overwrite)))
+    say(summary_line(learn(recipe, Path(out), overwrite=overwrite, say=say)))
 
 
 def _check_session(folder: Path) -> None:

@@ -42,6 +42,8 @@ class Recipe:
     log_every: int = 50  # steps between rows of the history
     validate_every: int = 0  # steps between looks at the validation data; 0: only when finished
     seed: int = 0  # of weights, batches and everything drawn
+    # weights to begin with: the folder of a run, or released:PATH for a file of its authors; "": random ones
+    init: str = ""
     device: str = "auto"  # auto: a GPU where there is one; else cpu, cuda or mps
     # of the networks while they learn; losses, rotations and weights are float32 anyway. bf16 is for a GPU
     # and is refused where the hardware has no arithmetic for it, because emulation is slower than float32

@@ -3,12 +3,15 @@
 recipe.json         what was asked for
 weights.safetensors the trained method
 history.csv         losses and validation metrics over the steps
+init.json           what became of the weights to begin with, name by name, where there were any
 run.json            what happened: seconds, device, what the method said (mirror_flipped); written last
 evaluation.json     metrics on the validation data, where it has the truth
 checkpoint.safetensors  only while unfinished
 """
 
 import json
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +24,7 @@ from safetensors.torch import save as as_safetensors
 from coview import __version__
 from coview.data.base import Instants
 from coview.formats.atomic import write_bytes, write_text
+from coview.formats.released_weights import read_released
 from coview.formats.text import read_json
 from coview.methods.base import Method
 from coview.skeletons import Skeleton
@@ -28,6 +32,7 @@ from coview.training.checkpoint import Checkpoint
 from coview.training.device import check_device
 from coview.training.fit import fit
 from coview.training.history import History
+from coview.training.initialise import Source, initialise
 from coview.training.learner import Learner
 from coview.training.precision import check_precision
 from coview.training.recipe import Recipe, check_fields, from_plain, to_plain
@@ -35,7 +40,8 @@ from coview.training.scoring import TRUTH, score, write_evaluation
 
 RECIPE, WEIGHTS, HISTORY, RECORD = "recipe.json", "weights.safetensors", "history.csv", "run.json"
 EVALUATION, CHECKPOINT = "evaluation.json", "checkpoint.safetensors"
-_OURS = (RECIPE, WEIGHTS, HISTORY, RECORD, EVALUATION, CHECKPOINT)
+INIT, RELEASED = "init.json", "released:"
+_OURS = (RECIPE, WEIGHTS, HISTORY, RECORD, EVALUATION, CHECKPOINT, INIT)
 
 
 @dataclass(frozen=True)
@@ -56,12 +62,14 @@ def train(
     overwrite: bool = False,
     progress: bool = True,
     checkpoint_seconds: float = 20.0,
+    say: Callable[[str], None] = lambda line: None,
 ) -> Path:
     """Train into the folder `out` and return it. Goes on where it was interrupted; skips what is finished.
 
     Raises ValueError before any step where the data lacks a field that the method needs, where the
-    device is not there or has no arithmetic of the recipe's precision, or where `out` holds a run of another recipe and
-    `overwrite` is not set. SIGTERM ends the program between two steps, as Ctrl-C does: both save first."""
+    device is not there or has no arithmetic of the recipe's precision, where what it begins with cannot be
+    read, or where `out` holds a run of another recipe and `overwrite` is not set. SIGTERM ends the program
+    between two steps, as Ctrl-C does: both save first. `say` gets lines about what is going to happen."""
     out = Path(out)
     check_fields(recipe, recipe.data.provides)
     if overwrite or not (out / RECORD).is_file():
@@ -70,6 +78,7 @@ def train(
     begun = _open(recipe, out, overwrite)
     if (out / RECORD).is_file():
         return out
+    source = _source(recipe.init) if recipe.init and not begun else None
     data, validation = recipe.data.train(), recipe.data.validation()
     check_fields(recipe, data.fields)
     write_text(out / RECIPE, json.dumps(to_plain(recipe), indent=1))
@@ -79,6 +88,8 @@ def train(
         if begun:
             method.load_state_dict(begun.weights)
         learner = Learner(method, recipe, data, begun)
+        if source:
+            learner.facts["init"] = _initialise(learner, source, out, say)
         learner.history = History.load(out / HISTORY, until=learner.first_step)
         fit(learner, validation, out / CHECKPOINT, out / HISTORY, progress, checkpoint_seconds)
     _finish(learner, validation, out)
@@ -132,6 +143,8 @@ def difference(path: Path, recipe: Recipe) -> str:
         old = read_json(path / RECIPE)
     except ValueError:
         old = None
+    with suppress(ValueError, TypeError, LookupError):  # what did not exist when it was written has its default
+        old = json.loads(json.dumps(to_plain(from_plain(old, Recipe))))
     new = json.loads(json.dumps(to_plain(recipe)))
     return _difference(old, new) if isinstance(old, dict) else f"its {RECIPE} is damaged"
 
@@ -167,6 +180,29 @@ def _open(recipe: Recipe, out: Path, overwrite: bool) -> Checkpoint | None:
             f"Choose another folder with --out, or lose that run with --overwrite."
         )
     return Checkpoint.load(out / CHECKPOINT) if (out / CHECKPOINT).is_file() else None
+
+
+def _source(init: str) -> Source:
+    """What a recipe's `init` names; FileNotFoundError or ValueError where it cannot be read."""
+    if init.startswith(RELEASED):
+        path = Path(init.removeprefix(RELEASED))
+        return Source.of_file(str(path), read_released(path))
+    run = load_run(Path(init))
+    return Source(f"the run {init}", run.method.state_dict(), run.skeleton, _bgr(run.recipe))
+
+
+def _bgr(recipe: Recipe) -> bool:
+    """Whether the method feeds its network blue, green, red, as the released weights want it."""
+    return bool(getattr(recipe.method, "reference", False))
+
+
+def _initialise(learner: Learner, source: Source, out: Path, say: Callable[[str], None]) -> str:
+    """Begin with weights from elsewhere; the summary for the record."""
+    report = initialise(learner.method, learner.data.skeleton, source, bgr=_bgr(learner.recipe))
+    write_text(out / INIT, json.dumps(report.plain(), indent=1))
+    for line in report.lines():
+        say(line)
+    return report.summary()
 
 
 def _difference(old: dict[str, Any], new: dict[str, Any], where: str = "") -> str:

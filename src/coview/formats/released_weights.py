@@ -1,0 +1,81 @@
+"""The weight files that authors hand out: PyTorch's .pth, opened without running what may be inside."""
+
+import pickle
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_BACKBONE = "backbone."  # what methods call the network that 2D files hold bare
+_BROKEN = (
+    pickle.UnpicklingError,
+    RuntimeError,
+    EOFError,
+    KeyError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    IndexError,
+)
+
+
+@dataclass(frozen=True)
+class ReleasedWeights:
+    """Tensors by the names that our networks have, and what kind of file they come from."""
+
+    tensors: dict[str, Tensor]  # on the CPU
+    only_backbone: bool  # a 2D network by itself, whose joints the file does not say
+    bgr: bool  # whether its first layer expects blue, green, red
+
+
+def read_released(path: Path) -> ReleasedWeights:
+    """Weights of Learnable Triangulation, of its 2D network, of simple baselines, or of a torchvision ResNet.
+
+    "module.", which distributed training puts into names, is taken out; a 2D network's names get the prefix
+    "backbone.". A file with a classifier (`fc.weight`) is taken to expect RGB, all others BGR [Iskakov19].
+    FileNotFoundError where there is none; ValueError where it holds anything but named finite tensors."""
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path} with released weights. Give it as released:PATH.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # about pickles of other protocols, which fail or not by themselves
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except _BROKEN as error:
+        words = " ".join(str(error).split())[:300]
+        raise ValueError(
+            f"{path} was not opened: {words}. Only PyTorch files (.pth) of plain tensors are read, because "
+            f"opening others can run any program; if you trust it, save its state_dict() again."
+        ) from error
+    tensors = _named(_state(content, path), path)
+    only_backbone = not any(name.startswith(_BACKBONE) for name in tensors)
+    if only_backbone:
+        tensors = {_BACKBONE + name: tensor for name, tensor in tensors.items()}
+    return ReleasedWeights(tensors, only_backbone, bgr=f"{_BACKBONE}fc.weight" not in tensors)
+
+
+def _state(content: Any, path: Path) -> dict[str, Tensor]:
+    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+        content = content["state_dict"]
+    if not isinstance(content, dict) or not content:
+        raise ValueError(f"{path} holds a {type(content).__name__}, and a dict of named tensors is needed.")
+    for name, value in content.items():
+        if not (isinstance(name, str) and isinstance(value, Tensor)):
+            raise ValueError(
+                f"{path} holds a {type(value).__name__} called {name!r} among its tensors: it is no state_dict of a "
+                f"network. Give the file of the weights alone, not one of a whole training."
+            )
+        if not bool(value.isfinite().all()):
+            raise ValueError(f"{path}: the weights {name!r} are not all finite numbers; the file is damaged.")
+    return content
+
+
+def _named(state: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    tensors = {name.replace("module.", ""): tensor for name, tensor in state.items()}
+    if len(tensors) < len(state):
+        raise ValueError(f"{path}: two of its names are the same once 'module.' is taken out.")
+    return tensors

@@ -1,0 +1,191 @@
+"""With stand-ins for methods: networks under the names that methods give them."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from coview.formats.released_weights import ReleasedWeights
+from coview.networks.backbone import PoseResNet
+from coview.networks.v2v import V2V
+from coview.skeletons import COCO_17, H36M_17, LEARNABLE_17, MOCAP_19, MPII_16
+from coview.training.initialise import KEY_MAP, Source, initialise
+
+REFERENCE = Path(__file__).resolve().parents[3] / "shared" / "reference"
+
+
+class Stand(nn.Module):
+    """A backbone and, with `volume`, what makes volumes of its features."""
+
+    def __init__(self, *, joints: int = 17, depth: int = 18, volume: bool = False, **settings) -> None:
+        super().__init__()
+        self.backbone = PoseResNet(depth, joints, **settings)
+        if volume:
+            self.process_features = nn.Sequential(nn.Conv2d(256, 32, 1))
+            self.volume_net = V2V(32, joints)
+
+
+def small(**settings) -> Stand:
+    """On no more memory than a few megabytes."""
+    return Stand(deconv=8, **settings)
+
+
+def released(method: nn.Module, **changes) -> Source:
+    """A method's own weights as authors would release them."""
+    tensors = {name: tensor.clone() for name, tensor in method.state_dict().items()}
+    return Source.of_file(
+        "released.pth", ReleasedWeights(tensors, **{"only_backbone": False, "bgr": True, **changes})
+    )
+
+
+# --- the files of the paper --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "entries", "settings"),
+    [
+        ("alg", 970, {"algebraic": True}),
+        ("vol", 1311, {"volume": True}),
+        ("vol_conf", 1331, {"volume": True, "volumetric": 32}),
+    ],
+)
+def test_every_key_of_a_released_file_is_used(name, entries, settings):
+    """Names and shapes are those of the authors; every tensor holds a number of its own."""
+    path = REFERENCE / f"keys_lt_{name}.json"
+    if not path.is_file():
+        pytest.skip("the lists of keys are not here")
+    shapes = json.loads(path.read_text())
+    assert len(shapes) == entries
+    tensors = {key: torch.tensor(float(i)).expand(shape) for i, (key, shape) in enumerate(shapes.items())}
+    with torch.device("meta"):
+        method = Stand(depth=152, **settings)
+    method.to_empty(device="cpu")
+    source = Source.of_file(name, ReleasedWeights(tensors, only_backbone=False, bgr=True))
+    report = initialise(method, LEARNABLE_17, source, bgr=True)
+    assert sorted(report.used) == sorted(shapes)
+    assert [report.ignored, report.mismatched, report.started, report.notes] == [{}, {}, [], []]
+    state = method.state_dict()
+    assert all(bool((state[key] == i).all()) for i, key in enumerate(shapes))
+
+
+def test_the_map_names_every_module_of_the_released_files():
+    method = Stand(volume=True, algebraic=True, volumetric=32)
+    for name in method.state_dict():
+        assert any(name.startswith(f"{module}.") for module in KEY_MAP)
+
+
+# --- joints ------------------------------------------------------------------------------------------
+
+
+def heatmaps(method: Stand, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    with torch.no_grad():
+        maps = method.eval().backbone(images)
+    return maps.heatmaps, maps.algebraic
+
+
+def test_joints_are_brought_into_order_by_name():
+    theirs, ours = small(algebraic=True), small(algebraic=True)
+    report = initialise(ours, H36M_17, released(theirs))
+    assert not report.started
+    images = torch.rand(1, 3, 64, 64)
+    expected = heatmaps(theirs, images.flip(1))  # these were trained on blue, green, red
+    found = heatmaps(ours, images)
+    order = [LEARNABLE_17.index(joint) for joint in H36M_17.joints]
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a, b[:, order], rtol=1e-4, atol=1e-5)
+
+
+def test_joints_that_the_weights_do_not_know_begin_anew_and_are_counted():
+    theirs, ours = small(), small(joints=19)
+    before = ours.state_dict()["backbone.final_layer.weight"].clone()
+    report = initialise(ours, MOCAP_19, released(theirs))
+    after = ours.backbone.final_layer.weight
+    for joint, name in enumerate(MOCAP_19.joints):
+        known = name in LEARNABLE_17.joints
+        expected = theirs.backbone.final_layer.weight[LEARNABLE_17.index(name)] if known else before[joint]
+        assert torch.equal(after[joint], expected)
+    assert "backbone.final_layer: 17 of 19 joints begin with filters of the source" in " ".join(report.notes)
+
+
+def test_channels_of_joints_that_nobody_names_are_not_taken():
+    ours, theirs = small(joints=19), small(joints=19)
+    report = initialise(ours, MOCAP_19, released(theirs))
+    assert report.mismatched == {
+        f"backbone.final_layer.{part}": "19 channels there, of joints that nobody names"
+        for part in ("weight", "bias")
+    }
+
+
+def test_a_2d_file_gives_the_first_filters_that_it_has():
+    theirs, ours = small(joints=33), small()
+    report = initialise(ours, LEARNABLE_17, released(theirs, only_backbone=True))
+    assert torch.equal(ours.backbone.final_layer.weight, theirs.backbone.final_layer.weight[:17])
+    assert torch.equal(ours.backbone.final_layer.bias, theirs.backbone.final_layer.bias[:17])
+    words = " ".join(report.notes)
+    assert (
+        "17 of 17 joints begin with filters of the source, which has 33; the file does not name its joints"
+        in words
+    )
+    few, ours = small(joints=16), small()
+    initialise(ours, LEARNABLE_17, released(few, only_backbone=True))
+    assert torch.equal(ours.backbone.final_layer.weight[:16], few.backbone.final_layer.weight)
+    assert (
+        0 < ours.backbone.final_layer.weight[16].abs().max() <= (6 / 25) ** 0.5 * 1.5
+    )  # Xavier's bound, 8 + 17
+    assert ours.backbone.final_layer.bias[16] == 0
+
+
+def test_a_run_on_other_joints_is_refused_unless_channels_say_which_they_are():
+    plain = nn.Linear(3, 3)
+    source = Source("the run there", plain.state_dict(), COCO_17, None)
+    with pytest.raises(
+        ValueError, match=r"the run there has the joints of 'coco_17', and this method those of 'h36m_17'"
+    ):
+        initialise(nn.Linear(3, 3), H36M_17, source)
+    theirs, ours = small(joints=16), small()
+    report = initialise(ours, H36M_17, Source("run", theirs.state_dict(), MPII_16, False))
+    assert "final_layer" in report.notes[0]
+
+
+# --- colours -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("theirs", "ours"), [(True, True), (True, False), (False, True), (False, False)])
+def test_the_first_layer_sees_the_colours_it_learnt(theirs, ours):
+    a, b = small(), small()
+    report = initialise(b, LEARNABLE_17, released(a, bgr=theirs), bgr=ours)
+    expected = a.backbone.conv1.weight
+    assert torch.equal(b.backbone.conv1.weight, expected if theirs == ours else expected.flip(1))
+    assert bool(report.notes) == (theirs != ours)
+    assert ("--method.reference True" in " ".join(report.notes)) == (theirs and not ours)
+
+
+# --- what is said ------------------------------------------------------------------------------------
+
+
+def test_every_name_ends_in_exactly_one_list():
+    theirs, ours = small(algebraic=True), Stand(volume=True, deconv=16)
+    source = released(theirs)
+    source.tensors["epoch.of.training"] = torch.ones(1)
+    report = initialise(ours, LEARNABLE_17, source)
+    there = [*report.used, *report.ignored, *report.mismatched]
+    assert sorted(there) == sorted(source.tensors)
+    here = [*report.used, *report.started]
+    assert sorted(here) == sorted(ours.state_dict())
+    assert report.ignored["epoch.of.training"] == "not a name of Learnable Triangulation"
+    assert report.ignored["backbone.alg_confidences.head.0.bias"] == "this method has no such weight"
+    assert (
+        report.mismatched["backbone.deconv_layers.0.weight"] == "512 × 8 × 4 × 4 there, 512 × 16 × 4 × 4 here"
+    )
+    lines = report.lines()
+    assert lines[0] == report.summary()
+    assert lines[0].startswith(f"from released.pth: {len(report.used)} weights used, ")
+    assert any(line.startswith("  anew: ") and "volume_net.encoder_decoder" in line for line in lines)
+    json.dumps(report.plain())
+
+
+def test_nothing_that_fits_is_an_error():
+    with pytest.raises(ValueError, match=r"nothing in released.pth fits Linear: none of its 2 names"):
+        initialise(nn.Linear(2, 2), LEARNABLE_17, released(nn.Linear(3, 3)))
