@@ -58,6 +58,7 @@ def test_methods_do_not_import_each_other(path: Path):
         "base",
         "lifted",
         "lifting",
+        "image_method",
         "__init__",
         path.stem,
     }

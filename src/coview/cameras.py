@@ -101,6 +101,11 @@ class Cameras:
         axes = self.fisheye.ndim
         return self._each(lambda field: field.expand(*batch, *field.shape[axes:]))
 
+    def reshape(self, *batch: int) -> "Cameras":
+        """The same cameras in the batch shape `batch`."""
+        axes = self.fisheye.ndim
+        return self._each(lambda field: field.reshape(*batch, *field.shape[axes:]))
+
     @staticmethod
     def stack(several: Iterable["Cameras"]) -> "Cameras":
         """Stacked along a new first axis."""

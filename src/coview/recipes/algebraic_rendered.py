@@ -1,0 +1,18 @@
+"""Algebraic triangulation with learnt confidences on rendered people, from a network that knows 2D joints.
+
+coview train ransac_rendered
+coview train algebraic_rendered --init runs/ransac_rendered
+"""
+
+from dataclasses import replace
+
+from coview.methods.algebraic_triangulation import AlgebraicTriangulationConfig
+from coview.recipes.ransac_rendered import recipe as heatmaps
+
+recipe = replace(
+    heatmaps,
+    method=AlgebraicTriangulationConfig(depth=18, size=128),
+    steps=2000,
+    learning_rate=1e-4,
+    clip_norm=10.0,
+)

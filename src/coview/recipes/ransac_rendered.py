@@ -1,0 +1,20 @@
+"""Heat maps from 2D labels on rendered people: the 2D network that the learnable methods begin with.
+
+At test time the RANSAC baseline. ResNet-18 and 128 pixels: a few hours on a CPU.
+    coview train ransac_rendered
+"""
+
+from coview.data.rendered import RenderedConfig
+from coview.methods.algebraic_triangulation import RansacTriangulationConfig
+from coview.training.recipe import Recipe
+
+recipe = Recipe(
+    method=RansacTriangulationConfig(depth=18, size=128),
+    data=RenderedConfig(scenes=6000, validation_scenes=400, size=128),
+    steps=6000,
+    batch_size=8,
+    learning_rate=1e-3,
+    weight_decay=0.0,
+    schedule="cosine",
+    warm_up=100,
+)

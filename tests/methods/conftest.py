@@ -1,0 +1,36 @@
+"""Images without a renderer: every joint of a generated person is a dot of its own colour."""
+
+import pytest
+import torch
+
+from coview.data.motion import random_motion
+from coview.data.synthetic import ring_cameras
+from coview.sample import MultiView
+from coview.skeletons import H36M_17
+
+
+def dots(instants: int, views: int = 4, size: int = 32, seed: int = 0) -> MultiView:
+    """People in a ring of cameras that each show the whole of them on `size` × `size` pixels."""
+    joints3d = random_motion(instants, fps=2.0, seed=seed)
+    cameras = ring_cameras(views, focal=1.6 * size, size=(size, size))
+    joints2d = cameras.project(joints3d[:, None])
+    inside = ((joints2d > -0.5) & (joints2d < size - 0.5)).all(dim=-1)
+    colours = torch.rand(17, 3, generator=torch.Generator().manual_seed(1))
+    rows = torch.arange(float(size))
+    across, down = ((rows - joints2d[..., axis, None]).square().neg().div(2).exp() for axis in (0, 1))
+    images = torch.einsum("nvjy,nvjx,jc->nvcyx", down, across, colours).clamp(0, 1)
+    return MultiView(
+        H36M_17,
+        images=images,
+        cameras=cameras.expand(instants, views),
+        joints2d=joints2d,
+        confidence=inside.float(),
+        image_size=cameras.size.expand(instants, views, 2),
+        joints3d=joints3d,
+        base_point=joints3d[:, 0],
+    )
+
+
+@pytest.fixture(scope="session")
+def dotted():
+    return dots
