@@ -165,7 +165,7 @@ def _notes(labels: Labels, rows: tuple[SubjectRow, ...], undistorted: bool) -> t
         notes.append(f"{part}: {count} instants: {known}.")
     if incomplete := sum(row.incomplete for row in rows):
         notes.append(
-            f"{incomplete} instants lack a view and are left out, unless `incomplete` keeps them or `views` drops that camera."
+            f"{incomplete} instants lack a view and are left out, unless `incomplete` or fewer `views` are set."
         )
     if damaged := int(is_damaged(labels).sum()):
         scenes = ", ".join(f"{subject} {action}" for subject, action in DAMAGED)
