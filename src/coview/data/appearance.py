@@ -12,6 +12,7 @@ from torch import Tensor
 from coview.cameras import Cameras
 from coview.data.capsule_body import GARMENTS
 from coview.data.renderer import Tiles
+from coview.data.textures import KINDS
 
 _LIGHT_SKIN, _DARK_SKIN = (0.96, 0.80, 0.69), (0.27, 0.16, 0.11)
 _HAIR = ((0.05, 0.04, 0.04), (0.25, 0.15, 0.08), (0.45, 0.28, 0.12), (0.80, 0.65, 0.35), (0.62, 0.60, 0.58))
@@ -80,7 +81,8 @@ def tiles(
     )
     floor[:, 1, 3] = _uniform(1.0, 8.0, (people,), generator)
     wall = torch.cat([_colours((pictures, 2), generator), torch.zeros(pictures, 2, 1)], dim=-1)
-    wall[:, 0, 3] = torch.randint(4, (pictures,), generator=generator)
+    wall[:, 0, 3] = torch.randint(len(KINDS), (pictures,), generator=generator)
+    turn = _uniform(0.0, 6.2832, (pictures,), generator)
     wall[:, 1, 3] = _uniform(2.0, 14.0, (pictures,), generator)
     blur = _uniform(-0.4, 1.0, (pictures,), generator).clamp_min(0)
     noise = _uniform(0.0, 0.03, (pictures,), generator)
@@ -93,6 +95,7 @@ def tiles(
         wall=wall,
         floor=floor[person],
         shadow=ground,
+        slope=torch.stack([turn.cos(), turn.sin()], dim=-1),
         optics=torch.stack([blur, noise], dim=-1),
         tint=torch.cat(
             [_uniform(0.92, 1.08, (pictures, 3), generator), _uniform(0.75, 1.25, (pictures, 1), generator)],
@@ -117,8 +120,8 @@ def random_cloth(
 
 def _kinds(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
     """Patterns by number; two fifths are plain."""
-    drawn = torch.rand(shape, generator=generator)
-    return torch.where(drawn < 0.4, 0.0, ((drawn - 0.4) / 0.15).floor() + 1).clamp_max(4)
+    drawn = (torch.rand(shape, generator=generator) - 0.4) / 0.6 * (len(KINDS) - 1)
+    return (drawn.floor() + 1).clamp(0, len(KINDS) - 1)
 
 
 def _uniform(low: float, high: float, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:

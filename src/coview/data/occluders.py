@@ -1,4 +1,4 @@
-"""Things between a camera and a person: boxes and capsules, each seen by one camera alone."""
+"""Boxes and capsules between a camera and a person, or behind the person; each is seen by one camera alone."""
 
 import math
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _NEAREST, _FARTHEST = 0.3, 0.68  # of the way from the camera to the root
 
 
 @dataclass(frozen=True)
-class Occluders:
+class Things:
     """One candidate per picture; metres, world. A capsule's thickness is its first half size."""
 
     centre: Float[Tensor, "pictures 3"]
@@ -24,7 +24,7 @@ class Occluders:
 
 def propose(
     cameras: Cameras, joints3d: Float[Tensor, "pictures joints 3"], root: int, generator: torch.Generator
-) -> Occluders:
+) -> Things:
     """A random thing in front of a random joint of each picture."""
     count, joints = joints3d.shape[:2]
     picked = torch.randint(joints, (count,), generator=generator)
@@ -42,11 +42,24 @@ def propose(
     is_box = drawn[:, 4] < 0.6
     half = torch.where(is_box[:, None], half, half * torch.tensor([0.6, 0.6, 1.0]))
     axes = _facing(ray, math.pi * drawn[:, 5], generator)
-    return Occluders(centres + (reach * depth)[:, None] * ray, axes, half, is_box)
+    return Things(centres + (reach * depth)[:, None] * ray, axes, half, is_box)
+
+
+def behind(cameras: Cameras, root: Float[Tensor, "pictures 3"], generator: torch.Generator) -> Things:
+    """A random thing per picture that stands 2 to 6 m behind the person, where the camera may see it."""
+    count = len(root)
+    drawn = torch.rand(count, 6, generator=generator)
+    away = root - cameras.centres
+    far = away.norm(dim=-1) + 2 + 4 * drawn[:, 0]
+    aside = 0.5 * torch.randn(count, 3, generator=generator) * torch.tensor([1.0, 1.0, 0.7])
+    ray = torch.nn.functional.normalize(away, dim=-1)
+    half = torch.stack([0.1 + 0.5 * drawn[:, 1], 0.1 + 0.3 * drawn[:, 2], 0.3 + 0.9 * drawn[:, 3]], dim=-1)
+    axes = _facing(ray, math.pi * drawn[:, 5], generator)
+    return Things(cameras.centres + far[:, None] * ray + aside, axes, half, drawn[:, 4] < 0.6)
 
 
 def hidden_by(
-    things: Occluders, cameras: Cameras, joints3d: Float[Tensor, "pictures joints 3"]
+    things: Things, cameras: Cameras, joints3d: Float[Tensor, "pictures joints 3"]
 ) -> Bool[Tensor, "pictures joints"]:
     """Whether the line from the camera's centre to the joint meets the thing of its picture."""
     start = _local(things, cameras.centres[:, None])
@@ -86,7 +99,7 @@ def _facing(ray: Tensor, turn: Tensor, generator: torch.Generator) -> Tensor:
     return torch.stack([torch.linalg.cross(axis, front), front, axis], dim=1)
 
 
-def _local(things: Occluders, points: Tensor) -> Tensor:
+def _local(things: Things, points: Tensor) -> Tensor:
     return (points - things.centre[:, None]) @ things.axes.mT
 
 

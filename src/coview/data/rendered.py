@@ -14,11 +14,10 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from coview.cameras import Cameras
-from coview.data import appearance, occluders
+from coview.data import occluders
 from coview.data.base import DataConfig, InMemory
-from coview.data.capsule_body import GARMENTS, flesh
+from coview.data.drawing import pictures
 from coview.data.mocap import META
-from coview.data.renderer import Parts, renderer
 from coview.data.scenes import People, generated_people, recorded_people
 from coview.data.shards import cache_folder, digest, gathered
 from coview.data.synthetic import ring_cameras
@@ -26,7 +25,7 @@ from coview.data.viewpoints import person_boxes, varied_cameras
 from coview.sample import MultiView
 from coview.skeletons import H36M_17, Skeleton, skeleton_map
 
-VERSION = 1  # of what a config looks like; raise it with every change of the pictures or labels
+VERSION = 2  # of what a config looks like; raise it with every change of the pictures or labels
 _SHARD = 128  # scenes that are drawn and kept together
 _STREAMS = {"train": 0, "validation": 1}
 Split = Literal["train", "validation"]
@@ -185,7 +184,7 @@ def _shard(
     things = occluders.propose(flat, body, H36M_17.root_index, generator)
     hides = occluders.hidden_by(things, flat, labels.repeat_interleave(views, dim=0))
     kept = occluders.chosen(hides, inside.flatten(0, 1), config.occlusion, generator)
-    images = _pictures(config, people, flat, things, kept, generator)
+    images = pictures(config.width_height, people, flat, things, kept, generator)
     varied = config.cameras == "varied"
     return {
         "images": images.unflatten(0, (scenes, views)),
@@ -198,66 +197,3 @@ def _shard(
         "rig": people.subject if varied else torch.zeros_like(people.subject),
         "hidden": (hides & kept[:, None]).unflatten(0, (scenes, views)),
     }
-
-
-def _pictures(
-    config: RenderedConfig,
-    people: People,
-    cameras: Cameras,
-    things: occluders.Occluders,
-    kept: Tensor,
-    generator: torch.Generator,
-) -> Tensor:
-    """Of scenes × views, flat, in this order."""
-    views = len(cameras) // len(people.joints3d)
-    person = torch.arange(len(people.joints3d)).repeat_interleave(views)
-    ground = people.joints3d[:, H36M_17.root_index, :2]
-    tiles = appearance.tiles(cameras, person, ground[person], generator)
-    bodies = _dressed(people, generator)
-    body = bodies.packed(torch.zeros(bodies.first.shape[:-1])).reshape(len(people.joints3d), -1, 32)
-    thing = _things(things, generator).packed(torch.zeros(len(cameras)))
-    artist = renderer(config.width_height)
-    drawn = []
-    for picked in torch.arange(len(cameras)).split(artist.capacity):
-        tile = torch.arange(len(picked)).numpy()
-        capsules = body[person[picked].numpy()].copy()
-        capsules[..., 3] = tile[:, None]
-        extra = thing[picked.numpy()].copy()
-        extra[:, 3] = tile
-        keep, box = kept[picked].numpy(), things.is_box[picked].numpy()
-        drawn.append(
-            artist.draw(
-                tiles.picked(picked), [capsules.reshape(-1, 32), extra[keep & ~box]], [extra[keep & box]]
-            )
-        )
-    return torch.cat(drawn)
-
-
-def _dressed(people: People, generator: torch.Generator) -> Parts:
-    body = flesh(people.joints3d, people.girth)
-    outfit = appearance.clothes(len(people.joints3d), generator)
-    worn = torch.tensor([GARMENTS.index(name) for name in body.garments])
-    special = torch.zeros(*body.first.shape[:-1], 2)
-    special[:, body.head, 0] = 1
-    special[..., 1] = torch.randint(2**24, special.shape[:1], generator=generator)[:, None]
-    return Parts(
-        body.first, body.second, body.side, body.radii, body.caps,
-        outfit.pattern[:, worn], outfit.colours[:, worn], special,
-    )  # fmt: skip
-
-
-def _things(things: occluders.Occluders, generator: torch.Generator) -> Parts:
-    count = len(things.centre)
-    colours, pattern = appearance.random_cloth((count,), generator)
-    width, depth, length = things.half.unbind(-1)
-    # a capsule's half length counts its round ends
-    reach = torch.where(things.is_box, length, (length - width).clamp_min(1e-6))
-    axis = things.axes[:, 2] * reach[:, None]
-    radii = torch.stack([width, torch.where(things.is_box, depth, width)] * 2, dim=-1)
-    caps = torch.where(things.is_box, 0.0, width)[:, None].expand(count, 2)
-    special = torch.stack(
-        [torch.zeros(count), torch.randint(2**24, (count,), generator=generator).float()], dim=-1
-    )
-    return Parts(
-        things.centre - axis, things.centre + axis, things.axes[:, 0], radii, caps, pattern, colours, special
-    )

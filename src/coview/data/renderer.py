@@ -17,8 +17,9 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from coview.cameras import Cameras
+from coview.data.textures import patterns
 
-TILE_FIELDS = 15  # texels of four floats per picture, see `Tiles`
+TILE_FIELDS = 16  # texels of four floats per picture, see `Tiles`
 PART_FIELDS = 32  # floats per part, see `Parts`
 _SAMPLES = 4  # per pixel and edge
 _ATLAS = 1024  # pixels per side, at most
@@ -32,9 +33,10 @@ class Tiles:
     seed: Int[Tensor, "pictures"]  # of the textures and the noise; below 2**24
     light: Float[Tensor, "pictures 4"]  # direction towards the light, world, unit | ambient share
     tone: Float[Tensor, "pictures 4"]  # colour of the light | gain of the sensor
-    wall: Float[Tensor, "pictures 2 4"]  # two colours | kind (0-3), frequency per picture
-    floor: Float[Tensor, "pictures 2 4"]  # two colours | pattern (negative: no floor), frequency per metre
+    wall: Float[Tensor, "pictures 2 4"]  # two colours | pattern (0: a gradient), periods per width
+    floor: Float[Tensor, "pictures 2 4"]  # two colours | pattern (negative: no floor), periods per metre
     shadow: Float[Tensor, "pictures 2"]  # where somebody stands, metres
+    slope: Float[Tensor, "pictures 2"]  # how the wall's gradient rises, per width of the picture
     optics: Float[Tensor, "pictures 2"]  # blur in pixels, noise as a share of white (standard deviations)
     tint: Float[Tensor, "pictures 4"]  # colour | exponent of the tone curve
 
@@ -54,7 +56,9 @@ class Tiles:
         rows[:, 4:7, :3] = world_from_pixel
         rows[:, 7], rows[:, 8] = self.light, self.tone
         rows[:, 9:11], rows[:, 11:13] = self.wall, self.floor
-        rows[:, 13, :2], rows[:, 13, 2:] = self.shadow, self.optics
+        rows[:, 13, :2], rows[:, 13, 2:] = self.shadow, self.slope
+        rows[:, 15, 0] = torch.exp(-0.5 / self.optics[:, 0].clamp_min(0.1).square())
+        rows[:, 15, 1] = self.optics[:, 1]
         rows[:, 14] = self.tint
         return rows.float().numpy()
 
@@ -70,19 +74,17 @@ class Parts:
     side: Float[Tensor, "*parts 3"]  # need not be at right angles to the axis, but not parallel to it
     radii: Float[Tensor, "*parts 4"]  # side, front at the first end; side, front at the second
     caps: Float[Tensor, "*parts 2"]  # how far each end bulges
-    pattern: Float[
-        Tensor, "*parts 4"
-    ]  # kind (0-4), frequency per metre, phase, garment's share of the length
+    pattern: Float[Tensor, "*parts 4"]  # kind, periods per metre, phase, garment's share of the length
     colours: Float[Tensor, "*parts 3 3"]  # two of the pattern, one of the skin
-    special: Float[Tensor, "*parts 2"]  # 1 for a head | seed
+    head: Float[Tensor, "*parts"]  # 1 for a head, which has hair and a face
 
-    def packed(self, tile: Int[Tensor, "*parts"]) -> np.ndarray:
-        """As the shaders read it, in the picture `tile`: parts × PART_FIELDS."""
-        one = [tile[..., None].float(), self.pattern[..., 3:], self.pattern[..., :1]]
+    def packed(self) -> np.ndarray:
+        """As the shaders read it, in the first picture (column 3 says which): parts × PART_FIELDS."""
+        one = [torch.zeros_like(self.head)[..., None], self.pattern[..., 3:], self.pattern[..., :1]]
         columns = [
             *(self.first, one[0], self.second, one[1], self.side, one[2]),
             *(self.radii, self.caps, self.pattern[..., 1:3]),
-            *(self.colours[..., 0, :], self.special[..., :1], self.colours[..., 1, :], self.special[..., 1:]),
+            *(self.colours[..., 0, :], self.head[..., None], self.colours[..., 1, :], one[0]),
             *(self.colours[..., 2, :], torch.zeros_like(one[0])),
         ]
         return torch.cat(columns, dim=-1).reshape(-1, PART_FIELDS).numpy()
@@ -108,13 +110,17 @@ class Renderer:
         self._resolved = gl.framebuffer([self._scene])
         self._final = gl.framebuffer([gl.renderbuffer(atlas, 4)])
         self._tiles = gl.texture((TILE_FIELDS, self.capacity), 4, dtype="f4")
+        layers = patterns()
+        self._patterns = gl.texture_array((*layers.shape[1:], len(layers)), 1, layers.tobytes())
+        self._patterns.build_mipmaps()
+        self._patterns.filter = (gl.LINEAR_MIPMAP_NEAREST, gl.LINEAR)
         self._programs = {
             "part": _program(gl, "part.vert", "part.frag"),
             "scenery": _program(gl, "scenery.vert", "scenery.frag"),
-            "sensor": _program(gl, "scenery.vert", "sensor.frag"),
+            "sensor": _program(gl, "sensor.vert", "sensor.frag"),
         }
         for program in self._programs.values():
-            for name, value in {"tiles": 0, "scene": 1, "columns": self.columns}.items():
+            for name, value in {"tiles": 0, "scene": 1, "patterns": 2, "columns": self.columns}.items():
                 if name in program:
                     program[name] = value
             program["tile_size"], program["atlas_size"] = size, atlas
@@ -123,7 +129,8 @@ class Renderer:
             name: gl.vertex_array(self._programs[name], [(corners, "2f", "corner")])
             for name in ("scenery", "sensor")
         }
-        self._forms = {"capsule": _form(gl, *_capsule()), "box": _form(gl, *_box())}
+        around = 10 + 2 * min(5, max(size) // 100)
+        self._forms = {"capsule": _form(gl, *_capsule(around, around // 3)), "box": _form(gl, *_box())}
 
     @property
     def capacity(self) -> int:
@@ -142,7 +149,7 @@ class Renderer:
         self._tiles.write(padded.tobytes())
         self._begin()
         self._flat["scenery"].render(mode=self._gl.TRIANGLE_STRIP, instances=count)
-        self._gl.enable(self._gl.DEPTH_TEST)
+        self._gl.enable(self._gl.DEPTH_TEST | self._gl.CULL_FACE)
         for name, parts in (("capsule", capsules), ("box", boxes)):
             rows = np.concatenate([np.zeros((0, PART_FIELDS), "f4"), *parts])
             if len(rows):
@@ -152,9 +159,10 @@ class Renderer:
     def _begin(self) -> None:
         self._tiles.use(0)
         self._scene.use(1)
+        self._patterns.use(2)
         self._drawn.use()
         self._drawn.clear()
-        self._gl.disable(self._gl.DEPTH_TEST)
+        self._gl.disable(self._gl.DEPTH_TEST | self._gl.CULL_FACE)
         for plane in range(4):
             self._gl.enable_direct(0x3000 + plane)  # GL_CLIP_DISTANCE0 ...
 
@@ -176,7 +184,7 @@ class Renderer:
     def _developed(self, count: int) -> Tensor:
         for plane in range(4):
             self._gl.disable_direct(0x3000 + plane)
-        self._gl.disable(self._gl.DEPTH_TEST)
+        self._gl.disable(self._gl.DEPTH_TEST | self._gl.CULL_FACE)
         self._gl.copy_framebuffer(self._resolved, self._drawn)
         self._final.use()
         self._flat["sensor"].render(mode=self._gl.TRIANGLE_STRIP, instances=count)
@@ -192,7 +200,7 @@ _ROWS = (
     "side_kind",
     "radii",
     "caps_pattern",
-    "colour_special",
+    "colour_head",
     "second_colour",
     "skin",
 )
@@ -208,8 +216,9 @@ def context() -> Any:
         raise ModuleNotFoundError(
             "moderngl is not installed, and draws the rendered people. Install it: pip install 'coview[synth]'."
         ) from error
+    create: Any = moderngl.create_context  # its annotation says that `backend` is a dict
     try:
-        return moderngl.create_standalone_context(backend="egl")
+        return create(standalone=True, backend="egl")
     except Exception as error:
         raise RuntimeError(
             f"OpenGL without a window (EGL) does not work here: {error}. Rendered people need it. On Debian or "
@@ -236,7 +245,7 @@ def _form(gl: Any, vertices: np.ndarray, triangles: np.ndarray) -> tuple[Any, An
     return gl.buffer(vertices.astype("f4").tobytes()), gl.buffer(triangles.astype("i4").tobytes())
 
 
-def _capsule(around: int = 14, rings: int = 4) -> tuple[np.ndarray, np.ndarray]:
+def _capsule(around: int, rings: int) -> tuple[np.ndarray, np.ndarray]:
     """Two halves of a unit sphere, `rings` from pole to equator each: form, normal, end; and triangles."""
     lower = [(-math.pi / 2 + math.pi / 2 * ring / (rings - 1), 0.0) for ring in range(rings)]
     levels = lower + [(-angle, 1.0) for angle, _ in reversed(lower)]
@@ -265,5 +274,6 @@ def _box() -> tuple[np.ndarray, np.ndarray]:
                 corner = np.roll([sign, u, v], axis)
                 normal = np.roll([sign, 0, 0], axis)
                 rows.append((corner[0], corner[1], 0, *normal, (corner[2] + 1) / 2))
-            triangles += [(start, start + 1, start + 2), (start, start + 2, start + 3)]
+            quad = range(start, start + 4)[::sign]  # seen from outside
+            triangles += [(quad[0], quad[1], quad[2]), (quad[0], quad[2], quad[3])]
     return np.array(rows), np.array(triangles)

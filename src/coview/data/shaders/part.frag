@@ -1,7 +1,7 @@
-flat in int tile;
+flat in vec4 light;
+flat in vec3 lamp;
 flat in vec4 garment, garment2, bare, style;
-flat in int special;
-flat in uint seed;
+flat in int is_head;
 in vec3 normal, local, unit;
 in float share;
 out vec4 colour;
@@ -17,11 +17,8 @@ vec3 head(vec3 n) {
 }
 
 void main() {
-  vec4 light = tile_field(tile, 7), tone = tile_field(tile, 8);
-  vec3 base;
-  if (special == 1) base = head(unit);
-  else if (share > style.w) base = bare.rgb;
-  else base = mix(garment.rgb, garment2.rgb, pattern(int(style.x), local, style.y, style.z, seed));
+  vec3 cloth = mix(garment.rgb, garment2.rgb, pattern(style.x, vec2(local.x + local.y, local.z), style.y, style.z));
+  vec3 base = is_head == 1 ? head(unit) : share > style.w ? bare.rgb : cloth;
   float lit = max(dot(normalize(normal), light.xyz), 0.0);
-  colour = vec4(base * (light.w + (1.0 - light.w) * lit * tone.rgb), 1.0);
+  colour = vec4(base * (light.w + (1.0 - light.w) * lit * lamp), 1.0);
 }

@@ -7,14 +7,14 @@ in vec4 second_cut;      // second end | share of the length that is garment, th
 in vec4 side_kind;       // side axis | kind of pattern
 in vec4 radii;           // first end: side, front | second end: side, front
 in vec4 caps_pattern;    // how far the ends bulge, first and second | frequency | phase
-in vec4 colour_special;  // colour | 1 for a head
-in vec4 second_colour;   // second colour of the pattern | seed
+in vec4 colour_head;  // colour | 1 for a head
+in vec4 second_colour;   // second colour of the pattern
 in vec4 skin;            // colour of what the garment leaves bare
 
-flat out int tile;
+flat out vec4 light;  // direction, ambient share
+flat out vec3 lamp;   // colour
 flat out vec4 garment, garment2, bare, style;  // style: kind, frequency, phase, cut
-flat out int special;
-flat out uint seed;
+flat out int is_head;
 out vec3 normal;   // world
 out vec3 local;    // metres along side, front, axis
 out vec3 unit;     // the form's own direction
@@ -22,7 +22,8 @@ out float share;   // of the length
 out float gl_ClipDistance[4];
 
 void main() {
-  tile = int(first_tile.w);
+  int tile = int(first_tile.w);
+  light = tile_field(tile, 7); lamp = tile_field(tile, 8).rgb;
   vec3 along = second_cut.xyz - first_tile.xyz;
   float span = max(length(along), 1e-6);
   vec3 axis = along / span;
@@ -35,10 +36,9 @@ void main() {
   local = vec3(offset.xy, offset.z + span * end);
   unit = form;
   share = local.z / span;
-  garment = colour_special; garment2 = second_colour; bare = skin;
+  garment = colour_head; garment2 = second_colour; bare = skin;
   style = vec4(side_kind.w, caps_pattern.zw, second_cut.w);
-  special = int(colour_special.w);
-  seed = uint(second_colour.w);
+  is_head = int(colour_head.w);
   vec4 world = vec4(place, 1.0);
   vec3 pixel = vec3(dot(tile_field(tile, 0), world), dot(tile_field(tile, 1), world), dot(tile_field(tile, 2), world));
   gl_Position = atlas_clip(pixel, tile);

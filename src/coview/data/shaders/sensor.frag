@@ -1,31 +1,23 @@
-// What lens and sensor make of the picture: blur, gain, tint, gamma, noise.
+// What lens and sensor make of the picture: blur, gain, tint, tone curve, noise.
 uniform sampler2D scene;
-flat in int tile;
-in vec2 place;
+flat in ivec2 low, high;
+flat in vec4 optics, tint;
+flat in uint seed;
 out vec4 colour;
 
+vec3 at(ivec2 pixel) { return texelFetch(scene, clamp(pixel, low, high), 0).rgb; }
+
 void main() {
-  ivec2 origin = ivec2(tile_origin(tile)), here = ivec2(round(place)), last = ivec2(tile_size) - 1;
-  vec4 optics = tile_field(tile, 13), tint = tile_field(tile, 14);
-  float gain = tile_field(tile, 8).w;
-  vec3 found = texelFetch(scene, origin + here, 0).rgb;
-  if (optics.z > 0.05) {
-    float side = exp(-0.5 / (optics.z * optics.z)), corner = side * side;
-    vec3 straight = vec3(0.0), across = vec3(0.0);
-    for (int k = -1; k <= 1; k += 2) {
-      straight += texelFetch(scene, origin + clamp(here + ivec2(k, 0), ivec2(0), last), 0).rgb;
-      straight += texelFetch(scene, origin + clamp(here + ivec2(0, k), ivec2(0), last), 0).rgb;
-      across += texelFetch(scene, origin + clamp(here + ivec2(k, k), ivec2(0), last), 0).rgb;
-      across += texelFetch(scene, origin + clamp(here + ivec2(k, -k), ivec2(0), last), 0).rgb;
-    }
-    found = (found + side * straight + corner * across) / (1.0 + 4.0 * side + 4.0 * corner);
-  }
-  found = pow(clamp(found * gain * tint.rgb, 0.0, 1.0), vec3(tint.w));
-  uint seed = uint(tile_field(tile, 3).w);
+  ivec2 here = ivec2(gl_FragCoord.xy);
+  vec3 straight = at(here + ivec2(1, 0)) + at(here - ivec2(1, 0)) + at(here + ivec2(0, 1)) + at(here - ivec2(0, 1));
+  vec3 across = at(here + ivec2(1, 1)) + at(here - ivec2(1, 1)) + at(here + ivec2(1, -1)) + at(here - ivec2(1, -1));
+  float side = optics.x;  // weight of a neighbour
+  vec3 found = (at(here) + side * straight + side * side * across) / (1.0 + 4.0 * side + 4.0 * side * side);
+  found = pow(clamp(found * tint.rgb, 0.0, 1.0), vec3(tint.w));
   vec3 noise;  // the sum of a random number's four bytes is near enough to a Gaussian
   for (int i = 0; i < 3; i++) {
-    uint drawn = hashed_cell(ivec3(here, i), seed);
+    uint drawn = hashed_cell(ivec3(here - low, i), seed);
     noise[i] = float((drawn & 255u) + ((drawn >> 8) & 255u) + ((drawn >> 16) & 255u) + (drawn >> 24)) - 510.0;
   }
-  colour = vec4(found + optics.w * noise / 147.8, 1.0);
+  colour = vec4(found + optics.y * noise / 147.8, 1.0);
 }

@@ -1,0 +1,81 @@
+"""From people, cameras and things to pictures: random looks put on, parts sorted into pictures, drawn."""
+
+import numpy as np
+import torch
+from jaxtyping import Bool, UInt8
+from torch import Tensor
+
+from coview.cameras import Cameras
+from coview.data import appearance
+from coview.data.capsule_body import GARMENTS, flesh
+from coview.data.occluders import Things, behind
+from coview.data.renderer import PART_FIELDS, Parts, renderer
+from coview.data.scenes import People
+from coview.skeletons import H36M_17
+
+
+def pictures(
+    size: tuple[int, int],
+    people: People,
+    cameras: Cameras,
+    occluders: Things,
+    kept: Bool[Tensor, "pictures"],
+    generator: torch.Generator,
+) -> UInt8[Tensor, "pictures 3 height width"]:
+    """Everybody as the cameras see them, all views of the first scene first; size in pixels (width, height).
+
+    `occluders`: one per picture, drawn where `kept`. The looks come from `generator`."""
+    scenes, artist = len(people.joints3d), renderer(size)
+    views = len(cameras) // scenes
+    person = torch.arange(scenes).repeat_interleave(views)
+    root = people.joints3d[:, H36M_17.root_index]
+    tiles = appearance.tiles(cameras, person, root[person, :2], generator)
+    body = _dressed(people, generator).packed().reshape(scenes, -1, PART_FIELDS)
+    objects = [(_painted(occluders, generator).packed(), kept, occluders.is_box)]
+    for thing, share in ((behind(cameras, root[person], generator), share) for share in (0.8, 0.6, 0.5, 0.3)):
+        there = torch.rand(len(cameras), generator=generator) < share
+        objects.append((_painted(thing, generator).packed(), there, thing.is_box))
+    drawn = []
+    for picked in torch.arange(len(cameras)).split(artist.capacity):
+        tile = np.arange(len(picked), dtype="f4")
+        capsules = [_placed(body[person[picked].numpy()], tile[:, None])]
+        boxes = []
+        for rows, there, is_box in objects:
+            here = _placed(rows[picked.numpy()], tile)
+            box, shown = is_box[picked].numpy(), there[picked].numpy()
+            capsules.append(here[shown & ~box])
+            boxes.append(here[shown & box])
+        drawn.append(artist.draw(tiles.picked(picked), capsules, boxes))
+    return torch.cat(drawn)
+
+
+def _placed(rows: np.ndarray, tile: np.ndarray) -> np.ndarray:
+    """Packed parts in the pictures `tile`, as a list."""
+    placed = rows.copy()
+    placed[..., 3] = tile
+    return placed.reshape(-1, PART_FIELDS)
+
+
+def _dressed(people: People, generator: torch.Generator) -> Parts:
+    body = flesh(people.joints3d, people.girth)
+    outfit = appearance.clothes(len(people.joints3d), generator)
+    worn = torch.tensor([GARMENTS.index(name) for name in body.garments])
+    head = torch.zeros(body.first.shape[:-1])
+    head[:, body.head] = 1
+    return Parts(
+        body.first, body.second, body.side, body.radii, body.caps,
+        outfit.pattern[:, worn], outfit.colours[:, worn], head,
+    )  # fmt: skip
+
+
+def _painted(things: Things, generator: torch.Generator) -> Parts:
+    count = len(things.centre)
+    colours, pattern = appearance.random_cloth((count,), generator)
+    width, depth, length = things.half.unbind(-1)
+    # a capsule's half length counts its round ends
+    reach = torch.where(things.is_box, length, (length - width).clamp_min(1e-6))
+    axis = things.axes[:, 2] * reach[:, None]
+    radii = torch.stack([width, torch.where(things.is_box, depth, width)] * 2, dim=-1)
+    caps = torch.where(things.is_box, 0.0, width)[:, None].expand(count, 2)
+    ends = things.centre - axis, things.centre + axis
+    return Parts(*ends, things.axes[:, 0], radii, caps, pattern, colours, torch.zeros(count))
