@@ -98,9 +98,9 @@ def test_the_volume_agrees_with_its_slow_twin(aggregate, height: int, width: int
 
 
 @pytest.mark.parametrize("aggregate", KINDS)
-@pytest.mark.parametrize("views", [1, 4, 31])
+@pytest.mark.parametrize("views", [1, 31])
 def test_single_precision_agrees_with_the_slow_twin(aggregate, views: int):  # type: ignore[no-untyped-def]
-    features, projections, points = scene(views=views, channels=2, batch=1, cells=4)
+    features, projections, points = scene(views=views, channels=2, batch=1, cells=3)
     found = unproject(features.float(), projections, points.float(), aggregate)[0]
     twin = by_loops(features[0], projections[0], points[0].float().double(), aggregate)
     torch.testing.assert_close(found.double(), twin, atol=1e-5, rtol=1e-5)
@@ -132,13 +132,13 @@ def test_the_released_weights_see_a_contracted_map(reference: bool, sampled: flo
 @pytest.mark.parametrize("reference", [False, True])
 @pytest.mark.parametrize("aggregate", KINDS)
 def test_gradients_reach_features_and_weights(aggregate, reference: bool):  # type: ignore[no-untyped-def]
-    features, projections, points = scene(channels=2, height=5, width=5, cells=4)
-    weights = torch.rand(2, 3, 2, generator=torch.Generator().manual_seed(1)).double().requires_grad_()
+    features, projections, points = scene(channels=2, height=5, width=5, cells=3, batch=1)
+    weights = torch.rand(1, 3, 2, generator=torch.Generator().manual_seed(1)).double().requires_grad_()
 
     def volume(features: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         return unproject(features, projections, points, aggregate, weights, reference=reference)
 
-    assert torch.autograd.gradcheck(volume, (features.requires_grad_(), weights))
+    assert torch.autograd.gradcheck(volume, (features.requires_grad_(), weights), fast_mode=True)
 
 
 @pytest.mark.parametrize("aggregate", KINDS)

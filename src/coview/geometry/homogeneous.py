@@ -1,38 +1,72 @@
-"""Triangulation by the smallest singular vector, to the letter of released code: for comparison, not for use."""
+"""Triangulation as the weights of Learnable Triangulation were trained with it: homogeneous, not conditioned.
+
+The rows are those of `coview.geometry.triangulation.triangulate`, but no origin is shifted and no column
+scaled, so that noisy detections give another point in metres than in millimetres. It is here for its
+compatibility; `triangulate` is faster and indifferent to units. [Iskakov19]
+"""
+
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-_GAP = 1e-15  # of the trace: where the two smallest eigenvalues are nearer, any point is as good
+_EQUAL = 64 * torch.finfo(torch.float64).eps  # singular values no further apart, per largest, are equal
+_TINY = 1e-12  # a homogeneous point of unit length whose fourth coordinate is below is at infinity
 
 
 def homogeneous_dlt(
     points: Float[Tensor, "*batch views joints 2"],
-    projections: Float[Tensor, "*batch views 3 4"],
+    projections: Float[Tensor, "*#batch views 3 4"],
     weights: Float[Tensor, "*batch views joints"],
 ) -> Float[Tensor, "*batch joints 3"]:
-    """Homogeneous linear triangulation of undistorted pixels, weights multiplying rows [Iskakov19 eq. 4].
+    """Points from pixels as the smallest right singular vector of the weighted rows. [Iskakov19 eq. 4; HZ04 §12.2]
 
-    Nothing is centred or scaled, so the answer depends on unit and origin of the world: 3 pixels of noise
-    solved in metres instead of millimetres give a point 0.6 mm away. Use `triangulate`, which does not, unless
-    weights were trained with this. Points come in the unit of the projections. The rows have the precision of
-    the input, what follows has float64. NaN, with gradient zero, where the rows leave more than one
-    point, or one at infinity."""
-    across, down, depth = projections.unbind(dim=-2)
-    planes = torch.stack([across, down], dim=-2)[..., None, :, :]
-    rows = points[..., None] * depth[..., None, None, :] - planes
-    rows = (weights[..., None, None] * rows).transpose(-4, -3).flatten(-3, -2).double()
-    square = rows.mT @ rows
-    trace = square.detach().diagonal(dim1=-2, dim2=-1).sum(dim=-1)
-    scaled = square / torch.where(trace > 0, trace, 1.0)[..., None, None]
-    with torch.no_grad():
-        smallest = torch.linalg.eigvalsh(scaled)[..., :2]
-    single = (trace > 0) & (smallest[..., 1] - smallest[..., 0] > _GAP)
-    # replaced before the decomposition, whose gradient divides by differences of eigenvalues
-    distinct = torch.arange(1.0, 5.0, dtype=torch.float64, device=points.device).diag()
-    vector = torch.linalg.eigh(torch.where(single[..., None, None], scaled, distinct)).eigenvectors[..., 0]
-    single = single & (vector[..., 3].abs() > 1e-12)
-    last = torch.where(single, vector[..., 3], 1.0)
-    found = torch.where(single[..., None], vector[..., :3] / last[..., None], torch.nan)
-    return found.to(points.dtype)
+    Undistorted pixels in; out the unit and frame of `projections`, on which the answer *depends*: the
+    released weights expect millimetres. Weights multiply rows. Rows are made in the precision given, decomposed
+    in float64. NaN where fewer than two views have a weight that is not 0 and finite pixels, or where the point
+    is at infinity. Gradients are always finite: 0 for those points, and 0 along directions that nothing
+    determines (all views from one place, say, where the answer is any point of the ray).
+    ValueError: fewer than two views."""
+    views = points.shape[-3]
+    if views < 2:
+        raise ValueError(
+            f"homogeneous_dlt: {views} view(s) given in points of shape {tuple(points.shape)}, and one ray has "
+            f"no depth. Give two or more calibrated views (axis -3)."
+        )
+    seen = points.isfinite().all(dim=-1) & weights.isfinite() & (weights != 0)
+    pixels, trust = torch.where(seen[..., None], points, 0.0), torch.where(seen, weights, 0.0)
+    across, down, depth = projections[..., None, :, :].unbind(dim=-2)
+    two = torch.stack([pixels[..., :1] * depth - across, pixels[..., 1:] * depth - down], dim=-2)
+    rows = (trust[..., None, None] * two).transpose(-4, -3).flatten(-3, -2)  # joints (views two) 4
+    twice = seen.sum(dim=-2) >= 2
+    # rows that decide nothing are replaced: the decomposition of zeros has no gradient
+    rows = torch.where(twice[..., None, None], rows, torch.eye(4).to(rows).repeat(views, 1)[: 2 * views])
+    vector = _SmallestVector.apply(rows.double())
+    finite = twice & (vector[..., 3].abs() > _TINY)
+    last = torch.where(finite, vector[..., 3], 1.0)
+    found = vector[..., :3] / last[..., None]
+    return torch.where(finite[..., None], found, torch.nan).to(rows.dtype)
+
+
+class _SmallestVector(torch.autograd.Function):
+    """Right singular vector of the smallest singular value, with a gradient that leaves out what is equal."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> Tensor:
+        _, values, vectors = torch.linalg.svd(rows, full_matrices=False)
+        ctx.save_for_backward(rows, values, vectors)
+        return vectors[..., -1, :].clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> Tensor:
+        """From d v₀ = −Σ vᵢ vᵢᵀ d(AᵀA) v₀ / (σᵢ² − σ₀²)."""
+        rows, values, vectors = ctx.saved_tensors
+        gap = values[..., :-1] - values[..., -1:]
+        apart = gap > _EQUAL * values[..., :1]
+        gap = torch.where(apart, gap * (values[..., :-1] + values[..., -1:]), torch.inf)
+        smallest, others = vectors[..., -1, :, None], vectors[..., :-1, :]
+        answer = -others.mT @ ((others @ upstream[..., None]) / gap[..., None])
+        return rows @ smallest @ answer.mT + rows @ answer @ smallest.mT

@@ -18,7 +18,9 @@ from torch.nn import functional
 Aggregate = Literal["sum", "max", "softmax"]
 
 _BLOCK = {"cpu": 1 << 20, "cuda": 1 << 26}  # numbers sampled at a time (voxels × views × channels)
-_NEVER = -1e30  # as a logit: a view that does not see the voxel
+_NEVER = -1e30  # what a view says that does not see the voxel: no maximum, and nothing to a softmax
+_CALM = 40.0  # below it, an exponential needs no care; e^-40 times as much is nothing
+_NOBODY = 1e-30  # sum of exponentials, above that of views that do not see and below that of one that does
 
 
 def unproject(
@@ -61,47 +63,62 @@ def unproject(
         maps = maps.reshape(-1, channels, height, width)
         # the ring around each map is what a sample between the border and the outside is mixed with
         maps = functional.pad(maps, (1, 1, 1, 1), mode="constant" if reference else "replicate")
-        tables = maps.permute(0, 2, 3, 1).contiguous().view(-1, views, height + 2, width + 2, channels)
+        tables = maps.permute(0, 2, 3, 1).reshape(-1, views * (height + 2) * (width + 2), channels)
+        plan = _planned(tables, views, (height + 2, width + 2), aggregate, reference)
+        tables = functional.pad(tables, (0, 0, 0, width + 4), value=plan.unseen)
         into_ring = _into_ring(projections.reshape(-1, views, 3, 4).double(), height, width, reference)
         flat = points.reshape(len(tables), -1, 3).to(kind).mT.contiguous()
-        volume = _Unprojection.apply(tables, into_ring.to(kind), flat, aggregate, reference)
+        volume = _Unprojection.apply(tables, into_ring.to(kind), flat, plan)
     return volume.reshape(*batch, *points.shape[-4:-1], channels).movedim(-1, -4)
+
+
+class _Plan(NamedTuple):
+    """What is the same for every block."""
+
+    aggregate: Aggregate
+    views: int
+    size: tuple[int, int]  # rows and columns of a map with its ring
+    margin: float  # cells from the ring's edge that are not sampled
+    unseen: float  # what a view contributes that does not see the voxel
+    calm: bool  # no number is so large that its exponential would not be one
+
+
+def _planned(
+    tables: Tensor, views: int, size: tuple[int, int], aggregate: Aggregate, reference: bool
+) -> _Plan:
+    margin = 0.0 if reference else 0.5
+    unseen = 0.0 if reference or aggregate == "sum" else _NEVER
+    # the question would make a GPU wait
+    calm = aggregate == "softmax" and tables.device.type == "cpu" and bool(tables.abs().amax() < _CALM)
+    if calm and not reference:
+        unseen = -2 * _CALM
+    return _Plan(aggregate, views, size, margin, unseen, calm)
 
 
 class _Unprojection(torch.autograd.Function):
     """From tables to voxels; the backward pass samples again instead of remembering."""
 
     @staticmethod
-    def forward(
-        ctx: Any, tables: Tensor, projections: Tensor, points: Tensor, aggregate: Aggregate, reference: bool
-    ) -> Tensor:
-        """Tables (batch views height width channels), points (batch 3 voxels) -> (batch voxels channels)."""
+    def forward(ctx: Any, tables: Tensor, projections: Tensor, points: Tensor, plan: _Plan) -> Tensor:
+        """Tables (batch rows channels), points (batch 3 voxels) -> (batch voxels channels)."""
         ctx.save_for_backward(tables, projections, points)
-        ctx.aggregate, ctx.reference = aggregate, reference
+        ctx.plan = plan
         volume = tables.new_empty(len(points), points.shape[-1], tables.shape[-1])
-        for item, part in _blocks(tables, points):
-            corners = _corners(tables[item], projections[item], points[item, :, part], reference)
-            volume[item, part] = _joined(_sampled(tables[item], corners), corners, aggregate, reference)
+        for item, part in _blocks(tables, points, plan):
+            corners = _corners(projections[item], points[item, :, part], plan)
+            volume[item, part] = _joined(_sampled(tables[item], corners, plan), plan)
         return volume
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         tables, projections, points = ctx.saved_tensors
-        gradient = tables.new_zeros(tables.shape)  # contiguous, whatever the tables are
-        for item, part in _blocks(tables, points):
-            corners = _corners(tables[item], projections[item], points[item, :, part], ctx.reference)
-            pulled = _pulled_apart(upstream[item, part], tables[item], corners, ctx.aggregate, ctx.reference)
-            _scatter(gradient[item].view(-1, tables.shape[-1]), pulled, corners)
-        return gradient, None, None, None, None
-
-
-class _Corners(NamedTuple):
-    """Four rows of the table around each sample, their shares, and which views see which voxels."""
-
-    rows: Tensor  # views voxels 4, int
-    shares: Tensor  # views voxels 4; all 0 where not seen
-    seen: Tensor  # views voxels
+        gradient = torch.zeros_like(tables)
+        for item, part in _blocks(tables, points, ctx.plan):
+            corners = _corners(projections[item], points[item, :, part], ctx.plan)
+            pulled = _pulled_apart(upstream[item, part], tables[item], corners, ctx.plan)
+            _scatter(gradient[item], pulled, corners, ctx.plan)
+        return gradient, None, None, None
 
 
 def _into_ring(projections: Tensor, height: int, width: int, reference: bool) -> Tensor:
@@ -112,81 +129,106 @@ def _into_ring(projections: Tensor, height: int, width: int, reference: bool) ->
     return torch.stack([across + depth, down + depth, depth], dim=-2)
 
 
-def _corners(table: Tensor, projections: Tensor, points: Tensor, reference: bool) -> _Corners:
-    views, height, width, _ = table.shape  # with the ring
-    x, y, z = points
+class _Corners(NamedTuple):
+    """The four rows of the table around each sample, in the order of `_around`, and their shares."""
+
+    rows: Tensor  # views voxels 4, int32
+    shares: Tensor  # views voxels 4
+
+
+def _around(plan: _Plan) -> tuple[int, int, int, int]:
+    return 0, 1, plan.size[1], plan.size[1] + 1
+
+
+def _corners(projections: Tensor, points: Tensor, plan: _Plan) -> _Corners:
+    """A sample that is not seen takes its all from the rows after the last map."""
+    height, width = plan.size
     in_x, in_y, in_z, fixed = projections[..., None].unbind(dim=2)  # each views 3 1
-    image = torch.addcmul(torch.addcmul(torch.addcmul(fixed, in_x, x), in_y, y), in_z, z)
-    front = image[:, 2] > 0
-    u, v = (image[:, :2] / torch.where(front, image[:, 2], 1.0)[:, None]).unbind(dim=1)
-    margin = 0.0 if reference else 0.5
-    seen = front & (u >= margin) & (u < width - 1 - margin) & (v >= margin) & (v < height - 1 - margin)
-    u, v = torch.where(seen, u, 0.0), torch.where(seen, v, 0.0)
-    column, row = u.int(), v.int()
-    first = torch.arange(views, dtype=torch.int32, device=table.device)[:, None] * (height * width)
-    rows = (first + row * width + column)[..., None] + torch.tensor(
-        [0, 1, width, width + 1], dtype=torch.int32, device=table.device
-    )
-    u, v = u - column, v - row
+    x, y, z = points
+    image = torch.addcmul(fixed, in_x, x).addcmul_(in_y, y).addcmul_(in_z, z)
+    depth = image[:, 2]
+    places = image[:, :2].div_(depth.masked_fill_(depth <= 0, torch.nan)[:, None])
+    middle = places.new_tensor([(width - 1) / 2, (height - 1) / 2])[:, None]
+    inside = (places - middle).abs_() < middle - plan.margin
+    hidden = ~(inside[:, 0] & inside[:, 1])
+    places.masked_fill_(hidden[:, None], 0.0)
+    cells = places.int()
+    (u, v), (column, row) = places.sub_(cells).unbind(dim=1), cells.unbind(dim=1)
+    first = torch.arange(plan.views, dtype=torch.int32, device=points.device) * (height * width)
+    base = torch.add(column, row, alpha=width).add_(first[:, None])
+    base.masked_fill_(hidden, plan.views * height * width)
+    rows, shares = base.new_empty(*base.shape, 4), u.new_empty(*u.shape, 4)
+    for corner, away in enumerate(_around(plan)):
+        torch.add(base, away, out=rows[..., corner])
     both = u * v
-    shares = torch.stack([1 - u - v + both, u - both, v - both, both], dim=-1)
-    return _Corners(rows, shares * seen[..., None], seen)
+    shares[..., 3] = both
+    torch.sub(v, both, out=shares[..., 2])
+    torch.sub(u, both, out=shares[..., 1])
+    torch.sub(1 - u, v - both, out=shares[..., 0])
+    return _Corners(rows, shares)
 
 
-def _sampled(table: Tensor, corners: _Corners) -> Tensor:
-    """Views voxels channels."""
+def _sampled(table: Tensor, corners: _Corners, plan: _Plan) -> Tensor:
+    """Views voxels channels; for a sum already joined, so one view."""
+    rows, shares = corners
+    if plan.aggregate == "sum":
+        rows, shares = (each.transpose(0, 1).flatten(1)[None] for each in corners)
     flat = functional.embedding_bag(
-        corners.rows.flatten(0, 1),
-        table.flatten(0, 2),
-        per_sample_weights=corners.shares.flatten(0, 1),
-        mode="sum",
+        rows.flatten(0, 1), table, per_sample_weights=shares.flatten(0, 1), mode="sum"
     )
-    return flat.view(*corners.seen.shape, -1)
+    return flat.view(*rows.shape[:2], -1)
 
 
-def _joined(samples: Tensor, corners: _Corners, aggregate: Aggregate, reference: bool) -> Tensor:
+def _joined(samples: Tensor, plan: _Plan) -> Tensor:
     """Voxels channels."""
-    if aggregate == "sum":
-        return samples.sum(dim=0)
-    if aggregate == "max":
-        highest = (samples if reference else samples + _handicap(corners)).amax(dim=0)
-        return highest if reference else torch.where(corners.seen.any(dim=0)[:, None], highest, 0.0)
-    return (_attention(samples, corners, reference) * samples).sum(dim=0)
+    if plan.aggregate == "sum":
+        return samples[0]
+    if plan.aggregate == "max":
+        highest = samples.amax(dim=0)
+        return highest.masked_fill_(highest < 0.9 * _NEVER, 0.0)
+    if not plan.calm:
+        mean = samples.softmax(dim=0).mul_(samples).sum(dim=0)
+        return mean.masked_fill_(mean < 0.9 * _NEVER, 0.0)
+    growth = samples.exp()
+    total = growth.sum(dim=0)
+    return growth.mul_(samples).sum(dim=0).div_(total).masked_fill_(total < _NOBODY, 0.0)
 
 
-def _attention(samples: Tensor, corners: _Corners, reference: bool) -> Tensor:
-    return (samples if reference else samples + _handicap(corners)).softmax(dim=0)
-
-
-def _handicap(corners: _Corners) -> Tensor:
-    return torch.where(corners.seen, 0.0, _NEVER).to(corners.shares)[..., None]
-
-
-def _pulled_apart(
-    upstream: Tensor, table: Tensor, corners: _Corners, aggregate: Aggregate, reference: bool
-) -> Tensor:
+def _pulled_apart(upstream: Tensor, table: Tensor, corners: _Corners, plan: _Plan) -> Tensor:
     """Gradient of the samples (views voxels channels) from that of the voxels."""
-    if aggregate == "sum":
-        return upstream.expand(*corners.seen.shape, -1)
-    samples = _sampled(table, corners)
-    joined = _joined(samples, corners, aggregate, reference)
-    if aggregate == "max":
-        equal = (samples == joined) & (reference | corners.seen)[..., None]
-        return equal * (upstream / equal.sum(dim=0).clamp_min(1))
-    return _attention(samples, corners, reference) * (1 + samples - joined) * upstream
+    if plan.aggregate == "sum":
+        return upstream.expand(plan.views, -1, -1)
+    samples = _sampled(table, corners, plan)
+    if plan.aggregate == "max":
+        equal = samples == samples.amax(dim=0)
+        return equal * (upstream / equal.sum(dim=0))
+    share = samples.softmax(dim=0)
+    joined = (share * samples).sum(dim=0)
+    return samples.sub_(joined).add_(1).mul_(share).mul_(upstream)
 
 
-def _scatter(gradient: Tensor, pulled: Tensor, corners: _Corners) -> None:
-    """Adds the samples' gradients to the table's rows that they were mixed from."""
-    for corner in range(4):
-        share = corners.shares[..., corner, None]
-        gradient.index_add_(0, corners.rows[..., corner].flatten(), (pulled * share).flatten(0, 1))
+def _scatter(gradient: Tensor, pulled: Tensor, corners: _Corners, plan: _Plan) -> None:
+    """Adds the samples' gradients to the rows of the table that they were mixed from."""
+    if gradient.is_cuda:
+        for corner in range(4):
+            share = corners.shares[..., corner, None]
+            gradient.index_add_(0, corners.rows[..., corner].flatten(), (pulled * share).flatten(0, 1))
+        return
+    # Sorted by row, the sums are again sums of a few rows of a table: that of the gradients.
+    rows, order = corners.rows[..., 0].flatten().sort()
+    rows, counts = rows.unique_consecutive(return_counts=True)
+    starts = counts.cumsum(0) - counts
+    table, shares = pulled.reshape(-1, pulled.shape[-1]), corners.shares.view(-1, 4)[order]
+    for corner, away in enumerate(_around(plan)):
+        weights = shares[:, corner].contiguous()
+        found = functional.embedding_bag(order, table, starts, per_sample_weights=weights, mode="sum")
+        gradient.index_add_(0, rows + away, found)
 
 
-def _blocks(tables: Tensor, points: Tensor) -> Iterator[tuple[int, slice]]:
+def _blocks(tables: Tensor, points: Tensor, plan: _Plan) -> Iterator[tuple[int, slice]]:
     """Items of the batch, and parts of their voxels."""
     numbers = _BLOCK.get(tables.device.type, _BLOCK["cuda"])
-    size = max(16, numbers // (tables.shape[1] * tables.shape[-1]))
+    size = max(32, numbers // (plan.views * tables.shape[-1]))
     for item in range(len(tables)):
         for start in range(0, points.shape[-1], size):
             yield item, slice(start, start + size)
