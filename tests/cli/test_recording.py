@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import pytest
+
 from coview.cli.recording import calibrate, export, import_, reconstruct
 from coview.cli.recording import report as write
 from coview.demo import generate
@@ -25,3 +27,16 @@ def test_what_import_found_odd_is_said(tmp_path, capsys, shared_data: Path):
     said = capsys.readouterr()
     assert "cam01        100 frames, 1080×1920, video" in said.out
     assert "the calibration is for 1088×1920 pixels, the video has 1080×1920" in said.err
+
+
+def test_flags_of_the_other_method_are_refused(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"--method algebraic needs --weights RUN.*coview train algebraic_rendered"
+    ):
+        reconstruct(tmp_path, method="algebraic")
+    with pytest.raises(ValueError, match=r"--weights needs --method algebraic or volumetric"):
+        reconstruct(tmp_path, weights=tmp_path)
+    with pytest.raises(ValueError, match=r"--solver belongs to --method detections; volumetric has no use"):
+        reconstruct(tmp_path, method="volumetric", weights=tmp_path, solver="reprojection")
+    with pytest.raises(FileNotFoundError, match=r"is no run"):
+        reconstruct(tmp_path, method="volumetric", weights=tmp_path)

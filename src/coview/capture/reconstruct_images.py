@@ -33,6 +33,19 @@ class FoundInImages:
     compared: Beside | None
     not_compared: str  # why not
 
+    def lines(self) -> list[str]:
+        """The comparison for a person to read."""
+        found = self.compared
+        if found is None:
+            return [f"not compared    {self.not_compared}"]
+        return [
+            f"beside          the detections' triangulation (no truth): {found.median_mm:.0f} mm apart in the median, "
+            f"{found.mean_mm:.0f} mm in the mean, over {len(found.joints)} joints of the same name and {found.frames} "
+            f"frames; {found.p_mpjpe_mm:.0f} mm (P-MPJPE) after a similarity alignment of each frame",
+            f"residual        {found.residual_px:.1f} px median to the 2D detections; the triangulation has "
+            f"{found.triangulated_px:.1f} px, and was fitted to them",
+        ]
+
 
 def result_path(session: Session, kind: Kind) -> Path:
     """Where the stage writes; the detections' triangulation stays where it is."""

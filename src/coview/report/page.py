@@ -13,6 +13,7 @@ from coview.formats.atomic import write_text
 from coview.formats.session import FILE
 from coview.report.evidence import Evidence, gather
 from coview.report.html import text
+from coview.report.image_methods import found_in_images, image_lines, image_section
 from coview.report.prediction_viewer import SCRIPT as VIEWER_SCRIPT
 from coview.report.predictions import prediction_lines, prediction_section, shown_predictions
 from coview.report.runs import MARKS, Run, is_run, read_run
@@ -71,7 +72,8 @@ def session_page(evidence: Evidence) -> str:
     session = evidence.session
     headlines, lines = judge(evidence)
     predicted = shown_predictions(evidence)
-    lines += prediction_lines(predicted) + _model_lines(evidence.runs)
+    looked = found_in_images(evidence)
+    lines += image_lines(looked) + prediction_lines(predicted) + _model_lines(evidence.runs)
     seconds = evidence.frames / session.fps
     count = len(session.cameras)
     cameras = f"{count} camera{'' if count == 1 else 's'}"
@@ -83,6 +85,7 @@ def session_page(evidence: Evidence) -> str:
         error_section(evidence),
         bone_section(evidence),
         coverage_section(evidence),
+        image_section(looked),
         prediction_section(predicted),
         *(run_section(run) for run in evidence.runs),
         assumption_section(evidence),
