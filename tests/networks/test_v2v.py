@@ -100,6 +100,11 @@ def small(**more):
     return V2V(3, 2, width=4, levels=2, front_kernel=3, **more)
 
 
+def test_without_levels_and_with_an_odd_width():
+    network = V2V(3, 2, width=5, levels=0, front_kernel=1).eval()
+    assert network(torch.randn(1, 3, 3, 3, 3)).shape == (1, 2, 3, 3, 3)
+
+
 @pytest.mark.parametrize("batch", [1, 2])
 def test_the_smallest_grid_in_training_and_in_use(batch):
     """Its innermost volume is one cell: with a batch of one there is no variance to normalise by."""
@@ -122,6 +127,13 @@ def test_checkpointing_changes_neither_gradients_nor_running_statistics():
         assert torch.equal(found, wanted), name
 
 
+def test_same_answer_with_and_without_gradients():
+    network, volume = with_statistics(small()).eval(), torch.randn(1, 3, 8, 8, 8)
+    with torch.no_grad():
+        without = network(volume)
+    torch.testing.assert_close(network(volume), without)
+
+
 def test_a_grid_that_cannot_be_halved_often_enough():
     with pytest.raises(
         ValueError, match=r"a grid of 6 cells a side cannot be halved 2 times; take a multiple of 4"
@@ -129,7 +141,7 @@ def test_a_grid_that_cannot_be_halved_often_enough():
         small()(torch.randn(1, 3, 6, 6, 6))
 
 
-@pytest.mark.parametrize("wrong", [{"width": 3}, {"front_kernel": 4}, {"levels": 0}])
+@pytest.mark.parametrize("wrong", [{"width": 1}, {"front_kernel": 4}, {"levels": -1}])
 def test_impossible_sizes(wrong):
     with pytest.raises(ValueError, match=f"{next(iter(wrong))}={next(iter(wrong.values()))}"):
         V2V(**wrong)

@@ -5,6 +5,7 @@ names these are; the head is that of [Xiao18] as [Iskakov19] uses it."""
 
 from typing import Literal, NamedTuple
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -125,6 +126,9 @@ class PoseResNet(nn.Module):
 
     def forward(self, images: Float[Tensor, "n 3 h w"]) -> Maps:
         """Normalised images in, raw maps at stride 4 out (a size not divisible by 32 rounds the maps up)."""
+        if not torch.is_grad_enabled():
+            # twice as fast on a processor; with gradients it is not
+            images = images.contiguous(memory_format=torch.channels_last)
         coarse = self.coarse(images)
         algebraic = None if self.alg_confidences is None else self.alg_confidences(coarse)
         volumetric = None if self.vol_confidences is None else self.vol_confidences(coarse)

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -81,9 +82,9 @@ class V2V(nn.Module):
         checkpointing: bool = False,  # recompute activations for the gradient: less memory, a third more time
     ) -> None:
         super().__init__()
-        if inputs < 1 or outputs < 1 or levels < 1 or width < 2 or width % 2 or front_kernel % 2 == 0:
+        if min(inputs, outputs) < 1 or levels < 0 or width < 2 or front_kernel % 2 == 0:
             raise ValueError(
-                "V2V needs inputs, outputs and levels ≥ 1, an even width ≥ 2 and an odd front_kernel, got inputs="
+                "V2V needs inputs and outputs ≥ 1, levels ≥ 0, a width ≥ 2 and an odd front_kernel, got inputs="
                 f"{inputs}, outputs={outputs}, levels={levels}, width={width}, front_kernel={front_kernel}."
             )
         self.levels, self.checkpointing = levels, checkpointing
@@ -122,7 +123,9 @@ class V2V(nn.Module):
         skip = self._run(part[f"skip_res{level}"], volume)
         inner = self._run(part[f"encoder_res{level}"], self.pool(volume))
         inner = self._run(part[f"decoder_res{level}"], self._hourglass(inner, level + 1))
-        return self._run(part[f"decoder_upsample{level}"], inner) + skip
+        grown = self._run(part[f"decoder_upsample{level}"], inner)
+        # the rectifier's gradient needs its own answer unchanged
+        return grown + skip if torch.is_grad_enabled() else grown.add_(skip)
 
     def _run(self, block: nn.Module, volume: Tensor) -> Tensor:
         return apply(block, volume, checkpointing=self.checkpointing and self.training)

@@ -1,0 +1,62 @@
+"""Networks made ready for use alone: normalisation inside the convolutions, memory laid out for the processor."""
+
+import copy
+from typing import TypeVar
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+
+Module = TypeVar("Module", bound=nn.Module)
+_LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}
+
+
+def folded(module: Module, *, in_place: bool = False) -> Module:
+    """A module with the same answers in eval mode, every BatchNorm multiplied into the convolution before it.
+
+    Weights lie channels-last, as convolutions on a processor read them fastest. A copy, unless `in_place`, which
+    needs no second set of weights. The result is frozen, in eval mode, and has another state dict: save the
+    original. A normalisation belongs to the convolution registered right before it in the same module.
+    ValueError for a module in training mode, whose normalisations follow the batch."""
+    if module.training:
+        raise ValueError(
+            "folded: the module is in training mode, where its normalisations follow each batch and cannot be "
+            "multiplied into weights. Call .eval() first."
+        )
+    ready = module if in_place else copy.deepcopy(module)
+    for parent in list(ready.modules()):
+        _fold_children(parent)
+    return ready.requires_grad_(False)
+
+
+def _fold_children(parent: nn.Module) -> None:
+    before: nn.Module | None = None
+    for name, layer in list(parent.named_children()):
+        if isinstance(layer, _BatchNorm) and isinstance(before, _ConvNd):
+            _fold(before, layer)
+            setattr(parent, name, nn.Identity())
+        before = layer
+
+
+@torch.no_grad()
+def _fold(convolution: _ConvNd, normalisation: _BatchNorm) -> None:
+    """Exactly so, in float64: y = (conv(x) − mean) · scale + shift."""
+    mean, variance = normalisation.running_mean, normalisation.running_var
+    if mean is None or variance is None:
+        raise ValueError(
+            "folded: a BatchNorm has no running statistics, so its answer follows each batch even in eval mode."
+        )
+    scale = (variance.double() + normalisation.eps).rsqrt()
+    shift = -mean.double() * scale
+    if normalisation.affine:
+        scale, shift = scale * normalisation.weight, shift * normalisation.weight + normalisation.bias
+    if convolution.bias is not None:
+        shift = shift + scale * convolution.bias
+    weight = convolution.weight
+    # the axis of output channels; transposed convolutions have it second
+    axes = (1, -1) if isinstance(convolution, _ConvTransposeNd) else (-1, 1)
+    scaled = weight * scale.to(weight.dtype).view(*axes, *[1] * (weight.dim() - 2))
+    layout = _LAYOUTS.get(weight.dim(), torch.contiguous_format)
+    convolution.weight = nn.Parameter(scaled.contiguous(memory_format=layout))
+    convolution.bias = nn.Parameter(shift.to(weight.dtype))
