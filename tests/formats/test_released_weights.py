@@ -62,7 +62,7 @@ def test_other_files_are_named(tmp_path, content):
         ([torch.ones(1)], "holds a list, and a dict of named tensors is needed"),
         ({}, "holds a dict, and a dict of named tensors is needed"),
         ({"epoch": 3, "model": {}}, "holds a int called 'epoch' among its tensors"),
-        ({"conv1.weight": torch.tensor([1.0, torch.nan])}, "'conv1\.weight' are not all finite"),
+        ({"conv1.weight": torch.tensor([1.0, torch.nan])}, "are not all finite numbers; the file is damaged"),
         ({"module.a": torch.ones(1), "a": torch.ones(1)}, "two of its names are the same"),
     ],
 )

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from coview.training import device
 from coview.training.device import check_device
 
 
@@ -30,3 +31,15 @@ def test_what_nobody_knows_is_refused(no_gpu, name):
 def test_a_gpu_that_is_there_is_taken(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     check_device("cuda")
+
+
+def test_a_device_is_resolved_to_what_is_here(monkeypatch):
+    monkeypatch.setattr(device, "_has", lambda name: name in ("auto", "cpu"))
+    assert [str(device.resolved(name)) for name in ("auto", "cpu", "cuda")] == ["cpu"] * 3
+    monkeypatch.setattr(device, "_has", lambda name: name != "mps")
+    assert [device.resolved(name).type for name in ("auto", "cpu", "cuda", "mps")] == [
+        "cuda",
+        "cpu",
+        "cuda",
+        "cuda",
+    ]

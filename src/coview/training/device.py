@@ -16,6 +16,12 @@ def check_device(device: str) -> None:
         raise ValueError(f"device '{device}' {problem}. Choose with --device among: {', '.join(there)}.")
 
 
+def resolved(device: str) -> torch.device:
+    """What a recipe's `device` means here; "auto" is a GPU where there is one, and so is one that is not here."""
+    there = [name for name in ("cuda", "mps") if _has(name)]
+    return torch.device(device if device != "auto" and _has(device) else there[0] if there else "cpu")
+
+
 def _has(name: str) -> bool:
     if name == "cuda":
         return torch.cuda.is_available()

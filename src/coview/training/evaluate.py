@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from coview.data.base import DataConfig
-from coview.training.run import EVALUATION, load_run
+from coview.training.device import resolved
+from coview.training.run import EVALUATION, load_run, with_base
 from coview.training.scoring import TRUTH, score, write_evaluation
 
 
@@ -15,7 +16,7 @@ def evaluate(run: Path, data: DataConfig | None = None, out: Path | None = None)
     3D truth or the skeletons differ."""
     loaded = load_run(run)
     config = data or loaded.recipe.data
-    validation = config.validation()
+    validation = with_base(loaded.recipe, config.validation(), "validation", loaded.path, config)
     kind = type(config).__name__
     missing = sorted((loaded.method.inputs | TRUTH) - validation.fields)
     if missing:
@@ -28,7 +29,8 @@ def evaluate(run: Path, data: DataConfig | None = None, out: Path | None = None)
             f"the run predicts joints of {loaded.skeleton.name}, and {kind} has {validation.skeleton.name}: "
             f"their errors cannot be compared. Evaluate on data with the run's skeleton."
         )
-    metrics = score(loaded.method, validation)
+    method = loaded.method.to(resolved("auto" if "images" in loaded.method.inputs else "cpu"))
+    metrics = score(method, validation)
     name = EVALUATION if data is None else f"evaluation_{kind.removesuffix('Config').lower()}.json"
     write_evaluation(out or loaded.path / name, metrics, validation.skeleton, kind, len(validation))
     return metrics

@@ -4,16 +4,18 @@ import logging
 import signal
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import torch
 from lightning import Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from coview.data.base import Instants
 from coview.training.batches import Batches, InOrder, at_once
 from coview.training.learner import Learner
+from coview.training.memory import Estimate, advice, estimate, explained, fits_beside
 from coview.training.parts import Parts
 from coview.training.precision import networks_in
 from coview.training.scoring import TRUTH
@@ -27,10 +29,12 @@ def fit(
     history: Path,
     progress: bool,
     checkpoint_seconds: float,
+    say: Callable[[str], None] = lambda line: None,
 ) -> None:
     """Lightning's part: device, gradients, callbacks. Checkpoint and history are written by the clock.
 
-    KeyboardInterrupt where the run was told to stop; SystemExit after SIGTERM."""
+    For methods on images, and where it will not fit, `say` is told how much memory it takes. TooLarge where it
+    runs out; KeyboardInterrupt where the run was told to stop; SystemExit after SIGTERM."""
     recipe = learner.recipe
     batches = Batches(learner.data, recipe.batch_size, recipe.seed, learner.first_step, recipe.steps)
     look = recipe.validate_every and validation.fields >= TRUTH
@@ -54,17 +58,35 @@ def fit(
             val_check_interval=recipe.validate_every * recipe.accumulate if look else None,
             limit_val_batches=None if look else 0,
         )
-        batches.data = batches.data.to(trainer.strategy.root_device)
+        device = trainer.strategy.root_device
+        if fits_beside(batches.data, device):
+            batches.data = batches.data.to(device)
         kept = validation.only(learner.method.inputs | TRUTH)
         # no list: Lightning would take each of its batches for a loader of single instants
         seen = InOrder(kept, at_once(kept)) if look else None
-        device = trainer.strategy.root_device
         with networks_in(recipe.precision, learner.method, device), _interruptible():
-            trainer.fit(learner, Parts(batches, recipe.accumulate), seen)
+            expected = _expected(learner, batches.data, device, say)
+            with explained(recipe, expected):
+                trainer.fit(learner, Parts(batches, recipe.accumulate), seen)
     if learner.step < recipe.steps:
         raise KeyboardInterrupt(
             f"training stopped after {learner.step} of {recipe.steps} steps; run again to go on."
         )
+
+
+def _expected(
+    learner: Learner, data: Instants, device: torch.device, say: Callable[[str], None]
+) -> Estimate | None:
+    """How much memory it will take, for methods on images: small networks on joints fit anywhere."""
+    recipe = learner.recipe
+    if "images" not in learner.method.needs:
+        return None
+    with explained(recipe, None):
+        expected = estimate(learner.method.to(device), recipe, data, device)
+    say(expected.line())
+    if not expected.fits:
+        say(f"  this will not fit. Change one of these: {'; '.join(advice(recipe, expected))}")
+    return expected
 
 
 @contextmanager

@@ -16,6 +16,8 @@ from coview.methods.base import Method, MethodConfig
 from coview.skeletons import H36M_17, SKELETONS, Skeleton, named_skeleton
 from coview.training.precision import Precision
 
+_BASE = ", or name a run that predicts it with --base-from"
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -44,6 +46,7 @@ class Recipe:
     seed: int = 0  # of weights, batches and everything drawn
     # weights to begin with: the folder of a run, or released:PATH for a file of its authors; "": random ones
     init: str = ""
+    base_from: Path | None = None  # folder of a run that predicts `base_point`, where a method needs one
     device: str = "auto"  # auto: a GPU where there is one; else cpu, cuda or mps
     # of the networks while they learn; losses, rotations and weights are float32 anyway. bf16 is for a GPU
     # and is refused where the hardware has no arithmetic for it, because emulation is slower than float32
@@ -85,13 +88,18 @@ class Recipe:
 
 
 def check_fields(recipe: Recipe, available: frozenset[str]) -> None:
-    """ValueError naming field, method and data where the data cannot feed the method."""
-    missing = sorted(recipe.needs - available)
+    """ValueError naming field, method and data where the data, with `base_from`, cannot feed the method."""
+    needed = recipe.needs
+    if recipe.base_from and "base_point" not in needed:
+        raise ValueError(
+            f"base_from is given, and {type(recipe.method).__name__} as it is set reads no base_point. Leave it out."
+        )
+    missing = sorted(needed - available - ({"base_point"} if recipe.base_from else set()))
     if missing:
         raise ValueError(
             f"{type(recipe.method).__name__} needs {', '.join(repr(name) for name in missing)}, which "
             f"{type(recipe.data).__name__} does not provide; it has: {', '.join(sorted(available))}. "
-            f"Choose other data, or settings of the method that do without."
+            f"Choose other data, or settings of the method that do without{_BASE if missing == ['base_point'] else ''}."
         )
 
 

@@ -9,6 +9,7 @@ evaluation.json     metrics on the validation data, where it has the truth
 checkpoint.safetensors  only while unfinished
 """
 
+import hashlib
 import json
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,14 +23,15 @@ from safetensors.torch import load_file
 from safetensors.torch import save as as_safetensors
 
 from coview import __version__
-from coview.data.base import Instants
+from coview.data.base import DataConfig, Instants
 from coview.formats.atomic import write_bytes, write_text
 from coview.formats.released_weights import read_released
 from coview.formats.text import read_json
 from coview.methods.base import Method
 from coview.skeletons import Skeleton
+from coview.training.base_points import Guesser
 from coview.training.checkpoint import Checkpoint
-from coview.training.device import check_device
+from coview.training.device import check_device, resolved
 from coview.training.fit import fit
 from coview.training.history import History
 from coview.training.initialise import Source, initialise
@@ -78,9 +80,12 @@ def train(
     begun = _open(recipe, out, overwrite)
     if (out / RECORD).is_file():
         return out
+    if recipe.base_from:
+        load_run(_beside(recipe.base_from, out))
     source = _source(recipe.init) if recipe.init and not begun else None
     data, validation = recipe.data.train(), recipe.data.validation()
     check_fields(recipe, data.fields)
+    data, validation = with_base(recipe, data, "train", out), with_base(recipe, validation, "validation", out)
     write_text(out / RECIPE, json.dumps(to_plain(recipe), indent=1))
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
@@ -91,7 +96,7 @@ def train(
         if source:
             learner.facts["init"] = _initialise(learner, source, out, say)
         learner.history = History.load(out / HISTORY, until=learner.first_step)
-        fit(learner, validation, out / CHECKPOINT, out / HISTORY, progress, checkpoint_seconds)
+        fit(learner, validation, out / CHECKPOINT, out / HISTORY, progress, checkpoint_seconds, say)
     _finish(learner, validation, out)
     return out
 
@@ -132,6 +137,30 @@ def load_run(path: Path) -> Run:
     return Run(path, recipe, method.eval(), skeleton, record)
 
 
+def with_base(
+    recipe: Recipe, data: Instants, part: str, beside: Path, config: DataConfig | None = None
+) -> Instants:
+    """The data with the `base_point` that `base_from` predicts; as it is without that, or where it has no truth.
+
+    `part` is "train" or "validation" of `config` (default: the recipe's data). The run is looked for where the
+    recipe says, and then beside the folder `beside`. Raises what `load_run` and `Guesser.guess` do."""
+    if recipe.base_from is None or (part == "validation" and not data.fields >= TRUTH):
+        return data
+    config = config or recipe.data
+    run = load_run(_beside(recipe.base_from, beside))
+    seen = with_base(run.recipe, data, part, run.path, config)
+    weights = hashlib.sha256((run.path / WEIGHTS).read_bytes()).hexdigest()
+    base = Guesser(run.path, run.method, run.skeleton, weights + json.dumps(to_plain(run.recipe)))
+    identity = json.dumps([part, to_plain(config)])
+    return data.having(base_point=base.guess(seen, identity, resolved(recipe.device), data.skeleton.root))
+
+
+def _beside(named: Path, folder: Path) -> Path:
+    """A run as a recipe names it, or, where it is not there, of the same name beside another run."""
+    sibling = folder.parent / named.name
+    return sibling if not named.exists() and sibling.exists() else named
+
+
 def difference(path: Path, recipe: Recipe) -> str:
     """In what the run in a folder differs from `recipe`, in words; empty where it does not, or is no run.
 
@@ -143,7 +172,9 @@ def difference(path: Path, recipe: Recipe) -> str:
         old = read_json(path / RECIPE)
     except ValueError:
         old = None
-    with suppress(ValueError, TypeError, LookupError):  # what did not exist when it was written has its default
+    with suppress(
+        ValueError, TypeError, LookupError
+    ):  # what did not exist when it was written has its default
         old = json.loads(json.dumps(to_plain(from_plain(old, Recipe))))
     new = json.loads(json.dumps(to_plain(recipe)))
     return _difference(old, new) if isinstance(old, dict) else f"its {RECIPE} is damaged"

@@ -1,0 +1,244 @@
+"""How much memory a training will take, before it begins; and what to change where there is less.
+
+Activations are measured: one instant goes forward and backward, and everything else is arithmetic."""
+
+import os
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten
+
+from coview.cameras import Cameras
+from coview.data.base import Instants
+from coview.methods.base import Method
+from coview.networks.recompute import statistics_kept
+from coview.sample import MultiView
+from coview.training.recipe import Recipe
+
+_USABLE = (
+    0.9  # share of the free memory beyond which a training is said not to fit; ours: allocators leave gaps
+)
+_FULL = ("out of memory", "can't allocate memory", "not enough memory")  # how torch says it, by device
+
+
+class TooLarge(ValueError, RuntimeError):
+    """The memory of the device is full: settings are to be changed, found out while running."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Bytes that a training will hold at once."""
+
+    weights: int
+    gradients: int
+    optimiser: int  # Adam's two moments
+    activations: int  # of one instant, forward and backward
+    instants: int  # worked through at once
+    data: int  # that lies on the device
+    free: int | None  # on the device, before all this; None: not known
+    device: str
+
+    @property
+    def total(self) -> int:
+        return self.weights + self.gradients + self.optimiser + self.data + self.instants * self.activations
+
+    @property
+    def fits(self) -> bool:
+        return self.free is None or self.total <= _USABLE * self.free
+
+    def at(self, instants: int) -> "Estimate":
+        """The same with another number of instants at once."""
+        return Estimate(**{**vars(self), "instants": instants})
+
+    def line(self) -> str:
+        """All of it, in gigabytes."""
+        parts = {
+            "weights": self.weights,
+            "gradients": self.gradients,
+            "Adam": self.optimiser,
+            f"activations of {self.instants} instants": self.instants * self.activations,
+            "data": self.data,
+        }
+        words = ", ".join(f"{name} {_gigabytes(size)}" for name, size in parts.items())
+        free = "an unknown amount" if self.free is None else f"{_gigabytes(self.free)} GB"
+        return f"memory: about {_gigabytes(self.total)} GB needed ({words}), {free} free on {self.device}"
+
+
+def estimate(method: Method[Any], recipe: Recipe, data: Instants, device: torch.device) -> Estimate:
+    """What training takes; runs one instant, and leaves no trace in the method.
+
+    Method and data lie where they will while training."""
+    parameters = list(method.parameters())
+    weights = sum(_size(each) for each in (*parameters, *method.buffers()))
+    learnt = sum(_size(each) for each in parameters if each.requires_grad)
+    there, free = held_bytes(data) if data.device.type == device.type else 0, free_memory(device)
+    peak = _peak(method, recipe, data[:1], device)
+    return Estimate(
+        weights=weights,
+        gradients=learnt,
+        optimiser=2 * learnt,
+        activations=max(peak - learnt, 0),
+        instants=max(1, min(recipe.batch_size, len(data)) // recipe.accumulate),
+        data=there,
+        free=None if free is None else free + weights + there,  # these lie there already
+        device=device.type,
+    )
+
+
+def advice(recipe: Recipe, expected: Estimate | None = None) -> list[str]:
+    """What to change where memory is short, most harmless first; with an estimate, as much as is needed."""
+    words = []
+    if parts := _parts(recipe, expected):
+        words.append(f"--accumulate {parts} (the same batches, worked through in {parts} parts)")
+    if getattr(recipe.method, "checkpointing", None) is False:
+        words.append(
+            "--method.checkpointing True (activations computed twice: far less memory, a third slower)"
+        )
+    if recipe.precision == "32" and (expected is None or expected.device == "cuda"):
+        words.append("--precision bf16 (half the activations; for a GPU)")
+    for name, what in (
+        ("size", "pixels of the crops; the data's size too"),
+        ("cells", "along a side of the volume"),
+    ):
+        if hasattr(recipe.method, name):
+            words.append(f"a smaller --method.{name} than {getattr(recipe.method, name)} ({what})")
+    if recipe.batch_size > 1:
+        words.append(f"a smaller --batch-size than {recipe.batch_size} (which changes what is learnt)")
+    return words or ["a smaller network"]
+
+
+@contextmanager
+def explained(recipe: Recipe, expected: Estimate | None) -> Iterator[None]:
+    """Where memory runs out inside, raises TooLarge with what to change instead."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not isinstance(error, MemoryError) and not any(words in str(error) for words in _FULL):
+            raise
+        told = f" ({expected.line()})" if expected else ""
+        raise TooLarge(
+            f"the memory is full after all{told}. What was learnt until the last checkpoint is kept, but a changed "
+            f"recipe begins anew. Change one of these: {'; '.join(advice(recipe, expected))}."
+        ) from error
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Bytes that can still be had on a device; None where nobody says."""
+    if device.type == "cuda":
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + unused
+    if device.type == "mps":
+        return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+    return _available() if device.type == "cpu" else None
+
+
+def fits_beside(data: Instants, device: torch.device) -> bool:
+    """Whether a data set may lie on the device as a whole: in a quarter of what is free there."""
+    free = free_memory(device)
+    return device.type == "cpu" or data.slow or free is None or 4 * held_bytes(data) <= free
+
+
+def held_bytes(data: Instants) -> int:
+    """Bytes of a data set's instants as they are held; 0 for one that is read from disk as it is needed."""
+    return 0 if data.slow or not len(data) else len(data) * _instant_bytes(data[:1])
+
+
+def _instant_bytes(instant: MultiView) -> int:
+    held = [instant.held(name) for name in instant.known]
+    tensors = [t for each in held for t in (_tensors(each) if isinstance(each, Cameras) else [each])]
+    return sum(_size(tensor) for tensor in tensors)
+
+
+def _tensors(cameras: Cameras) -> list[Tensor]:
+    return [getattr(cameras, field.name) for field in fields(cameras)]
+
+
+def _parts(recipe: Recipe, expected: Estimate | None) -> int | None:
+    """In how many parts a batch would fit; without an estimate, the next number of parts; None where none helps."""
+    possible = [n for n in range(recipe.accumulate + 1, recipe.batch_size + 1) if recipe.batch_size % n == 0]
+    if expected is None or expected.fits:
+        return possible[0] if possible else None
+    return next((n for n in possible if expected.at(recipe.batch_size // n).fits), None)
+
+
+def _peak(method: Method[Any], recipe: Recipe, instant: MultiView, device: torch.device) -> int:
+    """Bytes alive at once, at most, while one instant is learnt from, beyond those alive before."""
+    was_training = method.training
+    cuda = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda), statistics_kept(method), _Alive() as alive:
+        method.train()
+        if cuda:
+            torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device) if cuda else 0
+        batch = recipe.augment(instant.to(device)).only(method.needs)
+        terms = method.losses(method(batch.only(method.inputs)), batch)
+        torch.stack(list(terms.values())).sum().backward()
+        peak = torch.cuda.max_memory_allocated(device) - before if cuda else alive.peak
+    method.zero_grad(set_to_none=True)
+    method.train(was_training)
+    return peak
+
+
+class _Alive(TorchDispatchMode):
+    """Counts the bytes of all tensors made inside that are alive, and the most there ever were."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes, self.peak, self._known = 0, 0, set[int]()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = {_key(each) for each in tree_flatten((args, kwargs))[0] if isinstance(each, Tensor)}
+        answer = func(*args, **(kwargs or {}))
+        for each in tree_flatten(answer)[0]:
+            if isinstance(each, Tensor) and _key(each) not in given | self._known:
+                self._add(each)
+        return answer
+
+    def _add(self, made: Tensor) -> None:
+        storage, key = made.untyped_storage(), _key(made)
+        size = storage.nbytes()
+        self._known.add(key)
+        self.bytes += size
+        self.peak = max(self.peak, self.bytes)
+        weakref.finalize(storage, self._gone, key, size)
+
+    def _gone(self, key: int, size: int) -> None:
+        self._known.discard(key)
+        self.bytes -= size
+
+
+def _key(tensor: Tensor) -> int:
+    return tensor.untyped_storage()._cdata
+
+
+def _available() -> int | None:
+    """Of the computer, or of the container, whichever is less."""
+    known = []
+    try:
+        lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+        known.append(1024 * int(lines["MemAvailable"].split()[0]))
+    except (OSError, KeyError, ValueError):
+        if hasattr(os, "sysconf") and "SC_AVPHYS_PAGES" in os.sysconf_names:
+            known.append(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    try:
+        group = Path("/sys/fs/cgroup")
+        used = int((group / "memory.current").read_text())
+        known.append(int((group / "memory.max").read_text()) - used)
+    except (OSError, ValueError):
+        pass  # no limit
+    return min(known) if known else None
+
+
+def _size(tensor: Tensor | nn.Parameter) -> int:
+    return tensor.numel() * tensor.element_size()
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 1e9:.2f}" if size < 1e10 else f"{size / 1e9:.0f}"
