@@ -17,7 +17,7 @@ from torch.nn import functional
 
 Aggregate = Literal["sum", "max", "softmax"]
 
-_BLOCK = {"cpu": 1 << 20, "cuda": 1 << 26}  # numbers sampled at a time (voxels × views × channels)
+_BLOCK = {"cpu": 1 << 21, "cuda": 1 << 26}  # numbers sampled at a time (voxels × views × channels)
 _NEVER = -1e30  # what a view says that does not see the voxel: no maximum, and nothing to a softmax
 _CALM = 40.0  # below it, an exponential needs no care; e^-40 times as much is nothing
 _NOBODY = 1e-30  # sum of exponentials, above that of views that do not see and below that of one that does
