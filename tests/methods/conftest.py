@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from torch import nn
 
 from coview.data.motion import random_motion
 from coview.data.synthetic import ring_cameras
+from coview.networks.backbone import Maps
 from coview.sample import MultiView
 from coview.skeletons import H36M_17
 
@@ -31,6 +33,39 @@ def dots(instants: int, views: int = 4, size: int = 32, seed: int = 0) -> MultiV
     )
 
 
+def some_views(batch: MultiView, views: list[int]) -> MultiView:
+    """What some of the cameras see; a view may be taken twice."""
+    seen = {name: getattr(batch, name)[:, views] for name in ("images", "cameras", "joints2d", "confidence")}
+    return batch.replaced(**seen, image_size=batch.image_size[:, views])
+
+
+@pytest.fixture(scope="session")
+def of_views():
+    return some_views
+
+
 @pytest.fixture(scope="session")
 def dotted():
     return dots
+
+
+class Glimpse(nn.Module):
+    """A backbone of two convolutions, for tests that learn: a step takes milliseconds."""
+
+    def __init__(self, joints: int = 17, channels: int = 32) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, channels, 5, 2, 2), nn.ReLU(), nn.Conv2d(channels, channels, 5, 2, 2), nn.ReLU()
+        )
+        self.final_layer = nn.Conv2d(channels, joints, 1)
+        self.trust = nn.Conv2d(channels, joints, 1)
+
+    def forward(self, images: torch.Tensor) -> Maps:
+        features = self.layers(images)
+        trust = self.trust(features).mean(dim=(-2, -1)).sigmoid()
+        return Maps(self.final_layer(features), features, trust, None)
+
+
+@pytest.fixture(scope="session")
+def glimpse():
+    return Glimpse

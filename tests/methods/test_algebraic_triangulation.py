@@ -1,3 +1,4 @@
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -27,17 +28,19 @@ class Oracle(nn.Module):
         super().__init__()
         stride = (4.0, 4.0)
         cells = map_cells(pixels.flatten(0, 1), stride, half_pixel=half_pixel)
-        self.maps = gaussian_maps(cells, torch.ones(cells.shape[:-1]), (size // 4, size // 4), 1.0)
+        maps = gaussian_maps(cells, torch.ones(cells.shape[:-1]), (size // 4, size // 4), 1.0)
+        self.maps = maps.clamp_min(1e-13).log() / 100  # whose softmax, times 100, is the Gaussian itself
         self.trust = trust
 
     def forward(self, images: torch.Tensor) -> Maps:
         return Maps(self.maps, self.maps, self.trust, None)
 
 
-def learn(batch, config, steps: int, told=None, rate: float = 1e-3) -> float:
+def learn(batch, config, backbone: nn.Module, steps: int, told=None, rate: float = 3e-3) -> float:
     """Error in metres after some steps; `told` is what the losses see."""
     torch.manual_seed(0)
     method = config.build(H36M_17)
+    method.backbone = backbone
     optimiser = torch.optim.Adam(method.parameters(), lr=rate)
     for _ in range(steps):
         loss = sum(method.losses(method(batch), told or batch).values())
@@ -62,7 +65,9 @@ def test_the_soft_error_is_the_released_one():
 
 
 def test_the_soft_error_is_continuous_and_ignores_what_nobody_knows():
-    at = [soft_mse(torch.tensor([[x, 0.0, 0.0]]), torch.zeros(1, 3), 400.0).item() for x in (0.19999, 0.20001)]
+    at = [
+        soft_mse(torch.tensor([[x, 0.0, 0.0]]), torch.zeros(1, 3), 400.0).item() for x in (0.19999, 0.20001)
+    ]
     assert at[0] == pytest.approx(at[1], rel=1e-3)
     found, truth = torch.zeros(3, 3, requires_grad=True), torch.zeros(3, 3)
     truth[1], truth[2, 0] = torch.nan, 0.1
@@ -79,14 +84,13 @@ def test_the_soft_error_is_continuous_and_ignores_what_nobody_knows():
 
 @pytest.mark.parametrize("reference", [False, True])
 def test_true_heat_maps_give_the_true_pose(dotted, reference):
-    """The Gaussian of the oracle is not sharp, but 100 times its height is: what is left is half a cell's leaning."""
     batch = dotted(3, size=64)
     config = replace(SMALL, size=64, confidences=False, reference=reference, multiplier=100.0)
     method = config.build(H36M_17)
     method.backbone = Oracle(batch.joints2d, 64, half_pixel=not reference)
     pose = method(batch)
     inside = (batch.confidence > 0).all(dim=1)
-    assert (pose.joints3d - batch.joints3d)[inside].norm(dim=-1).mean() < 0.05
+    assert (pose.joints3d - batch.joints3d)[inside].norm(dim=-1).mean() < 2e-3
     # half a pixel is told apart: with the other convention everything moves by 1.5 pixels
     wrong = replace(config, reference=not reference).build(H36M_17)
     wrong.backbone = method.backbone
@@ -132,17 +136,17 @@ def test_a_view_that_is_not_trusted_does_not_pull(dotted):
         method = replace(SMALL, size=64, confidences=confidences).build(H36M_17)
         method.backbone = Oracle(pixels, 64, trust=trust.flatten(0, 1) if confidences else None)
         errors.append((method(batch).joints3d - batch.joints3d)[inside].norm(dim=-1).mean())
-    assert errors[0] < 0.06 < 0.15 < errors[1]
+    assert errors[0] < 0.01 < 0.1 < errors[1]
 
 
-def test_an_absent_view_is_as_if_it_were_not_there(dotted):
+def test_an_absent_view_is_as_if_it_were_not_there(dotted, of_views):
     torch.manual_seed(0)
     batch = dotted(2)
     gone = batch.cameras.cam_from_world.clone()
     gone[:, 2] = torch.nan
     absent = batch.replaced(cameras=replace(batch.cameras, cam_from_world=gone))
     left = [0, 1, 3]
-    three = batch.replaced(images=batch.images[:, left], cameras=batch.cameras[:, left])
+    three = of_views(batch, left)
     for config in (SMALL, replace(SMALL, reference=True), RANSAC):
         method = config.build(H36M_17).eval()
         torch.testing.assert_close(method(absent).joints3d, method(three).joints3d, atol=1e-3, rtol=1e-3)
@@ -150,11 +154,11 @@ def test_an_absent_view_is_as_if_it_were_not_there(dotted):
 
 @pytest.mark.parametrize("reference", [False, True])
 @pytest.mark.parametrize("hard", ["twice the same camera", "one confidence rules", "no confidence at all"])
-def test_gradients_are_finite(dotted, reference, hard):
+def test_gradients_are_finite(dotted, of_views, reference, hard):
     torch.manual_seed(0)
     batch = dotted(2)
     if hard == "twice the same camera":
-        batch = batch.replaced(cameras=batch.cameras[:, [0, 0, 0, 0]], images=batch.images[:, [0, 0, 0, 0]])
+        batch = of_views(batch, [0, 0, 0, 0])
     method = replace(SMALL, reference=reference).build(H36M_17)
     trust = torch.full((8, 17), 1e-5)
     if hard == "one confidence rules":
@@ -172,24 +176,26 @@ def test_gradients_are_finite(dotted, reference, hard):
     assert trust.grad is None or trust.grad.isfinite().all()
 
 
-def test_learns_by_heart_and_not_from_other_peoples_labels(dotted):
-    batch = dotted(3)
-    # as in the paper the heat maps are learnt first; a method on raw maps has no slope to follow
-    error = learn(batch, SMALL, 60)
-    shuffled = learn(batch, SMALL, 60, batch.replaced(joints3d=batch.joints3d.flip(1)))
-    assert error < 0.15
-    assert shuffled > 1.5 * error
+def test_learns_by_heart_and_not_from_other_peoples_labels(dotted, glimpse):
+    batch, backbone = dotted(3), glimpse()
+    learn(batch, RANSAC, backbone, 60)  # as in the paper, heat maps are learnt first
+    begun, again = copy.deepcopy(backbone), copy.deepcopy(backbone)
+    start = learn(batch, SMALL, begun, 0)
+    error = learn(batch, SMALL, begun, 60)
+    misled = learn(batch, SMALL, again, 60, batch.replaced(joints3d=batch.joints3d.flip(0)))
+    assert error < 0.95 * start
+    assert misled > 1.25 * error
 
 
 # --- RANSAC --------------------------------------------------------------------------------------
 
 
-def test_heat_maps_are_learnt_from_2d_labels_alone(dotted):
+def test_heat_maps_are_learnt_from_2d_labels_alone(dotted, glimpse):
     batch = dotted(3)
     assert RANSAC.build(H36M_17).supervision == {"joints2d", "confidence"}
     hidden = batch.replaced(confidence=torch.zeros_like(batch.confidence))
-    error, untaught = learn(batch, RANSAC, 60), learn(batch, RANSAC, 60, hidden)
-    assert error < 0.3
+    error, untaught = learn(batch, RANSAC, glimpse(), 100), learn(batch, RANSAC, glimpse(), 100, hidden)
+    assert error < 0.4
     assert untaught > 2 * error
 
 
@@ -198,7 +204,7 @@ def test_ransac_leaves_out_what_disagrees_and_agrees_with_scipy(dotted):
     pixels = batch.joints2d.clone()
     pixels[:, 2] += 60.0
     config = replace(RANSAC, size=128)
-    method = config.build(H36M_17)
+    method = config.build(H36M_17).eval()
     method.backbone = Oracle(pixels, 128)
     pose = method(batch)
     assert (pose.weights[:, 2] == 0).float().mean() > 0.95
@@ -237,9 +243,9 @@ def test_with_many_views_pairs_are_drawn_and_are_pairs(dotted):
     assert not method._pairs(seen)[:, :, 3:].any()
 
 
-def test_two_views_are_the_least(dotted):
+def test_two_views_are_the_least(dotted, of_views):
     batch = dotted(1)
-    one = batch.replaced(images=batch.images[:, :1], cameras=batch.cameras[:, :1])
+    one = of_views(batch, [0])
     for config in (SMALL, RANSAC):
         with pytest.raises(ValueError, match="one ray has no depth"):
             config.build(H36M_17).eval()(one)
@@ -253,7 +259,6 @@ def test_the_truth_costs_nothing():
 @pytest.mark.parametrize(
     ("config", "wrong", "words"),
     [
-        (AlgebraicTriangulationConfig, {"soft_per": "pose"}, "soft_per is 'coordinate' or 'joint'"),
         (AlgebraicTriangulationConfig, {"multiplier": 0.0}, "multiplier and threshold_cm"),
         (RansacTriangulationConfig, {"iterations": 0}, "iterations must be at least 1"),
         (RansacTriangulationConfig, {"sigma": 0.0}, "sigma must be above 0"),

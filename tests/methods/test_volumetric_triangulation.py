@@ -6,6 +6,7 @@ from torch import nn
 
 from coview.methods.volumetric_triangulation import VolumePose, VolumetricTriangulationConfig
 from coview.representations.volumes import cuboid
+from coview.sample import MultiView
 from coview.skeletons import H36M_17
 
 SMALL = VolumetricTriangulationConfig(
@@ -20,30 +21,28 @@ def prediction(joints3d: torch.Tensor, points: torch.Tensor, views: int = 4) -> 
     return VolumePose(joints3d=joints3d, probabilities=probabilities, points=points, views=views)
 
 
-def learn(batch, config, steps: int, told=None) -> tuple[float, nn.Module]:
+def learn(batch, backbone: nn.Module, steps: int, told=None) -> float:
     """Error in metres after some steps; `told` is what the losses see."""
     torch.manual_seed(0)
-    method = config.build(H36M_17)
-    slow = list(method.backbone.parameters())
-    fast = [*method.process_features.parameters(), *method.volume_net.parameters()]
-    optimiser = torch.optim.Adam([{"params": slow, "lr": 1e-3}, {"params": fast, "lr": 5e-3}])
+    method = replace(SMALL, rotate=False, cells=8, levels=1).build(H36M_17)
+    method.backbone = backbone
+    optimiser = torch.optim.Adam([p for p in method.parameters() if p.requires_grad], lr=5e-3)
     for _ in range(steps):
         terms = method.losses(method(batch), told or batch)
         optimiser.zero_grad()
         sum(terms.values()).backward()
         optimiser.step()
     with torch.no_grad():
-        return float((method(batch).joints3d - batch.joints3d).norm(dim=-1).mean()), method
+        return float((method(batch).joints3d - batch.joints3d).norm(dim=-1).mean())
 
 
-def test_learns_by_heart_and_not_where_the_labels_belong_to_other_instants(dotted):
-    # different people at different places: who learns only a mean pose stays far away
+def test_learns_by_heart_and_not_where_the_labels_belong_to_other_instants(dotted, glimpse):
     batch = dotted(6)
-    config = replace(SMALL, rotate=False)
-    error, _ = learn(batch, config, 60)
-    shuffled, _ = learn(batch, config, 60, batch.replaced(joints3d=batch.joints3d.roll(3, dims=0)))
-    assert error < 0.12
-    assert shuffled > 1.5 * error
+    # the right people in the wrong instants: a network that only learnt a mean pose would not mind
+    shuffled = batch.replaced(joints3d=batch.joints3d.roll(3, dims=0))
+    error, misled = learn(batch, glimpse(), 40), learn(batch, glimpse(), 40, shuffled)
+    assert error < 0.2
+    assert misled > 1.5 * error
 
 
 def test_the_loss_is_the_papers():
@@ -54,8 +53,6 @@ def test_the_loss_is_the_papers():
     found = truth.nan_to_num()
     found[0, 0, 0] = 0.03
     method = replace(SMALL, cell_weight=0.01).build(H36M_17)
-    from coview.sample import MultiView
-
     terms = method.losses(prediction(found, points), MultiView(H36M_17, joints3d=truth))
     # cm per coordinate of the known joints; the cross-entropy's mean runs over all 17
     assert terms["absolute"].item() == pytest.approx(3.0 / 6, rel=1e-5)
@@ -64,8 +61,6 @@ def test_the_loss_is_the_papers():
 
 
 def test_one_view_is_judged_relative_to_its_root():
-    from coview.sample import MultiView
-
     points = cuboid(torch.zeros(1, 3), 1.0, 2)
     truth = torch.rand(1, 17, 3)
     found = truth + torch.tensor([0.0, 0.1, 0.0])  # everything 10 cm away: only the root's own place is wrong
@@ -86,15 +81,17 @@ def test_every_aggregation_gives_finite_answers_and_gradients(dotted, aggregatio
     assert pose.joints3d.isfinite().all()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in learnt)
     assert not method.backbone.final_layer.weight.requires_grad
-    torch.testing.assert_close(pose.probabilities.flatten(-3).sum(dim=-1), torch.ones(2, 17), atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        pose.probabilities.flatten(-3).sum(dim=-1), torch.ones(2, 17), atol=1e-4, rtol=0
+    )
 
 
-def test_normalised_confidences_share_out_one_vote(dotted):
+def test_normalised_confidences_share_out_one_vote(dotted, of_views):
     # two copies of one view hold what the view alone holds
     torch.manual_seed(0)
     method, batch = replace(SMALL, aggregation="conf_norm").build(H36M_17).eval(), dotted(1)
-    one = batch.replaced(images=batch.images[:, :1], cameras=batch.cameras[:, :1])
-    two = batch.replaced(images=batch.images[:, [0, 0]], cameras=batch.cameras[:, [0, 0]])
+    one = of_views(batch, [0])
+    two = of_views(batch, [0, 0])
     torch.testing.assert_close(method(two).joints3d, method(one).joints3d, atol=1e-5, rtol=1e-4)
 
 
@@ -134,15 +131,15 @@ def test_the_base_is_the_datas_or_the_labels(dotted):
     assert all(term.isfinite() for term in loss.values())
 
 
-def test_one_view_is_enough_and_an_absent_one_changes_nothing(dotted):
+def test_one_view_is_enough_and_an_absent_one_changes_nothing(dotted, of_views):
     torch.manual_seed(0)
     method, batch = SMALL.build(H36M_17).eval(), dotted(2)
-    three = batch.replaced(images=batch.images[:, :3], cameras=batch.cameras[:, :3])
+    three = of_views(batch, [0, 1, 2])
     gone = batch.cameras.cam_from_world.clone()
     gone[:, 3] = torch.nan
     absent = batch.replaced(cameras=replace(batch.cameras, cam_from_world=gone))
     torch.testing.assert_close(method(absent).joints3d, method(three).joints3d, atol=1e-5, rtol=1e-4)
-    one = batch.replaced(images=batch.images[:, :1], cameras=batch.cameras[:, :1])
+    one = of_views(batch, [0])
     assert method(one).joints3d.isfinite().all()
 
 
@@ -160,9 +157,7 @@ def test_checkpointing_changes_no_gradient(dotted):
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"aggregation": "mean"}, "aggregation is one of"),
         ({"cells": 48}, "divisible by 2 to the power of levels"),
-        ({"base": "guess"}, "base is 'point' or 'labels'"),
         ({"front_kernel": 2}, "front_kernel is odd"),
         ({"side": 0.0}, r"side \(metres\)"),
         ({"base_jitter": -0.1}, "cannot be negative"),

@@ -8,6 +8,7 @@ not, and its network learns heat maps from 2D labels alone.
 import math
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -49,7 +50,7 @@ class AlgebraicTriangulationConfig(ImageConfig):
     threshold_cm: float = 20.0  # errors beyond it count with their tenth root: outliers teach little
     # whose error is compared with the threshold: a coordinate's, as the released code has it, or a joint's,
     # as the paper's eq. 15 writes
-    soft_per: str = "coordinate"
+    soft_per: Literal["coordinate", "joint"] = "coordinate"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -113,7 +114,7 @@ def soft_mse(
     predicted: Float[Tensor, "*batch joints 3"],
     truth: Float[Tensor, "*batch joints 3"],
     threshold: float,
-    per: str = "coordinate",
+    per: Literal["coordinate", "joint"] = "coordinate",
 ) -> Float[Tensor, ""]:
     """Mean squared error in cm² of poses in metres; beyond `threshold` (cm²) its tenth root takes over, continuously.
 
@@ -169,14 +170,18 @@ class RansacTriangulation(ImageMethod[SeenPose]):
         super().__init__(config, skeleton)
 
     def forward(self, batch: MultiView) -> SeenPose:
-        """World poses; NaN where no two views are there."""
+        """World poses; NaN where no two views are there. In training all views are believed: it is quicker, and
+        the heat maps are all that is learnt."""
         views = self.views(batch)
         maps = self.maps(views.images)
         pixels = self._pixels(hard_argmax(maps.heatmaps.detach()), views, maps)
         projections, there = views.projections()
         seen = there[..., None].expand(pixels.shape[:-1])
         with torch.no_grad():
-            joints3d, inliers = self._agreed(pixels, projections, seen)
+            if self.training:
+                joints3d, inliers = triangulate(pixels, projections, seen.to(pixels)), seen
+            else:
+                joints3d, inliers = self._agreed(pixels, projections, seen)
         return _seen(batch, joints3d, pixels, inliers.to(pixels), maps)
 
     def losses(self, predicted: SeenPose, batch: MultiView) -> dict[str, Float[Tensor, ""]]:

@@ -64,10 +64,10 @@ class Views:
         return self.images.shape[-1], self.images.shape[-2]
 
     def projections(self) -> tuple[Float[Tensor, "instants views 3 4"], Bool[Tensor, "instants views"]]:
-        """Pixels from metres, and which views there are; zeros for those that are absent."""
+        """Pixels from metres, and which views there are; something finite for those that are absent."""
         projections = self.cameras.pixels_from_world
         there = projections.isfinite().all(dim=-1).all(dim=-1)
-        return torch.where(there[..., None, None], projections, 0.0), there
+        return torch.where(there[..., None, None], projections, torch.eye(3, 4).to(projections)), there
 
 
 P = TypeVar("P", bound=WorldPose)
@@ -114,8 +114,13 @@ class ImageMethod(Method[P], Generic[P]):
     def maps(self, images: Float[Tensor, "instants views 3 height width"]) -> Maps:
         """The network's answer for every image, instants × views along the first axis.
 
-        ValueError for images of another size than the method was built for."""
+        ValueError for images of another size than the method was built for, or whose sides are no multiples of 32."""
         height, width = images.shape[-2:]
+        if height % 32 or width % 32:
+            raise ValueError(
+                f"{type(self).__name__}: the crops are {width} × {height} pixels; both must be multiples of 32, "
+                f"or its maps would cover more than the image."
+            )
         if max(height, width) != self.config.size:
             raise ValueError(
                 f"{type(self).__name__}: the crops are {width} × {height} pixels, and this model was built for a "

@@ -124,7 +124,9 @@ class VolumetricTriangulation(ImageMethod[VolumePose]):
         instants = views.images.shape[:2]
         features = self.process_features(maps.features).unflatten(0, instants)
         stride = map_stride(views.size, (features.shape[-1], features.shape[-2]))
-        projections = cells_from_world(views.projections()[0], stride, half_pixel=not self.config.reference)
+        projections, there = views.projections()
+        projections = projections * there[..., None, None]  # everything is behind a camera that is absent
+        projections = cells_from_world(projections, stride, half_pixel=not self.config.reference)
         base = self._base(batch)
         known = base.isfinite().all(dim=-1)
         points = self._points(torch.where(known[:, None], base, 0.0))
