@@ -31,23 +31,25 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/triangulation.py
 	$(BIN)/python benchmarks/adjustment.py
 	$(BIN)/python benchmarks/lifting.py
+	$(BIN)/python benchmarks/rendering.py
 
 docs: $(VENV)/.installed-dev
 	$(BIN)/python docs/generate.py
 
 # System packages that a few tests want; without them just those tests skip, saying why.
 system:
-	apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium
+	apt-get update -qq
+	apt-get install -y -qq --no-install-recommends chromium libegl1 libegl-mesa0 libgl1-mesa-dri
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[view,mocap]'
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[view,mocap,synth]'
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[view,mocap,geometry,dev]'
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[view,mocap,synth,geometry,dev]'
 	touch $@
 
 clean:

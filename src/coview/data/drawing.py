@@ -1,15 +1,20 @@
 """From people, cameras and things to pictures: random looks put on, parts sorted into pictures, drawn."""
 
+import functools
+
 import numpy as np
 import torch
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Int, UInt8
 from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.data import appearance
 from coview.data.capsule_body import GARMENTS, flesh
+from coview.data.mesh_body import MeshBody
+from coview.data.mesh_drawing import MeshDrawer, Worn
+from coview.data.mesh_pose import skinned
 from coview.data.occluders import Things, behind
-from coview.data.renderer import PART_FIELDS, Parts, renderer
+from coview.data.renderer import PART_FIELDS, Parts, Renderer, renderer
 from coview.data.scenes import People
 from coview.skeletons import H36M_17
 
@@ -21,16 +26,20 @@ def pictures(
     occluders: Things,
     kept: Bool[Tensor, "pictures"],
     generator: torch.Generator,
+    mesh: MeshBody | None = None,
 ) -> UInt8[Tensor, "pictures 3 height width"]:
     """Everybody as the cameras see them, all views of the first scene first; size in pixels (width, height).
 
-    `occluders`: one per picture, drawn where `kept`. The looks come from `generator`."""
+    Bodies of capsules, or of `mesh`. `occluders`: one per picture, drawn where `kept`.
+    The looks come from `generator`."""
     scenes, artist = len(people.joints3d), renderer(size)
     views = len(cameras) // scenes
     person = torch.arange(scenes).repeat_interleave(views)
     root = people.joints3d[:, H36M_17.root_index]
     tiles = appearance.tiles(cameras, person, root[person, :2], generator)
-    body = _dressed(people, generator).packed().reshape(scenes, -1, PART_FIELDS)
+    outfit = appearance.clothes(scenes, generator)
+    body = None if mesh else _dressed(people, outfit).packed().reshape(scenes, -1, PART_FIELDS)
+    crowd = _Crowd(artist, mesh, people, outfit) if mesh else None
     objects = [(_painted(occluders, generator).packed(), kept, occluders.is_box)]
     for thing, share in ((behind(cameras, root[person], generator), share) for share in (0.8, 0.6, 0.5, 0.3)):
         there = torch.rand(len(cameras), generator=generator) < share
@@ -38,14 +47,15 @@ def pictures(
     drawn = []
     for picked in torch.arange(len(cameras)).split(artist.capacity):
         tile = np.arange(len(picked), dtype="f4")
-        capsules = [_placed(body[person[picked].numpy()], tile[:, None])]
+        capsules = [] if body is None else [_placed(body[person[picked].numpy()], tile[:, None])]
         boxes = []
         for rows, there, is_box in objects:
             here = _placed(rows[picked.numpy()], tile)
             box, shown = is_box[picked].numpy(), there[picked].numpy()
             capsules.append(here[shown & ~box])
             boxes.append(here[shown & box])
-        drawn.append(artist.draw(tiles.picked(picked), capsules, boxes))
+        meshes = functools.partial(crowd.draw, person[picked]) if crowd else None
+        drawn.append(artist.draw(tiles.picked(picked), capsules, boxes, meshes))
     return torch.cat(drawn)
 
 
@@ -56,9 +66,34 @@ def _placed(rows: np.ndarray, tile: np.ndarray) -> np.ndarray:
     return placed.reshape(-1, PART_FIELDS)
 
 
-def _dressed(people: People, generator: torch.Generator) -> Parts:
+class _Crowd:
+    """People made of a mesh."""
+
+    def __init__(self, artist: Renderer, mesh: MeshBody, people: People, outfit: appearance.Clothes) -> None:
+        self.mesh, self.people = mesh, people
+        self.drawer = mesh_drawer(artist, mesh)
+        self.palette = torch.cat([outfit.colours, outfit.pattern[..., [0, 1, 3], None]], dim=-1)
+        self.shapes: dict[int, Tensor] = {}
+
+    def draw(self, scene: Int[Tensor, "pictures"]) -> None:
+        """The person of each picture; pictures of one scene lie together."""
+        for who in scene.unique().tolist():
+            figure = int(self.people.figure[who])
+            if figure not in self.shapes:
+                self.shapes[figure] = self.mesh.shaped(torch.Generator().manual_seed(figure))
+            pose = self.people.joints3d[who : who + 1]
+            placed, normals = skinned(self.mesh, self.shapes[figure], pose)
+            self.drawer.draw(Worn(placed[0], normals[0], self.palette[who], (scene == who).nonzero()[:, 0]))
+
+
+@functools.cache
+def mesh_drawer(artist: Renderer, mesh: MeshBody) -> MeshDrawer:
+    """The one drawer of this mesh in this renderer."""
+    return MeshDrawer(artist, mesh)
+
+
+def _dressed(people: People, outfit: appearance.Clothes) -> Parts:
     body = flesh(people.joints3d, people.girth)
-    outfit = appearance.clothes(len(people.joints3d), generator)
     worn = torch.tensor([GARMENTS.index(name) for name in body.garments])
     head = torch.zeros(body.first.shape[:-1])
     head[:, body.head] = 1

@@ -23,9 +23,13 @@ class Things:
 
 
 def propose(
-    cameras: Cameras, joints3d: Float[Tensor, "pictures joints 3"], root: int, generator: torch.Generator
+    cameras: Cameras,
+    joints3d: Float[Tensor, "pictures joints 3"],
+    root: int,
+    generator: torch.Generator,
+    size: float = 1.0,
 ) -> Things:
-    """A random thing in front of a random joint of each picture."""
+    """A random thing in front of a random joint of each picture; of `size` 1 it hides a sixth of the joints."""
     count, joints = joints3d.shape[:2]
     picked = torch.randint(joints, (count,), generator=generator)
     drawn = torch.rand(count, 6, generator=generator)
@@ -35,7 +39,7 @@ def propose(
     reach = _NEAREST + (_FARTHEST - _NEAREST) * drawn[:, 0]
     ray = torch.nn.functional.normalize(target - centres, dim=-1)
     person = (joints3d.amax(dim=1) - joints3d.amin(dim=1)).amax(dim=-1)
-    scale = (person * reach)[:, None]  # of something as large as the person, in the picture
+    scale = size * (person * reach)[:, None]  # of something as large as the person, in the picture
     half = scale * torch.stack(
         [0.04 + 0.11 * drawn[:, 1], 0.02 + 0.05 * drawn[:, 2], 0.08 + 0.3 * drawn[:, 3]], -1
     )

@@ -17,6 +17,7 @@ from coview.cameras import Cameras
 from coview.data import occluders
 from coview.data.base import DataConfig, InMemory
 from coview.data.drawing import pictures
+from coview.data.mesh_body import MeshBody, mesh_file, read_mesh
 from coview.data.mocap import META
 from coview.data.scenes import People, generated_people, recorded_people
 from coview.data.shards import cache_folder, digest, gathered
@@ -65,6 +66,7 @@ class RenderedConfig(DataConfig):
     cameras: Literal["varied", "ring"] = "varied"  # a random rig per person, or one ring for all
     motion_folder: Path | None = None  # real, prepared motion instead of generated motion
     skeleton: Skeleton = H36M_17
+    mesh_file: Path | None = None  # of body "mesh"; default: where docs/rendered.md puts it
     seed: int = 0
     cache: bool = True  # keep what is drawn, under $COVIEW_DATA/rendered or ~/.cache/coview/rendered
 
@@ -98,6 +100,13 @@ class RenderedConfig(DataConfig):
     def width_height(self) -> tuple[int, int]:
         """Of every picture, pixels."""
         return self.size, self.size if self.height is None else self.height
+
+    @property
+    def mesh(self) -> MeshBody | None:
+        """The mesh that people are made of, if they are.
+
+        FileNotFoundError or ValueError where its file is not there or holds something else."""
+        return read_mesh(mesh_file(self.mesh_file)) if self.body == "mesh" else None
 
     def train(self) -> InMemory:
         return InMemory(self.rendered("train").instants)
@@ -156,7 +165,7 @@ class _Draw:
     def __call__(self, number: int) -> dict[str, Tensor]:
         people, rigs = self._cast
         picked = torch.arange(len(people.joints3d)).split(_SHARD)[number]
-        part = People(people.joints3d[picked], people.subject[picked], people.girth[picked])
+        part = people.picked(picked)
         seed = (self.config.seed * 2 + _STREAMS[self.split]) * 1_000_003 + number
         return _shard(self.config, part, rigs[part.subject], torch.Generator().manual_seed(seed))
 
@@ -181,10 +190,11 @@ def _shard(
         crops.intrinsics.flatten(0, 1), crops.cam_from_world.flatten(0, 1), crops.size.flatten(0, 1)
     )
     body = people.joints3d.repeat_interleave(views, dim=0)
-    things = occluders.propose(flat, body, H36M_17.root_index, generator)
+    large = max(1.0, config.occlusion / 0.12)  # small things cannot hide much, however many there are
+    things = occluders.propose(flat, body, H36M_17.root_index, generator, large)
     hides = occluders.hidden_by(things, flat, labels.repeat_interleave(views, dim=0))
     kept = occluders.chosen(hides, inside.flatten(0, 1), config.occlusion, generator)
-    images = pictures(config.width_height, people, flat, things, kept, generator)
+    images = pictures(config.width_height, people, flat, things, kept, generator, config.mesh)
     varied = config.cameras == "varied"
     return {
         "images": images.unflatten(0, (scenes, views)),

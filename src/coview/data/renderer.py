@@ -7,7 +7,7 @@ large and made smaller. World metres and OpenCV cameras in; bytes out, the top r
 import functools
 import importlib.resources
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -91,7 +91,7 @@ class Parts:
 
 
 class Renderer:
-    """An OpenGL context and an atlas for pictures of one size (pixels: width, height).
+    """An atlas for pictures of one size (pixels: width, height), and what is drawn into it.
 
     Raises ModuleNotFoundError without moderngl and RuntimeError without a working EGL, each saying what to
     install."""
@@ -100,9 +100,9 @@ class Renderer:
         self.size = size
         self.columns = max(1, _ATLAS // size[0])
         self.rows = max(1, _ATLAS // size[1])
-        self._gl = context()
+        self.gl = context()
         atlas = (self.columns * size[0], self.rows * size[1])
-        gl = self._gl
+        gl = self.gl
         self._drawn = gl.framebuffer(
             [gl.renderbuffer(atlas, 4, samples=_SAMPLES)], gl.depth_renderbuffer(atlas, samples=_SAMPLES)
         )
@@ -114,19 +114,11 @@ class Renderer:
         self._patterns = gl.texture_array((*layers.shape[1:], len(layers)), 1, layers.tobytes())
         self._patterns.build_mipmaps()
         self._patterns.filter = (gl.LINEAR_MIPMAP_NEAREST, gl.LINEAR)
-        self._programs = {
-            "part": _program(gl, "part.vert", "part.frag"),
-            "scenery": _program(gl, "scenery.vert", "scenery.frag"),
-            "sensor": _program(gl, "sensor.vert", "sensor.frag"),
-        }
-        for program in self._programs.values():
-            for name, value in {"tiles": 0, "scene": 1, "patterns": 2, "columns": self.columns}.items():
-                if name in program:
-                    program[name] = value
-            program["tile_size"], program["atlas_size"] = size, atlas
+        self._atlas = atlas
+        self._part = self.program("part.vert", "part.frag")
         corners = gl.buffer(np.array([0, 0, 1, 0, 0, 1, 1, 1], dtype="f4").tobytes())
         self._flat = {
-            name: gl.vertex_array(self._programs[name], [(corners, "2f", "corner")])
+            name: gl.vertex_array(self.program(f"{name}.vert", f"{name}.frag"), [(corners, "2f", "corner")])
             for name in ("scenery", "sensor")
         }
         around = 10 + 2 * min(5, max(size) // 100)
@@ -137,10 +129,28 @@ class Renderer:
         """How many pictures are drawn at once."""
         return self.columns * self.rows
 
+    def program(self, vertex: str, fragment: str) -> Any:
+        """A program of two files in the folder `shaders`, which knows pictures and patterns."""
+        folder = importlib.resources.files("coview.data") / "shaders"
+        common = (folder / "common.glsl").read_text()
+        made = self.gl.program(
+            vertex_shader=common + (folder / vertex).read_text(),
+            fragment_shader=common + (folder / fragment).read_text(),
+        )
+        known: dict[str, Any] = {"tiles": 0, "scene": 1, "patterns": 2, "columns": self.columns}
+        known |= {"tile_size": self.size, "atlas_size": self._atlas}
+        for name in known.keys() & set(made):
+            made[name] = known[name]
+        return made
+
     def draw(
-        self, tiles: Tiles, capsules: Sequence[np.ndarray] = (), boxes: Sequence[np.ndarray] = ()
+        self,
+        tiles: Tiles,
+        capsules: Sequence[np.ndarray] = (),
+        boxes: Sequence[np.ndarray] = (),
+        meshes: Callable[[], None] | None = None,
     ) -> UInt8[Tensor, "pictures 3 height width"]:
-        """The pictures, at most `capacity`; parts as `Parts.packed` gives them."""
+        """The pictures, at most `capacity`; parts as `Parts.packed` gives them; `meshes` draws what is neither."""
         packed = tiles.packed()
         count = len(packed)
         assert count <= self.capacity, "more pictures than the atlas has tiles"
@@ -148,12 +158,16 @@ class Renderer:
         padded[:count] = packed
         self._tiles.write(padded.tobytes())
         self._begin()
-        self._flat["scenery"].render(mode=self._gl.TRIANGLE_STRIP, instances=count)
-        self._gl.enable(self._gl.DEPTH_TEST | self._gl.CULL_FACE)
+        self._flat["scenery"].render(mode=self.gl.TRIANGLE_STRIP, instances=count)
+        self.gl.enable(self.gl.DEPTH_TEST | self.gl.CULL_FACE)
+        for plane in _CLIP_PLANES:
+            self.gl.enable_direct(plane)
         for name, parts in (("capsule", capsules), ("box", boxes)):
             rows = np.concatenate([np.zeros((0, PART_FIELDS), "f4"), *parts])
             if len(rows):
                 self._draw_parts(name, rows)
+        if meshes is not None:
+            meshes()
         return self._developed(count)
 
     def _begin(self) -> None:
@@ -162,15 +176,13 @@ class Renderer:
         self._patterns.use(2)
         self._drawn.use()
         self._drawn.clear()
-        self._gl.disable(self._gl.DEPTH_TEST | self._gl.CULL_FACE)
-        for plane in range(4):
-            self._gl.enable_direct(0x3000 + plane)  # GL_CLIP_DISTANCE0 ...
+        self.gl.disable(self.gl.DEPTH_TEST | self.gl.CULL_FACE)
 
     def _draw_parts(self, form: str, parts: np.ndarray) -> None:
         vertices, indices = self._forms[form]
-        buffer = self._gl.buffer(np.ascontiguousarray(parts, dtype="f4").tobytes())
-        array = self._gl.vertex_array(
-            self._programs["part"],
+        buffer = self.gl.buffer(np.ascontiguousarray(parts, dtype="f4").tobytes())
+        array = self.gl.vertex_array(
+            self._part,
             [
                 (vertices, "3f 3f 1f", "form", "form_normal", "end"),
                 (buffer, "4f 4f 4f 4f 4f 4f 4f 4f /i", *_ROWS),
@@ -182,18 +194,19 @@ class Renderer:
         buffer.release()
 
     def _developed(self, count: int) -> Tensor:
-        for plane in range(4):
-            self._gl.disable_direct(0x3000 + plane)
-        self._gl.disable(self._gl.DEPTH_TEST | self._gl.CULL_FACE)
-        self._gl.copy_framebuffer(self._resolved, self._drawn)
+        for plane in _CLIP_PLANES:
+            self.gl.disable_direct(plane)
+        self.gl.disable(self.gl.DEPTH_TEST | self.gl.CULL_FACE)
+        self.gl.copy_framebuffer(self._resolved, self._drawn)
         self._final.use()
-        self._flat["sensor"].render(mode=self._gl.TRIANGLE_STRIP, instances=count)
+        self._flat["sensor"].render(mode=self.gl.TRIANGLE_STRIP, instances=count)
         atlas = np.frombuffer(self._final.read(components=4), dtype=np.uint8)
         width, height = self.size
         grid = torch.from_numpy(atlas.reshape(self.rows, height, self.columns, width, 4).copy())[..., :3]
         return grid.permute(0, 2, 4, 1, 3).reshape(-1, 3, height, width)[:count]
 
 
+_CLIP_PLANES = range(0x3000, 0x3004)  # GL_CLIP_DISTANCE0 to 3: the edges of a picture
 _ROWS = (
     "first_tile",
     "second_cut",
@@ -206,8 +219,16 @@ _ROWS = (
 )
 
 
+@functools.cache
 def context() -> Any:
-    """A new OpenGL context without a window.
+    """The process's one OpenGL context without a window; drawing is for the thread that asks first.
+
+    One, because with two of them whatever is drawn goes to the one that was made last."""
+    return new_context()
+
+
+def new_context() -> Any:
+    """An OpenGL context without a window.
 
     Raises ModuleNotFoundError without moderngl, RuntimeError where EGL does not work."""
     try:
@@ -230,15 +251,6 @@ def context() -> Any:
 def renderer(size: tuple[int, int]) -> Renderer:
     """The process's renderer for pictures of this size (width, height)."""
     return Renderer(size)
-
-
-def _program(gl: Any, vertex: str, fragment: str) -> Any:
-    folder = importlib.resources.files("coview.data") / "shaders"
-    common = (folder / "common.glsl").read_text()
-    return gl.program(
-        vertex_shader=common + (folder / vertex).read_text(),
-        fragment_shader=common + (folder / fragment).read_text(),
-    )
 
 
 def _form(gl: Any, vertices: np.ndarray, triangles: np.ndarray) -> tuple[Any, Any]:

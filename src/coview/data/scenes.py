@@ -24,13 +24,18 @@ class People:
     joints3d: Float[Tensor, "scenes 17 3"]  # of H36M_17, metres, world z up
     subject: Int[Tensor, "scenes"]  # who; scenes of one subject lie together
     girth: Float[Tensor, "scenes 3"]  # of trunk, arms, legs; 1 for a lean adult
+    figure: Int[Tensor, "scenes"]  # seed of the subject's shape, for a body that has more than girth
+
+    def picked(self, index: Int[Tensor, "picked"]) -> "People":
+        """Some of the scenes."""
+        return People(self.joints3d[index], self.subject[index], self.girth[index], self.figure[index])
 
 
 def generated_people(scenes: int, subjects: int, seed: int) -> People:
     """Procedural motion [Winter09] of `subjects` people of different stature, build and movement.
 
     No two `seed`s that differ share a person."""
-    poses, who, build = [], [], []
+    poses, who, build, figure = [], [], [], []
     for subject, part in enumerate(torch.arange(scenes).tensor_split(subjects)):
         own = seed * 1_000_003 + subject
         generator = torch.Generator().manual_seed(own)
@@ -39,7 +44,8 @@ def generated_people(scenes: int, subjects: int, seed: int) -> People:
         poses.append(random_motion(len(part), fps=_FPS, seed=own, kind=kind, stature=stature))
         who.append(torch.full((len(part),), subject))
         build.append(_girth(generator).expand(len(part), 3))
-    return People(_gathered(torch.cat(poses)), torch.cat(who), torch.cat(build))
+        figure.append(torch.full((len(part),), own))
+    return People(_gathered(torch.cat(poses)), torch.cat(who), torch.cat(build), torch.cat(figure))
 
 
 def recorded_people(scenes: int, folder: Path, split: str, seed: int) -> People:
@@ -57,7 +63,9 @@ def recorded_people(scenes: int, folder: Path, split: str, seed: int) -> People:
     builds = torch.stack(
         [_girth(torch.Generator().manual_seed(seed * 1_000_003 + i)) for i in range(len(names))]
     )
-    return People(_gathered(points[picked]), owner[picked], builds[owner[picked]])
+    return People(
+        _gathered(points[picked]), owner[picked], builds[owner[picked]], seed * 1_000_003 + owner[picked]
+    )
 
 
 def _gathered(joints3d: Tensor) -> Tensor:
