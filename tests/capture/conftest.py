@@ -100,6 +100,7 @@ class DotFinder(Method[WorldPose]):
         super().__init__()
         self.config, self.batches = config, []
         self.offset = torch.nn.Parameter(torch.zeros(3))
+        self.register_buffer("batches_seen", torch.tensor(0))  # without axes, as batch normalisation has one
         self.inputs = frozenset({"images", "cameras"}) | ({config.told} if config.told else frozenset())
 
     def forward(self, batch):

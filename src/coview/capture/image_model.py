@@ -64,5 +64,5 @@ def _digest(method: Method[Any]) -> str:
     digest = hashlib.sha256(repr(getattr(method, "config", "")).encode())
     for name, tensor in sorted(method.state_dict().items()):
         digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        digest.update(tensor.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:16]
