@@ -4,14 +4,15 @@
         [--threads 2] [--rounds 2] [--repeats 2] [--depth 152] [--size 384] [--cells 64]
 
 One instant, 4 views, float32, softmax aggregation, the released numerics; random weights, with the statistics
-of BatchNorm from one pass and a last layer scaled so that volumes have peaks. The plain one
+of BatchNorm from one pass. The plain one
 (plain_learnable_triangulation.py) is eager PyTorch under `inference_mode`, like ours; "coview" is the method as
 `eval()` leaves it, "coview folded" after `networks.folding.folded(method, in_place=True)`. All answer the same
 joints (difference_mm, the largest). Every variant runs in processes of its own, in turns; seconds are the
 best wall-clock of all passes, cpu_seconds the best processor time of all threads: the number to read where
 others compute on the same cores. peak_mb is the peak resident memory above the process with its libraries imported,
 weights and first pass included; forward_mb that above the process with the model ready. Ratios are the plain
-one's seconds over the row's, and the row's memory over the plain one's. Appends rows to
+one's seconds over the row's, and the row's memory over the plain one's. The C library is told to give every
+freed block of 1 MB and more back at once, to all variants, so that the peak is what they need. Appends rows to
 results/learnable_triangulation.csv. Targets: 1.5 times as fast in at most half the memory; the unprojection
 alone 4 times as fast.
 """
@@ -21,6 +22,7 @@ import csv
 import ctypes
 import gc
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -100,7 +102,6 @@ def save_weights(settings: argparse.Namespace, folder: Path) -> None:
             layer.momentum = None  # the mean of all passes; there is one
     with torch.no_grad():
         method(batch(128))
-        method.volume_net.output_layer.weight *= 20
     torch.save(method.state_dict(), folder / "weights.pt")
 
 
@@ -189,7 +190,8 @@ def in_own_process(
     words = [sys.executable, __file__, "--child", name, "--part", part, "--folder", str(folder)]
     for option in ("threads", "repeats", "depth", "size", "cells"):
         words += [f"--{option}", str(getattr(settings, option))]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         raise RuntimeError(f"{name} ({part}) failed:\n{done.stderr}")
     return json.loads(done.stdout.splitlines()[-1]), torch.load(folder / "answer.pt", weights_only=True)

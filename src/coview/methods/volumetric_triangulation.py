@@ -130,12 +130,14 @@ class VolumetricTriangulation(ImageMethod[VolumePose]):
         base = self._base(batch)
         known = base.isfinite().all(dim=-1)
         points = self._points(torch.where(known[:, None], base, 0.0))
+        weights = self._weights(maps.volumetric, instants)
+        del maps  # large, and not needed while the volume is worked on
         volume = unproject(
             features,
             projections,
             points,
             self._aggregate,
-            self._weights(maps.volumetric, instants),
+            weights,
             reference=self.config.reference,
         )
         joints3d, probabilities = soft_argmax3d(self.volume_net(volume), points, self.config.multiplier)

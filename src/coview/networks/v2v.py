@@ -109,23 +109,20 @@ class V2V(nn.Module):
             )
         for layer in self.front_layers:
             volume = self._run(layer, volume)
-        volume = self._hourglass(volume, 1)
+        skips = []
+        for level in range(1, self.levels + 1):
+            skips.append(self._run(self.encoder_decoder[f"skip_res{level}"], volume))
+            volume = self._run(self.encoder_decoder[f"encoder_res{level}"], self.pool(volume))
+        volume = self._run(self.encoder_decoder["mid_res"], volume)
+        for level in range(self.levels, 0, -1):
+            volume = self._run(self.encoder_decoder[f"decoder_res{level}"], volume)
+            volume = self._run(self.encoder_decoder[f"decoder_upsample{level}"], volume)
+            # in place only where no gradient needs the rectifier's answer unchanged
+            volume = volume + skips.pop() if torch.is_grad_enabled() else volume.add_(skips.pop())
         for layer in self.back_layers:
             volume = self._run(layer, volume)
         scores: Tensor = self.output_layer(volume)
         return scores
-
-    def _hourglass(self, volume: Tensor, level: int) -> Tensor:
-        """Down to the innermost size and back; the skip of each level sees the volume before it is pooled."""
-        part = self.encoder_decoder
-        if level > self.levels:
-            return self._run(part["mid_res"], volume)
-        skip = self._run(part[f"skip_res{level}"], volume)
-        inner = self._run(part[f"encoder_res{level}"], self.pool(volume))
-        inner = self._run(part[f"decoder_res{level}"], self._hourglass(inner, level + 1))
-        grown = self._run(part[f"decoder_upsample{level}"], inner)
-        # the rectifier's gradient needs its own answer unchanged
-        return grown + skip if torch.is_grad_enabled() else grown.add_(skip)
 
     def _run(self, block: nn.Module, volume: Tensor) -> Tensor:
         return apply(block, volume, checkpointing=self.checkpointing and self.training)
