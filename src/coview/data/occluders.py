@@ -118,7 +118,7 @@ def _meets_box(start: Tensor, way: Tensor, half: Tensor) -> Tensor:
 def _meets_capsule(start: Tensor, way: Tensor, half: Tensor) -> Tensor:
     """Whether segments come within the radius of the axis, which ends a radius before the half length."""
     radius, reach = half[:, None, 0], (half[:, None, 2] - half[:, None, 0]).clamp_min(1e-6)
-    # nearest points of two segments [Ericson05 §5.1.9]: t along `way`, s along the axis (z)
+    # nearest points of two segments: t along `way`, s along the axis (z)
     start = start.expand_as(way)
     a, b, c = way.square().sum(-1), way[..., 2], (start * way).sum(-1)
     flat = (a - b * b).clamp_min(1e-12)

@@ -1,0 +1,79 @@
+"""Pictures per second of rendered people: capsules and mesh, by size.
+
+    OMP_WAIT_POLICY=passive python benchmarks/rendering.py [--scenes 256] [--mesh-file FILE] [--dry]
+
+Everything that training waits for is in it: motion, crops, clothes, occluders, drawing, reading back; nothing is
+read from or written to the cache. The first picture (compiling shaders) is not. cpu_ms is the processor
+time of a picture, of all threads, which other programs on the same cores disturb less than the seconds.
+Appends rows to results/rendering.csv. Target: 300 images/s of capsules at 128 px on two cores.
+"""
+
+import argparse
+import csv
+import time
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+from coview.bench.machine import commit, forget_peak, machine, peak_mb
+from coview.data.mesh_body import mesh_file
+from coview.data.rendered import RenderedConfig
+
+RESULTS = Path(__file__).resolve().parents[1] / "results" / "rendering.csv"
+COLUMNS = ["date", "commit", "machine", "seed", "body", "size", "views", "images", "seconds", "images_per_s"]
+COLUMNS += ["cpu_ms", "peak_mb", "hidden_share"]
+TARGET = 300.0
+
+
+def measured(config: RenderedConfig) -> dict[str, object]:
+    """One row: the training pictures of `config`, made once."""
+    replace(config, scenes=8, subjects=1).rendered("train")
+    forget_peak()
+    before = peak_mb("cpu")
+    began, busy = time.perf_counter(), time.process_time()
+    made = config.rendered("train")
+    seconds, busy = time.perf_counter() - began, time.process_time() - busy
+    images = config.scenes * config.views
+    values = [
+        date.today().isoformat(), commit(), machine("cpu"), config.seed, config.body, config.size, config.views,
+        images, f"{seconds:.2f}", f"{images / seconds:.0f}", f"{1000 * busy / images:.2f}",
+        f"{peak_mb('cpu') - before:.0f}", f"{made.hidden_share:.3f}",
+    ]  # fmt: skip
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+def append(rows: list[dict[str, object]]) -> None:
+    new = not RESULTS.exists()
+    RESULTS.parent.mkdir(exist_ok=True)
+    with RESULTS.open("a", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        if new:
+            writer.writeheader()
+        writer.writerows(rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--scenes", type=int, default=256)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[128, 256])
+    parser.add_argument("--mesh-file", type=Path, default=None)
+    parser.add_argument("--dry", action="store_true", help="write no rows")
+    given = parser.parse_args()
+    plain = RenderedConfig(scenes=given.scenes, subjects=max(1, given.scenes // 20), cache=False)
+    cases = [replace(plain, size=size) for size in given.sizes]
+    if mesh_file(given.mesh_file).is_file():
+        few = max(8, given.scenes // 4)
+        cases += [replace(case, body="mesh", mesh_file=given.mesh_file, scenes=few) for case in cases]
+    else:
+        print(f"no mesh is measured: {mesh_file(given.mesh_file)} is not there (--mesh-file names another)")
+    rows = [measured(case) for case in cases]
+    if not given.dry:
+        append(rows)
+    for row in rows:
+        print("  ".join(f"{key}={value}" for key, value in row.items() if key not in COLUMNS[:4]))
+    reached = float(str(rows[0]["images_per_s"]))
+    print(f"target {TARGET:.0f} images/s of capsules at {given.sizes[0]} px: {reached >= TARGET}")
+
+
+if __name__ == "__main__":
+    main()

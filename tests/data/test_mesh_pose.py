@@ -1,0 +1,61 @@
+import torch
+
+from coview.data.body import Body, limits, pose
+from coview.data.mesh_body import BLOCKS, LIMBS
+from coview.data.mesh_pose import _swing, block_maps
+from coview.data.scenes import generated_people
+from coview.skeletons import H36M_17
+
+
+def rest() -> dict[str, torch.Tensor]:
+    """Somebody at rest, facing -y, pelvis at the origin."""
+    angles = limits()[1]
+    body = Body.make(1.7, torch.Generator().manual_seed(0), variety=0.0)
+    joints = pose(body, angles, torch.tensor(-torch.pi / 2), torch.zeros(2))
+    joints = joints - joints[0]
+    return {name: joints[index] for index, name in enumerate(H36M_17.joints) if name != "nose"}
+
+
+def test_limbs_arrive_at_the_joints_exactly():
+    """Each limb's map brings both of its ends, as they are at rest, to where the person's joints are."""
+    at_rest = rest()
+    joints3d = generated_people(60, 6, seed=0).joints3d
+    _, linear, shift = block_maps(at_rest, joints3d)
+    for name, ends in LIMBS.items():
+        block = BLOCKS.index(name)
+        for joint in ends:
+            brought = linear[:, block] @ at_rest[joint] + shift[:, block]
+            torch.testing.assert_close(brought, joints3d[:, H36M_17.index(joint)], atol=1e-4, rtol=0)
+
+
+def test_the_trunk_arrives_too():
+    at_rest = rest()
+    joints3d = generated_people(60, 6, seed=0).joints3d
+    _, linear, shift = block_maps(at_rest, joints3d)
+    for name, joint in (("hips", "pelvis"), ("belly", "spine"), ("chest", "thorax"), ("head", "head_top")):
+        block = BLOCKS.index(name)
+        brought = linear[:, block] @ at_rest[joint] + shift[:, block]
+        torch.testing.assert_close(brought, joints3d[:, H36M_17.index(joint)], atol=1e-4, rtol=0)
+
+
+def test_turns_are_rotations():
+    turn, _, _ = block_maps(rest(), generated_people(60, 6, seed=0).joints3d)
+    eye = torch.eye(3).expand_as(turn)
+    torch.testing.assert_close(turn @ turn.mT, eye, atol=1e-4, rtol=0)
+    torch.testing.assert_close(torch.linalg.det(turn), torch.ones(turn.shape[:2]), atol=1e-4, rtol=0)
+
+
+def test_the_front_stays_in_front():
+    """The head's rest front, -y, turns to the side of the nose."""
+    joints3d = generated_people(60, 6, seed=0).joints3d
+    turn, _, _ = block_maps(rest(), joints3d)
+    front = turn[:, BLOCKS.index("head")] @ torch.tensor([0.0, -1.0, 0.0])
+    nose = joints3d[:, H36M_17.index("nose")] - joints3d[:, H36M_17.index("thorax")]
+    assert ((front * nose).sum(dim=-1) > 0.05).all()
+
+
+def test_a_swing_brings_one_direction_to_the_other_and_opposite_ones_give_no_nan():
+    generator = torch.Generator().manual_seed(0)
+    one, other = torch.nn.functional.normalize(torch.randn(2, 50, 3, generator=generator), dim=-1)
+    torch.testing.assert_close((_swing(one, other) @ one[..., None])[..., 0], other, atol=1e-3, rtol=0)
+    assert _swing(one, -one).isfinite().all()

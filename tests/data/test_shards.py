@@ -1,0 +1,82 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from coview.data.shards import cache_folder, digest, gathered
+
+
+class Maker:
+    """Makes piece n: `length` rows of the number n; counts how often it was asked."""
+
+    def __init__(self, lengths: list[int]) -> None:
+        self.lengths, self.asked = lengths, []
+
+    def __call__(self, number: int) -> dict[str, torch.Tensor]:
+        self.asked.append(number)
+        return {
+            "value": torch.full((self.lengths[number], 2), number),
+            "on": torch.ones(self.lengths[number]) > 0,
+        }
+
+
+LENGTHS = [3, 3, 1]
+
+
+def test_pieces_follow_each_other_and_are_made_once(tmp_path: Path):
+    make = Maker(LENGTHS)
+    first = gathered(make, LENGTHS, folder=tmp_path, stem="x", what="make")
+    again = gathered(make, LENGTHS, folder=tmp_path, stem="x", what="make")
+    assert make.asked == [0, 1, 2]
+    assert first["value"][:, 0].tolist() == [0, 0, 0, 1, 1, 1, 2]
+    assert first["on"].dtype == torch.bool
+    assert all((first[name] == again[name]).all() for name in first)
+
+
+def test_what_an_interruption_left_is_used(tmp_path: Path):
+    class Stopped(Maker):
+        def __call__(self, number: int) -> dict[str, torch.Tensor]:
+            if number == 2:
+                raise KeyboardInterrupt
+            return super().__call__(number)
+
+    with pytest.raises(KeyboardInterrupt):
+        gathered(Stopped(LENGTHS), LENGTHS, folder=tmp_path, stem="x", what="make")
+    make = Maker(LENGTHS)
+    gathered(make, LENGTHS, folder=tmp_path, stem="x", what="make")
+    assert make.asked == [2]
+
+
+@pytest.mark.parametrize("content", [b"", b"no tensors"])
+def test_a_damaged_piece_is_made_again(tmp_path: Path, content: bytes):
+    make = Maker(LENGTHS)
+    gathered(make, LENGTHS, folder=tmp_path, stem="x", what="make")
+    (tmp_path / "x_00001.safetensors").write_bytes(content)
+    gathered(make, LENGTHS, folder=tmp_path, stem="x", what="make")
+    assert make.asked == [0, 1, 2, 1]
+
+
+def test_a_piece_of_another_length_is_made_again(tmp_path: Path):
+    gathered(Maker([2]), [2], folder=tmp_path, stem="x", what="make")
+    make = Maker([3])
+    assert len(gathered(make, [3], folder=tmp_path, stem="x", what="make")["value"]) == 3
+    assert make.asked == [0]
+
+
+def test_without_a_folder_nothing_is_kept(tmp_path: Path):
+    make = Maker(LENGTHS)
+    for _ in range(2):
+        gathered(make, LENGTHS, folder=None, stem="x", what="make")
+    assert make.asked == [0, 1, 2] * 2
+
+
+def test_equal_settings_have_equal_names():
+    assert digest({"a": 1, "b": "x"}) == digest({"b": "x", "a": 1})
+    assert digest({"a": 1}) != digest({"a": 2})
+
+
+def test_the_folder_follows_coview_data(monkeypatch, tmp_path: Path):
+    monkeypatch.setenv("COVIEW_DATA", str(tmp_path))
+    assert cache_folder("rendered") == tmp_path / "rendered"
+    monkeypatch.delenv("COVIEW_DATA")
+    assert cache_folder("rendered") == Path.home() / ".cache" / "coview" / "rendered"
