@@ -108,12 +108,12 @@ def test_an_estimate_counts_weights_gradients_moments_activations_and_data():
 
 
 def test_estimating_leaves_no_trace():
-    method = Plain()
+    method, data = Plain(), pictures()
     before = {name: tensor.clone() for name, tensor in method.state_dict().items()}
     torch.manual_seed(1)
     drawn = torch.rand(1)
     torch.manual_seed(1)
-    estimate(method.eval(), RECIPE, pictures(), CPU)
+    estimate(method.eval(), RECIPE, data, CPU)
     assert torch.equal(torch.rand(1), drawn)
     assert all(torch.equal(tensor, before[name]) for name, tensor in method.state_dict().items())
     assert all(parameter.grad is None for parameter in method.parameters())

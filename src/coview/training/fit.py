@@ -64,7 +64,8 @@ def fit(
         kept = validation.only(learner.method.inputs | TRUTH)
         # no list: Lightning would take each of its batches for a loader of single instants
         seen = InOrder(kept, at_once(kept)) if look else None
-        with networks_in(recipe.precision, learner.method, device), _interruptible():
+        compiled = recipe.compile and "images" in learner.method.needs
+        with networks_in(recipe.precision, learner.method, device, compiled=compiled), _interruptible():
             expected = _expected(learner, batches.data, device, say)
             with explained(recipe, expected):
                 trainer.fit(learner, Parts(batches, recipe.accumulate), seen)

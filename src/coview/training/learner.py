@@ -48,8 +48,9 @@ class Learner(LightningModule):
         self._sums = Sums()
         self._guard, self._skipped = Guard(recipe.clip_norm), 0
         self._revised_at = revised_at(recipe)
-        # not the network: its products are slower compiled than called, and hooks and names stay out of it
-        self._losses = torch.compile(method.losses, options=_COMPILED) if recipe.compile else method.losses
+        # not the network of joints: its products are slower compiled than called. Of images, it is all that counts
+        compiled = recipe.compile and "images" not in method.needs
+        self._losses = torch.compile(method.losses, options=_COMPILED) if compiled else method.losses
         self._score = Score(data.skeleton)
         self._earlier = begun.seconds if begun else 0.0
         self._started = time.monotonic()

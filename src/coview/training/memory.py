@@ -5,7 +5,7 @@ Activations are measured: one instant goes forward and backward, and everything 
 import os
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -172,7 +172,8 @@ def _peak(method: Method[Any], recipe: Recipe, instant: MultiView, device: torch
     """Bytes alive at once, at most, while one instant is learnt from, beyond those alive before."""
     was_training = method.training
     cuda = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=cuda), statistics_kept(method), _Alive() as alive:
+    eager = torch.compiler.set_stance("force_eager") if recipe.compile else nullcontext()
+    with eager, torch.random.fork_rng(devices=cuda), statistics_kept(method), _Alive() as alive:
         method.train()
         if cuda:
             torch.cuda.reset_peak_memory_stats(device)

@@ -51,8 +51,9 @@ class Recipe:
     # of the networks while they learn; losses, rotations and weights are float32 anyway. bf16 is for a GPU
     # and is refused where the hardware has no arithmetic for it, because emulation is slower than float32
     precision: Precision = "32"
-    # torch.compile of the losses; needs a C++ compiler. Begins 15 to 60 s later; on a CPU the losses of 128
-    # instants then take 10 ms instead of 12, so it pays after some 10 000 steps. What is drawn stays the same
+    # torch.compile of the losses, or, for methods on images, of their networks (for a GPU); needs a C++ compiler.
+    # Begins 15 to 60 s later; on a CPU the losses of 128 instants then take 10 ms instead of 12, so it pays after
+    # some 10 000 steps. What is drawn stays the same
     compile: bool = False
 
     def __post_init__(self) -> None:
