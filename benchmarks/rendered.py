@@ -2,9 +2,9 @@
 
     OMP_WAIT_POLICY=passive python benchmarks/rendered.py --seed 0 [--threads 1] [--out runs/rendered]
 
-Four trainings per seed, one after another: heat maps from 2D labels (RANSAC), algebraic without and with learnt
-confidences, volumetric with softmax; the last three begin with the weights of the first, as in the paper. The
-cuboid stands where the algebraic method with confidences sees the pelvis, with the same views; for a
+Trainings one after another: heat maps from 2D labels (RANSAC), once for all seeds; then for each seed algebraic without
+and with learnt confidences and volumetric with softmax, which all begin with the weights of the first, as in the
+paper. The cuboid stands where the algebraic method with confidences sees the pelvis, with the same views; for a
 single view, where it truly is. People, motions, clothes and rigs of the test are never trained on. Runs are
 resumed and skipped. Rows go to results/rendered.csv; relative errors are to the pelvis, whose own zero is
 part of the mean of 17, as in the paper.
@@ -51,7 +51,7 @@ def recipes(arguments: argparse.Namespace, folder: Path) -> dict[str, Recipe]:
         test_views=max(VIEWS),
     )
     common = {"data": data, "seed": arguments.seed}
-    begin = {"init": str(folder / "ransac")}
+    begin = {"init": str(heatmaps_folder(arguments))}
     heatmaps, algebraic, volumetric = (
         replace(module.recipe, **common, method=replace(module.recipe.method, **small))
         for module in (ransac_rendered, algebraic_rendered, volumetric_rendered)
@@ -59,7 +59,7 @@ def recipes(arguments: argparse.Namespace, folder: Path) -> dict[str, Recipe]:
     volume = {"cells": arguments.cells, "levels": 3, "width": arguments.width, "front_kernel": 3}
     steps = dict(zip(METHODS, arguments.steps, strict=True))
     made = {
-        "ransac": heatmaps,
+        "ransac": replace(heatmaps, seed=0),
         "algebraic_plain": replace(algebraic, **begin, method=replace(algebraic.method, confidences=False)),
         "algebraic": replace(algebraic, **begin),
         "volumetric": replace(
@@ -70,6 +70,11 @@ def recipes(arguments: argparse.Namespace, folder: Path) -> dict[str, Recipe]:
         ),
     }
     return {name: replace(recipe, steps=steps[name]) for name, recipe in made.items()}
+
+
+def heatmaps_folder(arguments: argparse.Namespace) -> Path:
+    """Of the run that all seeds begin with."""
+    return arguments.out / f"{arguments.size}" / "ransac"
 
 
 def of_views(batch: MultiView, views: torch.Tensor, base: torch.Tensor | None = None) -> MultiView:
@@ -132,12 +137,13 @@ def main() -> None:
     parser.add_argument("--steps", type=int, nargs=4, default=[2000, 600, 600, 900], metavar="N")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    folder = arguments.out / f"{arguments.size}_{arguments.seed}"
+    folder = arguments.out / f"{arguments.size}" / f"seed{arguments.seed}"
     made = recipes(arguments, folder)
+    folders = {name: folder / name for name in METHODS} | {"ransac": heatmaps_folder(arguments)}
     for name, recipe in made.items():
-        train(recipe, folder / name)
-    methods = {name: load_run(folder / name).method for name in METHODS}
-    records = {name: read_json(folder / name / "run.json") for name in METHODS}
+        train(recipe, folders[name])
+    methods = {name: load_run(folders[name]).method for name in METHODS}
+    records = {name: read_json(folders[name] / "run.json") for name in METHODS}
     test = made["ransac"].data.validation()
     rows: list[dict[str, object]] = []
     for count in VIEWS:

@@ -28,6 +28,20 @@ def test_the_results_in_the_docs_are_those_that_were_measured(generate):
     assert (DOCS / "results.md").read_text() == generate.everything(), "run `make docs`"
 
 
+def test_the_results_on_rendered_people_are_those_that_were_measured(generate, tmp_path):
+    if generate.RENDERED.is_file():
+        assert (DOCS / "rendered_results.md").read_text() == generate.rendered(), "run `make docs`"
+    table = tmp_path / "rendered.csv"
+    table.write_text(
+        "method,seed,size,views,mpjpe_mm,mpjpe_relative_mm\n"
+        "ransac,0,64,2,50,40\nransac,1,64,2,70,60\nransac,2,64,2,51,41\nvolumetric,0,64,1,90,80\n"
+    )
+    lines = generate.rendered(table).splitlines()
+    assert "| 64 px, 3 seeds, views: | 1 | 2 |" in lines
+    assert "| RANSAC | – | 51.0 (41.0) |" in lines
+    assert "| volumetric, softmax | 90.0 (80.0) | – |" in lines
+
+
 def test_results_begin_with_where_they_come_from(generate, tmp_path):
     row = {"recipe": "a", "input": "exact", "seed": "0", "ring": "same", "width": "8", "steps": "3"}
     put_rows(tmp_path / "t.csv", [dict.fromkeys(COLUMNS, "") | row])
