@@ -1,8 +1,8 @@
 import torch
 
 from coview.data.body import Body, limits, pose
-from coview.data.mesh_body import BLOCKS, LIMBS
-from coview.data.mesh_pose import _swing, block_maps
+from coview.data.mesh_body import BLOCKS, LIMBS, MeshBody
+from coview.data.mesh_pose import _swing, block_maps, skinned
 from coview.data.scenes import generated_people
 from coview.skeletons import H36M_17
 
@@ -59,3 +59,33 @@ def test_a_swing_brings_one_direction_to_the_other_and_opposite_ones_give_no_nan
     one, other = torch.nn.functional.normalize(torch.randn(2, 50, 3, generator=generator), dim=-1)
     torch.testing.assert_close((_swing(one, other) @ one[..., None])[..., 0], other, atol=1e-3, rtol=0)
     assert _swing(one, -one).isfinite().all()
+
+
+def test_skinning_is_the_weighted_mean_of_what_the_blocks_do():
+    """The textbook twin: vertex by vertex, block by block."""
+    generator = torch.Generator().manual_seed(0)
+    vertices = torch.randn(9, 3, generator=generator)
+    weights = torch.rand(9, len(BLOCKS), generator=generator)
+    at_rest = rest()
+
+    class Still(MeshBody):
+        def joints(self, vertices: torch.Tensor) -> dict[str, torch.Tensor]:
+            return at_rest
+
+    body = Still(
+        vertices, torch.zeros(1, 3, dtype=torch.long), weights / weights.sum(-1, keepdim=True), {}, {}
+    )
+    joints3d = generated_people(3, 3, seed=0).joints3d
+    placed, normals = skinned(body, vertices, vertices, joints3d)
+    turn, linear, shift = block_maps(at_rest, joints3d)
+    for scene in range(3):
+        for vertex in range(9):
+            share = body.weights[vertex]
+            moved = [linear[scene, b] @ vertices[vertex] + shift[scene, b] for b in range(len(BLOCKS))]
+            turned = [turn[scene, b] @ vertices[vertex] for b in range(len(BLOCKS))]
+            torch.testing.assert_close(
+                placed[scene, vertex], share @ torch.stack(moved), atol=1e-4, rtol=1e-4
+            )
+            torch.testing.assert_close(
+                normals[scene, vertex], share @ torch.stack(turned), atol=1e-4, rtol=1e-4
+            )

@@ -32,7 +32,7 @@ def pictures(
 
     Bodies of capsules, or of `mesh`. `occluders`: one per picture, drawn where `kept`.
     The looks come from `generator`."""
-    scenes, artist = len(people.joints3d), renderer(size)
+    scenes, artist = len(people.joints3d), renderer(size, 0 if mesh else 4)
     views = len(cameras) // scenes
     person = torch.arange(scenes).repeat_interleave(views)
     root = people.joints3d[:, H36M_17.root_index]
@@ -67,23 +67,23 @@ def _placed(rows: np.ndarray, tile: np.ndarray) -> np.ndarray:
 
 
 class _Crowd:
-    """People made of a mesh."""
+    """People made of a mesh: every subject shaped once, every pose bent once."""
 
     def __init__(self, artist: Renderer, mesh: MeshBody, people: People, outfit: appearance.Clothes) -> None:
-        self.mesh, self.people = mesh, people
         self.drawer = mesh_drawer(artist, mesh)
         self.palette = torch.cat([outfit.colours, outfit.pattern[..., [0, 1, 3], None]], dim=-1)
-        self.shapes: dict[int, Tensor] = {}
+        self.bent: dict[int, tuple[Tensor, Tensor]] = {}
+        for figure in people.figure.unique().tolist():
+            scenes = (people.figure == figure).nonzero()[:, 0]
+            shape = mesh.shaped(torch.Generator().manual_seed(figure))
+            bent = skinned(mesh, shape, mesh.normals(shape), people.joints3d[scenes])
+            self.bent |= zip(scenes.tolist(), zip(*bent, strict=True), strict=True)
 
     def draw(self, scene: Int[Tensor, "pictures"]) -> None:
-        """The person of each picture; pictures of one scene lie together."""
+        """The person of each picture."""
         for who in scene.unique().tolist():
-            figure = int(self.people.figure[who])
-            if figure not in self.shapes:
-                self.shapes[figure] = self.mesh.shaped(torch.Generator().manual_seed(figure))
-            pose = self.people.joints3d[who : who + 1]
-            placed, normals = skinned(self.mesh, self.shapes[figure], pose)
-            self.drawer.draw(Worn(placed[0], normals[0], self.palette[who], (scene == who).nonzero()[:, 0]))
+            shown = (scene == who).nonzero()[:, 0]
+            self.drawer.draw(Worn(*self.bent[who], self.palette[who], shown))
 
 
 @functools.cache

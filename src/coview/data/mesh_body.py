@@ -88,6 +88,15 @@ class MeshBody:
         above = vertices.new_tensor([0.0, 0.0, 0.02])  # body.py has the thorax this far above the shoulders
         return found | {"thorax": (found["left_shoulder"] + found["right_shoulder"]) / 2 + above}
 
+    def normals(self, vertices: Float[Tensor, "vertices 3"]) -> Float[Tensor, "vertices 3"]:
+        """Unit normals of a mesh at rest, pointing outward."""
+        a, b, c = (vertices[self.triangles[:, corner]] for corner in range(3))
+        face = torch.linalg.cross(b - a, c - a)
+        total = torch.zeros_like(vertices)
+        for corner in range(3):
+            total.index_add_(0, self.triangles[:, corner], face)
+        return torch.nn.functional.normalize(total, dim=-1)
+
     def clothed(self) -> Float[Tensor, "vertices 2"]:
         """Per vertex which of GARMENTS it wears, and how far along its limb it lies (0 to 1)."""
         block = self.weights.argmax(dim=-1)

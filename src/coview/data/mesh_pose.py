@@ -10,16 +10,19 @@ from coview.skeletons import H36M_17
 
 
 def skinned(
-    body: MeshBody, vertices: Float[Tensor, "vertices 3"], joints3d: Float[Tensor, "scenes joints 3"]
+    body: MeshBody,
+    vertices: Float[Tensor, "vertices 3"],
+    normals: Float[Tensor, "vertices 3"],
+    joints3d: Float[Tensor, "scenes joints 3"],
 ) -> tuple[Float[Tensor, "scenes vertices 3"], Float[Tensor, "scenes vertices 3"]]:
-    """The shaped mesh in the poses of H36M_17, metres, world; and normals of any length.
+    """The shaped mesh and its normals in the poses of H36M_17: metres, world; normals of any length.
 
     Linear blend skinning: each vertex is a weighted mean of where its blocks would bring it."""
     turn, linear, shift = block_maps(body.joints(vertices), joints3d)
-    blended = torch.einsum("vb,sbij->svij", body.weights, torch.cat([linear, shift[..., None]], dim=-1))
-    placed = (blended[..., :3] @ vertices[..., None])[..., 0] + blended[..., 3]
-    turned = torch.einsum("vb,sbij->svij", body.weights, turn)
-    return placed, (turned @ _normals(body, vertices)[..., None])[..., 0]
+    maps = torch.cat([linear.mT, shift[..., None, :], turn.mT], dim=-2)  # scenes, blocks, 7 rows, 3
+    blended = (body.weights @ maps.flatten(2)).unflatten(-1, (7, 3))
+    placed = (vertices[..., None] * blended[..., :3, :]).sum(dim=-2) + blended[..., 3, :]
+    return placed, (normals[..., None] * blended[..., 4:, :]).sum(dim=-2)
 
 
 def block_maps(
@@ -123,13 +126,3 @@ def _legs(at: dict[str, Tensor]) -> Tensor:
     return torch.stack(
         [(at[f"{s}_{a}"] - at[f"{s}_{b}"]).norm(dim=-1) for s in ("left", "right") for a, b in pairs]
     ).sum(dim=0)
-
-
-def _normals(body: MeshBody, vertices: Tensor) -> Tensor:
-    """Area-weighted normals at rest."""
-    a, b, c = (vertices[body.triangles[:, corner]] for corner in range(3))
-    face = torch.linalg.cross(b - a, c - a)
-    total = torch.zeros_like(vertices)
-    for corner in range(3):
-        total.index_add_(0, body.triangles[:, corner], face)
-    return normalize(total, dim=-1)
