@@ -74,7 +74,7 @@ def recipes(arguments: argparse.Namespace, folder: Path) -> dict[str, Recipe]:
 
 def heatmaps_folder(arguments: argparse.Namespace) -> Path:
     """Of the run that all seeds begin with."""
-    return arguments.out / f"{arguments.size}" / "ransac"
+    return arguments.heatmaps or arguments.out / f"{arguments.size}" / "ransac"
 
 
 def of_views(batch: MultiView, views: torch.Tensor, base: torch.Tensor | None = None) -> MultiView:
@@ -128,6 +128,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("runs/rendered"))
+    parser.add_argument("--heatmaps", type=Path, help="a finished run to begin with, instead of training one")
+    parser.add_argument("--notes", default="", help="kept with every row")
     parser.add_argument("--size", type=int, default=64, help="pixels of a crop's side")
     parser.add_argument("--scenes", type=int, default=6000, help="to train on, four views each")
     parser.add_argument("--tests", type=int, default=400, help="scenes to test on, eight views each")
@@ -141,7 +143,8 @@ def main() -> None:
     made = recipes(arguments, folder)
     folders = {name: folder / name for name in METHODS} | {"ransac": heatmaps_folder(arguments)}
     for name, recipe in made.items():
-        train(recipe, folders[name])
+        if not (name == "ransac" and arguments.heatmaps):
+            train(recipe, folders[name])
     methods = {name: load_run(folders[name]).method for name in METHODS}
     records = {name: read_json(folders[name] / "run.json") for name in METHODS}
     test = made["ransac"].data.validation()
@@ -157,7 +160,7 @@ def main() -> None:
                     "seed": arguments.seed,
                     "size": arguments.size,
                     "cells": arguments.cells if name == "volumetric" else "",
-                    "steps": made[name].steps,
+                    "steps": records[name]["steps"],
                     "scenes": arguments.scenes,
                     "views": count,
                     "mpjpe_mm": round(absolute, 2),
@@ -167,6 +170,7 @@ def main() -> None:
                     "train_seconds": records[name]["seconds"],
                     "peak_mb": round(peak_mb("cpu")),
                     "published_relative_mm": PUBLISHED[name] if count == 4 else "",
+                    "notes": arguments.notes,
                 }
             )
         print(count, {row["method"]: row["mpjpe_mm"] for row in rows if row["views"] == count})
