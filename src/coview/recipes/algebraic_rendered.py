@@ -13,6 +13,6 @@ recipe = replace(
     heatmaps,
     method=AlgebraicTriangulationConfig(depth=18, size=128),
     steps=2000,
-    learning_rate=1e-4,
+    learning_rate=3e-4,
     clip_norm=10.0,
 )
