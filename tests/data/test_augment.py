@@ -58,6 +58,12 @@ def test_images_are_flipped_with_the_joints():
     assert torch.equal(after.images[1], images[1])
 
 
+def test_the_base_point_is_mirrored_with_the_root():
+    before = instants()
+    after = mirrored(before.replaced(base_point=before.joints3d[:, H36M_17.root_index]), CHOSEN)
+    torch.testing.assert_close(after.base_point, after.joints3d[:, H36M_17.root_index])
+
+
 def test_only_what_is_there_is_needed():
     batch = instants().only(frozenset({"joints2d", "confidence", "image_size"}))
     assert mirrored(batch, CHOSEN).known == batch.known

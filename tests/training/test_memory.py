@@ -152,7 +152,7 @@ def test_advice_begins_with_what_changes_nothing_and_is_enough():
     # 130 bytes are needed; of 80, 72 may be used: 10 for weights and data, 6 instants of 10
     first, *others = advice(RECIPE, expected(free=80))
     assert first == "--accumulate 2 (the same batches, worked through in 2 parts)"
-    assert any("--method.checkpointing True" in words for words in others)
+    assert any("--method.checkpointing (" in words for words in others)
     assert any("smaller --method.size than 16" in words for words in others)
     assert not any("bf16" in words for words in others)  # not on this processor
     assert "--accumulate 6" in advice(RECIPE, expected(free=34))[0]

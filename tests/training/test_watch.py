@@ -70,8 +70,9 @@ class Saved:
         self.log.append(f"{self.name} to {path.name}")
 
 
-def learner(log: list[str]) -> Learner:
+def learner(log: list[str], accumulate: int = 1) -> Learner:
     fake = Learner.__new__(Learner)
+    object.__setattr__(fake, "recipe", replace(RECIPE, accumulate=accumulate))
     object.__setattr__(fake, "history", Saved(log, "history"))
     object.__setattr__(fake, "checkpoint", lambda: Saved(log, "checkpoint"))
     return fake
@@ -95,6 +96,14 @@ def test_checkpoints_come_by_the_clock():
     assert len(log) == 2
     seldom.on_train_batch_end(trainer(), learner(log), None, None, 0)
     assert len(log) == 2
+
+
+def test_no_checkpoint_comes_amid_a_batch():
+    log: list[str] = []
+    often = Checkpoints(Path("c"), Path("h"), seconds=0.0)
+    for part, saved in enumerate((0, 2, 2, 4)):
+        often.on_train_batch_end(trainer(), learner(log, accumulate=2), None, None, part)
+        assert len(log) == saved
 
 
 def test_an_error_does_not_overwrite_the_last_good_checkpoint():

@@ -53,6 +53,8 @@ def mirrored(batch: MultiView, chosen: Bool[Tensor, "batch"]) -> MultiView:
         new["images"] = batch.images.flip(-1)
     if "joints3d" in batch.known:
         new["joints3d"] = batch.joints3d[..., swap, :] * batch.joints3d.new_tensor([-1.0, 1.0, 1.0])
+    if "base_point" in batch.known:
+        new["base_point"] = batch.base_point * batch.base_point.new_tensor([-1.0, 1.0, 1.0])
     if "rig" in batch.known:
         new["rig"] = -1 - batch.rig  # rigs count from 0
     merged = {name: _where(chosen, value, getattr(batch, name)) for name, value in new.items()}

@@ -1,6 +1,6 @@
 """Which instants each training step sees, and having them ready when it asks."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
@@ -53,11 +53,6 @@ class InOrder:
     def __iter__(self) -> Iterator[MultiView]:
         batches = self.data.batches(self.size)
         return ahead(batches) if self.data.slow else batches
-
-
-def in_order(data: Instants, size: int) -> Iterable[MultiView]:
-    """Every instant once, in order, to be gone through many times: kept, unless it is read from disk."""
-    return InOrder(data, size) if data.slow else list(data.batches(size))
 
 
 def at_once(data: Instants) -> int:

@@ -98,9 +98,7 @@ def advice(recipe: Recipe, expected: Estimate | None = None) -> list[str]:
     if parts := _parts(recipe, expected):
         words.append(f"--accumulate {parts} (the same batches, worked through in {parts} parts)")
     if getattr(recipe.method, "checkpointing", None) is False:
-        words.append(
-            "--method.checkpointing True (activations computed twice: far less memory, a third slower)"
-        )
+        words.append("--method.checkpointing (activations computed twice: far less memory, a third slower)")
     if recipe.precision == "32" and (expected is None or expected.device == "cuda"):
         words.append("--precision bf16 (half the activations; for a GPU)")
     for name, what in (

@@ -75,6 +75,9 @@ class Checkpoints(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
+        assert isinstance(pl_module, Learner)
+        if (batch_idx + 1) % pl_module.recipe.accumulate:
+            return  # amid a batch that is worked through in parts: its first part would be learnt from twice
         if time.monotonic() - self.saved >= self.seconds:
             self.save(pl_module)
 
