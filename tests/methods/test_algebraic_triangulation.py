@@ -261,6 +261,8 @@ def test_the_truth_costs_nothing():
     [
         (AlgebraicTriangulationConfig, {"multiplier": 0.0}, "multiplier and threshold_cm"),
         (RansacTriangulationConfig, {"iterations": 0}, "iterations must be at least 1"),
+        (AlgebraicTriangulationConfig, {"fewest_views": 1}, "one ray has no depth"),
+        (RansacTriangulationConfig, {"fewest_views": 2}, "every view by itself"),
         (RansacTriangulationConfig, {"sigma": 0.0}, "sigma must be above 0"),
     ],
 )

@@ -34,9 +34,14 @@ def test_images_of_another_size_are_refused(dotted):
 
 def test_a_distorted_camera_is_refused(dotted):
     batch = dotted(1)
-    cameras = replace(batch.cameras, distortion=torch.full_like(batch.cameras.distortion, 0.1))
-    with pytest.raises(ValueError, match="lens distortion"):
-        SMALL.build(H36M_17)(batch.replaced(cameras=cameras))
+    # a fisheye lens without coefficients is no perfect lens either
+    bent = (
+        {"distortion": torch.full_like(batch.cameras.distortion, 0.1)},
+        {"fisheye": torch.ones(1, 4).bool()},
+    )
+    for lens in bent:
+        with pytest.raises(ValueError, match="lens distortion"):
+            SMALL.build(H36M_17)(batch.replaced(cameras=replace(batch.cameras, **lens)))
 
 
 def test_any_leading_axes(dotted):

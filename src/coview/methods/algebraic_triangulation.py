@@ -59,6 +59,11 @@ class AlgebraicTriangulationConfig(ImageConfig):
                 f"AlgebraicTriangulationConfig: multiplier and threshold_cm must be above 0, "
                 f"got {self.multiplier} and {self.threshold_cm}."
             )
+        if self.fewest_views == 1:
+            raise ValueError(
+                "AlgebraicTriangulationConfig: fewest_views is 1, and one ray has no depth. Set it to 2 or more, or to "
+                "0 for all views."
+            )
         if self.soft_per not in ("coordinate", "joint"):
             raise ValueError(
                 f"AlgebraicTriangulationConfig: soft_per is 'coordinate' or 'joint', got {self.soft_per!r}."
@@ -147,6 +152,11 @@ class RansacTriangulationConfig(ImageConfig):
                 f"RansacTriangulationConfig: iterations must be at least 1 and refinements 0 or more, "
                 f"got {self.iterations} and {self.refinements}."
             )
+        if self.fewest_views:
+            raise ValueError(
+                f"RansacTriangulationConfig: fewest_views is {self.fewest_views}, and its network learns from every "
+                f"view by itself: how many there are makes no difference. Leave it at 0."
+            )
         if not min(self.threshold, self.huber, self.sigma) > 0:
             raise ValueError(
                 f"RansacTriangulationConfig: threshold, huber and sigma must be above 0, "
@@ -187,7 +197,8 @@ class RansacTriangulation(ImageMethod[SeenPose]):
     def losses(self, predicted: SeenPose, batch: MultiView) -> dict[str, Float[Tensor, ""]]:
         """Squared error of the heat maps against bumps at the 2D labels; joints without confidence do not count."""
         height, width = predicted.heatmaps.shape[-2:]
-        stride = map_stride((batch.images.shape[-1], batch.images.shape[-2]), (width, height))
+        shape = batch.held("images").shape
+        stride = map_stride((shape[-1], shape[-2]), (width, height))
         cells = map_cells(batch.joints2d, stride, half_pixel=not self.config.reference)
         target = gaussian_maps(cells, batch.confidence, (height, width), self.config.sigma)
         labelled = batch.confidence > 0
@@ -245,7 +256,7 @@ def _in_millimetres(projections: Float[Tensor, "*batch 3 4"]) -> Float[Tensor, "
 
 def _seen(batch: MultiView, joints3d: Tensor, pixels: Tensor, weights: Tensor, maps: Maps) -> SeenPose:
     """With the leading axes of the batch."""
-    axes = batch.images.shape[:-4]
+    axes = batch.held("images").shape[:-4]
     heatmaps = maps.heatmaps.unflatten(0, pixels.shape[:2])
     parts = (each.reshape(*axes, *each.shape[1:]) for each in (joints3d, pixels, weights, heatmaps))
     names = ("joints3d", "joints2d", "weights", "heatmaps")

@@ -98,7 +98,7 @@ class ImageMethod(Method[P], Generic[P]):
 
         ValueError for distorted cameras: a crop must come from a perfect lens."""
         images, cameras = batch.images, batch.cameras
-        if bool((cameras.distortion != 0).any()):
+        if bool((cameras.distortion != 0).any() | cameras.fisheye.any()):
             raise ValueError(
                 f"{type(self).__name__}: these cameras have lens distortion, and it works on images without. "
                 f"Undistort the images, and give `cameras.without_distortion()`."

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from coview.methods.base import WorldPose
@@ -130,19 +130,12 @@ class VolumetricTriangulation(ImageMethod[VolumePose]):
         base = self._base(batch)
         known = base.isfinite().all(dim=-1)
         points = self._points(torch.where(known[:, None], base, 0.0))
-        weights = self._weights(maps.volumetric, instants)
+        weights = self._weights(maps.volumetric, there)
         del maps  # large, and not needed while the volume is worked on
-        volume = unproject(
-            features,
-            projections,
-            points,
-            self._aggregate,
-            weights,
-            reference=self.config.reference,
-        )
+        volume = self._volume(features, projections, points, weights, there)
         joints3d, probabilities = soft_argmax3d(self.volume_net(volume), points, self.config.multiplier)
         joints3d = torch.where(known[:, None, None], joints3d, torch.nan)
-        axes = batch.images.shape[:-4]
+        axes = batch.held("images").shape[:-4]
         parts = (each.reshape(*axes, *each.shape[1:]) for each in (joints3d, probabilities, points))
         named = dict(zip(("joints3d", "probabilities", "points"), parts, strict=True))
         return VolumePose(**named, views=instants[1])
@@ -175,14 +168,33 @@ class VolumetricTriangulation(ImageMethod[VolumePose]):
         return "sum" if kind in ("conf", "conf_norm") else kind  # type: ignore[return-value]  # mypy keeps all five
 
     def _weights(
-        self, confidences: Float[Tensor, "images channels"] | None, instants: torch.Size
+        self, confidences: Float[Tensor, "images channels"] | None, there: Bool[Tensor, "instants views"]
     ) -> Float[Tensor, "instants views channels"] | None:
         if confidences is None:
             return None
-        weights = confidences.unflatten(0, instants)
-        return (
-            weights / weights.sum(dim=1, keepdim=True) if self.config.aggregation == "conf_norm" else weights
-        )
+        weights = confidences.unflatten(0, there.shape) * there[..., None]
+        if self.config.aggregation == "conf_norm":
+            weights = weights / weights.sum(dim=1, keepdim=True).clamp_min(1e-9)
+        return weights
+
+    def _volume(
+        self,
+        features: Float[Tensor, "instants views channels height width"],
+        projections: Float[Tensor, "instants views 3 4"],
+        points: Float[Tensor, "instants x y z 3"],
+        weights: Float[Tensor, "instants views channels"] | None,
+        there: Bool[Tensor, "instants views"],
+    ) -> Float[Tensor, "instants channels x y z"]:
+        """Features of the views that are there; the reference would count an absent one as zeros."""
+        reference = self.config.reference
+        if not reference or bool(there.all()):
+            return unproject(features, projections, points, self._aggregate, weights, reference=reference)
+        volumes = []
+        for one, seen in enumerate(there | ~there.any(dim=1, keepdim=True)):
+            trust = None if weights is None else weights[one, seen]
+            here = features[one, seen], projections[one, seen], points[one]
+            volumes.append(unproject(*here, self._aggregate, trust, reference=True))
+        return torch.stack(volumes)
 
     def _base(self, batch: MultiView) -> Float[Tensor, "instants 3"]:
         labels = self.config.base == "labels"
