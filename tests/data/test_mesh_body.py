@@ -33,19 +33,19 @@ def test_weights_sum_to_one_on_the_body(mesh: MeshBody):
     torch.testing.assert_close(mesh.weights[used].sum(dim=-1), torch.ones(len(used)))
 
 
-def test_limb_joints_of_the_skinned_mesh_are_our_joints(mesh: MeshBody):
-    """The mesh's own joint markers, skinned: within 2 cm of ours on average, and 6 cm in the worst pose."""
+def test_joints_of_the_skinned_mesh_are_our_joints(mesh: MeshBody):
+    """The mesh's own joint markers, skinned: limbs agree to a millimetre, hips to 3 cm."""
     joints3d = generated_people(16, 16, seed=3).joints3d
+    limbs = (("knee", "Leg"), ("ankle", "Foot"), ("shoulder", "Arm"), ("elbow", "ForeArm"), ("wrist", "Hand"))
     for seed in range(3):
         vertices = mesh.shaped(torch.Generator().manual_seed(seed))
         placed, normals = skinned(mesh, vertices, mesh.normals(vertices), joints3d)
         assert normals.isfinite().all()
         for side, word in (("left", "Left"), ("right", "Right")):
-            for joint, bone in (("knee", "Leg"), ("ankle", "Foot"), ("elbow", "ForeArm"), ("wrist", "Hand")):
+            for joint, bone, allowed in (*((*limb, 0.001) for limb in limbs), ("hip", "UpLeg", 0.03)):
                 marker = placed[:, mesh.heads[f"{word}{bone}"]].mean(dim=1)
                 away = (marker - joints3d[:, H36M_17.index(f"{side}_{joint}")]).norm(dim=-1)
-                assert away.mean() < 0.02, joint
-                assert away.max() < 0.06, joint
+                assert away.max() < allowed, joint
 
 
 def test_shapes_differ_and_are_repeatable(mesh: MeshBody):

@@ -26,7 +26,7 @@ from coview.data.viewpoints import person_boxes, varied_cameras
 from coview.sample import MultiView
 from coview.skeletons import H36M_17, Skeleton, skeleton_map
 
-VERSION = 2  # of what a config looks like; raise it with every change of the pictures or labels
+VERSION = 3  # of what a config looks like; raise it with every change of the pictures or labels
 _SHARD = 128  # scenes that are drawn and kept together
 _STREAMS = {"train": 0, "validation": 1}
 Split = Literal["train", "validation"]

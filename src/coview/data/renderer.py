@@ -122,8 +122,8 @@ class Renderer:
             name: gl.vertex_array(self.program(f"{name}.vert", f"{name}.frag"), [(corners, "2f", "corner")])
             for name in ("scenery", "sensor")
         }
-        around = 10 + 2 * min(5, max(size) // 100)
-        self._forms = {"capsule": _form(gl, *_capsule(around, around // 3)), "box": _form(gl, *_box())}
+        around = 8 + 2 * min(6, max(size) // 160)  # edges; smooth edges cost by the triangle
+        self._forms = {"capsule": _form(gl, *_capsule(around, 1 + around // 4)), "box": _form(gl, *_box())}
 
     @property
     def capacity(self) -> int:
