@@ -147,6 +147,15 @@ def test_the_summary_says_what_where_how_good(finished):
     assert line.endswith(str(finished))
 
 
+def test_the_summary_says_where_a_method_is_told_the_truth(finished, tmp_path):
+    told = tmp_path / "told"
+    shutil.copytree(finished, told)
+    record = json.loads((told / "run.json").read_text())
+    (told / "run.json").write_text(json.dumps(record | {"inputs": ["images", "joints3d"]}))
+    assert "told where the root truly is" in summary_line(told)
+    assert "told" not in summary_line(finished).partition(" -> ")[0]
+
+
 def test_finished_work_is_skipped_and_overwritten_on_demand(finished, monkeypatch):
     before = (finished / "run.json").stat().st_mtime_ns
     recipe = replace(TINY, validate_every=6)

@@ -76,8 +76,9 @@ def test_scoring_leaves_the_mode_of_the_method():
 
 def test_every_number_is_explained_and_nan_is_null(tmp_path):
     metrics = {"n_mpjpe_mm": 80.0, "cps": float("nan")}
-    write_evaluation(tmp_path / "e.json", metrics, H36M_17, "validation", 9)
+    write_evaluation(tmp_path / "e.json", metrics, H36M_17, "validation", 9, frozenset({"images", "cameras"}))
     content = json.loads((tmp_path / "e.json").read_text())
+    assert content["inputs"] == ["cameras", "images"]
     assert content["metrics"] == {"n_mpjpe_mm": 80.0, "cps": None}
     assert content["definitions"] == how_scored(metrics, H36M_17)
 

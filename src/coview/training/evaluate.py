@@ -32,5 +32,6 @@ def evaluate(run: Path, data: DataConfig | None = None, out: Path | None = None)
     method = loaded.method.to(resolved("auto" if "images" in loaded.method.inputs else "cpu"))
     metrics = score(method, validation)
     name = EVALUATION if data is None else f"evaluation_{kind.removesuffix('Config').lower()}.json"
-    write_evaluation(out or loaded.path / name, metrics, validation.skeleton, kind, len(validation))
+    scored = validation.skeleton, kind, len(validation), method.inputs
+    write_evaluation(out or loaded.path / name, metrics, *scored)
     return metrics

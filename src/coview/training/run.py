@@ -189,6 +189,8 @@ def summary_line(path: Path) -> str:
         parts += [f"{name} {metrics[name]:.1f}" for name in list(metrics)[:2] if metrics[name] is not None]
     else:
         parts.append("no 3D truth to compare with")
+    if "joints3d" in record["inputs"]:
+        parts.append("told where the root truly is")
     if record["facts"].get("mirror_flipped"):
         parts.append("un-mirrored")
     return f"{', '.join(parts)} -> {path}"
@@ -257,7 +259,8 @@ def _finish(learner: Learner, validation: Instants, out: Path) -> None:
     write_bytes(out / WEIGHTS, as_safetensors(weights))
     if validation.fields >= TRUTH:
         metrics = score(method.to(device if "images" in method.inputs else "cpu"), validation)
-        write_evaluation(out / EVALUATION, metrics, data.skeleton, "validation", len(validation))
+        scored = data.skeleton, "validation", len(validation), method.inputs
+        write_evaluation(out / EVALUATION, metrics, *scored)
     record = {
         "method": type(method).__name__,
         "steps": recipe.steps,

@@ -143,14 +143,20 @@ def how_scored(metrics: dict[str, float], skeleton: Skeleton) -> dict[str, str]:
 
 
 def write_evaluation(
-    path: Path, metrics: dict[str, float], skeleton: Skeleton, data: str, instants: int
+    path: Path,
+    metrics: dict[str, float],
+    skeleton: Skeleton,
+    data: str,
+    instants: int,
+    inputs: frozenset[str],
 ) -> None:
-    """Metrics and what they mean, as JSON."""
+    """Metrics, what they mean, and what the method was told, as JSON: with `joints3d`, some of the truth."""
     known = {name: None if value != value else value for name, value in metrics.items()}  # JSON has no NaN
     content = {
         "metrics": known,
         "definitions": how_scored(metrics, skeleton),
         "data": data,
         "instants": instants,
+        "inputs": sorted(inputs),
     }
     write_text(path, json.dumps(content, indent=1))
