@@ -42,7 +42,8 @@ KEY = ("method", "seed", "size", "cells", "steps", "views")
 
 def recipes(arguments: argparse.Namespace, folder: Path) -> dict[str, Recipe]:
     """The four, made small."""
-    size, small = arguments.size, {"size": arguments.size, "deconv": arguments.deconv}
+    size = arguments.size
+    small = {"size": size, "trunk": arguments.trunk, "deconv": arguments.deconv}
     data = replace(
         ransac_rendered.recipe.data,
         scenes=arguments.scenes,
@@ -130,13 +131,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/rendered"))
     parser.add_argument("--heatmaps", type=Path, help="a finished run to begin with, instead of training one")
     parser.add_argument("--notes", default="", help="kept with every row")
-    parser.add_argument("--size", type=int, default=64, help="pixels of a crop's side")
-    parser.add_argument("--scenes", type=int, default=6000, help="to train on, four views each")
-    parser.add_argument("--tests", type=int, default=400, help="scenes to test on, eight views each")
-    parser.add_argument("--deconv", type=int, default=128, help="channels of the deconvolutions")
+    parser.add_argument("--size", type=int, default=128, help="pixels of a crop's side")
+    parser.add_argument("--scenes", type=int, default=5000, help="to train on, four views each")
+    parser.add_argument("--tests", type=int, default=160, help="scenes to test on, eight views each")
+    parser.add_argument("--trunk", type=int, default=32, help="channels of the ResNet's first stage")
+    parser.add_argument("--deconv", type=int, default=96, help="channels of the deconvolutions")
     parser.add_argument("--cells", type=int, default=24, help="of the cuboid along a side")
     parser.add_argument("--width", type=int, default=16, help="channels of the volume's network")
-    parser.add_argument("--steps", type=int, nargs=4, default=[2000, 600, 600, 900], metavar="N")
+    parser.add_argument("--steps", type=int, nargs=4, default=[2000, 350, 350, 500], metavar="N")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     folder = arguments.out / f"{arguments.size}" / f"seed{arguments.seed}"

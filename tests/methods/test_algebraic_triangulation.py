@@ -259,7 +259,7 @@ def test_the_truth_costs_nothing():
 @pytest.mark.parametrize(
     ("config", "wrong", "words"),
     [
-        (AlgebraicTriangulationConfig, {"multiplier": 0.0}, "multiplier and threshold_cm"),
+        (AlgebraicTriangulationConfig, {"multiplier": 0.0}, "multiplier, threshold_cm"),
         (RansacTriangulationConfig, {"iterations": 0}, "iterations must be at least 1"),
         (AlgebraicTriangulationConfig, {"fewest_views": 1}, "one ray has no depth"),
         (RansacTriangulationConfig, {"fewest_views": 2}, "every view by itself"),

@@ -47,6 +47,7 @@ class AlgebraicTriangulationConfig(ImageConfig):
 
     confidences: bool = True  # learnt per joint and view; without, every view counts alike
     multiplier: float = 100.0  # of the heat maps before their softmax: the released alpha
+    confidence_rate: float = 1.0  # learning rate of the confidences, as a multiple of the rest's
     threshold_cm: float = 20.0  # errors beyond it count with their tenth root: outliers teach little
     # whose error is compared with the threshold: a coordinate's, as the released code has it, or a joint's,
     # as the paper's eq. 15 writes
@@ -54,10 +55,10 @@ class AlgebraicTriangulationConfig(ImageConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not (self.multiplier > 0 and self.threshold_cm > 0):
+        if not min(self.multiplier, self.threshold_cm, self.confidence_rate) > 0:
             raise ValueError(
-                f"AlgebraicTriangulationConfig: multiplier and threshold_cm must be above 0, "
-                f"got {self.multiplier} and {self.threshold_cm}."
+                f"AlgebraicTriangulationConfig: multiplier, threshold_cm and confidence_rate must be above 0, "
+                f"got {self.multiplier}, {self.threshold_cm} and {self.confidence_rate}."
             )
         if self.fewest_views == 1:
             raise ValueError(
@@ -80,6 +81,7 @@ class AlgebraicTriangulation(ImageMethod[SeenPose]):
 
     def __init__(self, config: AlgebraicTriangulationConfig, skeleton: Skeleton) -> None:
         super().__init__(config, skeleton, algebraic=config.confidences)
+        self.rates = {"backbone.alg_confidences": config.confidence_rate} if config.confidences else {}
 
     def forward(self, batch: MultiView) -> SeenPose:
         """World poses; NaN for a joint where fewer than two views are there."""

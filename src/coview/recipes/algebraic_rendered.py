@@ -11,8 +11,8 @@ from coview.recipes.ransac_rendered import recipe as heatmaps
 
 recipe = replace(
     heatmaps,
-    method=AlgebraicTriangulationConfig(depth=18, size=128),
+    method=AlgebraicTriangulationConfig(depth=18, size=128, trunk=32, deconv=96, confidence_rate=20.0),
     steps=2000,
-    learning_rate=3e-4,
+    learning_rate=5e-5,
     clip_norm=10.0,
 )

@@ -11,24 +11,31 @@ IN_A_ROW = 20  # updates without finite gradients after which a run has no hope;
 
 
 def parameter_groups(method: Method[Any]) -> list[dict[str, Any]]:
-    """What is learnt, by rate: each group's "factor" is that of `method.rates` for its modules, else 1.
+    """What is learnt, by rate: each group's "factor" is that of the innermost module in `method.rates`, else 1.
 
     Frozen parameters are in none. ValueError where a rate names no module or parameter of the method."""
     groups: dict[float, list[nn.Parameter]] = {}
-    named = {name.partition(".")[0] for name, _ in method.named_parameters()}
-    if unknown := sorted(set(method.rates) - named):
+    known = {outer for name, _ in method.named_parameters() for outer in _around(name)}
+    if unknown := sorted(set(method.rates) - known):
         raise ValueError(
             f"{type(method).__name__}.rates names {', '.join(unknown)}, which it does not have. "
-            f"Its modules: {', '.join(sorted(named))}."
+            f"Its modules: {', '.join(sorted(name for name in known if '.' not in name))}, and what is in them."
         )
     for name, parameter in method.named_parameters():
         if parameter.requires_grad:
-            groups.setdefault(method.rates.get(name.partition(".")[0], 1.0), []).append(parameter)
+            factor = next((method.rates[outer] for outer in _around(name) if outer in method.rates), 1.0)
+            groups.setdefault(factor, []).append(parameter)
     if not groups:
         raise ValueError(
             f"{type(method).__name__} has nothing to learn: it has no parameter that is not frozen."
         )
     return [{"params": parameters, "factor": factor} for factor, parameters in groups.items()]
+
+
+def _around(name: str) -> list[str]:
+    """A parameter and the modules that it is in, innermost first."""
+    parts = name.split(".")
+    return [".".join(parts[:count]) for count in range(len(parts), 0, -1)]
 
 
 class Guard:
