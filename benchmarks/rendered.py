@@ -138,7 +138,7 @@ def main() -> None:
     parser.add_argument("--deconv", type=int, default=96, help="channels of the deconvolutions")
     parser.add_argument("--cells", type=int, default=24, help="of the cuboid along a side")
     parser.add_argument("--width", type=int, default=16, help="channels of the volume's network")
-    parser.add_argument("--steps", type=int, nargs=4, default=[2000, 350, 350, 500], metavar="N")
+    parser.add_argument("--steps", type=int, nargs=4, default=[1500, 350, 350, 500], metavar="N")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     folder = arguments.out / f"{arguments.size}" / f"seed{arguments.seed}"

@@ -146,6 +146,12 @@ class RansacTriangulationConfig(ImageConfig):
     huber: float = 2.0  # pixels per 384 beyond which the refinement counts an error linearly
     refinements: int = 10  # reweighted Gauss-Newton steps of the refinement
     sigma: float = 1.0  # map cells: width of the heat maps that 2D labels become
+    # mse: heat maps are to equal a bump, as in the paper. cross_entropy: the softmax of `multiplier` times them is to
+    # be the bump; a small network learns from the first step then, and soft arg-max begins with what it needs
+    loss: Literal["mse", "cross_entropy"] = "mse"
+    multiplier: float = (
+        100.0  # of the cross entropy; that of the algebraic method which begins with the weights
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -159,10 +165,10 @@ class RansacTriangulationConfig(ImageConfig):
                 f"RansacTriangulationConfig: fewest_views is {self.fewest_views}, and its network learns from every "
                 f"view by itself: how many there are makes no difference. Leave it at 0."
             )
-        if not min(self.threshold, self.huber, self.sigma) > 0:
+        if not min(self.threshold, self.huber, self.sigma, self.multiplier) > 0:
             raise ValueError(
-                f"RansacTriangulationConfig: threshold, huber and sigma must be above 0, "
-                f"got {self.threshold}, {self.huber} and {self.sigma}."
+                f"RansacTriangulationConfig: threshold, huber, sigma and multiplier must be above 0, "
+                f"got {self.threshold}, {self.huber}, {self.sigma} and {self.multiplier}."
             )
 
     def build(self, skeleton: Skeleton) -> "RansacTriangulation":
@@ -197,15 +203,19 @@ class RansacTriangulation(ImageMethod[SeenPose]):
         return _seen(batch, joints3d, pixels, inliers.to(pixels), maps)
 
     def losses(self, predicted: SeenPose, batch: MultiView) -> dict[str, Float[Tensor, ""]]:
-        """Squared error of the heat maps against bumps at the 2D labels; joints without confidence do not count."""
+        """How far the heat maps are from bumps at the 2D labels; joints without confidence do not count."""
         height, width = predicted.heatmaps.shape[-2:]
-        shape = batch.held("images").shape
-        stride = map_stride((shape[-1], shape[-2]), (width, height))
+        stride = map_stride((batch.images.shape[-1], batch.images.shape[-2]), (width, height))
         cells = map_cells(batch.joints2d, stride, half_pixel=not self.config.reference)
         target = gaussian_maps(cells, batch.confidence, (height, width), self.config.sigma)
         labelled = batch.confidence > 0
-        gap = (predicted.heatmaps - target).square().sum(dim=(-2, -1))
-        return {"heatmaps": torch.where(labelled, gap, 0.0).sum() / labelled.sum().clamp_min(1)}
+        if self.config.loss == "mse":
+            cost = (predicted.heatmaps - target).square().sum(dim=(-2, -1))
+        else:
+            logits = (self.config.multiplier * predicted.heatmaps).flatten(-2).log_softmax(dim=-1)
+            target = target.flatten(-2)
+            cost = -(target * logits).sum(dim=-1) / target.sum(dim=-1).clamp_min(1e-6)
+        return {"heatmaps": torch.where(labelled, cost, 0.0).sum() / labelled.sum().clamp_min(1)}
 
     def _agreed(
         self,
@@ -227,7 +237,7 @@ class RansacTriangulation(ImageMethod[SeenPose]):
     def _pairs(
         self, seen: Bool[Tensor, "instants views joints"]
     ) -> Bool[Tensor, "pairs instants views joints"]:
-        """Two views each: all pairs where they are few, else drawn for every joint, the same every time."""
+        """Two views each: all pairs where they are few, else drawn for every joint, the same for every instant."""
         views = seen.shape[1]
         if math.comb(views, 2) <= self.config.iterations:
             pairs = torch.zeros(math.comb(views, 2), views, dtype=torch.bool, device=seen.device)
@@ -235,7 +245,7 @@ class RansacTriangulation(ImageMethod[SeenPose]):
                 row[list(pair)] = True
             return pairs[:, None, :, None] & seen
         generator = torch.Generator().manual_seed(0)
-        drawn = torch.rand(self.config.iterations, *seen.shape, generator=generator).to(seen.device)
+        drawn = torch.rand(self.config.iterations, 1, *seen.shape[1:], generator=generator).to(seen.device)
         second = torch.where(seen, drawn, -1.0).topk(2, dim=2).values[:, :, 1:]
         return (drawn >= second) & seen
 

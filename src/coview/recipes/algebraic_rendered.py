@@ -11,7 +11,9 @@ from coview.recipes.ransac_rendered import recipe as heatmaps
 
 recipe = replace(
     heatmaps,
-    method=AlgebraicTriangulationConfig(depth=18, size=128, trunk=32, deconv=96, confidence_rate=20.0),
+    method=AlgebraicTriangulationConfig(
+        depth=18, size=128, trunk=32, deconv=96, confidence_rate=20.0, multiplier=10.0
+    ),
     steps=2000,
     learning_rate=5e-5,
     clip_norm=10.0,

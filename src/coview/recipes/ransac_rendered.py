@@ -9,7 +9,9 @@ from coview.methods.algebraic_triangulation import RansacTriangulationConfig
 from coview.training.recipe import Recipe
 
 recipe = Recipe(
-    method=RansacTriangulationConfig(depth=18, size=128, trunk=32, deconv=96),
+    method=RansacTriangulationConfig(
+        depth=18, size=128, trunk=32, deconv=96, loss="cross_entropy", multiplier=10.0
+    ),
     data=RenderedConfig(scenes=5000, validation_scenes=400, size=128),
     steps=6000,
     batch_size=8,
