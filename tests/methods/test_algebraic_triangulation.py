@@ -199,6 +199,29 @@ def test_heat_maps_are_learnt_from_2d_labels_alone(dotted, glimpse):
     assert untaught > 2 * error
 
 
+def test_cross_entropy_is_least_for_the_bump_itself(dotted):
+    # the oracle's maps, times 100, are the logarithms of the bumps: what is left is the entropy of a Gaussian
+    # of one cell, ln(2πe) = 2.838
+    batch = dotted(2, size=128)
+    config = replace(RANSAC, size=128, loss="cross_entropy", multiplier=100.0)
+    method = config.build(H36M_17)
+    method.backbone = Oracle(batch.joints2d, 128)
+    cost = method.losses(method(batch), batch)["heatmaps"].item()
+    assert cost == pytest.approx(2.838, abs=0.05)
+    method.backbone.maps = method.backbone.maps.roll(1, dims=-1)
+    assert method.losses(method(batch), batch)["heatmaps"].item() > cost + 0.3
+
+
+def test_pairs_are_those_of_the_instant_wherever_it_stands_in_a_batch():
+    method, seen = RANSAC.build(H36M_17), torch.ones(3, 8, 17, dtype=torch.bool)
+    assert torch.equal(method._pairs(seen)[:, 2], method._pairs(seen[2:])[:, 0])
+
+
+def test_confidences_may_learn_at_their_own_rate():
+    assert replace(SMALL, confidence_rate=20.0).build(H36M_17).rates == {"backbone.alg_confidences": 20.0}
+    assert replace(SMALL, confidences=False, confidence_rate=20.0).build(H36M_17).rates == {}
+
+
 def test_ransac_leaves_out_what_disagrees_and_agrees_with_scipy(dotted):
     batch = dotted(2, views=5, size=128)
     pixels = batch.joints2d.clone()

@@ -35,6 +35,13 @@ def test_rates_go_by_module_and_frozen_weights_are_left_out():
     assert found == {1.0: [id(method.trunk.weight)], 10.0: [id(method.head.weight), id(method.head.bias)]}
 
 
+def test_the_innermost_rate_counts():
+    method = Toy(**{"trunk": 0.1, "trunk.bias": 5.0})
+    found = {group["factor"]: [id(p) for p in group["params"]] for group in parameter_groups(method)}
+    assert found[0.1] == [id(method.trunk.weight)]
+    assert found[5.0] == [id(method.trunk.bias)]
+
+
 def test_a_rate_for_nothing_and_nothing_to_learn_are_refused():
     with pytest.raises(
         ValueError, match=r"Toy.rates names hed, which it does not have. Its modules: head, trunk"
