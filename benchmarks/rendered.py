@@ -4,10 +4,10 @@
 
 Trainings one after another: heat maps from 2D labels (RANSAC), once for all seeds; then for each seed algebraic without
 and with learnt confidences and volumetric with softmax, which all begin with the weights of the first, as in the
-paper. The cuboid stands where the algebraic method with confidences sees the pelvis, with the same views; for a
-single view, where it truly is. People, motions, clothes and rigs of the test are never trained on. Runs are
-resumed and skipped. Rows go to results/rendered.csv; relative errors are to the pelvis, whose own zero is
-part of the mean of 17, as in the paper.
+paper. In training the cuboid stands where RANSAC sees the pelvis, in the test where the algebraic method with
+confidences does, with the same views; for a single view, where it truly is. People, motions, clothes and rigs of the
+test are never trained on. Runs are resumed and skipped. Rows go to results/rendered.csv; relative errors are to the
+pelvis, whose own zero is part of the mean of 17, as in the paper.
 """
 
 import argparse
@@ -66,7 +66,7 @@ def recipes(arguments: argparse.Namespace, folder: Path) -> dict[str, Recipe]:
         "volumetric": replace(
             volumetric,
             **begin,
-            base_from=folder / "algebraic",
+            base_from=heatmaps_folder(arguments),
             method=replace(volumetric.method, **volume),
         ),
     }
@@ -130,6 +130,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("runs/rendered"))
     parser.add_argument("--heatmaps", type=Path, help="a finished run to begin with, instead of training one")
+    parser.add_argument("--only", choices=METHODS, help="train this one and measure nothing yet")
     parser.add_argument("--notes", default="", help="kept with every row")
     parser.add_argument("--size", type=int, default=128, help="pixels of a crop's side")
     parser.add_argument("--scenes", type=int, default=5000, help="to train on, four views each")
@@ -138,15 +139,17 @@ def main() -> None:
     parser.add_argument("--deconv", type=int, default=96, help="channels of the deconvolutions")
     parser.add_argument("--cells", type=int, default=24, help="of the cuboid along a side")
     parser.add_argument("--width", type=int, default=16, help="channels of the volume's network")
-    parser.add_argument("--steps", type=int, nargs=4, default=[1500, 350, 350, 500], metavar="N")
+    parser.add_argument("--steps", type=int, nargs=4, default=[1500, 300, 300, 400], metavar="N")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     folder = arguments.out / f"{arguments.size}" / f"seed{arguments.seed}"
     made = recipes(arguments, folder)
     folders = {name: folder / name for name in METHODS} | {"ransac": heatmaps_folder(arguments)}
     for name, recipe in made.items():
-        if not (name == "ransac" and arguments.heatmaps):
+        if arguments.only in (None, name) and not (name == "ransac" and arguments.heatmaps):
             train(recipe, folders[name])
+    if arguments.only:
+        return
     methods = {name: load_run(folders[name]).method for name in METHODS}
     records = {name: read_json(folders[name] / "run.json") for name in METHODS}
     test = made["ransac"].data.validation()
