@@ -12,7 +12,6 @@ the peak memory is what it needs beyond that of loading and of making the scene.
 """
 
 import argparse
-import csv
 import multiprocessing
 import os
 import platform
@@ -26,6 +25,7 @@ from pathlib import Path
 
 import torch
 
+from coview.bench.results import append_rows
 from coview.cameras import Cameras
 from coview.data.synthetic import ring_cameras
 from coview.geometry.adjustment import adjust
@@ -205,16 +205,6 @@ def row(case: Case, method: str, solved: Solved, reference: Solved | None) -> di
     return dict(zip(COLUMNS, values, strict=True))
 
 
-def append(rows: list[dict[str, object]]) -> None:
-    new = not RESULTS.exists()
-    RESULTS.parent.mkdir(exist_ok=True)
-    with RESULTS.open("a", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        if new:
-            writer.writeheader()
-        writer.writerows(rows)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--points", type=int, default=50_000)
@@ -230,7 +220,7 @@ def main() -> None:
         rows.append(row(case, f"coview{name}", mine, reference))
         if reference is not None:
             rows.append(row(case, f"pycolmap{name}", reference, reference))
-    append(rows)
+    append_rows(RESULTS, COLUMNS, rows)
     for line in rows:
         print(
             "  ".join(

@@ -15,7 +15,6 @@ Target: 5 times the throughput of the plain implementation.
 """
 
 import argparse
-import csv
 import itertools
 import multiprocessing
 import statistics
@@ -34,6 +33,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from coview.bench.machine import commit, forget_peak, machine, peak_mb
+from coview.bench.results import append_rows
 from coview.data.base import DataConfig, InMemory
 from coview.data.synthetic import SyntheticConfig
 from coview.methods.canonpose import CanonPose, CanonPoseConfig
@@ -277,16 +277,6 @@ def row(case: Case, found: Measured, plain: Measured) -> dict[str, object]:
     return dict(zip(COLUMNS, values, strict=True))
 
 
-def append(rows: list[dict[str, object]]) -> None:
-    new = not RESULTS.exists()
-    RESULTS.parent.mkdir(exist_ok=True)
-    with RESULTS.open("a", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        if new:
-            writer.writeheader()
-        writer.writerows(rows)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
@@ -304,7 +294,7 @@ def main() -> None:
             found = [alone(case) for case in cases]
             rows = [row(case, each, found[0]) for case, each in zip(cases, found, strict=True)]
             if not given.dry:
-                append(rows)
+                append_rows(RESULTS, COLUMNS, rows)
             for line in rows:
                 print("  ".join(f"{key}={value}" for key, value in line.items() if key not in COLUMNS[:4]))
             for name, plain in zip(methods[:2], found[:2], strict=True):

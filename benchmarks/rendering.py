@@ -9,13 +9,13 @@ Appends rows to results/rendering.csv. Target: 300 images/s of capsules at 128 p
 """
 
 import argparse
-import csv
 import time
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 from coview.bench.machine import commit, forget_peak, machine, peak_mb
+from coview.bench.results import append_rows
 from coview.data.mesh_body import mesh_file
 from coview.data.rendered import RenderedConfig
 
@@ -42,16 +42,6 @@ def measured(config: RenderedConfig) -> dict[str, object]:
     return dict(zip(COLUMNS, values, strict=True))
 
 
-def append(rows: list[dict[str, object]]) -> None:
-    new = not RESULTS.exists()
-    RESULTS.parent.mkdir(exist_ok=True)
-    with RESULTS.open("a", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        if new:
-            writer.writeheader()
-        writer.writerows(rows)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scenes", type=int, default=256)
@@ -68,7 +58,7 @@ def main() -> None:
         print(f"no mesh is measured: {mesh_file(given.mesh_file)} is not there (--mesh-file names another)")
     rows = [measured(case) for case in cases]
     if not given.dry:
-        append(rows)
+        append_rows(RESULTS, COLUMNS, rows)
     for row in rows:
         print("  ".join(f"{key}={value}" for key, value in row.items() if key not in COLUMNS[:4]))
     reached = float(str(rows[0]["images_per_s"]))

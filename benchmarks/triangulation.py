@@ -17,7 +17,6 @@ with 16 cameras than with 4.
 """
 
 import argparse
-import csv
 import ctypes
 import os
 import platform
@@ -33,6 +32,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from coview.bench.results import append_rows
 from coview.cameras import Cameras
 from coview.data.motion import random_motion
 from coview.data.synthetic import ring_cameras
@@ -185,16 +185,6 @@ def machine() -> str:
     return f"{name}, {os.cpu_count()} cores, 2 threads, load {os.getloadavg()[0]:.0f}"
 
 
-def append(made: dict[str, object]) -> None:
-    new = not RESULTS.exists()
-    RESULTS.parent.mkdir(exist_ok=True)
-    with RESULTS.open("a", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        if new:
-            writer.writeheader()
-        writer.writerow(made)
-
-
 def show(made: dict[str, object]) -> None:
     speed = int(str(made["points_per_second"]))
     per_camera = speed * int(str(made["cameras"]))
@@ -225,7 +215,7 @@ def main() -> None:
         for made in rows:
             show(made)
             if not chosen.no_save:
-                append(made)
+                append_rows(RESULTS, COLUMNS, [made])
 
 
 if __name__ == "__main__":

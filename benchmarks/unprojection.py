@@ -12,7 +12,6 @@ beyond that of the inputs. Appends rows to results/unprojection.csv. Target: a r
 """
 
 import argparse
-import csv
 import multiprocessing
 import statistics
 import time
@@ -27,6 +26,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from coview.bench.machine import commit, forget_peak, machine, peak_mb
+from coview.bench.results import append_rows
 from coview.data.synthetic import ring_cameras
 from coview.representations.heatmaps import cells_from_world
 from coview.representations.unprojection import unproject
@@ -135,16 +135,6 @@ def row(case: Case, found: Measured, plain: Measured) -> dict[str, object]:
     return dict(zip(COLUMNS, values, strict=True))
 
 
-def append(rows: list[dict[str, object]]) -> None:
-    new = not RESULTS.exists()
-    RESULTS.parent.mkdir(exist_ok=True)
-    with RESULTS.open("a", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        if new:
-            writer.writeheader()
-        writer.writerows(rows)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=2)
@@ -164,7 +154,7 @@ def main() -> None:
                         found.append(pool.submit(measure, case).result())
                 rows = [row(case, each, found[0]) for case, each in zip(cases, found, strict=True)]
                 if not given.dry:
-                    append(rows)
+                    append_rows(RESULTS, COLUMNS, rows)
                 for line in rows:
                     print("  ".join(f"{key}={line[key]}" for key in COLUMNS[3:]), flush=True)
 

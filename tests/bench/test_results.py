@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from coview.bench.results import COLUMNS, KEY, put_rows, read_rows
+from coview.bench.results import COLUMNS, KEY, append_rows, put_rows, read_rows
 
 
 def row(seed: int, error: float, **more: str) -> dict[str, str]:
@@ -90,3 +90,10 @@ def test_two_benches_at_once_lose_no_rows(tmp_path):
     for writer in writers:
         writer.join()
     assert len(read_rows(path)) == 12
+
+
+def test_measurements_are_added_below_those_that_are_there(tmp_path):
+    path = tmp_path / "new" / "speed.csv"
+    append_rows(path, ("case", "seconds"), [{"case": "a", "seconds": 1}])
+    append_rows(path, ("case", "seconds"), [{"case": "b", "seconds": 2.5}])
+    assert path.read_text() == "case,seconds\na,1\nb,2.5\n"

@@ -88,6 +88,17 @@ def put_rows(path: Path, rows: Sequence[Row]) -> None:
         write_text(path, text.getvalue())
 
 
+def append_rows(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
+    """Add rows below a table of measurements, which begins with its columns; earlier rows stay."""
+    new = not path.exists()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        if new:
+            writer.writeheader()
+        writer.writerows(rows)
+
+
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Two benchmarks that end at once would otherwise lose the rows of one of them."""
