@@ -2,6 +2,7 @@ import pickle
 
 import pytest
 import torch
+from safetensors.torch import save as safetensors
 
 from coview.formats.released_weights import read_released
 
@@ -42,15 +43,25 @@ class Harmful:
 
 
 def test_what_could_run_is_refused_and_not_run(saved, capsys):
-    with pytest.raises(ValueError, match=r"weights.pth was not opened: .*Only PyTorch files"):
+    with pytest.raises(ValueError, match=r"weights.pth was not opened: .*Only PyTorch files") as caught:
         read_released(saved({"conv1.weight": Harmful()}))
+    assert "weights_only" not in str(caught.value)  # PyTorch advises to switch the protection off
     assert not capsys.readouterr().out
 
 
-@pytest.mark.parametrize("content", [b"", b"not weights at all", pickle.dumps({"a": 1})])
-def test_other_files_are_named(tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "not opened: it is empty"),
+        (b"not weights at all", "not opened: it begins with b'not weigh'"),
+        (b"PK\x03\x04 and then the line went dead", "not opened: its end is missing; download it again"),
+        (pickle.dumps({"a": 1}), "not opened: it is damaged, or holds more than tensors"),
+        (safetensors({"a": torch.ones(1)}), "is a safetensors file.*give its folder, without released:"),
+    ],
+)
+def test_other_files_are_named(tmp_path, content, message):
     (tmp_path / "weights.pth").write_bytes(content)
-    with pytest.raises(ValueError, match=r"weights\.pth"):
+    with pytest.raises(ValueError, match=rf"weights\.pth.*{message}"):
         read_released(tmp_path / "weights.pth")
     with pytest.raises(FileNotFoundError, match=r"no file .*other\.pth with released weights"):
         read_released(tmp_path / "other.pth")
@@ -60,7 +71,7 @@ def test_other_files_are_named(tmp_path, content):
     ("content", "message"),
     [
         ([torch.ones(1)], "holds a list, and a dict of named tensors is needed"),
-        ({}, "holds a dict, and a dict of named tensors is needed"),
+        ({}, "holds no weights: its dict is empty"),
         ({"epoch": 3, "model": {}}, "holds a int called 'epoch' among its tensors"),
         ({"conv1.weight": torch.tensor([1.0, torch.nan])}, "are not all finite numbers; the file is damaged"),
         ({"module.a": torch.ones(1), "a": torch.ones(1)}, "two of its names are the same"),

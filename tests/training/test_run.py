@@ -241,6 +241,24 @@ def test_what_a_run_begins_with_must_be_there_before_anything_is_written(tmp_pat
     assert not (tmp_path / "run" / "recipe.json").exists()
 
 
+def test_overwriting_costs_the_earlier_run_only_once_everything_else_was_in_order(tmp_path):
+    run = train(replace(TINY, steps=1), tmp_path / "run")
+    kept = {path.name: path.read_bytes() for path in run.iterdir()}
+    (tmp_path / "strange.pth").write_bytes(b"no weights")
+    torch.save({"strange.weight": torch.ones(2)}, tmp_path / "other.pth")
+    for init in (tmp_path / "nowhere", f"released:{tmp_path}/strange.pth", f"released:{tmp_path}/other.pth"):
+        with pytest.raises((FileNotFoundError, ValueError)):
+            train(replace(TINY, init=str(init)), run, overwrite=True)
+        assert {path.name: path.read_bytes() for path in run.iterdir()} == kept
+
+
+def test_a_run_cannot_begin_with_itself(finished):
+    for itself in (str(finished), f"{finished.parent}/../{finished.parent.name}/{finished.name}"):
+        with pytest.raises(ValueError, match=r"init names .*, the folder that this run is to be written to"):
+            train(replace(TINY, init=itself), finished, overwrite=True)
+    assert load_run(finished)
+
+
 def test_a_run_of_before_a_setting_existed_is_that_of_its_default(finished, tmp_path):
     old = tmp_path / "old"
     shutil.copytree(finished, old)

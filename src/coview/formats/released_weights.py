@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,18 +40,7 @@ def read_released(path: Path) -> ReleasedWeights:
     FileNotFoundError where there is none; ValueError where it holds anything but named finite tensors."""
     if not path.is_file():
         raise FileNotFoundError(f"no file {path} with released weights. Give it as released:PATH.")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # about pickles of other protocols, which fail or not by themselves
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except _BROKEN as error:
-        words = " ".join(str(error).split())[:300]
-        raise ValueError(
-            f"{path} was not opened: {words}. Only PyTorch files (.pth) of plain tensors are read, because "
-            f"opening others can run any program; if you trust it, save its state_dict() again."
-        ) from error
+    content = _opened(path)
     tensors = _named(_state(content, path), path)
     only_backbone = not any(name.startswith(_BACKBONE) for name in tensors)
     if only_backbone:
@@ -58,10 +48,45 @@ def read_released(path: Path) -> ReleasedWeights:
     return ReleasedWeights(tensors, only_backbone, bgr=f"{_BACKBONE}fc.weight" not in tensors)
 
 
+def _opened(path: Path) -> Any:
+    """What PyTorch finds in the file; ValueError where it is no file of plain tensors, saying which other it is."""
+    with path.open("rb") as file:
+        head = file.read(9)
+    if path.suffix == ".safetensors" or head.endswith(b"{"):
+        raise ValueError(
+            f"{path} is a safetensors file, as runs of coview hold; authors' files end in .pth. To begin with a run, "
+            f"give its folder, without released: (its joints and colours are written beside its weights)."
+        )
+    try:
+        with warnings.catch_warnings():
+            # about pickles of other protocols, which fail or not by themselves
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except _BROKEN as error:
+        # torch's own words are left out: they tell to switch off what keeps this safe
+        raise ValueError(
+            f"{path} was not opened: {_what_it_is(path, head)}. Only PyTorch files (.pth) of plain tensors are read, "
+            f"because opening others can run any program; if you trust it, save its state_dict() again."
+        ) from error
+
+
+def _what_it_is(path: Path, head: bytes) -> str:
+    """Why a file could not be opened, as far as its first bytes tell."""
+    if not head:
+        return "it is empty; download it again"
+    if head.startswith(b"PK") and not zipfile.is_zipfile(path):
+        return "its end is missing; download it again"
+    if head.startswith((b"PK", b"\x80")):
+        return "it is damaged, or holds more than tensors"
+    return f"it begins with {head!r}, as no file of PyTorch does"
+
+
 def _state(content: Any, path: Path) -> dict[str, Tensor]:
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
-    if not isinstance(content, dict) or not content:
+    if isinstance(content, dict) and not content:
+        raise ValueError(f"{path} holds no weights: its dict is empty.")
+    if not isinstance(content, dict):
         raise ValueError(f"{path} holds a {type(content).__name__}, and a dict of named tensors is needed.")
     for name, value in content.items():
         if not (isinstance(name, str) and isinstance(value, Tensor)):

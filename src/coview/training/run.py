@@ -34,7 +34,7 @@ from coview.training.checkpoint import Checkpoint
 from coview.training.device import check_device, resolved
 from coview.training.fit import fit
 from coview.training.history import History
-from coview.training.initialise import Source, initialise
+from coview.training.initialise import Report, Source, initialise
 from coview.training.learner import Learner
 from coview.training.precision import check_precision
 from coview.training.recipe import Recipe, check_fields, from_plain, to_plain
@@ -70,15 +70,17 @@ def train(
 
     Raises ValueError before any step where the data lacks a field that the method needs, where the
     device is not there or has no arithmetic of the recipe's precision, where what it begins with cannot be
-    read, or where `out` holds a run of another recipe and `overwrite` is not set. SIGTERM ends the program
+    read, or where `out` holds a run of another recipe and `overwrite` is not set. With `overwrite` the earlier
+    run is lost only when all of this was found in order. SIGTERM ends the program
     between two steps, as Ctrl-C does: both save first. `say` gets lines about what is going to happen."""
     out = Path(out)
     check_fields(recipe, recipe.data.provides)
     if overwrite or not (out / RECORD).is_file():
         check_device(recipe.device)
     check_precision(recipe.precision, recipe.device)
+    _check_apart(recipe, out)
     begun = _open(recipe, out, overwrite)
-    if (out / RECORD).is_file():
+    if (out / RECORD).is_file() and not overwrite:
         return out
     if recipe.base_from:
         load_run(_beside(recipe.base_from, out))
@@ -86,15 +88,18 @@ def train(
     data, validation = recipe.data.train(), recipe.data.validation()
     check_fields(recipe, data.fields)
     data, validation = with_base(recipe, data, "train", out), with_base(recipe, validation, "validation", out)
-    write_text(out / RECIPE, json.dumps(to_plain(recipe), indent=1))
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
         method = recipe.method.build(data.skeleton)
         if begun:
             method.load_state_dict(begun.weights)
         learner = Learner(method, recipe, data, begun)
-        if source:
-            learner.facts["init"] = _initialise(learner, source, out, say)
+        report = initialise(method, data.skeleton, source, bgr=_bgr(recipe)) if source else None
+        if overwrite:  # only now: what is wrong with a command is said before it costs an earlier run
+            _clear(out)
+        write_text(out / RECIPE, json.dumps(to_plain(recipe), indent=1))
+        if report:
+            _tell(report, learner, out, say)
         learner.history = History.load(out / HISTORY, until=learner.first_step)
         fit(learner, validation, out / CHECKPOINT, out / HISTORY, progress, checkpoint_seconds, say)
     _finish(learner, validation, out)
@@ -200,19 +205,34 @@ def summary_line(path: Path) -> str:
 
 
 def _open(recipe: Recipe, out: Path, overwrite: bool) -> Checkpoint | None:
-    """Clear or check the folder; the checkpoint to go on from, if there is one."""
-    if overwrite:
-        for name in _OURS:
-            (out / name).unlink(missing_ok=True)
+    """Make or check the folder; the checkpoint to go on from, if there is one."""
     out.mkdir(parents=True, exist_ok=True)
     for stale in out.glob(".*.part*"):  # a kill may leave these behind
         stale.unlink()
+    if overwrite:
+        return None
     if words := difference(out, recipe):
         raise ValueError(
             f"{out} holds a run of another recipe: {words}. "
             f"Choose another folder with --out, or lose that run with --overwrite."
         )
     return Checkpoint.load(out / CHECKPOINT) if (out / CHECKPOINT).is_file() else None
+
+
+def _clear(out: Path) -> None:
+    """Remove an earlier run; the record goes first, because it says that all the rest is there."""
+    for name in (RECORD, *_OURS):
+        (out / name).unlink(missing_ok=True)
+
+
+def _check_apart(recipe: Recipe, out: Path) -> None:
+    """ValueError where a run would begin with itself: it would be lost when this one is written over it."""
+    named = {"init": recipe.init, "base_from": recipe.base_from}
+    for name, folder in named.items():
+        if folder and Path(folder).resolve() == out.resolve():
+            raise ValueError(
+                f"{name} names {folder}, the folder that this run is to be written to. Choose another with --out."
+            )
 
 
 def _source(init: str) -> Source:
@@ -229,13 +249,12 @@ def _bgr(recipe: Recipe) -> bool:
     return bool(getattr(recipe.method, "reference", False))
 
 
-def _initialise(learner: Learner, source: Source, out: Path, say: Callable[[str], None]) -> str:
-    """Begin with weights from elsewhere; the summary for the record."""
-    report = initialise(learner.method, learner.data.skeleton, source, bgr=_bgr(learner.recipe))
+def _tell(report: Report, learner: Learner, out: Path, say: Callable[[str], None]) -> None:
+    """What became of the weights to begin with: for the record, the folder and the user."""
+    learner.facts["init"] = report.summary()
     write_text(out / INIT, json.dumps(report.plain(), indent=1))
     for line in report.lines():
         say(line)
-    return report.summary()
 
 
 def _difference(old: dict[str, Any], new: dict[str, Any], where: str = "") -> str:
