@@ -257,7 +257,9 @@ def test_bones_between_unknown_joints_are_refused():
 
 def test_learnable_17_is_the_order_of_the_released_weights():
     # the paper's code, as the specification lists it: right ankle first, pelvis at 6, nose last
-    short = "r_ankle r_knee r_hip l_hip l_knee l_ankle pelvis spine thorax head_top r_wrist r_elbow r_shoulder"
+    short = (
+        "r_ankle r_knee r_hip l_hip l_knee l_ankle pelvis spine thorax head_top r_wrist r_elbow r_shoulder"
+    )
     named = [j.replace("right_", "r_").replace("left_", "l_") for j in LEARNABLE_17.joints]
     assert " ".join(named) == f"{short} l_shoulder l_elbow l_wrist nose"
     assert LEARNABLE_17.root_index == 6

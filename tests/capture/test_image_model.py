@@ -29,6 +29,13 @@ def test_the_digest_changes_with_weights_and_settings(film, tmp_path):
     assert len({digest(), digest(0.1), digest(size=64)}) == 3
 
 
+def test_normalisations_are_multiplied_into_convolutions(film, tmp_path):
+    method = film.DotConfig().build(film.DOTS)
+    method.eyes = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 1), torch.nn.BatchNorm2d(2))
+    eyes = image_model(method, film.DOTS, tmp_path, "algebraic").method.eyes
+    assert isinstance(eyes[1], torch.nn.Identity)
+
+
 def test_a_model_of_2d_joints_is_refused(tmp_path):
     lifter = CanonPoseConfig().build(H36M_17)
     with pytest.raises(

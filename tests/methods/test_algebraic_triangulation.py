@@ -286,7 +286,7 @@ def test_the_truth_costs_nothing():
         (RansacTriangulationConfig, {"iterations": 0}, "iterations must be at least 1"),
         (AlgebraicTriangulationConfig, {"fewest_views": 1}, "one ray has no depth"),
         (RansacTriangulationConfig, {"fewest_views": 2}, "every view by itself"),
-        (RansacTriangulationConfig, {"sigma": 0.0}, "sigma must be above 0"),
+        (RansacTriangulationConfig, {"sigma": 0.0}, "sigma and multiplier must be above 0"),
     ],
 )
 def test_settings_that_make_no_sense(config, wrong, words):

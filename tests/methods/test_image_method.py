@@ -61,7 +61,7 @@ def test_without_gradients_images_go_through_in_parts_with_the_same_answer(dotte
     torch.manual_seed(0)
     method, batch = SMALL.build(H36M_17).eval(), dotted(3)
     together = method(batch)
-    monkeypatch.setattr("coview.methods.image_method._PIXELS_AT_ONCE", 5 * 32 * 32)
+    monkeypatch.setattr("coview.networks.backbone._PIXELS_AT_ONCE", 5 * 32 * 32)
     with torch.no_grad():
         in_parts = method(batch)
     torch.testing.assert_close(in_parts.heatmaps, together.heatmaps.detach(), atol=1e-5, rtol=1e-4)

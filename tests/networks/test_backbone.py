@@ -200,7 +200,10 @@ def test_checkpointing_keeps_less():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"depth": 18, "joints": 0}, r"joints ≥ 1.*got joints=0, deconv=256, volumetric=0"),
+        (
+            {"depth": 18, "joints": 0},
+            r"joints, deconv and trunk ≥ 1.*got joints=0, deconv=256, trunk=64, volumetric=0",
+        ),
         ({"depth": 18, "joints": 3, "volumetric": -1}, "volumetric=-1"),
     ],
 )
@@ -212,6 +215,8 @@ def test_impossible_sizes(arguments, words):
 def test_a_narrow_trunk_halves_every_stage():
     wide, narrow = PoseResNet(18, 17), PoseResNet(18, 17, trunk=32)
     assert narrow.conv1.weight.shape == (32, 3, 7, 7)
-    for (name, a), b in zip(wide.layer3.state_dict().items(), narrow.layer3.state_dict().values(), strict=True):
+    for (name, a), b in zip(
+        wide.layer3.state_dict().items(), narrow.layer3.state_dict().values(), strict=True
+    ):
         assert list(b.shape) == [side // 2 if side in (128, 256) else side for side in a.shape], name
     assert narrow.eval()(torch.rand(1, 3, 64, 64)).heatmaps.shape == (1, 17, 16, 16)

@@ -134,6 +134,19 @@ def test_same_answer_with_and_without_gradients():
     torch.testing.assert_close(network(volume), without)
 
 
+@pytest.mark.parametrize("cells", [12, 28, 64])
+@pytest.mark.parametrize("batch", [1, 2])
+def test_slabs_change_nothing(cells, batch):
+    network, volume = with_statistics(small()).eval(), torch.randn(batch, 3, cells, cells, cells)
+    with torch.no_grad():
+        wanted = textbook(network.state_dict(), volume, network.levels)
+        before, volumes = volume.clone(), [volume]
+        torch.testing.assert_close(network(volume), wanted, rtol=1e-4, atol=1e-5)
+        assert torch.equal(volume, before)
+        torch.testing.assert_close(network.consume(volumes), wanted, rtol=1e-4, atol=1e-5)
+    assert not volumes  # taken, so that its memory can be used again
+
+
 def test_a_grid_that_cannot_be_halved_often_enough():
     with pytest.raises(
         ValueError, match=r"a grid of 6 cells a side cannot be halved 2 times; take a multiple of 4"

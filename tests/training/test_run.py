@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from coview.data.base import InMemory
 from coview.data.synthetic import SyntheticConfig
 from coview.methods.canonpose import CanonPose, CanonPoseConfig
+from coview.methods.supervised_lifting import SupervisedLiftingConfig
 from coview.training.checkpoint import Checkpoint
 from coview.training.evaluate import evaluate
 from coview.training.history import History
@@ -267,6 +268,13 @@ def test_a_run_of_before_a_setting_existed_is_that_of_its_default(finished, tmp_
     (old / "recipe.json").write_text(json.dumps(plain))
     assert difference(old, replace(TINY, validate_every=6)) == ""
     assert difference(old, replace(TINY, validate_every=6, accumulate=2)) == "accumulate is 1 there and 2 now"
+    assert difference(old, replace(TINY, validate_every=6, init="x")) == "init is empty there and x now"
+
+
+def test_runs_of_different_methods_differ_in_the_method_and_not_in_all_of_its_settings(finished):
+    recipe = replace(load_run(finished).recipe, method=SupervisedLiftingConfig())
+    words = difference(finished, recipe)
+    assert words == f"method is a {type(TINY.method).__name__} there and a SupervisedLiftingConfig now"
 
 
 # --- refusals ----------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import torch
 
 from coview.methods.base import Method
+from coview.networks.folding import folded
 from coview.skeletons import Skeleton
 
 Kind = Literal["algebraic", "volumetric"]
@@ -40,6 +41,7 @@ class ImageModel:
 def image_model(method: Method[Any], skeleton: Skeleton, weights: Path, kind: Kind) -> ImageModel:
     """The method of the run `weights`, as one of `kind`: volumetric are those that read a root.
 
+    The method itself is made ready for use: its normalisations are multiplied into its convolutions.
     ValueError where it does not read images, reads what a session cannot give, or is of the other kind."""
     name, inputs = type(method).__name__, method.inputs
     if "images" not in inputs:
@@ -57,7 +59,8 @@ def image_model(method: Method[Any], skeleton: Skeleton, weights: Path, kind: Ki
     size = getattr(getattr(method, "config", None), "size", None)
     if not isinstance(size, int):
         raise ValueError(f"{weights}: {name} does not say for crops of which size it was trained.")
-    return ImageModel(method.eval(), skeleton, kind, size, Path(weights), _digest(method))
+    digest = _digest(method)
+    return ImageModel(folded(method.eval(), in_place=True), skeleton, kind, size, Path(weights), digest)
 
 
 def _digest(method: Method[Any]) -> str:

@@ -117,7 +117,7 @@ class RenderedConfig(DataConfig):
     def rendered(self, split: Split) -> Rendered:
         """The pictures of a split, and what is hidden in them; drawn, or read from the cache.
 
-        ModuleNotFoundError or RuntimeError saying what to install where drawing is not possible."""
+        ModuleNotFoundError or OSError saying what to install where drawing is not possible."""
         scenes = self.scenes if split == "train" else self.validation_scenes
         lengths = [len(part) for part in torch.arange(scenes).split(_SHARD)]
         found = gathered(

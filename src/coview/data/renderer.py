@@ -94,7 +94,7 @@ class Renderer:
 
     `samples` per pixel smooth the edges: 4, or 0 for jagged ones, twice as fast where triangles are many.
 
-    Raises ModuleNotFoundError without moderngl and RuntimeError without a working EGL, each saying what to
+    Raises ModuleNotFoundError without moderngl and OSError without a working EGL, each saying what to
     install."""
 
     def __init__(self, size: tuple[int, int], samples: int = 4) -> None:
@@ -231,7 +231,7 @@ def context() -> Any:
 def new_context() -> Any:
     """An OpenGL context without a window.
 
-    Raises ModuleNotFoundError without moderngl, RuntimeError where EGL does not work."""
+    Raises ModuleNotFoundError without moderngl, OSError where EGL does not work."""
     try:
         import moderngl
     except ModuleNotFoundError as error:
@@ -242,7 +242,7 @@ def new_context() -> Any:
     try:
         return create(standalone=True, backend="egl")
     except Exception as error:
-        raise RuntimeError(
+        raise OSError(
             f"OpenGL without a window (EGL) does not work here: {error}. Rendered people need it. On Debian or "
             f"Ubuntu: apt-get install libegl1 libgl1-mesa-dri (or `make system` in a checkout)."
         ) from error

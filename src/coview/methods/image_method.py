@@ -16,7 +16,6 @@ from coview.skeletons import Skeleton
 
 # Of ImageNet's red, green and blue. The released weights were trained with them applied to blue, green and red.
 MEAN, SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-_PIXELS_AT_ONCE = 2 * 384 * 384  # while nothing is learnt: bounds the memory of the first layers
 
 
 @dataclass(frozen=True)
@@ -25,6 +24,7 @@ class ImageConfig(MethodConfig):
 
     depth: Depth = 152  # of the ResNet
     size: int = 384  # pixels of the longer side of a crop, in training and ever after
+    trunk: int = 64  # channels of the ResNet's first stage; fewer than everybody's 64 make it small
     deconv: int = 256  # channels of the three deconvolutions, and of the features
     # the released numerics to the last digit: BGR, no half pixel, DLT without conditioning in millimetres;
     # for weights that were trained so. The default is geometrically right and takes RGB
@@ -44,10 +44,10 @@ class ImageConfig(MethodConfig):
                 f"{type(self).__name__}: size is in pixels, a multiple of 32 (the network's coarsest "
                 f"step), got {self.size}."
             )
-        if self.deconv < 1 or self.fewest_views < 0:
+        if min(self.trunk, self.deconv) < 1 or self.fewest_views < 0:
             raise ValueError(
-                f"{type(self).__name__}: deconv must be at least 1 and fewest_views 0 or more, "
-                f"got {self.deconv} and {self.fewest_views}."
+                f"{type(self).__name__}: trunk and deconv must be at least 1 and fewest_views 0 or more, "
+                f"got {self.trunk}, {self.deconv} and {self.fewest_views}."
             )
 
 
@@ -90,6 +90,7 @@ class ImageMethod(Method[P], Generic[P]):
             algebraic=algebraic,
             volumetric=volumetric,
             deconv=config.deconv,
+            trunk=config.trunk,
             checkpointing=config.checkpointing,
         )
 
@@ -127,11 +128,8 @@ class ImageMethod(Method[P], Generic[P]):
                 f"longer side of {self.config.size}: a person of another size looks different to it. "
                 f"Set the data's size to {self.config.size}, or method.size to {max(height, width)} and train again."
             )
-        normal = self._normalised(images.flatten(0, 1))
-        if torch.is_grad_enabled() or self.training:
-            return self.backbone(normal)
-        parts = [self.backbone(part) for part in normal.split(max(1, _PIXELS_AT_ONCE // (height * width)))]
-        return Maps(*(None if each[0] is None else torch.cat(each) for each in zip(*parts, strict=True)))
+        maps: Maps = self.backbone(self._normalised(images.flatten(0, 1)))
+        return maps
 
     def _pixels(
         self, cells: Float[Tensor, "images joints 2"], views: Views, maps: Maps

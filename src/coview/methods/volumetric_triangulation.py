@@ -132,8 +132,10 @@ class VolumetricTriangulation(ImageMethod[VolumePose]):
         points = self._points(torch.where(known[:, None], base, 0.0))
         weights = self._weights(maps.volumetric, there)
         del maps  # large, and not needed while the volume is worked on
-        volume = self._volume(features, projections, points, weights, there)
-        joints3d, probabilities = soft_argmax3d(self.volume_net(volume), points, self.config.multiplier)
+        volumes = [self._volume(features, projections, points, weights, there)]
+        del features
+        scores = self.volume_net(volumes[0]) if self.training else self.volume_net.consume(volumes)
+        joints3d, probabilities = soft_argmax3d(scores, points, self.config.multiplier)
         joints3d = torch.where(known[:, None, None], joints3d, torch.nan)
         axes = batch.held("images").shape[:-4]
         parts = (each.reshape(*axes, *each.shape[1:]) for each in (joints3d, probabilities, points))

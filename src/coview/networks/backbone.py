@@ -16,7 +16,7 @@ from coview.networks.recompute import apply
 Depth = Literal[18, 34, 50, 101, 152]
 
 _BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
-_WIDTHS = (64, 128, 256, 512)
+_PIXELS_AT_ONCE = 384 * 384  # of images in the first layers, on a processor while nothing is learnt
 
 
 class Maps(NamedTuple):
@@ -96,6 +96,7 @@ class PoseResNet(nn.Module):
         algebraic: bool = False,  # one confidence per joint
         volumetric: int = 0,  # confidences per feature channel of the volume; 0: none
         deconv: int = 256,  # channels of each deconvolution
+        trunk: int = 64,  # channels of the first residual stage; each later one has twice as many
         checkpointing: bool = False,  # recompute activations for the gradient: less memory, a third more time
     ) -> None:
         super().__init__()
@@ -103,22 +104,23 @@ class PoseResNet(nn.Module):
             raise ValueError(
                 f"PoseResNet: there is no residual network of depth {depth}; give one of {[*_BLOCKS]}."
             )
-        if joints < 1 or deconv < 1 or volumetric < 0:
+        if min(joints, deconv, trunk) < 1 or volumetric < 0:
             raise ValueError(
-                "PoseResNet needs joints ≥ 1, deconv ≥ 1 and volumetric ≥ 0, got "
-                f"joints={joints}, deconv={deconv}, volumetric={volumetric}."
+                "PoseResNet needs joints, deconv and trunk ≥ 1 and volumetric ≥ 0, got "
+                f"joints={joints}, deconv={deconv}, trunk={trunk}, volumetric={volumetric}."
             )
         block = BasicBlock if depth < 50 else Bottleneck
-        coarse = _WIDTHS[-1] * block.expansion
+        coarse = 8 * trunk * block.expansion
         self.checkpointing = checkpointing
-        self.conv1 = nn.Conv2d(3, 64, 7, 2, padding=3, bias=False)
-        self.bn1 = BatchNorm2d(64)
+        self.conv1 = nn.Conv2d(3, trunk, 7, 2, padding=3, bias=False)
+        self.bn1 = BatchNorm2d(trunk)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, 2, padding=1)
-        inputs = 64
-        for stage, (width, count) in enumerate(zip(_WIDTHS, _BLOCKS[depth], strict=True), start=1):
-            self.add_module(f"layer{stage}", _stage(block, inputs, width, count, 1 if stage == 1 else 2))
-            inputs = width * block.expansion
+        inputs = trunk
+        for stage, count in enumerate(_BLOCKS[depth], start=1):
+            channels = trunk * 2 ** (stage - 1)
+            self.add_module(f"layer{stage}", _stage(block, inputs, channels, count, 1 if stage == 1 else 2))
+            inputs = channels * block.expansion
         self.alg_confidences = ConfidenceHead(coarse, joints) if algebraic else None
         self.vol_confidences = ConfidenceHead(coarse, volumetric) if volumetric else None
         self.deconv_layers = nn.Sequential(*_deconvolutions(coarse, deconv))
@@ -126,21 +128,36 @@ class PoseResNet(nn.Module):
 
     def forward(self, images: Float[Tensor, "n 3 h w"]) -> Maps:
         """Normalised images in, raw maps at stride 4 out (a size not divisible by 32 rounds the maps up)."""
-        if not torch.is_grad_enabled():
-            # twice as fast on a processor; with gradients it is not
-            images = images.contiguous(memory_format=torch.channels_last)
         coarse = self.coarse(images)
         algebraic = None if self.alg_confidences is None else self.alg_confidences(coarse)
         volumetric = None if self.vol_confidences is None else self.vol_confidences(coarse)
         features = coarse
+        del images, coarse  # for their memory
         for start in range(0, len(self.deconv_layers), 3):
             features = self._run(self.deconv_layers[start : start + 3], features)
         return Maps(self.final_layer(features), features, algebraic, volumetric)
 
     def coarse(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n channels h32 w32"]:
         """Features of the last residual stage, at stride 32."""
-        features = self._run(nn.Sequential(self.conv1, self.bn1, self.relu, self.maxpool), images)
-        for stage in range(1, 5):
+        if torch.is_grad_enabled():
+            fine = self._fine(images)
+        else:
+            # the memory of the first layers is bounded; the last ones, with many weights, like many images.
+            # Channels last is twice as fast on a processor; with gradients it is not
+            bounded = images.device.type == "cpu" and not self.training
+            at_once = _PIXELS_AT_ONCE // (images.shape[-2] * images.shape[-1]) if bounded else len(images)
+            parts = images.split(max(1, at_once))
+            fine = torch.cat(
+                [self._fine(part.contiguous(memory_format=torch.channels_last)) for part in parts]
+            )
+        return self._stages((3, 4), fine)
+
+    def _fine(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n channels h8 w8"]:
+        stem = nn.Sequential(self.conv1, self.bn1, self.relu, self.maxpool)
+        return self._stages((1, 2), self._run(stem, images))
+
+    def _stages(self, stages: tuple[int, int], features: Tensor) -> Tensor:
+        for stage in stages:
             for block in self.get_submodule(f"layer{stage}").children():
                 features = self._run(block, features)
         return features

@@ -1,13 +1,30 @@
 """The volume-to-volume network: an hourglass of 3D residual blocks. [Moon18], as [Iskakov19] sizes it."""
 
-from itertools import pairwise
+from collections.abc import Iterator
+from itertools import pairwise, product
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from coview.networks.normalisation import BatchNorm3d
 from coview.networks.recompute import apply
+from coview.networks.slabs import Slabs, convolved, slabs, taken
+
+
+class Convolution(nn.Conv3d):
+    """Of odd kernel, padded to keep the size. One of 1³ is a product of matrices where nothing is learnt.
+
+    On a processor that is 4 times as fast: PyTorch's own turns a volume whose channels are innermost."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
+        super().__init__(inputs, outputs, kernel, padding=kernel // 2)
+
+    def forward(self, input: Tensor) -> Tensor:
+        if self.kernel_size != (1, 1, 1) or torch.is_grad_enabled() or input.device.type != "cpu":
+            return super().forward(input)
+        return functional.linear(input.movedim(1, -1), self.weight.flatten(1), self.bias).movedim(-1, 1)
 
 
 class Basic(nn.Module):
@@ -16,7 +33,7 @@ class Basic(nn.Module):
     def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
         super().__init__()
         self.block = nn.Sequential(
-            nn.Conv3d(inputs, outputs, kernel, padding=kernel // 2),
+            Convolution(inputs, outputs, kernel),
             BatchNorm3d(outputs),
             nn.ReLU(inplace=True),
         )
@@ -32,15 +49,15 @@ class Res(nn.Module):
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.res_branch = nn.Sequential(
-            nn.Conv3d(inputs, outputs, 3, padding=1),
+            Convolution(inputs, outputs, 3),
             BatchNorm3d(outputs),
             nn.ReLU(inplace=True),
-            nn.Conv3d(outputs, outputs, 3, padding=1),
+            Convolution(outputs, outputs, 3),
             BatchNorm3d(outputs),
         )
         change = inputs != outputs
         self.skip_con = nn.Sequential(
-            *([nn.Conv3d(inputs, outputs, 1), BatchNorm3d(outputs)] if change else [])
+            *([Convolution(inputs, outputs, 1), BatchNorm3d(outputs)] if change else [])
         )
         self.relu = nn.ReLU(inplace=True)
 
@@ -49,6 +66,25 @@ class Res(nn.Module):
         inner += self.skip_con(volume)
         output: Tensor = self.relu(inner)
         return output
+
+    def streamed(self, volume: Slabs, cells: int) -> Iterator[Float[Tensor, "b outputs _ y z"]]:
+        """The same for a volume in slabs, `cells` along x; only in eval mode and without gradients."""
+        waiting: list[Tensor] = []  # for their turn in the shortcut
+
+        def read() -> Iterator[Tensor]:
+            for slab in volume:
+                waiting.append(slab)
+                del slab
+                yield waiting[-1]
+
+        first = convolved(self.res_branch[:3], read(), cells)
+        for inner in convolved(self.res_branch[3:], first, cells):
+            known = torch.cat(waiting, dim=2)
+            waiting[:] = [known[:, :, inner.shape[2] :].clone()]
+            inner += self.skip_con(known[:, :, : inner.shape[2]])
+            del known
+            yield self.relu(inner)
+            del inner
 
 
 class Up(nn.Module):
@@ -63,6 +99,18 @@ class Up(nn.Module):
     def forward(self, volume: Float[Tensor, "b inputs x y z"]) -> Float[Tensor, "b outputs x2 y2 z2"]:
         output: Tensor = self.block(volume)
         return output
+
+    def added_to(
+        self, skip: Float[Tensor, "b outputs x2 y2 z2"], volume: Float[Tensor, "b inputs x y z"]
+    ) -> None:
+        """`skip` gets the answer added; only in eval mode and without gradients. An eighth of the memory.
+
+        Of the eight cells that one becomes, each has weights of its own."""
+        (weight, bias), rest = self.block[0].parameters(), self.block[1:]
+        channels_last = volume.movedim(1, -1)
+        for i, j, k in product(range(2), repeat=3):
+            part = functional.linear(channels_last, weight[..., i, j, k].T, bias).movedim(-1, 1)
+            skip[:, :, i::2, j::2, k::2] += rest(part)
 
 
 class V2V(nn.Module):
@@ -96,7 +144,7 @@ class V2V(nn.Module):
         )
         self.encoder_decoder = nn.ModuleDict(_hourglass(width, levels))
         self.back_layers = nn.Sequential(Res(width, width), Basic(width, width, 1), Basic(width, width, 1))
-        self.output_layer = nn.Conv3d(width, outputs, 1)
+        self.output_layer = Convolution(width, outputs, 1)
         self.pool = nn.MaxPool3d(2)
         self.apply(_initialise)
 
@@ -107,7 +155,18 @@ class V2V(nn.Module):
                 f"V2V: a grid of {volume.shape[-1]} cells a side cannot be halved {self.levels} times; take a multiple "
                 f"of {2**self.levels} cells, or fewer levels."
             )
-        for layer in self.front_layers:
+        return self.consume([volume])
+
+    def consume(self, volumes: list[Float[Tensor, "b inputs n n n"]]) -> Float[Tensor, "b outputs n n n"]:
+        """As `forward`, for the only volume in the list, which is taken out: its memory can be used again.
+
+        A caller of `forward` holds its volume until the scores are there."""
+        volume = self._run(self.front_layers[0], volumes.pop())
+        if volume.device.type == "cpu" and not (self.training or torch.is_grad_enabled()):
+            parts = slabs(volume)
+            del volume
+            return self._streamed(parts)
+        for layer in self.front_layers[1:]:
             volume = self._run(layer, volume)
         skips = []
         for level in range(1, self.levels + 1):
@@ -117,12 +176,41 @@ class V2V(nn.Module):
         for level in range(self.levels, 0, -1):
             volume = self._run(self.encoder_decoder[f"decoder_res{level}"], volume)
             volume = self._run(self.encoder_decoder[f"decoder_upsample{level}"], volume)
-            # in place only where no gradient needs the rectifier's answer unchanged
-            volume = volume + skips.pop() if torch.is_grad_enabled() else volume.add_(skips.pop())
+            volume = volume + skips.pop()
         for layer in self.back_layers:
             volume = self._run(layer, volume)
         scores: Tensor = self.output_layer(volume)
         return scores
+
+    def _streamed(self, parts: list[Tensor]) -> Tensor:
+        """What follows the first layer, slab by slab."""
+        cells = parts[0].shape[-1]
+        for layer in self.front_layers[1:]:
+            parts = [*layer.streamed(taken(parts), cells)]
+        parts = self._hourglass(parts, 1, cells)
+        first, *others = self.back_layers
+        rest = nn.Sequential(*others, self.output_layer)
+        # .contiguous(): joint by joint, as a softmax over cells wants it
+        return torch.cat([rest(part).contiguous() for part in first.streamed(taken(parts), cells)], dim=2)
+
+    def _hourglass(self, parts: list[Tensor], level: int, cells: int) -> list[Tensor]:
+        """From this level inwards and back; the list is emptied. Every slab is an even number of cells."""
+        layers = self.encoder_decoder
+        if level > self.levels:
+            return [*layers["mid_res"].streamed(taken(parts), cells)]
+        halved = [self.pool(part) for part in parts]
+        skips = [*layers[f"skip_res{level}"].streamed(taken(parts), cells)]
+        inner = slabs(torch.cat(halved, dim=2))
+        halved.clear()
+        inner = [*layers[f"encoder_res{level}"].streamed(taken(inner), cells // 2)]
+        inner = self._hourglass(inner, level + 1, cells // 2)
+        volume = torch.cat([*layers[f"decoder_res{level}"].streamed(taken(inner), cells // 2)], dim=2)
+        begin = 0
+        for skip in skips:
+            end = begin + skip.shape[2] // 2
+            layers[f"decoder_upsample{level}"].added_to(skip, volume[:, :, begin:end])
+            begin = end
+        return skips
 
     def _run(self, block: nn.Module, volume: Tensor) -> Tensor:
         return apply(block, volume, checkpointing=self.checkpointing and self.training)

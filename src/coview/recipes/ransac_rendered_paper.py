@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
+from coview.data.rendered import RenderedConfig
 from coview.methods.algebraic_triangulation import RansacTriangulationConfig
 from coview.recipes.ransac_rendered import recipe as small
 
-data = replace(small.data, size=384)
+data = RenderedConfig(scenes=5000, validation_scenes=400, size=384)
 recipe = replace(small, method=RansacTriangulationConfig(), data=data, steps=20_000, learning_rate=1e-4)

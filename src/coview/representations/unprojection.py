@@ -17,7 +17,7 @@ from torch.nn import functional
 
 Aggregate = Literal["sum", "max", "softmax"]
 
-_BLOCK = {"cpu": 1 << 21, "cuda": 1 << 26}  # numbers sampled at a time (voxels × views × channels)
+_BLOCK = {"cpu": 1 << 20, "cuda": 1 << 26}  # numbers sampled at a time (voxels × views × channels)
 _NEVER = -1e30  # what a view says that does not see the voxel: no maximum, and nothing to a softmax
 _CALM = 40.0  # below it, an exponential needs no care; e^-40 times as much is nothing
 _NOBODY = 1e-30  # sum of exponentials, above that of views that do not see and below that of one that does
@@ -64,6 +64,7 @@ def unproject(
         # the ring around each map is what a sample between the border and the outside is mixed with
         maps = functional.pad(maps, (1, 1, 1, 1), mode="constant" if reference else "replicate")
         tables = maps.permute(0, 2, 3, 1).reshape(-1, views * (height + 2) * (width + 2), channels)
+        del maps  # for its memory
         plan = _planned(tables, views, (height + 2, width + 2), aggregate, reference)
         tables = functional.pad(tables, (0, 0, 0, width + 4), value=plan.unseen)
         into_ring = _into_ring(projections.reshape(-1, views, 3, 4).double(), height, width, reference)

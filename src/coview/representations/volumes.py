@@ -45,7 +45,8 @@ def soft_argmax3d(
     kind = torch.promote_types(volume.dtype, points.dtype)
     kind = torch.promote_types(kind, torch.float32)
     with torch.autocast(volume.device.type, enabled=False):
-        shares = (multiplier * volume.to(kind)).flatten(-3).softmax(dim=-1)
+        scores = volume.to(kind) if multiplier == 1 else multiplier * volume.to(kind)
+        shares = scores.flatten(-3).softmax(dim=-1)
         flat = points.to(kind).flatten(-4, -2)
         # far from the world's origin, the rounding of the shares would move the joint
         centre = flat.detach().mean(dim=-2, keepdim=True)

@@ -259,13 +259,16 @@ def _tell(report: Report, learner: Learner, out: Path, say: Callable[[str], None
 
 def _difference(old: dict[str, Any], new: dict[str, Any], where: str = "") -> str:
     """The fields in which two plain recipes differ, in words."""
+    kinds = [str(plain.get("type")).rpartition(".")[2] for plain in (old, new)]
+    if where and kinds[0] != kinds[1]:  # nothing below can be compared
+        return f"{where[:-1]} is a {kinds[0]} there and a {kinds[1]} now"
     words = []
     for name in sorted(set(old) | set(new)):
         a, b = old.get(name), new.get(name)
         if isinstance(a, dict) and isinstance(b, dict):
             words.append(_difference(a, b, f"{where}{name}."))
         elif a != b:
-            words.append(f"{where}{name} is {a} there and {b} now")
+            words.append(f"{where}{name} is {str(a) or 'empty'} there and {str(b) or 'empty'} now")
     return "; ".join(word for word in words if word)
 
 
