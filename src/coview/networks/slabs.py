@@ -49,7 +49,7 @@ def convolved(layers: nn.Sequential, volume: Slabs, cells: int) -> Iterator[Floa
 
 
 def _within(convolution: nn.Module, volume: Tensor) -> Tensor:
-    weight, bias = convolution.weight, convolution.bias
+    weight, bias = convolution.parameters()
     if volume.dtype == torch.float32 and torch.backends.mkldnn.is_available():
         # what conv3d takes for large volumes; it would unfold small ones to 27 times their size
         return torch.mkldnn_convolution(volume, weight, bias, (0, 1, 1), (1, 1, 1), (1, 1, 1), 1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import pairwise, product
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -77,8 +78,9 @@ class Res(nn.Module):
                 del slab
                 yield waiting[-1]
 
-        first = convolved(self.res_branch[:3], read(), cells)
-        for inner in convolved(self.res_branch[3:], first, cells):
+        branch: Any = self.res_branch  # a part of a Sequential is one, which its annotation does not say
+        first = convolved(branch[:3], read(), cells)
+        for inner in convolved(branch[3:], first, cells):
             known = torch.cat(waiting, dim=2)
             waiting[:] = [known[:, :, inner.shape[2] :].clone()]
             inner += self.skip_con(known[:, :, : inner.shape[2]])
@@ -166,7 +168,7 @@ class V2V(nn.Module):
             parts = slabs(volume)
             del volume
             return self._streamed(parts)
-        for layer in self.front_layers[1:]:
+        for layer in [*self.front_layers][1:]:
             volume = self._run(layer, volume)
         skips = []
         for level in range(1, self.levels + 1):
@@ -185,17 +187,19 @@ class V2V(nn.Module):
     def _streamed(self, parts: list[Tensor]) -> Tensor:
         """What follows the first layer, slab by slab."""
         cells = parts[0].shape[-1]
-        for layer in self.front_layers[1:]:
+        layers: list[Any] = [*self.front_layers]
+        for layer in layers[1:]:
             parts = [*layer.streamed(taken(parts), cells)]
         parts = self._hourglass(parts, 1, cells)
-        first, *others = self.back_layers
+        back: list[Any] = [*self.back_layers]
+        first, *others = back
         rest = nn.Sequential(*others, self.output_layer)
         # .contiguous(): joint by joint, as a softmax over cells wants it
         return torch.cat([rest(part).contiguous() for part in first.streamed(taken(parts), cells)], dim=2)
 
     def _hourglass(self, parts: list[Tensor], level: int, cells: int) -> list[Tensor]:
         """From this level inwards and back; the list is emptied. Every slab is an even number of cells."""
-        layers = self.encoder_decoder
+        layers: Any = self.encoder_decoder  # a ModuleDict does not say what it holds
         if level > self.levels:
             return [*layers["mid_res"].streamed(taken(parts), cells)]
         halved = [self.pool(part) for part in parts]
