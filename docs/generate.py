@@ -92,7 +92,7 @@ def rendered(path: Path = RENDERED) -> str:
         its = [row for row in rows if int(row["size"]) == size]
         views = sorted({int(row["views"]) for row in its})
         seeds = len({row["seed"] for row in its})
-        lines = [f"| {size} px, {seeds} seeds, views: | " + " | ".join(map(str, views)) + " |"]
+        lines = [f"| {size} px, seeds: {seeds}; views: | " + " | ".join(map(str, views)) + " |"]
         lines.append("|---|" + "--:|" * len(views))
         for name, words in METHODS.items():
             cells = [

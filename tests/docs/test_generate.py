@@ -37,7 +37,7 @@ def test_the_results_on_rendered_people_are_those_that_were_measured(generate, t
         "ransac,0,64,2,50,40\nransac,1,64,2,70,60\nransac,2,64,2,51,41\nvolumetric,0,64,1,90,80\n"
     )
     lines = generate.rendered(table).splitlines()
-    assert "| 64 px, 3 seeds, views: | 1 | 2 |" in lines
+    assert "| 64 px, seeds: 3; views: | 1 | 2 |" in lines
     assert "| RANSAC | – | 51.0 (41.0) |" in lines
     assert "| volumetric, softmax | 90.0 (80.0) | – |" in lines
 
