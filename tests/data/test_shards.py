@@ -1,3 +1,4 @@
+import errno
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,19 @@ def test_the_folder_follows_coview_data(monkeypatch, tmp_path: Path):
     assert cache_folder("rendered") == tmp_path / "rendered"
     monkeypatch.delenv("COVIEW_DATA")
     assert cache_folder("rendered") == Path.home() / ".cache" / "coview" / "rendered"
+
+
+@pytest.mark.parametrize("problem", ["no folder", "full disk"])
+def test_what_cannot_be_kept_says_how_to_do_without(tmp_path: Path, monkeypatch, problem: str):
+    folder = tmp_path / "kept"
+    if problem == "no folder":
+        folder.write_text("a file is in the way")
+    else:
+
+        def full(*_: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match=r"cannot be kept in .*kept: .*COVIEW_DATA.*--data\.no-cache"):
+        gathered(Maker(LENGTHS), LENGTHS, folder=folder, stem="x", what="x")
+    assert not folder.is_dir() or not list(folder.iterdir())

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from coview.formats.atomic import replacing
+from coview.formats.atomic import write_bytes
 from coview.progress import progress
 
 Make = Callable[[int], dict[str, Tensor]]
@@ -32,7 +32,8 @@ def gathered(
     """The tensors of all pieces, one after another along their first axis; piece `n` has `lengths[n]` rows.
 
     With a `folder` each piece is read from there, or made and left there as <stem>_<number>.safetensors; a
-    piece that is damaged or of other lengths is made again. Memory: the result and one piece."""
+    piece that is damaged or of other lengths is made again. Memory: the result and
+    two pieces. OSError where they cannot be kept."""
     whole: dict[str, Tensor] = {}
     start = 0
     numbered = enumerate(lengths)
@@ -49,7 +50,8 @@ def gathered(
 
 def _piece(path: Path | None, length: int, number: int, make: Make) -> dict[str, Tensor]:
     from safetensors import SafetensorError
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import load_file
+    from safetensors.torch import save as as_safetensors
 
     if path is not None and path.is_file():
         try:
@@ -60,6 +62,17 @@ def _piece(path: Path | None, length: int, number: int, make: Make) -> dict[str,
             pass  # an interrupted disk or an older version: made again below
     piece = make(number)
     if path is not None:
-        with replacing(path) as temporary:
-            save_file({name: tensor.contiguous() for name, tensor in piece.items()}, temporary)
+        _keep(path, as_safetensors({name: tensor.contiguous() for name, tensor in piece.items()}))
     return piece
+
+
+def _keep(path: Path, content: bytes) -> None:
+    """Leave a piece on disk; OSError saying how to do without where that is not possible."""
+    try:
+        write_bytes(path, content)
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"what was made cannot be kept in {path.parent}: {error.strerror}. Name a folder with room for it in "
+            f"COVIEW_DATA, or make it anew in every run with --data.no-cache",
+        ) from error
