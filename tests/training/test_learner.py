@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from coview import recipes
 from coview.data.augment import Augment
 from coview.data.synthetic import SyntheticConfig
 from coview.methods.base import CameraPoses, Method
@@ -10,7 +11,7 @@ from coview.methods.canonpose import CanonPose, CanonPoseConfig
 from coview.methods.supervised_lifting import SupervisedLiftingConfig
 from coview.sample import MultiView
 from coview.skeletons import H36M_17
-from coview.training.learner import Learner, Sums, learning_rate, reseed, revised_at
+from coview.training.learner import Diverged, Learner, Sums, check_finite, learning_rate, reseed, revised_at
 from coview.training.recipe import Recipe
 from coview.training.run import train
 
@@ -143,3 +144,13 @@ def test_a_recipe_that_mirrors_needs_the_image_size():
     plain = replace(RECIPE, method=SupervisedLiftingConfig(width=8))
     assert "image_size" not in plain.needs
     assert "image_size" in replace(plain, augment=Augment(mirror=0.5)).needs
+
+
+def test_weights_that_the_last_update_broke_are_noticed():
+    recipe = recipes.load("canonpose_synthetic")
+    method = recipe.method.build(H36M_17)
+    check_finite(method, recipe)
+    with torch.no_grad():
+        next(method.parameters()).fill_(torch.inf)
+    with pytest.raises(Diverged, match=r"1 weights are not finite.*smaller learning_rate"):
+        check_finite(method, recipe)

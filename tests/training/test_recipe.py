@@ -1,6 +1,6 @@
 import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -118,3 +118,14 @@ def test_a_precision_nobody_knows_is_refused():
     object.__setattr__(recipe, "precision", "16")  # past the type checker that tests run with
     with pytest.raises(ValueError, match="precision is '32' or 'bf16', got '16'"):
         recipe.__post_init__()
+
+
+def test_pictures_of_a_size_that_the_method_refuses_are_not_made():
+    recipe = recipes.load("ransac_rendered")
+    with pytest.raises(
+        ValueError, match=r"pictures are 64 pixels.*longer side of 128.*--data.size and --method.size"
+    ):
+        check_fields(replace(recipe, data=replace(recipe.data, size=64)), recipe.data.provides)
+    with pytest.raises(ValueError, match="128 × 48 pixels"):
+        check_fields(replace(recipe, data=replace(recipe.data, height=48)), recipe.data.provides)
+    check_fields(recipe, recipe.data.provides)

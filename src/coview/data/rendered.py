@@ -79,7 +79,7 @@ class RenderedConfig(DataConfig):
             )
         if not 16 <= min(self.width_height) <= max(self.width_height) <= 1024:
             raise ValueError(
-                f"RenderedConfig: size is and height are in pixels, 16 to 1024, got {self.width_height}."
+                f"RenderedConfig: size and height are in pixels, 16 to 1024, got {self.width_height}."
             )
         for name, most in (("occlusion", 0.3), ("jitter", 0.25)):
             if not 0 <= getattr(self, name) <= most:

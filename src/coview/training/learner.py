@@ -33,6 +33,16 @@ class Diverged(ValueError, RuntimeError):
     """The loss or its gradients are not finite: settings or data are to be changed, found out while running."""
 
 
+def check_finite(method: Method[Any], recipe: Recipe) -> None:
+    """Diverged where a weight is NaN or infinite."""
+    broken = [name for name, weight in method.state_dict().items() if not bool(weight.isfinite().all())]
+    if broken:
+        raise Diverged(
+            f"after the last update {len(broken)} weights are not finite, for example {broken[0]}. The run is of no "
+            f"use; use a smaller learning_rate than {recipe.learning_rate}, or look at the data."
+        )
+
+
 class Learner(LightningModule):
     """Glue: losses, optimiser, history. What step `n` does depends on the recipe and `n` alone."""
 

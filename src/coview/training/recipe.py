@@ -90,6 +90,7 @@ class Recipe:
 
 def check_fields(recipe: Recipe, available: frozenset[str]) -> None:
     """ValueError naming field, method and data where the data, with `base_from`, cannot feed the method."""
+    _check_size(recipe)
     needed = recipe.needs
     if recipe.base_from and "base_point" not in needed:
         raise ValueError(
@@ -101,6 +102,18 @@ def check_fields(recipe: Recipe, available: frozenset[str]) -> None:
             f"{type(recipe.method).__name__} needs {', '.join(repr(name) for name in missing)}, which "
             f"{type(recipe.data).__name__} does not provide; it has: {', '.join(sorted(available))}. "
             f"Choose other data, or settings of the method that do without{_BASE if missing == ['base_point'] else ''}."
+        )
+
+
+def _check_size(recipe: Recipe) -> None:
+    """ValueError where pictures would be made, or read, in a size that the method refuses."""
+    wanted = getattr(recipe.method, "size", None)
+    sides = [getattr(recipe.data, name, None) for name in ("size", "height")]
+    given = [side for side in sides if isinstance(side, int)]
+    if isinstance(wanted, int) and given and (max(given) != wanted or any(side % 32 for side in given)):
+        raise ValueError(
+            f"the data's pictures are {' × '.join(map(str, given))} pixels, and "
+            f"{type(recipe.method).__name__} is built for a longer side of {wanted} and sides that are multiples of 32. Set --data.size and --method.size alike."
         )
 
 

@@ -35,7 +35,7 @@ from coview.training.device import check_device, resolved
 from coview.training.fit import fit
 from coview.training.history import History
 from coview.training.initialise import Report, Source, initialise
-from coview.training.learner import Learner
+from coview.training.learner import Learner, check_finite
 from coview.training.precision import check_precision
 from coview.training.recipe import Recipe, check_fields, from_plain, to_plain
 from coview.training.scoring import TRUTH, score, write_evaluation
@@ -277,6 +277,7 @@ def _finish(learner: Learner, validation: Instants, out: Path) -> None:
     method, recipe, data = learner.method.eval(), learner.recipe, learner.data
     device = learner.trainer.strategy.root_device
     learner.history.save(out / HISTORY)
+    check_finite(method, recipe)  # the last update has been seen by no loss
     weights = {name: tensor.cpu().contiguous() for name, tensor in method.state_dict().items()}
     write_bytes(out / WEIGHTS, as_safetensors(weights))
     if validation.fields >= TRUTH:
