@@ -33,7 +33,7 @@ def test_train_without_a_recipe_shows_what_there_is(capsys):
 
 
 def test_an_unknown_recipe_names_the_known_ones():
-    with pytest.raises(LookupError, match=r"no recipe 'canonpoze'. Known: canonpose"):
+    with pytest.raises(LookupError, match=r"no recipe 'canonpoze'. Known: algebraic_human36m"):
         train(["canonpoze"])
 
 
