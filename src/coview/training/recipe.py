@@ -113,7 +113,8 @@ def _check_size(recipe: Recipe) -> None:
     if isinstance(wanted, int) and given and (max(given) != wanted or any(side % 32 for side in given)):
         raise ValueError(
             f"the data's pictures are {' × '.join(map(str, given))} pixels, and "
-            f"{type(recipe.method).__name__} is built for a longer side of {wanted} and sides that are multiples of 32. Set --data.size and --method.size alike."
+            f"{type(recipe.method).__name__} is built for a longer side of {wanted} and sides that are "
+            f"multiples of 32. Set --data.size and --method.size alike."
         )
 
 
