@@ -6,7 +6,8 @@ channels × voxels is ever held. The maps lie channels-last, so that a sample is
 (`embedding_bag`), the fastest gather that torch has on a processor.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -105,9 +106,13 @@ class _Unprojection(torch.autograd.Function):
         ctx.save_for_backward(tables, projections, points)
         ctx.plan = plan
         volume = tables.new_empty(len(points), points.shape[-1], tables.shape[-1])
-        for item, part in _blocks(tables, points, plan):
+
+        def fill(block: tuple[int, slice]) -> None:
+            item, part = block
             corners = _corners(projections[item], points[item, :, part], plan)
             volume[item, part] = _joined(_sampled(tables[item], corners, plan), plan)
+
+        _for_each(fill, list(_blocks(tables, points, plan)), tables.device)
         return volume
 
     @staticmethod
@@ -228,6 +233,23 @@ def _scatter(gradient: Tensor, pulled: Tensor, corners: _Corners, plan: _Plan) -
         weights = shares[:, corner].contiguous()
         found = functional.embedding_bag(order, table, starts, per_sample_weights=weights, mode="sum")
         gradient.index_add_(0, rows + away, found)
+
+
+def _for_each(work: Callable[[Any], None], blocks: list[Any], device: torch.device) -> None:
+    """Blocks side by side on a processor's cores: one is too small for torch to share out."""
+    inference = torch.is_inference_mode_enabled()  # threads do not inherit it, nor that no gradient is wanted
+
+    def alone(block: Any) -> None:
+        with torch.inference_mode(inference), torch.no_grad():
+            work(block)
+
+    if device.type != "cpu" or len(blocks) == 1 or torch.get_num_threads() == 1:
+        for block in blocks:
+            alone(block)
+        return
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        for done in [pool.submit(alone, block) for block in blocks]:
+            done.result()
 
 
 def _blocks(tables: Tensor, points: Tensor, plan: _Plan) -> Iterator[tuple[int, slice]]:
