@@ -112,7 +112,11 @@ class _Unprojection(torch.autograd.Function):
             corners = _corners(projections[item], points[item, :, part], plan)
             volume[item, part] = _joined(_sampled(tables[item], corners, plan), plan)
 
-        _for_each(fill, list(_blocks(tables, points, plan)), tables.device)
+        # not where a backward pass follows, which takes longer after it, for whatever reason
+        threads = (
+            torch.get_num_threads() if tables.device.type == "cpu" and not ctx.needs_input_grad[0] else 1
+        )
+        _for_each(fill, list(_blocks(tables, points, plan)), threads)
         return volume
 
     @staticmethod
@@ -235,7 +239,7 @@ def _scatter(gradient: Tensor, pulled: Tensor, corners: _Corners, plan: _Plan) -
         gradient.index_add_(0, rows + away, found)
 
 
-def _for_each(work: Callable[[Any], None], blocks: list[Any], device: torch.device) -> None:
+def _for_each(work: Callable[[Any], None], blocks: list[Any], threads: int) -> None:
     """Blocks side by side on a processor's cores: one is too small for torch to share out."""
     inference = torch.is_inference_mode_enabled()  # threads do not inherit it, nor that no gradient is wanted
 
@@ -243,11 +247,11 @@ def _for_each(work: Callable[[Any], None], blocks: list[Any], device: torch.devi
         with torch.inference_mode(inference), torch.no_grad():
             work(block)
 
-    if device.type != "cpu" or len(blocks) == 1 or torch.get_num_threads() == 1:
+    if len(blocks) == 1 or threads == 1:
         for block in blocks:
             alone(block)
         return
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         for done in [pool.submit(alone, block) for block in blocks]:
             done.result()
 
