@@ -18,7 +18,6 @@ alone 4 times as fast.
 """
 
 import argparse
-import csv
 import ctypes
 import gc
 import json
@@ -36,6 +35,7 @@ from plain_learnable_triangulation import PlainVolumetricTriangulation, plain_un
 from torch import Tensor
 
 from coview.bench.machine import commit, forget_peak, machine, peak_mb
+from coview.bench.results import append_rows
 from coview.cameras import Cameras
 from coview.data.synthetic import ring_cameras
 from coview.methods.image_method import MEAN, SPREAD
@@ -228,15 +228,6 @@ def compared(part: str, settings: argparse.Namespace, folder: Path) -> list[dict
     return rows
 
 
-def append(rows: list[dict[str, str]]) -> None:
-    fresh = not RESULTS.exists()
-    with RESULTS.open("a", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        if fresh:
-            writer.writeheader()
-        writer.writerows(rows)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--part", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
@@ -265,7 +256,7 @@ def main() -> None:
             }
             shared |= {"pixels": str(settings.size), "views": str(VIEWS), "cells": str(settings.cells)}
             rows = [shared | row for row in compared(part, settings, Path(folder))]
-            append(rows)
+            append_rows(RESULTS, COLUMNS, rows)
             for row in rows:
                 print(
                     {

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from coview.capture.boxes import FEWEST, MARGIN, person_boxes
+from coview.capture.boxes import FEWEST, person_boxes
+from coview.data.viewpoints import MARGIN
 
 
 @pytest.fixture

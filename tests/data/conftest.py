@@ -9,9 +9,11 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
 
+from coview.cameras import Cameras
 from coview.data.human36m_prepare import prepare_labels
-from coview.data.renderer import context
+from coview.data.renderer import Tiles, context
 
 # Offsets in centimetres; +Y up, facing +Z, so left is +X. Names as in conversions of CMU for Poser.
 _TREE = """Hips 0 0 0 (
@@ -122,3 +124,25 @@ def egl() -> None:
         context()
     except (ModuleNotFoundError, OSError) as error:
         pytest.skip(f"nothing can be drawn here: {error}")
+
+
+def plain_tiles(cameras: Cameras) -> Tiles:
+    """Black surroundings, white ambient light, a perfect sensor."""
+    count = len(cameras)
+    return Tiles(
+        cameras=cameras,
+        seed=torch.zeros(count, dtype=torch.long),
+        light=torch.tensor([0.0, 0.0, 1.0, 1.0]).expand(count, 4),
+        tone=torch.ones(count, 4),
+        wall=torch.zeros(count, 2, 4),
+        floor=torch.tensor([0.0, 0.0, 0.0, -1.0]).expand(count, 2, 4),
+        shadow=torch.zeros(count, 2),
+        slope=torch.zeros(count, 2),
+        optics=torch.zeros(count, 2),
+        tint=torch.ones(count, 4),
+    )
+
+
+@pytest.fixture(scope="session")
+def plain():
+    return plain_tiles

@@ -3,7 +3,7 @@ import torch
 from coview.data.capsule_body import GARMENTS
 from coview.data.mesh_body import BLOCKS, MeshBody
 from coview.data.mesh_drawing import MeshDrawer, Worn
-from coview.data.renderer import Tiles, renderer
+from coview.data.renderer import renderer
 from coview.data.synthetic import ring_cameras
 
 
@@ -21,21 +21,9 @@ def octahedron() -> MeshBody:
     return Octahedron(vertices, torch.tensor(outward), torch.ones(6, len(BLOCKS)) / len(BLOCKS), {}, {})
 
 
-def test_a_mesh_is_drawn_where_it_is_in_the_pictures_named(egl):
+def test_a_mesh_is_drawn_where_it_is_in_the_pictures_named(egl, plain):
     cameras = ring_cameras(3, radius=4.0, size=(96, 96), focal=90.0)
-    count = len(cameras)
-    tiles = Tiles(
-        cameras=cameras,
-        seed=torch.zeros(count, dtype=torch.long),
-        light=torch.tensor([0.0, 0.0, 1.0, 1.0]).expand(count, 4),
-        tone=torch.ones(count, 4),
-        wall=torch.zeros(count, 2, 4),
-        floor=torch.tensor([0.0, 0.0, 0.0, -1.0]).expand(count, 2, 4),
-        shadow=torch.zeros(count, 2),
-        slope=torch.zeros(count, 2),
-        optics=torch.zeros(count, 2),
-        tint=torch.ones(count, 4),
-    )
+    tiles = plain(cameras)
     artist, body = renderer((96, 96)), octahedron()
     drawer = MeshDrawer(artist, body)
     middle = torch.tensor([0.1, -0.2, 1.3])

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from coview.cameras import Cameras
-from coview.data.renderer import Parts, Renderer, Tiles, new_context, renderer
+from coview.data.renderer import Parts, Renderer, new_context, renderer
 from coview.data.synthetic import ring_cameras
 
 
@@ -24,23 +24,6 @@ def parts(centres: torch.Tensor, radius: float, colours: torch.Tensor) -> Parts:
     )
 
 
-def plain(cameras: Cameras) -> Tiles:
-    """Black surroundings, white ambient light, a perfect sensor."""
-    count = len(cameras)
-    return Tiles(
-        cameras=cameras,
-        seed=torch.zeros(count, dtype=torch.long),
-        light=torch.tensor([0.0, 0.0, 1.0, 1.0]).expand(count, 4),
-        tone=torch.ones(count, 4),
-        wall=torch.zeros(count, 2, 4),
-        floor=torch.tensor([0.0, 0.0, 0.0, -1.0]).expand(count, 2, 4),
-        shadow=torch.zeros(count, 2),
-        slope=torch.zeros(count, 2),
-        optics=torch.zeros(count, 2),
-        tint=torch.ones(count, 4),
-    )
-
-
 def centroid(image: torch.Tensor) -> torch.Tensor:
     """Column and row of the mean of the light; pixel centres at whole numbers."""
     light = image.float().sum(dim=0)
@@ -57,7 +40,7 @@ def crops(size: tuple[int, int]) -> Cameras:
 
 
 @pytest.mark.parametrize("size", [(128, 128), (160, 96), (70, 110)])
-def test_a_small_sphere_is_drawn_where_its_centre_projects(egl, size: tuple[int, int]):
+def test_a_small_sphere_is_drawn_where_its_centre_projects(egl, size: tuple[int, int], plain):
     cameras = crops(size)
     target = cameras.rays(torch.tensor([[0.37, 0.61]]) * cameras.size[:, None])
     points = (target[0] + 3.7 * target[1])[:, 0]
@@ -70,7 +53,7 @@ def test_a_small_sphere_is_drawn_where_its_centre_projects(egl, size: tuple[int,
         torch.testing.assert_close(centroid(image), expected, atol=0.1, rtol=0)
 
 
-def test_pictures_are_not_mirrored_and_stand_upright(egl):
+def test_pictures_are_not_mirrored_and_stand_upright(egl, plain):
     """A red ball at the left hand of somebody who faces the camera is on the right; a blue one on the head, above."""
     camera = ring_cameras(1, radius=4.0, height=1.0, size=(128, 128), focal=140.0)  # on +x, looks along -x
     balls = torch.tensor([[0.0, 0.5, 1.0], [0.0, 0.0, 1.6]])  # who faces +x has the left hand on +y
@@ -82,7 +65,7 @@ def test_pictures_are_not_mirrored_and_stand_upright(egl):
     torch.testing.assert_close(torch.stack([red, blue]), camera.project(balls[None])[0], atol=0.1, rtol=0)
 
 
-def test_renderers_of_other_sizes_do_not_disturb_each_other(egl):
+def test_renderers_of_other_sizes_do_not_disturb_each_other(egl, plain):
     cameras = ring_cameras(1, radius=4.0, size=(64, 64), focal=70.0)
     rows = parts(torch.tensor([[0.0, 0.0, 1.0]]), 0.3, torch.ones(1, 3)).packed()
     one = Renderer((64, 64))
@@ -91,7 +74,7 @@ def test_renderers_of_other_sizes_do_not_disturb_each_other(egl):
     assert (one.draw(plain(cameras), [rows]) == before).all()
 
 
-def test_what_is_nearer_hides_what_is_farther(egl):
+def test_what_is_nearer_hides_what_is_farther(egl, plain):
     camera = ring_cameras(1, radius=4.0, height=1.0, size=(64, 64), focal=70.0)
     balls = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 1.0]])
     for order in ([0, 1], [1, 0]):
@@ -100,7 +83,7 @@ def test_what_is_nearer_hides_what_is_farther(egl):
         assert middle.tolist() == [255, 0, 0]
 
 
-def test_a_picture_keeps_to_its_tile(egl):
+def test_a_picture_keeps_to_its_tile(egl, plain):
     """A ball larger than its own picture leaves the neighbours black."""
     cameras = ring_cameras(3, radius=4.0, size=(64, 64), focal=70.0)
     rows = parts(torch.tensor([[0.0, 0.0, 1.0]]), 3.0, torch.ones(1, 3)).packed()

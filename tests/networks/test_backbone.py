@@ -112,19 +112,8 @@ def textbook(state, images, blocks, bottleneck):
     return conv(features, "final_layer"), features, *confidences
 
 
-def with_statistics(network):
-    """Running statistics and scales as after training: any, but positive."""
-    for layer in network.modules():
-        if isinstance(layer, nn.BatchNorm2d | nn.BatchNorm3d):
-            layer.running_mean.uniform_(-0.1, 0.1)
-            layer.running_var.uniform_(0.5, 1.5)
-            nn.init.uniform_(layer.weight, 0.8, 1.2)
-            nn.init.uniform_(layer.bias, -0.1, 0.1)
-    return network
-
-
 @pytest.mark.parametrize(("depth", "blocks"), [(18, (2, 2, 2, 2)), (50, (3, 4, 6, 3))])
-def test_agrees_with_the_textbook(depth, blocks):
+def test_agrees_with_the_textbook(with_statistics, depth, blocks):
     torch.manual_seed(0)
     network = with_statistics(PoseResNet(depth, 5, algebraic=True, volumetric=7, deconv=16)).eval()
     images = torch.randn(2, 3, 128, 128)

@@ -9,26 +9,13 @@ from coview.networks.folding import folded
 from coview.networks.v2v import V2V
 
 
-def trained(network):
-    """Running statistics and scales as after training: any, but positive."""
-    for layer in network.modules():
-        if isinstance(layer, nn.BatchNorm2d | nn.BatchNorm3d):
-            layer.running_mean.uniform_(-0.1, 0.1)
-            layer.running_var.uniform_(0.5, 1.5)
-            nn.init.uniform_(layer.weight, 0.8, 1.2)
-            nn.init.uniform_(layer.bias, -0.1, 0.1)
-    return network.eval()
-
-
 def networks():
     torch.manual_seed(0)
     images, volume = torch.randn(2, 3, 64, 96), torch.randn(2, 4, 8, 8, 8)
     return [
-        pytest.param(
-            trained(PoseResNet(18, 5, algebraic=True, volumetric=3, deconv=8)), images, id="ResNet-18"
-        ),
-        pytest.param(trained(PoseResNet(50, 5, deconv=8)), images, id="ResNet-50"),
-        pytest.param(trained(V2V(4, 3, width=8, levels=2)), volume, id="V2V"),
+        pytest.param(PoseResNet(18, 5, algebraic=True, volumetric=3, deconv=8), images, id="ResNet-18"),
+        pytest.param(PoseResNet(50, 5, deconv=8), images, id="ResNet-50"),
+        pytest.param(V2V(4, 3, width=8, levels=2), volume, id="V2V"),
     ]
 
 
@@ -37,7 +24,8 @@ def parts(answer):
 
 
 @pytest.mark.parametrize(("network", "features"), networks())
-def test_same_answers_without_normalisations(network, features):
+def test_same_answers_without_normalisations(with_statistics, network, features):
+    network = with_statistics(network).eval()
     ready = folded(network)
     assert not any(isinstance(layer, nn.BatchNorm2d | nn.BatchNorm3d) for layer in ready.modules())
     with torch.no_grad():
@@ -46,7 +34,8 @@ def test_same_answers_without_normalisations(network, features):
 
 
 @pytest.mark.parametrize(("network", "features"), networks())
-def test_the_original_is_left_alone_unless_in_place(network, features):
+def test_the_original_is_left_alone_unless_in_place(with_statistics, network, features):
+    network = with_statistics(network).eval()
     before = copy.deepcopy(network.state_dict())
     folded(network)
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
@@ -68,8 +57,8 @@ def test_layers_without_bias_scale_or_shift():
     torch.testing.assert_close(folded(network)(features), network(features).detach(), rtol=1e-5, atol=1e-6)
 
 
-def test_folding_what_is_folded_changes_nothing():
-    once = folded(trained(PoseResNet(18, 2, deconv=4)))
+def test_folding_what_is_folded_changes_nothing(with_statistics):
+    once = folded(with_statistics(PoseResNet(18, 2, deconv=4)).eval())
     assert folded(once).state_dict().keys() == once.state_dict().keys()
 
 

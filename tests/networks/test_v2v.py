@@ -58,23 +58,12 @@ def textbook(state, volume, levels):
     return conv(volume, "output_layer")
 
 
-def with_statistics(network):
-    """Running statistics and scales as after training: any, but positive."""
-    for layer in network.modules():
-        if isinstance(layer, nn.BatchNorm3d):
-            layer.running_mean.uniform_(-0.1, 0.1)
-            layer.running_var.uniform_(0.5, 1.5)
-            nn.init.uniform_(layer.weight, 0.8, 1.2)
-            nn.init.uniform_(layer.bias, -0.1, 0.1)
-    return network
-
-
 @pytest.mark.parametrize(
     ("settings", "cells"),
     [({}, 32), ({"inputs": 4, "outputs": 3, "width": 6, "levels": 3, "front_kernel": 3}, 16)],
 )
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last_3d])
-def test_agrees_with_the_textbook(settings, cells, layout):
+def test_agrees_with_the_textbook(with_statistics, settings, cells, layout):
     torch.manual_seed(0)
     network = with_statistics(V2V(**settings)).eval().to(memory_format=layout)
     volume = torch.randn(1, settings.get("inputs", 32), cells, cells, cells)
@@ -127,7 +116,7 @@ def test_checkpointing_changes_neither_gradients_nor_running_statistics():
         assert torch.equal(found, wanted), name
 
 
-def test_same_answer_with_and_without_gradients():
+def test_same_answer_with_and_without_gradients(with_statistics):
     network, volume = with_statistics(small()).eval(), torch.randn(1, 3, 8, 8, 8)
     with torch.no_grad():
         without = network(volume)
@@ -136,7 +125,7 @@ def test_same_answer_with_and_without_gradients():
 
 @pytest.mark.parametrize("cells", [12, 28, 64])
 @pytest.mark.parametrize("batch", [1, 2])
-def test_slabs_change_nothing(cells, batch):
+def test_slabs_change_nothing(with_statistics, cells, batch):
     network, volume = with_statistics(small()).eval(), torch.randn(batch, 3, cells, cells, cells)
     with torch.no_grad():
         wanted = textbook(network.state_dict(), volume, network.levels)

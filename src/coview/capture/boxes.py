@@ -8,10 +8,8 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.capture.smooth import fill_gaps
+from coview.data.viewpoints import MARGIN
 
-# Side of a box over the larger extent of its joints: room for hands and feet. As rendered people are cut to
-# (`coview.data.viewpoints.person_boxes`), because models expect people of the size they were trained on.
-MARGIN = 1.3
 FEWEST = 4  # joints that make a box: fewer can be an arm, and a person is larger than an arm
 _WINDOW = 5  # frames whose median a box is: one wrong joint in one frame moves nothing
 _MISSED_PX = 1.0  # a joint whose undistortion misses by more lies beyond the lens model
@@ -47,6 +45,8 @@ def person_boxes(
     max_gap: int = 10,
 ) -> Boxes:
     """Squares around the joints of at least `trust`, `margin` times their extent, steadied over time.
+
+    The margin is that of rendered people: models expect people of the size they were trained on.
 
     A view with too few joints for up to `max_gap` frames gets boxes interpolated between those before
     and after; where the gap is longer, or at an end of the recording, the view has none."""

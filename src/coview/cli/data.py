@@ -1,6 +1,7 @@
 """Commands on data sets: `coview data prepare` and `coview data check`."""
 
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -156,12 +157,7 @@ def check(dataset: DataSet, folder: Path | None = None, /) -> None:
             f"{row.split:6s} {row.clips:5d} {row.subjects:6d} {row.minutes:7.1f}  {low:.2f} to {high:.2f}  "
             f"{row.worst_spread * 1000:13.2f}  {row.least_trunk:9.2f}  {row.least_knee * 1000:16.0f}  {row.up}"
         )
-    note(report.notes)
-    for fault in report.faults:
-        say(f"fault  {fault}")
-    say(f"verdict: {f'{len(report.faults)} faults' if report.faults else 'sound'}   {report.folder}")
-    if report.faults:
-        sys.exit(1)
+    _verdict(report.notes, report.faults, report.folder)
 
 
 def _check_human36m(folder: Path | None) -> None:
@@ -175,9 +171,14 @@ def _check_human36m(folder: Path | None) -> None:
             f"{row.subject:8s} {row.part:7s} {row.clips:6d} {row.instants:8d} {row.incomplete:15d}  "
             f"{row.inside * 100:14.1f}%  {row.off * 100:13.1f}%  {row.missing:16d}"
         )
-    note(report.notes)
-    for fault in report.faults:
+    _verdict(report.notes, report.faults, report.folder)
+
+
+def _verdict(notes: Iterable[str], faults: Sequence[str], folder: Path) -> None:
+    """What a check ends with; leaves the program with an error where there are faults."""
+    note(notes)
+    for fault in faults:
         say(f"fault  {fault}")
-    say(f"verdict: {f'{len(report.faults)} faults' if report.faults else 'sound'}   {report.folder}")
-    if report.faults:
+    say(f"verdict: {f'{len(faults)} faults' if faults else 'sound'}   {folder}")
+    if faults:
         sys.exit(1)

@@ -8,6 +8,8 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 
+MARGIN = 1.3  # side of a box around a person over the extent of the joints: room for hands and feet
+
 
 def varied_cameras(rigs: int, views: int, generator: torch.Generator) -> Cameras:
     """Random rigs around the origin, rigs × views, perfect lenses, images of 1000 × 1000 pixels.
@@ -50,7 +52,7 @@ def person_boxes(
     size: tuple[int, int],
     jitter: float,
     generator: torch.Generator,
-    margin: float = 1.3,
+    margin: float = MARGIN,
 ) -> tuple[Float[Tensor, "*batch 2"], Float[Tensor, "*batch 2"]]:
     """Left top and size (pixels) of a box around the joints, in the aspect of `size` (width, height).
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from coview.geometry.homogeneous import homogeneous_dlt
 from coview.geometry.triangulation import refine_points, reprojection_residuals, triangulate
 from coview.methods.base import WorldPose
-from coview.methods.image_method import ImageConfig, ImageMethod
+from coview.methods.image_method import CENTIMETRES, ImageConfig, ImageMethod, with_axes_of
 from coview.networks.backbone import Maps
 from coview.representations.heatmaps import (
     gaussian_maps,
@@ -29,7 +29,7 @@ from coview.representations.heatmaps import (
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
 
-MILLIMETRES, CENTIMETRES = 1000.0, 100.0  # per metre: the unit of the released DLT, and of the losses
+MILLIMETRES = 1000.0  # per metre: the unit of the released DLT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -267,9 +267,6 @@ def _in_millimetres(projections: Float[Tensor, "*batch 3 4"]) -> Float[Tensor, "
 
 
 def _seen(batch: MultiView, joints3d: Tensor, pixels: Tensor, weights: Tensor, maps: Maps) -> SeenPose:
-    """With the leading axes of the batch."""
-    axes = batch.held("images").shape[:-4]
     heatmaps = maps.heatmaps.unflatten(0, pixels.shape[:2])
-    parts = (each.reshape(*axes, *each.shape[1:]) for each in (joints3d, pixels, weights, heatmaps))
-    names = ("joints3d", "joints2d", "weights", "heatmaps")
-    return SeenPose(**dict(zip(names, parts, strict=True)))
+    parts = {"joints3d": joints3d, "joints2d": pixels, "weights": weights, "heatmaps": heatmaps}
+    return SeenPose(**with_axes_of(batch, **parts))

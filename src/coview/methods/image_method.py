@@ -17,6 +17,8 @@ from coview.skeletons import Skeleton
 # Of ImageNet's red, green and blue. The released weights were trained with them applied to blue, green and red.
 MEAN, SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
+CENTIMETRES = 100.0  # per metre: the unit of the losses
+
 
 @dataclass(frozen=True)
 class ImageConfig(MethodConfig):
@@ -142,3 +144,9 @@ class ImageMethod(Method[P], Generic[P]):
     def _normalised(self, images: Float[Tensor, "n 3 height width"]) -> Float[Tensor, "n 3 height width"]:
         mean, spread = (images.new_tensor(each)[:, None, None] for each in (MEAN, SPREAD))
         return ((images.flip(1) if self.config.reference else images) - mean) / spread
+
+
+def with_axes_of(batch: MultiView, **parts: Tensor) -> dict[str, Tensor]:
+    """Parts of a prediction, which have one leading axis, with the leading axes of the batch."""
+    axes = batch.held("images").shape[:-4]
+    return {name: part.reshape(*axes, *part.shape[1:]) for name, part in parts.items()}

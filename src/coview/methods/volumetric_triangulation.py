@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from coview.methods.base import WorldPose
-from coview.methods.image_method import ImageConfig, ImageMethod
+from coview.methods.image_method import CENTIMETRES, ImageConfig, ImageMethod, with_axes_of
 from coview.networks.v2v import V2V
 from coview.representations.heatmaps import cells_from_world, map_stride
 from coview.representations.unprojection import unproject
@@ -22,7 +22,6 @@ from coview.sample import MultiView
 from coview.skeletons import Skeleton
 
 Aggregation = Literal["softmax", "sum", "max", "conf", "conf_norm"]
-CENTIMETRES = 100.0  # per metre: the unit of the loss
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,10 +136,8 @@ class VolumetricTriangulation(ImageMethod[VolumePose]):
         scores = self.volume_net(volumes[0]) if self.training else self.volume_net.consume(volumes)
         joints3d, probabilities = soft_argmax3d(scores, points, self.config.multiplier)
         joints3d = torch.where(known[:, None, None], joints3d, torch.nan)
-        axes = batch.held("images").shape[:-4]
-        parts = (each.reshape(*axes, *each.shape[1:]) for each in (joints3d, probabilities, points))
-        named = dict(zip(("joints3d", "probabilities", "points"), parts, strict=True))
-        return VolumePose(**named, views=instants[1])
+        parts = with_axes_of(batch, joints3d=joints3d, probabilities=probabilities, points=points)
+        return VolumePose(**parts, views=instants[1])
 
     def losses(self, predicted: VolumePose, batch: MultiView) -> dict[str, Float[Tensor, ""]]:
         """Mean absolute error in cm, and how improbable the true cells are [Iskakov19 eq. 16].
