@@ -104,6 +104,28 @@ def tiles(
     )
 
 
+def studio(cameras: Cameras, ground: Float[Tensor, "pictures 2"], generator: torch.Generator) -> Tiles:
+    """The same grey room, light and sharp lens in every picture; only the sensor's noise differs.
+
+    `ground`: where the person stands, metres."""
+    pictures = len(cameras)
+    light = torch.nn.functional.normalize(torch.tensor([0.3, 0.4, 0.9]), dim=0)
+    wall = torch.tensor([[0.72, 0.72, 0.70, 0.0], [0.60, 0.60, 0.59, 2.0]])
+    floor = torch.tensor([[0.45, 0.38, 0.32, 0.0], [0.41, 0.35, 0.30, 2.0]])
+    return Tiles(
+        cameras=cameras,
+        seed=torch.randint(2**24, (pictures,), generator=generator),
+        light=torch.cat([light, torch.tensor([0.55])]).expand(pictures, 4),
+        tone=torch.ones(pictures, 4),
+        wall=wall.expand(pictures, 2, 4),
+        floor=floor.expand(pictures, 2, 4),
+        shadow=ground,
+        slope=torch.tensor([0.0, 1.0]).expand(pictures, 2),
+        optics=torch.tensor([0.0, 0.01]).expand(pictures, 2),
+        tint=torch.ones(pictures, 4),
+    )
+
+
 def random_cloth(
     things: tuple[int, ...], generator: torch.Generator
 ) -> tuple[Float[Tensor, "*things 3 3"], Float[Tensor, "*things 4"]]:

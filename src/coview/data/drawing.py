@@ -27,21 +27,28 @@ def pictures(
     kept: Bool[Tensor, "pictures"],
     generator: torch.Generator,
     mesh: MeshBody | None = None,
+    *,
+    studio: bool = False,
 ) -> UInt8[Tensor, "pictures 3 height width"]:
     """Everybody as the cameras see them, all views of the first scene first; size in pixels (width, height).
 
     Bodies of capsules, or of `mesh`. `occluders`: one per picture, drawn where `kept`.
-    The looks come from `generator`."""
+    `studio`: in one empty, evenly lit room instead of anywhere. The looks come from `generator`."""
     scenes, artist = len(people.joints3d), renderer(size, 0 if mesh else 4)
     views = len(cameras) // scenes
     person = torch.arange(scenes).repeat_interleave(views)
     root = people.joints3d[:, H36M_17.root_index]
-    tiles = appearance.tiles(cameras, person, root[person, :2], generator)
+    ground = root[person, :2]
+    if studio:
+        tiles = appearance.studio(cameras, ground, generator)
+    else:
+        tiles = appearance.tiles(cameras, person, ground, generator)
     outfit = appearance.clothes(scenes, generator)
     body = None if mesh else _dressed(people, outfit).packed().reshape(scenes, -1, PART_FIELDS)
     crowd = _Crowd(artist, mesh, people, outfit) if mesh else None
     objects = [(_painted(occluders, generator).packed(), kept, occluders.is_box)]
-    for thing, share in ((behind(cameras, root[person], generator), share) for share in (0.8, 0.6, 0.5, 0.3)):
+    clutter = () if studio else (0.8, 0.6, 0.5, 0.3)
+    for thing, share in ((behind(cameras, root[person], generator), share) for share in clutter):
         there = torch.rand(len(cameras), generator=generator) < share
         objects.append((_painted(thing, generator).packed(), there, thing.is_box))
     drawn = []

@@ -48,7 +48,7 @@ class Rendered:
 
 @dataclass(frozen=True)
 class RenderedConfig(DataConfig):
-    """Rendered people. Training and validation share no person, motion, clothes, scenery or varied rig.
+    """Rendered people. Training and validation share no person, motion, clothes, varied scenery or varied rig.
 
     Needs the extra `synth`."""
 
@@ -64,6 +64,7 @@ class RenderedConfig(DataConfig):
     occlusion: float = 0.1  # share of the joints inside their picture that something hides
     jitter: float = 0.06  # of the crop's place and size, as a share of it
     cameras: Literal["varied", "ring"] = "varied"  # a random rig per person, or one ring for all
+    scenery: Literal["varied", "studio"] = "varied"  # anywhere; or one empty room, as in Human3.6M
     motion_folder: Path | None = None  # real, prepared motion instead of generated motion
     skeleton: Skeleton = H36M_17
     mesh_file: Path | None = None  # of body "mesh"; default: where docs/rendered.md puts it
@@ -194,7 +195,10 @@ def _shard(
     things = occluders.propose(flat, body, H36M_17.root_index, generator, large)
     hides = occluders.hidden_by(things, flat, labels.repeat_interleave(views, dim=0))
     kept = occluders.chosen(hides, inside.flatten(0, 1), config.occlusion, generator)
-    images = pictures(config.width_height, people, flat, things, kept, generator, config.mesh)
+    studio = config.scenery == "studio"
+    images = pictures(
+        config.width_height, people, flat, things, kept, generator, config.mesh, studio=studio
+    )
     varied = config.cameras == "varied"
     return {
         "images": images.unflatten(0, (scenes, views)),
