@@ -28,6 +28,10 @@ class MultiView:
         joints3d: Float[Tensor, "*batch joints 3"] | None = None,
         base_point: Float[Tensor, "*batch 3"] | None = None,
         rig: Int[Tensor, "*batch"] | None = None,
+        pseudo3d: Float[Tensor, "*batch joints 3"] | None = None,
+        pseudo_covariance: Float[Tensor, "*batch joints 3 3"] | None = None,
+        pseudo_cameras: Cameras | None = None,
+        first_guess: Float[Tensor, "*batch views joints 3"] | None = None,
     ) -> None:
         fields = {
             "images": images,
@@ -38,6 +42,10 @@ class MultiView:
             "joints3d": joints3d,
             "base_point": base_point,
             "rig": rig,
+            "pseudo3d": pseudo3d,
+            "pseudo_covariance": pseudo_covariance,
+            "pseudo_cameras": pseudo_cameras,
+            "first_guess": first_guess,
         }
         self.skeleton = skeleton
         self._known: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
@@ -82,6 +90,27 @@ class MultiView:
     def rig(self) -> Int[Tensor, "*batch"]:
         """Which static set of cameras saw the instant: equal numbers, equal extrinsics."""
         return self._read("rig")
+
+    @property
+    def pseudo3d(self) -> Float[Tensor, "*batch joints 3"]:
+        """Poses computed from 2D joints alone: the world of `pseudo_cameras`, z up, metres as far as the scale
+        is known; NaN for a joint that the views do not determine."""
+        return self._read("pseudo3d")
+
+    @property
+    def pseudo_covariance(self) -> Float[Tensor, "*batch joints 3 3"]:
+        """Of `pseudo3d`, in its unit squared; NaN where that is."""
+        return self._read("pseudo_covariance")
+
+    @property
+    def pseudo_cameras(self) -> Cameras:
+        """The cameras that `pseudo3d` was seen by: found from people, or given."""
+        return self._read("pseudo_cameras")
+
+    @property
+    def first_guess(self) -> Float[Tensor, "*batch views joints 3"]:
+        """One pose per view by an earlier model: root-centred, in that camera's axes; NaN where it has none."""
+        return self._read("first_guess")
 
     @property
     def known(self) -> frozenset[str]:
