@@ -7,6 +7,7 @@ from coview.skeletons import (
     CANONPOSE_16,
     COCO_17,
     COCO_19,
+    EPIPOLAR_16,
     H36M_17,
     H36M_32,
     HALPE_26,
@@ -144,6 +145,8 @@ def test_orders_of_data_sets():
             MPI_INF_3DHP_17,
             [7, 5, 14, 15, 16, 9, 10, 11, 23, 24, 25, 18, 19, 20, 4, 3, 6],
         ),
+        # EpipolarPose's map of its 17 joints to its 16, as the specification of the method lists it
+        (H36M_17, EPIPOLAR_16, [3, 2, 1, 4, 5, 6, 0, 8, 9, 10, 16, 15, 14, 11, 12, 13]),
     ],
 )
 def test_pick_lists_come_out_by_name(source, target, pick):

@@ -279,6 +279,13 @@ LEARNABLE_17 = _make(  # the order of the weights of Learnable Triangulation: MP
     f"{_LEGS} pelvis-spine-thorax-nose-head_top {_ARMS}",
     "pelvis",
 )
+EPIPOLAR_16 = _make(  # the order of the weights of EpipolarPose: MPII's, with Human3.6M's nose as the neck
+    "epipolar_16",
+    "r_ankle r_knee r_hip l_hip l_knee l_ankle pelvis thorax nose head_top "
+    "r_wrist r_elbow r_shoulder l_shoulder l_elbow l_wrist",
+    f"{_LEGS} pelvis-thorax-nose-head_top {_ARMS}",
+    "pelvis",
+)
 MOCAP_19 = _make(
     "mocap_19",
     "pelvis r_hip r_knee r_ankle l_hip l_knee l_ankle spine thorax nose head_top "
@@ -302,5 +309,6 @@ SKELETONS = (
     PANOPTIC_19,
     SKIPOSE_17,
     LEARNABLE_17,
+    EPIPOLAR_16,
     MOCAP_19,
 )
