@@ -79,14 +79,43 @@ def test_off_by_default_and_drawn_from_the_seed():
     assert (Augment(mirror=1.0)(batch).rig < 0).all()
 
 
-def test_a_share_is_no_percentage_and_lenses_must_be_perfect():
+def test_a_share_is_no_percentage():
     with pytest.raises(ValueError, match="mirror is a share, 0 to 1, got 50"):
         Augment(mirror=50.0)
+
+
+@pytest.mark.parametrize("fisheye", [False, True])
+def test_bent_lenses_are_mirrored_too(fisheye):
     batch = instants()
-    bent = replace(batch.cameras, distortion=batch.cameras.distortion + 0.1)
-    assert isinstance(bent, Cameras)
-    with pytest.raises(NotImplementedError, match="undistort first"):
-        mirrored(batch.replaced(cameras=bent), CHOSEN)
+    bend = torch.tensor([-0.1, 0.02, 0.003, -0.004, 0.001, 0.0, 0.0, 0.0])
+    lenses = batch.cameras.distortion + (bend * 4 if fisheye else bend)
+    if fisheye:
+        lenses[..., 4:] = 0
+    bent = replace(batch.cameras, distortion=lenses, fisheye=torch.full_like(batch.cameras.fisheye, fisheye))
+    before = batch.replaced(cameras=bent, joints2d=bent.project(batch.joints3d[:, None]))
+    after = mirrored(before, CHOSEN)
+    assert isinstance(after.cameras, Cameras)
+    again = after.cameras.project(after.joints3d[:, None])
+    torch.testing.assert_close(again, after.joints2d, atol=1e-3, rtol=0.0)
+
+
+def test_pseudo_labels_are_mirrored_with_their_cameras_and_spread():
+    batch = instants()
+    spread = torch.randn(4, 17, 3, 5, generator=torch.Generator().manual_seed(0))
+    spread = spread @ spread.mT
+    before = batch.replaced(pseudo3d=batch.joints3d, pseudo_cameras=batch.cameras, pseudo_covariance=spread)
+    before = before.replaced(first_guess=before.cameras.to_camera(batch.joints3d[:, None]))
+    after = mirrored(before, CHOSEN)
+    torch.testing.assert_close(after.pseudo3d, after.joints3d)
+    seen = after.pseudo_cameras.project(after.pseudo3d[:, None])
+    torch.testing.assert_close(seen, after.joints2d, atol=1e-3, rtol=0.0)
+    in_camera = after.pseudo_cameras.to_camera(after.pseudo3d[:, None])
+    torch.testing.assert_close(after.first_guess, in_camera, atol=1e-5, rtol=0.0)
+    # the spread along a direction is that of the mirror image along its mirror image
+    way = torch.tensor([0.6, 0.48, 0.64])
+    left, right = H36M_17.index("left_knee"), H36M_17.index("right_knee")
+    other = way * torch.tensor([-1.0, 1.0, 1.0])
+    torch.testing.assert_close(way @ after.pseudo_covariance[0, left] @ way, other @ spread[0, right] @ other)
 
 
 def test_lenses_are_not_looked_at_where_cameras_are_not_read():

@@ -1,13 +1,17 @@
 """Batches varied at random, so that a small data set teaches more."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Bool
 from torch import Tensor
 
 from coview.cameras import Cameras
+from coview.data.virtual_views import READS, VirtualViews
 from coview.sample import MultiView
+
+_CAMERAS = frozenset({"cameras", "pseudo_cameras"})
+_SIDEWAYS = (-1.0, 1.0, 1.0)  # what a mirror at x = 0 does to a point
 
 
 @dataclass(frozen=True)
@@ -15,6 +19,7 @@ class Augment:
     """What is varied while training, as a value: part of a recipe. Off by default, like in the papers."""
 
     mirror: float = 0.0  # share of instants that are shown as a mirror would show them
+    virtual: VirtualViews = field(default_factory=VirtualViews)  # of pseudo-labels, beside the real views
 
     def __post_init__(self) -> None:
         if not 0 <= self.mirror <= 1:
@@ -23,14 +28,16 @@ class Augment:
     @property
     def reads(self) -> frozenset[str]:
         """Fields needed besides those that the method reads."""
-        return frozenset({"image_size"}) if self.mirror else frozenset()
+        read = READS if self.virtual.count else frozenset()
+        return read | {"image_size"} if self.mirror else read
 
     def __call__(self, batch: MultiView) -> MultiView:
         """The batch, varied; draws from torch's global generator."""
+        batch = self.virtual.beside(batch)
         if not self.mirror:
             return batch
-        field = min(batch.known - {"cameras"})  # every field counts the same instants
-        some = getattr(batch, field)
+        any_field = min(batch.known - _CAMERAS)  # every field counts the same instants
+        some = batch.held(any_field)
         return mirrored(batch, torch.rand(len(some), device=some.device) < self.mirror)
 
 
@@ -39,8 +46,7 @@ def mirrored(batch: MultiView, chosen: Bool[Tensor, "batch"]) -> MultiView:
 
     Images are flipped sideways, left joints become right ones, the 3D world is reflected in x and the
     cameras with it, so that labels and pixels still agree. A mirrored rig has other relative rotations:
-    it gets a number of its own. Needs `image_size` where there are 2D joints.
-    NotImplementedError for lenses with distortion, whose tangential part would have to change."""
+    it gets a number of its own. Needs `image_size` where there are 2D joints."""
     swap = list(batch.skeleton.mirror)
     new: dict[str, Tensor] = {}
     if "joints2d" in batch.known:
@@ -51,14 +57,18 @@ def mirrored(batch: MultiView, chosen: Bool[Tensor, "batch"]) -> MultiView:
         new["confidence"] = batch.confidence[..., swap]
     if "images" in batch.known:
         new["images"] = batch.images.flip(-1)
-    if "joints3d" in batch.known:
-        new["joints3d"] = batch.joints3d[..., swap, :] * batch.joints3d.new_tensor([-1.0, 1.0, 1.0])
+    for name in {"joints3d", "pseudo3d", "first_guess"} & batch.known:
+        pose = batch.held(name)
+        new[name] = pose[..., swap, :] * pose.new_tensor(_SIDEWAYS)
+    if "pseudo_covariance" in batch.known:
+        flip = batch.pseudo_covariance.new_tensor(_SIDEWAYS)
+        new["pseudo_covariance"] = batch.pseudo_covariance[..., swap, :, :] * flip * flip[:, None]
     if "base_point" in batch.known:
-        new["base_point"] = batch.base_point * batch.base_point.new_tensor([-1.0, 1.0, 1.0])
+        new["base_point"] = batch.base_point * batch.base_point.new_tensor(_SIDEWAYS)
     if "rig" in batch.known:
         new["rig"] = -1 - batch.rig  # rigs count from 0
     merged = {name: _where(chosen, value, getattr(batch, name)) for name, value in new.items()}
-    cameras = {"cameras": _mirrored_cameras(batch.cameras, chosen)} if "cameras" in batch.known else {}
+    cameras = {name: _mirrored_cameras(batch.held(name), chosen) for name in _CAMERAS & batch.known}
     return batch.replaced(**merged, **cameras)
 
 
@@ -67,19 +77,20 @@ def _where(chosen: Tensor, new: Tensor, old: Tensor) -> Tensor:
 
 
 def _mirrored_cameras(cameras: Cameras, chosen: Tensor) -> Cameras:
-    """Cameras whose image of the reflected world is the flipped image."""
-    # A GPU is waited for here, once a batch, and only for methods that read cameras: the Learner hides them
-    # from all others, which the self-supervised ones are.
-    if bool((cameras.distortion != 0).any()):
-        raise NotImplementedError("mirroring cameras with lens distortion is not there; undistort first.")
-    sign = cameras.cam_from_world.new_tensor([-1.0, 1.0, 1.0])
+    """Cameras whose image of the reflected world is the flipped image.
+
+    Of a lens's distortion, only the tangential part along x (p2 of [Brown66]'s model) knows left from right."""
+    sign = cameras.cam_from_world.new_tensor(_SIDEWAYS)
     pose = cameras.cam_from_world * sign[:, None]  # x of the camera
     pose = torch.cat([pose[..., :3] * sign, pose[..., 3:]], dim=-1)  # x of the world
     intrinsics = cameras.intrinsics.clone()
     intrinsics[..., 0, 2] = cameras.size[..., 0] - 1 - intrinsics[..., 0, 2]
     intrinsics[..., 0, 1] = -intrinsics[..., 0, 1]  # skew
+    distortion = cameras.distortion.clone()
+    distortion[..., 3] = torch.where(cameras.fisheye, distortion[..., 3], -distortion[..., 3])
     return replace(
         cameras,
         intrinsics=_where(chosen, intrinsics, cameras.intrinsics),
         cam_from_world=_where(chosen, pose, cameras.cam_from_world),
+        distortion=_where(chosen, distortion, cameras.distortion),
     )

@@ -196,9 +196,7 @@ def _shard(
     hides = occluders.hidden_by(things, flat, labels.repeat_interleave(views, dim=0))
     kept = occluders.chosen(hides, inside.flatten(0, 1), config.occlusion, generator)
     studio = config.scenery == "studio"
-    images = pictures(
-        config.width_height, people, flat, things, kept, generator, config.mesh, studio=studio
-    )
+    images = pictures(config.width_height, people, flat, things, kept, generator, config.mesh, studio=studio)
     varied = config.cameras == "varied"
     return {
         "images": images.unflatten(0, (scenes, views)),

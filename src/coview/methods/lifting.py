@@ -175,6 +175,27 @@ class LiftingMethod(Method[LiftedPoses]):
             flat = flat * (2 * flat.shape[-2]) ** 0.5
         return flat, seen.confidence
 
+    def distance_to(
+        self,
+        lifted: LiftedPoses,
+        joints3d: Float[Tensor, "*batch joints 3"],
+        rotation: Float[Tensor, "*batch views 3 3"],
+    ) -> tuple[Float[Tensor, "*batch views joints"], Float[Tensor, "*batch views joints"]]:
+        """How far joints are from poses of the world, root-centred, in its unit; and where both are known (1 or 0).
+
+        `rotation`: camera from world. The distance is 0 where one of them is not known."""
+        truth = joints3d - joints3d[..., self.root, None, :]
+        truth = truth[..., None, :, :] @ rotation.mT
+        known = truth.isfinite().all(dim=-1) & lifted.joints3d.isfinite().all(dim=-1)
+        # the input of the root is exchanged, not the result: a NaN behind `where` still has a NaN gradient
+        gap = torch.where(known[..., None], self.in_camera(lifted) - truth, 1.0)
+        return torch.where(known, gap.norm(dim=-1), 0.0), known.to(gap)
+
+    @staticmethod
+    def in_camera(lifted: LiftedPoses) -> Float[Tensor, "*batch views joints 3"]:
+        """Poses in camera axes, root-centred; finite, unlike `joints3d`, where the root was not seen."""
+        return lifted.canonical @ lifted.ray_from_canonical.mT @ lifted.seen.ray_from_camera
+
     # --- all pairs of views ------------------------------------------------------------------------
 
     def own_and_cross(

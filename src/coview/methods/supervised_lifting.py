@@ -32,13 +32,7 @@ class SupervisedLifting(LiftingMethod):
 
     def losses(self, predicted: LiftedPoses, batch: MultiView) -> dict[str, Float[Tensor, ""]]:
         """Mean distance of joints in camera axes, root-centred, metres; unknown joints and views do not count."""
-        truth = batch.joints3d - batch.joints3d[..., self.root, None, :]
-        truth = truth[..., None, :, :] @ batch.cameras.rotation.mT
-        known = truth.isfinite().all(dim=-1) & predicted.joints3d.isfinite().all(dim=-1)
-        # the input of the root is exchanged, not the result: a NaN behind `where` still has a NaN gradient
-        pose = predicted.canonical @ predicted.ray_from_canonical.mT @ predicted.seen.ray_from_camera
-        gap = torch.where(known[..., None], pose - truth, 1.0)
-        distance = torch.where(known, gap.norm(dim=-1), 0.0)
+        distance, known = self.distance_to(predicted, batch.joints3d, batch.cameras.rotation)
         return {"joint": distance.sum() / known.sum().clamp_min(1)}
 
     def revise(self, batch: MultiView) -> dict[str, Fact]:

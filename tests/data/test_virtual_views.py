@@ -1,0 +1,111 @@
+import pytest
+import torch
+
+from coview.data.augment import Augment
+from coview.data.synthetic import EXACT, DetectorNoise, SyntheticConfig
+from coview.data.virtual_views import VirtualViews
+from coview.sample import MultiView
+
+
+def instants(count: int = 40, noise: DetectorNoise = EXACT) -> MultiView:
+    batch = SyntheticConfig(instants=count, subjects=1, noise=noise).train().instants
+    spread = 1e-4 * torch.eye(3).expand(count, len(batch.skeleton), 3, 3)
+    return batch.replaced(
+        pseudo3d=batch.joints3d, pseudo_cameras=batch.cameras, pseudo_covariance=spread
+    ).only(batch.known - {"joints3d", "cameras"} | {"pseudo3d", "pseudo_cameras", "pseudo_covariance"})
+
+
+def test_without_errors_a_virtual_view_is_the_projection():
+    torch.manual_seed(0)
+    batch = VirtualViews(count=3).beside(instants())
+    assert batch.joints2d.shape[:2] == (40, 7)
+    seen = batch.pseudo_cameras.project(batch.pseudo3d[:, None])
+    there = batch.confidence > 0
+    assert there[:, 4:].float().mean() > 0.8
+    torch.testing.assert_close(batch.joints2d[there], seen[there], atol=0.02, rtol=0.0)
+
+
+def test_real_views_stay_as_they_are():
+    before = instants(noise=DetectorNoise())
+    after = VirtualViews(count=2).beside(before)
+    torch.testing.assert_close(after.joints2d[:, :4], before.joints2d, equal_nan=True)
+    assert torch.equal(after.confidence[:, :4], before.confidence)
+    assert torch.equal(after.pseudo3d, before.pseudo3d)
+    assert torch.equal(after.rig, before.rig)
+
+
+def test_cameras_stand_upright_within_their_bounds_and_look_at_the_person():
+    torch.manual_seed(1)
+    views = VirtualViews(count=8, distance=(3.0, 4.0), height=(1.0, 2.0), roll=0.0, aim=0.0)
+    batch = views.beside(instants())
+    cameras = batch.pseudo_cameras[:, 4:]
+    root = batch.pseudo3d[:, 0, None]
+    along = (cameras.centres - root)[..., :2].norm(dim=-1)
+    assert along.min() > 2.999
+    assert along.max() < 4.001
+    assert cameras.centres[..., 2].min() > 0.999
+    assert cameras.centres[..., 2].max() < 2.001
+    torch.testing.assert_close(torch.linalg.det(cameras.rotation), torch.ones(40, 8))
+    assert (cameras.rotation[..., 1, 2] < 0).all()  # image down is world down
+    middle = cameras.project(root[..., None, :])[..., 0, :]
+    torch.testing.assert_close(middle, cameras.principal_point, atol=0.01, rtol=0.0)
+
+
+def test_errors_and_gaps_are_those_of_real_views_in_proportion_to_the_person():
+    noise = DetectorNoise(sigma=6.0, outlier_rate=0.0, missing_rate=0.1, swap_rate=0.0)
+    torch.manual_seed(2)
+    far = VirtualViews(count=4, distance=(10.0, 10.0), height=(1.5, 1.5))
+    batch = far.beside(instants(noise=noise))
+    error = (batch.joints2d - batch.pseudo_cameras.project(batch.pseudo3d[:, None])).norm(dim=-1)
+    real, virtual = error[:, :4].nanmean(), error[:, 4:].nanmean()
+    assert 0.4 < virtual / real < 0.6  # twice as far away as the ring of 5 m
+    missing = (batch.confidence == 0).float()
+    assert abs(missing[:, 4:].mean() - missing[:, :4].mean()) < 0.03
+    assert batch.joints2d[batch.confidence == 0].isnan().all()
+
+
+def test_poses_with_gaps_give_gaps():
+    batch = instants()
+    pose = batch.pseudo3d.clone()
+    pose[0, 5], pose[1, 0], pose[2] = torch.nan, torch.nan, torch.nan
+    after = VirtualViews(count=2).beside(batch.replaced(pseudo3d=pose))
+    assert (after.confidence[0, 4:, 5] == 0).all()
+    assert (after.confidence[2, 4:] == 0).all()
+    assert (after.confidence[1, 4:] > 0).any()
+    assert after.pseudo_cameras.cam_from_world.isfinite().all()
+
+
+def test_no_image_and_no_true_camera_is_made_up():
+    real = SyntheticConfig(instants=3, subjects=1).train().instants
+    batch = real.replaced(
+        pseudo3d=real.joints3d, pseudo_cameras=real.cameras, images=torch.zeros(3, 4, 3, 2, 2)
+    )
+    assert not VirtualViews(count=1).beside(batch).known & {"images", "cameras"}
+
+
+def test_none_by_default_and_drawn_from_the_seed():
+    batch = instants()
+    assert VirtualViews().beside(batch) is batch
+    augment = Augment(mirror=0.5, virtual=VirtualViews(count=2))
+    assert {"pseudo3d", "pseudo_cameras", "image_size"} <= augment.reads
+    torch.manual_seed(4)
+    first = augment(batch)
+    torch.manual_seed(4)
+    torch.testing.assert_close(augment(batch).joints2d, first.joints2d, equal_nan=True)
+    seen = first.pseudo_cameras.project(first.pseudo3d[:, None])
+    there = first.confidence > 0
+    torch.testing.assert_close(first.joints2d[there], seen[there], atol=0.03, rtol=0.0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"count": -1}, "count is 0 or more"),
+        ({"distance": (4.0, 3.0)}, "least, most"),
+        ({"distance": (0.0, 3.0)}, "distance above 0"),
+        ({"roll": -0.1}, "roll and aim are 0 or more"),
+    ],
+)
+def test_impossible_settings_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        VirtualViews(**options)
