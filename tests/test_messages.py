@@ -7,8 +7,8 @@ import torch
 
 from coview import recipes
 from coview.cameras import Cameras
-from coview.capture.body_scale import scale_from_stature
 from coview.capture.smooth import low_pass
+from coview.data.body_scale import scale_from_stature
 from coview.formats.session import Session
 from coview.geometry.rotations import check_rotation
 from coview.geometry.triangulation import triangulate

@@ -8,20 +8,20 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from coview.cameras import Cameras
-from coview.capture.body_scale import Scale, scale_from_distance, scale_from_stature
-from coview.capture.thresholds import automatic_threshold, check_settings
-from coview.capture.upright import Upright, upright_from_body
+from coview.data.body_scale import Scale, assumed_scale, scale_from_distance, scale_from_stature
+from coview.data.people_cameras import spread_out, upright_cameras
+from coview.data.upright import Upright
 from coview.formats.calibrations import Calibration, calibration_for, read_calibration, write_calibration
 from coview.formats.image_sizes import SizeMismatch
 from coview.formats.length_units import Units
 from coview.formats.session import Session
 from coview.geometry.rotations import skew
 from coview.geometry.self_calibration import SelfCalibrated, self_calibrate
+from coview.geometry.thresholds import automatic_threshold, check_settings
 from coview.geometry.triangulation import Triangulated, triangulate_robust
 
 MAX_FRAMES = 300  # that the cameras are found from; all frames judge them
 POOR_DETECTION = 0.006  # of the image's diagonal: beyond it a detection is wrong rather than poor
-ASSUMED_STATURE, ASSUMED_SIGMA = 1.70, 0.06  # metres, relative: an adult of unknown sex [Winter09]
 
 
 @dataclass(frozen=True)
@@ -86,15 +86,13 @@ def calibrate_from_people(
     given = _given(loaded, intrinsics, size_mismatch, None)
     pixels, weights = _observations(loaded, trust)
     chosen = _chosen_frames(frames, len(pixels))
-    some = _spread_out(chosen, MAX_FRAMES)
+    some = spread_out(chosen, MAX_FRAMES)
     limit = threshold or POOR_DETECTION * float(given.cameras.size.norm(dim=-1).mean())
     found = self_calibrate(
         given.cameras, pixels[some], weights[some], names=given.names, threshold=limit, seed=seed
     )
     scale = _scale(found, loaded, given.names, stature, distance)
-    cameras = found.cameras.moved(torch.eye(3, 4, dtype=torch.float64), scale=1 / scale.metres_per_unit)
-    upright = upright_from_body(found.points * scale.metres_per_unit, loaded.skeleton, cameras.rotation)
-    cameras = cameras.moved(upright.world_from_new)
+    cameras, upright = upright_cameras(found.cameras, found.points, scale, loaded.skeleton)
     calibration = _calibration(given, cameras, found, scale, upright, frames)
     return _finish(loaded, calibration, chosen, trust=trust, threshold=limit)
 
@@ -142,12 +140,6 @@ def _chosen_frames(frames: tuple[int, int] | None, count: int) -> Bool[Tensor, "
     return chosen
 
 
-def _spread_out(chosen: Bool[Tensor, "frames"], most: int) -> Tensor:
-    """At most `most` of the chosen frames, evenly spread: neighbours say the same twice."""
-    frames = chosen.nonzero()[:, 0]
-    return frames[torch.linspace(0, len(frames) - 1, min(len(frames), most)).round().long()]
-
-
 def _scale(
     found: SelfCalibrated,
     session: Session,
@@ -163,13 +155,8 @@ def _scale(
         return _scale_from_distance(found, session, names, distance)
     if stature is not None:
         return scale_from_stature(found.points, session.skeleton, stature)
-    assumed = scale_from_stature(found.points, session.skeleton, ASSUMED_STATURE)
-    sigma = (assumed.relative_sigma**2 + ASSUMED_SIGMA**2) ** 0.5
-    return Scale(
-        assumed.metres_per_unit,
-        sigma,
-        f"ASSUMED stature {ASSUMED_STATURE:g} m (none was stated: use --stature or --distance)",
-    )
+    assumed = assumed_scale(found.points, session.skeleton)
+    return replace(assumed, source=f"{assumed.source} (none was stated: use --stature or --distance)")
 
 
 def _scale_from_distance(

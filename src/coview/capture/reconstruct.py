@@ -12,9 +12,9 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.capture.smooth import fill_gaps, low_pass
-from coview.capture.thresholds import automatic_threshold, check_settings
 from coview.formats.poses3d import Poses3D
 from coview.formats.session import Session
+from coview.geometry.thresholds import automatic_threshold, check_settings
 from coview.geometry.triangulation import Triangulated, triangulate_robust
 from coview.progress import progress
 

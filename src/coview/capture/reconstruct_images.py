@@ -15,11 +15,11 @@ from coview.capture.image_model import KINDS, ImageModel, Kind
 from coview.capture.image_search import Search, made_so
 from coview.capture.reconstruct import input_fingerprint, reconstruct
 from coview.capture.smooth import fill_gaps, low_pass
-from coview.capture.thresholds import check_settings
 from coview.capture.videos import session_videos
 from coview.data.viewpoints import MARGIN
 from coview.formats.poses3d import Poses3D
 from coview.formats.session import Session
+from coview.geometry.thresholds import check_settings
 from coview.skeletons import Skeleton, skeleton_map
 
 

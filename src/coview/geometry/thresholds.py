@@ -15,13 +15,15 @@ def automatic_threshold(
     cameras: Cameras,
     pixels: Float[Tensor, "frames views joints 2"],
     weights: Float[Tensor, "frames views joints"],
+    least: float | None = None,
 ) -> float:
     """Three times the robust standard deviation of the residuals when all views vote; pixels.
 
     A 2D error of standard deviation σ per axis has the median length 1.177 σ. The spread includes what
     the calibration gets wrong: views are dropped for disagreeing more than is usual in this recording. At
-    least 1 % of the image's diagonal, and just that where nothing can be triangulated."""
-    least = LEAST * float(cameras.size.norm(dim=-1).mean())
+    least `least` (1 % of the image's diagonal), and just that where nothing can be triangulated."""
+    if least is None:
+        least = LEAST * float(cameras.size.norm(dim=-1).mean())
     some = torch.linspace(0, len(pixels) - 1, min(len(pixels), SOME_FRAMES)).long()
     straight = cameras.undistort(torch.nan_to_num(pixels[some]).double())[0]
     projections = cameras.without_distortion().pixels_from_world

@@ -22,6 +22,7 @@ BONE_SHARES: dict[tuple[str, str], tuple[float, float]] = {
     ("elbow", "wrist"): (FOREARM, 0.06),
 }
 COMMON_SIGMA = 0.025  # relative; joints of a detector are not anatomical centres, the same way for all bones
+ASSUMED_STATURE, ASSUMED_SIGMA = 1.70, 0.06  # metres, relative: an adult of unknown sex [Winter09]
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,13 @@ def scale_from_stature(points: Float[Tensor, "frames joints 3"], skeleton: Skele
     count = int((trust > 0).sum())
     sigma = (COMMON_SIGMA**2 + (spread / max(count - 1, 1) ** 0.5) ** 2) ** 0.5
     return Scale(mean, sigma, f"stated stature {stature:g} m against {count} limbs")
+
+
+def assumed_scale(points: Float[Tensor, "frames joints 3"], skeleton: Skeleton) -> Scale:
+    """The unit for a person of unknown height: an adult's mean stature, and how much adults differ in it."""
+    assumed = scale_from_stature(points, skeleton, ASSUMED_STATURE)
+    sigma = (assumed.relative_sigma**2 + ASSUMED_SIGMA**2) ** 0.5
+    return Scale(assumed.metres_per_unit, sigma, f"ASSUMED stature {ASSUMED_STATURE:g} m")
 
 
 def scale_from_distance(length: float, metres: float, sigma: float, what: str) -> Scale:

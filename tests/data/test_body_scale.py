@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from coview.capture.body_scale import NoScaleError, scale_from_distance, scale_from_stature
+from coview.data.body_scale import NoScaleError, scale_from_distance, scale_from_stature
 from coview.data.synthetic import random_motion
 from coview.skeletons import H36M_17, Skeleton
 

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from coview.capture.thresholds import automatic_threshold
 from coview.data.synthetic import random_motion, ring_cameras
+from coview.geometry.thresholds import automatic_threshold
 
 
 def sightings(noise: float):

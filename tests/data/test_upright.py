@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from coview.capture.upright import upright_from_body
 from coview.data.synthetic import random_motion, ring_cameras
+from coview.data.upright import upright_from_body
 from coview.geometry.rotations import rotation_angle, rotation_from_axis_angle
 from coview.skeletons import H36M_17, Skeleton
 
