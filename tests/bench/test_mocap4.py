@@ -1,3 +1,4 @@
+import csv
 import json
 import sys
 from dataclasses import replace
@@ -66,6 +67,7 @@ def test_a_bench_from_plan_to_table(settings, tiny):
         assert "least-squares scaled" in row["alignment"]
         assert row["mirrored"] in ("yes", "no")
         assert row["mirror_flipped"] in ("yes", "no")
+        assert 0 <= float(row["pss_100"]) <= 100 >= float(row["pss_50"])
         assert row["jdr_all_before"] == ""  # this method refines nothing
     assert {row["coverage_percent"] for row in rows if row["input"] == "exact"} == {"100.000"}
     assert lines[0].startswith(f"[1/4] {tiny} exact seed 0: ")
@@ -88,6 +90,20 @@ def test_a_lost_table_is_made_again_from_the_runs(settings, monkeypatch):
     run(settings)
     before = read_rows(settings.results)
     settings.results.unlink()
+    seeds = trained(monkeypatch)
+    run(settings)
+    assert seeds == []
+    assert read_rows(settings.results) == before
+
+
+def test_rows_from_before_the_structure_score_are_measured_again(settings, monkeypatch):
+    run(settings)
+    before = read_rows(settings.results)
+    columns = [name for name in before[0] if not name.startswith("pss_")]
+    with settings.results.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(before)
     seeds = trained(monkeypatch)
     run(settings)
     assert seeds == []

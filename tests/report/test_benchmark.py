@@ -1,3 +1,5 @@
+import csv
+
 import pytest
 
 from coview.bench.results import COLUMNS, put_rows
@@ -129,3 +131,17 @@ def test_spread():
 def test_no_table(tmp_path):
     with pytest.raises(FileNotFoundError):
         table(tmp_path / "none.csv")
+
+
+def test_a_table_from_before_a_column_is_read(tmp_path):
+    put_rows(tmp_path / "t.csv", [row(FAITHFUL, 0, 70.0)])
+    with (tmp_path / "t.csv").open(newline="") as file:
+        rows = [{n: v for n, v in r.items() if not n.startswith("pss_")} for r in csv.DictReader(file)]
+    with (tmp_path / "t.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    head, line = lines_of(table(tmp_path / "t.csv"), "Input `detected`, cameras `same`")
+    assert "CPS" in head
+    assert "PSS@50 %" not in head
+    assert len(line) == len(head)

@@ -6,8 +6,8 @@ import torch
 from coview.data.synthetic import SyntheticConfig, random_motion, ring_cameras
 from coview.methods.base import CameraPoses, ImagePoses, Method, WorldPose
 from coview.sample import MultiView
-from coview.skeletons import H36M_17
-from coview.training.scoring import Score, how_scored, score, truth_for, write_evaluation
+from coview.skeletons import CANONPOSE_16, H36M_17
+from coview.training.scoring import Score, how_scored, monocular_metrics, score, truth_for, write_evaluation
 
 
 class Knowing(Method[CameraPoses]):
@@ -50,6 +50,8 @@ def test_a_perfect_monocular_method_of_any_size_scores_zero():
     assert metrics["p_mpjpe_mm"] == pytest.approx(0, abs=0.1)
     assert metrics["n_pck_150"] == metrics["coverage_percent"] == 100
     assert metrics["cps"] == 300
+    assert metrics["pss_50"] == metrics["pss_100"] == 100
+    assert "46764 poses, camera axes" in how_scored(metrics, H36M_17)["pss_50"]
     assert metrics["opposite_percent"] == 0
     assert "mpjpe_mm" not in metrics  # a pose without a size has no error in millimetres of its own
 
@@ -81,6 +83,11 @@ def test_every_number_is_explained_and_nan_is_null(tmp_path):
     assert content["inputs"] == ["cameras", "images"]
     assert content["metrics"] == {"n_mpjpe_mm": 80.0, "cps": None}
     assert content["definitions"] == how_scored(metrics, H36M_17)
+
+
+def test_structure_is_scored_where_the_centres_have_the_joints():
+    assert {"pss_50", "pss_100"} <= set(monocular_metrics(H36M_17))
+    assert not {"pss_50", "pss_100"} & set(monocular_metrics(CANONPOSE_16))
 
 
 # --- running scores

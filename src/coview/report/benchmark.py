@@ -13,6 +13,8 @@ _MEASURES = {
     "n_pck_150": "N-PCK@150 %",
     "n_auc": "N-AUC %",
     "cps": "CPS",
+    "pss_50": "PSS@50 %",
+    "pss_100": "PSS@100 %",
     "opposite_percent": "opposite %",
     "coverage_percent": "coverage %",
 }
@@ -74,19 +76,22 @@ def _introduction(rows: Sequence[Row]) -> str:
 
 def _accuracy(rows: Sequence[Row]) -> _Cells:
     groups = _groups(rows)
+    measures = {
+        name: words for name, words in _MEASURES.items() if name in rows[0]
+    }  # an older table has fewer
     head = [
         "recipe",
         "width",
         "steps",
         "seeds",
-        *_MEASURES.values(),
+        *measures.values(),
         "mirrored",
         "× faithful",
         "× supervised",
     ]
     cells = [head]
     for group, its in groups.items():
-        line = [*group, str(len(its)), *(spread(row[name] for row in its) for name in _MEASURES)]
+        line = [*group, str(len(its)), *(spread(row[name] for row in its) for name in measures)]
         mirrored = sum(row["mirrored"] == "yes" for row in its)
         line.append(f"{mirrored} of {len(its)}")
         line += [_ratio(group, groups, reference) for reference in (FAITHFUL, CEILING)]

@@ -24,6 +24,7 @@ from coview.metrics.joint_error import (
     OppositeShare,
     RelativeMPJPE,
 )
+from coview.metrics.structure_score import PSS, SHIPPED, shipped_centres
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
 from coview.training.batches import at_once
@@ -34,12 +35,15 @@ TRUTH = frozenset({"joints3d", "cameras"})  # what scoring reads and methods do 
 def monocular_metrics(skeleton: Skeleton) -> dict[str, Metric]:
     """For poses of unknown size in camera axes, every view a test of its own."""
     root = skeleton.root_index
+    centres = {k: shipped_centres(k) for k in SHIPPED}
+    structure = {f"pss_{k}": PSS(known) for k, known in centres.items() if known.fits(skeleton)}
     return {
         "n_mpjpe_mm": NMPJPE(root),
         "p_mpjpe_mm": PMPJPE(),
         "n_pck_150": NPCK(root, 150.0),
         "n_auc": NAUC(root),
         "cps": CPS(),
+        **structure,
         "opposite_percent": OppositeShare(root),
         "coverage_percent": Coverage(),
     }
@@ -139,6 +143,10 @@ def how_scored(metrics: dict[str, float], skeleton: Skeleton) -> dict[str, str]:
         "detected_px": "the same of the detections, over the joints that image_px counts",
         "coverage_percent": "percent of joints with known truth that were predicted",
     }
+    for k in SHIPPED:
+        words[f"pss_{k}"] = (
+            f"percent of poses nearest to the centre of their truth; {shipped_centres(k).words}"
+        )
     return {name: words[name] for name in metrics if name in words}
 
 
