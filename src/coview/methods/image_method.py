@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from coview.cameras import Cameras
-from coview.methods.base import Method, MethodConfig, WorldPose
+from coview.methods.base import CameraPoses, Method, MethodConfig, WorldPose
 from coview.networks.backbone import Depth, Maps, PoseResNet
 from coview.representations.heatmaps import image_pixels, map_stride
 from coview.sample import MultiView
@@ -52,6 +52,11 @@ class ImageConfig(MethodConfig):
                 f"got {self.trunk}, {self.deconv} and {self.fewest_views}."
             )
 
+    @property
+    def bgr(self) -> bool:
+        """Whether the network is shown blue, green, red: the released weights of [Iskakov19] want it."""
+        return self.reference
+
 
 @dataclass(frozen=True)
 class Views:
@@ -72,7 +77,7 @@ class Views:
         return torch.where(there[..., None, None], projections, torch.eye(3, 4).to(projections)), there
 
 
-P = TypeVar("P", bound=WorldPose)
+P = TypeVar("P", bound=WorldPose | CameraPoses)
 
 
 class ImageMethod(Method[P], Generic[P]):
@@ -82,13 +87,19 @@ class ImageMethod(Method[P], Generic[P]):
     supervision = frozenset({"joints3d"})
 
     def __init__(
-        self, config: ImageConfig, skeleton: Skeleton, *, algebraic: bool = False, volumetric: int = 0
+        self,
+        config: ImageConfig,
+        skeleton: Skeleton,
+        *,
+        algebraic: bool = False,
+        volumetric: int = 0,
+        maps_per_joint: int = 1,  # more where the maps of a joint are the layers of a volume
     ) -> None:
         super().__init__()
         self.config, self.root = config, skeleton.root_index
         self.backbone = PoseResNet(
             config.depth,
-            len(skeleton),
+            len(skeleton) * maps_per_joint,
             algebraic=algebraic,
             volumetric=volumetric,
             deconv=config.deconv,
@@ -143,7 +154,7 @@ class ImageMethod(Method[P], Generic[P]):
 
     def _normalised(self, images: Float[Tensor, "n 3 height width"]) -> Float[Tensor, "n 3 height width"]:
         mean, spread = (images.new_tensor(each)[:, None, None] for each in (MEAN, SPREAD))
-        return ((images.flip(1) if self.config.reference else images) - mean) / spread
+        return ((images.flip(1) if self.config.bgr else images) - mean) / spread
 
 
 def with_axes_of(batch: MultiView, **parts: Tensor) -> dict[str, Tensor]:

@@ -1,0 +1,283 @@
+"""EpipolarPose: one crop in, a pose out; taught by poses that several views found without labels. [Kocabas19]
+
+A ResNet with deconvolutions gives every joint a volume over the crop and over depth; the mean place under its
+softmax is the joint [Sun18]. What teaches it is a 3D pose per instant: the truth, or a pseudo-label that was
+triangulated from a frozen 2D network's joints. Each view of each instant is a crop of its own.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from coview.cameras import Cameras
+from coview.methods.base import CameraPoses
+from coview.methods.image_method import ImageConfig, ImageMethod, with_axes_of
+from coview.networks.backbone import Depth
+from coview.representations.crop_volume import depth_of_size, marginals, mean_cell, unlikeliness
+from coview.sample import MultiView
+from coview.skeletons import Skeleton
+
+LIMBS = tuple(
+    (f"{side}_{a}", f"{side}_{b}")
+    for side in ("left", "right")
+    for a, b in (("hip", "knee"), ("knee", "ankle"), ("shoulder", "elbow"), ("elbow", "wrist"))
+)
+_AT_ONCE = 2**26  # numbers of a volume that are held at a time where nothing is learnt
+_NEAREST = 0.1  # metres: no joint is nearer to a camera
+
+
+@dataclass(frozen=True, kw_only=True)
+class VolumePoses(CameraPoses):
+    """Poses, and the volumes that they are the means of, as far as losses need them."""
+
+    # column, row, depth: shares of the volume's width, height and depth, 0 at its centre, ±½ at its faces
+    coordinates: Float[Tensor, "*batch views joints 3"]
+    across: Float[Tensor, "*batch views joints columns"]  # distributions
+    down: Float[Tensor, "*batch views joints rows"]
+    deep: Float[Tensor, "*batch views joints layers"]
+    root_depth: Float[
+        Tensor, "*batch views"
+    ]  # metres, of the size that is assumed or the truth that was given
+
+
+@dataclass(frozen=True)
+class EpipolarPoseConfig(ImageConfig):
+    """The paper's settings [Kocabas19]; recipes choose smaller networks.
+
+    `reference` here: cell i lies at pixel 4 i and layer i at 2 i / cells − 1 ranges, no half cell; colours are RGB."""
+
+    depth: Depth = 50
+    size: int = 256
+    cells: int = 64  # of the volume along the optical axis
+    # how far the volume reaches before and behind the root. "metres": so many metres. "crop": so many halves of the
+    # crop's longer side, as long as that is at the root's depth: no label's scale matters then, and with crops of
+    # 2 m, the paper's, both are the same
+    depth_range: float = 1.0
+    depth_unit: Literal["metres", "crop"] = "metres"
+    taught_by: Literal["truth", "pseudo"] = "pseudo"
+    # metric poses need the root's depth. "estimated": where both sides' limbs have their assumed length;
+    # "labels": the truth, as in the paper's evaluation, and then the labels are among the inputs
+    root_depth: Literal["estimated", "labels"] = "estimated"
+    limbs: float = (
+        1.40  # metres: thigh, shank, upper arm, forearm of one side; of a person of 1.70 m [Winter09]
+    )
+    multiplier: float = 1.0  # of the volumes before their softmax
+    # of smooth L1, as a share of the volume: beyond it, errors count linearly. 1, the paper's, makes it half the
+    # squared error always; less makes small errors count more, which short trainings want
+    beta: float = 1.0
+    cell_weight: float = (
+        0.0  # of the cross-entropy of the true column, row and layer; ours, for small trainings
+    )
+    # metres: a pseudo-label with this standard deviation counts half; 0: all count alike and none is read; ours
+    half_trust: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.cells < 2:
+            raise ValueError(f"EpipolarPoseConfig: cells must be at least 2, got {self.cells}.")
+        if not min(self.depth_range, self.limbs, self.multiplier, self.beta) > 0:
+            raise ValueError(
+                f"EpipolarPoseConfig: depth_range, limbs (metres), multiplier and beta must be above 0, got "
+                f"{self.depth_range}, {self.limbs}, {self.multiplier} and {self.beta}."
+            )
+        if min(self.cell_weight, self.half_trust) < 0:
+            raise ValueError(
+                f"EpipolarPoseConfig: cell_weight and half_trust (metres) cannot be negative, got "
+                f"{self.cell_weight} and {self.half_trust}."
+            )
+        for name, known in (
+            ("depth_unit", ("metres", "crop")),
+            ("taught_by", ("truth", "pseudo")),
+            ("root_depth", ("estimated", "labels")),
+        ):
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"EpipolarPoseConfig: {name} is '{known[0]}' or '{known[1]}', got {getattr(self, name)!r}."
+                )
+        if self.half_trust and self.taught_by == "truth":
+            raise ValueError(
+                "EpipolarPoseConfig: half_trust weighs pseudo-labels by their covariance, and the truth has none. Set "
+                "it to 0, or taught_by to 'pseudo'."
+            )
+        if self.fewest_views:
+            raise ValueError(
+                f"EpipolarPoseConfig: fewest_views is {self.fewest_views}, and each crop is learnt by itself: how many "
+                f"views there are makes no difference. Leave it at 0."
+            )
+
+    @property
+    def bgr(self) -> bool:
+        """Never: the released weights are for red, green, blue."""
+        return False
+
+    def build(self, skeleton: Skeleton) -> "EpipolarPose":
+        return EpipolarPose(self, skeleton)
+
+
+class EpipolarPose(ImageMethod[VolumePoses]):
+    """Where each joint is in the crop and behind it, by the mean of a softmax over a volume.
+
+    Of `cameras` it reads intrinsics alone, unless the labels tell the root's depth."""
+
+    config: EpipolarPoseConfig
+
+    def __init__(self, config: EpipolarPoseConfig, skeleton: Skeleton) -> None:
+        super().__init__(config, skeleton, maps_per_joint=config.cells)
+        told = config.root_depth == "labels"
+        self.inputs = frozenset({"images", "cameras"}) | ({"joints3d"} if told else set())
+        labels = {"pseudo3d", "pseudo_cameras"} if config.taught_by == "pseudo" else {"joints3d"}
+        if config.half_trust:
+            labels |= {"pseudo_covariance"}
+        self.supervision = frozenset(labels) - self.inputs
+        self.channels = len(skeleton) * config.cells
+        self.limbs = () if told else limb_indices(skeleton)
+        for name, weight in self.backbone.named_parameters():
+            if name.startswith(("deconv_layers", "final_layer")) and weight.ndim == 4:
+                nn.init.normal_(weight, std=0.001)
+            elif name == "final_layer.bias":
+                nn.init.zeros_(weight)
+
+    def forward(self, batch: MultiView) -> VolumePoses:
+        """Poses in the axes of each camera; NaN for a view without intrinsics, or without a root depth to read."""
+        views = self.views(batch)
+        across, down, deep = self._marginals(views.images)
+        half = 0.0 if self.config.reference else 0.5
+        coordinates = torch.stack(
+            [(mean_cell(each) + half) / each.shape[-1] - 0.5 for each in (across, down, deep)], dim=-1
+        )
+        pixels = (coordinates[..., :2] + 0.5) * coordinates.new_tensor(views.size) - half
+        rays = views.cameras.normalise(pixels)
+        rays = torch.cat([rays, torch.ones_like(rays[..., :1])], dim=-1)
+        fixed, growing = self._depths(coordinates[..., 2], views.cameras)
+        depth = self._told(batch) if self.config.root_depth == "labels" else self._found(rays, fixed, growing)
+        pose = rays * (fixed + growing * depth[..., None])[..., None]
+        parts = {
+            "joints3d": pose - pose[..., self.root, None, :],
+            "coordinates": coordinates,
+            "across": across,
+            "down": down,
+            "deep": deep,
+            "root_depth": depth,
+        }
+        return VolumePoses(**with_axes_of(batch, **parts))
+
+    def losses(self, predicted: VolumePoses, batch: MultiView) -> dict[str, Float[Tensor, ""]]:
+        """Smooth L1 of the coordinates, summed over joints and axes, per crop [Kocabas19]; the cells' too, if asked.
+
+        Joints that are unknown, behind the camera or outside the volume do not count."""
+        pseudo = self.config.taught_by == "pseudo"
+        pose, cameras = (batch.pseudo3d, batch.pseudo_cameras) if pseudo else (batch.joints3d, batch.cameras)
+        target = self.targets(pose, cameras)
+        inside = (target.abs() <= 0.5).all(dim=-1)  # NaN is not
+        trust = inside * self._trust(batch)
+        target = torch.where(inside[..., None], target, 0.0)
+        gap = torch.where(inside[..., None], predicted.coordinates - target, 0.0)
+        crops = max(1, inside[..., 0].numel())
+        smooth = nn.functional.smooth_l1_loss(
+            gap, torch.zeros_like(gap), reduction="none", beta=self.config.beta
+        )
+        terms = {"coordinates": (trust * smooth.sum(dim=-1)).sum() / crops}
+        if self.config.cell_weight:
+            axes = (predicted.across, predicted.down, predicted.deep)
+            half = 0.0 if self.config.reference else 0.5
+            unlikely = [
+                unlikeliness(shares, (target[..., axis] + 0.5) * shares.shape[-1] - half)
+                for axis, shares in enumerate(axes)
+            ]
+            terms["cell"] = self.config.cell_weight * (trust * sum(unlikely)).sum() / crops
+        return terms
+
+    def targets(
+        self, pose: Float[Tensor, "*batch joints 3"], cameras: Cameras
+    ) -> Float[Tensor, "*batch views joints 3"]:
+        """What `coordinates` should be: world poses seen by cameras *batch × views. NaN where it is not known.
+
+        With `depth_unit` "metres", a world of a wrong scale has depths wrong by as much; columns and rows do not
+        depend on it, and with "crop" depths do not either."""
+        points = pose[..., None, :, :]
+        depth = cameras.to_camera(points)[..., 2]
+        root = depth[..., self.root]
+        root = torch.where(root > 0, root, torch.nan)
+        half = 0.0 if self.config.reference else 0.5
+        flat = (cameras.project(points) + half) / cameras.size[..., None, :] - 0.5
+        relative = depth - root[..., None]
+        deep = (
+            relative / (2 * self.config.depth_range)
+            if self.config.depth_unit == "metres"
+            else relative / (self._crop_range(cameras) * root)[..., None]
+        )
+        return torch.cat([flat, deep[..., None]], dim=-1)
+
+    # --- inside ----------------------------------------------------------------------------------
+
+    def _marginals(self, images: Float[Tensor, "instants views 3 height width"]) -> tuple[Tensor, ...]:
+        """Of every volume, instants × views × joints; where nothing is learnt, a few crops at a time."""
+        crops = images.flatten(0, 1)
+        count = len(crops)
+        if not self.training and not torch.is_grad_enabled():
+            maps = crops.shape[-1] * crops.shape[-2] // 16
+            count = max(1, _AT_ONCE // (self.channels * maps))
+        found = [self._volume_marginals(part) for part in crops.split(max(1, count))]
+        return tuple(torch.cat(parts).unflatten(0, images.shape[:2]) for parts in zip(*found, strict=True))
+
+    def _volume_marginals(self, crops: Float[Tensor, "n 3 height width"]) -> tuple[Tensor, ...]:
+        scores = self.maps(crops[:, None]).heatmaps.unflatten(
+            1, (-1, self.config.cells)
+        )  # channel joint·cells + layer
+        scale = self.config.multiplier
+        return marginals(scores if scale == 1 else scale * scores)
+
+    def _crop_range(self, cameras: Cameras) -> Float[Tensor, "*batch"]:
+        """The volume's extent in depth, as a multiple of the root's depth; for `depth_unit` "crop"."""
+        side = cameras.size.amax(dim=-1)
+        return self.config.depth_range * side / cameras.focal.prod(dim=-1).sqrt()
+
+    def _depths(
+        self, coordinate: Float[Tensor, "instants views joints"], cameras: Cameras
+    ) -> tuple[Tensor, Tensor]:
+        """What to add to the root's depth, and what to multiply it with, for each joint's depth."""
+        if self.config.depth_unit == "metres":
+            return coordinate * (2 * self.config.depth_range), torch.ones_like(coordinate)
+        growing = 1 + coordinate * self._crop_range(cameras)[..., None]
+        return torch.zeros_like(coordinate), growing.clamp_min(_NEAREST)
+
+    def _found(
+        self,
+        rays: Float[Tensor, "instants views joints 3"],
+        fixed: Float[Tensor, "instants views joints"],
+        growing: Float[Tensor, "instants views joints"],
+    ) -> Float[Tensor, "instants views"]:
+        """The root's depth at which the limbs have the assumed length."""
+        parents, children = (list(ends) for ends in zip(*self.limbs, strict=True))
+        slope, offset = rays * growing[..., None], rays * fixed[..., None]
+        slope = slope[..., children, :] - slope[..., parents, :]
+        offset = offset[..., children, :] - offset[..., parents, :]
+        in_front = _NEAREST + (self.config.depth_range if self.config.depth_unit == "metres" else 0.0)
+        return depth_of_size(slope, offset, 2 * self.config.limbs, in_front)
+
+    def _told(self, batch: MultiView) -> Float[Tensor, "instants views"]:
+        """The true depth of the root joint."""
+        root = batch.joints3d[..., None, self.root, None, :]
+        return batch.cameras.to_camera(root)[..., 0, 2].reshape(-1, batch.cameras.size.shape[-2])
+
+    def _trust(self, batch: MultiView) -> Tensor | float:
+        """How much each joint counts, by its variance; the same for all views."""
+        if not self.config.half_trust:
+            return 1.0
+        variance = batch.pseudo_covariance.diagonal(dim1=-2, dim2=-1).mean(dim=-1)
+        trust = 1 / (1 + variance / self.config.half_trust**2)
+        return torch.where(trust.isfinite(), trust, 0.0)[..., None, :]
+
+
+def limb_indices(skeleton: Skeleton) -> tuple[tuple[int, int], ...]:
+    """Both ends of thighs, shanks, upper arms and forearms; ValueError where the skeleton lacks one."""
+    missing = sorted({joint for limb in LIMBS for joint in limb} - set(skeleton.joints))
+    if missing:
+        raise ValueError(
+            f"EpipolarPose: skeleton '{skeleton.name}' has no {', '.join(missing)}, and how far a person is away is "
+            f"found by the length of all limbs. Give a skeleton with them, or set root_depth to 'labels'."
+        )
+    return tuple((skeleton.index(a), skeleton.index(b)) for a, b in LIMBS)
