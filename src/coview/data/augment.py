@@ -7,6 +7,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from coview.cameras import Cameras
+from coview.data.augment_images import ImageAugment
 from coview.data.virtual_views import READS, VirtualViews
 from coview.sample import MultiView
 
@@ -20,6 +21,7 @@ class Augment:
 
     mirror: float = 0.0  # share of instants that are shown as a mirror would show them
     virtual: VirtualViews = field(default_factory=VirtualViews)  # of pseudo-labels, beside the real views
+    images: ImageAugment | None = None  # how pictures are turned, zoomed, coloured and covered
 
     def __post_init__(self) -> None:
         if not 0 <= self.mirror <= 1:
@@ -34,11 +36,11 @@ class Augment:
     def __call__(self, batch: MultiView) -> MultiView:
         """The batch, varied; draws from torch's global generator."""
         batch = self.virtual.beside(batch)
-        if not self.mirror:
-            return batch
-        any_field = min(batch.known - _CAMERAS)  # every field counts the same instants
-        some = batch.held(any_field)
-        return mirrored(batch, torch.rand(len(some), device=some.device) < self.mirror)
+        if self.mirror:
+            any_field = min(batch.known - _CAMERAS)  # every field counts the same instants
+            some = batch.held(any_field)
+            batch = mirrored(batch, torch.rand(len(some), device=some.device) < self.mirror)
+        return self.images(batch) if self.images else batch
 
 
 def mirrored(batch: MultiView, chosen: Bool[Tensor, "batch"]) -> MultiView:

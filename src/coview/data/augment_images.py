@@ -1,0 +1,175 @@
+"""Pictures varied at random while training: turned and zoomed with their cameras, other colours, things in front.
+
+A picture that is turned and zoomed about its centre is what a camera sees that is turned about its axis and has
+another lens: labels in the world stay as they are. [Kocabas19] as released; the things are drawn, not cut out of
+photographs.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from coview.cameras import Cameras
+from coview.sample import MultiView
+
+_CAMERAS = ("cameras", "pseudo_cameras")
+_LARGEST = (
+    0.2  # half an axis of the largest thing, as a share of a picture's shorter side; its half at scale ½
+)
+_SOFT = 1.5  # pixels over which a thing's border fades
+
+
+@dataclass(frozen=True)
+class ImageAugment:
+    """How pictures are varied; each on its own. Defaults are those of the paper's code. Off with all at 0."""
+
+    scale: float = 0.25  # deviation of the zoom's factor from 1; never more than one deviation
+    rotation: float = 30.0  # degrees: deviation of the turn; never more than two deviations
+    rotated: float = 0.6  # share of pictures that are turned
+    gain: float = 0.2  # most that a colour channel is made stronger or weaker, as a share
+    occluders: int = 7  # things in front of a picture, at most
+    occluded: float = 1.0  # share of pictures with one thing or more
+
+    def __post_init__(self) -> None:
+        for name, most in (("scale", 0.9), ("rotated", 1.0), ("gain", 1.0), ("occluded", 1.0)):
+            if not 0 <= getattr(self, name) <= most:
+                raise ValueError(
+                    f"ImageAugment: {name} is a share, 0 to {most:g} (not per cent), got {getattr(self, name)}."
+                )
+        if not 0 <= self.rotation <= 90 or self.occluders < 0:
+            raise ValueError(
+                f"ImageAugment: rotation is in degrees, 0 to 90, and occluders 0 or more, got {self.rotation} and "
+                f"{self.occluders}."
+            )
+
+    def __call__(self, batch: MultiView) -> MultiView:
+        """The batch with other pictures, cameras and 2D joints; draws from torch's global generator.
+
+        Its `rig` is lost: cameras that turn are no static rig. ValueError for distorted lenses."""
+        images = batch.images
+        pictures = images.flatten(0, -4)
+        zoom, turn = self._drawn(len(pictures), pictures)
+        if self.scale or (self.rotation and self.rotated):
+            pictures = warped(pictures, zoom, turn)
+            batch = moved(batch, zoom.view(images.shape[:-3]), turn.view(images.shape[:-3]))
+        if self.occluders and self.occluded:
+            pictures = with_things(pictures, self.occluders, self.occluded)
+        if self.gain:
+            strength = 1 + self.gain * (2 * torch.rand(len(pictures), 3, 1, 1).to(pictures) - 1)
+            pictures = (pictures * strength).clamp(0, 1)
+        return batch.replaced(images=pictures.view(images.shape))
+
+    def _drawn(self, count: int, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Zoom (above 1: smaller in the picture) and turn (radians, clockwise) of so many pictures."""
+        normal, chance = torch.randn(2, count), torch.rand(count)
+        zoom = 1 + self.scale * normal[0].clamp(-1, 1)
+        turn = math.radians(self.rotation) * normal[1].clamp(-2, 2)
+        return zoom.to(like), torch.where(chance < self.rotated, turn, 0.0).to(like)
+
+
+def warped(
+    images: Float[Tensor, "n 3 height width"], zoom: Float[Tensor, "n"], turn: Float[Tensor, "n"]
+) -> Float[Tensor, "n 3 height width"]:
+    """Pictures made smaller by the factor `zoom` and turned clockwise by `turn` (radians) about their centres.
+
+    Bilinear; what comes from outside is black."""
+    height, width = images.shape[-2:]
+    down, across = torch.meshgrid(
+        torch.arange(height).to(images) - (height - 1) / 2,
+        torch.arange(width).to(images) - (width - 1) / 2,
+        indexing="ij",
+    )
+    c, s = ((zoom * turn.cos())[:, None, None], (zoom * turn.sin())[:, None, None])
+    # where each new pixel comes from, in half sides of the picture
+    source = torch.stack([(c * across + s * down) * 2 / width, (c * down - s * across) * 2 / height], dim=-1)
+    return functional.grid_sample(images, source, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+
+def moved(
+    batch: MultiView, zoom: Float[Tensor, "*batch views"], turn: Float[Tensor, "*batch views"]
+) -> MultiView:
+    """What goes with pictures that went through `warped`: cameras, 2D joints, poses in camera axes; no rig.
+
+    Joints that are outside now have confidence 0."""
+    height, width = batch.held("images").shape[-2:]
+    centre = turn.new_tensor([(width - 1) / 2, (height - 1) / 2])
+    c, s = turn.cos() / zoom, turn.sin() / zoom
+    linear = torch.stack([c, -s, s, c], dim=-1).unflatten(-1, (2, 2))
+    new: dict[str, object] = {}
+    for name in _CAMERAS:
+        if name in batch.known:
+            new[name] = _turned(batch.held(name), linear, centre)
+    if "joints2d" in batch.known:
+        joints2d = (batch.joints2d - centre) @ linear.mT + centre
+        new["joints2d"] = joints2d
+        if "confidence" in batch.known:
+            inside = ((joints2d >= -0.5) & (joints2d <= 2 * centre + 0.5)).all(dim=-1)
+            new["confidence"] = torch.where(inside, batch.confidence, 0.0)
+    if "first_guess" in batch.known:
+        about = _axis_turn(batch.cameras.intrinsics, linear)[1]
+        new["first_guess"] = batch.first_guess @ about.mT
+    return batch.replaced(**new, rig=None)
+
+
+def _turned(cameras: Cameras, linear: Tensor, centre: Tensor) -> Cameras:
+    """Cameras whose pictures are p ↦ linear (p − centre) + centre of what they were."""
+    if bool((cameras.distortion != 0).any() | cameras.fisheye.any()):
+        raise ValueError(
+            "ImageAugment: these cameras have lens distortion, which does not turn and zoom with a picture. Undistort "
+            "the pictures, and give `cameras.without_distortion()`."
+        )
+    upper, about = _axis_turn(cameras.intrinsics, linear)
+    intrinsics = cameras.intrinsics.clone()
+    intrinsics[..., :2, :2] = upper
+    intrinsics[..., :2, 2] = (linear @ (cameras.principal_point - centre)[..., None])[..., 0] + centre
+    return replace(cameras, intrinsics=intrinsics, cam_from_world=about @ cameras.cam_from_world)
+
+
+def _axis_turn(intrinsics: Tensor, linear: Tensor) -> tuple[Tensor, Tensor]:
+    """The new focal lengths and skew, 2 × 2 upper triangular, and the camera's turn about its axis, 3 × 3.
+
+    `linear` times the old ones is their product: an RQ decomposition [HZ04 §A4.1.1], in closed form."""
+    (a, b), (c, d) = (row.unbind(-1) for row in (linear @ intrinsics[..., :2, :2]).unbind(-2))
+    length = (c.square() + d.square()).sqrt()
+    zero, one = torch.zeros_like(a), torch.ones_like(a)
+    upper = torch.stack([(a * d - b * c) / length, (a * c + b * d) / length, zero, length], dim=-1)
+    about = torch.stack([d / length, -c / length, zero, c / length, d / length, zero, zero, zero, one], -1)
+    return upper.unflatten(-1, (2, 2)), about.unflatten(-1, (3, 3))
+
+
+def with_things(
+    images: Float[Tensor, "n 3 height width"], most: int, share: float
+) -> Float[Tensor, "n 3 height width"]:
+    """Pictures behind 1 to `most` ellipses and boxes each; a share of 1 − `share` stays free.
+
+    Half of the things are striped in a random colour, the others are a piece of another picture of the batch. Their
+    axes are 0.08 to 0.4 of the shorter side, about the sizes that the paper's pasted objects have."""
+    count, (height, width) = len(images), images.shape[-2:]
+    wanted = 1 + (most * torch.rand(count)).floor()
+    wanted = torch.where(torch.rand(count) < share, wanted, 0.0)
+    drawn = torch.rand(most, count, 10, 1, 1)
+    rows = torch.arange(height).to(images)[:, None]
+    columns = torch.arange(width).to(images)
+    after = images.clone()
+    for number in range(most):
+        chosen = (wanted > number).nonzero()[:, 0]
+        behind = after[chosen.to(images.device)]
+        x0, y0, large, angle, slender, *_, filled = drawn[number, chosen].to(images).unbind(1)
+        size = (0.2 + 0.8 * large) * _LARGEST * min(height, width)
+        c, s = (2 * math.pi * angle).cos() / size, (2 * math.pi * angle).sin() / size
+        x, y = columns - x0 * width, rows - y0 * height
+        along, over = c * x + s * y, (c * y - s * x) / (0.4 + 0.6 * slender)
+        box, ellipse = along.abs().maximum(over.abs()), (along.square() + over.square()).sqrt()
+        radius = torch.where(drawn[number, chosen, 5].to(images) < 0.5, box, ellipse)
+        cover = ((1 - radius) * (size / _SOFT) + 0.5).clamp(0, 1)
+        stripes = 0.15 * (12 * along).sin()
+        colour = (drawn[number, chosen, 6:9, 0].to(images)[..., None] + stripes[:, None]).clamp(0, 1)
+        others = images[((chosen + 1 + number) % count).to(images.device)]
+        others = others.roll((height // 3, width // 3), dims=(-2, -1))
+        fill = torch.where((filled < 0.5)[:, None], colour, others)
+        after[chosen.to(images.device)] = torch.lerp(behind, fill, cover[:, None])
+    return after
