@@ -20,6 +20,9 @@ class PseudoConfig:
     detector: Path | None = None  # run folder of a 2D method that sees the joints; None: the data's own
     trust: float = 0.3  # 2D joints of less confidence are left out
     threshold: float | None = None  # pixels between a poor joint and a wrong one; None: from the data
+    # Gaussians that describe the poses, at most: what each joint owes to the others (`pose_prior`); 0: nothing.
+    # Only for robust triangulation, which knows how sure it is
+    prior: int = 10
     frames: int = 300  # instants of a rig that its cameras are found from, at most
     seed: int = 0
 
@@ -30,6 +33,8 @@ class PseudoConfig:
 
     def __post_init__(self) -> None:
         check_settings(self.trust, self.threshold)
+        if self.prior < 0:
+            raise ValueError(f"PseudoConfig: prior counts Gaussians, 0 or more, got {self.prior}.")
         if self.frames < 1:
             raise ValueError(
                 f"PseudoConfig: frames must be at least 1, got {self.frames}: no camera can be found from nothing."

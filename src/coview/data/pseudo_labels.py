@@ -10,7 +10,7 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.data.pseudo_config import PseudoConfig as PseudoConfig  # also found here: it belongs to the topic
-from coview.data.pseudo_points import block_of_labels
+from coview.data.pseudo_points import block_of_labels, prior_of_poses
 from coview.data.pseudo_rigs import Rig, find_rig
 from coview.data.reference_views import seen_by
 from coview.sample import MultiView
@@ -42,15 +42,17 @@ def pseudo_labels(
     numbers = seen.rig.tolist() if "rig" in seen.known else [0] * len(seen.joints2d)
     members = _members(numbers)
     rigs = {number: find_rig(seen, where, config, f"rig {number}") for number, where in members.items()}
+    prior = prior_of_poses(seen, rigs, members, config)
     count, views, joints, _ = seen.joints2d.shape
     points = torch.full((count, joints, 3), torch.nan)
     covariance = torch.full((count, joints, 3, 3), torch.nan)
     inliers = torch.zeros(count, views, joints, dtype=torch.bool)
     for number, where in members.items():
         for part in where.split(_BLOCK):
-            made = block_of_labels(seen[part], rigs[number], config)
+            made = block_of_labels(seen[part], rigs[number], config, prior)
             points[part], covariance[part], inliers[part] = made.points, made.covariance, made.inliers
-    facts = {"rigs": {str(number): rig.facts for number, rig in rigs.items()}}
+    facts = {"gaussians": 0 if prior is None else len(prior.means)}
+    facts |= {"rigs": {str(number): rig.facts for number, rig in rigs.items()}}
     return PseudoLabels(points, covariance, _cameras(seen.cameras, rigs, members), inliers, facts)
 
 

@@ -1,14 +1,20 @@
 """The points of some instants of a rig, once its cameras are known."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from coview.data.people_cameras import spread_out
+from coview.data.pose_prior import PosePrior, learn_prior
 from coview.data.pseudo_config import PseudoConfig
 from coview.data.pseudo_rigs import Rig, observed
 from coview.geometry.triangulation import triangulate_robust
 from coview.sample import MultiView
+
+SAMPLE = 20_000  # instants that the poses' distribution is learnt from, at most
 
 
 class Points(NamedTuple):
@@ -19,8 +25,11 @@ class Points(NamedTuple):
     inliers: Bool[Tensor, "instants views joints"]
 
 
-def block_of_labels(seen: MultiView, rig: Rig, config: PseudoConfig) -> Points:
-    """Robust triangulation with the least reprojection error; covariance from the rig's measured noise."""
+def block_of_labels(
+    seen: MultiView, rig: Rig, config: PseudoConfig, prior: PosePrior | None = None
+) -> Points:
+    """Robust triangulation with the least reprojection error, covariance from the rig's measured noise; then what
+    the `prior` makes of it."""
     pixels, weights = observed(seen, rig.cameras, config.trust)
     common = float(rig.sigma.square().mean().sqrt())
     found = triangulate_robust(
@@ -32,4 +41,24 @@ def block_of_labels(seen: MultiView, rig: Rig, config: PseudoConfig) -> Points:
         seed=config.seed,
     )
     share = (rig.sigma / common).square().float()[:, None, None]
-    return Points(found.points, share * found.covariance, found.inliers)
+    points, covariance = found.points, share * found.covariance
+    if prior is not None:
+        points, covariance = prior.posterior(points, covariance, rig.up)
+    return Points(points, covariance, found.inliers)
+
+
+def prior_of_poses(
+    seen: MultiView, rigs: Mapping[int, Rig], members: Mapping[int, Tensor], config: PseudoConfig
+) -> PosePrior | None:
+    """Learnt from at most 20 000 instants of all rigs, each rig by its share of them."""
+    if not config.prior:
+        return None
+    every = sum(len(where) for where in members.values())
+    parts = []
+    for number, where in members.items():
+        wanted = max(1, SAMPLE * len(where) // every)
+        some = where[spread_out(torch.ones(len(where), dtype=torch.bool), wanted)]
+        made = block_of_labels(seen[some], rigs[number], config)
+        parts.append((made.points, made.covariance, rigs[number].up.float().expand(len(some), 3)))
+    points, covariance, up = (torch.cat(column) for column in zip(*parts, strict=True))
+    return learn_prior(points, covariance, up, seen.skeleton, config.prior, config.seed)

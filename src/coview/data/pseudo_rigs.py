@@ -11,14 +11,14 @@ from coview.cameras import Cameras
 from coview.data.people_cameras import POOR, PlacedRig, cameras_from_people, person_size, spread_out
 from coview.data.pseudo_config import PseudoConfig
 from coview.data.reference_views import in_reference, reference_cameras
+from coview.data.upright import upright_from_body
 from coview.geometry.thresholds import automatic_threshold
-from coview.geometry.triangulation import triangulate_robust
+from coview.geometry.triangulation import Triangulated, triangulate_robust
 from coview.geometry.view_graph import NotDeterminedError
 from coview.sample import MultiView
+from coview.skeletons import Skeleton
 
-WRONG = (
-    0.036  # of the person's size in the image: detectors have long tails, and a poor view is better than none
-)
+WRONG = 0.07  # of the person's size in the image: detectors have long tails
 JUDGED = 2000  # instants that the noise of a rig is measured on
 
 
@@ -29,6 +29,7 @@ class Rig:
     cameras: Cameras  # views; the reference intrinsics, perfect lenses, float64
     threshold: float  # reference pixels: a view that is further off is left out
     sigma: Float[Tensor, "joints"]  # reference pixels: standard deviation of a 2D joint of confidence 1
+    up: Float[Tensor, "3"]  # unit, world
     facts: dict[str, Any]
 
 
@@ -47,9 +48,11 @@ def find_rig(seen: MultiView, where: Int[Tensor, "members"], config: PseudoConfi
     placed = _placed(seen, judged, lenses, pixels, weights, size, config, name)
     least = WRONG * size
     threshold = config.threshold or automatic_threshold(placed.cameras, pixels, weights, least)
-    sigma, facts = _noise(placed.cameras, pixels, weights, threshold)
+    found = triangulate_robust(pixels, placed.cameras.pixels_from_world, weights, threshold=threshold)
+    sigma, facts = _noise(found, weights)
     about = {"instants": len(where), "cameras": config.cameras, "threshold_px": threshold}
-    return Rig(placed.cameras, threshold, sigma, {**about, **placed.facts, **facts})
+    up = _up(found.points, seen.skeleton, placed.cameras)
+    return Rig(placed.cameras, threshold, sigma, up, {**about, **placed.facts, **facts})
 
 
 def observed(
@@ -99,14 +102,19 @@ def _given(seen: MultiView, judged: Tensor, lenses: Cameras, name: str) -> Camer
     return replace(lenses, cam_from_world=places[0])
 
 
-def _noise(
-    cameras: Cameras, pixels: Tensor, weights: Tensor, threshold: float
-) -> tuple[Float[Tensor, "joints"], dict[str, Any]]:
+def _up(points: Tensor, skeleton: Skeleton, cameras: Cameras) -> Float[Tensor, "3"]:
+    """Which way is up in a world that need not say: z where the body does not tell."""
+    try:
+        return upright_from_body(points, skeleton, cameras.rotation).up
+    except ValueError:
+        return torch.tensor([0.0, 0, 1], dtype=points.dtype)
+
+
+def _noise(found: Triangulated, weights: Tensor) -> tuple[Float[Tensor, "joints"], dict[str, Any]]:
     """Standard deviation of each 2D joint from how far views that agree miss each other; and what they say.
 
     A point takes three of the 2m numbers that m views give, so Σ weight² |miss|² over the views has the mean
     (2m - 3) σ² [HZ04 §5.1]. A joint that too few views saw gets the deviation of all."""
-    found = triangulate_robust(pixels, cameras.pixels_from_world, weights, threshold=threshold)
     used = found.inliers & found.residuals.isfinite()
     squares = torch.where(used, (weights * torch.nan_to_num(found.residuals)).square(), 0.0).sum(dim=1)
     spare = (2 * used.sum(dim=1) - 3).clamp(min=0).double()
@@ -114,7 +122,7 @@ def _noise(
     every = float((squares.sum() / spare.sum().clamp(min=1)).sqrt())
     enough = spare.sum(dim=0) >= 30
     sigma = torch.where(enough, (squares / spare.sum(dim=0).clamp(min=1)).sqrt(), every)
-    medians = [_median(found.residuals[:, view][used[:, view]]) for view in range(len(cameras))]
+    medians = [_median(found.residuals[:, view][used[:, view]]) for view in range(used.shape[1])]
     known = found.points.isfinite().all(dim=-1).double().mean()
     return sigma.clamp(min=1e-6), {"median_px": medians, "sigma_px": every, "known": float(known)}
 
