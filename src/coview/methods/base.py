@@ -1,6 +1,7 @@
 """What a method must say: what it reads, what it predicts, what it minimises."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -52,6 +53,12 @@ class Method(nn.Module, ABC, Generic[P]):
     @abstractmethod
     def losses(self, predicted: P, batch: MultiView) -> dict[str, Float[Tensor, ""]]:
         """Named terms whose sum is minimised, each already weighted."""
+
+    def begin(self, batches: Iterable[MultiView]) -> None:
+        """Look at all training data once, before the first step, e.g. for its mean and spread.
+
+        Batches hold what the method needs. Whatever is found is to be kept in buffers: a run that is resumed
+        does not look again."""
 
     def revise(self, batch: MultiView) -> dict[str, Fact]:
         """Settle, between steps, what gradients cannot; may change the weights in place.

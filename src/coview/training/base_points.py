@@ -3,7 +3,7 @@
 Predicted once for each instant, and kept beside the weights that predicted it."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ FOLDER = "base_points"  # in the folder of the run that predicts
 
 @dataclass(frozen=True)
 class Guesser:
-    """A trained method that finds people by itself."""
+    """A trained method that is asked about every instant, once."""
 
     path: Path  # of its run: where guesses are kept
     method: Method[Any]
@@ -40,48 +40,78 @@ class Guesser:
     ) -> Float[Tensor, "instants 3"]:
         """The joint `root` of every instant: metres, world, on the CPU; NaN where it was not found.
 
-        `identity` says which data, as text; with the model's, the number of instants and the bytes of the first
-        and last it names the file that is read instead of predicting again. ValueError where the data lacks what
-        the model reads, or where the model has no poses in the world or no such joint."""
-        if missing := sorted(self.method.inputs - data.fields):
-            raise ValueError(
-                f"base_from: {self.path} predicts the root joint from {', '.join(missing)} too, which this data does "
-                f"not have. Choose a run whose method reads only: {', '.join(sorted(data.fields))}."
-            )
+        ValueError where the data lacks what the model reads, or where the model has no poses in the world or no
+        such joint."""
         joint = self.skeleton.index(root)
-        path = (
-            self.path / FOLDER / f"{_digest(self.identity, identity, data, self.method.inputs)}.safetensors"
-        )
-        kept = _kept(path, len(data))
-        if kept is None:
-            kept = torch.cat(list(self._roots(data.only(self.method.inputs), device, joint)))
-            write_bytes(path, as_safetensors({"base_point": kept}))
-        return kept
 
-    @torch.no_grad()
-    def _roots(self, data: Instants, device: torch.device, joint: int) -> Iterator[Tensor]:
-        batches = InOrder(data, at_once(data))
-        method = self.method.to(device).eval()
-        for batch in progress(batches, total=len(batches), what=f"base points by {self.path.name}"):
-            predicted = method(batch.to(device).only(method.inputs))
+        def root_of(predicted: Any) -> Tensor:
             if not isinstance(predicted, WorldPose):
                 raise ValueError(
-                    f"base_from: {self.path} holds a {type(method).__name__}, which does not find people in the world. "
-                    f"Name a run of a method that does, as AlgebraicTriangulation."
+                    f"base_from: {self.path} holds a {type(self.method).__name__}, which does not find people in the "
+                    f"world. Name a run of a method that does, as AlgebraicTriangulation."
                 )
-            yield predicted.joints3d[:, joint].float().cpu().contiguous()
+            return predicted.joints3d[:, joint]
+
+        return self.once(
+            Question("base_point", "base_from", "the root joint", FOLDER), data, identity, device, root_of
+        )
+
+    def once(
+        self,
+        question: "Question",
+        data: Instants,
+        identity: str,
+        device: torch.device,
+        pick: Callable[[Any], Tensor],
+    ) -> Float[Tensor, "instants *numbers"]:
+        """What `pick` takes from the prediction for every instant, on the CPU.
+
+        `identity` says which data, as text; with the model's, the number of instants and the bytes of the first
+        and last it names the file that is read instead of predicting again."""
+        if missing := sorted(self.method.inputs - data.fields):
+            raise ValueError(
+                f"{question.setting}: {self.path} predicts {question.words} from {', '.join(missing)} too, which this "
+                f"data does not have. Choose a run whose method reads only: {', '.join(sorted(data.fields))}."
+            )
+        name = _digest(self.identity, identity, data, self.method.inputs)
+        path = self.path / question.folder / f"{name}.safetensors"
+        kept = _kept(path, question.field, len(data))
+        if kept is None:
+            with torch.no_grad():
+                kept = torch.cat(list(self._answers(data.only(self.method.inputs), device, pick, question)))
+            write_bytes(path, as_safetensors({question.field: kept}))
+        return kept
+
+    def _answers(
+        self, data: Instants, device: torch.device, pick: Callable[[Any], Tensor], question: "Question"
+    ) -> Iterator[Tensor]:
+        batches = InOrder(data, at_once(data))
+        method = self.method.to(device).eval()
+        what = f"{question.words} by {self.path.name}"
+        for batch in progress(batches, total=len(batches), what=what):
+            yield pick(method(batch.to(device).only(method.inputs))).float().cpu().contiguous()
         method.cpu()
 
 
-def _kept(path: Path, instants: int) -> Tensor | None:
+@dataclass(frozen=True)
+class Question:
+    """What is asked of a trained method, and where answers are kept."""
+
+    field: str  # of MultiView that the answers become
+    setting: str  # of a recipe that names the run
+    words: str
+    folder: str  # in that of the run
+
+
+def _kept(path: Path, field: str, instants: int) -> Tensor | None:
     """What was predicted before; None where it was not, or where the file is damaged."""
     if not path.is_file():
         return None
     try:
-        found = load_file(path)["base_point"]
+        found = load_file(path)[field]
     except (SafetensorError, OSError, KeyError):
         return None
-    return found if found.shape == (instants, 3) else None
+    return found if len(found) == instants else None
 
 
 def _digest(model: str, data: str, instants: Instants, read: frozenset[str]) -> str:

@@ -12,6 +12,7 @@ from torch import Tensor
 from coview.data.base import Instants
 from coview.methods.base import Fact, Method
 from coview.sample import MultiView
+from coview.training.batches import InOrder, at_once
 from coview.training.checkpoint import Checkpoint, optimiser_tensors, restore_optimiser
 from coview.training.gradients import IN_A_ROW, Guard, parameter_groups
 from coview.training.history import History
@@ -74,6 +75,11 @@ class Learner(LightningModule):
     def seconds(self) -> float:
         """Of training, counting those before an interruption."""
         return self._earlier + time.monotonic() - self._started
+
+    def begin(self) -> None:
+        """Let the method look at the training data once, where it asks for that."""
+        if type(self.method).begin is not Method.begin:
+            self.method.begin(InOrder(self.data, at_once(self.data)))
 
     def forward(self, batch: MultiView) -> Any:
         return self.method(batch.only(self.method.inputs))

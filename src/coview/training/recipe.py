@@ -16,7 +16,8 @@ from coview.methods.base import Method, MethodConfig
 from coview.skeletons import H36M_17, SKELETONS, Skeleton, named_skeleton
 from coview.training.precision import Precision
 
-_BASE = ", or name a run that predicts it with --base-from"
+# Fields that an earlier run may predict, and the settings that name it.
+_EARLIER = {"base_point": "base_from", "first_guess": "first_from"}
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Recipe:
     # weights to begin with: the folder of a run, or released:PATH for a file of its authors; "": random ones
     init: str = ""
     base_from: Path | None = None  # folder of a run that predicts `base_point`, where a method needs one
+    first_from: Path | None = None  # folder of a run that predicts `first_guess`, for a second stage
     device: str = "auto"  # auto: a GPU where there is one; else cpu, cuda or mps
     # of the networks while they learn; losses, rotations and weights are float32 anyway. bf16 is for a GPU
     # and is refused where the hardware has no arithmetic for it, because emulation is slower than float32
@@ -89,19 +91,22 @@ class Recipe:
 
 
 def check_fields(recipe: Recipe, available: frozenset[str]) -> None:
-    """ValueError naming field, method and data where the data, with `base_from`, cannot feed the method."""
+    """ValueError naming field, method and data where the data, with earlier runs, cannot feed the method."""
     _check_size(recipe)
     needed = recipe.needs
-    if recipe.base_from and "base_point" not in needed:
+    predicted = {name for name, setting in _EARLIER.items() if getattr(recipe, setting)}
+    for name in sorted(predicted - needed):
         raise ValueError(
-            f"base_from is given, and {type(recipe.method).__name__} as it is set reads no base_point. Leave it out."
+            f"{_EARLIER[name]} is given, and {type(recipe.method).__name__} as it is set reads no {name}. Leave it out."
         )
-    missing = sorted(needed - available - ({"base_point"} if recipe.base_from else set()))
+    missing = sorted(needed - available - predicted)
     if missing:
+        setting = _EARLIER.get(missing[0], "").replace("_", "-") if len(missing) == 1 else ""
+        way_out = f", or name a run that predicts it with --{setting}" if setting else ""
         raise ValueError(
             f"{type(recipe.method).__name__} needs {', '.join(repr(name) for name in missing)}, which "
             f"{type(recipe.data).__name__} does not provide; it has: {', '.join(sorted(available))}. "
-            f"Choose other data, or settings of the method that do without{_BASE if missing == ['base_point'] else ''}."
+            f"Choose other data, or settings of the method that do without{way_out}."
         )
 
 

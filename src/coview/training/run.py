@@ -32,6 +32,7 @@ from coview.skeletons import Skeleton
 from coview.training.base_points import Guesser
 from coview.training.checkpoint import Checkpoint
 from coview.training.device import check_device, resolved
+from coview.training.first_guesses import first_guesses
 from coview.training.fit import fit
 from coview.training.history import History
 from coview.training.initialise import Report, Source, initialise
@@ -82,8 +83,8 @@ def train(
     begun = _open(recipe, out, overwrite)
     if (out / RECORD).is_file() and not overwrite:
         return out
-    if recipe.base_from:
-        load_run(_beside(recipe.base_from, out))
+    for earlier in filter(None, (recipe.base_from, recipe.first_from)):
+        load_run(_beside(earlier, out))
     source = _source(recipe.init) if recipe.init and not begun else None
     data, validation = recipe.data.train(), recipe.data.validation()
     check_fields(recipe, data.fields)
@@ -94,6 +95,8 @@ def train(
         if begun:
             method.load_state_dict(begun.weights)
         learner = Learner(method, recipe, data, begun)
+        if not begun:
+            learner.begin()
         report = initialise(method, data.skeleton, source, bgr=_bgr(recipe)) if source else None
         if overwrite:  # only now: what is wrong with a command is said before it costs an earlier run
             _clear(out)
@@ -145,19 +148,28 @@ def load_run(path: Path) -> Run:
 def with_base(
     recipe: Recipe, data: Instants, part: str, beside: Path, config: DataConfig | None = None
 ) -> Instants:
-    """The data with the `base_point` that `base_from` predicts; as it is without that, or where it has no truth.
+    """The data with what earlier runs predict: `base_point` by `base_from`, `first_guess` by `first_from`.
 
-    `part` is "train" or "validation" of `config` (default: the recipe's data). The run is looked for where the
-    recipe says, and then beside the folder `beside`. Raises what `load_run` and `Guesser.guess` do."""
-    if recipe.base_from is None or (part == "validation" and not data.fields >= TRUTH):
+    As it is without these, or where it has no truth. `part` is "train" or "validation" of `config` (default: the
+    recipe's data). Runs are looked for where the recipe says, and then beside the folder `beside`. Raises what
+    `load_run`, `Guesser.guess` and `first_guesses` do."""
+    new: dict[str, Any] = {}
+    if part == "validation" and not data.fields >= TRUTH:
         return data
     config = config or recipe.data
-    run = load_run(_beside(recipe.base_from, beside))
-    seen = with_base(run.recipe, data, part, run.path, config)
-    weights = hashlib.sha256((run.path / WEIGHTS).read_bytes()).hexdigest()
-    base = Guesser(run.path, run.method, run.skeleton, weights + json.dumps(to_plain(run.recipe)))
-    identity = json.dumps([part, to_plain(config)])
-    return data.having(base_point=base.guess(seen, identity, resolved(recipe.device), data.skeleton.root))
+    identity, device = json.dumps([part, to_plain(config)]), resolved(recipe.device)
+    for field, named in (("base_point", recipe.base_from), ("first_guess", recipe.first_from)):
+        if named is None:
+            continue
+        run = load_run(_beside(named, beside))
+        seen = with_base(run.recipe, data, part, run.path, config)
+        weights = hashlib.sha256((run.path / WEIGHTS).read_bytes()).hexdigest()
+        by = Guesser(run.path, run.method, run.skeleton, weights + json.dumps(to_plain(run.recipe)))
+        if field == "base_point":
+            new[field] = by.guess(seen, identity, device, data.skeleton.root)
+        else:
+            new[field] = first_guesses(by, seen, identity, device, data.skeleton)
+    return data.having(**new) if new else data
 
 
 def _beside(named: Path, folder: Path) -> Path:
@@ -227,7 +239,7 @@ def _clear(out: Path) -> None:
 
 def _check_apart(recipe: Recipe, out: Path) -> None:
     """ValueError where a run would begin with itself: it would be lost when this one is written over it."""
-    named = {"init": recipe.init, "base_from": recipe.base_from}
+    named = {"init": recipe.init, "base_from": recipe.base_from, "first_from": recipe.first_from}
     for name, folder in named.items():
         if folder and Path(folder).resolve() == out.resolve():
             raise ValueError(
