@@ -9,12 +9,13 @@ from coview import recipes
 from coview.data.base import InMemory
 from coview.data.synthetic import DetectorNoise, SyntheticConfig
 from coview.methods.image_method import ImageConfig
+from coview.methods.refinement_unit import RefinementUnitConfig
 from coview.methods.skeleton_morphing import SkeletonMorphingConfig
 from coview.methods.supervised_lifting import SupervisedLiftingConfig
 from coview.methods.volumetric_triangulation import VolumetricTriangulationConfig
 from coview.training.recipe import Recipe, from_plain, to_plain
 
-TAUGHT_BY_LABELS = (SkeletonMorphingConfig, SupervisedLiftingConfig)
+TAUGHT_BY_LABELS = (RefinementUnitConfig, SkeletonMorphingConfig, SupervisedLiftingConfig)
 FIELDS = ("images", "cameras", "joints2d", "confidence", "image_size", "joints3d", "base_point", "rig")
 CROP = 64  # pixels
 
@@ -24,6 +25,8 @@ def some_data(recipe: Recipe) -> InMemory:
     own = recipe.data if isinstance(recipe.data, SyntheticConfig) else SyntheticConfig(noise=DetectorNoise())
     changes = {"instants": 6, "validation_instants": 4, "subjects": 1}
     instants = type(own)(**{**vars(own), **changes}).train().instants
+    guesses = torch.randn(*instants.joints2d.shape[:-1], 3, generator=torch.Generator().manual_seed(2))
+    instants = instants.replaced(first_guess=guesses)
     if not isinstance(recipe.method, ImageConfig):
         return InMemory(instants)
     crops = instants.cameras.resize(torch.full((2,), float(CROP)))
@@ -96,7 +99,7 @@ def test_self_supervised_recipes_read_no_labels(name):
 @pytest.mark.parametrize("name", recipes.names())
 def test_a_recipe_is_a_value_and_its_data_feeds_its_method(name):
     recipe = recipes.load(name)
-    assert recipe.needs - {"base_point"} <= recipe.data.provides  # that comes from another run
+    assert recipe.needs - {"base_point", "first_guess"} <= recipe.data.provides  # these come from another run
     with pytest.raises(FrozenInstanceError):
         recipe.steps = 3
 
