@@ -12,8 +12,8 @@ class PseudoConfig:
     """How pseudo-labels come about."""
 
     # where the cameras stand. given: as the data say. people: ours, `self_calibrate` and an adult's stature.
-    # epipolar: as in [Kocabas19], neighbouring pairs of cameras in a chain, no adjustment
-    cameras: Literal["given", "epipolar", "people"] = "people"
+    # epipolar: as in [Kocabas19], neighbouring pairs of cameras in a chain, no adjustment. none: no labels are made
+    cameras: Literal["none", "given", "epipolar", "people"] = "people"
     # how joints become points. robust: views that agree, with covariance. pairs: as in [Kocabas19], every
     # neighbouring pair optimally, then the vector median. None: pairs where cameras are epipolar, else robust
     triangulation: Literal["robust", "pairs"] | None = None

@@ -51,7 +51,7 @@ def pseudo_labels(
         for part in where.split(_BLOCK):
             made = block_of_labels(seen[part], rigs[number], config, prior)
             points[part], covariance[part], inliers[part] = made.points, made.covariance, made.inliers
-    facts = {"gaussians": 0 if prior is None else len(prior.means)}
+    facts: dict[str, Any] = {"gaussians": 0 if prior is None else len(prior.means)}
     facts |= {"rigs": {str(number): rig.facts for number, rig in rigs.items()}}
     return PseudoLabels(points, covariance, _cameras(seen.cameras, rigs, members), inliers, facts)
 

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from coview.data.neighbours import points_from_pairs
 from coview.data.people_cameras import spread_out
 from coview.data.pose_prior import PosePrior, learn_prior
 from coview.data.pseudo_config import PseudoConfig
@@ -29,8 +30,10 @@ def block_of_labels(
     seen: MultiView, rig: Rig, config: PseudoConfig, prior: PosePrior | None = None
 ) -> Points:
     """Robust triangulation with the least reprojection error, covariance from the rig's measured noise; then what
-    the `prior` makes of it."""
+    the `prior` makes of it. By "pairs": as [Kocabas19] does, with unknown covariance and no view left out."""
     pixels, weights = observed(seen, rig.cameras, config.trust)
+    if config.method == "pairs":
+        return _by_pairs(rig, pixels, weights)
     common = float(rig.sigma.square().mean().sqrt())
     found = triangulate_robust(
         pixels.float(),
@@ -47,11 +50,18 @@ def block_of_labels(
     return Points(points, covariance, found.inliers)
 
 
+def _by_pairs(rig: Rig, pixels: Tensor, weights: Tensor) -> Points:
+    found = points_from_pairs(rig.cameras, pixels, weights)
+    known = found.isfinite().all(dim=-1)
+    unknown = torch.full((*found.shape, 3), torch.nan)
+    return Points(found.float(), unknown, (weights > 0) & known[:, None])
+
+
 def prior_of_poses(
     seen: MultiView, rigs: Mapping[int, Rig], members: Mapping[int, Tensor], config: PseudoConfig
 ) -> PosePrior | None:
     """Learnt from at most 20 000 instants of all rigs, each rig by its share of them."""
-    if not config.prior:
+    if not config.prior or config.method == "pairs":
         return None
     every = sum(len(where) for where in members.values())
     parts = []

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from coview.cameras import Cameras
+from coview.data.neighbours import cameras_from_pairs
 from coview.data.people_cameras import POOR, PlacedRig, cameras_from_people, person_size, spread_out
 from coview.data.pseudo_config import PseudoConfig
 from coview.data.reference_views import in_reference, reference_cameras
@@ -79,7 +80,8 @@ def _placed(
     some = spread_out(torch.ones(len(pixels), dtype=torch.bool), config.frames)
     names = tuple(f"{name}, view {view}" for view in range(len(lenses)))
     limit = config.threshold or POOR * size
-    placed = cameras_from_people(
+    find = cameras_from_people if config.cameras == "people" else cameras_from_pairs
+    placed = find(
         lenses, pixels[some], weights[some], seen.skeleton, names=names, threshold=limit, seed=config.seed
     )
     return replace(placed, facts={"frames": len(some), "calibration_threshold_px": limit, **placed.facts})

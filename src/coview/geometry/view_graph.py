@@ -4,6 +4,7 @@ Every pair of cameras gives a relative pose (five points, robust); rotations are
 graph of pairs; the lengths of the baselines follow from depths that pairs share.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -41,11 +42,14 @@ def relate_pairs(
     *,
     names: tuple[str, ...],
     seed: int = 0,
+    among: Sequence[tuple[int, int]] | None = None,
 ) -> tuple[Pair, ...]:
-    """The relative pose of every pair of cameras that saw enough together. Coordinates at depth one."""
+    """The relative pose of every pair of cameras (or only those `among` these) that saw enough together.
+
+    Coordinates at depth one."""
     found = [
         pair
-        for first, second in combinations(range(flat.shape[1]), 2)
+        for first, second in among or combinations(range(flat.shape[1]), 2)
         if (pair := _relate(flat, weights, first, second, threshold, seed)) is not None
     ]
     good = tuple(pair for pair in found if _is_good(pair))
