@@ -1,0 +1,26 @@
+"""EpipolarPose without labels on rendered people, small: ResNet-18 of half the width, 128 pixels, 32 cells.
+
+What teaches it are poses triangulated from a 2D network's joints with cameras found from the people.
+    coview train ransac_rendered
+    coview train epipolar_pose_rendered --pseudo.detector runs/ransac_rendered
+"""
+
+from coview.data.augment import Augment
+from coview.data.augment_images import ImageAugment
+from coview.data.rendered import RenderedConfig
+from coview.methods.epipolar_pose import EpipolarPoseConfig
+from coview.training.recipe import Recipe
+
+method = EpipolarPoseConfig(depth=18, size=128, trunk=32, deconv=64, cells=32, beta=0.02, cell_weight=0.05)
+data = RenderedConfig(scenes=5000, validation_scenes=400, size=128, cameras="ring", scenery="studio")
+recipe = Recipe(
+    method=method,
+    data=data,
+    augment=Augment(images=ImageAugment(scale=0.1, rotation=10.0, occluders=3, occluded=0.3)),
+    steps=6000,
+    batch_size=8,
+    learning_rate=1e-3,
+    weight_decay=0.0,
+    schedule="cosine",
+    warm_up=100,
+)
