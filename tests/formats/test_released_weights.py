@@ -1,5 +1,6 @@
 import pickle
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save as safetensors
@@ -80,3 +81,57 @@ def test_other_files_are_named(tmp_path, content, message):
 def test_what_is_no_network_is_refused(saved, content, message):
     with pytest.raises(ValueError, match=message):
         read_released(saved(content))
+
+
+# --- EpipolarPose ------------------------------------------------------------------------------------
+
+
+def pose_net(rows: int) -> dict[str, torch.Tensor]:
+    return {"conv1.weight": torch.ones(64, 3, 7, 7), "final_layer.weight": torch.ones(rows, 256, 1, 1)}
+
+
+@pytest.mark.parametrize("rows", [16 * 64, 17 * 64])
+def test_a_volume_per_joint_is_epipolarpose_in_red_green_blue(saved, rows):
+    state = {f"module.{name}": tensor for name, tensor in pose_net(rows).items()}
+    training = {
+        "state_dict": state,
+        "epoch": 139,
+        "model": "multiview_pose_resnet",
+        "optimizer": {"lr": 1e-3},
+    }
+    for content in (state, training, training | {"perf": np.float64(448.2)}):
+        found = read_released(saved(content))
+        assert set(found.tensors) == {"backbone.conv1.weight", "backbone.final_layer.weight"}
+        assert (found.of, found.bgr, found.only_backbone, found.notes) == ("epipolar", False, False, ())
+
+
+def test_one_map_per_joint_is_not_epipolarpose(saved):
+    found = read_released(saved(pose_net(16)))
+    assert (found.of, found.bgr, found.only_backbone) == ("learnable", True, True)
+
+
+def test_files_of_old_versions_of_pytorch_are_read(tmp_path):
+    path = tmp_path / "model_best.pth.tar"
+    torch.save(pose_net(1024), path, _use_new_zipfile_serialization=False)
+    assert read_released(path).of == "epipolar"
+
+
+def refiner(numbers: int = 45) -> dict[str, torch.Tensor]:
+    return {"w1.weight": torch.ones(1024, numbers), "linear_stages.0.w1.weight": torch.ones(1024, 1024)}
+
+
+def test_a_refiner_comes_with_its_statistics_or_says_that_they_are_missing(saved, tmp_path):
+    path = saved({"state_dict": refiner(), "epoch": 3, "lr": 1e-3, "step": 7, "err": 60.5, "optimizer": {}})
+    without = read_released(path)
+    assert set(without.tensors) == {"refiner.w1.weight", "refiner.linear_stages.0.w1.weight"}
+    assert (without.of, without.only_backbone) == ("refiner", False)
+    assert len(without.notes) == 1
+    assert "no norm.pkl beside" in without.notes[0]
+    norm = {side: {"mean": np.arange(45.0), "std": np.arange(45.0) + 1} for side in ("data", "label")}
+    (tmp_path / "norm.pkl").write_bytes(pickle.dumps(norm))
+    found = read_released(path)
+    assert found.notes == ()
+    torch.testing.assert_close(found.tensors["input_mean"], torch.arange(45.0) / 1000)
+    (tmp_path / "norm.pkl").write_bytes(pickle.dumps({"data": Harmful()}))
+    with pytest.raises(ValueError, match=r"norm\.pkl was not opened: it asks for 'builtins\.print'"):
+        read_released(path)

@@ -1,17 +1,19 @@
 """With stand-ins for methods: networks under the names that methods give them."""
 
 import json
+import pickle
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from coview.formats.released_weights import ReleasedWeights
+from coview.formats.released_weights import ReleasedWeights, read_released
+from coview.methods.refinement_unit import RefinementUnitConfig
 from coview.networks.backbone import PoseResNet
 from coview.networks.v2v import V2V
-from coview.skeletons import COCO_17, H36M_17, LEARNABLE_17, MOCAP_19, MPII_16
-from coview.training.initialise import KEY_MAP, Source, initialise
+from coview.skeletons import COCO_17, EPIPOLAR_16, H36M_17, LEARNABLE_17, MOCAP_19, MPII_16
+from coview.training.initialise import EPIPOLAR_MAP, KEY_MAP, REFINER_MAP, Source, initialise
 
 REFERENCE = Path(__file__).resolve().parents[3] / "shared" / "reference"
 
@@ -189,3 +191,110 @@ def test_every_name_ends_in_exactly_one_list():
 def test_nothing_that_fits_is_an_error():
     with pytest.raises(ValueError, match=r"nothing in released.pth fits Linear: none of its 2 names"):
         initialise(nn.Linear(2, 2), LEARNABLE_17, released(nn.Linear(3, 3)))
+
+
+# --- EpipolarPose ------------------------------------------------------------------------------------
+
+
+def listed(name: str) -> dict[str, list[int]]:
+    path = REFERENCE / f"keys_ep_{name}.json"
+    if not path.is_file():
+        pytest.skip("the lists of keys are not here")
+    return json.loads(path.read_text())
+
+
+def drawn(shapes: dict[str, list[int]]) -> dict[str, torch.Tensor]:
+    """Random tensors of true names and shapes, as the authors' files hold them."""
+    torch.manual_seed(3)
+    return {f"module.{key}": torch.rand(shape) for key, shape in shapes.items()}
+
+
+def of_disk(tmp_path, tensors) -> Source:
+    torch.save({"state_dict": tensors, "epoch": 139}, tmp_path / "released.pth.tar")
+    return Source.of_file("released", read_released(tmp_path / "released.pth.tar"))
+
+
+@pytest.mark.parametrize(
+    ("name", "depth", "skeleton", "entries"),
+    [("r18_j16", 18, EPIPOLAR_16, 140), ("r50_j16", 50, EPIPOLAR_16, 338), ("r50_j17", 50, H36M_17, 338)],
+)
+def test_released_epipolarpose_goes_round(tmp_path, name, depth, skeleton, entries):
+    shapes = listed(name)
+    assert len(shapes) == entries
+    tensors = drawn(shapes)
+    method = Stand(depth=depth, joints=64 * len(skeleton))
+    report = initialise(method, skeleton, of_disk(tmp_path, tensors), bgr=False)
+    assert sorted(report.used) == sorted(f"backbone.{key}" for key in shapes)
+    assert [report.ignored, report.mismatched, report.started, report.notes] == [{}, {}, [], []]
+    state = method.state_dict()
+    for key, tensor in tensors.items():
+        ours = state[key.replace("module.", "backbone.")]
+        torch.testing.assert_close(ours, tensor.to(ours))
+
+
+def test_volumes_are_brought_into_order_by_name(tmp_path):
+    """Channel j·64 + z stays layer z of the same joint; a joint that the file has not begins anew."""
+    tensors = drawn(listed("r18_j16"))
+    method = Stand(depth=18, joints=64 * 17)
+    before = method.backbone.final_layer.weight.detach().clone()
+    report = initialise(method, H36M_17, of_disk(tmp_path, tensors), bgr=False)
+    after, given = method.backbone.final_layer.weight.detach(), tensors["module.final_layer.weight"]
+    for joint, word in enumerate(H36M_17.joints):
+        here = slice(64 * joint, 64 * joint + 64)
+        if word == "spine":
+            assert torch.equal(after[here], before[here])
+        else:
+            there = EPIPOLAR_16.index(word)
+            assert torch.equal(after[here], given[64 * there : 64 * there + 64])
+    assert report.notes == [
+        "backbone.final_layer: 16 of 17 joints begin with filters of the source, which has 16."
+    ]
+
+
+def test_volumes_of_other_depths_and_maps_are_begun_anew(tmp_path):
+    source = of_disk(tmp_path, drawn(listed("r18_j16")))
+    for channels in (32 * 16, 16):  # half as many layers; and one heat map per joint
+        report = initialise(Stand(depth=18, joints=channels), EPIPOLAR_16, source)
+        assert report.mismatched["backbone.final_layer.weight"].startswith("1024 × 256 × 1 × 1 there, ")
+        assert "backbone.final_layer.bias" in report.started
+        assert "backbone.conv1.weight" in report.used
+    maps = released(Stand(depth=18, joints=17), only_backbone=True)
+    report = initialise(Stand(depth=18, joints=64 * 17), H36M_17, maps, bgr=True)
+    assert set(report.mismatched) == {"backbone.final_layer.weight", "backbone.final_layer.bias"}
+
+
+def test_a_refiner_is_read_with_its_statistics(tmp_path):
+    shapes = listed("refiner")
+    tensors = {key: tensor.abs() + 0.1 for key, tensor in drawn(shapes).items()}
+    norm = [100 * torch.rand(45).numpy() + 1 for _ in range(4)]
+    (tmp_path / "norm.pkl").write_bytes(pickle.dumps(norm))
+    method = RefinementUnitConfig().build(EPIPOLAR_16)
+    report = initialise(method, EPIPOLAR_16, of_disk(tmp_path, tensors))
+    assert len(report.used) == 74 + 4
+    assert [report.ignored, report.mismatched, report.started, report.notes] == [{}, {}, [], []]
+    state = method.state_dict()
+    torch.testing.assert_close(state["refiner.w1.weight"], tensors["module.w1.weight"])
+    torch.testing.assert_close(state["target_std"], torch.from_numpy(norm[3] / 1000).float())
+    (tmp_path / "norm.pkl").unlink()
+    report = initialise(RefinementUnitConfig().build(EPIPOLAR_16), EPIPOLAR_16, of_disk(tmp_path, tensors))
+    assert sorted(report.started) == ["input_mean", "input_std", "target_mean", "target_std"]
+    assert "no norm.pkl beside" in report.notes[0]
+    with pytest.raises(
+        ValueError, match="has the joints of 'epipolar_16', and this method those of 'h36m_17'"
+    ):
+        initialise(RefinementUnitConfig().build(H36M_17), H36M_17, of_disk(tmp_path, tensors))
+
+
+def test_the_maps_name_every_entry_of_the_lists_and_nothing_else():
+    for file, known, prefix in (("r50_j17", EPIPOLAR_MAP, "backbone."), ("refiner", REFINER_MAP, "refiner.")):
+        names = [prefix + key for key in listed(file)] + [name for name in known if "_" in name[:7]]
+        for name in names:
+            assert any(f"{name}.".startswith(f"{module}.") for module in known), name
+        for module in known:
+            assert any(f"{name}.".startswith(f"{module}.") for name in names), module
+
+
+def test_names_of_others_are_ignored_and_said(tmp_path):
+    tensors = drawn(listed("r18_j16")) | {"module.discriminator.weight": torch.ones(2)}
+    report = initialise(Stand(depth=18, joints=1024), EPIPOLAR_16, of_disk(tmp_path, tensors))
+    assert report.ignored == {"backbone.discriminator.weight": "not a name of EpipolarPose"}

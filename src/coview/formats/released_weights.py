@@ -5,12 +5,27 @@ import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from coview.formats.refiner_norm import NORM, read_norm
+
 _BACKBONE = "backbone."  # what methods call the network that 2D files hold bare
+_HEAT_MAPS, _REFINER = "final_layer.weight", "linear_stages.0.w1.weight"
+VOLUMES = {
+    16 * 64: 16,
+    17 * 64: 17,
+}  # channels of EpipolarPose's last layer, j·64 + z, and of how many joints
+# Numbers of numpy, which trainings write beside their weights, under its names in numpy 1 and 2.
+_SCALAR = np.float64(0).__reduce__()[0]
+_NUMBERS: list[Any] = [
+    np.dtype,
+    *(type(np.dtype(kind)) for kind in ("f8", "f4", "i8")),
+    *((_SCALAR, f"numpy.{module}.multiarray.scalar") for module in ("core", "_core")),
+]
 _BROKEN = (
     pickle.UnpicklingError,
     RuntimeError,
@@ -30,22 +45,46 @@ class ReleasedWeights:
     tensors: dict[str, Tensor]  # on the CPU
     only_backbone: bool  # a 2D network by itself, whose joints the file does not say
     bgr: bool  # whether its first layer expects blue, green, red
+    of: Literal["learnable", "epipolar", "refiner"] = (
+        "learnable"  # whose weights: this decides names and joints
+    )
+    notes: tuple[str, ...] = ()  # what the user should know
 
 
 def read_released(path: Path) -> ReleasedWeights:
-    """Weights of Learnable Triangulation, of its 2D network, of simple baselines, or of a torchvision ResNet.
+    """Weights of Learnable Triangulation, of its 2D network, of EpipolarPose or its refinement unit, of simple
+    baselines, or of a torchvision ResNet.
 
     "module.", which distributed training puts into names, is taken out; a 2D network's names get the prefix
-    "backbone.". A file with a classifier (`fc.weight`) is taken to expect RGB, all others BGR [Iskakov19].
-    FileNotFoundError where there is none; ValueError where it holds anything but named finite tensors."""
+    "backbone.". A file with a classifier (`fc.weight`) or with a volume per joint [Kocabas19] expects RGB, all others
+    BGR [Iskakov19]. FileNotFoundError where there is none; ValueError where it holds anything but named finite
+    tensors."""
     if not path.is_file():
         raise FileNotFoundError(f"no file {path} with released weights. Give it as released:PATH.")
     content = _opened(path)
     tensors = _named(_state(content, path), path)
+    if _REFINER in tensors:
+        return _refiner(tensors, path)
     only_backbone = not any(name.startswith(_BACKBONE) for name in tensors)
+    of_volumes = only_backbone and len(tensors.get(_HEAT_MAPS, ())) in VOLUMES
     if only_backbone:
         tensors = {_BACKBONE + name: tensor for name, tensor in tensors.items()}
+    if of_volumes:
+        return ReleasedWeights(tensors, only_backbone=False, bgr=False, of="epipolar")
     return ReleasedWeights(tensors, only_backbone, bgr=f"{_BACKBONE}fc.weight" not in tensors)
+
+
+def _refiner(tensors: dict[str, Tensor], path: Path) -> ReleasedWeights:
+    """With the statistics of its poses, where they lie beside it."""
+    norm, named = path.parent / NORM, {f"refiner.{name}": tensor for name, tensor in tensors.items()}
+    if norm.is_file():
+        numbers = tensors["w1.weight"].shape[-1] if "w1.weight" in tensors else 0
+        return ReleasedWeights(named | read_norm(norm, numbers), only_backbone=False, bgr=False, of="refiner")
+    note = (
+        f"there is no {NORM} beside {path}: poses are scaled by the statistics of your own training data, and until "
+        f"the network has been trained on them its answers mean little."
+    )
+    return ReleasedWeights(named, only_backbone=False, bgr=False, of="refiner", notes=(note,))
 
 
 def _opened(path: Path) -> Any:
@@ -58,7 +97,7 @@ def _opened(path: Path) -> Any:
             f"give its folder, without released: (its joints and colours are written beside its weights)."
         )
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), torch.serialization.safe_globals(_NUMBERS):
             # about pickles of other protocols, which fail or not by themselves
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True)

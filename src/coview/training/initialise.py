@@ -1,7 +1,8 @@
 """First weights from elsewhere: what of a file or another run fits a method, by name, and what became of the rest.
 
-The released weights of Learnable Triangulation [Iskakov19] have their joints in the order of LEARNABLE_17; joints
-are brought to the method's own order by name. Nothing is left unsaid: every name ends in exactly one list."""
+The released weights of Learnable Triangulation [Iskakov19] have their joints in the order of LEARNABLE_17, those of
+EpipolarPose [Kocabas19] in that of EPIPOLAR_16 or H36M_17; joints are brought to the method's own order by name.
+Nothing is left unsaid: every name ends in exactly one list."""
 
 from collections import Counter
 from dataclasses import asdict, dataclass, field
@@ -9,8 +10,8 @@ from dataclasses import asdict, dataclass, field
 import torch
 from torch import Tensor, nn
 
-from coview.formats.released_weights import ReleasedWeights
-from coview.skeletons import LEARNABLE_17, Skeleton
+from coview.formats.released_weights import VOLUMES, ReleasedWeights
+from coview.skeletons import EPIPOLAR_16, H36M_17, LEARNABLE_17, Skeleton
 
 # Released names to ours, and what they are; everything else in a file is not known here.
 KEY_MAP = {
@@ -30,7 +31,33 @@ KEY_MAP = {
     "volume_net.back_layers": ("volume_net.back_layers", "last layers of V2V"),
     "volume_net.output_layer": ("volume_net.output_layer", "volumes, one per joint"),
 }
-# Ours, with one channel per joint along the first axis.
+# Of EpipolarPose's pose network, whose files hold it bare, and of its refinement unit with its normalisation file.
+EPIPOLAR_MAP = {
+    **{name: KEY_MAP[name] for name in KEY_MAP if name.startswith("backbone.") and "confidences" not in name},
+    "backbone.conv1": ("backbone.conv1", "first convolution, red-green-blue"),
+    "backbone.final_layer": ("backbone.final_layer", "volumes, 64 layers per joint: channel j·64 + z"),
+}
+REFINER_MAP = {
+    "refiner.w1": ("refiner.w1", "pose to features"),
+    "refiner.batch_norm1": ("refiner.batch_norm1", "their normalisation"),
+    "refiner.linear_stages.0": ("refiner.linear_stages.0", "first stage"),
+    "refiner.w2": ("refiner.w2", "its pose"),
+    "refiner.w3": ("refiner.w3", "that pose to features"),
+    "refiner.batch_norm3": ("refiner.batch_norm3", "their normalisation"),
+    "refiner.linear_stages.1": ("refiner.linear_stages.1", "second stage"),
+    "refiner.w4": ("refiner.w4", "the refined pose"),
+    "input_mean": ("input_mean", "of the poses to refine, metres"),
+    "input_std": ("input_std", "their spread"),
+    "target_mean": ("target_mean", "of the labels, metres"),
+    "target_std": ("target_std", "their spread"),
+}
+_MAPS = {"learnable": KEY_MAP, "epipolar": EPIPOLAR_MAP, "refiner": REFINER_MAP}
+_AUTHORS = {
+    "learnable": "Learnable Triangulation",
+    "epipolar": "EpipolarPose",
+    "refiner": "EpipolarPose's refiner",
+}
+# Ours, with one channel per joint, or one for every layer of its volume, along the first axis.
 _PER_JOINT = ("backbone.final_layer.", "backbone.alg_confidences.head.4.", "volume_net.output_layer.")
 _COLOURS, _HEAT_MAPS = "backbone.conv1.weight", "backbone.final_layer."
 
@@ -43,15 +70,18 @@ class Source:
     tensors: dict[str, Tensor]
     skeleton: Skeleton  # whose joints the channels are
     bgr: bool | None  # the colour order of the images; None: the same as the method's, or none
-    released: bool = False  # its names go through KEY_MAP
+    released: str = ""  # whose names go through a map: one of _MAPS, or nobody's
     only_backbone: bool = False  # joints may be fewer or more: the loader's rule for 2D files holds
+
+    notes: tuple[str, ...] = ()  # what the user should know
 
     @staticmethod
     def of_file(words: str, file: ReleasedWeights) -> "Source":
-        """Released weights: LEARNABLE_17, whatever the number of channels in a 2D file."""
-        return Source(
-            words, file.tensors, LEARNABLE_17, file.bgr, released=True, only_backbone=file.only_backbone
-        )
+        """Released weights; those of Learnable Triangulation have LEARNABLE_17, however many channels a 2D file has."""
+        skeleton = EPIPOLAR_16 if file.of == "refiner" else LEARNABLE_17
+        if file.of == "epipolar":
+            skeleton = {16: EPIPOLAR_16, 17: H36M_17}[VOLUMES[len(file.tensors[f"{_HEAT_MAPS}weight"])]]
+        return Source(words, file.tensors, skeleton, file.bgr, file.of, file.only_backbone, file.notes)
 
 
 @dataclass
@@ -95,7 +125,7 @@ def initialise(method: nn.Module, skeleton: Skeleton, source: Source, *, bgr: bo
 
     `bgr`: whether the method feeds its network blue, green, red. Where that differs from the source, the first
     layer is turned round. ValueError where nothing fits, or where joints cannot be told apart."""
-    report, state = Report(source.words), method.state_dict()
+    report, state = Report(source.words, notes=list(source.notes)), method.state_dict()
     offered = _mapped(source, report)
     rows = _rows(skeleton, source, any(name.startswith(_PER_JOINT) for name in state))
     for name, tensor in offered.items():
@@ -131,12 +161,13 @@ def _mapped(source: Source, report: Report) -> dict[str, Tensor]:
     if not source.released:
         return source.tensors
     found = {}
+    known = _MAPS[source.released]
     for name, tensor in source.tensors.items():
-        module = next((theirs for theirs in KEY_MAP if name.startswith(f"{theirs}.")), None)
+        module = next((theirs for theirs in known if f"{name}.".startswith(f"{theirs}.")), None)
         if module is None:
-            report.ignored[name] = "not a name of Learnable Triangulation"
+            report.ignored[name] = f"not a name of {_AUTHORS[source.released]}"
         else:
-            found[KEY_MAP[module][0] + name.removeprefix(module)] = tensor
+            found[known[module][0] + name.removeprefix(module)] = tensor
     return found
 
 
@@ -155,8 +186,11 @@ def _per_joint(
     name: str, given: Tensor, own: Tensor, rows: list[int | None], source: Source, report: Report
 ) -> Tensor | None:
     """Channels by joint, in the method's order; other weights as they are; None where the joints are not known."""
-    if not name.startswith(_PER_JOINT) or given.shape[1:] != own.shape[1:] or len(own) != len(rows):
+    layers = len(own) // len(rows) if own.ndim else 0  # channels of a joint
+    if not name.startswith(_PER_JOINT) or given.shape[1:] != own.shape[1:] or len(own) != layers * len(rows):
         return given
+    if layers > 1 or source.released == "epipolar":
+        return _by_blocks(name, given, own, rows, source, report)
     two_d = source.only_backbone and name.startswith(_HEAT_MAPS)
     if len(given) != len(source.skeleton) and not two_d:
         return None
@@ -172,6 +206,22 @@ def _per_joint(
     if name.endswith("weight") and (two_d or found < len(known)):
         report.notes.append(_joints(name, found, len(known), len(given), source))
     return answer
+
+
+def _by_blocks(
+    name: str, given: Tensor, own: Tensor, rows: list[int | None], source: Source, report: Report
+) -> Tensor:
+    """As many channels of each joint as its volume has layers; weights of other numbers of layers as they are."""
+    if len(given) * len(rows) != len(own) * len(source.skeleton):
+        return given
+    theirs, answer = given.unflatten(0, (len(source.skeleton), -1)), own.unflatten(0, (len(rows), -1)).clone()
+    for joint, row in enumerate(rows):
+        if row is not None:
+            answer[joint] = theirs[row]
+    found = len(rows) - rows.count(None)
+    if name.endswith("weight") and found < len(rows):
+        report.notes.append(_joints(name, found, len(rows), len(source.skeleton), source))
+    return answer.flatten(0, 1)
 
 
 def _joints(name: str, found: int, joints: int, channels: int, source: Source) -> str:
