@@ -71,6 +71,35 @@ def test_without_a_folder_nothing_is_kept(tmp_path: Path):
     assert make.asked == [0, 1, 2] * 2
 
 
+def test_several_workers_give_the_same_and_stay_near_each_other(tmp_path: Path):
+    lengths = [2] * 20
+    alone = gathered(Maker(lengths), lengths, folder=None, stem="x", what="make")
+    before, make, lead = torch.get_num_threads(), Maker(lengths), []
+
+    def watched(number: int) -> dict[str, torch.Tensor]:
+        lead.append(number - len(list(tmp_path.iterdir())) if tmp_path.is_dir() else number)
+        return make(number)
+
+    together = gathered(watched, lengths, folder=tmp_path, stem="x", what="make", workers=3)
+    assert torch.equal(alone["value"], together["value"])
+    assert sorted(make.asked) == list(range(20))
+    assert max(lead) <= 6
+    assert torch.get_num_threads() == before
+
+
+def test_a_worker_that_fails_stops_the_others():
+    make = Maker([1] * 50)
+
+    def fails(number: int) -> dict[str, torch.Tensor]:
+        if number == 1:
+            raise RuntimeError("no such luck")
+        return make(number)
+
+    with pytest.raises(RuntimeError, match="no such luck"):
+        gathered(fails, [1] * 50, folder=None, stem="x", what="make", workers=2)
+    assert len(make.asked) < 10
+
+
 def test_equal_settings_have_equal_names():
     assert digest({"a": 1, "b": "x"}) == digest({"b": "x", "a": 1})
     assert digest({"a": 1}) != digest({"a": 2})

@@ -65,9 +65,9 @@ def _check_in_front(pairs: tuple[Pair, ...], names: tuple[str, ...]) -> None:
     for pair in pairs:
         if not pair.pose.in_front >= _IN_FRONT:
             raise NotDeterminedError(
-                f"'{names[pair.first]}' and '{names[pair.second]}' do not fit: only {pair.pose.in_front:.0%} of the joints "
-                f"that agree on how the two stand would be in front of both (needed: {_IN_FRONT:.0%}). Usual causes: a "
-                f"mirrored picture, x and y exchanged, or views from one place."
+                f"'{names[pair.first]}' and '{names[pair.second]}' do not fit: only {pair.pose.in_front:.0%} of the "
+                f"joints that agree on how the two stand would be in front of both (needed: {_IN_FRONT:.0%}). Usual "
+                f"causes: a mirrored picture, x and y exchanged, or views from one place."
             )
 
 

@@ -101,6 +101,15 @@ def _given(seen: MultiView, judged: Tensor, lenses: Cameras, name: str) -> Camer
             f"rotation matrix) between instants, and a rig is static. Give instants with other cameras another "
             f"number in `rig`."
         )
+    turns = places[0, :, :, :3]
+    proper = ((turns @ turns.mT - torch.eye(3).double()).abs().amax(dim=(-2, -1)) < 1e-3) & (
+        torch.linalg.det(turns) > 0
+    )
+    if not bool(proper.all()):
+        raise ValueError(
+            f"{name}, view {int(proper.int().argmin())}: its extrinsics hold no rotation (orthonormal, determinant "
+            f"+1). A mirrored axis gives determinant -1: coview's cameras look along +z with x right and y down."
+        )
     return replace(lenses, cam_from_world=places[0])
 
 

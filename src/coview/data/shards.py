@@ -3,10 +3,13 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from coview.formats.atomic import write_bytes
@@ -27,25 +30,48 @@ def digest(settings: Mapping[str, Any]) -> str:
 
 
 def gathered(
-    make: Make, lengths: list[int], *, folder: Path | None, stem: str, what: str
+    make: Make, lengths: list[int], *, folder: Path | None, stem: str, what: str, workers: int = 1
 ) -> dict[str, Tensor]:
     """The tensors of all pieces, one after another along their first axis; piece `n` has `lengths[n]` rows.
 
     With a `folder` each piece is read from there, or made and left there as <stem>_<number>.safetensors; a
-    piece that is damaged or of other lengths is made again. Memory: the result and
-    two pieces. OSError where they cannot be kept."""
+    piece that is damaged or of other lengths is made again. With several `workers` that many threads make
+    pieces, each on one core; the result is the same. Memory: the result and two pieces per worker. OSError where
+    they cannot be kept."""
     whole: dict[str, Tensor] = {}
     start = 0
-    numbered = enumerate(lengths)
-    for number, length in progress(numbered, total=len(lengths), what=what):
+
+    def piece_of(number: int) -> dict[str, Tensor]:
         path = None if folder is None else folder / f"{stem}_{number:05d}.safetensors"
-        piece = _piece(path, length, number, make)
+        return _piece(path, lengths[number], number, make)
+
+    pieces = progress(_in_order(piece_of, len(lengths), workers), total=len(lengths), what=what)
+    for piece, length in zip(pieces, lengths, strict=True):
         for name, tensor in piece.items():
             if name not in whole:
                 whole[name] = tensor.new_empty(sum(lengths), *tensor.shape[1:])
             whole[name][start : start + length] = tensor
         start += length
     return whole
+
+
+def _in_order(make: Make, count: int, workers: int) -> Iterator[dict[str, Tensor]]:
+    """Pieces 0, 1, …, of which no more than two per worker are made and not yet taken."""
+    if min(workers, count) <= 1:
+        yield from map(make, range(count))
+        return
+    before = torch.get_num_threads()
+    with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        try:
+            waiting = deque(pool.submit(make, number) for number in range(min(count, 2 * workers)))
+            for following in range(len(waiting), count + len(waiting)):
+                piece = waiting.popleft().result()
+                if following < count:
+                    waiting.append(pool.submit(make, following))
+                yield piece
+        finally:
+            pool.shutdown(cancel_futures=True)
+            torch.set_num_threads(before)  # what threads of later pools begin with
 
 
 def _piece(path: Path | None, length: int, number: int, make: Make) -> dict[str, Tensor]:
