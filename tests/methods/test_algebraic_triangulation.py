@@ -292,3 +292,13 @@ def test_the_truth_costs_nothing():
 def test_settings_that_make_no_sense(config, wrong, words):
     with pytest.raises(ValueError, match=words):
         config(**wrong)
+
+
+def test_detections_are_those_of_each_image_and_need_no_camera(dotted):
+    batch = dotted(2, size=64)
+    method = replace(RANSAC, size=64, multiplier=100.0).build(H36M_17).eval()
+    method.backbone = Oracle(batch.joints2d, 64)
+    pixels, share = method.detections(batch.only(frozenset({"images"})))
+    inside = (batch.joints2d > 8).all(dim=-1) & (batch.joints2d < 55).all(dim=-1)
+    torch.testing.assert_close(pixels[inside], batch.joints2d[inside], atol=0.3, rtol=0.0)
+    assert share[inside].min() > 0.9

@@ -11,6 +11,7 @@ from coview.representations.heatmaps import (
     image_pixels,
     map_cells,
     map_stride,
+    peaks,
     soft_argmax,
 )
 
@@ -171,3 +172,24 @@ def test_unseen_joints_have_empty_maps():
 def test_a_sigma_of_zero_is_an_error():
     with pytest.raises(ValueError, match="map cells and must be positive, got 0"):
         gaussian_maps(torch.zeros(1, 2), torch.ones(1), (8, 8), sigma=0.0)
+
+
+def test_a_peak_is_found_between_cells_and_holds_all_of_its_map():
+    place = torch.tensor([[5.3, 7.6]])
+    bump = gaussian_maps(place, torch.ones(1), (16, 12), 1.0)
+    cells, share = peaks(bump.clamp_min(1e-9).log(), 1.0, reach=4)
+    torch.testing.assert_close(cells, place, atol=0.01, rtol=0.0)
+    assert share.item() == pytest.approx(1.0, abs=1e-3)
+
+
+def test_of_two_peaks_the_larger_is_the_answer_and_not_their_middle():
+    two = torch.full((1, 16, 12), -50.0)
+    two[0, 3, 2], two[0, 12, 9] = math.log(0.6), math.log(0.4)
+    cells, share = peaks(two, 1.0)
+    torch.testing.assert_close(cells, torch.tensor([[2.0, 3.0]]))
+    assert share.item() == pytest.approx(0.6)
+
+
+def test_a_flat_map_has_next_to_no_peak():
+    _, share = peaks(torch.zeros(2, 32, 32), 10.0)
+    assert share.max() < 0.03

@@ -22,8 +22,10 @@ from coview.networks.backbone import Maps
 from coview.representations.heatmaps import (
     gaussian_maps,
     hard_argmax,
+    image_pixels,
     map_cells,
     map_stride,
+    peaks,
     soft_argmax,
 )
 from coview.sample import MultiView
@@ -201,6 +203,20 @@ class RansacTriangulation(ImageMethod[SeenPose]):
             else:
                 joints3d, inliers = self._agreed(pixels, projections, seen)
         return _seen(batch, joints3d, pixels, inliers.to(pixels), maps)
+
+    @torch.no_grad()
+    def detections(
+        self, batch: MultiView
+    ) -> tuple[Float[Tensor, "instants views joints 2"], Float[Tensor, "instants views joints"]]:
+        """What the 2D network sees in every image by itself: pixels, and the share of the map that its peak holds.
+
+        Reads `images` alone, instants along their first axis: for methods that learn from 2D joints."""
+        images = batch.images
+        maps = self.maps(images).heatmaps
+        cells, share = peaks(maps, self.config.multiplier)
+        stride = map_stride((images.shape[-1], images.shape[-2]), (maps.shape[-1], maps.shape[-2]))
+        pixels = image_pixels(cells, stride, half_pixel=not self.config.reference)
+        return pixels.unflatten(0, images.shape[:2]), share.unflatten(0, images.shape[:2])
 
     def losses(self, predicted: SeenPose, batch: MultiView) -> dict[str, Float[Tensor, ""]]:
         """How far the heat maps are from bumps at the 2D labels; joints without confidence do not count."""

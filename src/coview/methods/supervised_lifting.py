@@ -6,7 +6,6 @@ how much of a self-supervised error is due to the lack of labels, and how much t
 
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 

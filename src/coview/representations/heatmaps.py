@@ -46,6 +46,26 @@ def hard_argmax(
     return torch.stack([index % width, index // width], dim=-1).to(_precise(heatmaps).dtype)
 
 
+def peaks(
+    heatmaps: Float[Tensor, "*batch joints height width"], multiplier: float, reach: int = 2
+) -> tuple[Float[Tensor, "*batch joints 2"], Float[Tensor, "*batch joints"]]:
+    """The largest peak of the softmax of `multiplier` times each map: its mean place (column, row; map cells) and
+    its share of the whole.
+
+    A peak is what lies within `reach` cells of the largest value, either way. The share is 1 for a map with one
+    narrow peak, a half for two equal ones, and next to nothing for a flat map."""
+    maps = _precise(heatmaps)
+    share = (multiplier * maps).flatten(-2).softmax(dim=-1).reshape(maps.shape)
+    middle = hard_argmax(maps)
+    rows, columns = (torch.arange(maps.shape[axis]).to(share) for axis in (-2, -1))
+    near = ((columns - middle[..., :1]).abs() <= reach)[..., None, :]
+    near = near & ((rows - middle[..., 1:]).abs() <= reach)[..., :, None]
+    own = share * near
+    mass = own.sum(dim=(-2, -1))
+    across, down = (own.sum(dim=-2) * columns).sum(dim=-1), (own.sum(dim=-1) * rows).sum(dim=-1)
+    return torch.stack([across, down], dim=-1) / mass[..., None], mass
+
+
 def map_stride(image_size: tuple[int, int], map_size: tuple[int, int]) -> tuple[float, float]:
     """Image pixels per map cell, (across, down), for sizes (width, height)."""
     if min(*image_size, *map_size) < 1:

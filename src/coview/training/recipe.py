@@ -12,11 +12,13 @@ import torch
 
 from coview.data.augment import Augment
 from coview.data.base import DataConfig
+from coview.data.pseudo_labels import PseudoConfig
 from coview.methods.base import Method, MethodConfig
 from coview.skeletons import H36M_17, SKELETONS, Skeleton, named_skeleton
 from coview.training.precision import Precision
 
 # Fields that an earlier run may predict, and the settings that name it.
+_LABELS = frozenset({"pseudo3d", "pseudo_covariance", "pseudo_cameras"})  # what `pseudo` makes
 _EARLIER = {"base_point": "base_from", "first_guess": "first_from"}
 
 
@@ -49,6 +51,8 @@ class Recipe:
     init: str = ""
     base_from: Path | None = None  # folder of a run that predicts `base_point`, where a method needs one
     first_from: Path | None = None  # folder of a run that predicts `first_guess`, for a second stage
+    # labels that the views of the training data determine by themselves; cameras "none": no such labels are made
+    pseudo: PseudoConfig = field(default_factory=lambda: PseudoConfig(cameras="none"))
     device: str = "auto"  # auto: a GPU where there is one; else cpu, cuda or mps
     # of the networks while they learn; losses, rotations and weights are float32 anyway. bf16 is for a GPU
     # and is refused where the hardware has no arithmetic for it, because emulation is slower than float32
@@ -99,15 +103,33 @@ def check_fields(recipe: Recipe, available: frozenset[str]) -> None:
         raise ValueError(
             f"{_EARLIER[name]} is given, and {type(recipe.method).__name__} as it is set reads no {name}. Leave it out."
         )
+    needed, available = _with_labels(recipe, needed, available)
     missing = sorted(needed - available - predicted)
     if missing:
         setting = _EARLIER.get(missing[0], "").replace("_", "-") if len(missing) == 1 else ""
         way_out = f", or name a run that predicts it with --{setting}" if setting else ""
+        if set(missing) <= _LABELS:
+            way_out = ", or have them made from the 2D joints with --pseudo.cameras people"
         raise ValueError(
             f"{type(recipe.method).__name__} needs {', '.join(repr(name) for name in missing)}, which "
             f"{type(recipe.data).__name__} does not provide; it has: {', '.join(sorted(available))}. "
             f"Choose other data, or settings of the method that do without{way_out}."
         )
+
+
+def _with_labels(
+    recipe: Recipe, needed: frozenset[str], available: frozenset[str]
+) -> tuple[frozenset[str], frozenset[str]]:
+    """What must be there, and what will be, once pseudo-labels are made. ValueError where nobody reads them."""
+    if recipe.pseudo.cameras == "none":
+        return needed, available
+    if not needed & _LABELS:
+        raise ValueError(
+            f"pseudo-labels are asked for (pseudo.cameras {recipe.pseudo.cameras!r}), and "
+            f"{type(recipe.method).__name__} as it is set reads none. Set --pseudo.cameras none."
+        )
+    read = {"images"} if recipe.pseudo.detector else {"joints2d", "confidence"}
+    return needed | read | {"cameras"}, available | _LABELS
 
 
 def _check_size(recipe: Recipe) -> None:

@@ -4,6 +4,7 @@ recipe.json         what was asked for
 weights.safetensors the trained method
 history.csv         losses and validation metrics over the steps
 init.json           what became of the weights to begin with, name by name, where there were any
+pseudo_labels.json  how the labels were made that it learnt from, where there were such
 run.json            what happened: seconds, device, what the method said (mirror_flipped); written last
 evaluation.json     metrics on the validation data, where it has the truth
 checkpoint.safetensors  only while unfinished
@@ -38,13 +39,15 @@ from coview.training.history import History
 from coview.training.initialise import Report, Source, initialise
 from coview.training.learner import Learner, check_finite
 from coview.training.precision import check_precision
+from coview.training.pseudo import FILE as PSEUDO
+from coview.training.pseudo import with_pseudo
 from coview.training.recipe import Recipe, check_fields, from_plain, to_plain
 from coview.training.scoring import TRUTH, score, write_evaluation
 
 RECIPE, WEIGHTS, HISTORY, RECORD = "recipe.json", "weights.safetensors", "history.csv", "run.json"
 EVALUATION, CHECKPOINT = "evaluation.json", "checkpoint.safetensors"
 INIT, RELEASED = "init.json", "released:"
-_OURS = (RECIPE, WEIGHTS, HISTORY, RECORD, EVALUATION, CHECKPOINT, INIT)
+_OURS = (RECIPE, WEIGHTS, HISTORY, RECORD, EVALUATION, CHECKPOINT, INIT, PSEUDO)
 
 
 @dataclass(frozen=True)
@@ -85,10 +88,13 @@ def train(
         return out
     for earlier in filter(None, (recipe.base_from, recipe.first_from)):
         load_run(_beside(earlier, out))
+    seen_by = recipe.pseudo.detector
+    detector = load_run(_beside(seen_by, out)).method if seen_by and recipe.pseudo.cameras != "none" else None
     source = _source(recipe.init) if recipe.init and not begun else None
     data, validation = recipe.data.train(), recipe.data.validation()
     check_fields(recipe, data.fields)
     data, validation = with_base(recipe, data, "train", out), with_base(recipe, validation, "validation", out)
+    data, labelled = with_pseudo(recipe.pseudo, data, detector)
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
         method = recipe.method.build(data.skeleton)
@@ -103,6 +109,8 @@ def train(
         write_text(out / RECIPE, json.dumps(to_plain(recipe), indent=1))
         if report:
             _tell(report, learner, out, say)
+        if labelled:
+            write_text(out / PSEUDO, json.dumps(labelled, indent=1))
         learner.history = History.load(out / HISTORY, until=learner.first_step)
         fit(learner, validation, out / CHECKPOINT, out / HISTORY, progress, checkpoint_seconds, say)
     _finish(learner, validation, out)

@@ -1,0 +1,83 @@
+"""Training data with the labels that its own views determine: `pseudo3d`, its spread and its cameras.
+
+What made them is written beside the run, and, where the truth happens to be known, how far they are from it:
+training never sees that."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from coview.data.base import Instants
+from coview.data.pseudo_labels import PseudoConfig, PseudoLabels, pseudo_labels
+from coview.data.shards import cache_folder
+from coview.metrics.joint_error import p_joint_error
+from coview.progress import progress
+from coview.sample import MultiView
+from coview.training.batches import InOrder, at_once
+
+FILE = "pseudo_labels.json"  # in the run's folder
+_READ = frozenset({"joints2d", "confidence", "cameras", "rig"})
+
+
+def with_pseudo(
+    config: PseudoConfig, data: Instants, detector: Any = None
+) -> tuple[Instants, dict[str, Any]]:
+    """The data with pseudo-labels of every instant, and what is known of them; as it is where none are asked for.
+
+    `detector`: a trained method whose `detections` take the place of the data's 2D joints, or None. Raises what
+    `pseudo_labels` does."""
+    if config.cameras == "none":
+        return data, {}
+    if detector is not None:
+        joints2d, confidence = detected(detector, data)
+        data = data.having(joints2d=joints2d, confidence=confidence)
+    made = pseudo_labels(_seen(data), config, folder=cache_folder("pseudo_labels"))
+    labelled = data.having(
+        pseudo3d=made.joints3d, pseudo_covariance=made.covariance, pseudo_cameras=made.cameras
+    )
+    return labelled, _record(made, data)
+
+
+def detected(detector: Any, data: Instants) -> tuple[Tensor, Tensor]:
+    """2D joints (pixels) and confidences that a trained method sees in every image, on the CPU.
+
+    ValueError where it cannot see joints in images, or the data has none."""
+    name = type(detector).__name__
+    if not hasattr(detector, "detections"):
+        raise ValueError(
+            f"pseudo.detector: a {name} does not see 2D joints by itself. Name a run of RansacTriangulation, as the "
+            f"recipe ransac_rendered trains."
+        )
+    if "images" not in data.fields:
+        raise ValueError(
+            f"pseudo.detector: the {name} reads images, and this data has only: {', '.join(sorted(data.fields))}. "
+            f"Leave it out to use the data's own 2D joints."
+        )
+    found = list(_detections(detector, data.only(frozenset({"images"}))))
+    pixels, confidence = zip(*found, strict=True)
+    return torch.cat(pixels), torch.cat(confidence)
+
+
+def _detections(detector: Any, data: Instants) -> Iterator[tuple[Tensor, Tensor]]:
+    batches = InOrder(data, at_once(data))
+    device = next(detector.parameters()).device
+    for batch in progress(batches, total=len(batches), what="2D joints"):
+        pixels, confidence = detector.detections(batch.to(device))
+        yield pixels.float().cpu(), confidence.float().cpu()
+
+
+def _seen(data: Instants) -> MultiView:
+    """All instants at once, with what labels are made from."""
+    return data.only(_READ)[: len(data)].to("cpu")
+
+
+def _record(made: PseudoLabels, data: Instants) -> dict[str, Any]:
+    """Provenance; and the distance from the truth after the best similarity, where the truth is known."""
+    facts = {**made.facts, "instants": len(made.joints3d)}
+    facts["known_share"] = round(float(made.joints3d.isfinite().all(dim=-1).float().mean()), 4)
+    if "joints3d" in data.fields:
+        truth = data.only(frozenset({"joints3d"}))[: len(data)].joints3d
+        facts["p_mpjpe_mm"] = round(float(p_joint_error(made.joints3d, truth.cpu()).nanmean()), 3)
+    return facts

@@ -1,0 +1,125 @@
+import json
+from dataclasses import dataclass, replace
+
+import pytest
+import torch
+from torch import nn
+
+from coview.data.augment import Augment
+from coview.data.base import InMemory
+from coview.data.pseudo_labels import PseudoConfig
+from coview.data.synthetic import EXACT, SyntheticConfig
+from coview.data.virtual_views import VirtualViews
+from coview.methods.pseudo_label_lifting import PseudoLabelLiftingConfig
+from coview.methods.supervised_lifting import SupervisedLiftingConfig
+from coview.metrics.joint_error import p_joint_error
+from coview.training.pseudo import FILE, detected, with_pseudo
+from coview.training.recipe import Recipe, check_fields
+from coview.training.run import load_run, train
+
+PEOPLE = PseudoConfig(cameras="people", prior=0)
+
+
+@dataclass(frozen=True)
+class Blind(SyntheticConfig):
+    """Recordings whose true poses are hidden, and of whose cameras only the lenses are known."""
+
+    def train(self) -> InMemory:
+        known = super().train().instants
+        hidden = replace(
+            known.cameras, cam_from_world=torch.full_like(known.cameras.cam_from_world, torch.nan)
+        )
+        return InMemory(known.only(known.known - {"joints3d"}).replaced(cameras=hidden))
+
+    @property
+    def provides(self) -> frozenset[str]:
+        return super().provides - {"joints3d"}
+
+
+def recipe(**changes) -> Recipe:
+    known = Recipe(
+        method=PseudoLabelLiftingConfig(width=32, rotation="six_d", projection="perspective"),
+        data=Blind(instants=60, subjects=1, noise=EXACT),
+        steps=5,
+        augment=Augment(mirror=0.5, virtual=VirtualViews(count=2)),
+        pseudo=PEOPLE,
+    )
+    return replace(known, **changes)
+
+
+def test_labels_come_from_2d_joints_and_lenses_alone(tmp_path):
+    out = train(recipe(), tmp_path / "run", progress=False)
+    facts = json.loads((out / FILE).read_text())
+    assert facts["instants"] == 60
+    assert facts["known_share"] > 0.9
+    assert "p_mpjpe_mm" not in facts
+    assert load_run(out).method.supervision == {"pseudo3d", "pseudo_covariance", "pseudo_cameras"}
+
+
+def test_where_the_truth_is_known_the_distance_from_it_is_kept(monkeypatch, tmp_path):
+    monkeypatch.setenv("COVIEW_DATA", str(tmp_path))
+    data = SyntheticConfig(instants=60, subjects=1, noise=EXACT).train()
+    labelled, facts = with_pseudo(PEOPLE, data)
+    error = p_joint_error(labelled[:60].pseudo3d, data[:60].joints3d)
+    assert facts["p_mpjpe_mm"] == pytest.approx(float(error.nanmean()), abs=1e-3)
+    assert facts["p_mpjpe_mm"] < 1.0
+
+
+def test_none_are_made_unless_asked_for():
+    data = SyntheticConfig(instants=4, subjects=1).train()
+    same, facts = with_pseudo(PseudoConfig(cameras="none"), data)
+    assert same is data
+    assert not facts
+    assert Recipe(method=SupervisedLiftingConfig(), data=SyntheticConfig(), steps=1).pseudo.cameras == "none"
+
+
+def test_a_run_that_goes_on_keeps_its_labels_and_overwriting_makes_them_anew(tmp_path):
+    out = train(recipe(), tmp_path / "run", progress=False)
+    (out / FILE).unlink()
+    train(recipe(), out, progress=False)
+    assert not (out / FILE).exists()  # finished: nothing is done
+    train(recipe(steps=6), out, progress=False, overwrite=True)
+    assert (out / FILE).is_file()
+
+
+class Eye(nn.Module):
+    """Sees every joint where the picture is brightest."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def detections(self, batch):
+        brightest = batch.images[:, :, 0].flatten(-2).argmax(dim=-1)
+        width = batch.images.shape[-1]
+        place = torch.stack([brightest % width, brightest // width], dim=-1).float()
+        return place[:, :, None].expand(-1, -1, 17, 2), torch.full((*place.shape[:2], 17), 0.7)
+
+
+def test_a_detectors_joints_take_the_place_of_the_datas():
+    batch = SyntheticConfig(instants=5, subjects=1).train().instants
+    images = torch.zeros(5, 4, 3, 8, 6)
+    images[:, :, 0, 3, 2] = 1.0
+    pixels, confidence = detected(Eye(), InMemory(batch.replaced(images=images)))
+    assert pixels.shape == (5, 4, 17, 2)
+    assert (pixels == torch.tensor([2.0, 3.0])).all()
+    assert (confidence == 0.7).all()
+
+
+def test_what_cannot_detect_or_be_looked_at_is_refused():
+    data = SyntheticConfig(instants=5, subjects=1).train()
+    with pytest.raises(ValueError, match="reads images, and this data has only"):
+        detected(Eye(), data)
+    with pytest.raises(ValueError, match="Linear does not see 2D joints"):
+        detected(nn.Linear(1, 1), data)
+
+
+def test_recipes_must_ask_for_labels_exactly_where_they_are_read():
+    data = SyntheticConfig()
+    with pytest.raises(ValueError, match=r"made from the 2D joints with --pseudo.cameras people"):
+        check_fields(recipe(pseudo=PseudoConfig(cameras="none")), data.provides)
+    with pytest.raises(ValueError, match="reads none"):
+        check_fields(recipe(method=SupervisedLiftingConfig(), augment=Augment()), data.provides)
+    with pytest.raises(ValueError, match="'cameras'"):
+        check_fields(recipe(), data.provides - {"cameras"})
+    check_fields(recipe(), data.provides - {"joints3d"})
