@@ -10,11 +10,12 @@ from torch.nn import functional
 from coview.data.augment import mirrored
 from coview.data.body import FOREARM, SHANK, THIGH, UPPER_ARM
 from coview.data.body_scale import ASSUMED_STATURE
+from coview.data.synthetic import ring_cameras
 from coview.methods.epipolar_pose import EpipolarPoseConfig
 from coview.methods.image_method import MEAN, SPREAD
 from coview.networks.backbone import Maps
 from coview.sample import MultiView
-from coview.skeletons import COCO_17, H36M_17, MPII_16, Skeleton
+from coview.skeletons import COCO_17, EPIPOLAR_16, H36M_17, Skeleton
 from coview.training.scoring import truth_for
 
 SMALL = EpipolarPoseConfig(depth=18, size=64, deconv=16, trunk=8, cells=16, taught_by="truth")
@@ -56,7 +57,11 @@ def with_pseudo(batch: MultiView, **options) -> MultiView:
 
 @pytest.mark.parametrize(
     ("depth", "skeleton", "name", "millions"),
-    [(18, MPII_16, "r18_j16", 15.64), (50, MPII_16, "r50_j16", 34.26), (50, H36M_17, "r50_j17", 34.27)],
+    [
+        (18, EPIPOLAR_16, "r18_j16", 15.64),
+        (50, EPIPOLAR_16, "r50_j16", 34.26),
+        (50, H36M_17, "r50_j17", 34.27),
+    ],
 )
 def test_names_shapes_and_parameters_of_the_released_weights(depth, skeleton, name, millions):
     with torch.device("meta"):
@@ -129,13 +134,12 @@ def test_logits_and_coordinates_are_those_of_a_plain_twin(dotted):
 
 def test_channels_are_joints_times_layers_and_reference_has_no_half_pixel():
     # methods/epipolarpose.md §2: a spike at (z 10, y 20, x 30) of 64 cells → (120, 80, −88) of 256 pixels
-    volumes = torch.zeros(1, 17 * 64, 64, 64)
-    volumes[0, 3 * 64 + 10, 20, 30] = 1e3
+    volumes = torch.zeros(1, 17, 64, 64, 64)
+    volumes.flatten(1, 2)[0, 3 * 64 + 10, 20, 30] = 1e3
     images, cameras = torch.zeros(1, 1, 3, 256, 256), dotted_cameras(256)
     for reference, expected in ((True, [120.0, 80, -88]), (False, [122.0, 82, -86])):
         method = EpipolarPoseConfig(depth=18, trunk=8, deconv=8, reference=reference).build(H36M_17).eval()
-        method.backbone = Given(volumes[:, :, None])
-        method.backbone.forward = lambda seen: Maps(volumes, seen, None, None)
+        method.backbone = Given(volumes)
         found = method(MultiView(H36M_17, images=images, cameras=cameras)).coordinates[0, 0, 3]
         pixels = (found + torch.tensor([0.5, 0.5, 0.0])) * 256
         # ours: the centre of the cell, as a place on the crop's area: half a pixel more than its pixel coordinate
@@ -143,8 +147,6 @@ def test_channels_are_joints_times_layers_and_reference_has_no_half_pixel():
 
 
 def dotted_cameras(size: int):
-    from coview.data.synthetic import ring_cameras
-
     return ring_cameras(1, focal=1.6 * size, size=(size, size)).expand(1, 1)
 
 
