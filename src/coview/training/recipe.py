@@ -201,6 +201,21 @@ def from_plain(plain: Any, kind: Any) -> Any:
     return float(plain) if kind is float else plain
 
 
+def differences(old: dict[str, Any], new: dict[str, Any], where: str = "") -> str:
+    """The fields in which two plain recipes differ, in words."""
+    kinds = [str(plain.get("type")).rpartition(".")[2] for plain in (old, new)]
+    if where and kinds[0] != kinds[1]:  # nothing below can be compared
+        return f"{where[:-1]} is a {kinds[0]} there and a {kinds[1]} now"
+    words = []
+    for name in sorted(set(old) | set(new)):
+        a, b = old.get(name), new.get(name)
+        if isinstance(a, dict) and isinstance(b, dict):
+            words.append(differences(a, b, f"{where}{name}."))
+        elif a != b:
+            words.append(f"{where}{name} is {str(a) or 'empty'} there and {str(b) or 'empty'} now")
+    return "; ".join(word for word in words if word)
+
+
 def _restored(plain: dict[str, Any], kind: Any) -> Any:
     path = plain.get("type", "")
     found = _named(path)

@@ -41,7 +41,7 @@ from coview.training.learner import Learner, check_finite
 from coview.training.precision import check_precision
 from coview.training.pseudo import FILE as PSEUDO
 from coview.training.pseudo import with_pseudo
-from coview.training.recipe import Recipe, check_fields, from_plain, to_plain
+from coview.training.recipe import Recipe, check_fields, differences, from_plain, to_plain
 from coview.training.scoring import TRUTH, score, write_evaluation
 
 RECIPE, WEIGHTS, HISTORY, RECORD = "recipe.json", "weights.safetensors", "history.csv", "run.json"
@@ -165,7 +165,7 @@ def with_base(
     if part == "validation" and not data.fields >= TRUTH:
         return data
     config = config or recipe.data
-    identity, device = json.dumps([part, to_plain(config)]), resolved(recipe.device)
+    identity = json.dumps([part, to_plain(config)])
     for field, named in (("base_point", recipe.base_from), ("first_guess", recipe.first_from)):
         if named is None:
             continue
@@ -173,6 +173,7 @@ def with_base(
         seen = with_base(run.recipe, data, part, run.path, config)
         weights = hashlib.sha256((run.path / WEIGHTS).read_bytes()).hexdigest()
         by = Guesser(run.path, run.method, run.skeleton, weights + json.dumps(to_plain(run.recipe)))
+        device = resolved(recipe.device)
         if field == "base_point":
             new[field] = by.guess(seen, identity, device, data.skeleton.root)
         else:
@@ -202,7 +203,7 @@ def difference(path: Path, recipe: Recipe) -> str:
     ):  # what did not exist when it was written has its default
         old = json.loads(json.dumps(to_plain(from_plain(old, Recipe))))
     new = json.loads(json.dumps(to_plain(recipe)))
-    return _difference(old, new) if isinstance(old, dict) else f"its {RECIPE} is damaged"
+    return differences(old, new) if isinstance(old, dict) else f"its {RECIPE} is damaged"
 
 
 def summary_line(path: Path) -> str:
@@ -275,21 +276,6 @@ def _tell(report: Report, learner: Learner, out: Path, say: Callable[[str], None
     write_text(out / INIT, json.dumps(report.plain(), indent=1))
     for line in report.lines():
         say(line)
-
-
-def _difference(old: dict[str, Any], new: dict[str, Any], where: str = "") -> str:
-    """The fields in which two plain recipes differ, in words."""
-    kinds = [str(plain.get("type")).rpartition(".")[2] for plain in (old, new)]
-    if where and kinds[0] != kinds[1]:  # nothing below can be compared
-        return f"{where[:-1]} is a {kinds[0]} there and a {kinds[1]} now"
-    words = []
-    for name in sorted(set(old) | set(new)):
-        a, b = old.get(name), new.get(name)
-        if isinstance(a, dict) and isinstance(b, dict):
-            words.append(_difference(a, b, f"{where}{name}."))
-        elif a != b:
-            words.append(f"{where}{name} is {str(a) or 'empty'} there and {str(b) or 'empty'} now")
-    return "; ".join(word for word in words if word)
 
 
 def _finish(learner: Learner, validation: Instants, out: Path) -> None:
