@@ -55,10 +55,11 @@ class PosePrior:
         for joint in joints:
             blocks[:, joint, :, joint] += noise[:, joint]
         factor, failed = torch.linalg.cholesky_ex(total)
-        inverse = torch.cholesky_inverse(factor)
-        pull = (inverse @ misses.flatten(1)[..., None])[..., 0].unflatten(1, (-1, 3))
-        own = inverse.unflatten(1, (-1, 3)).unflatten(3, (-1, 3))
-        own = torch.stack([own[:, joint, :, joint] for joint in joints], dim=1)
+        eye = torch.eye(total.shape[-1]).to(total).expand_as(total)
+        root = torch.linalg.solve_triangular(factor, eye, upper=False)  # (S + B)⁻¹ = rootᵀ root
+        pull = (root.mT @ (root @ misses.flatten(1)[..., None]))[..., 0].unflatten(1, (-1, 3))
+        columns = root.unflatten(2, (-1, 3)).transpose(1, 2)  # poses, joint, numbers, 3
+        own = columns.mT @ columns
         found = (poses - (noise @ pull[..., None])[..., 0]) @ turn + middle
         sure = noise - noise @ own @ noise
         sure = turn.mT[:, None] @ ((sure + sure.mT) / 2) @ turn[:, None]
