@@ -2,8 +2,8 @@
 
 coview train refinement_unit --first-from runs/canonpose_mocap4
 
-As published it is taught by 3D labels (`--method.taught-by pseudo --pseudo.cameras people`: by poses computed from 2D alone) and is
-1024 wide, for 200 passes over the data.
+As published it is taught by 3D labels and is 1024 wide, for 200 passes over the data. Without labels:
+`--method.taught-by pseudo --pseudo.cameras people`, poses computed from 2D alone.
 """
 
 from coview.data.mocap4 import Mocap4Config
