@@ -6,7 +6,7 @@ import torch
 
 from coview.cameras import Cameras
 from coview.data.augment import Augment
-from coview.data.augment_images import ImageAugment, moved, warped, with_things
+from coview.data.augment_images import UNVARIED, ImageAugment, moved, warped, with_things
 from coview.data.motion import random_motion
 from coview.data.synthetic import ring_cameras
 from coview.sample import MultiView
@@ -14,7 +14,6 @@ from coview.skeletons import H36M_17
 
 SIZE = 96  # pixels
 SPOT = H36M_17.index("left_wrist")
-NOTHING = {"scale": 0.0, "rotation": 0.0, "gain": 0.0, "occluders": 0}
 
 
 def spotted(instants: int = 3, squeeze: float = 1.0, skew: float = 0.0) -> MultiView:
@@ -169,7 +168,7 @@ def test_some_things_are_pieces_of_the_other_pictures():
 def test_colours_are_stronger_or_weaker_by_channel_and_stay_colours():
     images = torch.full((50, 1, 3, 8, 8), 0.9)
     torch.manual_seed(0)
-    after = ImageAugment(**{**NOTHING, "gain": 0.2})(MultiView(H36M_17, images=images)).images
+    after = replace(UNVARIED, gain=0.2)(MultiView(H36M_17, images=images)).images
     assert (after[:, :, :, 0, 0] == after[:, :, :, 3, 5]).all()
     assert after.max() == 1.0
     assert after.min().item() == pytest.approx(0.72, abs=0.01)
@@ -179,7 +178,8 @@ def test_colours_are_stronger_or_weaker_by_channel_and_stay_colours():
 def test_bytes_become_numbers_and_nothing_changes_without_settings():
     images = torch.randint(0, 256, (2, 2, 3, 32, 32), dtype=torch.uint8)
     batch = MultiView(H36M_17, images=images, rig=torch.zeros(2, dtype=torch.long))
-    after = ImageAugment(**NOTHING)(batch)
+    assert not UNVARIED.active
+    after = UNVARIED(batch)
     assert torch.equal(after.images, images.float() / 255)
     assert "rig" in after.known
 

@@ -301,7 +301,7 @@ def test_labels_are_inputs_where_they_tell_the_root_s_depth():
 def test_unsure_pseudo_labels_count_less(dotted):
     batch = dotted(1, size=64)
     covariance = 0.02**2 * torch.eye(3).expand(1, 17, 3, 3)
-    config = replace(SMALL, taught_by="pseudo", half_trust=0.02)
+    config = replace(SMALL, taught_by="pseudo", half_at=0.02)
     torch.manual_seed(0)
     method = config.build(H36M_17)
     predicted = method(batch)
@@ -408,7 +408,7 @@ def test_a_mirrored_picture_has_the_mirrored_pose_only_when_sides_are_swapped(do
         ({"cells": 1}, "cells must be at least 2, got 1"),
         ({"depth_range": 0.0}, r"depth_range, limbs \(metres\), multiplier and beta must be above 0"),
         ({"cell_weight": -1.0}, "cannot be negative"),
-        ({"half_trust": 0.02, "taught_by": "truth"}, "the truth has none"),
+        ({"half_at": 0.02, "taught_by": "truth"}, "the truth has none"),
         ({"fewest_views": 2}, "each crop is learnt by itself"),
     ],
 )

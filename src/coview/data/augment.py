@@ -7,7 +7,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from coview.cameras import Cameras
-from coview.data.augment_images import ImageAugment
+from coview.data.augment_images import UNVARIED, ImageAugment
 from coview.data.virtual_views import READS, VirtualViews
 from coview.sample import MultiView
 
@@ -21,7 +21,7 @@ class Augment:
 
     mirror: float = 0.0  # share of instants that are shown as a mirror would show them
     virtual: VirtualViews = field(default_factory=VirtualViews)  # of pseudo-labels, beside the real views
-    images: ImageAugment | None = None  # how pictures are turned, zoomed, coloured and covered
+    images: ImageAugment = UNVARIED  # how pictures are turned, zoomed, coloured and covered
 
     def __post_init__(self) -> None:
         if not 0 <= self.mirror <= 1:
@@ -40,7 +40,7 @@ class Augment:
             any_field = min(batch.known - _CAMERAS)  # every field counts the same instants
             some = batch.held(any_field)
             batch = mirrored(batch, torch.rand(len(some), device=some.device) < self.mirror)
-        return self.images(batch) if self.images else batch
+        return self.images(batch) if self.images.active else batch
 
 
 def mirrored(batch: MultiView, chosen: Bool[Tensor, "batch"]) -> MultiView:

@@ -25,7 +25,7 @@ _SOFT = 1.5  # pixels over which a thing's border fades
 
 @dataclass(frozen=True)
 class ImageAugment:
-    """How pictures are varied; each on its own. Defaults are those of the paper's code. Off with all at 0."""
+    """How pictures are varied; each on its own. Defaults are those of the paper's code; `UNVARIED` does nothing."""
 
     scale: float = 0.25  # deviation of the zoom's factor from 1; never more than one deviation
     rotation: float = 30.0  # degrees: deviation of the turn; never more than two deviations
@@ -46,6 +46,16 @@ class ImageAugment:
                 f"{self.occluders}."
             )
 
+    @property
+    def active(self) -> bool:
+        """Whether anything is varied."""
+        return self.moves or self.gain > 0 or (self.occluders > 0 and self.occluded > 0)
+
+    @property
+    def moves(self) -> bool:
+        """Whether joints change their places in the picture."""
+        return self.scale > 0 or (self.rotation > 0 and self.rotated > 0)
+
     def __call__(self, batch: MultiView) -> MultiView:
         """The batch with other pictures, cameras and 2D joints; draws from torch's global generator.
 
@@ -53,7 +63,7 @@ class ImageAugment:
         images = batch.images
         pictures = images.flatten(0, -4)
         zoom, turn = self._drawn(len(pictures), pictures)
-        if self.scale or (self.rotation and self.rotated):
+        if self.moves:
             pictures = warped(pictures, zoom, turn)
             batch = moved(batch, zoom.view(images.shape[:-3]), turn.view(images.shape[:-3]))
         if self.occluders and self.occluded:
@@ -69,6 +79,9 @@ class ImageAugment:
         zoom = 1 + self.scale * normal[0].clamp(-1, 1)
         turn = math.radians(self.rotation) * normal[1].clamp(-2, 2)
         return zoom.to(like), torch.where(chance < self.rotated, turn, 0.0).to(like)
+
+
+UNVARIED = ImageAugment(scale=0.0, rotation=0.0, gain=0.0, occluders=0)
 
 
 def warped(

@@ -72,7 +72,7 @@ class EpipolarPoseConfig(ImageConfig):
         0.0  # of the cross-entropy of the true column, row and layer; ours, for small trainings
     )
     # metres: a pseudo-label with this standard deviation counts half; 0: all count alike and none is read; ours
-    half_trust: float = 0.0
+    half_at: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -83,10 +83,10 @@ class EpipolarPoseConfig(ImageConfig):
                 f"EpipolarPoseConfig: depth_range, limbs (metres), multiplier and beta must be above 0, got "
                 f"{self.depth_range}, {self.limbs}, {self.multiplier} and {self.beta}."
             )
-        if min(self.cell_weight, self.half_trust) < 0:
+        if min(self.cell_weight, self.half_at) < 0:
             raise ValueError(
-                f"EpipolarPoseConfig: cell_weight and half_trust (metres) cannot be negative, got "
-                f"{self.cell_weight} and {self.half_trust}."
+                f"EpipolarPoseConfig: cell_weight and half_at (metres) cannot be negative, got "
+                f"{self.cell_weight} and {self.half_at}."
             )
         for name, known in (
             ("depth_unit", ("metres", "crop")),
@@ -97,9 +97,9 @@ class EpipolarPoseConfig(ImageConfig):
                 raise ValueError(
                     f"EpipolarPoseConfig: {name} is '{known[0]}' or '{known[1]}', got {getattr(self, name)!r}."
                 )
-        if self.half_trust and self.taught_by == "truth":
+        if self.half_at and self.taught_by == "truth":
             raise ValueError(
-                "EpipolarPoseConfig: half_trust weighs pseudo-labels by their covariance, and the truth has none. Set "
+                "EpipolarPoseConfig: half_at weighs pseudo-labels by their covariance, and the truth has none. Set "
                 "it to 0, or taught_by to 'pseudo'."
             )
         if self.fewest_views:
@@ -129,7 +129,7 @@ class EpipolarPose(ImageMethod[VolumePoses]):
         told = config.root_depth == "labels"
         self.inputs = frozenset({"images", "cameras"}) | ({"joints3d"} if told else set())
         labels = {"pseudo3d", "pseudo_cameras"} if config.taught_by == "pseudo" else {"joints3d"}
-        if config.half_trust:
+        if config.half_at:
             labels |= {"pseudo_covariance"}
         self.supervision = frozenset(labels) - self.inputs
         self.channels = len(skeleton) * config.cells
@@ -265,10 +265,10 @@ class EpipolarPose(ImageMethod[VolumePoses]):
 
     def _trust(self, batch: MultiView) -> Tensor | float:
         """How much each joint counts, by its variance; the same for all views."""
-        if not self.config.half_trust:
+        if not self.config.half_at:
             return 1.0
         variance = batch.pseudo_covariance.diagonal(dim1=-2, dim2=-1).mean(dim=-1)
-        trust = 1 / (1 + variance / self.config.half_trust**2)
+        trust = 1 / (1 + variance / self.config.half_at**2)
         return torch.where(trust.isfinite(), trust, 0.0)[..., None, :]
 
 

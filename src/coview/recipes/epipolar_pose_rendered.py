@@ -1,12 +1,15 @@
 """EpipolarPose without labels on rendered people, small: ResNet-18 of half the width, 128 pixels, 32 cells.
 
 What teaches it are poses triangulated from a 2D network's joints with cameras found from the people.
-    coview train ransac_rendered
-    coview train epipolar_pose_rendered --pseudo.detector runs/ransac_rendered
+    coview train ransac_rendered --data.scenery studio --data.cameras ring
+    coview train epipolar_pose_rendered
 """
+
+from pathlib import Path
 
 from coview.data.augment import Augment
 from coview.data.augment_images import ImageAugment
+from coview.data.pseudo_config import PseudoConfig
 from coview.data.rendered import RenderedConfig
 from coview.methods.epipolar_pose import EpipolarPoseConfig
 from coview.training.recipe import Recipe
@@ -16,6 +19,7 @@ data = RenderedConfig(scenes=5000, validation_scenes=400, size=128, cameras="rin
 recipe = Recipe(
     method=method,
     data=data,
+    pseudo=PseudoConfig(cameras="people", detector=Path("runs/ransac_rendered")),
     augment=Augment(images=ImageAugment(scale=0.1, rotation=10.0, occluders=3, occluded=0.3)),
     steps=6000,
     batch_size=8,

@@ -5,7 +5,10 @@ coview train epipolar_pose_rendered_supervised
 
 from dataclasses import replace
 
+from coview.data.pseudo_config import PseudoConfig
 from coview.recipes.epipolar_pose_rendered import method
 from coview.recipes.epipolar_pose_rendered import recipe as self_supervised
 
-recipe = replace(self_supervised, method=replace(method, taught_by="truth"))
+recipe = replace(
+    self_supervised, method=replace(method, taught_by="truth"), pseudo=PseudoConfig(cameras="none")
+)
