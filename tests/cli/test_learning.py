@@ -29,7 +29,7 @@ def test_recipes_are_listed_with_what_they_need(capsys):
 
 def test_train_without_a_recipe_shows_what_there_is(capsys):
     train([])
-    assert "usage: coview train RECIPE" in capsys.readouterr().out
+    assert "usage: coview train [RECIPE]" in capsys.readouterr().out
 
 
 def test_an_unknown_recipe_names_the_known_ones():
@@ -47,6 +47,19 @@ def test_training_from_the_command_line(tmp_path, capsys):
     train(["canonpose_synthetic", "--out", str(tmp_path / "run"), "--steps", "3", "--data.instants", "64"])
     assert "3 steps" in capsys.readouterr().out
     assert (tmp_path / "run" / "weights.safetensors").is_file()
+
+
+def test_a_session_alone_trains_our_own_recipe_from_lenses_and_2d_joints(tmp_path, capsys):
+    generate(tmp_path / "take", seed=6, minutes=0.05)  # neither calibrated nor reconstructed
+    train(["--data", str(tmp_path / "take"), "--steps", "3"])
+    assert "no 3D truth to compare with" in capsys.readouterr().out
+    run = tmp_path / "take" / "models" / "coview_session"
+    assert (run / "pseudo_labels.json").is_file()
+
+
+def test_neither_recipe_nor_session_is_asked_for():
+    with pytest.raises(ValueError, match=r"which recipe\? .*--data SESSION"):
+        train(["--steps", "3"])
 
 
 @pytest.mark.parametrize("joined", [False, True])

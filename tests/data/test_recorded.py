@@ -65,6 +65,31 @@ def test_without_calibration_and_3d_there_are_no_such_fields(tmp_path):
     assert config.provides == {"joints2d", "confidence", "image_size", "rig"} == config.validation().fields
 
 
+def test_lenses_that_came_with_the_recording_are_cameras_without_a_place(tmp_path):
+    session = record(tmp_path, truth=False)
+    names = session.camera_names
+    lenses = Calibration(names, ring_cameras(3).to(torch.float64), {"source": "test"})
+    write_calibration(lenses, tmp_path / "lenses.toml")  # with places, which are of another day
+    provenance = {"calibration_source": str(tmp_path / "lenses.toml")}
+    replace(session, provenance=provenance).save()
+    config = RecordedConfig((tmp_path,))
+    assert config.provides == {"joints2d", "confidence", "image_size", "rig", "cameras"}
+    cameras = config.train().instants.cameras
+    torch.testing.assert_close(cameras.intrinsics[0], ring_cameras(3).intrinsics)
+    assert cameras.cam_from_world.isnan().all()
+
+
+def test_another_camera_can_be_the_test(tmp_path):
+    record(tmp_path)
+    config = RecordedConfig((tmp_path,), cameras=("cam0", "cam1"), test_cameras=("cam2",))
+    train, test = config.train().instants, config.validation().instants
+    assert train.joints2d.shape[1] == 2
+    assert test.joints2d.shape[1] == 1
+    seen = test.cameras.project(test.joints3d[:, None])
+    torch.testing.assert_close(seen, test.joints2d, atol=1e-2, rtol=0)
+    torch.testing.assert_close(test.cameras.cam_from_world[0, 0], ring_cameras(3).cam_from_world[2])
+
+
 def test_frames_that_fewer_than_two_views_see_are_dropped(tmp_path):
     record(tmp_path, hide=[(0, 5), (1, 5), (0, 6), (2, 41), (1, 41), (0, 41)])
     config = RecordedConfig((tmp_path,))

@@ -10,9 +10,13 @@ from coview.cli.say import note, say
 if TYPE_CHECKING:
     from coview.training.predict import Lifted
 
+_FOR_SESSIONS = "coview_session"  # what a recording trains where no recipe is named
+
 
 def train(arguments: list[str]) -> None:
-    """Train a recipe: `train RECIPE [--data SESSION] [--init RUN] [--out DIR] [--overwrite] [flags of the recipe]`."""
+    """Train a recipe: `train [RECIPE] [--data SESSION] [--init RUN] [--out DIR] [--overwrite] [flags of the recipe]`.
+
+    Without RECIPE a session trains coview_session."""
     from dataclasses import replace
 
     from coview import recipes as known
@@ -22,14 +26,15 @@ def train(arguments: list[str]) -> None:
 
     if not arguments or arguments[0] in ("-h", "--help"):
         say(
-            "usage: coview train RECIPE [--data SESSION] [--init RUN] [--out DIR] [--overwrite] [flags of the recipe]"
+            "usage: coview train [RECIPE] [--data SESSION] [--init RUN] [--out DIR] [--overwrite] [flags of the recipe]"
         )
+        say(f"       --data SESSION trains on a recording; without RECIPE that is {_FOR_SESSIONS}")
         say("       --init RUN, or --init released:PATH, begins with weights that somebody has trained")
         say("       coview train RECIPE --help shows the flags\n\nrecipes:")
         recipes()
         return
-    name, rest = arguments[0], arguments[1:]
-    options, rest = _take(rest, {"--out": None, "--data": None})
+    options, rest = _take(arguments, {"--out": None, "--data": None})
+    name, rest = _recipe_name(rest, options["--data"])
     overwrite = "--overwrite" in rest
     recipe, data = known.load(name), options["--data"]
     if data is not None:
@@ -39,6 +44,18 @@ def train(arguments: list[str]) -> None:
     recipe = tyro.cli(type(recipe), default=recipe, args=rest, prog=f"coview train {name}")
     out = options["--out"] or (f"runs/{name}" if data is None else f"{data}/models/{name}")
     say(summary_line(learn(recipe, Path(out), overwrite=overwrite, say=say)))
+
+
+def _recipe_name(arguments: list[str], data: str | None) -> tuple[str, list[str]]:
+    """The recipe, and what follows it. ValueError where neither a recipe nor a session is named."""
+    if arguments and not arguments[0].startswith("-"):
+        return arguments[0], arguments[1:]
+    if data is None:
+        raise ValueError(
+            "which recipe? Name one of `coview recipes` first, as in `coview train canonpose_mocap4`, or give a "
+            "recording with --data SESSION."
+        )
+    return _FOR_SESSIONS, arguments
 
 
 def _check_session(folder: Path) -> None:

@@ -1,6 +1,6 @@
 """A recorded session as a data set: its 2D joints teach, its 3D joints, if there are any, only test."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coview.data.base import DataConfig, InMemory, joined
+from coview.formats.calibrations import Calibration, calibration_for, read_calibration
 from coview.formats.session import Session
 from coview.sample import MultiView
 from coview.skeletons import COCO_19, H36M_17, Skeleton, can_map, skeleton_map
@@ -21,6 +22,7 @@ class RecordedConfig(DataConfig):
 
     sessions: tuple[Path, ...] = ()  # folders that hold a session.toml
     cameras: tuple[str, ...] = ()  # use only these; all where empty
+    test_cameras: tuple[str, ...] = ()  # of the validation; default: those of the training
     validation_share: float = 0.2  # the last part of every session: neighbouring frames are too alike to mix
     stride: int = 1  # use every n-th frame
 
@@ -34,10 +36,11 @@ class RecordedConfig(DataConfig):
 
     @property
     def provides(self) -> frozenset[str]:
-        """Cameras and 3D joints where every session is calibrated and reconstructed."""
+        """Cameras where every session is calibrated, or came with a calibration that has its lenses; then their
+        extrinsics are NaN. 3D joints where every session is reconstructed."""
         found = frozenset({"joints2d", "confidence", "image_size", "rig"})
         sessions = [Session.load(path) for path in self.sessions]
-        if sessions and all(session.calibration_path.is_file() for session in sessions):
+        if sessions and all(_has_lenses(session) for session in sessions):
             found |= {"cameras"}
         if sessions and all(session.poses3d_path.is_file() for session in sessions):
             found |= {"joints3d"}
@@ -54,23 +57,26 @@ class RecordedConfig(DataConfig):
     def _part(self, first: bool) -> InMemory:
         if not self.sessions:
             raise ValueError("no session to learn from was given. Name its folder: --data <session>.")
-        loaded = [self._load(path, rig) for rig, path in enumerate(self.sessions)]
+        named = self.cameras if first else self.test_cameras or self.cameras
+        least = 1 if self.test_cameras and not first else 2
+        loaded = [self._load(path, rig, named, least) for rig, path in enumerate(self.sessions)]
         parts = []
         for path, instants in zip(self.sessions, loaded, strict=True):
             frames = torch.arange(len(instants.rig))
             begin = round(len(frames) * (1 - self.validation_share))
             frames = frames[:begin] if first else frames[begin:]
-            parts.append(instants[_useful(instants, frames, path, "training" if first else "validation")])
+            kept = _useful(instants, frames, path, "training" if first else "validation", least)
+            parts.append(instants[kept])
         counts = {str(path): part.joints2d.shape[1] for path, part in zip(self.sessions, parts, strict=True)}
         if len(set(counts.values())) > 1:
             raise ValueError(f"sessions with different numbers of cameras cannot be one data set: {counts}.")
         return InMemory(joined(parts))
 
-    def _load(self, path: Path, rig: int) -> MultiView:
+    def _load(self, path: Path, rig: int, named: tuple[str, ...], least: int) -> MultiView:
         session = Session.load(path)
-        names = self.cameras or session.camera_names
+        names = named or session.camera_names
         views = [_index(session, name) for name in names]
-        if len(views) < 2:
+        if len(views) < least:
             raise ValueError(f"session {path}: learning needs 2 or more cameras, got {len(views)}: {names}.")
         skeleton = training_skeleton(session.skeleton)
         joints2d, confidence = session_joints(session, skeleton)
@@ -128,11 +134,9 @@ def _truth(
 ) -> dict[str, object]:
     """Cameras and reconstructed 3D joints where the session has them."""
     found: dict[str, object] = {}
-    if session.calibration_path.is_file():
-        calibration = session.calibration()
-        if calibration.has_extrinsics:
-            cameras = calibration.select(names).cameras.to(torch.float32)
-            found["cameras"] = cameras.expand(frames, len(names))
+    if _has_lenses(session):
+        cameras = _calibration(session).select(names).cameras.to(torch.float32)
+        found["cameras"] = cameras.expand(frames, len(names))
     if session.poses3d_path.is_file():
         poses = session.poses3d()
         points = skeleton_map(poses.skeleton, skeleton).apply(poses.points.to(torch.float32))[every]
@@ -145,13 +149,36 @@ def _truth(
     return found
 
 
-def _useful(instants: MultiView, frames: Tensor, path: Path, purpose: str) -> Tensor:
-    """The frames in which at least two views see the person."""
+def _has_lenses(session: Session) -> bool:
+    """Whether it is calibrated, or was imported with a calibration file that is still there."""
+    source = session.provenance.get("calibration_source")
+    return session.calibration_path.is_file() or (source is not None and Path(source).is_file())
+
+
+def _calibration(session: Session) -> Calibration:
+    """The session's own, else the lenses of the one it came with: extrinsics of another place are not its own."""
+    if session.calibration_path.is_file():
+        own = session.calibration()
+        if own.has_extrinsics:
+            return own
+        return _without_places(own)
+    given = read_calibration(Path(session.provenance["calibration_source"]))
+    return _without_places(calibration_for(given, session.camera_names, session.sizes))
+
+
+def _without_places(calibration: Calibration) -> Calibration:
+    nowhere = torch.full_like(calibration.cameras.cam_from_world, torch.nan)
+    return replace(calibration, cameras=replace(calibration.cameras, cam_from_world=nowhere))
+
+
+def _useful(instants: MultiView, frames: Tensor, path: Path, purpose: str, least: int) -> Tensor:
+    """The frames in which at least so many views see the person."""
     seen = (instants.confidence[frames] > 0).sum(dim=-1) >= _SEES
-    kept = frames[seen.sum(dim=-1) >= 2]
+    kept = frames[seen.sum(dim=-1) >= least]
     if not len(kept):
+        where = "two cameras at once" if least > 1 else "the camera"
         raise ValueError(
             f"session {path}: of {len(frames)} frames for {purpose}, none has a person with {_SEES} or more "
-            f"joints in two cameras at once. Look at the detections, or use other cameras."
+            f"joints in {where}. Look at the detections, or use other cameras."
         )
     return kept

@@ -1,0 +1,20 @@
+"""Our own best answer on your own recording: what `coview train --data SESSION` runs. No 3D label is needed.
+
+Where the cameras stand is found from the person, so only their lenses must be known: the calibration file that the
+session came with, or `coview calibrate`. As `coview_mocap4`, with more virtual views: a recording shows few poses.
+"""
+
+from dataclasses import replace
+
+from coview.data.augment import Augment
+from coview.data.recorded import RecordedConfig
+from coview.data.virtual_views import VirtualViews
+from coview.recipes import coview_mocap4
+
+recipe = replace(
+    coview_mocap4.recipe,
+    data=RecordedConfig(),
+    steps=3000,
+    batch_size=64,
+    augment=Augment(mirror=0.5, virtual=VirtualViews(count=8)),
+)
