@@ -1,7 +1,7 @@
 """The best point of two views, and the middle one of many: triangulation pair by pair.
 
 Points are undistorted pixels; F fulfils b̃ᵀ F ã = 0. A match that is moved onto F by the least squared distance
-in both images, and then intersected, is the maximum-likelihood point of two views [Hartley97b].
+in both images, and then intersected, is the maximum-likelihood point of two views [HartleySturm97].
 """
 
 import torch
@@ -23,7 +23,7 @@ def corrected_matches(
     """The nearest match (least |a - a'|² + |b - b'|²) that fulfils b̃'ᵀ F ã' = 0; in the unit of the points.
 
     By the iteration of [Lindstrom10]; the few matches near an epipole, where it may end at another
-    optimum, by the sixth-degree polynomial of [Hartley97b]. A match with a point on its epipole fits as it is. NaN
+    optimum, by the sixth-degree polynomial of [HartleySturm97]. A match with a point on its epipole fits as it is. NaN
     where a point is NaN. Computed in float64."""
     kind = torch.promote_types(a.dtype, b.dtype)
     shape = torch.broadcast_shapes(fundamental.shape[:-2], a.shape[:-2], b.shape[:-2])
