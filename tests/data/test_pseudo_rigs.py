@@ -58,3 +58,11 @@ def test_a_left_handed_rotation_is_refused():
     )
     with pytest.raises(ValueError, match=r"view 1.*no rotation"):
         find_rig(seen.replaced(cameras=wrong), torch.arange(400), GIVEN, "rig 0")
+
+
+def test_a_person_of_whom_little_is_seen_is_refused():
+    seen = recording(frames=50)
+    few = torch.zeros(50, 4, 17)
+    few[..., :4] = 1
+    with pytest.raises(ValueError, match="rig 0: no view of 50 instants shows half of the joints"):
+        find_rig(seen.replaced(confidence=few), torch.arange(50), GIVEN, "rig 0")

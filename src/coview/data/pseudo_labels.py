@@ -19,6 +19,7 @@ from coview.data.reference_views import seen_by
 from coview.data.shards import gathered
 from coview.sample import MultiView
 
+_READ = frozenset({"joints2d", "confidence", "cameras", "rig"})
 _BLOCK = 1 << 13  # instants worked on at a time, by each worker
 
 
@@ -47,6 +48,7 @@ def pseudo_labels(
     version: asked again, or after a kill, only what is missing is made. `workers` threads (default: one per
     core) change nothing but the time."""
     _check_views(seen)
+    seen = seen.only(_READ)
     about = provenance(seen, config)
     kept, threads = kept_in(folder, about), workers or usable_cores()
     members = _members(seen)

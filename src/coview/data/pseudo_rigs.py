@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from coview.cameras import Cameras
@@ -21,6 +21,7 @@ from coview.skeletons import Skeleton
 
 WRONG = 0.07  # of the person's size in the image: detectors have long tails
 JUDGED = 2000  # instants that the noise of a rig is measured on
+LOOKED_AT = 40_000  # instants that those are chosen from, at most: a rig may have millions
 
 
 @dataclass(frozen=True)
@@ -36,16 +37,24 @@ class Rig:
 
 def find_rig(seen: MultiView, where: Int[Tensor, "members"], config: PseudoConfig, name: str) -> Rig:
     """The rig of the instants `where` of `seen`. Raises NotDeterminedError where they do not determine it."""
-    lenses = reference_cameras(seen.cameras[where])
-    there = (seen.confidence[where] >= max(config.trust, 1e-12)).any(dim=-1).sum(dim=-1) >= 2
+    among = _some(where, LOOKED_AT)
+    lenses = reference_cameras(seen.cameras[among])
+    there = _seen_twice(seen, among, config.trust)
+    if not bool(there.any()):  # a rig that rarely sees anyone
+        among, there = where, _seen_twice(seen, where, config.trust)
     if not bool(there.any()):
         raise NotDeterminedError(
             f"{name}: in none of its {len(where)} instants did two views see a joint with confidence {config.trust:g} "
             f"or more, so there is nothing to triangulate. Lower `trust`, or look at the detections."
         )
-    judged = where[spread_out(there, JUDGED)]
+    judged = among[spread_out(there, JUDGED)]
     pixels, weights = observed(seen[judged], lenses, config.trust)
     size = person_size(pixels, weights)
+    if not size > 0:
+        raise NotDeterminedError(
+            f"{name}: no view of {len(judged)} instants shows half of the joints with confidence {config.trust:g} or "
+            f"more, so how large the person is, and how far off a wrong joint, cannot be told. Lower `trust`."
+        )
     placed = _placed(seen, judged, lenses, pixels, weights, size, config, name)
     least = WRONG * size
     threshold = config.threshold or automatic_threshold(placed.cameras, pixels, weights, least)
@@ -54,6 +63,15 @@ def find_rig(seen: MultiView, where: Int[Tensor, "members"], config: PseudoConfi
     about = {"instants": len(where), "cameras": config.cameras, "threshold_px": threshold}
     up = _up(found.points, seen.skeleton, placed.cameras)
     return Rig(placed.cameras, threshold, sigma, up, {**about, **placed.facts, **facts})
+
+
+def _some(where: Int[Tensor, "members"], most: int) -> Int[Tensor, "some"]:
+    return where[spread_out(torch.ones(len(where), dtype=torch.bool), most)]
+
+
+def _seen_twice(seen: MultiView, where: Int[Tensor, "some"], trust: float) -> Bool[Tensor, "some"]:
+    """The instants in which two views or more saw a joint."""
+    return (seen.confidence[where] >= max(trust, 1e-12)).any(dim=-1).sum(dim=-1) >= 2
 
 
 def observed(
