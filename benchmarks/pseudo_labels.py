@@ -46,6 +46,7 @@ COLUMNS = [
     "instants",
     "workers",
     "seconds",
+    "cpu_s",
 ]
 COLUMNS += ["instants_per_s", "peak_mb", "mm", "unknown_percent", "killed_at", "made_again", "same"]
 MOTION = 50_000  # instants of different poses; more would take longer to make than to measure
