@@ -75,6 +75,27 @@ def test_poses_with_gaps_give_gaps():
     assert after.pseudo_cameras.cam_from_world.isfinite().all()
 
 
+def test_generated_people_are_seen_by_virtual_cameras_with_real_errors():
+    noise = DetectorNoise(sigma=6.0, outlier_rate=0.0, missing_rate=0.1, swap_rate=0.0)
+    torch.manual_seed(5)
+    batch = VirtualViews(count=2, generated=30).beside(instants(noise=noise))
+    assert batch.joints2d.shape[:2] == (70, 6)
+    poses = batch.pseudo3d[40:]
+    assert len(poses.unique(dim=0)) > 25
+    assert (poses[..., 2].amin(dim=1) > -0.05).all()
+    seen = batch.pseudo_cameras.project(batch.pseudo3d[:, None])
+    error = (batch.joints2d - seen).norm(dim=-1)
+    assert 0.5 < error[40:].nanmean() / error[:40, :4].nanmean() < 2.0
+    missing = (batch.confidence == 0).float()
+    assert abs(missing[40:].mean() - missing[:40, :4].mean()) < 0.05
+    assert batch.pseudo_covariance[40:].amax() < 1e-6
+    assert batch.known == {
+        "joints2d", "confidence", "image_size", "pseudo3d", "pseudo_covariance", "pseudo_cameras"
+    }  # fmt: skip
+    mirrored = Augment(mirror=1.0, virtual=VirtualViews(count=2, generated=3))(instants())
+    assert mirrored.joints2d.shape[:2] == (43, 6)
+
+
 def test_no_image_and_no_true_camera_is_made_up():
     real = SyntheticConfig(instants=3, subjects=1).train().instants
     batch = real.replaced(
@@ -100,7 +121,8 @@ def test_none_by_default_and_drawn_from_the_seed():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"count": -1}, "count is 0 or more"),
+        ({"count": -1}, "are 0 or more"),
+        ({"generated": 4}, "need virtual views"),
         ({"distance": (4.0, 3.0)}, "least, most"),
         ({"distance": (0.0, 3.0)}, "distance above 0"),
         ({"roll": -0.1}, "roll and aim are 0 or more"),
