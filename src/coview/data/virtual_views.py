@@ -60,9 +60,9 @@ class VirtualViews:
     def beside(self, batch: MultiView) -> MultiView:
         """The batch with `count` more views per instant, then `generated` instants.
 
-        Draws from torch's global generator. Needs the fields `READS`; what only real views have (images, true cameras) is left out. A joint is
-        missing where it is in the view whose errors are taken, where the pose does not know it, behind the camera
-        and outside the image. LookupError where generated people lack a joint of the skeleton."""
+        Draws from torch's global generator. Needs the fields `READS`; what only real views have (images, true cameras)
+        is left out. A joint is missing where it is in the view whose errors are taken, where the pose does not know
+        it, behind the camera and outside the image. LookupError where generated people lack a joint."""
         if not self.count:
             return batch
         cameras = self._cameras(batch.pseudo3d, batch, self.count)
