@@ -201,6 +201,41 @@ def test_the_plan_changes_noise_and_seed_alone(settings, tiny):
     assert (other.recipe.steps, other.width, other.folder.name) == (9, 16, "detected_seed0_width16_steps9")
 
 
+def test_cameras_of_training_make_runs_and_rows_of_their_own(settings, monkeypatch):
+    tested = []
+    measured = mocap4.measure
+    monkeypatch.setattr(mocap4, "measure", lambda *a, **o: tested.append((a[1], o)) or measured(*a, **o))
+    failures, lines = run(replace(settings, views=(4, 2), rings=("same", "far")))
+    assert failures == []
+    rows = read_rows(settings.results)
+    assert [(row["views"], row["ring"]) for row in rows] == [
+        ("4", "same"),
+        ("4", "far"),
+        ("2", "same"),
+        ("2", "far"),
+    ]
+    assert rows[0]["n_mpjpe_mm"] != rows[2]["n_mpjpe_mm"]
+    assert rows[0]["instants"] == rows[2]["instants"]
+    (four, rates), _, (two, none), _ = tested
+    assert two is four  # the same test for every run
+    assert four.instants.joints2d.shape[1] == 4
+    assert (rates, none) == ({"rates": True}, {"rates": False})
+    assert "seed 0 from 2 cameras: " in lines[1]
+    names = {path.name for path in settings.out.glob("*/*")}
+    assert names == {"detected_seed0_width8_steps3", "detected_seed0_width8_steps3_views2"}
+    seeds = trained(monkeypatch)
+    run(replace(settings, views=(2, 4), rings=("same", "far")))
+    assert seeds == []
+
+
+def test_errors_in_pixels_are_halved_and_doubled(settings):
+    jobs = plan(replace(settings, inputs=("exact", "half", "detected", "double")))
+    assert [job.data.noise.sigma for job in jobs] == [0.0, 2.5, 5.0, 10.0]
+    assert [job.data.noise.outlier_px for job in jobs[1:]] == [30.0, 60.0, 120.0]
+    rates = {(j.data.noise.outlier_rate, j.data.noise.missing_rate, j.data.noise.swap_rate) for j in jobs[1:]}
+    assert rates == {(0.04, 0.02, 0.02)}
+
+
 def test_by_default_every_recipe_of_the_benchmark_runs(monkeypatch, tiny):
     recipe = sys.modules[tiny].recipe
     monkeypatch.setattr(recipes, "names", lambda: ["a_mocap4", "b_demo", "c_mocap4"])
@@ -226,7 +261,10 @@ def test_data_that_was_not_prepared(settings, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"inputs": ("perfect",)}, r"no input 'perfect'. Known: exact, detected"),
+        ({"inputs": ("perfect",)}, r"no input 'perfect'. Known: exact, half, detected, double"),
+        ({"views": (2, 2)}, r"views are different numbers of cameras, at least one number; got \(2, 2\)"),
+        ({"views": ()}, r"at least one number; got \(\)"),
+        ({"views": (4, 9)}, r"views is the number of training cameras, 2 to 8, got 9"),
         ({"rings": ("around",)}, r"no ring 'around'. Known: same, near, far"),
         ({"seeds": (1, 1)}, r"different whole numbers from 0 up, at least one; got \(1, 1\)"),
         ({"seeds": ()}, r"at least one; got \(\)"),

@@ -1,3 +1,4 @@
+import csv
 import threading
 
 import pytest
@@ -6,7 +7,8 @@ from coview.bench.results import COLUMNS, KEY, append_rows, put_rows, read_rows
 
 
 def row(seed: int, error: float, **more: str) -> dict[str, str]:
-    start = {"recipe": "a", "input": "exact", "seed": str(seed), "ring": "same", "width": "8", "steps": "3"}
+    start = {"recipe": "a", "input": "exact", "seed": str(seed), "ring": "same"}
+    start |= {"width": "8", "steps": "3", "views": "4"}
     return {name: "" for name in COLUMNS} | start | {"n_mpjpe_mm": str(error)} | more
 
 
@@ -36,11 +38,26 @@ def test_what_was_written_is_read(tmp_path):
 def test_columns_of_an_older_table_stay(tmp_path):
     path = tmp_path / "t.csv"
     old = ",".join(KEY)
-    path.write_text(f"{old},remark\na,exact,5,same,8,3,kept\n")
+    path.write_text(f"{old},remark\na,exact,5,same,8,3,4,kept\n")
     put_rows(path, [row(0, 50.0)])
     first, second = read_rows(path)
     assert (first["remark"], first["n_mpjpe_mm"]) == ("kept", "")
     assert (second["remark"], second["n_mpjpe_mm"]) == ("", "50.0")
+
+
+def test_a_row_from_before_there_were_views_is_one_of_four_cameras(tmp_path):
+    path = tmp_path / "t.csv"
+    names = [name for name in KEY if name != "views"]
+    path.write_text(f"{','.join(names)},n_mpjpe_mm\na,exact,0,same,8,3,50.0\na,exact,1,same,8,3,60.0\n")
+    assert [r["views"] for r in read_rows(path)] == ["4", "4"]
+    put_rows(path, [row(0, 40.0), row(0, 90.0, views="2")])
+    assert [(r["seed"], r["views"], r["n_mpjpe_mm"]) for r in read_rows(path)] == [
+        ("0", "4", "40.0"),
+        ("1", "4", "60.0"),
+        ("0", "2", "90.0"),
+    ]
+    written = csv.DictReader(path.read_text().splitlines())
+    assert [r["views"] for r in written] == ["4", "4", "2"]  # the file has them too
 
 
 def test_nothing_is_there_before_the_first_row(tmp_path):

@@ -12,7 +12,8 @@ def test_options_reach_the_bench_and_without_results_no_table_is_made(monkeypatc
     command.bench(
         "mocap4",
         recipes=("a", "b"),
-        inputs=("exact",),
+        inputs=("exact", "double"),
+        views=(2, 3),
         seeds=(3,),
         rings=("far",),
         out=tmp_path / "runs",
@@ -26,7 +27,8 @@ def test_options_reach_the_bench_and_without_results_no_table_is_made(monkeypatc
     (settings,) = asked
     assert settings == mocap4.Settings(
         recipes=("a", "b"),
-        inputs=("exact",),
+        inputs=("exact", "double"),
+        views=(2, 3),
         seeds=(3,),
         rings=("far",),
         out=tmp_path / "runs",

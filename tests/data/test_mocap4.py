@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,32 @@ def test_every_sixth_pose_is_kept_within_reach_as_it_is():
 def test_seventeen_joints_in_h36m_order():
     ours = {"neck": "nose"}
     assert [ours.get(j, j) for j in MOCAP_19.joints[:17]] == list(H36M_17.joints)
+
+
+@pytest.mark.parametrize("views", [2, 3, 6])
+def test_training_sees_as_many_cameras_as_asked_and_the_test_four(tmp_path, views):
+    folder = prepared(tmp_path, {"train": ("cmu08",), "test": ("cmu11",)})
+    usual, other = (Mocap4Config(folder=folder, views=count) for count in (4, views))
+    seen, four = other.train().instants, usual.train().instants
+    assert seen.joints2d.shape[1] == seen.confidence.shape[1] == seen.image_size.shape[1] == views
+    assert seen.cameras.intrinsics.shape[1] == views
+    if views < 4:  # the first of the four, and the very same detections
+        torch.testing.assert_close(seen.cameras.centres, four.cameras.centres[:, :views])
+        torch.testing.assert_close(seen.joints2d, four.joints2d[:, :views], equal_nan=True)
+    centres = seen.cameras.centres[0]
+    torch.testing.assert_close(centres[:, :2].norm(dim=-1), torch.full((views,), 5.0))
+    gap = torch.atan2(centres[1, 1], centres[1, 0]) - torch.atan2(centres[0, 1], centres[0, 0])
+    torch.testing.assert_close(gap, torch.tensor(2 * torch.pi / max(views, 4)))
+    for ring in ("same", "near", "far"):
+        tests = [replace(data, ring=ring).validation().instants for data in (usual, other)]
+        torch.testing.assert_close(*(test.joints2d for test in tests), equal_nan=True)
+        torch.testing.assert_close(*(test.cameras.centres for test in tests))
+
+
+@pytest.mark.parametrize("views", [1, 9])
+def test_numbers_of_cameras_that_are_no_benchmark(views):
+    with pytest.raises(ValueError, match=rf"number of training cameras, 2 to 8, got {views}"):
+        Mocap4Config(views=views)
 
 
 def test_the_benchmark_is_what_the_design_says(shared_data):

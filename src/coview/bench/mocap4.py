@@ -1,4 +1,4 @@
-"""`coview bench mocap4`: recipes × inputs × seeds, trained, measured on three rings, kept in one table.
+"""`coview bench mocap4`: recipes × inputs × cameras × seeds, trained, measured on three rings, kept in one table.
 
 A run folder per training under `out`; whatever is finished there is not trained again, and what was
 interrupted goes on. docs/mocap4.md says what is measured.
@@ -22,8 +22,7 @@ from coview.bench.outlook import Outlook
 from coview.bench.results import COLUMNS, KEY, Row, key_of, put_rows, read_rows
 from coview.data.base import InMemory
 from coview.data.mocap import data_folder, read_clips
-from coview.data.mocap4 import DETECTED, Mocap4Config, Ring
-from coview.data.synthetic import EXACT
+from coview.data.mocap4 import INPUTS, VIEWS, Mocap4Config, Ring
 from coview.formats.atomic import write_text
 from coview.formats.text import read_json
 from coview.metrics.detection import head_size_rule
@@ -33,7 +32,6 @@ from coview.training.recipe import Recipe
 from coview.training.run import CHECKPOINT, RECORD, difference, load_run, train
 from coview.training.scoring import how_scored
 
-INPUTS = {"exact": EXACT, "detected": DETECTED}
 RINGS: tuple[Ring, ...] = get_args(Ring)
 WITH_RATES: Ring = "same"  # where 2D refinement is judged: the views it learned with
 COST = "cost.json"  # of a run: what its training took, and on which machine
@@ -47,7 +45,8 @@ class Settings:
     """What to run; empty means all that there is."""
 
     recipes: tuple[str, ...] = ()  # default: every recipe whose name ends in _mocap4
-    inputs: tuple[str, ...] = tuple(INPUTS)
+    inputs: tuple[str, ...] = ("exact", "detected")
+    views: tuple[int, ...] = (VIEWS,)  # cameras that training sees
     seeds: tuple[int, ...] = (0, 1, 2)
     rings: tuple[str, ...] = RINGS
     out: Path = Path("runs/bench")
@@ -76,7 +75,8 @@ class Job:
 
     @property
     def words(self) -> str:
-        return f"{self.name} {self.input} seed {self.recipe.seed}"
+        cameras = "" if self.data.views == VIEWS else f" from {self.data.views} cameras"
+        return f"{self.name} {self.input} seed {self.recipe.seed}{cameras}"
 
     @property
     def finished(self) -> bool:
@@ -90,7 +90,8 @@ class Job:
     def key(self, ring: str) -> tuple[str, ...]:
         """Of its rows in the table, in the order of `KEY`."""
         recipe = self.recipe
-        return (self.name, self.input, str(recipe.seed), ring, str(self.width), str(recipe.steps))
+        numbers = (str(self.width), str(recipe.steps), str(self.data.views))
+        return (self.name, self.input, str(recipe.seed), ring, *numbers)
 
 
 def run_mocap4(settings: Settings, tell: Tell) -> list[str]:
@@ -124,14 +125,15 @@ def plan(settings: Settings) -> list[Job]:
     """Every training, seed by seed, so that a bench that is stopped early has one seed of everything."""
     names = settings.recipes or tuple(name for name in recipes.names() if name.endswith("_mocap4"))
     return [
-        _job(name, kind, seed, settings)
+        _job(name, kind, seed, views, settings)
         for seed in settings.seeds
+        for views in settings.views
         for kind in settings.inputs
         for name in names
     ]
 
 
-def _job(name: str, kind: str, seed: int, settings: Settings) -> Job:
+def _job(name: str, kind: str, seed: int, views: int, settings: Settings) -> Job:
     recipe = recipes.load(name)
     if not isinstance(recipe.data, Mocap4Config):
         raise ValueError(
@@ -139,7 +141,8 @@ def _job(name: str, kind: str, seed: int, settings: Settings) -> Job:
             f"only where all learn from Mocap4Config. Choose among the recipes ending in _mocap4."
         )
     # the noise keeps its seed, so that every run is tested on the same pixels
-    data = replace(recipe.data, noise=INPUTS[kind], folder=settings.folder or recipe.data.folder)
+    folder = settings.folder or recipe.data.folder
+    data = replace(recipe.data, noise=INPUTS[kind], folder=folder, views=views)
     method = recipe.method
     if settings.width is not None:
         method = replace(method, width=settings.width)
@@ -152,8 +155,8 @@ def _job(name: str, kind: str, seed: int, settings: Settings) -> Job:
         device=settings.device or recipe.device,
     )
     width = getattr(method, "width", 0)
-    folder = settings.out / name / f"{kind}_seed{seed}_width{width}_steps{recipe.steps}"
-    return Job(name, kind, recipe, data, folder)
+    run = f"{kind}_seed{seed}_width{width}_steps{recipe.steps}{'' if views == VIEWS else f'_views{views}'}"
+    return Job(name, kind, recipe, data, settings.out / name / run)
 
 
 def _check_names(settings: Settings) -> None:
@@ -164,6 +167,10 @@ def _check_names(settings: Settings) -> None:
     for what, number in (("steps", settings.steps), ("width", settings.width)):
         if number is not None and number < 1:
             raise ValueError(f"{what} must be at least 1, got {number}. Leave it out for each recipe's own.")
+    if not settings.views or len(set(settings.views)) < len(settings.views):
+        raise ValueError(
+            f"views are different numbers of cameras, at least one number; got {settings.views}."
+        )
     if not settings.seeds or min(settings.seeds) < 0 or len(set(settings.seeds)) < len(settings.seeds):
         raise ValueError(f"seeds are different whole numbers from 0 up, at least one; got {settings.seeds}.")
 
@@ -188,11 +195,11 @@ def _check_jobs(jobs: list[Job], settings: Settings) -> None:
 
 
 def _tests() -> _Tests:
-    """Test instants by data and ring; each is made once."""
+    """Test instants by input and ring; each is made once."""
     made: dict[Mocap4Config, InMemory] = {}
 
     def tests(data: Mocap4Config, ring: Ring) -> InMemory:
-        config = replace(data, ring=ring, split="test")
+        config = replace(data, ring=ring, split="test", views=VIEWS)  # whatever training sees
         if config not in made:
             made[config] = config.validation()
         return made[config]
@@ -233,7 +240,7 @@ def _measured(job: Job, settings: Settings, tests: _Tests, new: bool) -> list[Ro
     for ring in RINGS:
         if ring in settings.rings:
             data = tests(job.data, ring)
-            numbers = measure(method, data, rates=ring == WITH_RATES)
+            numbers = measure(method, data, rates=ring == WITH_RATES and job.data.views == VIEWS)
             rows.append(_row(job, ring, run.record, numbers, data))
     put_rows(settings.results, rows)
     return rows

@@ -11,7 +11,8 @@ from coview.formats.atomic import write_text
 from coview.metrics.detection import GROUPS, OVERALL
 
 Row = dict[str, str]
-KEY = ("recipe", "input", "seed", "ring", "width", "steps")
+KEY = ("recipe", "input", "seed", "ring", "width", "steps", "views")
+_BEFORE = {"views": "4"}  # what it was before the table had such a column
 RATES = (OVERALL, *GROUPS)
 WHENS = ("before", "after", "seen_after")  # seen_after: what was not seen before counts as not found still
 COLUMNS = (
@@ -22,6 +23,7 @@ COLUMNS = (
         "recipe",
         "input",
         "seed",
+        "views",
         "width",
         "parameters",
         "steps",
@@ -39,11 +41,11 @@ COLUMNS = (
 
 def key_of(row: Mapping[str, str]) -> tuple[str, ...]:
     """What makes two rows the same measurement."""
-    return tuple(row[name] for name in KEY)
+    return tuple((row.get(name) or _BEFORE[name]) if name in _BEFORE else row[name] for name in KEY)
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Every row, as text; empty where there is no file.
+    """Every row, as text; empty where there is no file. Rows from before a column of the key have what was meant.
 
     ValueError where it is another table, a folder or no text, and where a part of the path is a file."""
     blocked = path if path.is_dir() else next((p for p in path.parents if p.is_file()), None)
@@ -66,13 +68,14 @@ def read_rows(path: Path) -> list[Row]:
 def _rows(path: Path) -> list[Row]:
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file, strict=True)
-        missing = [name for name in KEY if name not in (reader.fieldnames or ())]
+        missing = [name for name in KEY if name not in (*(reader.fieldnames or ()), *_BEFORE)]
         if missing:
             raise ValueError(
                 f"{path} is no table of the benchmark: it has no column {', '.join(missing)}. "
                 f"Give another file with --results."
             )
-        return [{name: value or "" for name, value in row.items() if name} for row in reader]
+        rows = [{name: value or "" for name, value in row.items() if name} for row in reader]
+    return [row | dict(zip(KEY, key_of(row), strict=True)) for row in rows]
 
 
 def put_rows(path: Path, rows: Sequence[Row]) -> None:

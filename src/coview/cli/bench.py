@@ -12,7 +12,8 @@ def bench(
     /,
     *,
     recipes: tuple[str, ...] = (),
-    inputs: tuple[Literal["exact", "detected"], ...] = ("exact", "detected"),
+    inputs: tuple[Literal["exact", "half", "detected", "double"], ...] = ("exact", "detected"),
+    views: tuple[int, ...] = (4,),
     seeds: tuple[int, ...] = (0, 1, 2),
     rings: tuple[Literal["same", "near", "far"], ...] = ("same", "near", "far"),
     out: Path = Path("runs/bench"),
@@ -30,11 +31,13 @@ def bench(
     Args:
         name: Which benchmark: mocap4, which docs/mocap4.md defines.
         recipes: Which; default: all recipes whose name ends in _mocap4.
-        inputs: 2D joints without error, or with those of a detector.
+        inputs: 2D joints without error, with those of a detector, or with half or twice its errors in pixels.
+        views: Numbers of cameras that training sees, 2 to 8; one run each. The tests stay as they are.
         seeds: Of weights and batches; one run each.
         rings: Cameras of the test: those of the training, a nearer and higher ring, a farther and lower one.
         out: Folder of the runs.
-        results: Table to write rows to; a row of the same recipe, input, seed, ring, width and steps is replaced.
+        results: Table to write rows to; a row of the same recipe, input, seed, ring, width, steps and
+            views is replaced.
         folder: Motion prepared by `coview data prepare cmu_mocap`; default: where that command puts it.
         steps: Of each training; default: each recipe's own.
         width: Of the networks; default: each recipe's own.
@@ -47,7 +50,7 @@ def bench(
     from coview.report.benchmark import table
 
     settings = Settings(
-        recipes, inputs, seeds, rings, out, results, folder, steps, width, device, overwrite
+        recipes, inputs, views, seeds, rings, out, results, folder, steps, width, device, overwrite
     )  # fmt: skip
     failures = run_mocap4(settings, _now)
     if results.is_file():

@@ -2,10 +2,11 @@
 
 Every sixth frame of the clips, 17 joints, four static cameras 5 m away and 1.5 m high that see 1000 × 1000
 pixels with a focal length of 1145. Two inputs: `EXACT` and `DETECTED`. Two rings that nobody is trained
-on, `near` and `far`, tell how a model does on a camera that stands elsewhere. docs/mocap4.md has it whole.
+on, `near` and `far`, tell how a model does on a camera that stands elsewhere. Training can also see fewer or
+more cameras, and half or twice the errors (`INPUTS`). docs/mocap4.md has it whole.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -16,12 +17,20 @@ from torch import Tensor
 from coview.cameras import Cameras
 from coview.data.base import DataConfig, InMemory
 from coview.data.mocap import Clip, Split, data_folder, read_clips
-from coview.data.synthetic import DetectorNoise, detect, ring_cameras
+from coview.data.synthetic import EXACT, DetectorNoise, detect, ring_cameras
 from coview.sample import MultiView
 from coview.skeletons import H36M_17
 
 # What a good detector does on people it was not trained on. Stated before any method was run on it.
 DETECTED = DetectorNoise(sigma=5.0, outlier_rate=0.04, outlier_px=60.0, missing_rate=0.02, swap_rate=0.02)
+INPUTS = {  # errors in pixels are halved and doubled, rates stay
+    "exact": EXACT,
+    "half": replace(DETECTED, sigma=DETECTED.sigma / 2, outlier_px=DETECTED.outlier_px / 2),
+    "detected": DETECTED,
+    "double": replace(DETECTED, sigma=DETECTED.sigma * 2, outlier_px=DETECTED.outlier_px * 2),
+}
+VIEWS = 4  # cameras of every ring, unless training is told otherwise
+FEWEST, MOST = 2, 8  # cameras of training
 RINGS = {"same": (5.0, 1.5), "near": (3.5, 2.6), "far": (6.0, 0.6)}  # radius and height, metres
 EVERY = 6  # frames of 60 per second
 REACH = 1.5  # metres that a pelvis may be from the centre of the ring
@@ -36,7 +45,9 @@ _EMPTY = {  # what to do where a split has no clips
 
 @dataclass(frozen=True)
 class Mocap4Config(DataConfig):
-    """The benchmark's instants. Training always sees the four cameras of the ring `same`."""
+    """The benchmark's instants. Training always sees cameras of the ring `same`, the tests always four of a ring.
+
+    ValueError for a number of training cameras outside 2 to 8."""
 
     folder: Path | None = None  # prepared motion; default: where `coview data prepare` puts it
     noise: DetectorNoise = DETECTED  # EXACT for the noise-free input
@@ -45,17 +56,26 @@ class Mocap4Config(DataConfig):
     # subjects left out of training; with split "held_out" they are what `validation` holds
     held_out: tuple[str, ...] = ()
     seed: int = 0  # of the detector's noise
+    # cameras of training, 2 to 8: of 2 or 3, the first of the four, a quarter turn apart; of more, a ring of so many
+    views: int = VIEWS
+
+    def __post_init__(self) -> None:
+        if not FEWEST <= self.views <= MOST:
+            raise ValueError(
+                f"Mocap4Config: views is the number of training cameras, {FEWEST} to {MOST}, got {self.views}: "
+                f"one camera has no other to learn from."
+            )
 
     @property
     def provides(self) -> frozenset[str]:
         return frozenset({"cameras", "joints2d", "confidence", "image_size", "joints3d", "rig"})
 
     def train(self) -> InMemory:
-        return self._instants("train", "same", 0)
+        return self._instants("train", "same", 0, self.views)
 
     def validation(self) -> InMemory:
         """The instants of `split`, seen by `ring`."""
-        return self._instants(self.split, self.ring, 1)
+        return self._instants(self.split, self.ring, 1, VIEWS)
 
     def _clips(self, split: Split | Literal["held_out"]) -> list[Clip]:
         """The clips of a split; held-out subjects are taken from the train clips.
@@ -79,18 +99,19 @@ class Mocap4Config(DataConfig):
                 f"Known subjects: {', '.join(sorted(known)) or 'none'}."
             )
 
-    def _instants(self, split: Split | Literal["held_out"], ring: Ring, stream: int) -> InMemory:
+    def _instants(self, split: Split | Literal["held_out"], ring: Ring, stream: int, views: int) -> InMemory:
         joints3d = torch.cat([centred(clip) for clip in self._clips(split)])
         radius, height = RINGS[ring]
-        cameras = ring_cameras(4, radius=radius, height=height)
+        cameras = ring_cameras(max(views, VIEWS), radius=radius, height=height)
         joints2d, confidence = detect(joints3d, cameras, self.noise, 2 * self.seed + stream)
+        cameras = cameras[:views]  # fewer than four see the same pixels as they do among four
         return InMemory(
             MultiView(
                 H36M_17,
-                cameras=cameras.expand(len(joints3d), 4),
-                joints2d=joints2d,
-                confidence=confidence,
-                image_size=cameras.size.expand(len(joints3d), 4, 2),
+                cameras=cameras.expand(len(joints3d), views),
+                joints2d=joints2d[:, :views],
+                confidence=confidence[:, :views],
+                image_size=cameras.size.expand(len(joints3d), views, 2),
                 joints3d=joints3d,
                 rig=torch.zeros(len(joints3d), dtype=torch.long),
             )
@@ -99,7 +120,7 @@ class Mocap4Config(DataConfig):
     def cameras(self) -> Cameras:
         """The four cameras of the ring that `validation` is seen by."""
         radius, height = RINGS[self.ring]
-        return ring_cameras(4, radius=radius, height=height)
+        return ring_cameras(VIEWS, radius=radius, height=height)
 
 
 def centred(clip: Clip) -> Float[Tensor, "instants joints 3"]:
