@@ -1,6 +1,6 @@
 import torch
 
-from coview.data.appearance import clothes, random_cloth, tiles
+from coview.data.appearance import clothes, random_cloth, studio, tiles
 from coview.data.capsule_body import GARMENTS
 from coview.data.synthetic import ring_cameras
 from coview.data.textures import KINDS
@@ -40,3 +40,13 @@ def test_things_have_cloth_all_over():
     colours, pattern = random_cloth((5,), torch.Generator().manual_seed(0))
     assert colours.shape == (5, 3, 3)
     assert (pattern[:, 3] > 1).all()
+
+
+def test_a_studio_is_the_same_for_everybody_but_for_noise_and_shadow():
+    ground = torch.rand(8, 2, generator=torch.Generator().manual_seed(1))
+    made = studio(ring_cameras(8), ground, torch.Generator().manual_seed(0))
+    assert torch.equal(made.shadow, ground)
+    assert len(made.seed.unique()) == 8
+    for part in (made.light, made.tone, made.wall, made.floor, made.slope, made.optics, made.tint):
+        assert (part == part[:1]).all()
+    assert (made.optics[:, 0] == 0).all()  # sharp

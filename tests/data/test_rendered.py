@@ -75,6 +75,21 @@ def test_no_camera_stands_in_a_body(trained):
     assert away.norm(dim=-1).min() > 0.5
 
 
+def test_a_studio_is_one_empty_room(egl):
+    """Upper corners show its wall, or now and then its floor; elsewhere they show anything."""
+
+    def unlike(scenery: str) -> float:
+        config = dataclasses.replace(SMALL, scenery=scenery, occlusion=0.0)
+        images = config.rendered("train").instants.images
+        corners = (
+            torch.cat([images[..., :6, :6], images[..., :6, -6:]], dim=1).mean(dim=(-2, -1)).flatten(0, 1)
+        )
+        return (corners - corners.median(dim=0).values).abs().amax(dim=-1).quantile(0.8).item()
+
+    assert unlike("studio") < 0.05
+    assert unlike("varied") > 0.15
+
+
 def test_a_ring_is_one_rig(egl):
     ring = dataclasses.replace(SMALL, cameras="ring", scenes=4, subjects=2).train().instants
     assert ring.rig.unique().tolist() == [0]
