@@ -28,6 +28,25 @@ def test_the_results_in_the_docs_are_those_that_were_measured(generate):
     assert (DOCS / "results.md").read_text() == generate.everything(), "run `make docs`"
 
 
+def test_the_comparison_in_the_docs_is_of_what_was_measured(generate):
+    if not generate.RESULTS.is_file():
+        pytest.skip("nothing was measured yet")
+    text, pictures = generate.compared()
+    assert (DOCS / "comparison.md").read_text() == text, "run `make docs`"
+    there = {path.name: path.read_text() for path in generate.PICTURES.glob("error_against_*.svg")}
+    assert there == pictures, "run `make docs`"
+
+
+def test_the_comparison_says_what_each_recipe_of_the_benchmark_needs(generate, tmp_path):
+    path = put(tmp_path / "m.csv", ("supervised_mocap4", "0", "same", "3", "100", "50"))
+    put_rows(path, [row | {"views": "2", "n_mpjpe_mm": "120"} for row in generate.benchmark.read(path)])
+    text, pictures = generate.compared(path)
+    assert "| supervised_mocap4 | 3D labels, given cameras | 8" in text
+    assert "Not measured yet: canonpose_faithful_mocap4, canonpose_mocap4, coview_mocap4, " in text
+    assert list(pictures) == ["error_against_cameras.svg"]
+    assert "![Error against the number of cameras](pictures/error_against_cameras.svg)" in text
+
+
 def test_the_results_on_rendered_people_are_those_that_were_measured(generate, tmp_path):
     if generate.RENDERED.is_file():
         assert (DOCS / "rendered_results.md").read_text() == generate.rendered(), "run `make docs`"

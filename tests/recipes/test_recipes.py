@@ -147,3 +147,23 @@ def test_any_dotted_path_is_a_recipe(tmp_path, monkeypatch):
 def test_a_recipe_survives_being_written_as_json(name):
     recipe = recipes.load(name)
     assert from_plain(to_plain(recipe), Recipe) == recipe
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("supervised_mocap4", "3D labels, given cameras"),
+        ("canonpose_mocap4", "nothing"),
+        ("coview_mocap4", "lenses"),
+        ("epipolar_lift_mocap4", "lenses"),
+    ],
+)
+def test_what_a_recipe_is_taught_by(name, words):
+    assert recipes.taught_by(name) == words
+
+
+def test_pseudo_labels_from_given_cameras_need_given_cameras(monkeypatch):
+    recipe = recipes.load("epipolar_lift_mocap4")
+    given = replace(recipe, pseudo=replace(recipe.pseudo, cameras="given"))
+    monkeypatch.setattr(recipes, "load", lambda name: given)
+    assert recipes.taught_by("any") == "given cameras"

@@ -3,7 +3,7 @@ import csv
 import pytest
 
 from coview.bench.results import COLUMNS, put_rows
-from coview.report.benchmark import CEILING, FAITHFUL, spread, table
+from coview.report.benchmark import CEILING, FAITHFUL, read, spread, table, usual
 
 DEFAULTS = {
     "machine": "cpu: some processor, 2 cores, 1 threads, load 1.3",
@@ -74,6 +74,33 @@ def test_the_table_says_joints_and_alignment(text):
     assert "Joints: 16 joints of h36m_17 but the root." in text
     assert "Alignment: N-: root-aligned." in text
     assert "Head size" not in text  # nothing that it would concern
+
+
+def test_other_cameras_and_errors_are_left_to_the_plots(tmp_path):
+    rows = [row("ours", 0, 60.0), row("ours", 0, 10.0, views="2"), row("ours", 0, 20.0, views="3")]
+    rows += [row("ours", 0, 30.0, input="half"), row("other", 0, 30.0, input="double")]
+    put_rows(tmp_path / "t.csv", rows)
+    text = table(tmp_path / "t.csv")
+    (_, line) = lines_of(text, "Input `detected`, cameras `same`")
+    assert (line[3], line[4]) == ("1", "60.0")
+    assert "Input `half`" not in text
+    assert "Input `double`" not in text
+    (_, cost) = lines_of(text, "What the training took")
+    assert cost[0] == "ours"
+
+
+def test_rows_from_before_there_were_views_are_of_four_cameras(tmp_path):
+    put_rows(tmp_path / "t.csv", [row("ours", 0, 60.0)])
+    with (tmp_path / "t.csv").open(newline="") as file:
+        old = [
+            {name: value for name, value in one.items() if name != "views"} for one in csv.DictReader(file)
+        ]
+    with (tmp_path / "t.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(old[0]))
+        writer.writeheader()
+        writer.writerows(old)
+    assert [one["views"] for one in read(tmp_path / "t.csv")] == ["4"]
+    assert len(usual(read(tmp_path / "t.csv"))) == 1
 
 
 def test_cost_counts_a_run_once_however_many_rings_it_has(text):

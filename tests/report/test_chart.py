@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coview.report.chart import HEIGHT, WIDTH, line_chart
+from coview.report.chart import COLOURS, HEIGHT, PAPERS, WIDTH, Line, line_chart, lines_svg
 
 values = st.floats(-1e9, 1e9, allow_nan=False)
 
@@ -35,3 +35,76 @@ def test_long_curves_are_thinned():
 def test_no_points_is_refused():
     with pytest.raises(ValueError, match="'loss': no points"):
         line_chart([], "loss", "step")
+
+
+# --- pictures that are files ----------------------------------------------------------------------
+
+LINES = (
+    Line("a < b", ((2.0, 90.0, 88.0, 93.0), (4.0, 80.0, 80.0, 80.0))),
+    Line("other", ((4.0, 70.0, 69.0, 71.0), (3.0, 75.0, 75.0, 75.0), (2.0, 82.0, 80.0, 84.0))),
+)
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def picture(lines=LINES) -> ET.Element:
+    return ET.fromstring(lines_svg(lines, title="Error", across="training cameras", up="N-MPJPE, mm"))
+
+
+def curves(root: ET.Element) -> list[list[tuple[float, float]]]:
+    """Places of the points of every line, in pixels of the picture."""
+    paths = [path.get("d")[1:] for path in root.iter(f"{SVG}path") if path.get("class") == "curve"]
+    return [[tuple(map(float, pair.split())) for pair in path.split("L")] for path in paths]
+
+
+def test_a_picture_names_its_axes_its_lines_and_every_x_that_occurs():
+    words = [element.text for element in picture().iter(f"{SVG}text")]
+    assert {"Error", "training cameras", "N-MPJPE, mm", "a < b", "other"} <= set(words)
+    assert [word for word in words if word in ("2", "3", "4")] == ["2", "3", "4"]
+    assert {"70", "80", "90"} <= set(words)
+
+
+def test_lines_run_from_left_to_right_and_worse_lies_higher():
+    first, second = curves(picture())
+    assert [len(first), len(second)] == [2, 3]
+    assert [x for x, _ in second] == sorted(x for x, _ in second)
+    assert (first[0][0], first[1][0]) == (second[0][0], second[2][0])  # the same x, the same place
+    assert first[0][1] < second[0][1] < second[1][1] < second[2][1]  # y points down
+    rise = (first[1][1] - first[0][1]) / (90.0 - 80.0)
+    assert second[1][1] - first[1][1] == pytest.approx(5.0 * rise, abs=0.11)  # in proportion, to a tenth
+
+
+def test_all_of_a_picture_lies_inside_it_and_the_same_lines_give_the_same_text():
+    many = tuple(
+        Line(f"recipe {i}", ((0.0, 50.0 + i, 40.0, 70.0), (10.0, 60.0, 1.0, 99.0))) for i in range(9)
+    )
+    root = picture(many)
+    _, _, width, height = map(float, root.get("viewBox").split())
+    for element in root.iter(f"{SVG}circle"):
+        assert 0 < float(element.get("cx")) < width
+        assert 0 < float(element.get("cy")) < height
+    assert max(float(e.get("y")) for e in root.iter(f"{SVG}text") if e.get("y")) < height
+    assert len({(c.get("stroke"), c.get("stroke-dasharray")) for c in root.iter(f"{SVG}path")}) >= 9
+    drawn = [lines_svg(LINES, title="t", across="x", up="y") for _ in range(2)]
+    assert drawn[0] == drawn[1]
+
+
+def test_one_point_is_a_picture_and_none_is_refused():
+    assert len(curves(picture([Line("a", ((4.0, 80.0, 80.0, 80.0),))]))) == 1
+    with pytest.raises(ValueError, match="'Error': no points"):
+        picture([Line("a", ())])
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance as WCAG 2 defines it, of #rrggbb."""
+    channels = (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return sum(share * c for share, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_lines_show_on_light_and_on_dark_paper(paper):
+    drawn = lines_svg(LINES, title="t", across="x", up="y")
+    assert "prefers-color-scheme:dark" in drawn
+    for colour in COLOURS:
+        light, dark = sorted((luminance(colour), luminance(paper)), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 3.0, colour  # WCAG 2, 1.4.11: what a picture is made of

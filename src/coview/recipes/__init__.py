@@ -23,6 +23,18 @@ def load(name: str) -> Any:
         raise LookupError(f"module '{module}' defines no value named `recipe`.") from error
 
 
+def taught_by(name: str) -> str:
+    """What a recipe needs besides 2D joints of synchronised views, in a few words, from what its method declares.
+
+    `lenses` are cameras of which only the intrinsics are read: where they stand is found from the people."""
+    recipe = load(name)
+    reads = recipe.unbuilt().needs
+    cameras = "cameras" in reads or ("pseudo_cameras" in reads and recipe.pseudo.cameras == "given")
+    words = ["3D labels"] if "joints3d" in reads else []
+    words += ["given cameras"] if cameras else ["lenses"] if "pseudo_cameras" in reads else []
+    return ", ".join(words) or "nothing"
+
+
 def needs() -> list[dict[str, str]]:
     """Which method needs what, a row per recipe, from what methods declare (and the Learner enforces)."""
     rows = []

@@ -19,38 +19,50 @@ _MEASURES = {
     "coverage_percent": "coverage %",
 }
 _RINGS = ("same", "near", "far")
+_INPUTS = ("exact", "detected")
+_VIEWS = "4"
 _TITLE = "# Results of mocap4"
 _INTRODUCTION = """Every number is the median over seeds, with the range in brackets. `× faithful` and
 `× supervised` are ratios of median N-MPJPE to `{faithful}` and `{ceiling}` of the same width (and as
 many steps, where there is such a run; else the longest), on the same input and ring."""
 
 Row = dict[str, str]
-_Group = tuple[str, str, str]  # recipe, width, steps
-_Cells = list[list[str]]
+Group = tuple[str, str, str]  # recipe, width, steps
+Cells = list[list[str]]
 
 
 def table(path: Path) -> str:
     """Markdown of the results at `path`, read as `bench.results` writes them.
 
-    One table per input and ring, one of 2D detection, one of cost. States joints, alignment and the
-    head-size rule. FileNotFoundError where there is no such file."""
-    with Path(path).open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    One table per input and ring, one of 2D detection, one of cost, of `usual` rows. States joints, alignment
+    and the head-size rule. FileNotFoundError where there is no such file."""
+    rows = usual(read(path))
     parts = [_TITLE, _introduction(rows)]
-    for kind in _present(rows, "input", ("exact", "detected")):
+    for kind in _present(rows, "input", _INPUTS):
         for ring in _present(rows, "ring", _RINGS):
             some = [row for row in rows if (row["input"], row["ring"]) == (kind, ring)]
             if some:
-                parts += [f"## Input `{kind}`, cameras `{ring}`", _markdown(_accuracy(some))]
+                parts += [f"## Input `{kind}`, cameras `{ring}`", markdown(_accuracy(some))]
     refined = [row for row in rows if row.get("jdr_all_before")]
     if refined:
         words = (
             "Percent of 2D joints detected: before → after the refinement from all views, missing joints still "
             "missing → after, with what it filled; cameras `same`."
         )
-        parts += ["## Detection of 2D joints (JDR)", _markdown(_detection(refined)), words]
-    parts += ["## What the training took", _markdown(_cost(rows))]
+        parts += ["## Detection of 2D joints (JDR)", markdown(_detection(refined)), words]
+    parts += ["## What the training took", markdown(_cost(rows))]
     return "\n\n".join(parts) + "\n"
+
+
+def read(path: Path) -> list[Row]:
+    """Every row, as text; `views`, the training cameras, is four in rows from before there was such a column."""
+    with Path(path).open(newline="", encoding="utf-8") as file:
+        return [row | {"views": row.get("views") or _VIEWS} for row in csv.DictReader(file)]
+
+
+def usual(rows: Iterable[Row]) -> list[Row]:
+    """What is compared in tables: trained on four cameras, exact or with the stated detector."""
+    return [row for row in rows if row["views"] == _VIEWS and row["input"] in _INPUTS]
 
 
 def spread(values: Iterable[str], digits: int = 1) -> str:
@@ -60,6 +72,31 @@ def spread(values: Iterable[str], digits: int = 1) -> str:
         return "–"
     middle, least, most = (f"{number:.{digits}f}" for number in (median(numbers), min(numbers), max(numbers)))
     return middle if len(numbers) == 1 else f"{middle} ({least}–{most})"
+
+
+def groups(rows: Sequence[Row]) -> dict[Group, list[Row]]:
+    """Rows that differ by their seed alone (and by what was selected before), best recipes first."""
+    groups: dict[Group, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row["recipe"], row["width"], row["steps"]].append(row)
+    return dict(sorted(groups.items(), key=lambda item: (median_error(item[1]) or float("inf"), item[0])))
+
+
+def median_error(rows: Sequence[Row]) -> float | None:
+    """Median N-MPJPE, mm, of the rows that have one."""
+    numbers = [float(row["n_mpjpe_mm"]) for row in rows if row["n_mpjpe_mm"]]
+    return median(numbers) if numbers else None
+
+
+def markdown(cells: Cells) -> str:
+    """Padded, so that it reads as well on a terminal."""
+    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |"
+        for line in cells
+    ]
+    lines.insert(1, "| " + " | ".join("-" * max(3, width) for width in widths) + " |")
+    return "\n".join(lines)
 
 
 # --- inside --------------------------------------------------------------------------------------
@@ -74,8 +111,8 @@ def _introduction(rows: Sequence[Row]) -> str:
     return "\n\n".join(words)
 
 
-def _accuracy(rows: Sequence[Row]) -> _Cells:
-    groups = _groups(rows)
+def _accuracy(rows: Sequence[Row]) -> Cells:
+    every = groups(rows)
     measures = {
         name: words for name, words in _MEASURES.items() if name in rows[0]
     }  # an older table has fewer
@@ -90,36 +127,31 @@ def _accuracy(rows: Sequence[Row]) -> _Cells:
         "× supervised",
     ]
     cells = [head]
-    for group, its in groups.items():
+    for group, its in every.items():
         line = [*group, str(len(its)), *(spread(row[name] for row in its) for name in measures)]
         mirrored = sum(row["mirrored"] == "yes" for row in its)
         line.append(f"{mirrored} of {len(its)}")
-        line += [_ratio(group, groups, reference) for reference in (FAITHFUL, CEILING)]
+        line += [_ratio(group, every, reference) for reference in (FAITHFUL, CEILING)]
         cells.append(line)
     return cells
 
 
-def _ratio(group: _Group, groups: dict[_Group, list[Row]], reference: str) -> str:
+def _ratio(group: Group, every: dict[Group, list[Row]], reference: str) -> str:
     """Of median N-MPJPE to that of the reference recipe, like with like."""
     _, width, steps = group
-    lengths = [other for name, wide, other in groups if (name, wide) == (reference, width)]
+    lengths = [other for name, wide, other in every if (name, wide) == (reference, width)]
     if not lengths:
         return "–"
     length = steps if steps in lengths else max(lengths, key=int)
-    mine, other = (_median_error(groups[key]) for key in (group, (reference, width, length)))
+    mine, other = (median_error(every[key]) for key in (group, (reference, width, length)))
     return f"{mine / other:.3f}" if mine and other else "–"
 
 
-def _median_error(rows: Sequence[Row]) -> float | None:
-    numbers = [float(row["n_mpjpe_mm"]) for row in rows if row["n_mpjpe_mm"]]
-    return median(numbers) if numbers else None
-
-
-def _detection(rows: Sequence[Row]) -> _Cells:
+def _detection(rows: Sequence[Row]) -> Cells:
     joints = [name[4:-7] for name in rows[0] if name.startswith("jdr_") and name.endswith("_before")]
     cells = [["recipe", "input", "width", "steps", "seeds", *joints]]
-    for kind in _present(rows, "input", ("exact", "detected")):
-        for (recipe, *size), its in _groups([row for row in rows if row["input"] == kind]).items():
+    for kind in _present(rows, "input", _INPUTS):
+        for (recipe, *size), its in groups([row for row in rows if row["input"] == kind]).items():
             pairs = [
                 " → ".join(
                     spread((row.get(f"jdr_{joint}_{when}", "") for row in its), 2)
@@ -131,11 +163,11 @@ def _detection(rows: Sequence[Row]) -> _Cells:
     return cells
 
 
-def _cost(rows: Sequence[Row]) -> _Cells:
+def _cost(rows: Sequence[Row]) -> Cells:
     cells = [
         ["recipe", "width", "steps", "batch", "precision", "parameters", "runs", "seconds", "peak MB", "on"]
     ]
-    for group, its in _groups(rows).items():
+    for group, its in groups(rows).items():
         runs = {(row["input"], row["seed"]): row for row in its}.values()  # the same run on every ring
         settings = (dict.fromkeys(row[name] for row in runs) for name in ("batch", "precision", "parameters"))
         numbers = [spread((row[name] for row in runs), 0) for name in ("seconds", "peak_mb")]
@@ -144,26 +176,7 @@ def _cost(rows: Sequence[Row]) -> _Cells:
     return cells
 
 
-def _groups(rows: Sequence[Row]) -> dict[_Group, list[Row]]:
-    """Rows that differ by their seed alone (and by what was selected before), best recipes first."""
-    groups: dict[_Group, list[Row]] = defaultdict(list)
-    for row in rows:
-        groups[row["recipe"], row["width"], row["steps"]].append(row)
-    return dict(sorted(groups.items(), key=lambda item: (_median_error(item[1]) or float("inf"), item[0])))
-
-
 def _present(rows: Sequence[Row], column: str, order: tuple[str, ...]) -> list[str]:
     """Values of a column: those of `order` first, then the others as they come."""
     there = dict.fromkeys(row[column] for row in rows)
     return [value for value in order if value in there] + [value for value in there if value not in order]
-
-
-def _markdown(cells: _Cells) -> str:
-    """Padded, so that it reads as well on a terminal."""
-    widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
-    lines = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |"
-        for line in cells
-    ]
-    lines.insert(1, "| " + " | ".join("-" * max(3, width) for width in widths) + " |")
-    return "\n".join(lines)
