@@ -32,12 +32,12 @@ RESULTS = Path(__file__).resolve().parents[1] / "results" / "rendered.csv"
 METHODS = ("ransac", "algebraic_plain", "algebraic", "volumetric")
 PUBLISHED = {
     "ransac": 27.4,
-    "algebraic_plain": "",
+    "algebraic_plain": 26.9,
     "algebraic": 22.6,
     "volumetric": 20.8,
 }  # mm, H36M, relative
 VIEWS = range(1, 9)
-KEY = ("method", "seed", "size", "cells", "steps", "views")
+KEY = ("method", "seed", "scenery", "size", "cells", "steps", "views")
 
 
 def recipes(arguments: argparse.Namespace, folder: Path) -> dict[str, Recipe]:
@@ -138,10 +138,10 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=5000, help="to train on, four views each")
     parser.add_argument("--tests", type=int, default=160, help="scenes to test on, eight views each")
     parser.add_argument("--trunk", type=int, default=32, help="channels of the ResNet's first stage")
-    parser.add_argument("--deconv", type=int, default=96, help="channels of the deconvolutions")
+    parser.add_argument("--deconv", type=int, default=64, help="channels of the deconvolutions")
     parser.add_argument("--cells", type=int, default=24, help="of the cuboid along a side")
     parser.add_argument("--width", type=int, default=16, help="channels of the volume's network")
-    parser.add_argument("--steps", type=int, nargs=4, default=[1500, 300, 300, 400], metavar="N")
+    parser.add_argument("--steps", type=int, nargs=4, default=[3000, 1000, 1000, 1200], metavar="N")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     folder = arguments.out / f"{arguments.size}" / f"seed{arguments.seed}"
@@ -165,6 +165,7 @@ def main() -> None:
                     "machine": machine("cpu"),
                     "method": name,
                     "seed": arguments.seed,
+                    "scenery": arguments.scenery,
                     "size": arguments.size,
                     "cells": arguments.cells if name == "volumetric" else "",
                     "steps": records[name]["steps"],

@@ -52,11 +52,12 @@ def test_the_results_on_rendered_people_are_those_that_were_measured(generate, t
         assert (DOCS / "rendered_results.md").read_text() == generate.rendered(), "run `make docs`"
     table = tmp_path / "rendered.csv"
     table.write_text(
-        "method,seed,size,views,mpjpe_mm,mpjpe_relative_mm\n"
-        "ransac,0,64,2,50,40\nransac,1,64,2,70,60\nransac,2,64,2,51,41\nvolumetric,0,64,1,90,80\n"
+        "method,seed,scenery,size,views,mpjpe_mm,mpjpe_relative_mm\n"
+        "ransac,0,studio,64,2,50,40\nransac,1,studio,64,2,70,60\nransac,2,studio,64,2,51,41\n"
+        "volumetric,0,studio,64,1,90,80\nransac,0,varied,64,2,99,98\n"
     )
     lines = generate.rendered(table).splitlines()
-    assert "| 64 px, seeds: 3; views: | 1 | 2 |" in lines
+    assert "| studio, 64 px, seeds: 3; views: | 1 | 2 |" in lines
     assert "| RANSAC | – | 51.0 (41.0) |" in lines
     assert "| volumetric, softmax | 90.0 (80.0) | – |" in lines
 

@@ -12,9 +12,9 @@ from coview.recipes.ransac_rendered import recipe as heatmaps
 recipe = replace(
     heatmaps,
     method=AlgebraicTriangulationConfig(
-        depth=18, size=128, trunk=32, deconv=96, confidence_rate=20.0, multiplier=10.0
+        depth=18, size=128, trunk=32, deconv=64, confidence_rate=20.0, multiplier=10.0
     ),
-    steps=2000,
+    steps=1500,
     learning_rate=5e-5,
     clip_norm=10.0,
 )

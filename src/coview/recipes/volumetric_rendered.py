@@ -11,9 +11,9 @@ from coview.recipes.ransac_rendered import recipe as heatmaps
 recipe = replace(
     heatmaps,
     method=VolumetricTriangulationConfig(
-        depth=18, size=128, trunk=32, deconv=96, cells=32, width=16, front_kernel=3
+        depth=18, size=128, trunk=32, deconv=64, cells=32, width=16, front_kernel=3
     ),
-    steps=3000,
+    steps=1500,
     batch_size=5,
     learning_rate=1e-3,
 )
