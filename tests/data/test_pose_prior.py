@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from coview.data.pose_factors import PoseFactors
 from coview.data.pose_prior import PosePrior, facing_one_way, learn_prior
 from coview.data.synthetic import random_motion
 from coview.geometry.rotations import rotation_from_axis_angle
@@ -45,7 +46,8 @@ def test_it_is_the_textbook_posterior():
         pose, middle, turn = facing_one_way(seen[number, None], prior.across, UP, prior.means.mean(dim=0))
         big_turn = torch.block_diag(*[turn[0].double()] * 17)
         noise = big_turn @ torch.block_diag(*covariance[number].double()) @ big_turn.mT
-        spread, mean = prior.spreads[0].double(), prior.means[0].double().flatten()
+        spread = PoseFactors.of(prior.means[0], prior.spreads[0]).spread().double()
+        mean = prior.means[0].double().flatten()
         both = torch.linalg.inv(torch.linalg.inv(spread) + torch.linalg.inv(noise))
         best = both @ (
             torch.linalg.solve(spread, mean) + torch.linalg.solve(noise, pose[0].double().flatten())

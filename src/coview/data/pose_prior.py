@@ -7,17 +7,21 @@ own sightings and all other poses follows in closed form (empirical Bayes). Noth
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from coview.data.pose_factors import PoseFactors, product
 from coview.skeletons import Skeleton
 
 ENOUGH = 500  # poses per Gaussian: 17 joints have 1326 second moments, most of them shared between neighbours
 _SHIFT, _TURN = 0.1, 0.1  # metres, radians: a Gaussian says nothing of where a pose is and which way it faces
 _FAR = 1.0  # metres: a joint less sure than this is as good as unseen
-_BLOCK = 2048  # poses whose covariances are held at a time
+_UNSEEN = 1e12  # m²: tells no Gaussian from another, and its cube is still a float32
+_BLOCK = 8192  # poses that are sorted by their Gaussian
+_TOGETHER = 512  # of one Gaussian: what a processor's cache holds
 _SIDES = (("left_hip", "right_hip"), ("left_shoulder", "right_shoulder"))
 
 
@@ -38,44 +42,49 @@ class PosePrior:
         """The poses' mean and each joint's covariance, given the sightings and the Gaussian they fit best.
 
         With noise B and spread S of a pose y around μ: y - B (S + B)⁻¹ (y - μ) and B - B (S + B)⁻¹ B
-        [Bovy11 eq. 8, 9]. NaN stays NaN. `up` is a unit vector."""
-        parts = zip(points.split(_BLOCK), covariance.split(_BLOCK), strict=True)
-        done = [self._of_block(some, noise, up.to(points)) for some, noise in parts]
-        return torch.cat([each[0] for each in done]), torch.cat([each[1] for each in done])
+        [Bovy11 eq. 8, 9], S as `PoseFactors` has it. float32. NaN stays NaN. `up` is a unit vector."""
+        found, sure = points.clone(), covariance.clone()
+        for start in range(0, len(points), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            found[block], sure[block] = self._of_block(points[block], covariance[block], up.to(points))
+        return found, sure
 
     def _of_block(self, points: Tensor, covariance: Tensor, up: Tensor) -> tuple[Tensor, Tensor]:
         poses, middle, turn = facing_one_way(points, self.across, up, self.means.mean(dim=0).to(points))
-        noise = _bounded(turn[:, None] @ covariance @ turn.mT[:, None])
-        part = self._likeliest(poses, noise)
-        misses = poses - self.means.to(points)[part]
-        misses = torch.where(misses.isfinite(), misses, 0.0)
-        total = self.spreads.to(points)[part]
-        joints = range(points.shape[1])
-        blocks = total.unflatten(1, (-1, 3)).unflatten(3, (-1, 3))  # a view: poses, joint, 3, joint, 3
-        for joint in joints:
-            blocks[:, joint, :, joint] += noise[:, joint]
-        factor, failed = torch.linalg.cholesky_ex(total)
-        eye = torch.eye(total.shape[-1]).to(total).expand_as(total)
-        root = torch.linalg.solve_triangular(factor, eye, upper=False)  # (S + B)⁻¹ = rootᵀ root
-        pull = (root.mT @ (root @ misses.flatten(1)[..., None]))[..., 0].unflatten(1, (-1, 3))
-        columns = root.unflatten(2, (-1, 3)).transpose(1, 2)  # poses, joint, numbers, 3
-        own = columns.mT @ columns
-        found = (poses - (noise @ pull[..., None])[..., 0]) @ turn + middle
-        sure = noise - noise @ own @ noise
-        sure = turn.mT[:, None] @ ((sure + sure.mT) / 2) @ turn[:, None]
-        kept = (failed == 0)[:, None, None] & points.isfinite().all(dim=-1, keepdim=True)
-        return torch.where(kept, found, points), torch.where(kept[..., None], sure, covariance)
+        parts = (each.split(_TOGETHER) for each in (poses, covariance, turn))
+        part = torch.cat([self._likeliest(*some) for some in zip(*parts, strict=True)])
+        mean, sure = torch.empty_like(poses), torch.empty_like(covariance)
+        for number, gaussian in enumerate(self._gaussians):
+            for mine in (part == number).nonzero()[:, 0].split(_TOGETHER):
+                if len(mine):
+                    mean[mine], sure[mine] = _under(gaussian, poses[mine], covariance[mine], turn[mine])
+        kept = points.isfinite().all(dim=-1, keepdim=True)
+        found = torch.where(kept, mean @ turn + middle, points)
+        return found, torch.where(kept[..., None], sure, covariance)
 
-    def _likeliest(self, poses: Tensor, noise: Tensor) -> Int[Tensor, "poses"]:
+    @cached_property
+    def _gaussians(self) -> list[PoseFactors]:
+        return [PoseFactors.of(mean, spread) for mean, spread in zip(self.means, self.spreads, strict=True)]
+
+    def _likeliest(
+        self,
+        poses: Float[Tensor, "poses joints 3"],
+        covariance: Float[Tensor, "poses joints 3 3"],
+        turn: Float[Tensor, "poses 3 3"],
+    ) -> Int[Tensor, "poses"]:
         """The Gaussian under which each pose is likeliest, its joints taken one by one."""
-        variance = self.spreads.diagonal(dim1=1, dim2=2).unflatten(1, (-1, 3)).to(poses)
-        own = noise.diagonal(dim1=-2, dim2=-1)
-        known = poses.isfinite()
+        variance = self.spreads.diagonal(dim1=1, dim2=2).unflatten(1, (-1, 3)).to(poses)[..., None]
+        places = _last(poses)
+        known = places.isfinite()
+        noise = _turned(covariance, turn).diagonal(dim1=1, dim2=2).transpose(1, 2)
+        noise = torch.where(known, noise, _UNSEEN)
+        places = torch.where(known, places, 0.0)
         costs = []
-        for mean, spread in zip(self.means.to(poses), variance, strict=True):
-            total = own + spread
-            cost = torch.where(known, (poses - mean).square() / total + total.log(), 0.0)
-            costs.append(cost.sum(dim=(-2, -1)))
+        for mean, spread in zip(self.means.to(poses)[..., None], variance, strict=True):
+            total = noise + spread
+            volume = total[:, 0] * total[:, 1] * total[:, 2]
+            cost = ((places - mean).square_() / total).sum(dim=(0, 1))
+            costs.append(cost + volume.log().sum(dim=0))
         return torch.stack(costs).argmin(dim=0)
 
 
@@ -145,10 +154,42 @@ def facing_one_way(
 # --- inside --------------------------------------------------------------------------------------
 
 
-def _bounded(noise: Tensor) -> Tensor:
+def _under(
+    gaussian: PoseFactors,
+    poses: Float[Tensor, "poses joints 3"],
+    covariance: Float[Tensor, "poses joints 3 3"],
+    turn: Float[Tensor, "poses 3 3"],
+) -> tuple[Float[Tensor, "poses joints 3"], Float[Tensor, "poses joints 3 3"]]:
+    """Poses under one Gaussian, still facing its way, and their covariance in the world."""
+    places = _last(poses)
+    places = torch.where(places.isfinite(), places, gaussian.mean[..., None])
+    mean, sure = gaussian.posterior(places, _turned(covariance, turn))
+    back = _last(turn)[None]
+    sure = product(product(back.transpose(1, 2), sure), back)
+    return _first(mean), _first((sure + sure.transpose(1, 2)) / 2)
+
+
+def _turned(
+    covariance: Float[Tensor, "poses joints 3 3"], turn: Float[Tensor, "poses 3 3"]
+) -> Float[Tensor, "joints 3 3 poses"]:
+    """Bounded, in the turned frame, poses last."""
+    by = _last(turn)[None]
+    return product(product(by, _bounded(_last(covariance))), by.transpose(1, 2))
+
+
+def _last(values: Float[Tensor, "poses *any"]) -> Float[Tensor, "*any poses"]:
+    """A copy with the poses last."""
+    return values.flatten(1).mT.contiguous().unflatten(0, values.shape[1:])
+
+
+def _first(values: Float[Tensor, "*any poses"]) -> Float[Tensor, "poses *any"]:
+    return values.flatten(0, -2).mT.contiguous().unflatten(1, values.shape[:-1])
+
+
+def _bounded(noise: Float[Tensor, "joints 3 3 poses"]) -> Float[Tensor, "joints 3 3 poses"]:
     """Noise no larger than `_FAR`, which unknown joints get too, and not zero."""
-    eye = torch.eye(3).to(noise)
-    size = noise.diagonal(dim1=-2, dim2=-1).sum(dim=-1)[..., None, None] / 3
+    eye = torch.eye(3).to(noise)[..., None]
+    size = (noise[:, 0, 0] + noise[:, 1, 1] + noise[:, 2, 2])[:, None, None] / 3
     bounded = noise * (_FAR**2 / size).clamp(max=1)
     return torch.where(size.isfinite(), bounded, _FAR**2 * eye) + 1e-8 * eye
 
