@@ -1,7 +1,8 @@
 """Our own best answer on your own recording: what `coview train --data SESSION` runs. No 3D label is needed.
 
 Where the cameras stand is found from the person, so only their lenses must be known: the calibration file that the
-session came with, or `coview calibrate`. As `coview_mocap4`, with more virtual views: a recording shows few poses.
+session came with, or `coview calibrate`. As `coview_mocap4`, with generated people besides: a recording shows few poses.
+Better still, where there is one: begin with a model of many people, `--init runs/coview_mocap4`.
 """
 
 from dataclasses import replace
@@ -14,7 +15,7 @@ from coview.recipes import coview_mocap4
 recipe = replace(
     coview_mocap4.recipe,
     data=RecordedConfig(),
-    steps=3000,
-    batch_size=64,
-    augment=Augment(mirror=0.5, virtual=VirtualViews(count=8)),
+    steps=2500,
+    batch_size=32,
+    augment=Augment(mirror=0.5, virtual=VirtualViews(count=4, generated=64)),
 )
