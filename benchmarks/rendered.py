@@ -134,7 +134,9 @@ def main() -> None:
     parser.add_argument("--only", choices=METHODS, help="train this one and measure nothing yet")
     parser.add_argument("--notes", default="", help="kept with every row")
     parser.add_argument("--size", type=int, default=128, help="pixels of a crop's side")
-    parser.add_argument("--scenery", choices=("varied", "studio"), default="studio", help="anywhere, or one room")
+    parser.add_argument(
+        "--scenery", choices=("varied", "studio"), default="studio", help="anywhere, or one room"
+    )
     parser.add_argument("--scenes", type=int, default=5000, help="to train on, four views each")
     parser.add_argument("--tests", type=int, default=160, help="scenes to test on, eight views each")
     parser.add_argument("--trunk", type=int, default=32, help="channels of the ResNet's first stage")

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -105,7 +106,7 @@ class Search:
             predicted = self.model.method(batch.only(self.model.method.inputs).to(self.device))
             yield rows, views, predicted.joints3d.float().cpu()
 
-    def _told(self, index: Tensor) -> dict[str, Tensor]:
+    def _told(self, index: Tensor) -> dict[str, Any]:
         """The root, as a point and as the one joint that is known."""
         if self.roots is None:
             return {}

@@ -7,7 +7,7 @@ built around.
 import functools
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Bool
@@ -125,7 +125,7 @@ class RenderedConfig(DataConfig):
             _Draw(self, split), lengths, folder=self._folder(), stem=split, what=f"render {split}"
         )
         cameras = Cameras.make(found["intrinsics"], found["cam_from_world"], found["image_size"])
-        known = {name: found[name] for name in self.provides - {"cameras"}}
+        known: dict[str, Any] = {name: found[name] for name in self.provides - {"cameras"}}
         return Rendered(MultiView(self.skeleton, cameras=cameras, **known), found["hidden"])
 
     def _folder(self) -> Path | None:
