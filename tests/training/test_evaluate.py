@@ -31,7 +31,7 @@ def test_other_data_is_written_apart(run):
 
 def test_without_the_truth_it_says_what_to_do(run, tmp_path):
     generate(tmp_path / "raw", seed=0, minutes=0.1)
-    with pytest.raises(ValueError, match=r"no cameras, joints3d for validation.*coview calibrate"):
+    with pytest.raises(ValueError, match=r"no joints3d for validation.*coview calibrate"):
         evaluate(run, RecordedConfig(sessions=(tmp_path / "raw",)))
 
 
@@ -63,7 +63,7 @@ def blind_run(tmp_path_factory):
 def test_without_truth_there_is_no_evaluation_and_it_says_what_is_missing(blind_run):
     assert not (blind_run / "evaluation.json").exists()
     with pytest.raises(
-        ValueError, match=r"Blind has no cameras, joints3d for validation.*coview reconstruct"
+        ValueError, match=r"Blind has no joints3d for validation.*coview reconstruct"
     ):
         evaluate(blind_run)
 
