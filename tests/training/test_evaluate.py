@@ -63,7 +63,7 @@ def blind_run(tmp_path_factory):
 def test_without_truth_there_is_no_evaluation_and_it_says_what_is_missing(blind_run):
     assert not (blind_run / "evaluation.json").exists()
     with pytest.raises(
-        ValueError, match=r"Blind has no joints3d for validation.*coview reconstruct"
+        ValueError, match=r"Blind has no cameras, joints3d for validation.*coview reconstruct"
     ):
         evaluate(blind_run)
 
