@@ -123,3 +123,17 @@ def test_recipes_must_ask_for_labels_exactly_where_they_are_read():
     with pytest.raises(ValueError, match="'cameras'"):
         check_fields(recipe(), data.provides - {"cameras"})
     check_fields(recipe(), data.provides - {"joints3d"})
+
+
+class Pictured(Blind):
+    @property
+    def provides(self) -> frozenset[str]:
+        return super().provides | {"images"}
+
+
+def test_a_run_is_not_its_own_detector(tmp_path):
+    itself = replace(PEOPLE, detector=tmp_path / "run")
+    with pytest.raises(
+        ValueError, match=r"pseudo.detector names .*, the folder that this run is to be written to"
+    ):
+        train(recipe(pseudo=itself, data=Pictured()), tmp_path / "run", progress=False)

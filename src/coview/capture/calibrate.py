@@ -191,8 +191,8 @@ def _calibration(
         **{f"intrinsics_{key}": value for key, value in given.provenance.items()},
         "method": "people",
         "frames": "all" if frames is None else f"{frames[0]} to {frames[1]}",
-        "scale": f"{scale.source}, ± {scale.relative_sigma:.1%}",
-        "gravity": f"{upright.source}, ± {upright.sigma * 57.2958:.1f}°",
+        "scale": scale.words,
+        "gravity": upright.words,
         "adjustment": f"{found.adjusted.rms:.2f} px rms{'' if found.adjusted.converged else ', NOT converged'}",
     }
     centre, rotation = _sigmas(found, scale)

@@ -33,6 +33,11 @@ class Scale:
     relative_sigma: float
     source: str
 
+    @property
+    def words(self) -> str:
+        """Where it comes from, and how sure it is."""
+        return f"{self.source}, ± {self.relative_sigma:.1%}"
+
 
 class NoScaleError(ValueError):
     """Nothing given ties the reconstruction to metres."""

@@ -5,7 +5,6 @@ many instants (five points, robust: the joints of one instant are too few), chei
 rig without adjustment; then optimal two-view triangulation of every pair, and the vector median over pairs.
 """
 
-import math
 from dataclasses import replace
 
 import torch
@@ -13,8 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coview.cameras import Cameras
-from coview.data.body_scale import assumed_scale
-from coview.data.people_cameras import PlacedRig, upright_cameras
+from coview.data.people_cameras import PlacedRig, stood_upright
 from coview.geometry.two_view import triangulate_pair, vector_median
 from coview.geometry.view_graph import NotDeterminedError, Pair, place_cameras, relate_pairs
 from coview.skeletons import Skeleton
@@ -47,17 +45,11 @@ def cameras_from_pairs(
     _check_in_front(pairs, names)
     chained = replace(lenses, cam_from_world=place_cameras(pairs, flat, weights, names))
     points = points_from_pairs(chained, pixels, weights)
-    scale = assumed_scale(points, skeleton)
-    cameras, upright = upright_cameras(chained, points, scale, skeleton)
-    return PlacedRig(
-        cameras,
-        {
-            "scale": f"{scale.source}, ± {scale.relative_sigma:.1%}",
-            "gravity": f"{upright.source}, ± {math.degrees(upright.sigma):.1f}°",
-            "pairs": [[pair.first, pair.second] for pair in pairs],
-            "pair_inliers": [float(pair.pose.inliers.double().mean()) for pair in pairs],
-        },
-    )
+    facts = {
+        "pairs": [[pair.first, pair.second] for pair in pairs],
+        "pair_inliers": [float(pair.pose.inliers.double().mean()) for pair in pairs],
+    }
+    return stood_upright(chained, points, skeleton, facts)
 
 
 def _check_in_front(pairs: tuple[Pair, ...], names: tuple[str, ...]) -> None:

@@ -40,18 +40,21 @@ def cameras_from_people(
     `lenses` gives intrinsics, its extrinsics are ignored. Raises NotDeterminedError where the instants
     do not determine the cameras, ValueError where they do not show what is up."""
     found = self_calibrate(lenses, pixels, weights, names=names, threshold=threshold, seed=seed)
-    scale = assumed_scale(found.points, skeleton)
-    cameras, upright = upright_cameras(found.cameras, found.points, scale, skeleton)
-    return PlacedRig(
-        cameras,
-        {
-            "scale": f"{scale.source}, ± {scale.relative_sigma:.1%}",
-            "gravity": f"{upright.source}, ± {math.degrees(upright.sigma):.1f}°",
-            "adjustment_rms_px": found.adjusted.rms,
-            "adjustment_converged": found.adjusted.converged,
-            "agreement": found.agreement.tolist(),
-        },
-    )
+    facts = {
+        "adjustment_rms_px": found.adjusted.rms,
+        "adjustment_converged": found.adjusted.converged,
+        "agreement": found.agreement.tolist(),
+    }
+    return stood_upright(found.cameras, found.points, skeleton, facts)
+
+
+def stood_upright(
+    cameras: Cameras, points: Float[Tensor, "frames joints 3"], skeleton: Skeleton, facts: dict[str, Any]
+) -> PlacedRig:
+    """Cameras and points of any unit and direction as a rig of metres, by an adult's stature, with z up."""
+    scale = assumed_scale(points, skeleton)
+    metric, upright = upright_cameras(cameras, points, scale, skeleton)
+    return PlacedRig(metric, {"scale": scale.words, "gravity": upright.words, **facts})
 
 
 def upright_cameras(
@@ -66,7 +69,12 @@ def upright_cameras(
 def spread_out(chosen: Bool[Tensor, "frames"], most: int) -> Int[Tensor, "some"]:
     """At most `most` of the chosen frames, evenly spread: neighbours say the same twice."""
     frames = chosen.nonzero()[:, 0]
-    return frames[torch.linspace(0, len(frames) - 1, min(len(frames), most)).round().long()]
+    return frames[evenly(len(frames), most)]
+
+
+def evenly(count: int, most: int) -> Int[Tensor, "some"]:
+    """At most `most` of the numbers from 0 to `count` - 1, evenly spread."""
+    return torch.linspace(0, count - 1, min(count, most)).round().long()
 
 
 def person_size(

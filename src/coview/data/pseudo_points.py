@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from coview.data.neighbours import points_from_pairs
-from coview.data.people_cameras import spread_out
+from coview.data.people_cameras import evenly
 from coview.data.pose_prior import PosePrior, learn_prior
 from coview.data.pseudo_config import PseudoConfig
 from coview.data.pseudo_rigs import Rig, observed
@@ -67,7 +67,7 @@ def prior_of_poses(
     parts = []
     for number, where in members.items():
         wanted = max(1, SAMPLE * len(where) // every)
-        some = where[spread_out(torch.ones(len(where), dtype=torch.bool), wanted)]
+        some = where[evenly(len(where), wanted)]
         made = block_of_labels(seen[some], rigs[number], config)
         parts.append((made.points, made.covariance, rigs[number].up.float().expand(len(some), 3)))
     points, covariance, up = (torch.cat(column) for column in zip(*parts, strict=True))

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.data.neighbours import cameras_from_pairs
-from coview.data.people_cameras import POOR, PlacedRig, cameras_from_people, person_size, spread_out
+from coview.data.people_cameras import POOR, PlacedRig, cameras_from_people, evenly, person_size, spread_out
 from coview.data.pseudo_config import PseudoConfig
 from coview.data.reference_views import in_reference, reference_cameras
 from coview.data.upright import upright_from_body
@@ -37,7 +37,7 @@ class Rig:
 
 def find_rig(seen: MultiView, where: Int[Tensor, "members"], config: PseudoConfig, name: str) -> Rig:
     """The rig of the instants `where` of `seen`. Raises NotDeterminedError where they do not determine it."""
-    among = _some(where, LOOKED_AT)
+    among = where[evenly(len(where), LOOKED_AT)]
     lenses = reference_cameras(seen.cameras[among])
     there = _seen_twice(seen, among, config.trust)
     if not bool(there.any()):  # a rig that rarely sees anyone
@@ -63,10 +63,6 @@ def find_rig(seen: MultiView, where: Int[Tensor, "members"], config: PseudoConfi
     about = {"instants": len(where), "cameras": config.cameras, "threshold_px": threshold}
     up = _up(found.points, seen.skeleton, placed.cameras)
     return Rig(placed.cameras, threshold, sigma, up, {**about, **placed.facts, **facts})
-
-
-def _some(where: Int[Tensor, "members"], most: int) -> Int[Tensor, "some"]:
-    return where[spread_out(torch.ones(len(where), dtype=torch.bool), most)]
 
 
 def _seen_twice(seen: MultiView, where: Int[Tensor, "some"], trust: float) -> Bool[Tensor, "some"]:
@@ -95,7 +91,7 @@ def _placed(
 ) -> PlacedRig:
     if config.cameras == "given":
         return PlacedRig(_given(seen, judged, lenses, name), {"scale": "given", "gravity": "given"})
-    some = spread_out(torch.ones(len(pixels), dtype=torch.bool), config.frames)
+    some = evenly(len(pixels), config.frames)
     names = tuple(f"{name}, view {view}" for view in range(len(lenses)))
     limit = config.threshold or POOR * size
     find = cameras_from_people if config.cameras == "people" else cameras_from_pairs

@@ -1,6 +1,6 @@
 """A recorded session as a data set: its 2D joints teach, its 3D joints, if there are any, only test."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -159,16 +159,9 @@ def _calibration(session: Session) -> Calibration:
     """The session's own, else the lenses of the one it came with: extrinsics of another place are not its own."""
     if session.calibration_path.is_file():
         own = session.calibration()
-        if own.has_extrinsics:
-            return own
-        return _without_places(own)
+        return own if own.has_extrinsics else own.without_extrinsics()
     given = read_calibration(Path(session.provenance["calibration_source"]))
-    return _without_places(calibration_for(given, session.camera_names, session.sizes))
-
-
-def _without_places(calibration: Calibration) -> Calibration:
-    nowhere = torch.full_like(calibration.cameras.cam_from_world, torch.nan)
-    return replace(calibration, cameras=replace(calibration.cameras, cam_from_world=nowhere))
+    return calibration_for(given, session.camera_names, session.sizes).without_extrinsics()
 
 
 def _useful(instants: MultiView, frames: Tensor, path: Path, purpose: str, least: int) -> Tensor:

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coview.cameras import Cameras
-from coview.data.people_cameras import spread_out
+from coview.data.people_cameras import evenly
 
 SOME = 4096  # instants that the reference is taken from, at most
 
@@ -16,7 +16,7 @@ def reference_cameras(cameras: Cameras) -> Cameras:
     """One camera per view for `cameras` (instants × views) of a rig: the median intrinsics, a perfect lens.
 
     float64; extrinsics are the identity, whatever those of `cameras` are. The size is the first instant's."""
-    some = cameras[spread_out(torch.ones(len(cameras), dtype=torch.bool), SOME)]
+    some = cameras[evenly(len(cameras), SOME)]
     intrinsics = some.intrinsics.double().nanmedian(dim=0).values
     nowhere = torch.eye(3, 4, dtype=torch.float64).expand(len(intrinsics), 3, 4)
     return Cameras.make(intrinsics, nowhere.clone(), some.size[0].double())

@@ -29,6 +29,11 @@ class Upright:
     sigma: float  # radians
     source: str
 
+    @property
+    def words(self) -> str:
+        """Where the vertical comes from, and how sure it is."""
+        return f"{self.source}, ± {math.degrees(self.sigma):.1f}°"
+
 
 def upright_from_body(
     points: Float[Tensor, "frames joints 3"],

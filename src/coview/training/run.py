@@ -249,6 +249,7 @@ def _clear(out: Path) -> None:
 def _check_apart(recipe: Recipe, out: Path) -> None:
     """ValueError where a run would begin with itself: it would be lost when this one is written over it."""
     named = {"init": recipe.init, "base_from": recipe.base_from, "first_from": recipe.first_from}
+    named["pseudo.detector"] = recipe.pseudo.detector
     for name, folder in named.items():
         if folder and Path(folder).resolve() == out.resolve():
             raise ValueError(
