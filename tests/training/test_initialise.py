@@ -263,6 +263,20 @@ def test_volumes_of_other_depths_and_maps_are_begun_anew(tmp_path):
     assert set(report.mismatched) == {"backbone.final_layer.weight", "backbone.final_layer.bias"}
 
 
+def test_a_heat_map_of_our_own_fills_every_layer_of_its_joint():
+    flat, deep = Stand(depth=18, joints=17), Stand(depth=18, joints=4 * 17)
+    source = Source("a run", dict(flat.state_dict()), H36M_17, bgr=False)
+    report = initialise(deep, H36M_17, source)
+    assert not report.mismatched and not report.started
+    assert report.notes == ["backbone.final_layer: a heat map of the source fills all 4 layers of its joint"]
+    image = torch.rand(1, 3, 64, 64)
+    flat.eval(), deep.eval()
+    maps = flat.backbone(image).heatmaps
+    volumes = deep.backbone(image).heatmaps.unflatten(1, (17, 4))
+    for layer in range(4):
+        torch.testing.assert_close(volumes[:, :, layer], maps)
+
+
 def test_a_refiner_is_read_with_its_statistics(tmp_path):
     shapes = listed("refiner")
     tensors = {key: tensor.abs() + 0.1 for key, tensor in drawn(shapes).items()}

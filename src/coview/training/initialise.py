@@ -211,10 +211,18 @@ def _per_joint(
 def _by_blocks(
     name: str, given: Tensor, own: Tensor, rows: list[int | None], source: Source, report: Report
 ) -> Tensor:
-    """As many channels of each joint as its volume has layers; weights of other numbers of layers as they are."""
-    if len(given) * len(rows) != len(own) * len(source.skeleton):
+    """As many channels of each joint as its volume has layers; weights of other numbers of layers as they are.
+
+    A heat map fills every layer of its joint's volume: columns and rows are then known, and only depth is to learn."""
+    answer = own.unflatten(0, (len(rows), -1)).clone()
+    flat = name.startswith(_HEAT_MAPS) and len(given) == len(source.skeleton) and not source.only_backbone
+    if not flat and len(given) * len(rows) != len(own) * len(source.skeleton):
         return given
-    theirs, answer = given.unflatten(0, (len(source.skeleton), -1)), own.unflatten(0, (len(rows), -1)).clone()
+    theirs = given.unflatten(0, (len(source.skeleton), -1))
+    if flat and name.endswith("weight"):
+        report.notes.append(
+            f"{name.removesuffix('.weight')}: a heat map of the source fills all {answer.shape[1]} layers of its joint"
+        )
     for joint, row in enumerate(rows):
         if row is not None:
             answer[joint] = theirs[row]
