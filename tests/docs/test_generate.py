@@ -126,3 +126,33 @@ def test_the_ablation_ends_with_fusion_of_the_same_seeds_and_width(generate, tmp
         "| ours with fusion, Step 1 | 8 | 3 | 1 | 90.0 | 0.900 | 45.0 |",
         "| ours with fusion, Steps 1 and 2 | 8 | 3 | 1 | 85.0 | 0.850 | 44.0 |",
     ]
+
+
+def test_epipolar_pose_stands_by_teacher_with_its_units_below(generate, tmp_path):
+    path = tmp_path / "e.csv"
+    names = (
+        "model",
+        "teacher",
+        "labels_p_mpjpe_mm",
+        "n_mpjpe_mm",
+        "p_mpjpe_mm",
+        "n_pck_150",
+        "pss_50",
+        "steps",
+    )
+    rows = (
+        ("refinement_unit by pseudo", "people", "60", "150", "99", "", "", "9"),
+        ("epipolar_pose", "people", "60", "160", "100", "50", "20", "9"),
+        ("epipolar_pose", "people", "62", "170", "110", "52", "22", "9"),
+        ("epipolar_pose", "truth", "", "120.04", "80", "70", "40", "9"),
+        ("mean", "", "", "250", "140", "", "", ""),
+    )
+    path.write_text("\n".join(",".join(row) for row in (names, *rows)) + "\n")
+    lines = generate.epipolar(path).splitlines()
+    table = lines[lines.index("| taught by | labels | N-MPJPE | P-MPJPE | N-PCK | PSS@50 | steps |") + 2 :]
+    assert table == [
+        "| mean pose | – | 250 | 140 | – | – | – |",
+        "| the truth (full supervision) | – | 120 | 80 | 70 | 40 | 9 |",
+        "| pseudo-labels, cameras from the people (ours) | 61 | 165 | 105 | 51 | 21 | 9 |",
+        "| … then a refinement unit, taught by the same pseudo-labels | 60 | 150 | 99 | – | – | 9 |",
+    ]

@@ -267,7 +267,8 @@ def test_a_heat_map_of_our_own_fills_every_layer_of_its_joint():
     flat, deep = Stand(depth=18, joints=17), Stand(depth=18, joints=4 * 17)
     source = Source("a run", dict(flat.state_dict()), H36M_17, bgr=False)
     report = initialise(deep, H36M_17, source)
-    assert not report.mismatched and not report.started
+    assert not report.mismatched
+    assert not report.started
     assert report.notes == ["backbone.final_layer: a heat map of the source fills all 4 layers of its joint"]
     image = torch.rand(1, 3, 64, 64)
     flat.eval(), deep.eval()
