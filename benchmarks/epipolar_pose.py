@@ -46,9 +46,7 @@ def recipes(arguments: argparse.Namespace) -> dict[str, Recipe]:
     )
     heatmaps = replace(ransac_rendered.recipe, data=data, steps=arguments.heatmap_steps)
     detector = arguments.out / "ransac"
-    method = replace(
-        epipolar_pose_rendered.method, cells=arguments.cells, multiplier=heatmaps.method.multiplier
-    )
+    method = replace(epipolar_pose_rendered.method, cells=arguments.cells)
     common = replace(
         epipolar_pose_rendered.recipe,
         data=data,
