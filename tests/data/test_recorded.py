@@ -9,7 +9,7 @@ from coview.data.synthetic import detect, random_motion, ring_cameras
 from coview.formats.calibrations import Calibration, write_calibration
 from coview.formats.keypoints2d import Detections, write_detections
 from coview.formats.poses3d import Poses3D
-from coview.formats.session import Session, SessionCamera
+from coview.formats.session import Session, SessionCamera, StaleError
 from coview.skeletons import BODY_25, COCO_17, COCO_19, H36M_17, MPII_16, Skeleton
 
 
@@ -169,3 +169,26 @@ def test_computed_joints_are_as_sure_as_their_least_sure_part(tmp_path):
     pelvis = COCO_19.root_index
     torch.testing.assert_close(joints2d[..., pelvis, :], joints2d[..., hips, :].mean(dim=-2), equal_nan=True)
     assert torch.equal(confidence[..., pelvis], confidence[..., hips].amin(dim=-1))
+
+
+def test_a_camera_is_named_once():
+    for setting in ("cameras", "test_cameras"):
+        with pytest.raises(ValueError, match=f"{setting} names cam1 twice"):
+            RecordedConfig(sessions=(Path("s"),), **{setting: ("cam1", "cam0", "cam1")})
+
+
+def test_what_is_missing_comes_with_what_to_do(tmp_path):
+    config = RecordedConfig(sessions=(tmp_path / "s",))
+    assert f"coview calibrate {tmp_path / 's'} --from file" in config.remedy("cameras")
+    assert "coview reconstruct" in config.remedy("joints3d")
+    assert config.remedy("rig") == ""
+
+
+def test_joints_of_another_calibration_are_no_truth(tmp_path):
+    session = record(tmp_path / "s")
+    poses = session.poses3d()
+    Poses3D(poses.points, None, None, None, 25.0, H36M_17, {"calibration_hash": "of before"}).save(
+        session.poses3d_path
+    )
+    with pytest.raises(StaleError, match="another calibration than the session has now"):
+        RecordedConfig(sessions=(session.path,)).train()

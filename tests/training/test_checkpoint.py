@@ -40,3 +40,15 @@ def test_foreign_files_are_refused_and_never_unpickled(tmp_path):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=r"c\.safetensors is no checkpoint of coview"):
             Checkpoint.load(path)
+
+
+@pytest.mark.parametrize("damage", ["a weight is missing", "of a later step"])
+def test_a_checkpoint_that_does_not_fit_says_so_with_the_way_out(tmp_path, damage):
+    method = torch.nn.Linear(2, 3)
+    weights, step = dict(method.state_dict()), 5
+    if damage == "of a later step":
+        step = 50
+    else:
+        del weights["bias"]
+    with pytest.raises(ValueError, match=r"c\.safetensors does not fit the recipe beside it: .*--overwrite"):
+        Checkpoint(step, 0.0, weights, {}).give_to(method, 40, tmp_path / "c.safetensors")

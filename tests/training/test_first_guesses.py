@@ -16,8 +16,9 @@ from coview.skeletons import COCO_17, EPIPOLAR_16, H36M_17, skeleton_map
 from coview.training.base_points import Guesser
 from coview.training.evaluate import evaluate
 from coview.training.first_guesses import FOLDER, first_guesses
+from coview.training.folder import WEIGHTS
 from coview.training.recipe import Recipe
-from coview.training.run import WEIGHTS, load_run, train
+from coview.training.run import load_run, train
 
 CPU = torch.device("cpu")
 

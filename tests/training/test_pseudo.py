@@ -13,7 +13,7 @@ from coview.data.virtual_views import VirtualViews
 from coview.methods.pseudo_label_lifting import PseudoLabelLiftingConfig
 from coview.methods.supervised_lifting import SupervisedLiftingConfig
 from coview.metrics.joint_error import p_joint_error
-from coview.training.pseudo import FILE, detected, with_pseudo
+from coview.training.pseudo import FILE, detected, lines, with_pseudo
 from coview.training.recipe import Recipe, check_fields
 from coview.training.run import load_run, train
 
@@ -137,3 +137,29 @@ def test_a_run_is_not_its_own_detector(tmp_path):
         ValueError, match=r"pseudo.detector names .*, the folder that this run is to be written to"
     ):
         train(recipe(pseudo=itself, data=Pictured()), tmp_path / "run", progress=False)
+
+
+def test_what_is_learnt_from_is_said_before_it_is_learnt_from(tmp_path):
+    said: list[str] = []
+    train(recipe(), tmp_path / "run", progress=False, say=said.append)
+    assert said[0].startswith("labels: 100% of the joints of 60 instants are known")
+    assert "rig 0: cameras people, residuals" in said[1]
+    assert "agreement 100%" in said[1]
+    assert "POOR" not in said[1]
+    assert "scale" in said[2]
+
+
+def test_poor_labels_are_called_poor_and_the_view_is_named():
+    rig = {"cameras": "people", "median_px": [2.0, 30.0], "agreement": [0.9, 0.47], "scale": "assumed"}
+    words = lines({"known_share": 0.5, "instants": 9, "rigs": {"3": rig}})[1]
+    assert "rig 3" in words
+    assert "POOR: of the joints of view 2 few agree" in words
+    assert lines({}) == []
+
+
+def test_a_distance_that_is_not_known_is_no_nan_in_the_record(monkeypatch, tmp_path):
+    data = SyntheticConfig(instants=60, subjects=1, noise=EXACT).train()
+    unknown = InMemory(data.instants.replaced(joints3d=torch.full_like(data.instants.joints3d, torch.nan)))
+    monkeypatch.setenv("COVIEW_DATA", str(tmp_path))
+    facts = with_pseudo(PEOPLE, unknown)[1]
+    assert facts["p_mpjpe_mm"] is None

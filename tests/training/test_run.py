@@ -8,18 +8,17 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from coview.data.base import InMemory
 from coview.data.synthetic import SyntheticConfig
 from coview.methods.canonpose import CanonPose, CanonPoseConfig
-from coview.methods.supervised_lifting import SupervisedLiftingConfig
 from coview.training.checkpoint import Checkpoint
 from coview.training.evaluate import evaluate
 from coview.training.history import History
 from coview.training.learner import Diverged
 from coview.training.recipe import Recipe, to_plain
-from coview.training.run import difference, load_run, summary_line, train
+from coview.training.run import load_run, summary_line, train
 from coview.training.scoring import score
 
 TINY = Recipe(
@@ -260,23 +259,6 @@ def test_a_run_cannot_begin_with_itself(finished):
     assert load_run(finished)
 
 
-def test_a_run_of_before_a_setting_existed_is_that_of_its_default(finished, tmp_path):
-    old = tmp_path / "old"
-    shutil.copytree(finished, old)
-    plain = json.loads((old / "recipe.json").read_text())
-    del plain["accumulate"], plain["init"]
-    (old / "recipe.json").write_text(json.dumps(plain))
-    assert difference(old, replace(TINY, validate_every=6)) == ""
-    assert difference(old, replace(TINY, validate_every=6, accumulate=2)) == "accumulate is 1 there and 2 now"
-    assert difference(old, replace(TINY, validate_every=6, init="x")) == "init is empty there and x now"
-
-
-def test_runs_of_different_methods_differ_in_the_method_and_not_in_all_of_its_settings(finished):
-    recipe = replace(load_run(finished).recipe, method=SupervisedLiftingConfig())
-    words = difference(finished, recipe)
-    assert words == f"method is a {type(TINY.method).__name__} there and a SupervisedLiftingConfig now"
-
-
 # --- refusals ----------------------------------------------------------------------------------------
 
 
@@ -513,3 +495,20 @@ def learn(recipe: Recipe, out: Path) -> tuple[dict[str, float], list[dict[str, f
     return json.loads((out / "evaluation.json").read_text())["metrics"], History.load(
         out / "history.csv"
     ).rows
+
+
+def test_a_run_whose_weights_are_no_numbers_is_refused(finished, tmp_path):
+    broken = tmp_path / "broken"
+    shutil.copytree(finished, broken)
+    weights = load_file(broken / "weights.safetensors")
+    weights[min(weights)].view(-1)[0] = torch.nan
+    save_file(weights, broken / "weights.safetensors")
+    with pytest.raises(ValueError, match=r"cannot be loaded, because of weights\.safetensors.*not finite"):
+        load_run(broken)
+
+
+def test_an_earlier_run_that_is_not_there_is_named_with_its_setting(tmp_path):
+    with pytest.raises(
+        FileNotFoundError, match=r"earlier run \(init\): .*nowhere is no run.*name another with --init"
+    ):
+        train(replace(TINY, init=str(tmp_path / "nowhere")), tmp_path / "run")

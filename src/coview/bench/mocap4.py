@@ -28,8 +28,9 @@ from coview.formats.text import read_json
 from coview.metrics.detection import head_size_rule
 from coview.skeletons import Skeleton
 from coview.training.device import check_device
+from coview.training.folder import CHECKPOINT, RECORD, difference
 from coview.training.recipe import Recipe
-from coview.training.run import CHECKPOINT, RECORD, difference, load_run, train
+from coview.training.run import load_run, train
 from coview.training.scoring import how_scored
 
 RINGS: tuple[Ring, ...] = get_args(Ring)

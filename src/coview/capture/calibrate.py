@@ -121,7 +121,7 @@ def _given(
     if path is None:
         raise ValueError(
             f"session '{session.name}' came with no calibration file, and none was named. Give one: "
-            f"--file CALIBRATION for cameras that are calibrated, --intrinsics CALIBRATION for lenses alone."
+            f"--file CALIBRATION; with --from people its lenses alone are read."
         )
     names = [camera.name for camera in session.cameras]
     sizes = [camera.size for camera in session.cameras]

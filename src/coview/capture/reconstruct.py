@@ -144,7 +144,7 @@ def _finished(session: Session, settings: dict[str, str]) -> Poses3D | None:
     """The result that is there, if it was made from the same input in the same way."""
     if not session.poses3d_path.exists():
         return None
-    poses = session.poses3d()
+    poses = Poses3D.load(session.poses3d_path)
     return poses if settings.items() <= poses.provenance.items() else None
 
 

@@ -150,14 +150,7 @@ def _triangulated(session: Session, trust: float) -> Poses3D:
     ValueError where it was made with another calibration, so that its points are in another world."""
     if not session.poses3d_path.is_file():
         return reconstruct(session.path, trust=trust).poses
-    poses = session.poses3d()
-    known = poses.provenance.get("calibration_hash")
-    if known is not None and known != session.calibration().fingerprint:
-        raise ValueError(
-            f"{session.poses3d_path} was made with another calibration than the session has now, and the root and "
-            f"the comparison rest on it. Run `coview reconstruct {session.path}` first."
-        )
-    return poses
+    return session.poses3d()
 
 
 def _roots(poses: Poses3D, model: ImageModel, max_gap: int) -> Float[Tensor, "frames 3"]:

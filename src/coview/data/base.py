@@ -112,6 +112,10 @@ class DataConfig(ABC):
     def provides(self) -> frozenset[str]:
         """Fields that every training instant will have, known without loading anything."""
 
+    def remedy(self, field: str) -> str:
+        """What a user can do where `field` is needed and not provided, as a sentence; empty where there is nothing."""
+        return ""
+
     @abstractmethod
     def train(self) -> Instants:
         """The instants to learn from."""

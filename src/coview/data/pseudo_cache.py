@@ -15,7 +15,7 @@ from coview.data.pose_prior import PosePrior
 from coview.data.pseudo_config import PseudoConfig
 from coview.data.pseudo_rigs import Rig
 from coview.data.shards import digest
-from coview.formats.atomic import write_bytes
+from coview.formats.kept_tensors import put
 from coview.sample import MultiView
 
 _ROOM = 1 << 14  # bytes for what is said of a rig
@@ -35,7 +35,7 @@ def kept_in(folder: Path | None, about: dict[str, Any]) -> Path | None:
     if folder is None:
         return None
     own = folder / digest(about)
-    write_bytes(own / "provenance.json", json.dumps(about, indent=1, sort_keys=True).encode())
+    put(own / "provenance.json", json.dumps(about, indent=1, sort_keys=True).encode())
     return own
 
 

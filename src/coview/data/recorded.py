@@ -31,6 +31,12 @@ class RecordedConfig(DataConfig):
             raise ValueError(
                 f"RecordedConfig: validation_share is 0 to below 1, got {self.validation_share}."
             )
+        for setting, named in (("cameras", self.cameras), ("test_cameras", self.test_cameras)):
+            if doubled := sorted({name for name in named if named.count(name) > 1}):
+                raise ValueError(
+                    f"RecordedConfig: {setting} names {', '.join(doubled)} twice, and a camera has nothing to learn "
+                    f"from itself. Name each camera once."
+                )
         if self.stride < 1:
             raise ValueError(f"RecordedConfig: stride must be at least 1, got {self.stride}.")
 
@@ -45,6 +51,16 @@ class RecordedConfig(DataConfig):
         if sessions and all(session.poses3d_path.is_file() for session in sessions):
             found |= {"joints3d"}
         return found
+
+    def remedy(self, field: str) -> str:
+        session = self.sessions[0] if self.sessions else "SESSION"
+        return {
+            "cameras": f"Its lenses are not known: give a calibration with `coview calibrate {session} --from file "
+            f"--file CALIBRATION`, or import again with one.",
+            "joints3d": f"Its 3D joints are not known: run `coview calibrate {session}`, then `coview reconstruct "
+            f"{session}`.",
+            "images": "A session holds 2D joints; choose a method that reads them.",
+        }.get(field, "")
 
     def train(self) -> InMemory:
         """The first part of every session."""

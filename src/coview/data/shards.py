@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from coview.formats.atomic import write_bytes
+from coview.formats.kept_tensors import keep, kept
 from coview.progress import progress
 
 Make = Callable[[int], dict[str, Tensor]]
@@ -35,7 +35,7 @@ def gathered(
     """The tensors of all pieces, one after another along their first axis; piece `n` has `lengths[n]` rows.
 
     With a `folder` each piece is read from there, or made and left there as <stem>_<number>.safetensors; a
-    piece that is damaged or of other lengths is made again. With several `workers` that many threads make
+    piece that is damaged, changed or of other lengths is made again. With several `workers` that many threads make
     pieces, each on one core; the result is the same. Memory: the result and two pieces per worker. OSError where
     they cannot be kept."""
     whole: dict[str, Tensor] = {}
@@ -75,30 +75,10 @@ def _in_order(make: Make, count: int, workers: int) -> Iterator[dict[str, Tensor
 
 
 def _piece(path: Path | None, length: int, number: int, make: Make) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-    from safetensors.torch import save as as_safetensors
-
-    if path is not None and path.is_file():
-        try:
-            piece = load_file(path)
-            if piece and all(len(tensor) == length for tensor in piece.values()):
-                return piece
-        except SafetensorError:
-            pass  # an interrupted disk or an older version: made again below
+    piece = None if path is None else kept(path)
+    if piece and all(len(tensor) == length for tensor in piece.values()):
+        return piece
     piece = make(number)
     if path is not None:
-        _keep(path, as_safetensors({name: tensor.contiguous() for name, tensor in piece.items()}))
+        keep(path, piece)
     return piece
-
-
-def _keep(path: Path, content: bytes) -> None:
-    """Leave a piece on disk; OSError saying how to do without where that is not possible."""
-    try:
-        write_bytes(path, content)
-    except OSError as error:
-        raise OSError(
-            error.errno,
-            f"what was made cannot be kept in {path.parent}: {error.strerror}. Name a folder with room for it in "
-            f"COVIEW_DATA, or make it anew in every run with --data.no-cache",
-        ) from error

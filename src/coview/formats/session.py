@@ -23,6 +23,10 @@ FILE = "session.toml"
 _SAFE_NAME = re.compile(r"[^\W_][\w .+-]*")  # becomes a file name: no slashes, no leading dot
 
 
+class StaleError(ValueError):
+    """A result rests on something that was made anew since; the message says what to run."""
+
+
 @dataclass(frozen=True)
 class SessionCamera:
     """One camera of a session, as recorded (not its calibration)."""
@@ -102,13 +106,22 @@ class Session:
         return read_calibration(self.calibration_path)
 
     def poses3d(self) -> Poses3D:
-        """The 3D joints. FileNotFoundError where nothing was reconstructed yet."""
+        """The 3D joints. FileNotFoundError where nothing was reconstructed yet, StaleError where the session was
+        calibrated again since: they are in another world than its cameras."""
         if not self.poses3d_path.is_file():
             raise FileNotFoundError(
                 f"session {self.path} has no 3D joints: {self.poses3d_path.name} is not there. "
                 f"Run `coview reconstruct {self.path}`."
             )
-        return Poses3D.load(self.poses3d_path)
+        poses = Poses3D.load(self.poses3d_path)
+        made_with = poses.provenance.get("calibration_hash", "unknown")
+        placed = made_with != "unknown" and self.calibration_path.is_file()
+        if placed and made_with != self.calibration().fingerprint:
+            raise StaleError(
+                f"{self.poses3d_path} was made with another calibration than the session has now, so its joints "
+                f"are in another world than the cameras. Run `coview reconstruct {self.path}` first."
+            )
+        return poses
 
     # --- where -------------------------------------------------------------------------------------
 

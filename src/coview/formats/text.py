@@ -41,7 +41,7 @@ def read_json(path: Path) -> Any:
         hint = "The file is empty" if not text.strip() else error.msg
         raise ValueError(
             f"{path}, line {error.lineno}, column {error.colno}: not valid JSON: {hint}. "
-            f"A file cut short by an interrupted detector looks like this; make it again."
+            f"A file cut short by an interrupted program looks like this; make it again."
         ) from error
     except RecursionError as error:
         raise ValueError(f"{path}: brackets nested too deeply; this is no file of 2D joints.") from error

@@ -13,7 +13,7 @@ from coview.data.augment_images import ImageAugment
 from coview.data.pseudo_config import PseudoConfig
 from coview.data.rendered import RenderedConfig
 from coview.methods.epipolar_pose import EpipolarPoseConfig
-from coview.recipes.ransac_rendered import recipe as heatmaps
+from coview.recipes.ransac_rendered import method as heatmaps
 from coview.training.recipe import Recipe
 
 method = EpipolarPoseConfig(
@@ -22,7 +22,7 @@ method = EpipolarPoseConfig(
     trunk=32,
     deconv=64,
     cells=16,
-    multiplier=heatmaps.method.multiplier,  # of the heat maps that it begins with
+    multiplier=heatmaps.multiplier,  # of the heat maps that it begins with
     beta=0.02,
     cell_weight=0.05,
 )

@@ -8,10 +8,11 @@ from coview.data.rendered import RenderedConfig
 from coview.methods.algebraic_triangulation import RansacTriangulationConfig
 from coview.training.recipe import Recipe
 
+method = RansacTriangulationConfig(
+    depth=18, size=128, trunk=32, deconv=64, loss="cross_entropy", multiplier=10.0
+)
 recipe = Recipe(
-    method=RansacTriangulationConfig(
-        depth=18, size=128, trunk=32, deconv=64, loss="cross_entropy", multiplier=10.0
-    ),
+    method=method,
     data=RenderedConfig(scenes=5000, validation_scenes=400, size=128, scenery="studio"),
     steps=4000,
     batch_size=8,

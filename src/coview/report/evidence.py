@@ -12,7 +12,7 @@ from torch import Tensor
 from coview.cameras import Cameras
 from coview.formats.calibrations import Calibration
 from coview.formats.poses3d import Poses3D
-from coview.formats.session import Session
+from coview.formats.session import Session, StaleError
 from coview.report.runs import Run, find_runs
 from coview.skeletons import Skeleton, can_map, skeleton_map
 
@@ -79,7 +79,7 @@ def gather(path: Path) -> Evidence:
 def _if_there(read: Callable[[], T], missing: list[str]) -> T | None:
     try:
         return read()
-    except FileNotFoundError as error:
+    except (FileNotFoundError, StaleError) as error:
         missing.append(str(error))
         return None
 

@@ -10,13 +10,10 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from safetensors.torch import save as as_safetensors
 from torch import Tensor
 
 from coview.data.base import Instants
-from coview.formats.atomic import write_bytes
+from coview.formats.kept_tensors import keep, kept
 from coview.methods.base import Method, WorldPose
 from coview.progress import progress
 from coview.sample import MultiView
@@ -66,8 +63,8 @@ class Guesser:
     ) -> Float[Tensor, "instants *numbers"]:
         """What `pick` takes from the prediction for every instant, on the CPU.
 
-        `identity` says which data, as text; with the model's, the number of instants and the bytes of the first
-        and last it names the file that is read instead of predicting again."""
+        `identity` says which data, as text; with the model's, the number of instants and what it reads of them (of
+        images, the first and the last) it names the file that is read instead of predicting again."""
         if missing := sorted(self.method.inputs - data.fields):
             raise ValueError(
                 f"{question.setting}: {self.path} predicts {question.words} from {', '.join(missing)} too, which this "
@@ -75,12 +72,12 @@ class Guesser:
             )
         name = _digest(self.identity, identity, data, self.method.inputs)
         path = self.path / question.folder / f"{name}.safetensors"
-        kept = _kept(path, question.field, len(data))
-        if kept is None:
+        held = (kept(path) or {}).get(question.field)
+        if held is None or len(held) != len(data):
             with torch.no_grad():
-                kept = torch.cat(list(self._answers(data.only(self.method.inputs), device, pick, question)))
-            write_bytes(path, as_safetensors({question.field: kept}))
-        return kept
+                held = torch.cat(list(self._answers(data.only(self.method.inputs), device, pick, question)))
+            keep(path, {question.field: held})
+        return held
 
     def _answers(
         self, data: Instants, device: torch.device, pick: Callable[[Any], Tensor], question: "Question"
@@ -103,22 +100,18 @@ class Question:
     folder: str  # in that of the run
 
 
-def _kept(path: Path, field: str, instants: int) -> Tensor | None:
-    """What was predicted before; None where it was not, or where the file is damaged."""
-    if not path.is_file():
-        return None
-    try:
-        found = load_file(path)[field]
-    except (SafetensorError, OSError, KeyError):
-        return None
-    return found if len(found) == instants else None
-
-
 def _digest(model: str, data: str, instants: Instants, read: frozenset[str]) -> str:
     digest = hashlib.sha256(f"{model}\n{data}\n{len(instants)}".encode())
     if len(instants):
-        for part in (instants[:1], instants[len(instants) - 1 :]):
-            for name in sorted(read - {"cameras"}):
+        small = instants.only(read - {"images", "cameras"})
+        parts = [(small[: len(instants)], small.fields)]
+        if "images" in read:
+            pictures = instants.only(frozenset({"images"}))
+            parts += [
+                (pictures[part], pictures.fields) for part in (slice(1), slice(len(instants) - 1, None))
+            ]
+        for part, names in parts:
+            for name in sorted(names):
                 digest.update(_bytes(part, name))
     return digest.hexdigest()[:20]
 

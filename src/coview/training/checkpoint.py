@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from safetensors import safe_open
 from safetensors.torch import save as as_safetensors
-from torch import Tensor
+from torch import Tensor, nn
 
 from coview.formats.atomic import write_bytes
 
@@ -33,6 +33,18 @@ class Checkpoint:
         words = {"state": json.dumps({"step": self.step, "seconds": self.seconds, "facts": self.facts})}
         plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         write_bytes(path, as_safetensors(plain, metadata=words))
+
+    def give_to(self, method: nn.Module, steps: int, path: Path) -> None:
+        """Let a method go on from these weights, for `steps` in all; ValueError naming `path` where they do not fit."""
+        try:
+            method.load_state_dict(self.weights)
+            if not 0 <= self.step <= steps:
+                raise ValueError(f"it is of step {self.step}, and the recipe has {steps}")
+        except (RuntimeError, ValueError) as error:
+            words = " ".join(" ".join(str(error).splitlines()[:2]).split()).rstrip(".")
+            raise ValueError(
+                f"{path} does not fit the recipe beside it: {words}. Train again with --overwrite."
+            ) from error
 
     @staticmethod
     def load(path: Path) -> "Checkpoint":

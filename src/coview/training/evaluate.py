@@ -4,7 +4,8 @@ from pathlib import Path
 
 from coview.data.base import DataConfig
 from coview.training.device import resolved
-from coview.training.run import EVALUATION, load_run, with_base
+from coview.training.folder import EVALUATION
+from coview.training.run import load_run, with_base
 from coview.training.scoring import TRUTH, score, write_evaluation
 
 

@@ -14,10 +14,11 @@ from coview.formats.session import Session
 from coview.methods.base import CameraPoses
 from coview.sample import MultiView
 from coview.training.compare import Comparison, compare, reconstructed
+from coview.training.folder import HISTORY
 from coview.training.history import History
 from coview.training.prediction_files import FOLDER, Prediction, folder_for, write_prediction
 from coview.training.recipe import to_plain
-from coview.training.run import HISTORY, Run, load_run
+from coview.training.run import Run, load_run
 from coview.training.views import View, mean_bone_length, read_views
 
 _FROM_2D = frozenset({"joints2d", "confidence", "image_size"})  # what 2D joint files can give
@@ -54,7 +55,15 @@ def predict(
     loaded, source = load_run(run), Path(source)
     unmet = sorted(loaded.method.inputs - _FROM_2D)
     if unmet:
-        raise ValueError(f"{loaded.record['method']} reads {', '.join(unmet)}, which 2D joints do not hold.")
+        raise ValueError(
+            f"{loaded.record['method']} reads {', '.join(unmet)}, which 2D joints do not hold. "
+            + (
+                "It corrects the poses of another run and is a stage of `coview train` and `coview evaluate`; predict "
+                f"with that run, {loaded.recipe.first_from}."
+                if unmet == ["first_guess"]
+                else "Predict with a run that reads 2D joints."
+            )
+        )
     session = Session.load(source) if (source / SESSION_FILE).is_file() else None
     views = read_views(source, loaded.skeleton, camera=camera, size=size, skeleton=skeleton)
     folder = Path(out) if out else folder_for(source, loaded.path) if session else loaded.path / FOLDER

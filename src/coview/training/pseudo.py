@@ -3,6 +3,7 @@
 What made them is written beside the run, and, where the truth happens to be known, how far they are from it:
 training never sees that."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +19,7 @@ from coview.sample import MultiView
 from coview.training.batches import InOrder, at_once
 
 FILE = "pseudo_labels.json"  # in the run's folder
+POOR = 0.6  # share of a view's joints that agree with the others: fewer, and the labels are doubtful
 _READ = frozenset({"joints2d", "confidence", "cameras", "rig"})
 
 
@@ -79,5 +81,25 @@ def _record(made: PseudoLabels, data: Instants) -> dict[str, Any]:
     facts["known_share"] = round(float(made.joints3d.isfinite().all(dim=-1).float().mean()), 4)
     if "joints3d" in data.fields:
         truth = data.only(frozenset({"joints3d"}))[: len(data)].joints3d
-        facts["p_mpjpe_mm"] = round(float(p_joint_error(made.joints3d, truth.cpu()).nanmean()), 3)
+        error = float(p_joint_error(made.joints3d, truth.cpu()).nanmean())
+        facts["p_mpjpe_mm"] = round(error, 3) if math.isfinite(error) else None  # JSON has no NaN
     return facts
+
+
+def lines(facts: dict[str, Any]) -> list[str]:
+    """What is known of the labels, for the one who is about to train on them; nothing where there are none."""
+    if not facts:
+        return []
+    said = [f"labels: {facts['known_share']:.0%} of the joints of {facts['instants']} instants are known"]
+    for number, rig in facts["rigs"].items():
+        residual = ", ".join(f"{each:.1f}" for each in rig["median_px"])
+        words = f"  rig {number}: cameras {rig['cameras']}, residuals {residual} px (median of each view)"
+        if agreement := rig.get("agreement"):
+            words += f", agreement {', '.join(f'{share:.0%}' for share in agreement)}"
+            if min(agreement) < POOR:
+                words += (
+                    f". POOR: of the joints of view {agreement.index(min(agreement)) + 1} few agree with the other "
+                    f"views; is it synchronised, and does the person move? What is learnt from it will be as poor"
+                )
+        said += [words, f"  rig {number}: scale {rig['scale']}"]
+    return said

@@ -103,6 +103,7 @@ def check_fields(recipe: Recipe, available: frozenset[str]) -> None:
         raise ValueError(
             f"{_EARLIER[name]} is given, and {type(recipe.method).__name__} as it is set reads no {name}. Leave it out."
         )
+    provided = available
     needed, available = _with_labels(recipe, needed, available)
     missing = sorted(needed - available - predicted)
     if missing:
@@ -110,10 +111,11 @@ def check_fields(recipe: Recipe, available: frozenset[str]) -> None:
         way_out = f", or name a run that predicts it with --{setting}" if setting else ""
         if set(missing) <= _LABELS:
             way_out = ", or have them made from the 2D joints with --pseudo.cameras people"
+        remedies = " ".join(filter(None, map(recipe.data.remedy, missing)))
         raise ValueError(
             f"{type(recipe.method).__name__} needs {', '.join(repr(name) for name in missing)}, which "
-            f"{type(recipe.data).__name__} does not provide; it has: {', '.join(sorted(available))}. "
-            f"Choose other data, or settings of the method that do without{way_out}."
+            f"{type(recipe.data).__name__} does not provide; it has: {', '.join(sorted(provided))}. "
+            + (remedies or f"Choose other data, or settings of the method that do without{way_out}.")
         )
 
 

@@ -13,7 +13,6 @@ checkpoint.safetensors  only while unfinished
 import hashlib
 import json
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,23 +30,32 @@ from coview.formats.text import read_json
 from coview.methods.base import Method
 from coview.skeletons import Skeleton
 from coview.training.base_points import Guesser
-from coview.training.checkpoint import Checkpoint
 from coview.training.device import check_device, resolved
 from coview.training.first_guesses import first_guesses
 from coview.training.fit import fit
+from coview.training.folder import (
+    CHECKPOINT,
+    EVALUATION,
+    HISTORY,
+    INIT,
+    PSEUDO,
+    RECIPE,
+    RECORD,
+    WEIGHTS,
+    check_apart,
+    clear,
+    opened,
+)
 from coview.training.history import History
 from coview.training.initialise import Report, Source, initialise
 from coview.training.learner import Learner, check_finite
 from coview.training.precision import check_precision
-from coview.training.pseudo import FILE as PSEUDO
+from coview.training.pseudo import lines as label_lines
 from coview.training.pseudo import with_pseudo
-from coview.training.recipe import Recipe, check_fields, differences, from_plain, to_plain
+from coview.training.recipe import Recipe, check_fields, from_plain, to_plain
 from coview.training.scoring import TRUTH, score, write_evaluation
 
-RECIPE, WEIGHTS, HISTORY, RECORD = "recipe.json", "weights.safetensors", "history.csv", "run.json"
-EVALUATION, CHECKPOINT = "evaluation.json", "checkpoint.safetensors"
-INIT, RELEASED = "init.json", "released:"
-_OURS = (RECIPE, WEIGHTS, HISTORY, RECORD, EVALUATION, CHECKPOINT, INIT, PSEUDO)
+_RELEASED = "released:"  # begins what `init` says where it names a file of the authors
 
 
 @dataclass(frozen=True)
@@ -82,30 +90,33 @@ def train(
     if overwrite or not (out / RECORD).is_file():
         check_device(recipe.device)
     check_precision(recipe.precision, recipe.device)
-    _check_apart(recipe, out)
-    begun = _open(recipe, out, overwrite)
+    check_apart(recipe, out)
+    begun = opened(recipe, out, overwrite)
     if (out / RECORD).is_file() and not overwrite:
         return out
-    for earlier in filter(None, (recipe.base_from, recipe.first_from)):
-        load_run(_beside(earlier, out))
-    seen_by = recipe.pseudo.detector
-    detector = load_run(_beside(seen_by, out)).method if seen_by and recipe.pseudo.cameras != "none" else None
+    for setting, earlier in (("base_from", recipe.base_from), ("first_from", recipe.first_from)):
+        if earlier:
+            _named_run(setting, _beside(earlier, out))
+    seen_by = recipe.pseudo.detector if recipe.pseudo.cameras != "none" else None
+    detector = _named_run("pseudo.detector", _beside(seen_by, out)).method if seen_by else None
     source = _source(recipe.init) if recipe.init and not begun else None
     data, validation = recipe.data.train(), recipe.data.validation()
     check_fields(recipe, data.fields)
     data, validation = with_base(recipe, data, "train", out), with_base(recipe, validation, "validation", out)
     data, labelled = with_pseudo(recipe.pseudo, data, detector)
+    for line in label_lines(labelled):
+        say(line)
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
         method = recipe.method.build(data.skeleton)
         if begun:
-            method.load_state_dict(begun.weights)
+            begun.give_to(method, recipe.steps, out / CHECKPOINT)
         learner = Learner(method, recipe, data, begun)
         if not begun:
             learner.begin()
         report = initialise(method, data.skeleton, source, bgr=_bgr(recipe)) if source else None
         if overwrite:  # only now: what is wrong with a command is said before it costs an earlier run
-            _clear(out)
+            clear(out)
         write_text(out / RECIPE, json.dumps(to_plain(recipe), indent=1))
         if report:
             _tell(report, learner, out, say)
@@ -134,6 +145,7 @@ def load_run(path: Path) -> Run:
         method = recipe.method.build(skeleton)
         part = WEIGHTS
         method.load_state_dict(load_file(path / WEIGHTS))
+        check_finite(method, recipe)
     except (
         ValueError,
         LookupError,
@@ -187,25 +199,6 @@ def _beside(named: Path, folder: Path) -> Path:
     return sibling if not named.exists() and sibling.exists() else named
 
 
-def difference(path: Path, recipe: Recipe) -> str:
-    """In what the run in a folder differs from `recipe`, in words; empty where it does not, or is no run.
-
-    A start that failed is no run: it leaves only what was asked for, and nothing that was learnt."""
-    learnt = any((path / name).is_file() for name in (RECORD, CHECKPOINT, WEIGHTS))
-    if not learnt or not (path / RECIPE).is_file():
-        return ""
-    try:
-        old = read_json(path / RECIPE)
-    except ValueError:
-        old = None
-    with suppress(
-        ValueError, TypeError, LookupError
-    ):  # what did not exist when it was written has its default
-        old = json.loads(json.dumps(to_plain(from_plain(old, Recipe))))
-    new = json.loads(json.dumps(to_plain(recipe)))
-    return differences(old, new) if isinstance(old, dict) else f"its {RECIPE} is damaged"
-
-
 def summary_line(path: Path) -> str:
     """What, where, how good: one line about a finished run."""
     record = read_json(Path(path) / RECORD)
@@ -225,45 +218,25 @@ def summary_line(path: Path) -> str:
 # --- inside --------------------------------------------------------------------------------------
 
 
-def _open(recipe: Recipe, out: Path, overwrite: bool) -> Checkpoint | None:
-    """Make or check the folder; the checkpoint to go on from, if there is one."""
-    out.mkdir(parents=True, exist_ok=True)
-    for stale in out.glob(".*.part*"):  # a kill may leave these behind
-        stale.unlink()
-    if overwrite:
-        return None
-    if words := difference(out, recipe):
-        raise ValueError(
-            f"{out} holds a run of another recipe: {words}. "
-            f"Choose another folder with --out, or lose that run with --overwrite."
-        )
-    return Checkpoint.load(out / CHECKPOINT) if (out / CHECKPOINT).is_file() else None
-
-
-def _clear(out: Path) -> None:
-    """Remove an earlier run; the record goes first, because it says that all the rest is there."""
-    for name in (RECORD, *_OURS):
-        (out / name).unlink(missing_ok=True)
-
-
-def _check_apart(recipe: Recipe, out: Path) -> None:
-    """ValueError where a run would begin with itself: it would be lost when this one is written over it."""
-    named = {"init": recipe.init, "base_from": recipe.base_from, "first_from": recipe.first_from}
-    named["pseudo.detector"] = recipe.pseudo.detector
-    for name, folder in named.items():
-        if folder and Path(folder).resolve() == out.resolve():
-            raise ValueError(
-                f"{name} names {folder}, the folder that this run is to be written to. Choose another with --out."
-            )
-
-
 def _source(init: str) -> Source:
     """What a recipe's `init` names; FileNotFoundError or ValueError where it cannot be read."""
-    if init.startswith(RELEASED):
-        path = Path(init.removeprefix(RELEASED))
+    if init.startswith(_RELEASED):
+        path = Path(init.removeprefix(_RELEASED))
         return Source.of_file(str(path), read_released(path))
-    run = load_run(Path(init))
+    run = _named_run("init", Path(init))
     return Source(f"the run {init}", run.method.state_dict(), run.skeleton, _bgr(run.recipe))
+
+
+def _named_run(setting: str, path: Path) -> Run:
+    """The finished run that a setting names; FileNotFoundError saying so where it is none."""
+    try:
+        return load_run(path)
+    except FileNotFoundError as error:
+        flag = setting.replace("_", "-")
+        raise FileNotFoundError(
+            f"this recipe builds on an earlier run ({setting}): {error} Train that one first (`coview train RECIPE "
+            f"--out {path}`; docs or the recipe's file say which), or name another with --{flag}."
+        ) from error
 
 
 def _bgr(recipe: Recipe) -> bool:
