@@ -8,7 +8,7 @@ more cameras, and half or twice the errors (`INPUTS`). docs/mocap4.md has it who
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -126,7 +126,7 @@ class Mocap4Config(DataConfig):
         return ring_cameras(VIEWS, radius=radius, height=height)
 
 
-def _whereabouts(clips: list[Clip]) -> dict[str, Tensor]:
+def _whereabouts(clips: list[Clip]) -> dict[str, Any]:
     """Who each instant shows, numbered as they first appear, in which clip, and when in it (seconds)."""
     names = list(dict.fromkeys(clip.subject for clip in clips))
     counts = torch.tensor([len(clip.points[::EVERY]) for clip in clips])
