@@ -1,6 +1,6 @@
 """MCSS beside its baseline on mocap4 `detected`: how much few labels lose, and what views that agree give back.
 
-    OMP_WAIT_POLICY=passive python benchmarks/mcss.py [--labels 0.01 ...] [--seeds 0] [--steps 1000] [--held-out WHO ...]
+    OMP_WAIT_POLICY=passive python benchmarks/mcss.py [--labels 0.01 ...] [--seeds 0] [--steps 1000] [--held-out WHO]
 
 Needs the prepared motion (`coview data prepare cmu_mocap SOURCE`; --folder says where, if elsewhere). Both train the
 same network on the same batches and the same labels; the baseline's metric loss weighs nothing. `--labels` are shares

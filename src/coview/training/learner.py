@@ -218,7 +218,7 @@ class Sums:
         for names, sums in self._sums.items():
             for name, value in zip(names, sums.tolist(), strict=True):
                 means[name] = means.get(name, 0.0) + (value / steps if steps else math.nan)
-        return {"loss": sum(means.values()), **means}
+        return {"loss": sum(means.values(), 0.0), **means}
 
 
 def reseed(seed: int, device: torch.device) -> None:
