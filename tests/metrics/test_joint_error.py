@@ -11,6 +11,7 @@ from coview.metrics.joint_error import (
     NMPJPE,
     NPCK,
     PMPJPE,
+    CentredMPJPE,
     Coverage,
     OppositeShare,
     RelativeMPJPE,
@@ -169,3 +170,13 @@ def test_relative_errors_count_the_root_s_zero():
     metric.reset()
     metric.update(predicted, truth)
     assert float(metric.compute()) == pytest.approx(100 / 7, abs=1e-3)
+
+
+def test_centred_errors_forgive_place_and_not_size_and_leave_out_the_root():
+    _, truth = poses()
+    moved = truth + torch.tensor([5.0, 0.0, 0.0])
+    assert value(CentredMPJPE(0), moved, truth) < 0.01
+    off = truth.clone()
+    off[:, 1:] += torch.tensor([0.03, 0.04, 0.0])
+    torch.testing.assert_close(float(value(CentredMPJPE(0), off, truth)), 50.0, atol=0.01, rtol=0)
+    assert value(CentredMPJPE(0), 2 * truth, truth) > 100

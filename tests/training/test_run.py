@@ -11,8 +11,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from coview.data.base import InMemory
+from coview.data.batching import SubjectTimes
+from coview.data.labels import ShownLabels
 from coview.data.synthetic import SyntheticConfig
 from coview.methods.canonpose import CanonPose, CanonPoseConfig
+from coview.methods.mcss import McssConfig
+from coview.methods.supervised_lifting import SupervisedLiftingConfig
 from coview.training.checkpoint import Checkpoint
 from coview.training.evaluate import evaluate
 from coview.training.history import History
@@ -74,6 +78,31 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
 
 
 # --- what a run leaves behind ------------------------------------------------------------------------
+
+
+def test_what_labels_hide_is_not_learnt_from_and_batches_are_as_the_recipe_says(tmp_path):
+    data = SyntheticConfig(instants=200, validation_instants=10, subjects=2)
+    few = replace(
+        TINY,
+        method=SupervisedLiftingConfig(width=8),
+        data=data,
+        batching=SubjectTimes(labelled=4),
+        labels=ShownLabels(count=5),
+    )
+    run = train(few, tmp_path / "few", progress=False)
+    assert load_run(run).recipe == few
+
+    @dataclass(frozen=True)
+    class Other(SyntheticConfig):
+        """Its hidden labels are others."""
+
+        def train(self) -> InMemory:
+            data = super().train()
+            shown = ShownLabels(count=5).shown(data).instants.labelled
+            return data.having(joints3d=torch.where(shown[:, None, None], data.instants.joints3d, 7.0))
+
+    again = train(replace(few, data=Other(**vars(data))), tmp_path / "other", progress=False)
+    assert all(torch.equal(weights(again)[name], weight) for name, weight in weights(run).items())
 
 
 @pytest.fixture(scope="module")
@@ -512,3 +541,25 @@ def test_an_earlier_run_that_is_not_there_is_named_with_its_setting(tmp_path):
         FileNotFoundError, match=r"earlier run \(init\): .*nowhere is no run.*name another with --init"
     ):
         train(replace(TINY, init=str(tmp_path / "nowhere")), tmp_path / "run")
+
+
+def test_a_run_that_embeds_is_kept_with_its_map_and_says_when_it_collapsed(tmp_path):
+    recipe = replace(
+        TINY,
+        method=McssConfig(width=8, head=8, features=8),
+        data=SyntheticConfig(instants=200, validation_instants=40, subjects=2),
+        batching=SubjectTimes(labelled=4),
+        labels=ShownLabels(share=0.1),
+    )
+    run = train(recipe, tmp_path / "run", progress=False)
+    assert (run / "embedding.csv").is_file()
+    columns = set(History.load(run / "history.csv").rows[-1])
+    assert {"watch/active_percent", "watch/spread", "train/metric", "train/pose"} <= columns
+    found = evaluate(run)
+    assert json.loads((run / "evaluation.json").read_text())["definitions"].keys() == found.keys()
+    record = json.loads((run / "run.json").read_text())
+    assert "embedding" in record["facts"]
+    assert "collapsed" not in summary_line(run) or str(record["facts"]["embedding"]).startswith("collapsed")
+    record["facts"]["embedding"] = "collapsed: all poses look alike to it"
+    (run / "run.json").write_text(json.dumps(record))
+    assert "embedding collapsed: all poses look alike" in summary_line(run)

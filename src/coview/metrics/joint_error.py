@@ -104,6 +104,20 @@ class RelativeMPJPE(Mean):
         self.add(error, error.isfinite())
 
 
+class CentredMPJPE(Mean):
+    """Mean distance once both poses have their root at the origin, joints without the root: millimetres."""
+
+    higher_is_better = False
+
+    def __init__(self, root: int) -> None:
+        super().__init__()
+        self.root = root
+
+    def update(self, predicted: Pose3D, truth: Pose3D) -> None:
+        error = joint_error(_centred(predicted, self.root), _centred(truth, self.root))
+        self.add(_without(error, self.root), _without(error.isfinite(), self.root))
+
+
 class NMPJPE(Mean):
     """Mean distance after root alignment and scaling, joints without the root: millimetres."""
 

@@ -30,7 +30,8 @@ def taught_by(name: str) -> str:
     recipe = load(name)
     reads = recipe.unbuilt().needs
     cameras = "cameras" in reads or ("pseudo_cameras" in reads and recipe.pseudo.cameras == "given")
-    words = ["3D labels"] if "joints3d" in reads else []
+    few = "few " if recipe.labels.some3d else ""
+    words = [f"{few}3D labels"] if "joints3d" in reads else []
     words += ["given cameras"] if cameras else ["lenses"] if "pseudo_cameras" in reads else []
     return ", ".join(words) or "nothing"
 

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from coview.formats.text import read_json
 from coview.training.checkpoint import Checkpoint
+from coview.training.embedded import MAP
 from coview.training.pseudo import FILE as PSEUDO
 from coview.training.recipe import Recipe, differences, from_plain, to_plain
 
 RECIPE, WEIGHTS, HISTORY, RECORD = "recipe.json", "weights.safetensors", "history.csv", "run.json"
 EVALUATION, CHECKPOINT, INIT = "evaluation.json", "checkpoint.safetensors", "init.json"
-_OURS = (RECIPE, WEIGHTS, HISTORY, RECORD, EVALUATION, CHECKPOINT, INIT, PSEUDO)
+_OURS = (RECIPE, WEIGHTS, HISTORY, RECORD, EVALUATION, CHECKPOINT, INIT, PSEUDO, MAP)
 
 
 def difference(path: Path, recipe: Recipe) -> str:
