@@ -29,6 +29,11 @@ class CameraPoses:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MetricCameraPoses(CameraPoses):
+    """The same in metres, of a size that the method claims; never one that was taken from the truth."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ImagePoses:
     """One 2D pose per view: what methods find that mend detections."""
 
