@@ -23,6 +23,11 @@ def instant(**fields) -> MultiView:
         "joints3d": torch.rand(JOINTS, 3),
         "base_point": torch.rand(3),
         "rig": torch.tensor(4),
+        "subject": torch.tensor(2),
+        "sequence": torch.tensor(7),
+        "time": torch.tensor(0.5),
+        "labelled": torch.tensor(True),
+        "labelled2d": torch.tensor([True, False, True]),
     }
     return MultiView(H36M_17, **{**everything, **fields})
 
@@ -33,6 +38,7 @@ ALL = instant().known
 def test_what_is_given_can_be_read():
     sample = instant()
     fields = {"images", "cameras", "joints2d", "confidence", "image_size", "joints3d", "base_point", "rig"}
+    fields |= {"subject", "sequence", "time", "labelled", "labelled2d"}
     assert sample.known == fields
     assert sample.images.shape == (VIEWS, 3, 4, 5)
     assert len(sample.cameras) == VIEWS
@@ -42,6 +48,9 @@ def test_what_is_given_can_be_read():
     assert sample.joints3d.shape == (JOINTS, 3)
     assert sample.base_point.shape == (3,)
     assert int(sample.rig) == 4
+    assert (int(sample.subject), int(sample.sequence), float(sample.time)) == (2, 7, 0.5)
+    assert bool(sample.labelled)
+    assert sample.labelled2d.tolist() == [True, False, True]
 
 
 @pytest.mark.parametrize("name", sorted(ALL))

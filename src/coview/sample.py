@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from coview.cameras import Cameras
@@ -32,6 +32,11 @@ class MultiView:
         pseudo_covariance: Float[Tensor, "*batch joints 3 3"] | None = None,
         pseudo_cameras: Cameras | None = None,
         first_guess: Float[Tensor, "*batch views joints 3"] | None = None,
+        subject: Int[Tensor, "*batch"] | None = None,
+        sequence: Int[Tensor, "*batch"] | None = None,
+        time: Float[Tensor, "*batch"] | None = None,
+        labelled: Bool[Tensor, "*batch"] | None = None,
+        labelled2d: Bool[Tensor, "*batch views"] | None = None,
     ) -> None:
         fields = {
             "images": images,
@@ -46,6 +51,11 @@ class MultiView:
             "pseudo_covariance": pseudo_covariance,
             "pseudo_cameras": pseudo_cameras,
             "first_guess": first_guess,
+            "subject": subject,
+            "sequence": sequence,
+            "time": time,
+            "labelled": labelled,
+            "labelled2d": labelled2d,
         }
         self.skeleton = skeleton
         self._known: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
@@ -111,6 +121,31 @@ class MultiView:
     def first_guess(self) -> Float[Tensor, "*batch views joints 3"]:
         """One pose per view by an earlier model: root-centred, in that camera's axes; NaN where it has none."""
         return self._read("first_guess")
+
+    @property
+    def subject(self) -> Int[Tensor, "*batch"]:
+        """Who it is: equal numbers, the same person. Numbers of different data sets say nothing about each other."""
+        return self._read("subject")
+
+    @property
+    def sequence(self) -> Int[Tensor, "*batch"]:
+        """Which continuous take it is from: `time` counts within it."""
+        return self._read("sequence")
+
+    @property
+    def time(self) -> Float[Tensor, "*batch"]:
+        """Seconds within the take."""
+        return self._read("time")
+
+    @property
+    def labelled(self) -> Bool[Tensor, "*batch"]:
+        """Whether its 3D joints may teach; where not, they are NaN (`data.labels`)."""
+        return self._read("labelled")
+
+    @property
+    def labelled2d(self) -> Bool[Tensor, "*batch views"]:
+        """Whether a view's 2D joints may teach as labels of a single image; where not, they are hidden."""
+        return self._read("labelled2d")
 
     @property
     def known(self) -> frozenset[str]:

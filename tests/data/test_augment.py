@@ -42,6 +42,20 @@ def test_a_mirrored_rig_is_another_rig():
     torch.testing.assert_close(between[0], between[2])
 
 
+def test_a_mirrored_person_is_somebody_else_at_the_same_time():
+    before = instants().replaced(
+        subject=torch.arange(4),
+        labelled=torch.tensor([True, True, False, False]),
+        labelled2d=torch.eye(4).bool(),
+    )
+    after = mirrored(before, CHOSEN)
+    assert after.subject.tolist() == [-1, 1, -3, 3]
+    assert after.sequence.tolist() == [-1, 0, -1, 0]
+    for name in ("time", "labelled", "labelled2d"):
+        assert torch.equal(after.held(name), before.held(name))
+    assert after.known == before.known
+
+
 def test_mirrored_twice_is_the_same_world():
     before = instants(noise=DetectorNoise(missing_rate=0.2))
     after = mirrored(mirrored(before, CHOSEN), CHOSEN)

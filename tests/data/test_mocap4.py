@@ -121,6 +121,19 @@ def test_the_benchmark_is_what_the_design_says(shared_data):
     assert (points - batch.joints3d).norm(dim=-1).max() < 2e-3
 
 
+def test_instants_say_who_and_when(shared_data):
+    folder = shared_data / "mocap_cmu"
+    train = Mocap4Config(folder=folder, noise=EXACT).train().instants
+    clips = read_clips(folder, "train")
+    assert train.sequence.unique().tolist() == list(range(len(clips)))
+    assert int(train.subject.max()) + 1 == len({clip.subject for clip in clips})
+    assert int((train.subject == 0).sum()) == sum(
+        len(clip.points[::EVERY]) for clip in clips if clip.subject == clips[0].subject
+    )
+    torch.testing.assert_close(train.time[:3], torch.tensor([0.0, 0.1, 0.2]))
+    assert (train.time[train.sequence == 5].diff() > 0).all()
+
+
 def test_training_never_sees_the_other_rings(shared_data):
     folder = shared_data / "mocap_cmu"
     near = Mocap4Config(folder=folder, ring="near", noise=EXACT)

@@ -47,6 +47,18 @@ def test_train_and_validation_are_parts_of_time(tmp_path):
     torch.testing.assert_close(validation.instants.joints3d, expected[40:])
 
 
+def test_each_session_is_somebody_and_a_take_with_a_clock(tmp_path):
+    for name in ("one", "other"):
+        record(tmp_path / name)
+    both = RecordedConfig((tmp_path / "one", tmp_path / "other"), stride=5)
+    train = both.train().instants
+    assert train.subject.tolist() == train.sequence.tolist() == [0] * 8 + [1] * 8
+    torch.testing.assert_close(
+        train.time[:3], torch.tensor([0.0, 0.2, 0.4])
+    )  # every fifth frame of 25 per second
+    torch.testing.assert_close(both.validation().instants.time[:2], torch.tensor([1.6, 1.8]))
+
+
 def test_fields_fit_together(tmp_path):
     record(tmp_path)
     config = RecordedConfig((tmp_path,))
@@ -62,7 +74,8 @@ def test_fields_fit_together(tmp_path):
 def test_without_calibration_and_3d_there_are_no_such_fields(tmp_path):
     record(tmp_path, truth=False)
     config = RecordedConfig((tmp_path,))
-    assert config.provides == {"joints2d", "confidence", "image_size", "rig"} == config.validation().fields
+    known = {"joints2d", "confidence", "image_size", "rig", "subject", "sequence", "time"}
+    assert config.provides == known == config.validation().fields
 
 
 def test_lenses_that_came_with_the_recording_are_cameras_without_a_place(tmp_path):
@@ -73,7 +86,8 @@ def test_lenses_that_came_with_the_recording_are_cameras_without_a_place(tmp_pat
     provenance = {"calibration_source": str(tmp_path / "lenses.toml")}
     replace(session, provenance=provenance).save()
     config = RecordedConfig((tmp_path,))
-    assert config.provides == {"joints2d", "confidence", "image_size", "rig", "cameras"}
+    known = {"joints2d", "confidence", "image_size", "rig", "subject", "sequence", "time"}
+    assert config.provides == known | {"cameras"}
     cameras = config.train().instants.cameras
     torch.testing.assert_close(cameras.intrinsics[0], ring_cameras(3).intrinsics)
     assert cameras.cam_from_world.isnan().all()

@@ -34,6 +34,18 @@ def test_the_fields_are_those_promised(trained):
     assert not (trained.instants.cameras.distortion != 0).any()
 
 
+def test_instants_say_who_and_when_without_being_drawn_again(trained):
+    instants = trained.instants
+    assert torch.equal(instants.subject, instants.rig)  # a rig per person
+    assert torch.equal(instants.sequence, instants.subject)
+    assert instants.time[:3].tolist() == [0.0, 0.5, 1.0]
+    assert dataclasses.replace(SMALL, scenes=3, subjects=9)._whereabouts("train").subject.tolist() == [
+        0,
+        1,
+        2,
+    ]
+
+
 def test_labels_are_the_projections_of_the_3d_joints(trained):
     batch = trained.instants
     expected = batch.cameras.project(batch.joints3d[:, None])

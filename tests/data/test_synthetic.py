@@ -154,3 +154,11 @@ def test_impossible_scenes_are_refused(walk):
         ring_cameras(0)
     with pytest.raises(ValueError, match="16 joints given, but skeleton 'h36m_17' has 17"):
         detect(walk[:, :16], ring_cameras(2))
+
+
+def test_instants_say_who_and_when():
+    train = SyntheticConfig(instants=10, subjects=2, validation_instants=4, fps=5.0)
+    instants = train.train().instants
+    assert instants.subject.tolist() == instants.sequence.tolist() == [0] * 5 + [1] * 5
+    torch.testing.assert_close(instants.time[:3], torch.tensor([0.0, 0.2, 0.4]))
+    assert train.validation().instants.subject.unique().tolist() == [2]

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from coview import recipes
+from coview.data.batching import SubjectTimes
+from coview.data.labels import ShownLabels
 from coview.data.recorded import RecordedConfig
 from coview.data.synthetic import SyntheticConfig
 from coview.methods.canonpose import CanonPoseConfig
@@ -68,6 +70,25 @@ def test_data_that_lacks_a_field_is_refused_by_name():
     ):
         check_fields(RECIPE, SyntheticConfig().provides - {"rig"})
     check_fields(RECIPE, SyntheticConfig().provides)
+
+
+def test_data_must_say_what_batches_and_splits_go_by():
+    known = SyntheticConfig().provides
+    few = replace(RECIPE, batching=SubjectTimes(), labels=ShownLabels(split="s1"))
+    check_fields(few, known)
+    with pytest.raises(ValueError, match="needs 'labelled', which"):
+        check_fields(few, known - {"joints3d"})
+    with pytest.raises(ValueError, match="needs 'subject', 'time', which"):
+        check_fields(few, known - {"subject", "time"})
+
+
+def test_labels_that_cannot_be_hidden_are_refused():
+    with pytest.raises(ValueError, match=r"CanonPose.* sees 2D joints at test time: they are no labels"):
+        check_fields(replace(RECIPE, labels=ShownLabels(share2d=0.5)), SyntheticConfig().provides)
+    second = recipes.load("refinement_unit")
+    second = replace(second, labels=ShownLabels(share=0.5), first_from=Path("runs/first"))
+    with pytest.raises(ValueError, match="first_from names a run that would be shown the rest"):
+        check_fields(second, second.data.provides)
 
 
 def test_needs_are_known_without_memory():

@@ -11,6 +11,8 @@ import torch
 from safetensors.torch import load_file
 
 from coview.data.base import InMemory
+from coview.data.batching import SubjectTimes
+from coview.data.labels import ShownLabels
 from coview.data.synthetic import SyntheticConfig
 from coview.methods.canonpose import CanonPose, CanonPoseConfig
 from coview.methods.supervised_lifting import SupervisedLiftingConfig
@@ -75,6 +77,31 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
 
 
 # --- what a run leaves behind ------------------------------------------------------------------------
+
+
+def test_what_labels_hide_is_not_learnt_from_and_batches_are_as_the_recipe_says(tmp_path):
+    data = SyntheticConfig(instants=200, validation_instants=10, subjects=2)
+    few = replace(
+        TINY,
+        method=SupervisedLiftingConfig(width=8),
+        data=data,
+        batching=SubjectTimes(labelled=4),
+        labels=ShownLabels(count=5),
+    )
+    run = train(few, tmp_path / "few", progress=False)
+    assert load_run(run).recipe == few
+
+    @dataclass(frozen=True)
+    class Other(SyntheticConfig):
+        """Its hidden labels are others."""
+
+        def train(self) -> InMemory:
+            data = super().train()
+            shown = ShownLabels(count=5).shown(data).instants.labelled
+            return data.having(joints3d=torch.where(shown[:, None, None], data.instants.joints3d, 7.0))
+
+    again = train(replace(few, data=Other(**vars(data))), tmp_path / "other", progress=False)
+    assert all(torch.equal(weights(again)[name], weight) for name, weight in weights(run).items())
 
 
 @pytest.fixture(scope="module")

@@ -47,8 +47,9 @@ def mirrored(batch: MultiView, chosen: Bool[Tensor, "batch"]) -> MultiView:
     """The batch with some instants as a mirror shows them: another person, before other cameras.
 
     Images are flipped sideways, left joints become right ones, the 3D world is reflected in x and the
-    cameras with it, so that labels and pixels still agree. A mirrored rig has other relative rotations:
-    it gets a number of its own. Needs `image_size` where there are 2D joints."""
+    cameras with it, so that labels and pixels still agree. A mirrored rig has other relative rotations, and a
+    mirrored person is somebody else: rig, subject and sequence get numbers of their own. Needs `image_size` where
+    there are 2D joints."""
     swap = list(batch.skeleton.mirror)
     new: dict[str, Tensor] = {}
     if "joints2d" in batch.known:
@@ -67,8 +68,8 @@ def mirrored(batch: MultiView, chosen: Bool[Tensor, "batch"]) -> MultiView:
         new["pseudo_covariance"] = batch.pseudo_covariance[..., swap, :, :] * flip * flip[:, None]
     if "base_point" in batch.known:
         new["base_point"] = batch.base_point * batch.base_point.new_tensor(_SIDEWAYS)
-    if "rig" in batch.known:
-        new["rig"] = -1 - batch.rig  # rigs count from 0
+    for name in {"rig", "subject", "sequence"} & batch.known:
+        new[name] = -1 - batch.held(name)  # they count from 0
     merged = {name: _where(chosen, value, getattr(batch, name)) for name, value in new.items()}
     cameras = {name: _mirrored_cameras(batch.held(name), chosen) for name in _CAMERAS & batch.known}
     return batch.replaced(**merged, **cameras)

@@ -20,6 +20,7 @@ from coview.sample import MultiView
 from coview.skeletons import LEARNABLE_17, named_skeleton
 
 NAME = "human36m"
+_FPS = 50.0
 # their 3D labels are off by a constant, which shows in errors that are not relative to the root
 DAMAGED = (("S9", "Greeting-2"), ("S9", "SittingDown-2"), ("S9", "Waiting-1"))
 
@@ -61,7 +62,8 @@ class Human36MConfig(DataConfig):
 
     @property
     def provides(self) -> frozenset[str]:
-        return frozenset({"images", "cameras", "joints2d", "confidence", "image_size", "joints3d", "rig"})
+        known = {"images", "cameras", "joints2d", "confidence", "image_size", "joints3d", "rig"}
+        return frozenset(known) | {"subject", "sequence", "time"}
 
     def train(self) -> OnDisk:
         return self._instants(self.train_subjects, self.train_every, damaged=True)
@@ -137,6 +139,9 @@ class Human36MConfig(DataConfig):
             image_size=cameras.size,
             joints3d=joints3d,
             rig=subject,
+            subject=subject,
+            sequence=subject * len(labels.actions) + labels.action.long(),
+            time=labels.frame / _FPS,
         )
 
 

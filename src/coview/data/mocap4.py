@@ -8,7 +8,7 @@ more cameras, and half or twice the errors (`INPUTS`). docs/mocap4.md has it who
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -68,7 +68,8 @@ class Mocap4Config(DataConfig):
 
     @property
     def provides(self) -> frozenset[str]:
-        return frozenset({"cameras", "joints2d", "confidence", "image_size", "joints3d", "rig"})
+        known = {"cameras", "joints2d", "confidence", "image_size", "joints3d", "rig"}
+        return frozenset(known) | {"subject", "sequence", "time"}
 
     def train(self) -> InMemory:
         return self._instants("train", "same", 0, self.views)
@@ -100,7 +101,8 @@ class Mocap4Config(DataConfig):
             )
 
     def _instants(self, split: Split | Literal["held_out"], ring: Ring, stream: int, views: int) -> InMemory:
-        joints3d = torch.cat([centred(clip) for clip in self._clips(split)])
+        clips = self._clips(split)
+        joints3d = torch.cat([centred(clip) for clip in clips])
         radius, height = RINGS[ring]
         cameras = ring_cameras(max(views, VIEWS), radius=radius, height=height)
         joints2d, confidence = detect(joints3d, cameras, self.noise, 2 * self.seed + stream)
@@ -114,6 +116,7 @@ class Mocap4Config(DataConfig):
                 image_size=cameras.size.expand(len(joints3d), views, 2),
                 joints3d=joints3d,
                 rig=torch.zeros(len(joints3d), dtype=torch.long),
+                **_whereabouts(clips),
             )
         )
 
@@ -121,6 +124,17 @@ class Mocap4Config(DataConfig):
         """The four cameras of the ring that `validation` is seen by."""
         radius, height = RINGS[self.ring]
         return ring_cameras(VIEWS, radius=radius, height=height)
+
+
+def _whereabouts(clips: list[Clip]) -> dict[str, Any]:
+    """Who each instant shows, numbered as they first appear, in which clip, and when in it (seconds)."""
+    names = list(dict.fromkeys(clip.subject for clip in clips))
+    counts = torch.tensor([len(clip.points[::EVERY]) for clip in clips])
+    return {
+        "subject": torch.tensor([names.index(clip.subject) for clip in clips]).repeat_interleave(counts),
+        "sequence": torch.arange(len(clips)).repeat_interleave(counts),
+        "time": torch.cat([torch.arange(len(clip.points[::EVERY])) * EVERY / clip.fps for clip in clips]),
+    }
 
 
 def centred(clip: Clip) -> Float[Tensor, "instants joints 3"]:

@@ -38,7 +38,7 @@ class RecordedConfig(DataConfig):
     def provides(self) -> frozenset[str]:
         """Cameras where every session is calibrated, or came with a calibration that has its lenses; then their
         extrinsics are NaN. 3D joints where every session is reconstructed."""
-        found = frozenset({"joints2d", "confidence", "image_size", "rig"})
+        found = frozenset({"joints2d", "confidence", "image_size", "rig", "subject", "sequence", "time"})
         sessions = [Session.load(path) for path in self.sessions]
         if sessions and all(_has_lenses(session) for session in sessions):
             found |= {"cameras"}
@@ -88,6 +88,9 @@ class RecordedConfig(DataConfig):
             confidence=confidence[every, views],
             image_size=torch.stack([image_size(session, name) for name in names]).expand(frames, -1, -1),
             rig=torch.full((frames,), rig),
+            subject=torch.full((frames,), rig),  # one person per session, and nobody says who
+            sequence=torch.full((frames,), rig),
+            time=torch.arange(frames) * (self.stride / session.fps),
         )
         return seen.replaced(**_truth(session, skeleton, tuple(names), every, frames))
 

@@ -19,7 +19,14 @@ from coview.data.base import DataConfig, InMemory
 from coview.data.drawing import pictures
 from coview.data.mesh_body import MeshBody, mesh_file, read_mesh
 from coview.data.mocap import META
-from coview.data.scenes import People, generated_people, recorded_people
+from coview.data.scenes import (
+    People,
+    Whereabouts,
+    generated_people,
+    generated_whereabouts,
+    recorded_people,
+    recorded_whereabouts,
+)
 from coview.data.shards import cache_folder, digest, gathered
 from coview.data.synthetic import ring_cameras
 from coview.data.viewpoints import person_boxes, varied_cameras
@@ -29,6 +36,10 @@ from coview.skeletons import H36M_17, Skeleton, skeleton_map
 VERSION = 3  # of what a config looks like; raise it with every change of the pictures or labels
 _SHARD = 128  # scenes that are drawn and kept together
 _STREAMS = {"train": 0, "validation": 1}
+_CLIPS = {"train": "train", "validation": "val"}  # of recorded motion
+_KEPT = frozenset(
+    {"images", "joints2d", "confidence", "image_size", "joints3d", "rig"}
+)  # as they are yielded
 Split = Literal["train", "validation"]
 
 
@@ -91,7 +102,7 @@ class RenderedConfig(DataConfig):
 
     @property
     def provides(self) -> frozenset[str]:
-        return frozenset({"images", "cameras", "joints2d", "confidence", "image_size", "joints3d", "rig"})
+        return frozenset({"cameras"}) | _KEPT | {"subject", "sequence", "time"}
 
     @property
     def validation_views(self) -> int:
@@ -125,7 +136,7 @@ class RenderedConfig(DataConfig):
             _Draw(self, split), lengths, folder=self._folder(), stem=split, what=f"render {split}"
         )
         cameras = Cameras.make(found["intrinsics"], found["cam_from_world"], found["image_size"])
-        known: dict[str, Any] = {name: found[name] for name in self.provides - {"cameras"}}
+        known: dict[str, Any] = {name: found[name] for name in _KEPT} | vars(self._whereabouts(split))
         return Rendered(MultiView(self.skeleton, cameras=cameras, **known), found["hidden"])
 
     def _folder(self) -> Path | None:
@@ -140,13 +151,24 @@ class RenderedConfig(DataConfig):
         return cache_folder("rendered") / digest(settings)
 
     def _people(self, split: Split) -> People:
-        training = split == "train"
-        scenes = self.scenes if training else self.validation_scenes
         seed = self.seed * 2 + _STREAMS[split]
+        scenes, subjects = self._counts(split)
         if self.motion_folder is not None:
-            return recorded_people(scenes, self.motion_folder, "train" if training else "val", seed)
-        subjects = self.subjects if training else self.validation_subjects
-        return generated_people(scenes, min(subjects, scenes), seed)
+            return recorded_people(scenes, self.motion_folder, _CLIPS[split], seed)
+        return generated_people(scenes, subjects, seed)
+
+    def _whereabouts(self, split: Split) -> Whereabouts:
+        """Not kept with the pictures: it follows from the settings at once."""
+        scenes, subjects = self._counts(split)
+        if self.motion_folder is not None:
+            return recorded_whereabouts(scenes, self.motion_folder, _CLIPS[split])
+        return generated_whereabouts(scenes, subjects)
+
+    def _counts(self, split: Split) -> tuple[int, int]:
+        """Scenes and subjects of a split."""
+        if split == "train":
+            return self.scenes, min(self.subjects, self.scenes)
+        return self.validation_scenes, min(self.validation_subjects, self.validation_scenes)
 
     def _rigs(self, split: Split, subjects: int) -> Cameras:
         """Cameras of each subject, subjects × views."""

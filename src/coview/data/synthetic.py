@@ -209,7 +209,8 @@ class SyntheticConfig(DataConfig):
 
     @property
     def provides(self) -> frozenset[str]:
-        return frozenset({"cameras", "joints2d", "confidence", "image_size", "joints3d", "rig"})
+        known = {"cameras", "joints2d", "confidence", "image_size", "joints3d", "rig"}
+        return frozenset(known) | {"subject", "sequence", "time"}
 
     def cameras(self) -> Cameras:
         """The ring."""
@@ -247,4 +248,7 @@ class SyntheticConfig(DataConfig):
             image_size=cameras.size.expand(frames, self.views, 2),
             joints3d=joints3d,
             rig=torch.zeros(frames, dtype=torch.long),
+            subject=torch.full((frames,), who),
+            sequence=torch.full((frames,), who),
+            time=torch.arange(frames) / self.fps,
         )

@@ -19,7 +19,9 @@ from coview.sample import MultiView
 from coview.skeletons import H36M_17, Skeleton, skeleton_map
 
 READS = frozenset({"joints2d", "confidence", "image_size", "pseudo3d", "pseudo_cameras"})
-_REAL = frozenset({"images", "cameras", "first_guess"})  # what a view that does not exist cannot have
+_REAL = frozenset(
+    {"images", "cameras", "first_guess", "labelled2d"}
+)  # what a view that does not exist cannot have
 _LABELS = READS | {"pseudo_covariance"}  # all that an instant which does not exist has
 _POOL: tuple[Kind, ...] = ("random", "random", "mixed", "gait")  # of generated people, one after another
 _PEOPLE, _POSES, _FPS = 24, 250, 3.0  # of them; poses of each; poses per second of their movement

@@ -3,42 +3,31 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-import torch
-from jaxtyping import Int
-from torch import Tensor
-
 from coview.data.base import Instants
+from coview.data.batching import Batching, Shuffled
 from coview.sample import MultiView
 
+SHUFFLED = Shuffled()
 _AT_ONCE = 512  # instants of a few numbers each
 _PIXELS_AT_ONCE = 2**24  # numbers of images, three per pixel: nine instants of four views of 384 px
 
 
 class Batches:
-    """Whole batches by random index, without Python per sample; every instant once per pass over the data."""
+    """Whole batches by index, without Python per sample, put together as `batching` says."""
 
-    def __init__(self, data: Instants, size: int, seed: int, first: int, last: int) -> None:
-        self.data, self.size, self.seed, self.first, self.last = data, min(size, len(data)), seed, first, last
+    def __init__(
+        self, data: Instants, size: int, seed: int, first: int, last: int, batching: Batching = SHUFFLED
+    ) -> None:
+        self.data, self.first, self.last = data, first, last
+        self._draws = batching.draws(data, size, seed)
 
     def __len__(self) -> int:
         return self.last - self.first
 
     def __iter__(self) -> Iterator[MultiView]:
-        batches = (self.data[index] for index in self._indices())
+        device = self.data.device
+        batches = (self.data[self._draws(step).to(device)] for step in range(self.first, self.last))
         return ahead(batches) if self.data.slow else batches
-
-    def _indices(self) -> Iterator[Int[Tensor, "picked"]]:
-        per_pass = len(self.data) // self.size
-        order, current = torch.empty(0, dtype=torch.long), -1
-        for step in range(self.first, self.last):
-            number, place = divmod(step, per_pass)
-            if number != current:
-                current, order = number, self._order(number)
-            yield order[place * self.size : (place + 1) * self.size]
-
-    def _order(self, number: int) -> Int[Tensor, "instants"]:
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + number)
-        return torch.randperm(len(self.data), generator=generator).to(self.data.device)
 
 
 class InOrder:

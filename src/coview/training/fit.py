@@ -13,7 +13,7 @@ from lightning import Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from coview.data.base import Instants
-from coview.training.batches import Batches, InOrder, at_once
+from coview.training.batches import InOrder, at_once
 from coview.training.learner import Learner
 from coview.training.memory import Estimate, advice, estimate, explained, fits_beside
 from coview.training.parts import Parts
@@ -35,8 +35,7 @@ def fit(
 
     For methods on images, and where it will not fit, `say` is told how much memory it takes. TooLarge where it
     runs out; KeyboardInterrupt where the run was told to stop; SystemExit after SIGTERM."""
-    recipe = learner.recipe
-    batches = Batches(learner.data, recipe.batch_size, recipe.seed, learner.first_step, recipe.steps)
+    recipe, batches = learner.recipe, learner.batches
     look = recipe.validate_every and validation.fields >= TRUTH
     watch = [
         ProgressBar(type(recipe.method).__name__.removesuffix("Config"), progress),

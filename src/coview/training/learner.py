@@ -12,7 +12,7 @@ from torch import Tensor
 from coview.data.base import Instants
 from coview.methods.base import Fact, Method
 from coview.sample import MultiView
-from coview.training.batches import InOrder, at_once
+from coview.training.batches import Batches, InOrder, at_once
 from coview.training.checkpoint import Checkpoint, optimiser_tensors, restore_optimiser
 from coview.training.gradients import IN_A_ROW, Guard, parameter_groups
 from coview.training.history import History
@@ -52,8 +52,11 @@ class Learner(LightningModule):
     ) -> None:
         super().__init__()
         self.method, self.recipe, self.begun = method, recipe, begun
-        self.data = data.only(method.needs | recipe.augment.reads)
+        self.data = data.only(method.needs | recipe.augment.reads | recipe.batching.reads)
         self.first_step = begun.step if begun else 0
+        self.batches = Batches(
+            self.data, recipe.batch_size, recipe.seed, self.first_step, recipe.steps, recipe.batching
+        )
         self.facts: dict[str, Fact] = dict(begun.facts) if begun else {}
         self.history = History()
         self._sums = Sums()

@@ -12,6 +12,8 @@ import torch
 
 from coview.data.augment import Augment
 from coview.data.base import DataConfig
+from coview.data.batching import Batching, Shuffled
+from coview.data.labels import ShownLabels
 from coview.data.pseudo_labels import PseudoConfig
 from coview.methods.base import Method, MethodConfig
 from coview.skeletons import H36M_17, SKELETONS, Skeleton, named_skeleton
@@ -36,6 +38,8 @@ class Recipe:
         1  # equal parts in which a batch is worked through, for gradients that do not fit at once
     )
     clip_norm: float = 0.0  # longest that all gradients together may be, as one vector; 0: any
+    batching: Batching = field(default_factory=Shuffled)  # which instants form a batch
+    labels: ShownLabels = field(default_factory=ShownLabels)  # which training instants show theirs
     augment: Augment = field(default_factory=Augment)  # how batches are varied; nothing by default
     schedule: Literal["constant", "cosine", "drops"] = (
         "drops"  # drops: ×0.1 after 30, 60 and 90 % of the steps
@@ -86,7 +90,7 @@ class Recipe:
     @property
     def needs(self) -> frozenset[str]:
         """Fields that training reads; nothing is loaded and no memory taken to find out."""
-        return self.unbuilt().needs | self.augment.reads
+        return self.unbuilt().needs | self.augment.reads | self.batching.reads
 
     def unbuilt(self) -> Method[Any]:
         """The method without memory for its weights, to ask what it declares."""
@@ -97,7 +101,8 @@ class Recipe:
 def check_fields(recipe: Recipe, available: frozenset[str]) -> None:
     """ValueError naming field, method and data where the data, with earlier runs, cannot feed the method."""
     _check_size(recipe)
-    needed = recipe.needs
+    available |= recipe.labels.added(available)
+    needed = _with_shown(recipe)
     predicted = {name for name, setting in _EARLIER.items() if getattr(recipe, setting)}
     for name in sorted(predicted - needed):
         raise ValueError(
@@ -115,6 +120,22 @@ def check_fields(recipe: Recipe, available: frozenset[str]) -> None:
             f"{type(recipe.data).__name__} does not provide; it has: {', '.join(sorted(available))}. "
             f"Choose other data, or settings of the method that do without{way_out}."
         )
+
+
+def _with_shown(recipe: Recipe) -> frozenset[str]:
+    """What training reads, and what says whose labels are shown. ValueError for labels that cannot be hidden."""
+    labels, name = recipe.labels, type(recipe.method).__name__
+    if labels.some2d and {"joints2d", "confidence"} & recipe.unbuilt().inputs:
+        raise ValueError(
+            f"labels.split2d and share2d hide 2D joints, and {name} sees 2D joints at test time: they are no labels to "
+            f"it. Leave both as they are."
+        )
+    if (labels.some3d or labels.some2d) and (recipe.base_from or recipe.first_from):
+        raise ValueError(
+            "labels hides some, and base_from or first_from names a run that would be shown the rest. Leave out one "
+            "of the two."
+        )
+    return recipe.needs | labels.reads
 
 
 def _with_labels(

@@ -93,6 +93,7 @@ def train(
     source = _source(recipe.init) if recipe.init and not begun else None
     data, validation = recipe.data.train(), recipe.data.validation()
     check_fields(recipe, data.fields)
+    data = recipe.labels.shown(data)
     data, validation = with_base(recipe, data, "train", out), with_base(recipe, validation, "validation", out)
     data, labelled = with_pseudo(recipe.pseudo, data, detector)
     with torch.random.fork_rng():
