@@ -48,7 +48,9 @@ def test_vectors_and_weights_follow_both_ends():
 
 
 def test_what_is_wrong_with_a_table_is_said():
-    with pytest.raises(ValueError, match=r"thigh is a length in metres, 0 to below 1 \(not millimetres\), got 449"):
+    with pytest.raises(
+        ValueError, match=r"thigh is a length in metres, 0 to below 1 \(not millimetres\), got 449"
+    ):
         LimbLengths(thigh=449.4)
     with pytest.raises(ValueError, match="torso is 0"):
         LimbLengths(torso=0.0)

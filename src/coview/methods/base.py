@@ -48,6 +48,7 @@ class Method(nn.Module, ABC, Generic[P]):
 
     inputs: frozenset[str]  # fields `forward` may read
     supervision: frozenset[str] = frozenset()  # further fields `losses` and `revise` may read
+    lenses_alone: bool = False  # whether intrinsics are all that is read of `cameras`
     rates: dict[str, float] = {}  # noqa: RUF012  module, however deep: factor of the learning rate
     progress: float = 0.0  # share of the training done; the Learner sets it before every step
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from coview.losses import limb_error, view_disagreement
 from coview.methods.base import Fact, Method, MethodConfig, MetricCameraPoses
 from coview.networks.lifter import DepthLifter
-from coview.representations.limb_lengths import LimbLengths, scale_of
+from coview.representations.limb_lengths import LimbLengths
 from coview.representations.normalised import (
     present,
     ray_from_camera,
@@ -24,7 +24,7 @@ from coview.representations.normalised import (
     weighted_centred,
     weighted_unit_norm,
 )
-from coview.representations.relative_depth import reconstructed, root_depth, root_depth_of_limbs
+from coview.representations.relative_depth import Placing, limb_norms, metric_pose
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
 
@@ -47,16 +47,13 @@ class Weak25DLiftingConfig(MethodConfig):
 
     width: int = 256  # of the lifter
     limbs: LimbLengths = field(default_factory=LimbLengths)  # the one thing that 3D measurements gave
-    # which limbs place the root: "torso", the paper's, or "several", which do where the torso points at the camera
-    placed_by: Literal["torso", "several"] = "several"
+    placing: Placing = field(default_factory=Placing)  # how depths become a pose
     agreement: float = 1.0  # weight of L_MC; the paper's 10 and 100 are for other normalisations
     limb_weight: float = 10.0  # of L_B
     least_trust: float = 0.3  # joints less confident than this teach nothing
-    depth_start: float = 0.03
-    fixed: bool = False
-    floor: float = 0.6
     reach: float = 1.5  # joints are at most so many body units before or behind the root
-    both_sides: bool = True  # a prediction is the mean of the answers to a view and to its mirror image
+    # Factor on the depths' first weights: flat poses, from which limbs and views pull joints to either side; ours
+    depth_start: float = 0.03
     taught_by: Literal["views", "truth"] = "views"  # truth: the supervised ceiling of the same network
 
     def __post_init__(self) -> None:
@@ -86,6 +83,9 @@ class Weak25DLifting(Method[RelativeDepths]):
         super().__init__()
         self.config, self.root, self.mirror = config, skeleton.root_index, list(skeleton.mirror)
         self.limbs = config.limbs.of(skeleton)
+        # labels leave nothing to explain away
+        self.placing = replace(config.placing, hold=config.placing.hold and config.taught_by == "views")
+        self.lenses_alone = config.taught_by == "views"
         self.supervision = frozenset({"joints3d"} if config.taught_by == "truth" else ())
         self.lifter = DepthLifter(len(skeleton), config.width)
         with torch.no_grad():
@@ -99,35 +99,14 @@ class Weak25DLifting(Method[RelativeDepths]):
         frame = ray_from_camera(rays[..., self.root, :])
         rays = turned(rays, frame)
         depth = self._relative_depth(rays, confidence)
-        points = self.placed(rays, depth, confidence)
-        size = self._size(points, confidence)
-        known = (confidence > 0) & size.isfinite()[..., None]
-        # what is not known is exchanged before it is multiplied: zero times NaN is NaN in the gradient
-        pose = size.nan_to_num(0.0)[..., None, None] * (points - points[..., self.root, None, :]) @ frame
+        points = self.placing.place(rays, depth, confidence, self.limbs)
         return RelativeDepths(
-            joints3d=torch.where(known[..., None], pose, torch.nan),
+            joints3d=metric_pose(points, confidence, self.limbs, self.root) @ frame,
             rays=rays,
             relative_depth=depth,
             points=points,
             trust=torch.where(confidence < self.config.least_trust, 0.0, confidence),
         )
-
-    def placed(
-        self,
-        rays: Float[Tensor, "*batch joints 2"],
-        depth: Float[Tensor, "*batch joints"],
-        weights: Float[Tensor, "*batch joints"],
-    ) -> Float[Tensor, "*batch joints 3"]:
-        """2.5D poses put where their limbs have the length they should have; body units."""
-        starts, ends, _ = self.limbs
-        if self.config.placed_by == "torso":
-            return reconstructed(rays, depth, root_depth(rays, depth, (starts[0], ends[0])))
-        lengths = self.limbs.in_torsos(depth)
-        trust = self.limbs.both(weights)
-        with torch.no_grad():
-            flat = root_depth_of_limbs(rays, torch.zeros_like(depth), starts, ends, lengths, trust)
-        found = root_depth_of_limbs(rays, depth, starts, ends, lengths, trust)
-        return reconstructed(rays, depth, found.maximum(self.config.floor * flat))
 
     def losses(self, predicted: RelativeDepths, batch: MultiView) -> dict[str, Float[Tensor, ""]]:
         """L_MC and L_B in body units [Iqbal20]; or, where the truth teaches, the mean distance of joints in metres."""
@@ -144,21 +123,27 @@ class Weak25DLifting(Method[RelativeDepths]):
             return {}
         found = self(batch)
         depth = -found.relative_depth
-        mirrored = replace(found, relative_depth=depth, points=self.placed(found.rays, depth, found.trust))
+        points = self.placing.place(found.rays, depth, found.trust, self.limbs)
+        mirrored = replace(found, relative_depth=depth, points=points)
         costs = [float(torch.stack(list(self._terms(each).values())).sum()) for each in (found, mirrored)]
         flipped = costs[1] < costs[0]
         if flipped:
             self.lifter.depth.weight.neg_()
             self.lifter.depth.bias.neg_()
-        return {"mirror_flipped": flipped, "mirror_losses": "{:.4f} as trained, {:.4f} mirrored".format(*costs)}
+        return {
+            "mirror_flipped": flipped,
+            "mirror_losses": "{:.4f} as trained, {:.4f} mirrored".format(*costs),
+        }
 
     # --- inside ----------------------------------------------------------------------------------
 
     def _relative_depth(self, rays: Tensor, confidence: Tensor) -> Float[Tensor, "*batch joints"]:
-        depth = self._answer(rays, confidence)
-        if self.config.both_sides:
-            flipped = rays[..., self.mirror, :] * rays.new_tensor([-1.0, 1.0])
-            depth = (depth + self._answer(flipped, confidence[..., self.mirror])[..., self.mirror]) / 2
+        """The mean of the answers to a view and to its mirror image: while learning, too.
+
+        Otherwise the network may give some poses their mirrored depths and their mirror images the true ones."""
+        flipped = rays[..., self.mirror, :] * rays.new_tensor([-1.0, 1.0])
+        other = self._answer(flipped, confidence[..., self.mirror])[..., self.mirror]
+        depth = (self._answer(rays, confidence) + other) / 2
         return depth - depth[..., self.root, None]
 
     def _answer(self, rays: Tensor, confidence: Tensor) -> Float[Tensor, "*batch joints"]:
@@ -168,16 +153,8 @@ class Weak25DLifting(Method[RelativeDepths]):
         size = (size / _USUAL_SIZE).log().clamp(-2, 2)
         return self.config.reach * self.lifter(flat, confidence, size).tanh()
 
-    def _size(self, points: Tensor, weights: Tensor) -> Float[Tensor, "*batch"]:
-        """Metres per body unit of a person with mean limbs."""
-        lengths = self.limbs.vectors(points).square().sum(dim=-1).add(1e-12).sqrt()
-        return scale_of(lengths, lengths.new_tensor(self.limbs.lengths), self.limbs.both(weights))
-
     def _terms(self, predicted: RelativeDepths) -> dict[str, Float[Tensor, ""]]:
-        lengths = self.limbs.vectors(predicted.points).square().sum(dim=-1).add(1e-12).sqrt()
-        if self.config.fixed:
-            z = (predicted.points[..., self.root, 2]).detach()
-            predicted = replace(predicted, points=reconstructed(predicted.rays, predicted.relative_depth, z))
+        lengths = limb_norms(predicted.points, self.limbs)
         means, trust = self.limbs.in_torsos(lengths), self.limbs.both(predicted.trust)
         return {
             "agreement": self.config.agreement * view_disagreement(predicted.points, predicted.trust),

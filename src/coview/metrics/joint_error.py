@@ -104,6 +104,22 @@ class RelativeMPJPE(Mean):
         self.add(error, error.isfinite())
 
 
+class RootMPJPE(Mean):
+    """Mean distance once both poses have their root at the origin, joints without the root: millimetres.
+
+    As N-MPJPE, but the size of the prediction counts. For predictions in metres only."""
+
+    higher_is_better = False
+
+    def __init__(self, root: int) -> None:
+        super().__init__()
+        self.root = root
+
+    def update(self, predicted: Pose3D, truth: Pose3D) -> None:
+        error = _without(joint_error(_centred(predicted, self.root), _centred(truth, self.root)), self.root)
+        self.add(error, error.isfinite())
+
+
 class NMPJPE(Mean):
     """Mean distance after root alignment and scaling, joints without the root: millimetres."""
 

@@ -40,7 +40,7 @@ from coview.training.initialise import Report, Source, initialise
 from coview.training.learner import Learner, check_finite
 from coview.training.precision import check_precision
 from coview.training.pseudo import FILE as PSEUDO
-from coview.training.pseudo import with_pseudo
+from coview.training.pseudo import with_detections, with_pseudo
 from coview.training.recipe import Recipe, check_fields, differences, from_plain, to_plain
 from coview.training.scoring import TRUTH, score, write_evaluation
 
@@ -95,6 +95,8 @@ def train(
     check_fields(recipe, data.fields)
     data = recipe.labels.shown(data)
     data, validation = with_base(recipe, data, "train", out), with_base(recipe, validation, "validation", out)
+    if recipe.joints2d_from:
+        data = with_detections(data, load_run(_beside(recipe.joints2d_from, out)).method)
     data, labelled = with_pseudo(recipe.pseudo, data, detector)
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
@@ -250,6 +252,7 @@ def _clear(out: Path) -> None:
 def _check_apart(recipe: Recipe, out: Path) -> None:
     """ValueError where a run would begin with itself: it would be lost when this one is written over it."""
     named = {"init": recipe.init, "base_from": recipe.base_from, "first_from": recipe.first_from}
+    named["joints2d_from"] = recipe.joints2d_from
     named["pseudo.detector"] = recipe.pseudo.detector
     for name, folder in named.items():
         if folder and Path(folder).resolve() == out.resolve():

@@ -11,7 +11,7 @@ from torchmetrics import Metric
 
 from coview.data.base import Instants
 from coview.formats.atomic import write_text
-from coview.methods.base import CameraPoses, ImagePoses, Method, WorldPose
+from coview.methods.base import CameraPoses, ImagePoses, Method, MetricCameraPoses, WorldPose
 from coview.metrics.image_error import ImageError
 from coview.metrics.joint_error import (
     CPS,
@@ -23,6 +23,7 @@ from coview.metrics.joint_error import (
     Coverage,
     OppositeShare,
     RelativeMPJPE,
+    RootMPJPE,
 )
 from coview.metrics.structure_score import PSS, SHIPPED, shipped_centres
 from coview.sample import MultiView
@@ -49,6 +50,11 @@ def monocular_metrics(skeleton: Skeleton) -> dict[str, Metric]:
     }
 
 
+def metric_monocular_metrics(skeleton: Skeleton) -> dict[str, Metric]:
+    """The same where the method says how large people are: their size counts, too."""
+    return {"mpjpe_mm": RootMPJPE(skeleton.root_index), **monocular_metrics(skeleton)}
+
+
 def world_metrics(skeleton: Skeleton) -> dict[str, Metric]:
     """For poses in metres in the world frame."""
     return {
@@ -62,6 +68,14 @@ def world_metrics(skeleton: Skeleton) -> dict[str, Metric]:
 def image_metrics() -> dict[str, Metric]:
     """For 2D poses in pixels; the second is that of the detections, for the same joints."""
     return {"image_px": ImageError(), "detected_px": ImageError()}
+
+
+def metrics_for(predicted: WorldPose | CameraPoses, skeleton: Skeleton) -> dict[str, Metric]:
+    """What judges this kind of prediction."""
+    if isinstance(predicted, WorldPose):
+        return world_metrics(skeleton)
+    metric = isinstance(predicted, MetricCameraPoses)
+    return metric_monocular_metrics(skeleton) if metric else monocular_metrics(skeleton)
 
 
 def truth_for(
@@ -90,8 +104,8 @@ class Score:
         if isinstance(predicted, ImagePoses):
             return self._update_images(predicted, batch)
         if not self.metrics:
-            make = world_metrics if isinstance(predicted, WorldPose) else monocular_metrics
-            self.metrics = {n: m.to(predicted.joints3d.device) for n, m in make(self.skeleton).items()}
+            device = predicted.joints3d.device
+            self.metrics = {n: m.to(device) for n, m in metrics_for(predicted, self.skeleton).items()}
         truth = truth_for(predicted, batch)
         for metric in self.metrics.values():
             metric.update(predicted.joints3d, truth)
@@ -129,8 +143,10 @@ def score(method: Method[Any], data: Instants, batch_size: int = 0) -> dict[str,
 def how_scored(metrics: dict[str, float], skeleton: Skeleton) -> dict[str, str]:
     """In words: joints, alignment and frame behind the numbers, so that nobody compares unlike things."""
     others = len(skeleton) - 1
+    world = f"{len(skeleton)} joints of {skeleton.name}, world frame, no alignment"
+    camera = f"{others} joints of {skeleton.name} but the root, camera axes, root-aligned, size as predicted"
     words = {
-        "mpjpe_mm": f"{len(skeleton)} joints of {skeleton.name}, world frame, no alignment",
+        "mpjpe_mm": camera if "n_mpjpe_mm" in metrics else world,
         "mpjpe_relative_mm": f"{len(skeleton)} joints of {skeleton.name}, each relative to its pose's {skeleton.root}, "
         f"whose own error of zero is counted; world axes, no alignment",
         "n_mpjpe_mm": f"{others} joints of {skeleton.name} but the root, root-aligned, least-squares scaled",
