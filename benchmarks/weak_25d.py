@@ -3,9 +3,9 @@
     OMP_WAIT_POLICY=passive python benchmarks/weak_25d.py [--input exact] [--only views ...] [--seeds 0] [--steps 3000]
 
 Each variant is the recipe `weak25d_mocap4` with one thing changed, trained on the training clips with given lenses.
-Rows for: the instants it learnt from (every eighth), and the test clips on the ring it learnt on. `mpjpe_mm` takes the
-size as predicted, by mean limbs; `n_mpjpe_mm` gives every pose its best size: the difference is what sizes cost. Variants
-whose method claims no size have no `mpjpe_mm`. Rows go to results/weak_25d.csv.
+Rows for: the instants it learnt from (every eighth), and the test clips on the ring it learnt on. `mpjpe_mm` takes
+the size as predicted, by mean limbs; `n_mpjpe_mm` gives every pose its best size: the difference is what sizes
+cost. Variants whose method claims no size have no `mpjpe_mm`. Rows go to results/weak_25d.csv.
 """
 
 import argparse
@@ -20,7 +20,6 @@ from coview.bench.machine import commit, forget_peak, machine, peak_mb
 from coview.bench.results import append_rows
 from coview.data.base import InMemory
 from coview.data.mocap4 import INPUTS, Mocap4Config
-from coview.recipes.weak25d_mocap4 import limbs
 from coview.representations.limb_lengths import LimbLengths
 from coview.representations.relative_depth import Placing
 from coview.training.recipe import Recipe

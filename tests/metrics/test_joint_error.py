@@ -14,6 +14,7 @@ from coview.metrics.joint_error import (
     Coverage,
     OppositeShare,
     RelativeMPJPE,
+    RootMPJPE,
     correct_pose_score,
     joint_error,
     n_joint_error,
@@ -169,3 +170,11 @@ def test_relative_errors_count_the_root_s_zero():
     metric.reset()
     metric.update(predicted, truth)
     assert float(metric.compute()) == pytest.approx(100 / 7, abs=1e-3)
+
+
+def test_root_mpjpe_is_relative_to_the_root_and_leaves_it_out():
+    truth = torch.randn(3, 5, 3)
+    predicted = truth + 7.0  # anywhere
+    assert value(RootMPJPE(0), predicted, truth) == pytest.approx(0, abs=1e-2)
+    predicted[:, 2] += torch.tensor([0.03, 0.04, 0.0])  # one of four joints is 50 mm off
+    assert value(RootMPJPE(0), predicted, truth) == pytest.approx(50 / 4, abs=1e-2)

@@ -7,6 +7,7 @@ import torch
 
 from coview import recipes
 from coview.data.base import InMemory
+from coview.data.recorded import RecordedConfig
 from coview.data.synthetic import DetectorNoise, SyntheticConfig
 from coview.methods.epipolar_pose import EpipolarPoseConfig
 from coview.methods.image_method import ImageConfig
@@ -14,6 +15,7 @@ from coview.methods.refinement_unit import RefinementUnitConfig
 from coview.methods.skeleton_morphing import SkeletonMorphingConfig
 from coview.methods.supervised_lifting import SupervisedLiftingConfig
 from coview.methods.volumetric_triangulation import VolumetricTriangulationConfig
+from coview.methods.weak_25d_lifting import Weak25DLiftingConfig
 from coview.training.recipe import Recipe, from_plain, to_plain
 
 TAUGHT_BY_LABELS = (RefinementUnitConfig, SkeletonMorphingConfig, SupervisedLiftingConfig)
@@ -29,7 +31,10 @@ def some_data(recipe: Recipe) -> InMemory:
     instants = type(own)(**{**vars(own), **changes}).train().instants
     guesses = torch.randn(*instants.joints2d.shape[:-1], 3, generator=torch.Generator().manual_seed(2))
     pseudo = {"pseudo3d": instants.joints3d, "pseudo_covariance": 1e-4 * torch.eye(3).expand(6, 17, 3, 3)}
-    instants = instants.replaced(first_guess=guesses, pseudo_cameras=instants.cameras, **pseudo)
+    labelled2d = torch.arange(6)[:, None].expand(6, instants.joints2d.shape[1]) < 3
+    instants = instants.replaced(
+        labelled2d=labelled2d, first_guess=guesses, pseudo_cameras=instants.cameras, **pseudo
+    )
     if not isinstance(recipe.method, ImageConfig):
         return InMemory(instants)
     crops = instants.cameras.resize(torch.full((2,), float(CROP)))
@@ -100,6 +105,11 @@ def test_self_supervised_recipes_read_no_labels(name):
         assert recipe.unbuilt().inputs <= {"images", "cameras", "base_point"}
         if isinstance(recipe.method, EpipolarPoseConfig):
             assert ("joints3d" in recipe.needs) == name.endswith("_supervised")
+    elif isinstance(
+        recipe.method, Weak25DLiftingConfig
+    ):  # of cameras, lenses alone; its own tests hide the rest
+        assert labels == {"cameras"}
+        assert recipe.unbuilt().lenses_alone
     else:
         assert not labels
 
@@ -108,7 +118,10 @@ def test_self_supervised_recipes_read_no_labels(name):
 def test_a_recipe_is_a_value_and_its_data_feeds_its_method(name):
     recipe = recipes.load(name)
     elsewhere = {"base_point", "first_guess"} | PSEUDO  # from another run, or made from the data
-    assert recipe.needs - elsewhere <= recipe.data.provides
+    if isinstance(recipe.data, RecordedConfig) and recipe.unbuilt().lenses_alone:
+        elsewhere |= {"cameras"}  # the user's, whose recording has them or is refused
+    shown = recipe.labels.added(recipe.data.provides)
+    assert recipe.needs - elsewhere <= recipe.data.provides | shown
     with pytest.raises(FrozenInstanceError):
         recipe.steps = 3
 
@@ -156,6 +169,7 @@ def test_a_recipe_survives_being_written_as_json(name):
         ("canonpose_mocap4", "nothing"),
         ("coview_mocap4", "lenses"),
         ("epipolar_lift_mocap4", "lenses"),
+        ("weak25d_mocap4", "lenses"),
     ],
 )
 def test_what_a_recipe_is_taught_by(name, words):

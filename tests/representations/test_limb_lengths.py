@@ -22,7 +22,7 @@ def test_limbs_without_weight_have_no_say_and_none_at_all_is_not_known():
     means = torch.tensor([1.0, 1.0])
     lengths = torch.tensor([[0.5, 9.0], [0.5, 9.0]], requires_grad=True)
     found = scale_of(lengths, means, torch.tensor([[1.0, 0.0], [0.0, 0.0]]))
-    assert float(found[0]) == pytest.approx(2.0)
+    assert found[0].item() == pytest.approx(2.0)
     assert found[1].isnan()
     found[0].backward()
     assert lengths.grad.isfinite().all()

@@ -8,6 +8,9 @@ from coview.representations.limb_lengths import LimbLengths
 from coview.representations.relative_depth import (
     FARTHEST,
     NEAREST,
+    Placing,
+    limb_norms,
+    metric_pose,
     reconstructed,
     root_depth,
     root_depth_of_limbs,
@@ -79,7 +82,8 @@ def test_without_the_factor_two_the_answer_is_another():
     c = deep.square().sum(dim=-1) + (relative[:, n] - relative[:, m]).square() - 1
     as_printed = (-b + (b.square() - 4 * a * c).clamp_min(0).sqrt()) / (2 * a)
     wrong = (as_printed / depth - 1).abs()
-    assert wrong.median() > 0.005 and wrong.max() > 0.1
+    assert wrong.median() > 0.005
+    assert wrong.max() > 0.1
     assert (root_depth(rays, relative, TORSO) / depth - 1).abs().max() < 1e-6
 
 
@@ -107,7 +111,7 @@ def test_the_gradient_is_that_of_the_answer():
 
 @pytest.mark.parametrize("several", [False, True], ids=["torso", "limbs"])
 def test_degenerate_poses_have_an_answer_within_bounds_and_finite_gradients(several):
-    """A torso along the ray, longer than its length at every depth, all joints at one place, a person who is too far."""
+    """A torso along the ray, one too long at every depth, all joints at one place, a person who is too far."""
     rays = torch.zeros(4, 17, 2)
     relative = torch.zeros(4, 17)
     relative[0, TORSO[1]] = 1.0
@@ -119,7 +123,8 @@ def test_degenerate_poses_have_an_answer_within_bounds_and_finite_gradients(seve
     depth = of_limbs(rays, relative, lengths) if several else root_depth(rays, relative, TORSO)
     assert ((depth >= NEAREST) & (depth <= FARTHEST)).all()
     reconstructed(rays, relative, depth).square().sum().backward()
-    assert rays.grad.isfinite().all() and relative.grad.isfinite().all()
+    assert rays.grad.isfinite().all()
+    assert relative.grad.isfinite().all()
     assert depth[3] == FARTHEST
 
 
@@ -149,3 +154,50 @@ def test_limbs_that_are_not_seen_have_no_say():
 def test_half_precision_is_computed_in_float32():
     rays, relative, _ = two_and_a_half(people()[:3])
     assert root_depth(rays.bfloat16(), relative.bfloat16(), TORSO).dtype == torch.float32
+
+
+def test_a_template_comes_back_in_metres():
+    """T2: a person with the mean limbs, of unknown size and distance, is sized exactly."""
+    table = LimbLengths()
+    person = people()[:1]
+    limbs = LIMBS._replace(lengths=tuple((table.torso * limb_norms(person, LIMBS)[0]).tolist()))
+    for size in (0.5, 3.0):
+        pose = metric_pose(size * person, torch.ones(1, 17), limbs, 0)
+        torch.testing.assert_close(pose, table.torso * (person - person[:, :1]), atol=1e-5, rtol=1e-5)
+
+
+def test_a_pose_without_a_single_limb_has_no_size_and_no_gradient():
+    points = people()[:2].clone().requires_grad_()
+    weights = torch.zeros(2, 17)
+    weights[:, 0] = 1.0
+    weights[1] = 1.0
+    pose = metric_pose(points, weights, LIMBS, 0)
+    assert pose[0].isnan().all()
+    assert pose[1].isfinite().all()
+    pose[1].square().sum().backward()
+    assert points.grad.isfinite().all()
+
+
+def test_a_person_is_never_placed_nearer_than_flat_limbs_allow():
+    points = people()
+    rays, relative, depth = two_and_a_half(points)
+    weights = torch.ones(len(points), 17)
+    found = Placing(least_share=0.6).place(rays, relative, weights, LIMBS)
+    folded = torch.zeros(17)
+    for start, end, length in zip(*LIMBS, strict=True):
+        folded[end] = folded[start] + length / LIMBS.lengths[0]
+    folded = folded.expand_as(relative)
+    kept, free = (
+        Placing(least_share=share).place(rays, folded, weights, LIMBS)[:, 0, 2] for share in (0.6, 0.0)
+    )
+    assert (kept > free).float().mean() > 0.9
+    assert (found[:, 0, 2] / depth - 1).abs().median() < 0.1
+
+
+def test_held_the_distance_is_a_constant_of_the_gradient():
+    rays, relative, _ = two_and_a_half(people()[:2])
+    relative = relative.clone().requires_grad_()
+    for hold in (True, False):
+        points = Placing(hold=hold).place(rays, relative, torch.ones(2, 17), LIMBS)
+        (slope,) = torch.autograd.grad(points[:, 0, 2].sum(), relative)
+        assert bool(slope[:, 1:].any()) != hold

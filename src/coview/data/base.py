@@ -108,6 +108,11 @@ class DataConfig(ABC):
     """Which data, as a value: what a recipe holds. Nothing is read before `train` or `validation`."""
 
     @property
+    def ways_to(self) -> dict[str, str]:
+        """For fields that not all such data has: how to come by them, as the rest of a sentence."""
+        return {}
+
+    @property
     @abstractmethod
     def provides(self) -> frozenset[str]:
         """Fields that every training instant will have, known without loading anything."""

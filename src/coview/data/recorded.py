@@ -35,6 +35,13 @@ class RecordedConfig(DataConfig):
             raise ValueError(f"RecordedConfig: stride must be at least 1, got {self.stride}.")
 
     @property
+    def ways_to(self) -> dict[str, str]:
+        return {
+            "cameras": "find the lenses of these cameras with `coview calibrate SESSION`, or import the session again "
+            "with a calibration file beside its videos"
+        }
+
+    @property
     def provides(self) -> frozenset[str]:
         """Cameras where every session is calibrated, or came with a calibration that has its lenses; then their
         extrinsics are NaN. 3D joints where every session is reconstructed."""

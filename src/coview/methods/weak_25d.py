@@ -1,4 +1,4 @@
-"""Weakly supervised 2.5D learning: single images with 2D labels, and several views of one instant without any. [Iqbal20]
+"""Weakly supervised 2.5D learning: single images with 2D labels, several views of an instant without any. [Iqbal20]
 
 A network gives every joint a heat map and a map of depths; the mean place under the softmax of the first is the joint,
 the mean of the second its depth behind the root in lengths of the body. With the crop's intrinsics a pose follows. What
@@ -7,15 +7,16 @@ docs/weak_25d.md.
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from coview.cameras import Cameras
 from coview.losses import limb_error, view_disagreement
 from coview.methods.base import MetricCameraPoses
-from coview.methods.image_method import ImageConfig, ImageMethod, with_axes_of
+from coview.methods.image_method import ImageConfig, ImageMethod, Views, with_axes_of
 from coview.networks.backbone import Depth
 from coview.representations.heatmaps import gaussian_maps, map_cells, map_stride, soft_argmax
 from coview.representations.limb_lengths import LimbLengths
@@ -124,9 +125,9 @@ class Weak25D(ImageMethod[LatentPoses]):
         depth = self.config.reach * (shares * deep.tanh().flatten(-2)).sum(dim=-1)
         depth = (depth - depth[..., self.root, None]).unflatten(0, views.images.shape[:2])
         pixels = self._pixels(cells, views, found)
-        there = views.cameras.intrinsics.isfinite().all(dim=-1).all(dim=-1)[..., None]
+        lenses, there = self._lenses(views)
         trust = self._heights(heatmaps.detach(), cells.detach()).unflatten(0, views.images.shape[:2]) * there
-        rays = torch.where(there[..., None], views.cameras.normalise(pixels), 0.0)
+        rays = lenses.normalise(pixels)
         frame = ray_from_camera(rays[..., self.root, :])
         rays = turned(rays, frame)
         points = self.config.placing.place(rays, depth, trust.clamp_min(_DOUBTFUL), self.limbs)
@@ -162,6 +163,14 @@ class Weak25D(ImageMethod[LatentPoses]):
         return terms
 
     # --- inside ----------------------------------------------------------------------------------
+
+    @staticmethod
+    def _lenses(views: Views) -> tuple[Cameras, Bool[Tensor, "instants views 1"]]:
+        """Finite intrinsics, and which views have any."""
+        held = views.cameras.intrinsics
+        there = held.isfinite().all(dim=-1).all(dim=-1)
+        safe = torch.where(there[..., None, None], held, torch.eye(3).to(held))
+        return replace(views.cameras, intrinsics=safe), there[..., None]
 
     def _heatmap_error(
         self, predicted: LatentPoses, batch: MultiView

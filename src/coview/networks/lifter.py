@@ -65,7 +65,7 @@ class DepthLifter(nn.Module):
         confidence: Float[Tensor, "*batch joints"],
         size: Float[Tensor, "*batch"],
     ) -> Float[Tensor, "*batch joints"]:
-        """2D poses of one place and size, confidences, and how large they were in the image (about 0); any range out."""
+        """2D poses of one place and size, confidences, how large they were in the image (about 0); any range out."""
         planar = torch.cat([joints2d.mT.flatten(-2), confidence, size[..., None]], dim=-1)
         return self.depth(self.trunk(self.entry(planar)))
 

@@ -117,6 +117,9 @@ def check_fields(recipe: Recipe, available: frozenset[str]) -> None:
         way_out = f", or name a run that predicts it with --{setting}" if setting else ""
         if set(missing) <= _LABELS:
             way_out = ", or have them made from the 2D joints with --pseudo.cameras people"
+        way_out += "".join(
+            f", or {recipe.data.ways_to[name]}" for name in missing if name in recipe.data.ways_to
+        )
         raise ValueError(
             f"{type(recipe.method).__name__} needs {', '.join(repr(name) for name in missing)}, which "
             f"{type(recipe.data).__name__} does not provide; it has: {', '.join(sorted(available))}. "
