@@ -49,7 +49,8 @@ def view_disagreement(
     motion is a constant of the gradient; where the views agree on a rotation only badly, its own gradient is
     not to be had. Pairs with fewer than `fewest` joints trusted in both views do not count; 0 where none counts.
     Poses must be finite, also where the trust is 0."""
-    first, second = torch.triu_indices(*2 * poses.shape[-3:-2], offset=1, device=poses.device)
+    views = poses.shape[-3]
+    first, second = torch.triu_indices(views, views, offset=1, device=poses.device)
     source, target = poses[..., first, :, :], poses[..., second, :, :]
     weight = trust[..., first, :] * trust[..., second, :]
     usable = (weight > 0).sum(dim=-1, keepdim=True) >= max(fewest, 3)

@@ -79,16 +79,14 @@ class LimbLengths:
                 f"LimbLengths: skeleton '{skeleton.name}' has no torso (pelvis to thorax or neck), and its length is "
                 f"the unit of depth. Use a skeleton with these joints, such as h36m_17."
             )
-        named = [
-            (*(top if end == "top" else end.replace("*", side) for end in ends), float(getattr(self, limb)))
-            for limb, ends in _ENDS.items()
-            for side in (("left", "right") if "*" in ends[1] else ("",))
-        ]
-        kept = [(a, b, length) for a, b, length in named if {a, b} <= joints and length > 0]
-        starts, ends, lengths = zip(*kept, strict=True)
-        return Limbs(
-            tuple(map(skeleton.index, starts)), tuple(map(skeleton.index, ends)), tuple(map(float, lengths))
-        )
+        found: list[tuple[int, int, float]] = []
+        for limb, ends in _ENDS.items():
+            length = float(getattr(self, limb))
+            for side in ("left", "right") if "*" in ends[1] else ("",):
+                start, end = (top if name == "top" else name.replace("*", side) for name in ends)
+                if {start, end} <= joints and length > 0:
+                    found.append((skeleton.index(start), skeleton.index(end), length))
+        return Limbs(*(tuple(column) for column in zip(*found, strict=True)))
 
 
 def scale_of(
