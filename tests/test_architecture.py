@@ -59,6 +59,7 @@ def test_methods_do_not_import_each_other(path: Path):
         "lifted",
         "lifting",
         "image_method",
+        "triplets",
         "__init__",
         path.stem,
     }

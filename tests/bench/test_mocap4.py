@@ -316,3 +316,10 @@ def test_what_a_run_took_is_noted_beside_it(settings):
     noted = json.loads(cost.read_text())
     assert set(noted) == {"date", "commit", "machine", "peak_mb", "notes"}
     assert noted["notes"] == ""
+
+
+def test_poses_of_another_frame_are_no_part_of_the_benchmark():
+    assert "mcss_mocap4" in recipes.names()
+    assert not {job.name for job in plan(Settings())} & {"mcss_mocap4"}
+    with pytest.raises(ValueError, match=r"'mcss_mocap4' predicts canonical poses, .*benchmarks/mcss\.py"):
+        plan(Settings(recipes=("mcss_mocap4",)))

@@ -11,10 +11,10 @@ from coview.metrics.joint_error import (
     NMPJPE,
     NPCK,
     PMPJPE,
+    CentredMPJPE,
     Coverage,
     OppositeShare,
     RelativeMPJPE,
-    RootMPJPE,
     correct_pose_score,
     joint_error,
     n_joint_error,
@@ -172,9 +172,11 @@ def test_relative_errors_count_the_root_s_zero():
     assert float(metric.compute()) == pytest.approx(100 / 7, abs=1e-3)
 
 
-def test_root_mpjpe_is_relative_to_the_root_and_leaves_it_out():
-    truth = torch.randn(3, 5, 3)
-    predicted = truth + 7.0  # anywhere
-    assert value(RootMPJPE(0), predicted, truth) == pytest.approx(0, abs=1e-2)
-    predicted[:, 2] += torch.tensor([0.03, 0.04, 0.0])  # one of four joints is 50 mm off
-    assert value(RootMPJPE(0), predicted, truth) == pytest.approx(50 / 4, abs=1e-2)
+def test_centred_errors_forgive_place_and_not_size_and_leave_out_the_root():
+    _, truth = poses()
+    moved = truth + torch.tensor([5.0, 0.0, 0.0])
+    assert value(CentredMPJPE(0), moved, truth) < 0.01
+    off = truth.clone()
+    off[:, 1:] += torch.tensor([0.03, 0.04, 0.0])
+    torch.testing.assert_close(float(value(CentredMPJPE(0), off, truth)), 50.0, atol=0.01, rtol=0)
+    assert value(CentredMPJPE(0), 2 * truth, truth) > 100

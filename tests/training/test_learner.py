@@ -11,6 +11,7 @@ from coview.methods.canonpose import CanonPose, CanonPoseConfig
 from coview.methods.supervised_lifting import SupervisedLiftingConfig
 from coview.sample import MultiView
 from coview.skeletons import H36M_17
+from coview.training.history import History
 from coview.training.learner import Diverged, Learner, Sums, check_finite, learning_rate, reseed, revised_at
 from coview.training.recipe import Recipe
 from coview.training.run import train
@@ -154,3 +155,29 @@ def test_weights_that_the_last_update_broke_are_noticed():
         next(method.parameters()).fill_(torch.inf)
     with pytest.raises(Diverged, match=r"1 weights are not finite.*smaller learning_rate"):
         check_finite(method, recipe)
+
+
+class Watching(SupervisedLiftingConfig):
+    """Watches the number of instants, which nothing minimises."""
+
+    def build(self, skeleton):
+        method = super().build(skeleton)
+        lossy = method.losses
+
+        def losses(predicted, batch):
+            method.watched = {"instants": torch.tensor(float(len(batch.joints2d)))}
+            return lossy(predicted, batch)
+
+        method.losses = losses
+        return method
+
+
+def test_what_is_watched_is_kept_and_not_minimised(tmp_path):
+    recipe = replace(RECIPE, steps=4, log_every=2, batch_size=5, learning_rate=1e-3)
+    plain = train(
+        replace(recipe, method=SupervisedLiftingConfig(width=8)), tmp_path / "plain", progress=False
+    )
+    watched = train(replace(recipe, method=Watching(width=8)), tmp_path / "watched", progress=False)
+    rows = [History.load(run / "history.csv").rows for run in (plain, watched)]
+    assert [row["watch/instants"] for row in rows[1]] == [5, 5]
+    assert [row["loss"] for row in rows[0]] == [row["loss"] for row in rows[1]]

@@ -12,6 +12,7 @@ from coview.formats.keypoints2d import Detections, write_detections
 from coview.formats.poses3d import Poses3D
 from coview.formats.session import Session, SessionCamera
 from coview.methods.canonpose import CanonPoseConfig
+from coview.methods.mcss import McssConfig
 from coview.sample import MultiView
 from coview.skeletons import BODY_25B, H36M_17
 from coview.training.history import History
@@ -229,3 +230,15 @@ def test_a_model_of_17_joints_predicts_on_the_real_session(tiny_run, shared_data
     found = predict(tiny_run, session.path, camera="cam01")[0]
     assert found.points.shape == (100, 17, 3)
     assert found.points.isfinite().float().mean() > 0.95
+
+
+def test_canonical_poses_are_not_written_as_if_in_camera_axes(tmp_path):
+    recipe = replace(
+        RECIPE,
+        method=McssConfig(width=8, head=8, features=8, metric_weight=0.0),
+        data=SyntheticConfig(instants=20, validation_instants=4, subjects=1),
+    )
+    run = train(recipe, tmp_path / "run", progress=False)
+    record(tmp_path / "s")
+    with pytest.raises(ValueError, match=r"Mcss predicts canonical poses, .* `coview evaluate` measures it"):
+        predict(run, tmp_path / "s")

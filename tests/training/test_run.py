@@ -15,6 +15,7 @@ from coview.data.batching import SubjectTimes
 from coview.data.labels import ShownLabels
 from coview.data.synthetic import SyntheticConfig
 from coview.methods.canonpose import CanonPose, CanonPoseConfig
+from coview.methods.mcss import McssConfig
 from coview.methods.supervised_lifting import SupervisedLiftingConfig
 from coview.training.checkpoint import Checkpoint
 from coview.training.evaluate import evaluate
@@ -540,3 +541,25 @@ def learn(recipe: Recipe, out: Path) -> tuple[dict[str, float], list[dict[str, f
     return json.loads((out / "evaluation.json").read_text())["metrics"], History.load(
         out / "history.csv"
     ).rows
+
+
+def test_a_run_that_embeds_is_kept_with_its_map_and_says_when_it_collapsed(tmp_path):
+    recipe = replace(
+        TINY,
+        method=McssConfig(width=8, head=8, features=8),
+        data=SyntheticConfig(instants=200, validation_instants=40, subjects=2),
+        batching=SubjectTimes(labelled=4),
+        labels=ShownLabels(share=0.1),
+    )
+    run = train(recipe, tmp_path / "run", progress=False)
+    assert (run / "embedding.csv").is_file()
+    columns = set(History.load(run / "history.csv").rows[-1])
+    assert {"watch/active_percent", "watch/spread", "train/metric", "train/pose"} <= columns
+    found = evaluate(run)
+    assert json.loads((run / "evaluation.json").read_text())["definitions"].keys() == found.keys()
+    record = json.loads((run / "run.json").read_text())
+    assert "embedding" in record["facts"]
+    assert "collapsed" not in summary_line(run) or str(record["facts"]["embedding"]).startswith("collapsed")
+    record["facts"]["embedding"] = "collapsed: all poses look alike to it"
+    (run / "run.json").write_text(json.dumps(record))
+    assert "embedding collapsed: all poses look alike" in summary_line(run)

@@ -25,6 +25,7 @@ from coview.data.mocap import data_folder, read_clips
 from coview.data.mocap4 import INPUTS, VIEWS, Mocap4Config, Ring
 from coview.formats.atomic import write_text
 from coview.formats.text import read_json
+from coview.methods.mcss import McssConfig
 from coview.metrics.detection import head_size_rule
 from coview.skeletons import Skeleton
 from coview.training.device import check_device
@@ -123,7 +124,7 @@ def run_mocap4(settings: Settings, tell: Tell) -> list[str]:
 
 def plan(settings: Settings) -> list[Job]:
     """Every training, seed by seed, so that a bench that is stopped early has one seed of everything."""
-    names = settings.recipes or tuple(name for name in recipes.names() if name.endswith("_mocap4"))
+    names = settings.recipes or tuple(name for name in recipes.names() if _compared(name))
     return [
         _job(name, kind, seed, views, settings)
         for seed in settings.seeds
@@ -133,8 +134,18 @@ def plan(settings: Settings) -> list[Job]:
     ]
 
 
+def _compared(name: str) -> bool:
+    """Whether a recipe learns from this data and predicts poses in camera axes."""
+    return name.endswith("_mocap4") and not isinstance(recipes.load(name).method, McssConfig)
+
+
 def _job(name: str, kind: str, seed: int, views: int, settings: Settings) -> Job:
     recipe = recipes.load(name)
+    if isinstance(recipe.method, McssConfig):
+        raise ValueError(
+            f"recipe '{name}' predicts canonical poses, and the benchmark compares poses in camera axes, which have an "
+            f"azimuth to find: the numbers would not be alike. Measure it with benchmarks/mcss.py."
+        )
     if not isinstance(recipe.data, Mocap4Config):
         raise ValueError(
             f"recipe '{name}' learns from {type(recipe.data).__name__}, and numbers of the benchmark compare "

@@ -40,7 +40,18 @@ class ImagePoses:
     joints2d: Float[Tensor, "*batch views joints 2"]  # pixels; NaN for a joint that is not known
 
 
-P = TypeVar("P", bound=WorldPose | CameraPoses | ImagePoses)
+@dataclass(frozen=True, kw_only=True)
+class CanonicalPoses:
+    """One pose per view, turned about the vertical until the left hip is on +x: no camera could be told from it.
+
+    Root-centred, metres, z up (`representations.canonical_pose`). Their errors are smaller than those of poses in
+    camera axes, whose azimuth is to be found too: never compare the two."""
+
+    joints3d: Float[Tensor, "*batch views joints 3"]  # NaN in a view that shows too little
+    embedding: Float[Tensor, "*batch views features"]  # what the pose was read from; NaN there too
+
+
+P = TypeVar("P", bound=WorldPose | CameraPoses | ImagePoses | CanonicalPoses)
 
 
 class Method(nn.Module, ABC, Generic[P]):
@@ -51,6 +62,8 @@ class Method(nn.Module, ABC, Generic[P]):
     lenses_alone: bool = False  # whether intrinsics are all that is read of `cameras`
     rates: dict[str, float] = {}  # noqa: RUF012  module, however deep: factor of the learning rate
     progress: float = 0.0  # share of the training done; the Learner sets it before every step
+    # numbers about the batch that `losses` just saw, to be watched and not minimised; the history keeps their means
+    watched: dict[str, Tensor] = {}  # noqa: RUF012
 
     @abstractmethod
     def forward(self, batch: MultiView) -> P:

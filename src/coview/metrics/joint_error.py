@@ -104,10 +104,8 @@ class RelativeMPJPE(Mean):
         self.add(error, error.isfinite())
 
 
-class RootMPJPE(Mean):
-    """Mean distance once both poses have their root at the origin, joints without the root: millimetres.
-
-    As N-MPJPE, but the size of the prediction counts. For predictions in metres only."""
+class CentredMPJPE(Mean):
+    """Mean distance once both poses have their root at the origin, joints without the root: millimetres."""
 
     higher_is_better = False
 
@@ -116,8 +114,8 @@ class RootMPJPE(Mean):
         self.root = root
 
     def update(self, predicted: Pose3D, truth: Pose3D) -> None:
-        error = _without(joint_error(_centred(predicted, self.root), _centred(truth, self.root)), self.root)
-        self.add(error, error.isfinite())
+        error = joint_error(_centred(predicted, self.root), _centred(truth, self.root))
+        self.add(_without(error, self.root), _without(error.isfinite(), self.root))
 
 
 class NMPJPE(Mean):

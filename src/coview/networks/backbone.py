@@ -82,35 +82,17 @@ def _shortcut(inputs: int, outputs: int, stride: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), BatchNorm2d(outputs))
 
 
-class PoseResNet(nn.Module):
-    """A residual network, three deconvolutions, one heat-map per joint; confidences from the coarsest features.
+class Trunk(nn.Module):
+    """A residual network without its last pooling and layer: images to coarse features."""
 
-    State-dict names and shapes are those of the released weights after `backbone.`; at depth 152, 17 joints and
-    `algebraic` these are 970 entries and 79.52 M parameters."""
-
-    def __init__(
-        self,
-        depth: Depth,
-        joints: int,
-        *,
-        algebraic: bool = False,  # one confidence per joint
-        volumetric: int = 0,  # confidences per feature channel of the volume; 0: none
-        deconv: int = 256,  # channels of each deconvolution
-        trunk: int = 64,  # channels of the first residual stage; each later one has twice as many
-        checkpointing: bool = False,  # recompute activations for the gradient: less memory, a third more time
-    ) -> None:
+    def __init__(self, depth: Depth, *, trunk: int = 64, checkpointing: bool = False) -> None:
         super().__init__()
         if depth not in _BLOCKS:
             raise ValueError(
-                f"PoseResNet: there is no residual network of depth {depth}; give one of {[*_BLOCKS]}."
-            )
-        if min(joints, deconv, trunk) < 1 or volumetric < 0:
-            raise ValueError(
-                "PoseResNet needs joints, deconv and trunk ≥ 1 and volumetric ≥ 0, got "
-                f"joints={joints}, deconv={deconv}, trunk={trunk}, volumetric={volumetric}."
+                f"{type(self).__name__}: there is no residual network of depth {depth}; give one of {[*_BLOCKS]}."
             )
         block = BasicBlock if depth < 50 else Bottleneck
-        coarse = 8 * trunk * block.expansion
+        self.channels = 8 * trunk * block.expansion  # of the coarse features
         self.checkpointing = checkpointing
         self.conv1 = nn.Conv2d(3, trunk, 7, 2, padding=3, bias=False)
         self.bn1 = BatchNorm2d(trunk)
@@ -121,21 +103,6 @@ class PoseResNet(nn.Module):
             channels = trunk * 2 ** (stage - 1)
             self.add_module(f"layer{stage}", _stage(block, inputs, channels, count, 1 if stage == 1 else 2))
             inputs = channels * block.expansion
-        self.alg_confidences = ConfidenceHead(coarse, joints) if algebraic else None
-        self.vol_confidences = ConfidenceHead(coarse, volumetric) if volumetric else None
-        self.deconv_layers = nn.Sequential(*_deconvolutions(coarse, deconv))
-        self.final_layer = nn.Conv2d(deconv, joints, 1)
-
-    def forward(self, images: Float[Tensor, "n 3 h w"]) -> Maps:
-        """Normalised images in, raw maps at stride 4 out (a size not divisible by 32 rounds the maps up)."""
-        coarse = self.coarse(images)
-        algebraic = None if self.alg_confidences is None else self.alg_confidences(coarse)
-        volumetric = None if self.vol_confidences is None else self.vol_confidences(coarse)
-        features = coarse
-        del images, coarse  # for their memory
-        for start in range(0, len(self.deconv_layers), 3):
-            features = self._run(self.deconv_layers[start : start + 3], features)
-        return Maps(self.final_layer(features), features, algebraic, volumetric)
 
     def coarse(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n channels h32 w32"]:
         """Features of the last residual stage, at stride 32."""
@@ -164,6 +131,47 @@ class PoseResNet(nn.Module):
 
     def _run(self, block: nn.Module, features: Tensor) -> Tensor:
         return apply(block, features, checkpointing=self.checkpointing and self.training)
+
+
+class PoseResNet(Trunk):
+    """A residual network, three deconvolutions, one heat-map per joint; confidences from the coarsest features.
+
+    State-dict names and shapes are those of the released weights after `backbone.`; at depth 152, 17 joints and
+    `algebraic` these are 970 entries and 79.52 M parameters."""
+
+    def __init__(
+        self,
+        depth: Depth,
+        joints: int,
+        *,
+        algebraic: bool = False,  # one confidence per joint
+        volumetric: int = 0,  # confidences per feature channel of the volume; 0: none
+        deconv: int = 256,  # channels of each deconvolution
+        trunk: int = 64,  # channels of the first residual stage; each later one has twice as many
+        checkpointing: bool = False,  # recompute activations for the gradient: less memory, a third more time
+    ) -> None:
+        if min(joints, deconv, trunk) < 1 or volumetric < 0:
+            raise ValueError(
+                "PoseResNet needs joints, deconv and trunk ≥ 1 and volumetric ≥ 0, got "
+                f"joints={joints}, deconv={deconv}, trunk={trunk}, volumetric={volumetric}."
+            )
+        super().__init__(depth, trunk=trunk, checkpointing=checkpointing)
+        coarse = self.channels
+        self.alg_confidences = ConfidenceHead(coarse, joints) if algebraic else None
+        self.vol_confidences = ConfidenceHead(coarse, volumetric) if volumetric else None
+        self.deconv_layers = nn.Sequential(*_deconvolutions(coarse, deconv))
+        self.final_layer = nn.Conv2d(deconv, joints, 1)
+
+    def forward(self, images: Float[Tensor, "n 3 h w"]) -> Maps:
+        """Normalised images in, raw maps at stride 4 out (a size not divisible by 32 rounds the maps up)."""
+        coarse = self.coarse(images)
+        algebraic = None if self.alg_confidences is None else self.alg_confidences(coarse)
+        volumetric = None if self.vol_confidences is None else self.vol_confidences(coarse)
+        features = coarse
+        del images, coarse  # for their memory
+        for start in range(0, len(self.deconv_layers), 3):
+            features = self._run(self.deconv_layers[start : start + 3], features)
+        return Maps(self.final_layer(features), features, algebraic, volumetric)
 
 
 def _stage(

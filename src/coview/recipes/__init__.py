@@ -34,7 +34,8 @@ def taught_by(name: str) -> str:
     cameras = ("cameras" in reads and not method.lenses_alone) or (
         "pseudo_cameras" in reads and recipe.pseudo.cameras == "given"
     )
-    words = ["3D labels"] if "joints3d" in reads else []
+    few = "few " if recipe.labels.some3d else ""
+    words = [f"{few}3D labels"] if "joints3d" in reads else []
     words += ["given cameras"] if cameras else ["lenses"] if lenses else []
     return ", ".join(words) or "nothing"
 

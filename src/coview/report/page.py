@@ -133,7 +133,7 @@ def _model_lines(runs: Sequence[Run]) -> list[Line]:
         millimetres = {
             name: value
             for name, value in _numbers(run).items()
-            if name.endswith("_mm") and isinstance(value, int | float)
+            if name.endswith("mpjpe_mm") and isinstance(value, int | float)
         }
         if millimetres:
             said = ", ".join(f"{_pretty(name)} {float(value):.0f} mm" for name, value in millimetres.items())

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from coview.report.embedding_map import Dots, read_dots
+
 CURVES = ("history.csv", "metrics.csv")
 MARKS = (*CURVES, "evaluation.json", "recipe.json")
 
@@ -32,6 +34,7 @@ class Run:
     evaluations: tuple[Evaluation, ...] = ()
     recipe: dict[str, Any] = field(default_factory=dict)  # dotted name: setting
     record: dict[str, Any] = field(default_factory=dict)  # what happened: seconds, device, decisions
+    embeddings: tuple[Dots, ...] = ()  # of methods that embed, on what they were evaluated on
 
 
 def is_run(path: Path) -> bool:
@@ -58,6 +61,7 @@ def read_run(path: Path) -> Run:
         tuple(_evaluation(file) for file in sorted(path.glob("evaluation*.json"))),
         flat(_read_json(path / "recipe.json")),
         flat(_read_json(path / "run.json")),
+        tuple(read_dots(file) for file in sorted(path.glob("embedding*.csv"))),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from coview.report.chart import line_chart
+from coview.report.embedding_map import embedding_figure
 from coview.report.evidence import Evidence
 from coview.report.html import (
     bar,
@@ -196,6 +197,7 @@ def run_section(run: Run) -> str:
         f'<div class="charts">{charts}</div>' if charts else paragraph("No training curves yet.", "absent")
     ]
     parts += [_evaluation_table(evaluation) for evaluation in run.evaluations]
+    parts += [embedding_figure(dots) for dots in run.embeddings]
     if not run.evaluations:
         parts.append(paragraph("Not evaluated yet: run `coview evaluate`.", "absent"))
     for title, told in (("The recipe: what decided this run", run.recipe), ("What happened", run.record)):

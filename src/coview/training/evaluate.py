@@ -5,7 +5,7 @@ from pathlib import Path
 from coview.data.base import DataConfig
 from coview.training.device import resolved
 from coview.training.run import EVALUATION, load_run, with_base
-from coview.training.scoring import TRUTH, score, write_evaluation
+from coview.training.scoring import TRUTH, scored, write_evaluation
 
 
 def evaluate(run: Path, data: DataConfig | None = None, out: Path | None = None) -> dict[str, float]:
@@ -30,8 +30,11 @@ def evaluate(run: Path, data: DataConfig | None = None, out: Path | None = None)
             f"their errors cannot be compared. Evaluate on data with the run's skeleton."
         )
     method = loaded.method.to(resolved("auto" if "images" in loaded.method.inputs else "cpu"))
-    metrics = score(method, validation)
+    running = scored(method, validation)
+    metrics = running.compute()
     name = EVALUATION if data is None else f"evaluation_{kind.removesuffix('Config').lower()}.json"
-    scored = validation.skeleton, kind, len(validation), method.inputs
-    write_evaluation(out or loaded.path / name, metrics, *scored)
+    target = out or loaded.path / name
+    about = validation.skeleton, kind, len(validation), method.inputs
+    write_evaluation(target, metrics, *about)
+    running.embedded.write_map(target.with_name(target.stem.replace("evaluation", "embedding") + ".csv"))
     return metrics

@@ -59,7 +59,7 @@ class Learner(LightningModule):
         )
         self.facts: dict[str, Fact] = dict(begun.facts) if begun else {}
         self.history = History()
-        self._sums = Sums()
+        self._sums, self._watched = Sums(), Sums()
         self._guard, self._skipped = Guard(recipe.clip_norm), 0
         self._revised_at = revised_at(recipe)
         # not the network of joints: its products are slower compiled than called. Of images, it is all that counts
@@ -96,6 +96,8 @@ class Learner(LightningModule):
         terms = self._losses(self(batch), batch)
         values = torch.stack(list(terms.values()))
         self._sums.add(tuple(terms), values.detach())
+        if watched := self.method.watched:
+            self._watched.add(tuple(watched), torch.stack(list(watched.values())).detach())
         return values.sum()
 
     def on_train_batch_start(self, batch: MultiView, batch_idx: int) -> None:
@@ -172,8 +174,8 @@ class Learner(LightningModule):
         self.facts |= facts | kept
 
     def _log_row(self) -> None:
-        means = self._sums.means()
-        self._sums = Sums()
+        means, watched = self._sums.means(), self._watched.means()
+        self._sums, self._watched = Sums(), Sums()
         if not math.isfinite(means["loss"]):
             raise Diverged(
                 f"the loss is {means['loss']} after {self.step} steps: {means}. The run cannot recover from "
@@ -188,6 +190,8 @@ class Learner(LightningModule):
         }
         if skipped := self._note_skipped():
             row["skipped"] = skipped
+        watched.pop("loss")  # the sum of unlike things
+        row |= {f"watch/{name}": value for name, value in watched.items()}
         self.history.rows.append(row | {f"train/{name}": value for name, value in means.items()})
 
 
@@ -214,7 +218,7 @@ class Sums:
         for names, sums in self._sums.items():
             for name, value in zip(names, sums.tolist(), strict=True):
                 means[name] = means.get(name, 0.0) + (value / steps if steps else math.nan)
-        return {"loss": sum(means.values()), **means}
+        return {"loss": sum(means.values(), 0.0), **means}
 
 
 def reseed(seed: int, device: torch.device) -> None:

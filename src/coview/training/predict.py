@@ -11,7 +11,7 @@ from coview.data.recorded import RecordedConfig
 from coview.formats.atomic import write_text
 from coview.formats.session import FILE as SESSION_FILE
 from coview.formats.session import Session
-from coview.methods.base import CameraPoses
+from coview.methods.base import CameraPoses, CanonicalPoses
 from coview.sample import MultiView
 from coview.training.compare import Comparison, compare, reconstructed
 from coview.training.history import History
@@ -117,6 +117,12 @@ def _lift(run: Run, view: View) -> torch.Tensor:
     if view.size is not None:
         batch = batch.replaced(image_size=view.size.expand(len(view.joints2d), 1, 2))
     predicted = run.method(batch.only(run.method.inputs))
+    if isinstance(predicted, CanonicalPoses):
+        raise ValueError(
+            f"{run.record['method']} predicts canonical poses, turned until the left hip points along x. Files of "
+            f"predictions hold camera axes, and the azimuth between the two is just what it cannot tell. "
+            f"`coview evaluate` measures it; for poses in camera axes train another method, as coview_session."
+        )
     if not isinstance(predicted, CameraPoses):
         raise ValueError(f"{run.record['method']} does not predict 3D poses from one camera.")
     points = predicted.joints3d[:, 0]

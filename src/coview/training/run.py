@@ -7,6 +7,7 @@ init.json           what became of the weights to begin with, name by name, wher
 pseudo_labels.json  how the labels were made that it learnt from, where there were such
 run.json            what happened: seconds, device, what the method said (mirror_flipped); written last
 evaluation.json     metrics on the validation data, where it has the truth
+embedding.csv       where its views lie on the plane that shows most of them, for methods that embed
 checkpoint.safetensors  only while unfinished
 """
 
@@ -33,6 +34,7 @@ from coview.skeletons import Skeleton
 from coview.training.base_points import Guesser
 from coview.training.checkpoint import Checkpoint
 from coview.training.device import check_device, resolved
+from coview.training.embedded import MAP
 from coview.training.first_guesses import first_guesses
 from coview.training.fit import fit
 from coview.training.history import History
@@ -42,12 +44,12 @@ from coview.training.precision import check_precision
 from coview.training.pseudo import FILE as PSEUDO
 from coview.training.pseudo import with_detections, with_pseudo
 from coview.training.recipe import Recipe, check_fields, differences, from_plain, to_plain
-from coview.training.scoring import TRUTH, score, write_evaluation
+from coview.training.scoring import TRUTH, scored, write_evaluation
 
 RECIPE, WEIGHTS, HISTORY, RECORD = "recipe.json", "weights.safetensors", "history.csv", "run.json"
 EVALUATION, CHECKPOINT = "evaluation.json", "checkpoint.safetensors"
 INIT, RELEASED = "init.json", "released:"
-_OURS = (RECIPE, WEIGHTS, HISTORY, RECORD, EVALUATION, CHECKPOINT, INIT, PSEUDO)
+_OURS = (RECIPE, WEIGHTS, HISTORY, RECORD, EVALUATION, CHECKPOINT, INIT, PSEUDO, MAP)
 
 
 @dataclass(frozen=True)
@@ -222,6 +224,8 @@ def summary_line(path: Path) -> str:
         parts.append("told where the root truly is")
     if record["facts"].get("mirror_flipped"):
         parts.append("un-mirrored")
+    if str(embedding := record["facts"].get("embedding", "")).startswith("collapsed"):
+        parts.append(f"embedding {embedding}")
     return f"{', '.join(parts)} -> {path}"
 
 
@@ -292,9 +296,10 @@ def _finish(learner: Learner, validation: Instants, out: Path) -> None:
     weights = {name: tensor.cpu().contiguous() for name, tensor in method.state_dict().items()}
     write_bytes(out / WEIGHTS, as_safetensors(weights))
     if validation.fields >= TRUTH:
-        metrics = score(method.to(device if "images" in method.inputs else "cpu"), validation)
-        scored = data.skeleton, "validation", len(validation), method.inputs
-        write_evaluation(out / EVALUATION, metrics, *scored)
+        running = scored(method.to(device if "images" in method.inputs else "cpu"), validation)
+        about = data.skeleton, "validation", len(validation), method.inputs
+        write_evaluation(out / EVALUATION, running.compute(), *about)
+        running.embedded.write_map(out / MAP)
     record = {
         "method": type(method).__name__,
         "steps": recipe.steps,

@@ -11,7 +11,7 @@ from torchmetrics import Metric
 
 from coview.data.base import Instants
 from coview.formats.atomic import write_text
-from coview.methods.base import CameraPoses, ImagePoses, Method, MetricCameraPoses, WorldPose
+from coview.methods.base import CameraPoses, CanonicalPoses, ImagePoses, Method, MetricCameraPoses, WorldPose
 from coview.metrics.image_error import ImageError
 from coview.metrics.joint_error import (
     CPS,
@@ -20,16 +20,19 @@ from coview.metrics.joint_error import (
     NMPJPE,
     NPCK,
     PMPJPE,
+    CentredMPJPE,
     Coverage,
     OppositeShare,
     RelativeMPJPE,
-    RootMPJPE,
 )
 from coview.metrics.structure_score import PSS, SHIPPED, shipped_centres
+from coview.representations.canonical_pose import canonical_pose
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
 from coview.training.batches import at_once
+from coview.training.embedded import WHERE, Embedded, how_retrieved
 
+AnyPoses = WorldPose | CameraPoses | ImagePoses | CanonicalPoses
 TRUTH = frozenset({"joints3d", "cameras"})  # what scoring reads and methods do not see
 
 
@@ -52,7 +55,18 @@ def monocular_metrics(skeleton: Skeleton) -> dict[str, Metric]:
 
 def metric_monocular_metrics(skeleton: Skeleton) -> dict[str, Metric]:
     """The same where the method says how large people are: their size counts, too."""
-    return {"mpjpe_mm": RootMPJPE(skeleton.root_index), **monocular_metrics(skeleton)}
+    return {"mpjpe_mm": CentredMPJPE(skeleton.root_index), **monocular_metrics(skeleton)}
+
+
+def canonical_metrics(skeleton: Skeleton) -> dict[str, Metric]:
+    """For canonical poses, every view a test of its own. Names of their own: azimuth needs no estimate there."""
+    root = skeleton.root_index
+    return {
+        "canonical_n_mpjpe_mm": NMPJPE(root),
+        "canonical_mpjpe_mm": CentredMPJPE(root),
+        "p_mpjpe_mm": PMPJPE(),
+        "coverage_percent": Coverage(),
+    }
 
 
 def world_metrics(skeleton: Skeleton) -> dict[str, Metric]:
@@ -70,26 +84,27 @@ def image_metrics() -> dict[str, Metric]:
     return {"image_px": ImageError(), "detected_px": ImageError()}
 
 
-def metrics_for(predicted: WorldPose | CameraPoses, skeleton: Skeleton) -> dict[str, Metric]:
-    """What judges this kind of prediction."""
-    if isinstance(predicted, WorldPose):
-        return world_metrics(skeleton)
-    metric = isinstance(predicted, MetricCameraPoses)
-    return metric_monocular_metrics(skeleton) if metric else monocular_metrics(skeleton)
-
-
-def truth_for(
-    predicted: WorldPose | CameraPoses | ImagePoses, batch: MultiView
-) -> Float[Tensor, "*batch joints dims"]:
-    """The true poses in the frame of the prediction: the world, root-centred in each camera's axes, or
-    the images (pixels)."""
+def truth_for(predicted: AnyPoses, batch: MultiView) -> Float[Tensor, "*batch joints dims"]:
+    """The true poses in the frame of the prediction: the world, root-centred in each camera's axes or turned to
+    the canonical heading, or the images (pixels)."""
     if isinstance(predicted, WorldPose):
         return batch.joints3d
     if isinstance(predicted, ImagePoses):
         return batch.cameras.project(batch.joints3d[..., None, :, :])
+    if isinstance(predicted, CanonicalPoses):
+        canonical = canonical_pose(batch.joints3d, batch.skeleton)[..., None, :, :]
+        return canonical.expand_as(predicted.joints3d)
     root = batch.joints3d[..., batch.skeleton.root_index, None, :]
     centred = (batch.joints3d - root)[..., None, :, :]
     return centred @ batch.cameras.rotation.mT
+
+
+_METRICS = {  # the first kind that fits
+    WorldPose: world_metrics,
+    MetricCameraPoses: metric_monocular_metrics,
+    CameraPoses: monocular_metrics,
+    CanonicalPoses: canonical_metrics,
+}
 
 
 class Score:
@@ -98,17 +113,20 @@ class Score:
     def __init__(self, skeleton: Skeleton) -> None:
         self.skeleton = skeleton
         self.metrics: dict[str, Metric] = {}
+        self.embedded = Embedded(skeleton)
 
-    def update(self, predicted: WorldPose | CameraPoses | ImagePoses, batch: MultiView) -> None:
+    def update(self, predicted: AnyPoses, batch: MultiView) -> None:
         """Add a batch; reads its `joints3d` (and `cameras`, but for poses in the world)."""
         if isinstance(predicted, ImagePoses):
             return self._update_images(predicted, batch)
         if not self.metrics:
-            device = predicted.joints3d.device
-            self.metrics = {n: m.to(device) for n, m in metrics_for(predicted, self.skeleton).items()}
+            make = next(make for kind, make in _METRICS.items() if isinstance(predicted, kind))
+            self.metrics = {n: m.to(predicted.joints3d.device) for n, m in make(self.skeleton).items()}
         truth = truth_for(predicted, batch)
         for metric in self.metrics.values():
             metric.update(predicted.joints3d, truth)
+        if isinstance(predicted, CanonicalPoses):
+            self.embedded.update(predicted, batch)
 
     def _update_images(self, predicted: ImagePoses, batch: MultiView) -> None:
         if not self.metrics:
@@ -120,24 +138,30 @@ class Score:
 
     def compute(self) -> dict[str, float]:
         """Names to numbers; empty where nothing was added."""
-        return {name: round(float(metric.compute()), 4) for name, metric in self.metrics.items()}
+        found = {name: float(metric.compute()) for name, metric in self.metrics.items()}
+        return {name: round(value, 4) for name, value in (found | self.embedded.compute()).items()}
 
 
-@torch.no_grad()
 def score(method: Method[Any], data: Instants, batch_size: int = 0) -> dict[str, float]:
     """Metrics of a method over a data set that has the truth; the method sees its inputs alone.
 
     `batch_size` 0: as many instants at once as their images allow."""
+    return scored(method, data, batch_size).compute()
+
+
+@torch.no_grad()
+def scored(method: Method[Any], data: Instants, batch_size: int = 0) -> Score:
+    """The same before it is computed."""
     running = Score(data.skeleton)
     device = next(method.parameters()).device
     was_training = method.training
     method.eval()
-    data = data.only(method.inputs | TRUTH)
+    data = data.only(method.inputs | TRUTH | WHERE)
     for batch in data.batches(batch_size or at_once(data)):
         batch = batch.to(device)
         running.update(method(batch.only(method.inputs)), batch)
     method.train(was_training)
-    return running.compute()
+    return running
 
 
 def how_scored(metrics: dict[str, float], skeleton: Skeleton) -> dict[str, str]:
@@ -150,6 +174,9 @@ def how_scored(metrics: dict[str, float], skeleton: Skeleton) -> dict[str, str]:
         "mpjpe_relative_mm": f"{len(skeleton)} joints of {skeleton.name}, each relative to its pose's {skeleton.root}, "
         f"whose own error of zero is counted; world axes, no alignment",
         "n_mpjpe_mm": f"{others} joints of {skeleton.name} but the root, root-aligned, least-squares scaled",
+        "canonical_n_mpjpe_mm": f"{others} joints of {skeleton.name} but the root, root-aligned, least-squares scaled; "
+        f"canonical heading, not to be compared with n_mpjpe_mm in camera axes, which has an azimuth to find",
+        "canonical_mpjpe_mm": f"{others} joints of {skeleton.name} but the root, root-aligned; canonical heading",
         "p_mpjpe_mm": f"{len(skeleton)} joints of {skeleton.name}, similarity alignment without reflection",
         "n_pck_150": f"percent of {others} joints below 150 mm, aligned as n_mpjpe",
         "n_auc": f"percent, mean PCK of {others} joints over 0, 5, … 150 mm, aligned as n_mpjpe",
@@ -163,7 +190,7 @@ def how_scored(metrics: dict[str, float], skeleton: Skeleton) -> dict[str, str]:
         words[f"pss_{k}"] = (
             f"percent of poses nearest to the centre of their truth; {shipped_centres(k).words}"
         )
-    return {name: words[name] for name in metrics if name in words}
+    return {name: words[name] for name in metrics if name in words} | how_retrieved(metrics)
 
 
 def write_evaluation(

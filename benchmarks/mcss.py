@@ -1,0 +1,110 @@
+"""MCSS beside its baseline on mocap4 `detected`: how much few labels lose, and what views that agree give back.
+
+    OMP_WAIT_POLICY=passive python benchmarks/mcss.py [--labels 0.01 ...] [--seeds 0] [--steps 1000] [--held-out WHO]
+
+Needs the prepared motion (`coview data prepare cmu_mocap SOURCE`; --folder says where, if elsewhere). Both train the
+same network on the same batches and the same labels; the baseline's metric loss weighs nothing. `--labels` are shares
+of all training instants, or s1, s15, s156, all: the instants of the first one, two, three, all subjects. Errors are of
+canonical poses on the test clips, every camera a test of its own; with --held-out, on these training subjects instead,
+which is how settings were chosen. Rows are added to results/mcss.csv. Targets: at 1 % the N-MPJPE at least 25 % below
+the baseline's, more with fewer labels; never rising from split to split.
+"""
+
+import argparse
+import json
+import tempfile
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import torch
+
+from coview.bench.machine import commit, forget_peak, machine, peak_mb
+from coview.bench.results import append_rows
+from coview.data.base import InMemory
+from coview.data.labels import ShownLabels
+from coview.recipes import mcss_mocap4
+from coview.training.recipe import Recipe
+from coview.training.run import EVALUATION, RECORD, train
+
+RESULTS = Path(__file__).resolve().parents[1] / "results" / "mcss.csv"
+METHODS: dict[str, dict[str, object]] = {
+    "baseline": {"metric_weight": 0.0},
+    "mcss": {},
+    "mcss_hardest": {"negatives": "hardest", "semi_hard": 1.0, "margin": 1.0, "metric_weight": 2.0},
+}
+MEASURED = ["canonical_n_mpjpe_mm", "canonical_mpjpe_mm", "p_mpjpe_mm"]
+MEASURED += [f"retrieval_{kind}_mm_at_{k}" for kind in ("pa_mpjpe", "least") for k in (1, 5, 10, 20)]
+MEASURED += ["retrieval_chance_mm", *(f"hit_percent_at_{k}" for k in (1, 5, 10, 20))]
+COLUMNS = ["date", "commit", "machine", "method", "split", "share", "labelled", "tested_on", "seed", "steps"]
+COLUMNS += [*MEASURED, "embedding_spread", "seconds", "peak_mb"]
+
+
+def asked(words: str) -> ShownLabels:
+    """A share, or the name of a split."""
+    return (
+        ShownLabels(split=words) if words in ("s1", "s15", "s156", "all") else ShownLabels(share=float(words))
+    )  # type: ignore[arg-type]
+
+
+def labelled(recipe: Recipe) -> int:
+    """Instants that show their labels."""
+    data = recipe.data.train()
+    assert isinstance(data, InMemory)
+    shown = recipe.labels.shown(data.only(frozenset({"joints3d", "subject"})))
+    assert isinstance(shown, InMemory)
+    return int(shown.instants.labelled.sum())
+
+
+def measured(name: str, recipe: Recipe, tested_on: str) -> dict[str, str]:
+    """One training and its row."""
+    forget_peak()
+    with tempfile.TemporaryDirectory() as folder:
+        run = train(recipe, Path(folder) / "run", progress=False)
+        found = json.loads((run / EVALUATION).read_text())["metrics"]
+        record = json.loads((run / RECORD).read_text())
+    row = {
+        "date": date.today().isoformat(),
+        "commit": commit(),
+        "machine": machine("cpu"),
+        "method": name,
+        "split": recipe.labels.split,
+        "share": f"{recipe.labels.share:g}",
+        "labelled": str(labelled(recipe)),
+        "tested_on": tested_on,
+        "seed": str(recipe.seed),
+        "steps": str(recipe.steps),
+        "embedding_spread": str(record["facts"]["embedding_spread"]),
+        "seconds": f"{record['seconds']:.1f}",
+        "peak_mb": f"{peak_mb('cpu'):.0f}",
+    }
+    return row | {column: f"{found[column]:.2f}" for column in MEASURED if column in found}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--labels", nargs="+", default=["0.01"])
+    parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=["baseline", "mcss"])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--steps", type=int, default=mcss_mocap4.recipe.steps)
+    parser.add_argument("--held-out", nargs="+", default=[])
+    parser.add_argument("--folder", type=Path)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    data = replace(mcss_mocap4.recipe.data, folder=given.folder, held_out=tuple(given.held_out))
+    data = replace(data, split="held_out" if given.held_out else "test")
+    for seed in given.seeds:
+        for words in given.labels:
+            for name in given.methods:
+                method = replace(mcss_mocap4.recipe.method, **METHODS[name])
+                recipe = replace(mcss_mocap4.recipe, method=method, data=data, seed=seed, steps=given.steps)
+                recipe = replace(recipe, labels=asked(words), device="cpu")
+                row = measured(name, recipe, " ".join(given.held_out) or "test")
+                append_rows(RESULTS, COLUMNS, [row])
+                print(
+                    name, words, seed, {key: row.get(key) for key in MEASURED[:4]}, row["seconds"], flush=True
+                )
+
+
+if __name__ == "__main__":
+    main()

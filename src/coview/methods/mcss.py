@@ -1,0 +1,262 @@
+"""MCSS: views of one instant get one embedding, other poses another; few labels say which pose it is. [Mitra20]
+
+An encoder maps each view to a unit vector. Synchronised views of an instant are drawn together and hard negatives,
+other instants of the same person, are pushed away, for which neither cameras nor labels are needed. A small head
+reads the canonical pose from the embedding, taught by the few instants that have a label. Batches hold many times of
+one person: `SubjectTimes`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from coview.methods.base import CanonicalPoses, Fact, Method, MethodConfig
+from coview.methods.image_method import MEAN, SPREAD
+from coview.methods.triplets import (
+    Triplets,
+    distances,
+    hard_triplets,
+    random_triplets,
+    softmax_loss,
+    spread_of,
+)
+from coview.networks.backbone import Depth
+from coview.networks.encoders import CropEncoder, PoseEncoder, PoseHead
+from coview.representations.canonical_pose import canonical_pose
+from coview.representations.normalised import image_rays, ray_from_camera, turned, weighted_unit_norm
+from coview.sample import MultiView
+from coview.skeletons import Skeleton
+
+_SAME = 1e-3  # seconds: times are float32
+_TINY = 1e-6  # instead of no weight at all
+_FEWEST = 4  # joints that a view must show; ours
+_CONSTANT = 1e-3  # metres: a coordinate that varies less is not divided by its spread
+_COLLAPSED = (
+    0.1  # root-mean-square distance of unit vectors from their mean; about 1 where they are spread out
+)
+
+
+@dataclass(frozen=True)
+class McssConfig(MethodConfig):
+    """On 2D joints. Structure [Mitra20]; numbers are ours: those of its method section could not be had."""
+
+    width: int = 256  # of the encoder of 2D poses
+    features: int = 128  # of the embedding
+    head: int = 1024  # width of the head
+    dropout: float = 0.25  # in the head
+    metric_weight: float = (
+        1.0  # of the metric loss; 0: the baseline, the same network taught by the labels alone
+    )
+    margin: float = (
+        0.3  # by which the hardest negative is to be farther than the positive; distances are up to 2
+    )
+    gap: float = 0.5  # seconds within a take below which another instant is no negative
+    # hardest, the paper's; random, to see what hard ones are good for; all, ours: a softmax over them
+    negatives: Literal["hardest", "random", "all"] = "hardest"
+    temperature: float = 0.1  # of that softmax over cosines
+    # share of the run in which only negatives farther than the positive count, so that the embedding does not
+    # collapse; where there is none, the hardest does
+    semi_hard: float = 0.1
+    focal: float = (
+        1.0  # assumed focal length in image diagonals: a view is turned so that it looks at the person
+    )
+
+    def __post_init__(self) -> None:
+        name = type(self).__name__
+        if min(self.width, self.features, self.head) < 1:
+            raise ValueError(
+                f"{name}: width, features and head must be at least 1, got {self.width}, {self.features} and "
+                f"{self.head}."
+            )
+        if not (0 <= self.dropout < 1 and 0 <= self.semi_hard <= 1):
+            raise ValueError(
+                f"{name}: dropout and semi_hard are shares, 0 to 1 (not per cent), got {self.dropout} and "
+                f"{self.semi_hard}."
+            )
+        if min(self.metric_weight, self.gap) < 0 or not 0 < self.margin < 2:
+            raise ValueError(
+                f"{name}: metric_weight and gap (seconds) are 0 or more, margin above 0 and below 2, the largest "
+                f"distance of unit vectors; got {self.metric_weight}, {self.gap} and {self.margin}."
+            )
+        if not min(self.temperature, self.focal) > 0:
+            raise ValueError(
+                f"{name}: temperature and focal are above 0, got {self.temperature} and {self.focal}."
+            )
+
+    def build(self, skeleton: Skeleton) -> "Mcss":
+        return Mcss(self, skeleton)
+
+
+@dataclass(frozen=True)
+class McssImageConfig(McssConfig):
+    """On crops."""
+
+    depth: Depth = 18  # of the ResNet
+    size: int = 224  # pixels of the crops' longer side
+    trunk: int = 64  # channels of the ResNet's first stage
+
+    def build(self, skeleton: Skeleton) -> "McssImages":
+        return McssImages(self, skeleton)
+
+
+class Mcss(Method[CanonicalPoses]):
+    """From 2D joints. Labels are canonical poses of world joints: gravity must be z, and no camera is read."""
+
+    inputs = frozenset({"joints2d", "confidence", "image_size"})
+    supervision = frozenset({"joints3d", "labelled", "subject", "sequence", "time"})
+
+    def __init__(self, config: McssConfig, skeleton: Skeleton) -> None:
+        super().__init__()
+        self.config, self.skeleton = config, skeleton
+        self.others = [joint for joint in range(len(skeleton)) if joint != skeleton.root_index]
+        self.encoder = self._encoder()
+        self.head = PoseHead(config.features, config.head, 3 * len(self.others), config.dropout)
+        self.mean: Tensor
+        self.spread: Tensor
+        self.register_buffer("mean", torch.zeros(3 * len(self.others)))
+        self.register_buffer("spread", torch.ones(3 * len(self.others)))
+        self.watched = {}
+
+    def _encoder(self) -> nn.Module:
+        return PoseEncoder(len(self.skeleton), self.config.width, self.config.features)
+
+    @torch.no_grad()
+    def begin(self, batches: Iterable[MultiView]) -> None:
+        """Mean and spread of the labelled poses; ValueError where there are not two."""
+        poses = torch.cat([self._target(batch).reshape(-1, len(self.mean)).cpu() for batch in batches])
+        poses = poses[poses.isfinite().all(dim=-1)].double()
+        if len(poses) < 2:
+            raise ValueError(
+                f"{type(self).__name__}: {len(poses)} labelled instants of the training data have a whole pose with a "
+                f"heading (nobody who lies on one side), and at least 2 are needed. Show more labels (labels.share, "
+                f"labels.count), or reconstruct more of the recording."
+            )
+        spread = poses.std(dim=0)
+        self.mean.copy_(poses.mean(dim=0))
+        self.spread.copy_(torch.where(spread > _CONSTANT, spread, 1.0))
+
+    def forward(self, batch: MultiView) -> CanonicalPoses:
+        """Each view by itself; NaN for a view that shows fewer than four joints."""
+        embedding, known = self.embed(batch)
+        numbers = self.head(embedding) * self.spread + self.mean
+        pose = embedding.new_zeros(*embedding.shape[:-1], len(self.skeleton), 3)
+        pose[..., self.others, :] = numbers.unflatten(-1, (-1, 3))
+        return CanonicalPoses(
+            joints3d=torch.where(known[..., None, None], pose, torch.nan),
+            embedding=torch.where(known[..., None], embedding, torch.nan),
+        )
+
+    def embed(
+        self, batch: MultiView
+    ) -> tuple[Float[Tensor, "*batch views features"], Bool[Tensor, "*batch views"]]:
+        """Unit vectors, finite everywhere, and which views show enough."""
+        joints, seen = batch.joints2d, batch.joints2d.isfinite().all(dim=-1) & (batch.confidence > 0)
+        weights = torch.where(seen, batch.confidence, 0.0)
+        known = seen.sum(dim=-1) >= _FEWEST
+        centre = (batch.image_size - 1) / 2
+        joints = torch.where(seen[..., None], joints, centre[..., None, :])
+        rays = image_rays(joints, batch.image_size, self.config.focal)
+        middle = (weights[..., None] * rays).sum(dim=-2) / weights.sum(dim=-1).clamp_min(_TINY)[..., None]
+        shown = weighted_unit_norm(turned(rays, ray_from_camera(middle)), weights)
+        return self.encoder(shown * (2 * len(self.skeleton)) ** 0.5, weights), known
+
+    def losses(self, predicted: CanonicalPoses, batch: MultiView) -> dict[str, Float[Tensor, ""]]:
+        """L1 between z-scored poses where there is a label, and the metric loss over pairs of views."""
+        terms = {"pose": self._pose_loss(predicted, batch)}
+        if self.config.metric_weight:
+            terms["metric"] = self.config.metric_weight * self._metric_loss(predicted.embedding, batch)
+        return terms
+
+    @torch.no_grad()
+    def revise(self, batch: MultiView) -> dict[str, Fact]:
+        """Changes nothing; says whether all poses have got the same embedding."""
+        spread = float(spread_of(self.embed(batch)[0].flatten(0, -2)))
+        said = "collapsed: all poses look alike to it" if spread < _COLLAPSED else "spread out"
+        return {"embedding": said, "embedding_spread": round(spread, 3)}
+
+    def _target(self, batch: MultiView) -> Float[Tensor, "*batch numbers"]:
+        """Canonical coordinates of the labelled instants, metres; NaN elsewhere."""
+        labelled = batch.labelled[..., None, None]
+        world = torch.where(labelled, batch.joints3d, torch.nan)
+        return canonical_pose(world, self.skeleton)[..., self.others, :].flatten(-2)
+
+    def _pose_loss(self, predicted: CanonicalPoses, batch: MultiView) -> Float[Tensor, ""]:
+        target = ((self._target(batch) - self.mean) / self.spread)[..., None, :]
+        numbers = predicted.joints3d[..., self.others, :].flatten(-2)
+        known = target.isfinite() & numbers.isfinite()
+        # exchanged before the difference: a NaN behind `where` still has a NaN gradient
+        found = (torch.where(known, numbers, self.mean) - self.mean) / self.spread
+        return torch.where(known, found - target, 0.0).abs().sum() / known.sum().clamp_min(1)
+
+    def _metric_loss(
+        self, embedding: Float[Tensor, "batch views features"], batch: MultiView
+    ) -> Float[Tensor, ""]:
+        """Mean over random pairs of views, no view in two of them."""
+        views = torch.randperm(embedding.shape[-2], device=embedding.device)
+        negative = admissible(batch, self.config.gap)
+        losses, seen = [], []
+        for first, second in views[: len(views) // 2 * 2].view(-1, 2).tolist():
+            pair = embedding[:, [first, second]]
+            there = pair.isfinite().flatten(1).all(dim=-1)
+            pair = torch.where(there[:, None, None], pair, 1.0)
+            distance, allowed = distances(pair[:, 0], pair[:, 1]), negative & there & there[:, None]
+            triplets = self._triplets(distance, allowed)
+            counted = triplets.known & there
+            loss = (self.config.margin + triplets.positive - triplets.negative).clamp_min(0)
+            if self.config.negatives == "all":
+                loss = softmax_loss(distance, allowed, self.config.temperature)
+            losses.append(torch.where(counted, loss, 0.0).sum() / counted.sum().clamp_min(1))
+            seen.append(_noted(triplets, counted, loss))
+        self.watched = {name: torch.stack([each[name] for each in seen]).mean() for name in seen[0]}
+        self.watched["spread"] = spread_of(embedding.detach().flatten(0, 1))
+        return torch.stack(losses).mean()
+
+    def _triplets(self, distance: Tensor, negative: Tensor) -> Triplets:
+        if self.config.negatives == "random":
+            return random_triplets(distance, negative)
+        return hard_triplets(distance, negative, semi_hard=self.progress < self.config.semi_hard)
+
+
+class McssImages(Mcss):
+    """From crops, each around the person."""
+
+    inputs = frozenset({"images"})
+    config: McssImageConfig
+
+    def _encoder(self) -> nn.Module:
+        return CropEncoder(self.config.depth, self.config.trunk, self.config.features)
+
+    def embed(
+        self, batch: MultiView
+    ) -> tuple[Float[Tensor, "*batch views features"], Bool[Tensor, "*batch views"]]:
+        """Unit vectors; every crop is taken to show somebody."""
+        images = batch.images
+        mean, spread = (images.new_tensor(each)[:, None, None] for each in (MEAN, SPREAD))
+        flat = ((images - mean) / spread).flatten(0, -4)
+        embedding = self.encoder(flat).unflatten(0, images.shape[:-3])
+        return embedding, torch.ones_like(embedding[..., 0], dtype=torch.bool)
+
+
+def admissible(batch: MultiView, gap: float) -> Bool[Tensor, "batch batch"]:
+    """Which instants may be each other's negatives: of one person, and not within `gap` seconds of one take.
+
+    Of another person, who wears other clothes in another place, a network would learn just that."""
+    same = batch.subject[:, None] == batch.subject
+    near = (batch.time[:, None] - batch.time).abs() < gap - _SAME
+    one = (batch.sequence[:, None] == batch.sequence) & (near | (batch.time[:, None] == batch.time))
+    return same & ~one
+
+
+def _noted(triplets: Triplets, counted: Tensor, loss: Tensor) -> dict[str, Tensor]:
+    """Mean distances, and the percentage of anchors whose loss is not zero: between 20 and 80 is healthy."""
+    count = counted.sum().clamp_min(1)
+    values = {
+        "positive": triplets.positive,
+        "negative": triplets.negative,
+        "active_percent": 100.0 * (loss > 0),
+    }
+    return {name: torch.where(counted, value, 0.0).sum().detach() / count for name, value in values.items()}
