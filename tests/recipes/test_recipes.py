@@ -7,8 +7,8 @@ import torch
 
 from coview import recipes
 from coview.data.base import InMemory
-from coview.data.recorded import RecordedConfig
 from coview.data.labels import ShownLabels
+from coview.data.recorded import RecordedConfig
 from coview.data.synthetic import DetectorNoise, SyntheticConfig
 from coview.methods.epipolar_pose import EpipolarPoseConfig
 from coview.methods.image_method import ImageConfig
