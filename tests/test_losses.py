@@ -3,7 +3,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coview.losses import scale_free_error
+from coview.geometry.rotations import rotation_from_axis_angle
+from coview.losses import limb_error, scale_free_error, view_disagreement
 
 
 def poses(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -84,3 +85,85 @@ def test_sized_by_weights_an_unsure_joint_does_not_shrink_the_rest():
     unsized = scale_free_error(predicted, observed, torch.ones(17))
     same = scale_free_error(predicted, observed, torch.ones(17), sized_by=torch.ones(17))
     torch.testing.assert_close(unsized, same)
+
+
+# --- views of one instant ---------------------------------------------------------------------------
+
+
+def seen_from(views: int = 4, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """One rigid pose of ten joints per instant in the axes of several cameras, and how far to trust it."""
+    generator = torch.Generator().manual_seed(seed)
+    pose = torch.randn(3, 1, 10, 3, generator=generator)
+    turn = rotation_from_axis_angle(3 * torch.randn(3, views, 3, generator=generator))
+    moved = pose @ turn.mT + 5 * torch.randn(3, views, 1, 3, generator=generator)
+    return moved, 0.3 + 0.7 * torch.rand(3, views, 10, generator=generator)
+
+
+def pair_by_pair(poses, trust, fewest):
+    """The textbook: a Procrustes by SVD for every pair, joint by joint."""
+    total, weight = 0.0, 0.0
+    for instant, trusted in zip(poses.double(), trust.double(), strict=True):
+        for v in range(len(instant)):
+            for u in range(v):
+                w = trusted[u] * trusted[v]
+                if int((w > 0).sum()) < fewest:
+                    continue
+                p, q = instant[u], instant[v]
+                p_mean, q_mean = (w[:, None] * p).sum(0) / w.sum(), (w[:, None] * q).sum(0) / w.sum()
+                left, _, right = torch.linalg.svd((w[:, None] * (p - p_mean)).T @ (q - q_mean))
+                sign = torch.diag(torch.tensor([1.0, 1.0, torch.linalg.det(left @ right).sign()]).double())
+                turn = right.T @ sign @ left.T
+                gap = (p - p_mean) @ turn.T + q_mean - q
+                total += float((w[:, None] * gap.abs()).sum())
+                weight += float(w.sum())
+    return total / weight
+
+
+def test_one_rigid_pose_in_several_views_costs_nothing_however_they_stand():
+    poses, trust = seen_from()
+    assert view_disagreement(poses, trust) < 2e-5
+    assert view_disagreement(torch.randn_like(poses), trust) > 0.3
+
+
+def test_all_pairs_at_once_is_pair_by_pair():
+    poses, trust = seen_from()
+    poses = poses + 0.3 * torch.randn(poses.shape, generator=torch.Generator().manual_seed(1))
+    trust = torch.where(trust < 0.5, 0.0, trust)  # some pairs are left with few joints
+    expected = pair_by_pair(poses, trust, 6)
+    assert view_disagreement(poses, trust) == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_joint_without_trust_does_not_move_the_others():
+    """T5: with one view's wrist anywhere and trusted not at all, the motion is exact."""
+    poses, trust = seen_from(2)
+    poses[:, 0, 3] += 40.0
+    trust[:, 0, 3] = 0.0
+    assert view_disagreement(poses, trust) < 2e-5
+
+
+def test_shrinking_one_view_costs():
+    """With a scale in the motion it would not, and all views could shrink to a point."""
+    poses, trust = seen_from(2)
+    poses[:, 0] *= 0.5
+    assert view_disagreement(poses, trust) > 0.2
+
+
+def test_views_that_share_too_few_joints_cost_nothing_and_poison_nothing():
+    poses, trust = seen_from(3)
+    poses = (poses + 0.1 * torch.randn_like(poses)).requires_grad_()
+    few = trust.clone()
+    few[:, 2, 5:] = 0.0
+    two = view_disagreement(poses[:, :2], trust[:, :2])
+    torch.testing.assert_close(view_disagreement(poses, few), two)
+    nothing = view_disagreement(poses, torch.zeros_like(trust))
+    assert nothing == 0
+    (nothing + view_disagreement(torch.zeros_like(poses) * poses, trust)).backward()
+    assert poses.grad.isfinite().all()
+    assert view_disagreement(poses[:, :1], trust[:, :1]) == 0  # one view agrees with itself
+
+
+def test_limbs_cost_the_square_of_what_they_lack():
+    lengths, means = torch.tensor([[1.0, 2.0, 5.0]]), torch.tensor([1.5, 2.0, 1.0])
+    trust = torch.tensor([[1.0, 1.0, 0.0]])
+    assert limb_error(lengths, means, trust) == pytest.approx(0.5**2 / 2)
+    assert limb_error(lengths, means, torch.zeros_like(trust)) == 0

@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from coview.geometry.alignment import rigid_alignment
+
 _TINY = 1e-12  # under the square root: a prediction with all joints at the root has a finite gradient
 
 
@@ -32,3 +34,40 @@ def _unit_rms(
     total = weights.sum(dim=-1)
     mean = squares / (2 * torch.where(total > 0, total, 1.0))
     return joints * (mean + _TINY).rsqrt()[..., None, None]
+
+
+def view_disagreement(
+    poses: Float[Tensor, "*batch views joints 3"],
+    trust: Float[Tensor, "*batch views joints"],
+    fewest: int = 6,
+) -> Float[Tensor, ""]:
+    """How far poses of one instant, each in its own camera's axes, are from being one rigid pose. [Iqbal20]
+
+    Mean L1 distance, in the unit of the poses, after the rigid motion that lays the pose of one view best onto
+    that of another, over all pairs of views; weighted, motion and mean, with the product of both trusts (in
+    [0, 1]). There is no scale in the motion: it would make a pose that shrinks to a point the best answer. The
+    motion is a constant of the gradient; where the views agree on a rotation only badly, its own gradient is
+    not to be had. Pairs with fewer than `fewest` joints trusted in both views do not count; 0 where none counts.
+    Poses must be finite, also where the trust is 0."""
+    views = poses.shape[-3]
+    first, second = torch.triu_indices(views, views, offset=1, device=poses.device)
+    source, target = poses[..., first, :, :], poses[..., second, :, :]
+    weight = trust[..., first, :] * trust[..., second, :]
+    usable = (weight > 0).sum(dim=-1, keepdim=True) >= max(fewest, 3)
+    weight = torch.where(usable, weight, 0.0)
+    with torch.no_grad():
+        # an unusable pair is moved as if it were usable, which costs nothing and is finite
+        motion = rigid_alignment(source, target, torch.where(usable, weight, 1.0))
+    distance = (motion.apply(source) - target).abs().sum(dim=-1)
+    return (weight * distance).sum() / weight.sum().clamp_min(_TINY)
+
+
+def limb_error(
+    lengths: Float[Tensor, "*batch limbs"],
+    means: Float[Tensor, "limbs"],
+    trust: Float[Tensor, "*batch limbs"],
+) -> Float[Tensor, ""]:
+    """Weighted mean square distance of limbs from their mean lengths, in their unit squared. [Iqbal20]
+
+    0 where nothing is trusted. A pose of nothing but limbs of the right length costs nothing, possible or not."""
+    return (trust * (lengths - means).square()).sum() / trust.sum().clamp_min(_TINY)

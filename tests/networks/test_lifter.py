@@ -1,6 +1,6 @@
 import torch
 
-from coview.networks.lifter import Lifter
+from coview.networks.lifter import DepthLifter, Lifter
 
 
 def test_the_paper_s_number_of_parameters():
@@ -37,3 +37,13 @@ def test_mirror_negates_depth_and_chosen_numbers_exactly():
     assert torch.equal(mirrored, pose * torch.tensor([1.0, 1.0, -1.0]))
     assert torch.equal(turned, numbers * signs)
     assert all(parameter.requires_grad for parameter in lifter.parameters())
+
+
+def test_depths_are_one_per_joint_from_all_that_is_known_of_the_view():
+    lifter = DepthLifter(3, 8)
+    seen = []
+    lifter.entry.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
+    joints = torch.tensor([[1.0, 4], [2, 5], [3, 6]])
+    assert lifter(joints, torch.tensor([7.0, 8, 9]), torch.tensor(10.0)).shape == (3,)
+    torch.testing.assert_close(seen[0], torch.arange(1.0, 11.0))
+    assert lifter(joints.expand(2, 4, 3, 2), torch.ones(2, 4, 3), torch.ones(2, 4)).shape == (2, 4, 3)

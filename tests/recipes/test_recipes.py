@@ -8,6 +8,7 @@ import torch
 from coview import recipes
 from coview.data.base import InMemory
 from coview.data.labels import ShownLabels
+from coview.data.recorded import RecordedConfig
 from coview.data.synthetic import DetectorNoise, SyntheticConfig
 from coview.methods.epipolar_pose import EpipolarPoseConfig
 from coview.methods.image_method import ImageConfig
@@ -16,6 +17,7 @@ from coview.methods.refinement_unit import RefinementUnitConfig
 from coview.methods.skeleton_morphing import SkeletonMorphingConfig
 from coview.methods.supervised_lifting import SupervisedLiftingConfig
 from coview.methods.volumetric_triangulation import VolumetricTriangulationConfig
+from coview.methods.weak_25d_lifting import Weak25DLiftingConfig
 from coview.training.recipe import Recipe, from_plain, to_plain
 
 TAUGHT_BY_LABELS = (RefinementUnitConfig, SkeletonMorphingConfig, SupervisedLiftingConfig, McssConfig)
@@ -33,7 +35,10 @@ def some_data(recipe: Recipe) -> InMemory:
     guesses = torch.randn(*instants.joints2d.shape[:-1], 3, generator=torch.Generator().manual_seed(2))
     instants = ShownLabels(count=3).shown(InMemory(instants)).instants if recipe.labels.some3d else instants
     pseudo = {"pseudo3d": instants.joints3d, "pseudo_covariance": 1e-4 * torch.eye(3).expand(6, 17, 3, 3)}
-    instants = instants.replaced(first_guess=guesses, pseudo_cameras=instants.cameras, **pseudo)
+    labelled2d = torch.arange(6)[:, None].expand(6, instants.joints2d.shape[1]) < 3
+    instants = instants.replaced(
+        labelled2d=labelled2d, first_guess=guesses, pseudo_cameras=instants.cameras, **pseudo
+    )
     if not isinstance(recipe.method, ON_IMAGES):
         return InMemory(instants)
     crops = instants.cameras.resize(torch.full((2,), float(CROP)))
@@ -108,6 +113,11 @@ def test_self_supervised_recipes_read_no_labels(name):
         assert recipe.unbuilt().inputs <= {"images", "cameras", "base_point"}
         if isinstance(recipe.method, EpipolarPoseConfig):
             assert ("joints3d" in recipe.needs) == name.endswith("_supervised")
+    elif isinstance(
+        recipe.method, Weak25DLiftingConfig
+    ):  # of cameras, lenses alone; its own tests hide the rest
+        assert labels == {"cameras"}
+        assert recipe.unbuilt().lenses_alone
     else:
         assert not labels
 
@@ -117,6 +127,8 @@ def test_a_recipe_is_a_value_and_its_data_feeds_its_method(name):
     recipe = recipes.load(name)
     elsewhere = {"base_point", "first_guess"} | PSEUDO  # from another run, or made from the data
     provided = recipe.data.provides | recipe.labels.added(recipe.data.provides)
+    if isinstance(recipe.data, RecordedConfig) and recipe.unbuilt().lenses_alone:
+        elsewhere |= {"cameras"}  # the user's, whose recording has them or is refused
     if name == "mcss_session":  # the session is to be reconstructed
         elsewhere |= {"joints3d", "labelled"}
     assert recipe.needs - elsewhere <= provided
@@ -168,6 +180,7 @@ def test_a_recipe_survives_being_written_as_json(name):
         ("canonpose_mocap4", "nothing"),
         ("coview_mocap4", "lenses"),
         ("epipolar_lift_mocap4", "lenses"),
+        ("weak25d_mocap4", "lenses"),
     ],
 )
 def test_what_a_recipe_is_taught_by(name, words):

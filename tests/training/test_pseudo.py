@@ -13,7 +13,7 @@ from coview.data.virtual_views import VirtualViews
 from coview.methods.pseudo_label_lifting import PseudoLabelLiftingConfig
 from coview.methods.supervised_lifting import SupervisedLiftingConfig
 from coview.metrics.joint_error import p_joint_error
-from coview.training.pseudo import FILE, detected, lines, with_pseudo
+from coview.training.pseudo import FILE, detected, lines, with_detections, with_pseudo
 from coview.training.recipe import Recipe, check_fields
 from coview.training.run import load_run, train
 
@@ -163,3 +163,28 @@ def test_a_distance_that_is_not_known_is_no_nan_in_the_record(monkeypatch, tmp_p
     monkeypatch.setenv("COVIEW_DATA", str(tmp_path))
     facts = with_pseudo(PEOPLE, unknown)[1]
     assert facts["p_mpjpe_mm"] is None
+
+
+class Seer(nn.Module):
+    """Sees every joint at (1, 2)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def detections(self, batch):
+        views = batch.images.shape[:2]
+        return torch.tensor([1.0, 2.0]).expand(*views, 17, 2), torch.full((*views, 17), 0.8)
+
+
+def test_a_frozen_network_fills_in_where_labels_are_not_shown_and_nowhere_else():
+    made = SyntheticConfig(instants=3, subjects=1, noise=EXACT).train().instants
+    views = made.confidence.shape[1]
+    shown = torch.tensor([True, False, False])[:, None].expand(3, views)
+    data = InMemory(made.replaced(labelled2d=shown, images=torch.zeros(3, views, 3, 8, 8)))
+    filled = with_detections(data, Seer()).instants
+    torch.testing.assert_close(filled.joints2d[0], made.joints2d[0], equal_nan=True)
+    assert (filled.joints2d[1:] == torch.tensor([1.0, 2.0])).all()
+    assert (filled.confidence[1:] == 0.8).all()
+    with pytest.raises(ValueError, match=r"joints2d_from fills in 2D joints beside 2D labels"):
+        with_detections(InMemory(made), Seer())

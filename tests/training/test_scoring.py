@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from coview.data.synthetic import SyntheticConfig, random_motion, ring_cameras
-from coview.methods.base import CameraPoses, ImagePoses, Method, WorldPose
+from coview.methods.base import CameraPoses, ImagePoses, Method, MetricCameraPoses, WorldPose
 from coview.sample import MultiView
 from coview.skeletons import CANONPOSE_16, H36M_17
 from coview.training.scoring import Score, how_scored, monocular_metrics, score, truth_for, write_evaluation
@@ -139,3 +139,15 @@ def test_poses_in_the_image_are_scored_in_pixels_beside_the_detections():
         "detected_px": pytest.approx(2**0.5, abs=1e-3),
     }
     assert set(how_scored(metrics, H36M_17)) == set(metrics)
+
+
+def test_a_monocular_method_that_claims_a_size_is_held_to_it():
+    data = validation()
+    truth = truth_for(CameraPoses(joints3d=torch.zeros(9, 3, 17, 3)), data.instants)
+    large = score(Knowing(lambda rig: MetricCameraPoses(joints3d=1.1 * truth[rig])), data, batch_size=4)
+    assert next(iter(large)) == "mpjpe_mm"  # the first of two in the summary line
+    expected = 100 * float(truth[..., 1:, :].norm(dim=-1).nanmean())
+    assert large["mpjpe_mm"] == pytest.approx(expected, rel=1e-3)
+    assert large["n_mpjpe_mm"] == pytest.approx(0, abs=1e-2)
+    words = how_scored(large, H36M_17)["mpjpe_mm"]
+    assert words == "16 joints of h36m_17 but the root, camera axes, root-aligned, size as predicted"

@@ -29,6 +29,11 @@ class CameraPoses:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MetricCameraPoses(CameraPoses):
+    """The same in metres, of a size that the method claims; never one that was taken from the truth."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ImagePoses:
     """One 2D pose per view: what methods find that mend detections."""
 
@@ -54,6 +59,7 @@ class Method(nn.Module, ABC, Generic[P]):
 
     inputs: frozenset[str]  # fields `forward` may read
     supervision: frozenset[str] = frozenset()  # further fields `losses` and `revise` may read
+    lenses_alone: bool = False  # whether intrinsics are all that is read of `cameras`
     rates: dict[str, float] = {}  # noqa: RUF012  module, however deep: factor of the learning rate
     progress: float = 0.0  # share of the training done; the Learner sets it before every step
     # numbers about the batch that `losses` just saw, to be watched and not minimised; the history keeps their means

@@ -1,4 +1,4 @@
-"""The residual network that lifts one 2D pose to a 3D pose and a rotation. [Wandt21], fig. 2."""
+"""The residual networks that lift one 2D pose: to a 3D pose and a rotation [Wandt21], or to depths."""
 
 import torch
 from jaxtyping import Float
@@ -18,7 +18,7 @@ class Residual(nn.Module):
 
 
 class Lifter(nn.Module):
-    """One trunk, two branches: a pose and the numbers of a rotation.
+    """One trunk, two branches: a pose and the numbers of a rotation. [Wandt21], fig. 2
 
     With 16 joints, width 1024 and 3 rotation numbers it has the 10,598,451 parameters of the paper."""
 
@@ -48,6 +48,26 @@ class Lifter(nn.Module):
         self.pose.bias[depth] *= -1
         self.rotation.weight.mul_(rotation_signs[:, None])
         self.rotation.bias.mul_(rotation_signs)
+
+
+class DepthLifter(nn.Module):
+    """The trunk and the pose branch of `Lifter`, with one number per joint at the end."""
+
+    def __init__(self, joints: int, width: int) -> None:
+        super().__init__()
+        self.entry = nn.Linear(3 * joints + 1, width)
+        self.trunk = nn.Sequential(Residual(width), Residual(width), Residual(width))
+        self.depth = nn.Linear(width, joints)
+
+    def forward(
+        self,
+        joints2d: Float[Tensor, "*batch joints 2"],
+        confidence: Float[Tensor, "*batch joints"],
+        size: Float[Tensor, "*batch"],
+    ) -> Float[Tensor, "*batch joints"]:
+        """2D poses of one place and size, confidences, how large they were in the image (about 0); any range out."""
+        planar = torch.cat([joints2d.mT.flatten(-2), confidence, size[..., None]], dim=-1)
+        return self.depth(self.trunk(self.entry(planar)))
 
 
 def leaky(features: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch width"]:

@@ -28,11 +28,15 @@ def taught_by(name: str) -> str:
 
     `lenses` are cameras of which only the intrinsics are read: where they stand is found from the people."""
     recipe = load(name)
-    reads = recipe.unbuilt().needs
-    cameras = "cameras" in reads or ("pseudo_cameras" in reads and recipe.pseudo.cameras == "given")
+    method = recipe.unbuilt()
+    reads = method.needs
+    lenses = "pseudo_cameras" in reads or ("cameras" in reads and method.lenses_alone)
+    cameras = ("cameras" in reads and not method.lenses_alone) or (
+        "pseudo_cameras" in reads and recipe.pseudo.cameras == "given"
+    )
     few = "few " if recipe.labels.some3d else ""
     words = [f"{few}3D labels"] if "joints3d" in reads else []
-    words += ["given cameras"] if cameras else ["lenses"] if "pseudo_cameras" in reads else []
+    words += ["given cameras"] if cameras else ["lenses"] if lenses else []
     return ", ".join(words) or "nothing"
 
 

@@ -58,6 +58,7 @@ def clear(out: Path) -> None:
 def check_apart(recipe: Recipe, out: Path) -> None:
     """ValueError where a run would begin with itself: it would be lost when this one is written over it."""
     named = {"init": recipe.init, "base_from": recipe.base_from, "first_from": recipe.first_from}
+    named["joints2d_from"] = recipe.joints2d_from
     named["pseudo.detector"] = recipe.pseudo.detector
     for name, folder in named.items():
         if folder and Path(folder).resolve() == out.resolve():

@@ -42,6 +42,24 @@ def with_pseudo(
     return labelled, _record(made, data)
 
 
+def with_detections(data: Instants, detector: Any) -> Instants:
+    """The data with a trained method's 2D joints in every view whose own are not shown as labels (`labelled2d`).
+
+    ValueError where the data does not say which these are, or `detected` raises one."""
+    if not {"joints2d", "confidence", "labelled2d"} <= data.fields:
+        raise ValueError(
+            f"joints2d_from fills in 2D joints beside 2D labels, and this data has only: "
+            f"{', '.join(sorted(data.fields))}. Leave it out."
+        )
+    own = data.only(frozenset({"joints2d", "confidence", "labelled2d"}))[: len(data)].to("cpu")
+    joints2d, confidence = detected(detector, data)
+    shown = own.labelled2d[..., None]
+    return data.having(
+        joints2d=torch.where(shown[..., None], own.joints2d, joints2d).to(data.device),
+        confidence=torch.where(shown, own.confidence, confidence).to(data.device),
+    )
+
+
 def detected(detector: Any, data: Instants) -> tuple[Tensor, Tensor]:
     """2D joints (pixels) and confidences that a trained method sees in every image, on the CPU.
 

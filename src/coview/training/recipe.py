@@ -55,6 +55,8 @@ class Recipe:
     init: str = ""
     base_from: Path | None = None  # folder of a run that predicts `base_point`, where a method needs one
     first_from: Path | None = None  # folder of a run that predicts `first_guess`, for a second stage
+    # folder of a run whose 2D network, frozen, says where joints are in training views whose 2D labels are not shown
+    joints2d_from: Path | None = None
     # labels that the views of the training data determine by themselves; cameras "none": no such labels are made
     pseudo: PseudoConfig = field(default_factory=lambda: PseudoConfig(cameras="none"))
     device: str = "auto"  # auto: a GPU where there is one; else cpu, cuda or mps

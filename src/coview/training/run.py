@@ -53,7 +53,7 @@ from coview.training.initialise import Report, Source, initialise
 from coview.training.learner import Learner, check_finite
 from coview.training.precision import check_precision
 from coview.training.pseudo import lines as label_lines
-from coview.training.pseudo import with_pseudo
+from coview.training.pseudo import with_detections, with_pseudo
 from coview.training.recipe import Recipe, check_fields, from_plain, to_plain
 from coview.training.scoring import TRUTH, scored, write_evaluation
 
@@ -106,6 +106,8 @@ def train(
     check_fields(recipe, data.fields)
     data = recipe.labels.shown(data)
     data, validation = with_base(recipe, data, "train", out), with_base(recipe, validation, "validation", out)
+    if recipe.joints2d_from:
+        data = with_detections(data, _named_run("joints2d_from", _beside(recipe.joints2d_from, out)).method)
     data, labelled = with_pseudo(recipe.pseudo, data, detector)
     for line in label_lines(labelled):
         say(line)

@@ -11,7 +11,7 @@ from torchmetrics import Metric
 
 from coview.data.base import Instants
 from coview.formats.atomic import write_text
-from coview.methods.base import CameraPoses, CanonicalPoses, ImagePoses, Method, WorldPose
+from coview.methods.base import CameraPoses, CanonicalPoses, ImagePoses, Method, MetricCameraPoses, WorldPose
 from coview.metrics.image_error import ImageError
 from coview.metrics.joint_error import (
     CPS,
@@ -51,6 +51,11 @@ def monocular_metrics(skeleton: Skeleton) -> dict[str, Metric]:
         "opposite_percent": OppositeShare(root),
         "coverage_percent": Coverage(),
     }
+
+
+def metric_monocular_metrics(skeleton: Skeleton) -> dict[str, Metric]:
+    """The same where the method says how large people are: their size counts, too."""
+    return {"mpjpe_mm": CentredMPJPE(skeleton.root_index), **monocular_metrics(skeleton)}
 
 
 def canonical_metrics(skeleton: Skeleton) -> dict[str, Metric]:
@@ -94,7 +99,12 @@ def truth_for(predicted: AnyPoses, batch: MultiView) -> Float[Tensor, "*batch jo
     return centred @ batch.cameras.rotation.mT
 
 
-_METRICS = {WorldPose: world_metrics, CameraPoses: monocular_metrics, CanonicalPoses: canonical_metrics}
+_METRICS = {  # the first kind that fits
+    WorldPose: world_metrics,
+    MetricCameraPoses: metric_monocular_metrics,
+    CameraPoses: monocular_metrics,
+    CanonicalPoses: canonical_metrics,
+}
 
 
 class Score:
@@ -157,8 +167,10 @@ def scored(method: Method[Any], data: Instants, batch_size: int = 0) -> Score:
 def how_scored(metrics: dict[str, float], skeleton: Skeleton) -> dict[str, str]:
     """In words: joints, alignment and frame behind the numbers, so that nobody compares unlike things."""
     others = len(skeleton) - 1
+    world = f"{len(skeleton)} joints of {skeleton.name}, world frame, no alignment"
+    camera = f"{others} joints of {skeleton.name} but the root, camera axes, root-aligned, size as predicted"
     words = {
-        "mpjpe_mm": f"{len(skeleton)} joints of {skeleton.name}, world frame, no alignment",
+        "mpjpe_mm": camera if "n_mpjpe_mm" in metrics else world,
         "mpjpe_relative_mm": f"{len(skeleton)} joints of {skeleton.name}, each relative to its pose's {skeleton.root}, "
         f"whose own error of zero is counted; world axes, no alignment",
         "n_mpjpe_mm": f"{others} joints of {skeleton.name} but the root, root-aligned, least-squares scaled",

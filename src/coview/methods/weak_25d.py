@@ -1,0 +1,206 @@
+"""Weakly supervised 2.5D learning: single images with 2D labels, several views of an instant without any. [Iqbal20]
+
+A network gives every joint a heat map and a map of depths; the mean place under the softmax of the first is the joint,
+the mean of the second its depth behind the root in lengths of the body. With the crop's intrinsics a pose follows. What
+is read of `cameras` is intrinsics alone. The paper's formulas are followed as far as they could be found: see
+docs/weak_25d.md.
+"""
+
+import math
+from dataclasses import dataclass, field, replace
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from coview.cameras import Cameras
+from coview.losses import limb_error, view_disagreement
+from coview.methods.base import MetricCameraPoses
+from coview.methods.image_method import ImageConfig, ImageMethod, Views, with_axes_of
+from coview.networks.backbone import Depth
+from coview.representations.heatmaps import gaussian_maps, map_cells, map_stride, soft_argmax
+from coview.representations.limb_lengths import LimbLengths
+from coview.representations.normalised import ray_from_camera, turned
+from coview.representations.relative_depth import Placing, limb_norms, metric_pose
+from coview.sample import MultiView
+from coview.skeletons import Skeleton
+
+_DOUBTFUL = 0.05  # how much a joint that the network does not see at all counts where a person is placed
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatentPoses(MetricCameraPoses):
+    """Poses, and what the losses read of how they came about; all of it finite."""
+
+    heatmaps: Float[Tensor, "*batch views joints height width"]  # 1 at a joint that is seen
+    joints2d: Float[Tensor, "*batch views joints 2"]  # pixels of the crop
+    # The camera's frame, turned so that the root is on its axis
+    rays: Float[Tensor, "*batch views joints 2"]  # x/z and y/z
+    relative_depth: Float[Tensor, "*batch views joints"]  # behind the root, in mean torsos
+    points: Float[Tensor, "*batch views joints 3"]  # mean torsos
+    trust: Float[
+        Tensor, "*batch views joints"
+    ]  # height of the heat map at the joint, in [0, 1]; 0 without a lens
+
+
+@dataclass(frozen=True)
+class Weak25DConfig(ImageConfig):
+    """What the paper's abstract and blog state is followed; weights are for our normalisations of the terms."""
+
+    depth: Depth = 50  # the paper's network is HRNet-W32
+    size: int = 256
+    limbs: LimbLengths = field(default_factory=LimbLengths)  # the one thing that 3D measurements gave
+    placing: Placing = field(default_factory=Placing)  # how depths become a pose
+    agreement: float = 1.0  # weight of L_MC, between views without labels
+    limb_weight: float = 10.0  # of L_B
+    pseudo_weight: float = 0.5  # of L_R: the heat-map loss on joints that a frozen 2D network saw; L_H has 1
+    least_trust: float = 0.3  # joints whose heat map is lower do not teach depths
+    least_pseudo: float = 0.5  # joints that the frozen network is less sure of do not teach places
+    sigma: float = 2.0  # map cells: width of the heat maps that 2D labels become
+    sharpness: float = (
+        20.0  # of the softmax, at first; learnt per joint. 15 to 20 is best for bumps of height 1
+    )
+    reach: float = 1.5  # joints are at most so many mean torsos before or behind the root
+    ramp: float = 0.1  # share of the training over which L_MC and L_B come in
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not min(self.sigma, self.sharpness, self.reach) > 0:
+            raise ValueError(
+                f"Weak25DConfig: sigma (map cells), sharpness and reach (mean torsos) must be positive, got "
+                f"{self.sigma}, {self.sharpness} and {self.reach}."
+            )
+        if min(self.agreement, self.limb_weight, self.pseudo_weight) < 0:
+            raise ValueError(
+                f"Weak25DConfig: agreement, limb_weight and pseudo_weight cannot be negative, got {self.agreement}, "
+                f"{self.limb_weight} and {self.pseudo_weight}."
+            )
+        for name in ("least_trust", "least_pseudo", "ramp"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(
+                    f"Weak25DConfig: {name} is a share, 0 to below 1, got {getattr(self, name)}."
+                )
+        if self.fewest_views:
+            raise ValueError(
+                f"Weak25DConfig: fewest_views is {self.fewest_views}, and 2D labels belong to the views that are "
+                f"there. Leave it at 0."
+            )
+
+    @property
+    def bgr(self) -> bool:
+        """Never: no weights were released."""
+        return False
+
+    def build(self, skeleton: Skeleton) -> "Weak25D":
+        return Weak25D(self, skeleton)
+
+
+class Weak25D(ImageMethod[LatentPoses]):
+    """One crop and its intrinsics in, one pose in metres of a mean body out."""
+
+    supervision = frozenset({"joints2d", "confidence", "labelled2d"})
+    lenses_alone = True
+    config: Weak25DConfig
+
+    def __init__(self, config: Weak25DConfig, skeleton: Skeleton) -> None:
+        super().__init__(config, skeleton, maps_per_joint=2)
+        self.limbs = config.limbs.of(skeleton)
+        # the number whose softplus is the sharpness; one per joint
+        start = config.sharpness + math.log(-math.expm1(-config.sharpness))
+        self.log_sharpness = nn.Parameter(torch.full((len(skeleton),), start))
+        for name, weight in self.backbone.named_parameters():
+            if name == "final_layer.weight":
+                nn.init.normal_(weight, std=0.001)  # flat poses, from which limbs and views pull joints apart
+            elif name == "final_layer.bias":
+                nn.init.zeros_(weight)
+
+    def forward(self, batch: MultiView) -> LatentPoses:
+        """Poses in the axes of each camera; NaN for a view without intrinsics."""
+        views = self.views(batch)
+        found = self.maps(views.images)
+        heatmaps, deep = found.heatmaps.float().chunk(2, dim=1)
+        sharp = nn.functional.softplus(self.log_sharpness)[:, None, None] * heatmaps
+        cells = soft_argmax(sharp, 1.0)
+        shares = sharp.flatten(-2).softmax(dim=-1)
+        depth = self.config.reach * (shares * deep.tanh().flatten(-2)).sum(dim=-1)
+        depth = (depth - depth[..., self.root, None]).unflatten(0, views.images.shape[:2])
+        pixels = self._pixels(cells, views, found)
+        lenses, there = self._lenses(views)
+        trust = self._heights(heatmaps.detach(), cells.detach()).unflatten(0, views.images.shape[:2]) * there
+        rays = lenses.normalise(pixels)
+        frame = ray_from_camera(rays[..., self.root, :])
+        rays = turned(rays, frame)
+        points = self.config.placing.place(rays, depth, trust.clamp_min(_DOUBTFUL), self.limbs)
+        pose = metric_pose(points, trust.clamp_min(_DOUBTFUL), self.limbs, self.root) @ frame
+        parts = {
+            "joints3d": torch.where(there[..., None], pose, torch.nan),
+            "heatmaps": heatmaps.unflatten(0, views.images.shape[:2]),
+            "joints2d": pixels,
+            "rays": rays,
+            "relative_depth": depth,
+            "points": points,
+            "trust": trust,
+        }
+        return LatentPoses(**with_axes_of(batch, **parts))
+
+    def losses(self, predicted: LatentPoses, batch: MultiView) -> dict[str, Float[Tensor, ""]]:
+        """L_H on labelled views, L_R on what a frozen network saw in the others, L_MC and L_B on these [Iqbal20].
+
+        Only the depths learn from limbs: places would be dragged from what the picture shows."""
+        labelled = batch.labelled2d[..., None]
+        sure = ~labelled & (batch.confidence > self.config.least_pseudo)
+        cost = self._heatmap_error(predicted, batch)
+        terms = {"heatmap": _mean(cost, labelled & (batch.confidence > 0))}
+        if self.config.pseudo_weight:
+            terms["pseudo"] = self.config.pseudo_weight * _mean(cost, sure)
+        ramp = min(1.0, self.progress / self.config.ramp) if self.config.ramp else 1.0
+        trust = torch.where(labelled | (predicted.trust < self.config.least_trust), 0.0, predicted.trust)
+        if self.config.agreement:
+            disagreement = view_disagreement(predicted.points, trust)
+            terms["agreement"] = ramp * self.config.agreement * disagreement
+        if self.config.limb_weight:
+            terms["limb"] = ramp * self.config.limb_weight * self._limb_error(predicted, trust)
+        return terms
+
+    # --- inside ----------------------------------------------------------------------------------
+
+    @staticmethod
+    def _lenses(views: Views) -> tuple[Cameras, Bool[Tensor, "instants views 1"]]:
+        """Finite intrinsics, and which views have any."""
+        held = views.cameras.intrinsics
+        there = held.isfinite().all(dim=-1).all(dim=-1)
+        safe = torch.where(there[..., None, None], held, torch.eye(3).to(held))
+        return replace(views.cameras, intrinsics=safe), there[..., None]
+
+    def _heatmap_error(
+        self, predicted: LatentPoses, batch: MultiView
+    ) -> Float[Tensor, "*batch views joints"]:
+        """Squared distance of heat maps from bumps at the 2D joints, summed over cells."""
+        height, width = predicted.heatmaps.shape[-2:]
+        stride = map_stride((batch.images.shape[-1], batch.images.shape[-2]), (width, height))
+        cells = map_cells(batch.joints2d, stride, half_pixel=not self.config.reference)
+        target = gaussian_maps(cells, batch.confidence, (height, width), self.config.sigma)
+        return (predicted.heatmaps - target).square().sum(dim=(-2, -1))
+
+    def _limb_error(self, predicted: LatentPoses, trust: Tensor) -> Float[Tensor, ""]:
+        still = predicted.rays.detach()
+        weights = predicted.trust.clamp_min(_DOUBTFUL)
+        points = self.config.placing.place(still, predicted.relative_depth, weights, self.limbs)
+        lengths = limb_norms(points, self.limbs)
+        return limb_error(lengths, self.limbs.in_torsos(lengths), self.limbs.both(trust))
+
+    def _heights(
+        self, heatmaps: Float[Tensor, "n joints height width"], cells: Float[Tensor, "n joints 2"]
+    ) -> Float[Tensor, "n joints"]:
+        """The heat maps at places between cells, within [0, 1]."""
+        size = cells.new_tensor([heatmaps.shape[-1], heatmaps.shape[-2]])
+        grid = ((2 * cells + 1) / size - 1).flatten(0, 1)[:, None, None]
+        heights = nn.functional.grid_sample(
+            heatmaps.flatten(0, 1)[:, None], grid, padding_mode="border", align_corners=False
+        )
+        return heights.reshape(cells.shape[:-1]).clamp(0, 1)
+
+
+def _mean(cost: Tensor, counted: Tensor) -> Float[Tensor, ""]:
+    """Over what counts; 0 where nothing does."""
+    return torch.where(counted, cost, 0.0).sum() / counted.sum().clamp_min(1)

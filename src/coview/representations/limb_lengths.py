@@ -1,0 +1,104 @@
+"""How long people's limbs are on average, as a value: what gives a pose of one camera its size in metres."""
+
+from dataclasses import dataclass, fields
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from coview.skeletons import Skeleton
+
+_TRUNK_TOPS = ("thorax", "neck")  # the first that a skeleton has
+_ENDS = {  # "*" stands for either side, "top" for the upper end of the trunk
+    "torso": ("pelvis", "top"),  # first: the unit of depth
+    "hip": ("pelvis", "*_hip"),
+    "thigh": ("*_hip", "*_knee"),
+    "shank": ("*_knee", "*_ankle"),
+    "neck": ("top", "nose"),
+    "head": ("nose", "head_top"),
+    "shoulder": ("top", "*_shoulder"),
+    "upper_arm": ("*_shoulder", "*_elbow"),
+    "forearm": ("*_elbow", "*_wrist"),
+}
+
+
+class Limbs(NamedTuple):
+    """Limbs of one skeleton: joint indices of both ends, and mean lengths in metres."""
+
+    starts: tuple[int, ...]
+    ends: tuple[int, ...]
+    lengths: tuple[float, ...]  # the torso's is the first
+
+    def vectors(self, points: Float[Tensor, "*batch joints dims"]) -> Float[Tensor, "*batch limbs dims"]:
+        """From start to end, in the unit of the points."""
+        return points[..., list(self.ends), :] - points[..., list(self.starts), :]
+
+    def both(self, weights: Float[Tensor, "*batch joints"]) -> Float[Tensor, "*batch limbs"]:
+        """Products of the weights of both ends."""
+        return weights[..., list(self.starts)] * weights[..., list(self.ends)]
+
+    def in_torsos(self, like: Tensor) -> Float[Tensor, "limbs"]:
+        """Mean lengths, the torso's being 1."""
+        return like.new_tensor(self.lengths) / self.lengths[0]
+
+
+@dataclass(frozen=True)
+class LimbLengths:
+    """Means in metres; 0 leaves a limb out. Defaults: the training subjects of Human3.6M, as the code of
+    [Wandt22] has them; neck, head and shoulder from its relative table.
+
+    Joints of one name lie elsewhere in other data sets: a table belongs to the labels, not to people alone."""
+
+    hip: float = 0.1341  # pelvis to hip
+    thigh: float = 0.4494
+    shank: float = 0.4454
+    torso: float = 0.4852  # pelvis to thorax (or neck)
+    neck: float = 0.116  # thorax to nose
+    head: float = 0.115  # nose to head top
+    shoulder: float = 0.149  # thorax to shoulder
+    upper_arm: float = 0.2798
+    forearm: float = 0.2495
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not 0 <= value < 1:
+                raise ValueError(
+                    f"LimbLengths: {field.name} is a length in metres, 0 to below 1 (not millimetres), got {value}."
+                )
+        if not self.torso > 0:
+            raise ValueError("LimbLengths: torso is 0, and it is the unit of all others. Give its length.")
+
+    def of(self, skeleton: Skeleton) -> Limbs:
+        """The limbs that the skeleton has both joints of; ValueError where it has no torso."""
+        joints = set(skeleton.joints)
+        top = next((joint for joint in _TRUNK_TOPS if joint in joints), "")
+        if not {"pelvis", top} <= joints:
+            raise ValueError(
+                f"LimbLengths: skeleton '{skeleton.name}' has no torso (pelvis to thorax or neck), and its length is "
+                f"the unit of depth. Use a skeleton with these joints, such as h36m_17."
+            )
+        found: list[tuple[int, int, float]] = []
+        for limb, ends in _ENDS.items():
+            length = float(getattr(self, limb))
+            for side in ("left", "right") if "*" in ends[1] else ("",):
+                start, end = (top if name == "top" else name.replace("*", side) for name in ends)
+                if {start, end} <= joints and length > 0:
+                    found.append((skeleton.index(start), skeleton.index(end), length))
+        return Limbs(*(tuple(column) for column in zip(*found, strict=True)))
+
+
+def scale_of(
+    lengths: Float[Tensor, "*batch limbs"],
+    means: Float[Tensor, "limbs"],
+    weights: Float[Tensor, "*batch limbs"] | None = None,
+) -> Float[Tensor, "*batch"]:
+    """The factor that brings limbs nearest to their mean lengths: Σ ℓ μ / Σ ℓ², least squares; [Iqbal18] §3.
+
+    NaN where no limb has a weight, or all have no length. The person's own size is not known from it: a tall
+    person comes out as large as the mean."""
+    weights = torch.ones_like(lengths) if weights is None else weights
+    own = (weights * lengths.square()).sum(dim=-1)
+    safe = torch.where(own > 0, own, 1.0)
+    return torch.where(own > 0, (weights * lengths * means).sum(dim=-1) / safe, torch.nan)

@@ -1,0 +1,147 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from coview.methods.weak_25d import Weak25D, Weak25DConfig
+from coview.representations.heatmaps import gaussian_maps, soft_argmax
+from coview.sample import MultiView
+from coview.skeletons import H36M_17
+
+SIZE = 64
+SMALL = Weak25DConfig(depth=18, size=SIZE, trunk=8, deconv=16, ramp=0.0)
+
+
+@pytest.fixture
+def batch(dotted) -> MultiView:
+    """Four instants: two with 2D labels, one with a frozen network's 2D joints, one with nothing."""
+    made = dotted(4, size=SIZE)
+    labelled = torch.tensor([True, True, False, False])[:, None].expand(4, 4)
+    confidence = made.confidence * torch.tensor([1.0, 1.0, 0.7, 0.0])[:, None, None]
+    joints2d = torch.where(confidence[..., None] > 0, made.joints2d, torch.nan)
+    return made.replaced(joints2d=joints2d, confidence=confidence, labelled2d=labelled)
+
+
+def built(config: Weak25DConfig = SMALL) -> Weak25D:
+    """A network that is half sure of every joint."""
+    torch.manual_seed(0)
+    method = config.build(H36M_17)
+    with torch.no_grad():
+        method.backbone.final_layer.bias[:17] = 0.5
+    return method
+
+
+def terms(method: Weak25D, batch: MultiView) -> dict[str, torch.Tensor]:
+    return method.losses(method(batch.only(method.inputs)), batch.only(method.needs))
+
+
+def test_the_soft_argmax_of_a_bump_is_at_its_place():
+    """T7: at the sharpness that training begins with, less than a tenth of a cell off; far off where it is dull."""
+    places = 6 + 52 * torch.rand(50, 2, generator=torch.Generator().manual_seed(0))
+    maps = gaussian_maps(places, torch.ones(50), (64, 64), Weak25DConfig().sigma)
+    sharpness = torch.nn.functional.softplus(built().log_sharpness.detach())
+    torch.testing.assert_close(sharpness, torch.full((17,), Weak25DConfig().sharpness))
+    assert (soft_argmax(maps, Weak25DConfig().sharpness) - places).norm(dim=-1).max() < 0.1
+    assert (soft_argmax(maps, 5.0) - places).norm(dim=-1).mean() > 5
+
+
+def test_each_term_has_its_views(batch):
+    method = built()
+    found = terms(method, batch)
+    assert set(found) == {"heatmap", "pseudo", "agreement", "limb"}
+    assert all(term.isfinite() and term > 0 for term in found.values())
+    wrong = batch.joints2d.clone()
+    wrong[:2] += 9.0
+    moved = terms(method, batch.replaced(joints2d=wrong))
+    assert moved["heatmap"] != found["heatmap"]
+    assert all(moved[name] == found[name] for name in ("pseudo", "agreement", "limb"))
+    everything = batch.replaced(labelled2d=torch.ones(4, 4, dtype=torch.bool))
+    labels = terms(method, everything)
+    assert labels["pseudo"] == labels["agreement"] == labels["limb"] == 0
+
+
+def test_unsure_joints_of_the_frozen_network_teach_nothing(batch):
+    method = built()
+    unsure = batch.replaced(confidence=batch.confidence.clamp_max(0.4))
+    assert terms(method, unsure)["pseudo"] == 0
+
+
+def test_limbs_teach_depths_and_not_places(batch):
+    method = built()
+    predicted = method(batch.only(method.inputs))
+    trust = torch.ones_like(predicted.trust)
+    slopes = torch.autograd.grad(
+        method._limb_error(predicted, trust), (predicted.rays, predicted.relative_depth), allow_unused=True
+    )
+    assert slopes[0] is None
+    assert slopes[1].any()
+
+
+def test_multi_view_terms_come_in_slowly(batch):
+    method = built(replace(SMALL, ramp=0.5))
+    method.progress = 0.25
+    half = terms(method, batch)
+    method.progress = 0.5
+    full = terms(method, batch)
+    torch.testing.assert_close(2 * half["agreement"], full["agreement"])
+    torch.testing.assert_close(half["heatmap"], full["heatmap"])
+
+
+def test_reads_intrinsics_and_never_where_a_camera_stands(batch):
+    method = built().eval()
+    lost = replace(batch.cameras, cam_from_world=torch.full_like(batch.cameras.cam_from_world, torch.nan))
+    with torch.no_grad():
+        blind, seeing = method(batch.replaced(cameras=lost)), method(batch)
+    torch.testing.assert_close(blind.joints3d, seeing.joints3d)
+
+
+def test_a_view_without_a_lens_is_nan_and_poisons_nothing(batch):
+    intrinsics = batch.cameras.intrinsics.clone()
+    intrinsics[3, 1] = torch.nan
+    method = built()
+    lost = batch.replaced(cameras=replace(batch.cameras, intrinsics=intrinsics))
+    predicted = method(lost.only(method.inputs))
+    assert predicted.joints3d[3, 1].isnan().all()
+    assert predicted.joints3d[3, 0].isfinite().all()
+    sum(method.losses(predicted, lost.only(method.needs)).values()).backward()
+    assert all(weight.grad.isfinite().all() for weight in method.parameters())
+
+
+class DoubleGlimpse(torch.nn.Module):
+    """The tests' small backbone with two maps per joint."""
+
+    def __init__(self, glimpse) -> None:
+        super().__init__()
+        self.inner = glimpse(34)
+
+    def forward(self, images):
+        return self.inner(images)
+
+
+def test_learns_places_from_single_images(batch, glimpse):
+    method = built()
+    method.backbone = DoubleGlimpse(glimpse)
+    everything = batch.replaced(labelled2d=batch.labelled2d)
+    optimiser = torch.optim.Adam(method.parameters(), lr=3e-3)
+    first = None
+    for _ in range(60):
+        loss = terms(method, everything)["heatmap"]
+        first = first or loss.item()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert loss.item() < 0.7 * first
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"sharpness": 0.0}, "sharpness"),
+        ({"limb_weight": -1.0}, "cannot be negative"),
+        ({"ramp": 1.0}, "ramp is a share"),
+        ({"fewest_views": 2}, "fewest_views"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(settings, words):
+    with pytest.raises(ValueError, match=words):
+        replace(SMALL, **settings)
