@@ -8,11 +8,13 @@ import torch
 
 from coview.capture.import_session import import_session
 from coview.data.synthetic import SyntheticConfig, detect, random_motion, ring_cameras
+from coview.formats.calibrations import Calibration, write_calibration
 from coview.formats.keypoints2d import Detections, write_detections
 from coview.formats.poses3d import Poses3D
 from coview.formats.session import Session, SessionCamera
 from coview.methods.canonpose import CanonPoseConfig
 from coview.methods.mcss import McssConfig
+from coview.methods.weak_25d_lifting import Weak25DLiftingConfig
 from coview.sample import MultiView
 from coview.skeletons import BODY_25B, H36M_17
 from coview.training.history import History
@@ -242,3 +244,20 @@ def test_canonical_poses_are_not_written_as_if_in_camera_axes(tmp_path):
     record(tmp_path / "s")
     with pytest.raises(ValueError, match=r"Mcss predicts canonical poses, .* `coview evaluate` measures it"):
         predict(run, tmp_path / "s")
+
+
+def test_a_method_that_measures_angles_is_given_the_lenses_of_a_session_and_answers_in_metres(tmp_path):
+    recipe = replace(
+        RECIPE, method=Weak25DLiftingConfig(width=4), data=SyntheticConfig(instants=8, subjects=1)
+    )
+    run = train(recipe, tmp_path / "run", progress=False)
+    session = record(tmp_path / "s")
+    with pytest.raises(ValueError, match=r"lens of 'a' is not known.*coview calibrate"):
+        predict(run, session.path)
+    calibration = Calibration(("a", "b"), ring_cameras(2).to(torch.float64)).without_extrinsics()
+    write_calibration(calibration, session.calibration_path)
+    first, _ = predict(run, session.path)
+    assert first.unit == "m"
+    assert "mean limb lengths" in first.scale_source
+    assert first.points[[0, 1, 2]].isfinite().all()
+    assert 0.1 < float(mean_bone_length(first.points, H36M_17).nanmean()) < 0.5

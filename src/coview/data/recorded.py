@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from coview.cameras import Cameras
 from coview.data.base import DataConfig, InMemory, joined
 from coview.formats.calibrations import Calibration, calibration_for, read_calibration
 from coview.formats.session import Session
@@ -146,6 +147,13 @@ def _index(session: Session, camera: str) -> int:
             f"session {session.path} has no camera '{camera}'; it has: {', '.join(session.camera_names)}."
         )
     return session.camera_names.index(camera)
+
+
+def session_lenses(session: Session) -> Cameras | None:
+    """Its cameras without their places (NaN), in its order; None where its lenses are not known."""
+    if not _has_lenses(session):
+        return None
+    return _calibration(session).without_extrinsics().select(session.camera_names).cameras.to(torch.float32)
 
 
 def _truth(

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -11,7 +11,7 @@ from coview.data.recorded import RecordedConfig
 from coview.formats.atomic import write_text
 from coview.formats.session import FILE as SESSION_FILE
 from coview.formats.session import Session
-from coview.methods.base import CameraPoses, CanonicalPoses
+from coview.methods.base import CameraPoses, CanonicalPoses, MetricCameraPoses
 from coview.sample import MultiView
 from coview.training.compare import Comparison, compare, reconstructed
 from coview.training.folder import HISTORY
@@ -25,6 +25,7 @@ _FROM_2D = frozenset({"joints2d", "confidence", "image_size"})  # what 2D joint 
 # Ours: no network here has left its random start before so many updates, and a loss that has not lost
 # a tenth has not been learned from.
 _FEWEST_STEPS, _FALLEN = 200, 0.9
+_CLAIMED = "the model's own, by mean limb lengths of people: nobody measured this person"
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ def predict(
     for other sources. In a reconstructed session the poses are compared with the reconstruction, and
     <camera>.json says how well they agree. Raises ValueError, naming it, where something is not known."""
     loaded, source = load_run(run), Path(source)
-    unmet = sorted(loaded.method.inputs - _FROM_2D)
+    lenses = {"cameras"} if loaded.method.lenses_alone else set()
+    unmet = sorted(loaded.method.inputs - _FROM_2D - lenses)
     if unmet:
         raise ValueError(
             f"{loaded.record['method']} reads {', '.join(unmet)}, which 2D joints do not hold. "
@@ -88,9 +90,13 @@ def barely_trained(run: Run) -> Iterator[str]:
 def _predicted(
     run: Run, view: View, folder: Path, source: Path, session: Session | None, doubts: tuple[str, ...]
 ) -> Lifted:
-    points = _lift(run, view)
+    found = _lift(run, view)
+    points, own = found.joints3d[:, 0], mean_bone_length(found.joints3d[:, 0], run.skeleton)
+    metric = isinstance(found, MetricCameraPoses) and not view.bone_length
+    if metric:
+        view = replace(view, bone_length=float(own.nanmedian()), bone_source=_CLAIMED)
     # every frame comes in a size of its own; a person's bones are as long in all of them
-    points = points / mean_bone_length(points, run.skeleton)[:, None, None] * (view.bone_length or 1.0)
+    points = points / own[:, None, None] * (view.bone_length or 1.0)
     comparison, why = None, "the source is not a session"
     if session:
         reference, why = reconstructed(session, view.name, run.skeleton)
@@ -115,7 +121,7 @@ def _predicted(
     return lifted
 
 
-def _lift(run: Run, view: View) -> torch.Tensor:
+def _lift(run: Run, view: View) -> CameraPoses:
     """What the method says about every frame; any size. ValueError where it can say nothing at all."""
     if view.size is None and "image_size" in run.method.inputs:
         raise ValueError(
@@ -125,6 +131,13 @@ def _lift(run: Run, view: View) -> torch.Tensor:
     batch = MultiView(run.skeleton, joints2d=view.joints2d[:, None], confidence=view.confidence[:, None])
     if view.size is not None:
         batch = batch.replaced(image_size=view.size.expand(len(view.joints2d), 1, 2))
+    if "cameras" in run.method.inputs:
+        if view.lens is None:
+            raise ValueError(
+                f"the lens of '{view.name}' is not known, and {run.record['method']} measures angles with it. Predict "
+                f"on a session whose lenses are known: import it with a calibration, or run `coview calibrate` first."
+            )
+        batch = batch.replaced(cameras=view.lens.expand(len(view.joints2d))[:, None])
     predicted = run.method(batch.only(run.method.inputs))
     if isinstance(predicted, CanonicalPoses):
         raise ValueError(
@@ -138,7 +151,7 @@ def _lift(run: Run, view: View) -> torch.Tensor:
     if not bool(points.isfinite().any()):
         root = run.skeleton.root
         raise ValueError(f"'{view.name}': the root joint ({root}) is seen in none of {len(points)} frames.")
-    return points
+    return predicted
 
 
 def _warnings(comparison: Comparison | None) -> tuple[str, ...]:

@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from coview.data.recorded import image_size, session_joints
+from coview.cameras import Cameras
+from coview.data.recorded import image_size, session_joints, session_lenses
 from coview.formats.keypoint_files import read_keypoint_file
 from coview.formats.keypoints2d import Detections
 from coview.formats.openpose import read_openpose_folder
@@ -29,6 +30,7 @@ class View:
     fps: float | None
     bone_length: float | None  # mean over the bones of the person, metres; None: not known
     bone_source: str  # where that length comes from, in words
+    lens: Cameras | None = None  # one camera without its place (NaN); None: not known
 
 
 def read_views(
@@ -59,10 +61,13 @@ def _session_views(session: Session, skeleton: Skeleton, camera: str | None) -> 
         raise LookupError(f"session {session.path} has no camera '{camera}'; it has: {', '.join(names)}.")
     joints2d, confidence = session_joints(session, skeleton)
     bone_length, source = _reconstructed_bone_length(session, skeleton)
+    lenses = session_lenses(session)
     for view, name in enumerate(names):
         if camera in (None, name):
             size = image_size(session, name) if session.cameras[view].size else None
-            yield View(name, joints2d[:, view], confidence[:, view], size, session.fps, bone_length, source)
+            lens = None if lenses is None else lenses[view]
+            seen = joints2d[:, view], confidence[:, view]
+            yield View(name, *seen, size, session.fps, bone_length, source, lens)
 
 
 def _reconstructed_bone_length(session: Session, skeleton: Skeleton) -> tuple[float | None, str]:
