@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from statistics import median
 
+from coview.bench import mocap4
 from coview.recipes import names, needs, taught_by
 from coview.report import benchmark, comparison
 
@@ -92,7 +93,7 @@ def results(path: Path = RESULTS) -> str:
 
 def compared(path: Path = RESULTS) -> tuple[str, dict[str, str]]:
     """What stands in docs/comparison.md, and the pictures beside it: file names to SVG."""
-    taught = {name: taught_by(name) for name in names() if name.endswith("_mocap4")}
+    taught = {name: taught_by(name) for name in names() if mocap4.compared(name)}
     return comparison.page(benchmark.read(path), taught, PICTURES.name)
 
 

@@ -125,7 +125,7 @@ def run_mocap4(settings: Settings, tell: Tell) -> list[str]:
 
 def plan(settings: Settings) -> list[Job]:
     """Every training, seed by seed, so that a bench that is stopped early has one seed of everything."""
-    names = settings.recipes or tuple(name for name in recipes.names() if _compared(name))
+    names = settings.recipes or tuple(name for name in recipes.names() if compared(name))
     return [
         _job(name, kind, seed, views, settings)
         for seed in settings.seeds
@@ -135,7 +135,7 @@ def plan(settings: Settings) -> list[Job]:
     ]
 
 
-def _compared(name: str) -> bool:
+def compared(name: str) -> bool:
     """Whether a recipe learns from this data and predicts poses in camera axes."""
     return name.endswith("_mocap4") and not isinstance(recipes.load(name).method, McssConfig)
 
