@@ -8,10 +8,14 @@ import pytest
 import torch
 from torch import nn
 
+from coview.data.synthetic import ring_cameras
 from coview.formats.released_weights import ReleasedWeights, read_released
+from coview.methods.algebraic_triangulation import RansacTriangulationConfig
 from coview.methods.refinement_unit import RefinementUnitConfig
+from coview.methods.weak_25d import Weak25DConfig
 from coview.networks.backbone import PoseResNet
 from coview.networks.v2v import V2V
+from coview.sample import MultiView
 from coview.skeletons import COCO_17, EPIPOLAR_16, H36M_17, LEARNABLE_17, MOCAP_19, MPII_16
 from coview.training.initialise import EPIPOLAR_MAP, KEY_MAP, REFINER_MAP, Source, initialise
 
@@ -276,6 +280,19 @@ def test_a_heat_map_of_our_own_fills_every_layer_of_its_joint():
     volumes = deep.backbone(image).heatmaps.unflatten(1, (17, 4))
     for layer in range(4):
         torch.testing.assert_close(volumes[:, :, layer], maps)
+
+
+def test_a_heat_map_begins_the_maps_of_its_own_joint_where_a_method_has_two_per_joint():
+    method = Weak25DConfig(depth=18, size=64, trunk=8, deconv=8).build(H36M_17)
+    flat = RansacTriangulationConfig(depth=18, size=64, trunk=8, deconv=8).build(H36M_17)
+    initialise(method, H36M_17, Source("a run", dict(flat.state_dict()), H36M_17, bgr=False))
+    method.eval(), flat.eval()
+    images = torch.rand(1, 1, 3, 64, 64)
+    batch = MultiView(
+        H36M_17, images=images, cameras=ring_cameras(1).resize(torch.tensor([64.0, 64.0]))[None]
+    )
+    with torch.no_grad():
+        torch.testing.assert_close(method(batch).heatmaps, flat.maps(images).heatmaps[None])
 
 
 def test_a_refiner_is_read_with_its_statistics(tmp_path):

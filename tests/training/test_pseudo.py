@@ -188,3 +188,13 @@ def test_a_frozen_network_fills_in_where_labels_are_not_shown_and_nowhere_else()
     assert (filled.confidence[1:] == 0.8).all()
     with pytest.raises(ValueError, match=r"joints2d_from fills in 2D joints beside 2D labels"):
         with_detections(InMemory(made), Seer())
+
+
+def test_of_many_rigs_some_are_told_and_all_are_counted():
+    rig = {"cameras": "people", "median_px": [2.0, 3.0], "agreement": [0.9, 0.9], "scale": "assumed"}
+    rigs = {str(number): rig for number in range(200)} | {"150": rig | {"agreement": [0.9, 0.2]}}
+    said = lines({"known_share": 0.5, "instants": 9, "rigs": rigs})
+    assert len(said) == 1 + 2 * 5 + 1
+    assert "rig 150" in said[-3]
+    assert "POOR" in said[-3]
+    assert said[-1].startswith("  and 195 more rigs; of all 200, 1 are poor")

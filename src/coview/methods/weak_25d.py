@@ -118,7 +118,8 @@ class Weak25D(ImageMethod[LatentPoses]):
         """Poses in the axes of each camera; NaN for a view without intrinsics."""
         views = self.views(batch)
         found = self.maps(views.images)
-        heatmaps, deep = found.heatmaps.float().chunk(2, dim=1)
+        # channel joint·2 is the heat map and the next one the depths: joint by joint, as everywhere
+        heatmaps, deep = found.heatmaps.float().unflatten(1, (-1, 2)).unbind(2)
         sharp = nn.functional.softplus(self.log_sharpness)[:, None, None] * heatmaps
         cells = soft_argmax(sharp, 1.0)
         shares = sharp.flatten(-2).softmax(dim=-1)

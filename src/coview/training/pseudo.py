@@ -19,6 +19,7 @@ from coview.sample import MultiView
 from coview.training.batches import InOrder, at_once
 
 FILE = "pseudo_labels.json"  # in the run's folder
+_RIGS = 4  # that are told of one by one, and as many poor ones
 POOR = 0.6  # share of a view's joints that agree with the others: fewer, and the labels are doubtful
 _READ = frozenset({"joints2d", "confidence", "cameras", "rig"})
 
@@ -109,7 +110,10 @@ def lines(facts: dict[str, Any]) -> list[str]:
     if not facts:
         return []
     said = [f"labels: {facts['known_share']:.0%} of the joints of {facts['instants']} instants are known"]
-    for number, rig in facts["rigs"].items():
+    rigs = facts["rigs"]
+    poor = [number for number, rig in rigs.items() if min(rig.get("agreement") or [1.0]) < POOR]
+    shown = dict.fromkeys([*list(rigs)[:_RIGS], *poor[:_RIGS]])
+    for number, rig in ((number, rigs[number]) for number in shown):
         residual = ", ".join(f"{each:.1f}" for each in rig["median_px"])
         words = f"  rig {number}: cameras {rig['cameras']}, residuals {residual} px (median of each view)"
         if agreement := rig.get("agreement"):
@@ -120,4 +124,8 @@ def lines(facts: dict[str, Any]) -> list[str]:
                     f"views; is it synchronised, and does the person move? What is learnt from it will be as poor"
                 )
         said += [words, f"  rig {number}: scale {rig['scale']}"]
+    if len(shown) < len(rigs):
+        said.append(
+            f"  and {len(rigs) - len(shown)} more rigs; of all {len(rigs)}, {len(poor)} are poor ({FILE})"
+        )
     return said

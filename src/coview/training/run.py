@@ -101,13 +101,15 @@ def train(
             _named_run(setting, _beside(earlier, out))
     seen_by = recipe.pseudo.detector if recipe.pseudo.cameras != "none" else None
     detector = _named_run("pseudo.detector", _beside(seen_by, out)).method if seen_by else None
+    filled_by = recipe.joints2d_from
+    filler = _named_run("joints2d_from", _beside(filled_by, out)).method if filled_by else None
     source = _source(recipe.init) if recipe.init and not begun else None
     data, validation = recipe.data.train(), recipe.data.validation()
     check_fields(recipe, data.fields)
     data = recipe.labels.shown(data)
     data, validation = with_base(recipe, data, "train", out), with_base(recipe, validation, "validation", out)
-    if recipe.joints2d_from:
-        data = with_detections(data, _named_run("joints2d_from", _beside(recipe.joints2d_from, out)).method)
+    if filler:
+        data = with_detections(data, filler)
     data, labelled = with_pseudo(recipe.pseudo, data, detector)
     for line in label_lines(labelled):
         say(line)
