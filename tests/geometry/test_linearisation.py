@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coview.cameras import Cameras
-from coview.geometry.linearisation import Observations, RobustLoss, Scene, linearise
+from coview.geometry.linearisation import Observations, RobustLoss, Scene, Unknowns, linearise
 from coview.geometry.rotations import rotation_from_axis_angle
 
 PLAIN = RobustLoss(None)
@@ -69,7 +69,7 @@ def residuals_by_cameras(scene: Scene, seen: Observations, step: torch.Tensor, p
 @pytest.mark.parametrize("lenses", [("perfect",) * 2, ("brown",) * 2, ("fisheye",) * 2, tuple(LENSES)])
 def test_derivatives_equal_autograd_through_cameras_project(lenses):
     scene, seen = scene_with(*lenses)
-    rows = linearise(scene, seen, PLAIN, fit_focal=True)
+    rows = linearise(scene, seen, PLAIN, Unknowns("each"))
     step = torch.zeros(len(lenses), 7, dtype=torch.float64)
     by_step, by_points = torch.autograd.functional.jacobian(
         lambda step, points: residuals_by_cameras(scene, seen, step, points), (step, scene.points)
