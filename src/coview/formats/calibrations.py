@@ -79,7 +79,9 @@ class Calibration:
             self.cameras.size,
         ):
             digest.update(np.ascontiguousarray(part.double().numpy().round(9) + 0.0).tobytes())
-        late = {name: clock for name, clock in self.clocks.items() if name in self.names and not clock.is_zero}
+        late = {
+            name: clock for name, clock in self.clocks.items() if name in self.names and not clock.is_zero
+        }
         for name, clock in sorted(late.items()):  # none: the hash of files from before there were clocks
             digest.update(f"{name} {clock.offset:.9f} {clock.drift:.12f}".encode())
         return digest.hexdigest()[:16]
