@@ -47,13 +47,33 @@ class Adjusted:
     converged: bool  # False: stopped at the limit of iterations, still descending
     sigma: float  # pixels: standard deviation of an observation with weight 1, per axis, from the residuals
     residuals: Float[Tensor, "views points"]  # pixels; NaN unobserved, or behind the camera
-    camera_covariance: Float[Tensor, "views 6 6"]  # rotation vector (left, rad), then translation (m)
-    focal_sigma: Float[Tensor, "views"]  # one standard deviation, as a share of the focal; 0: not fitted
-    clock: Float[
-        Tensor, "views 2"
-    ]  # seconds later than the first camera, and seconds per second; 0: not fitted
-    clock_sigma: Float[Tensor, "views 2"]  # one standard deviation of both
+    clock: Float[Tensor, "views 2"]  # seconds later than was assumed, and seconds per second; 0: not fitted
+    unknowns: Unknowns  # what was found besides poses and points
+    covariance: Float[Tensor, "views parameters views parameters"]  # of every camera with every other
     point_covariance: Float[Tensor, "points 3 3"] | None  # m², cameras' uncertainty included
+
+    @property
+    def camera_covariance(self) -> Float[Tensor, "views 6 6"]:
+        """Of the poses: rotation vector (left, rad), then translation (m)."""
+        return self.covariance[:, :6, :, :6].diagonal(dim1=0, dim2=2).permute(2, 0, 1)
+
+    def covariance_of(self, name: str) -> Float[Tensor, "views views"]:
+        """Of the cameras' "focal" (as a share of it), "offset" (s) or "drift"; zeros where not fitted."""
+        place = self.unknowns.place(name)
+        if place is None:
+            return self.covariance.new_zeros(len(self.cameras), len(self.cameras))
+        return self.covariance[:, place, :, place]
+
+    @property
+    def focal_sigma(self) -> Float[Tensor, "views"]:
+        """One standard deviation, as a share of the focal length; 0 where not fitted."""
+        return self.covariance_of("focal").diagonal().clamp(min=0).sqrt()
+
+    @property
+    def clock_sigma(self) -> Float[Tensor, "views 2"]:
+        """One standard deviation of both parts of `clock`."""
+        parts = [self.covariance_of(name).diagonal().clamp(min=0).sqrt() for name in ("offset", "drift")]
+        return torch.stack(parts, dim=-1)
 
     @property
     def centre_covariance(self) -> Float[Tensor, "views 3 3"]:
@@ -189,33 +209,15 @@ def _report(
         converged=found.converged,
         sigma=sigma,
         residuals=_among_all(torch.where(observed, length, torch.nan).to(dtype), held, dim=1),
-        camera_covariance=spread.cameras[:, :6, :6].to(dtype),
-        focal_sigma=_focal_sigma(spread.cameras, problem.unknowns).to(dtype),
         clock=_clock(place.scene).to(dtype),
-        clock_sigma=_clock_sigma(spread.cameras, problem.unknowns).to(dtype),
+        unknowns=problem.unknowns,
+        covariance=spread.cameras.to(dtype),
         point_covariance=None if blocks is None else _among_all(blocks.to(dtype), held, dim=0),
     )
 
 
-def _focal_sigma(
-    blocks: Float[Tensor, "views parameters parameters"], unknowns: Unknowns
-) -> Float[Tensor, "views"]:
-    place = unknowns.place("focal")
-    return blocks.new_zeros(len(blocks)) if place is None else blocks[:, place, place].clamp(min=0).sqrt()
-
-
 def _clock(scene: Scene) -> Float[Tensor, "views 2"]:
     return scene.points.new_zeros(len(scene.cameras), 2) if scene.clock is None else scene.clock
-
-
-def _clock_sigma(
-    blocks: Float[Tensor, "views parameters parameters"], unknowns: Unknowns
-) -> Float[Tensor, "views 2"]:
-    sigma = blocks.new_zeros(len(blocks), 2)
-    for column, name in enumerate(("offset", "drift")):
-        if (place := unknowns.place(name)) is not None:
-            sigma[:, column] = blocks[:, place, place].clamp(min=0).sqrt()
-    return sigma
 
 
 def _scatter(problem: Problem, observed: Tensor, length: Tensor) -> float:
@@ -240,7 +242,7 @@ def _scatter(problem: Problem, observed: Tensor, length: Tensor) -> float:
 
 @dataclass(frozen=True)
 class _Spread:
-    cameras: Float[Tensor, "views parameters parameters"]
+    cameras: Float[Tensor, "views parameters views parameters"]
     points: Float[Tensor, "points 3 3"] | None
 
 
@@ -259,9 +261,8 @@ def _spread(problem: Problem, place: Place, sigma: float, with_points: bool) -> 
         values = torch.full_like(values, torch.nan)
     half = basis @ (scale[:, None] * vectors / values.sqrt())
     cameras = half @ half.mT
-    blocks = torch.stack([cameras.view(views, columns, views, columns)[v, :, v] for v in range(views)])
     points = sigma**2 * reduced.point_covariance(cameras) if with_points else None
-    return _Spread(sigma**2 * blocks, points)
+    return _Spread(sigma**2 * cameras.view(views, columns, views, columns), points)
 
 
 def _typed(cameras: Cameras, dtype: torch.dtype) -> Cameras:

@@ -2,39 +2,42 @@
 
 A camera that started late, or counts time differently, saw another instant in every frame. How late it is is found
 roughly by when things move (`lateness`), then together with poses and focal lengths by bundle adjustment, its tracks
-read between frames (`tracks`). What is given is believed until the recording contradicts it.
+read between frames (`settling`). Several starts, because a wrong focal length has its own basin; then the
+simplest explanation that the data do not contradict.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from coview.cameras import Cameras
-from coview.geometry.adjustment import Adjusted, Clocks, adjust
-from coview.geometry.lateness import LEAST, candidates, correlations, motion_signal
+from coview.geometry.determined import check_agreement, check_determined, check_motion
+from coview.geometry.explanation import ClockChoice, FocalChoice, choose
+from coview.geometry.lateness import rough_offsets
 from coview.geometry.linearisation import Unknowns
-from coview.geometry.self_calibration import SelfCalibrated, self_calibrate
-from coview.geometry.tracks import Reading, read_at, velocities, without_jumps
-from coview.geometry.triangulation import triangulate_robust
-from coview.geometry.view_graph import NotDeterminedError
+from coview.geometry.settling import Settled, Tracks, settle
+from coview.geometry.timing import Timing, common_times
+from coview.geometry.tracks import without_jumps
+from coview.geometry.view_graph import NotDeterminedError, place_cameras, relate_pairs
 
-_FOCALS = (1.0, 0.8, 1.25)  # of the given one, to begin with; later ones where earlier ones fit badly
-_ROUNDS = 4
-_SURE = 3.5  # standard deviations beyond which what was given is not believed
+_FACTORS = (1.0, 0.77, 1.3, 0.6, 1.7)  # of the focal length to begin with; later ones where earlier ones fit badly
+_WIDE = (2.0, 4.0)  # times the threshold, for the relative poses
+_START_TIMES, MOST_TIMES = 40, 300  # for the relative poses, and for the adjustment
+_CORRELATED = 16384  # frames from the middle that are correlated: memory
+_GOOD = 0.6  # share of every camera's detections that agree with the others
 
 
 @dataclass(frozen=True)
 class FreelyCalibrated:
-    """Cameras up to a similarity, and when each one took its pictures."""
+    """Cameras up to a similarity, and what was found besides where they stand."""
 
-    cameras: Cameras
-    offset: Float[Tensor, "views"]  # seconds that a camera is later than the first one
-    offset_sigma: Float[Tensor, "views"]
-    focal_sigma: Float[Tensor, "views"]
-    adjusted: Adjusted
-    words: str
+    settled: Settled
+    unknowns: Unknowns
+    words: tuple[str, ...]  # why these unknowns
 
 
 def calibrate_freely(
@@ -44,127 +47,123 @@ def calibrate_freely(
     *,
     names: tuple[str, ...],
     fps: float,
+    focal: FocalChoice = "auto",
+    clock: ClockChoice = "auto",
     threshold: float = 12.0,
     reach: float = 10.0,
     seed: int = 0,
 ) -> FreelyCalibrated:
     lenses, pixels, weights = lenses.to(torch.float64), pixels.double(), weights.double()
-    weights = without_jumps(pixels, weights, 3 * threshold)
-    speed, sure = velocities(pixels, weights)
-    lag = rough_lags(pixels, speed, weights * sure, fps, reach)
-    frames = torch.arange(len(pixels), dtype=torch.float64)
+    tracks = Tracks(pixels, without_jumps(pixels, weights, 3 * threshold), fps)
+    timings = _rough_timings(tracks, clock, reach)
+    first = Unknowns(_first_focal(lenses, focal), "given" if clock == "given" else "offset")
+    start = _best_start(lenses, tracks, timings, first, focal, names, threshold, seed)
+    times = common_times(start.timing, tracks.weights, fps, MOST_TIMES)
 
-    def read(late: Tensor) -> Reading:
-        return read_at(pixels, weights, speed, frames[:, None] - late * fps)
-
-    best = None
-    for factor in _FOCALS:
-        start = _with_focal(lenses, torch.full((len(lenses),), factor, dtype=torch.float64))
-        seen = read(lag)
-        try:
-            found = self_calibrate(
-                start, seen.pixels, seen.weights, names=names, threshold=2 * threshold, seed=seed
-            )
-        except NotDeterminedError as reason:
-            refused = reason
-            continue
-        now = _settled(found.cameras, lag, read, fps, threshold, Unknowns("each", "offset"), seed)
-        if best is None or now[0].cost < best[0].cost:
-            best = now
-        break
-    if best is None:
-        raise refused
-    free, late = best
-    words, unknowns = [], Unknowns("each", "offset")
-    # simpler explanations first: whatever was given, then one factor for all
-    for simpler in (
-        Unknowns("given", "given"),
-        Unknowns("given", "offset"),
-        Unknowns("shared", "given"),
-        Unknowns("shared", "offset"),
-        Unknowns("each", "given"),
-    ):
-        cameras = free.cameras
-        if simpler.focal == "given":
+    def settled(begin: Settled, unknowns: Unknowns) -> Settled:
+        cameras, timing = begin.cameras, begin.timing
+        if unknowns.focal == "given":
             cameras = replace(cameras, intrinsics=lenses.intrinsics)
-        if simpler.focal == "shared":
-            common = (free.cameras.focal[:, 0] / lenses.focal[:, 0]).median()
-            cameras = replace(cameras, intrinsics=_with_focal(lenses, common.expand(len(lenses))).intrinsics)
-        begin = late if simpler.clock == "offset" else torch.zeros_like(late)
-        other, other_late = _settled(cameras, begin, read, fps, threshold, simpler, seed)
-        gain = 2 * (_mean_cost(other) - _mean_cost(free)) * free.residuals.isfinite().sum() / free.sigma**2
-        words.append(f"{simpler.focal}/{simpler.clock} {gain:.0f}")
-        if gain < 30:
-            return _answer(other, other_late, fps, " ".join(words))
-    return _answer(free, late, fps, " ".join(words))
+        if unknowns.clock == "given" and clock == "auto":
+            timing = Timing.together(len(lenses))
+        return settle(
+            cameras, timing, tracks, times, unknowns,
+            threshold=threshold, names=names, narrowing=(1.0,), seed=seed,
+        )  # fmt: skip
+
+    found = settled(start, first)
+    check_agreement(found, names, threshold)
+    check_motion(found, names, first)
+    choice = choose(found, lenses, fps, first, focal, clock, threshold)
+    if choice.unknowns != first:
+        found = settled(found, choice.unknowns)
+        check_agreement(found, names, threshold)
+    check_determined(found, names, choice.unknowns)
+    return FreelyCalibrated(found, choice.unknowns, choice.words)
 
 
-def _mean_cost(adjusted: Adjusted) -> float:
-    return adjusted.cost / float(adjusted.residuals.isfinite().sum())
+def _first_focal(lenses: Cameras, focal: FocalChoice) -> Literal["given", "shared", "each"]:
+    if focal in ("given", "each", "shared"):
+        return focal
+    return "shared" if bool((lenses.size == lenses.size[0]).all()) else "each"
 
 
-def _answer(adjusted: Adjusted, late: Tensor, fps: float, words: str) -> FreelyCalibrated:
-    return FreelyCalibrated(
-        adjusted.cameras, late, adjusted.clock_sigma[:, 0], adjusted.focal_sigma, adjusted, words
-    )
+def _rough_timings(tracks: Tracks, clock: ClockChoice, reach: float) -> list[Timing]:
+    views = tracks.pixels.shape[1]
+    together = Timing.together(views)
+    if clock == "given":
+        return [together]
+    begin = max(0, (len(tracks.pixels) - _CORRELATED) // 2)
+    middle = slice(begin, begin + _CORRELATED)
+    late = rough_offsets(tracks.pixels[middle], tracks.weights[middle], tracks.fps, reach)
+    if float(late.abs().max()) * tracks.fps <= 1.5:
+        return [together]
+    return [replace(together, offset=late), together]
 
 
-def _settled(cameras, late, read, fps, threshold, unknowns, seed):
-    for limit in (2 * threshold, threshold, threshold)[:3]:
-        seen = read(late)
-        straight = cameras.undistort(torch.nan_to_num(seen.pixels))[0]
-        found = triangulate_robust(
-            straight, cameras.without_distortion().pixels_from_world, seen.weights, threshold=limit, seed=seed
+# --- starts ----------------------------------------------------------------------------------------
+
+
+def _best_start(
+    lenses: Cameras,
+    tracks: Tracks,
+    timings: Sequence[Timing],
+    unknowns: Unknowns,
+    focal: FocalChoice,
+    names: tuple[str, ...],
+    threshold: float,
+    seed: int,
+) -> Settled:
+    """The start that leaves the least unexplained."""
+    best, refused = None, None
+    for timing in timings:
+        for factor in _FACTORS if focal != "given" else (1.0,):
+            for wide in _WIDE:
+                try:
+                    found = _from_start(
+                        _with_focal(lenses, factor), timing, tracks, unknowns, focal, names, wide, threshold, seed
+                    )
+                except NotDeterminedError as reason:
+                    refused = refused or reason
+                    continue
+                if best is None or found.misfit < best.misfit:
+                    best = found
+                if float(best.agreement.min()) >= _GOOD:
+                    return best
+    if best is None:
+        assert refused is not None
+        raise refused
+    return best
+
+
+def _from_start(
+    lenses: Cameras,
+    timing: Timing,
+    tracks: Tracks,
+    unknowns: Unknowns,
+    focal: FocalChoice,
+    names: tuple[str, ...],
+    wide: float,
+    threshold: float,
+    seed: int,
+) -> Settled:
+    times = common_times(timing, tracks.weights, tracks.fps, _START_TIMES)
+    reading = tracks.read(timing, times)
+    flat = lenses.normalise(torch.nan_to_num(reading.pixels))
+    limit = wide * threshold / float(lenses.focal.mean())
+    pairs = relate_pairs(flat, reading.weights, limit, names=names, seed=seed)
+    placed = replace(lenses, cam_from_world=place_cameras(pairs, flat, reading.weights, names))
+    found = settle(placed, timing, tracks, times, unknowns, threshold=threshold, names=names, seed=seed)
+    if focal in ("auto", "unknown") and float(found.agreement.min()) < _GOOD:
+        each = replace(unknowns, focal="each")
+        other = settle(
+            found.cameras, found.timing, tracks, times, each, threshold=threshold, names=names, seed=seed
         )
-        points = found.points.flatten(0, 1)
-        known = points.isfinite().all(dim=-1)
-        trust = (seen.weights * found.inliers).transpose(0, 1).flatten(1)
-        moment = (torch.arange(len(seen.pixels), dtype=torch.float64) - len(seen.pixels) / 2) / fps
-        moment = moment[:, None].expand(found.points.shape[:2]).flatten()
-        velocity = (seen.velocity * fps).transpose(0, 1).flatten(1, 2)
-        clocks = (
-            None
-            if unknowns.clock == "given"
-            else Clocks(velocity[:, known], moment[known], unknowns.clock == "drift")
-        )
-        adjusted = adjust(
-            cameras,
-            points[known],
-            seen.pixels.transpose(0, 1).flatten(1, 2)[:, known],
-            trust[:, known],
-            huber=threshold / 3,
-            fit_focal=unknowns.focal,
-            clocks=clocks,
-        )
-        cameras = adjusted.cameras
-        late = late + adjusted.clock[:, 0]
-    return adjusted, late
+        found = other if other.misfit < found.misfit else found
+    return found
 
 
-def rough_lags(pixels, speed, weights, fps: float, reach: float) -> Float[Tensor, "views"]:
-    """Seconds that each camera is later than the first, to a frame or so, along the surest pairs."""
-    views, most = pixels.shape[1], min(round(reach * fps), len(pixels) - 1)
-    signals = [motion_signal(pixels[:, v], speed[:, v], weights[:, v]) for v in range(views)]
-    pairs = []
-    for a in range(views):
-        for b in range(a + 1, views):
-            found = candidates(correlations(signals[b], signals[a], most, round(LEAST * fps)), most, fps)
-            if found:
-                pairs.append((found[0][1], a, b, found[0][0]))
-    late, pairs = {0: 0.0}, sorted(pairs, reverse=True)
-    while len(late) < views:
-        edge = next(((a, b, lag) for _, a, b, lag in pairs if (a in late) != (b in late)), None)
-        if edge is None:
-            break
-        a, b, lag = edge
-        if a in late:
-            late[b] = late[a] - lag / fps
-        else:
-            late[a] = late[b] + lag / fps
-    return torch.tensor([late.get(v, 0.0) for v in range(views)], dtype=torch.float64)
-
-
-def _with_focal(cameras: Cameras, factor: Tensor) -> Cameras:
+def _with_focal(cameras: Cameras, factor: float) -> Cameras:
     intrinsics = cameras.intrinsics.clone()
-    intrinsics[:, :2, :2] *= factor[:, None, None]
+    intrinsics[:, :2, :2] *= factor
     return replace(cameras, intrinsics=intrinsics)

@@ -1,12 +1,20 @@
 """How late one camera is against another, to a frame or so, by when things move: no geometry is known yet."""
 
+import math
+from itertools import combinations
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from coview.geometry.epipolar import eight_point, sampson_distance
+from coview.geometry.tracks import velocities
+
 LEAST = 1.5  # seconds that two recordings must share
-_AT_MOST = 6  # candidates that are worth a closer look
+_AT_MOST = 10  # candidates that are worth a closer look
 _APART = 0.1  # seconds between two candidates
+_NEARBY = (-6, -4, -2, -1, 1, 2, 4, 6)  # frames: a peak of the correlation is as wide as a movement is long
+_SOME_FRAMES, _FEWEST, _REFITS = 60, 60, 6  # frames, points and reweightings of a fundamental matrix
 
 
 def motion_signal(
@@ -81,3 +89,56 @@ def candidates(correlation: Float[Tensor, "lags"], reach: int, fps: float) -> li
         found.append((place - reach, float(left[place])))
         left[max(0, place - width) : place + width + 1] = -2.0
     return found
+
+
+def rough_offsets(
+    pixels: Float[Tensor, "frames views joints 2"],
+    weights: Float[Tensor, "frames views joints"],
+    fps: float,
+    reach: float,
+) -> Float[Tensor, "views"]:
+    """Seconds that each camera is later than the first, to a frame or so; 0 for one that nothing ties.
+
+    Steps repeat, so correlation proposes several lags of every pair; the one whose points best fit one fundamental
+    matrix (no lens needs to be known) is believed, and the cameras are chained along the pairs that fit best."""
+    views, most = pixels.shape[1], min(round(reach * fps), len(pixels) - 1)
+    speed, sure = velocities(pixels, weights)
+    signals = [motion_signal(pixels[:, v], speed[:, v], weights[:, v] * sure[:, v]) for v in range(views)]
+    pairs = []
+    for a, b in combinations(range(views), 2):
+        found = candidates(correlations(signals[b], signals[a], most, round(LEAST * fps)), most, fps)
+        lags = [0, *(lag for lag, _ in found)]
+        both = pixels[:, [b, a]], weights[:, [b, a]]
+        best = min((epipolar_miss(*both, lag), lag) for lag in lags)
+        near = [(epipolar_miss(*both, best[1] + step), best[1] + step) for step in _NEARBY]
+        miss, lag = min([best, *near])
+        if math.isfinite(miss):
+            pairs.append((miss, a, b, lag / fps))
+    late = {0: 0.0}
+    pairs.sort()
+    while edge := next((pair for pair in pairs if (pair[1] in late) != (pair[2] in late)), None):
+        _, a, b, lag = edge
+        # what a's picture n shows, b's shows `lag` later: b began to record earlier
+        new, value = (b, late[a] - lag) if a in late else (a, late[b] + lag)
+        late[new] = value
+    return torch.tensor([late.get(view, 0.0) for view in range(views)], dtype=torch.float64)
+
+
+def epipolar_miss(
+    pixels: Float[Tensor, "frames 2 joints 2"], weights: Float[Tensor, "frames 2 joints"], lag: int
+) -> float:
+    """How badly the first view `lag` pictures on fits the second: the median distance to the epipolar geometry that
+    fits best, as a share of how far the points spread; inf where they share too little."""
+    frames = len(pixels)
+    first, second = torch.arange(max(0, lag), min(frames, frames + lag)), torch.arange(max(0, -lag), min(frames, frames - lag))
+    some = torch.linspace(0, max(0, len(first) - 1), min(len(first), _SOME_FRAMES)).long()
+    both = (weights[first[some], 0] > 0) & (weights[second[some], 1] > 0)
+    if int(both.sum()) < _FEWEST:
+        return math.inf
+    a, b = (pixels[index[some], view][both].double() for view, index in ((0, first), (1, second)))
+    size = (a - a.median(dim=0).values).norm(dim=-1).median() + (b - b.median(dim=0).values).norm(dim=-1).median()
+    trust = torch.ones(len(a), dtype=torch.float64)
+    for _ in range(_REFITS):
+        miss = sampson_distance(eight_point(a, b, trust), a, b)
+        trust = 1 / (1 + (miss / (2 * miss.median().clamp(min=1e-9))).square())
+    return float(miss.median() / size.clamp(min=1e-9))
