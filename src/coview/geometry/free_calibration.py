@@ -21,7 +21,7 @@ from coview.geometry.lateness import rough_offsets
 from coview.geometry.linearisation import Unknowns
 from coview.geometry.settling import Settled, Tracks, settle
 from coview.geometry.timing import Timing, common_times
-from coview.geometry.tracks import without_jumps
+from coview.geometry.readings import without_jumps
 from coview.geometry.view_graph import NotDeterminedError, place_cameras, relate_pairs
 
 _FACTORS = (1.0, 0.77, 1.3, 0.6, 1.7)  # of the focal length to begin with; later ones where earlier ones fit badly

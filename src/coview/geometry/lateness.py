@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coview.geometry.epipolar import eight_point, sampson_distance
-from coview.geometry.tracks import velocities
+from coview.geometry.readings import velocities
 
 LEAST = 1.5  # seconds that two recordings must share
 _AT_MOST = 10  # candidates that are worth a closer look

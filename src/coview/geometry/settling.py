@@ -11,7 +11,7 @@ from coview.cameras import Cameras
 from coview.geometry.adjustment import Adjusted, Clocks, adjust
 from coview.geometry.linearisation import Unknowns
 from coview.geometry.timing import Timing
-from coview.geometry.tracks import Reading, read_at
+from coview.geometry.readings import Reading, read_at
 from coview.geometry.triangulation import Triangulated, triangulate_robust
 from coview.geometry.view_graph import MIN_SHARED, NotDeterminedError
 
