@@ -8,7 +8,9 @@ from jaxtyping import Float
 
 from coview.capture.smooth_paths import BAND, Blocks, Factor, Paths, precision
 
-_LEAST = 0.002  # metres: no detector's joints are steadier on the body
+_LEAST = (
+    0.005  # metres: what detectors find wanders on the body by more (held-out cameras of a real take say so)
+)
 _SWEEPS = 12  # of conjugate gradients at most
 _ENOUGH = 1e-3  # of the first residual: then the sweeps end
 

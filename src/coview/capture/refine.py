@@ -217,7 +217,7 @@ def _noise(squared: np.ndarray, used: np.ndarray, leverage: float | np.ndarray) 
     values = (
         torch.from_numpy(np.where(used & np.isfinite(squared), squared, np.nan)).transpose(0, 1).flatten(1)
     )
-    median = np.array(values.nanmedian(dim=1).values)
+    median = values.nanmedian(dim=1).values.numpy()
     everyone = np.nanmedian(median) if np.isfinite(median).any() else 1.0
     median = np.where(np.isfinite(median), median, everyone)
     return np.sqrt(np.maximum(median / (2 * np.log(2)), 1e-4) / (1 - leverage))
