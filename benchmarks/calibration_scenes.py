@@ -1,7 +1,7 @@
 """A person who walks through a room of cameras, and what a detector makes of it: the scenes of `calibration.py`.
 
-Chosen before anything was tuned: four cameras in the corners of a room (4 m from its middle, 2.2 m high, 1920 × 1080,
-f = 1400 px: a phone's or webcam's) look at a person who walks on an ellipse of 1.3 to 1.6 m half axes with swinging arms.
+Chosen before anything was tuned: four cameras in the corners of a room (4 m from its middle, 2.2 m high,
+1920 × 1080, f = 1400 px: a phone's or webcam's) look at a person who walks on an ellipse of 1.3 to 1.6 m half axes.
 26 points (17 joints and the middles of nine bones), 300 frames at 50 Hz, 3 px of independent noise.
 """
 
@@ -31,6 +31,11 @@ class Recording:
     weights: Float[Tensor, "frames views joints"]
     late: Float[Tensor, "views"]  # seconds, against the first camera
     drift: Float[Tensor, "views"]  # seconds per second of the camera's own clock
+    world: Float[Tensor, "frames 26 3"]  # at the first camera's frames
+    clean: Float[
+        Tensor, "frames views 26 2"
+    ]  # what cameras that are on time would have detected, without outliers
+    trusted: Float[Tensor, "frames views 26"]  # 1 where that was detected
 
 
 def walk(frames: int, fps: float, seed: int) -> Float[Tensor, "frames 26 3"]:
@@ -65,7 +70,7 @@ def record(
     focal: float | Tensor = 1.0,
     noise: float = SIGMA,
 ) -> Recording:
-    """One recording. `focal`: the lenses given are so many times the true ones; outliers are 80 px off in any direction."""
+    """One recording. `focal`: the lenses given are so many times the true ones; outliers are 80 px off."""
     g = torch.Generator().manual_seed(1_000_003 * (seed + 1))
     truth = ring(views) if cameras is None else cameras
     late = torch.zeros(len(truth), dtype=torch.float64) if late is None else late.double()
@@ -74,11 +79,16 @@ def record(
     motion = walk(int((frames / FPS + lead + max(0.0, float(late.max())) + 1) * FPS * FINE), FPS * FINE, seed)
     own = torch.arange(frames, dtype=torch.float64) / FPS
     pixels = torch.stack(
-        [truth[v].project(_at(motion, (own + late[v] + drift[v] * own + lead) * FPS * FINE)) for v in range(len(truth))],
+        [
+            truth[v].project(_at(motion, (own + late[v] + drift[v] * own + lead) * FPS * FINE))
+            for v in range(len(truth))
+        ],
         dim=1,
     )
     seen = ((pixels >= 0) & (pixels <= truth.size[:, None] - 1)).all(dim=-1)
-    pixels = pixels + noise * torch.randn(pixels.shape, generator=g, dtype=torch.float64)
+    at_once = _at(motion, world[0])
+    errors = noise * torch.randn(pixels.shape, generator=g, dtype=torch.float64)
+    pixels, clean = pixels + errors, truth.project(at_once[:, None]) + errors
     chance, angle, luck = torch.rand(3, *seen.shape, generator=g, dtype=torch.float64)
     away = 80 * torch.stack([(6.2832 * angle).cos(), (6.2832 * angle).sin()], dim=-1)
     pixels = pixels + (chance < outliers)[..., None] * away
@@ -86,7 +96,9 @@ def record(
     given = truth.intrinsics.clone()
     given[:, :2, :2] *= torch.as_tensor(focal, dtype=torch.float64).expand(len(truth))[:, None, None]
     lenses = replace(truth, intrinsics=given, cam_from_world=torch.full_like(truth.cam_from_world, torch.nan))
-    return Recording(truth, lenses, torch.where(seen[..., None], pixels, torch.nan), seen.double(), late, drift)
+    return Recording(
+        truth, lenses, torch.where(seen[..., None], pixels, torch.nan), seen.double(), late, drift
+    )
 
 
 def ring(views: int) -> Cameras:

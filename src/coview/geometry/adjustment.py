@@ -5,7 +5,6 @@ Levenberg-Marquardt on the reprojection error, the points eliminated by a Schur 
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -15,7 +14,7 @@ from coview.cameras import Cameras
 from coview.geometry.adjustment_checks import check_input, check_tied
 from coview.geometry.descent import Descent, Place, Problem, descend, gauge_basis
 from coview.geometry.distance_prior import DistancePrior, linearise_prior
-from coview.geometry.linearisation import Observations, RobustLoss, Scene, Unknowns
+from coview.geometry.linearisation import Clock, Focal, Observations, RobustLoss, Scene, Unknowns
 from coview.geometry.normal_equations import eliminate, normal_equations
 from coview.geometry.rotations import skew
 
@@ -93,7 +92,7 @@ def adjust(
     *,
     huber: float | None = None,
     cauchy: float | None = None,
-    fit_focal: Literal["given", "shared", "each"] | bool = False,
+    fit_focal: Focal | bool = False,
     clocks: Clocks | None = None,
     distance_prior: DistancePrior | None = None,
     pixel_sigma: float | None = None,
@@ -122,8 +121,8 @@ def adjust(
     held = (weights > 0).sum(dim=0) >= 2
     check_tied(cameras, weights, held)
     with torch.no_grad():
-        focal = fit_focal if isinstance(fit_focal, str) else "each" if fit_focal else "given"
-        clock = "given" if clocks is None else "drift" if clocks.drift else "offset"
+        focal: Focal = fit_focal if isinstance(fit_focal, str) else "each" if fit_focal else "given"
+        clock: Clock = "given" if clocks is None else "drift" if clocks.drift else "offset"
         problem = Problem(
             _observations(pixels, weights, held, clocks),
             _loss(huber, cauchy),

@@ -47,7 +47,9 @@ def choose(
     if focal in ("auto", "unknown") and unknowns.focal == "shared":
         each = again(found, fps, replace(unknowns, focal="each"), threshold=threshold)
         apart = (each.cameras.focal[:, 0] / lenses.focal[:, 0]).log()
-        differences = torch.eye(len(apart), dtype=apart.dtype)[1:] - torch.eye(len(apart), dtype=apart.dtype)[:1]
+        differences = (
+            torch.eye(len(apart), dtype=apart.dtype)[1:] - torch.eye(len(apart), dtype=apart.dtype)[:1]
+        )
         chance = _chance(differences @ apart, differences @ each.covariance_of("focal") @ differences.mT)
         words.append(f"one factor for all focal lengths: p = {chance:.2g}")
         if chance < _UNLIKELY and float((apart - apart.mean()).abs().max()) > _NOTICEABLE:

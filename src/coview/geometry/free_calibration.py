@@ -8,7 +8,6 @@ simplest explanation that the data do not contradict.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -18,13 +17,19 @@ from coview.cameras import Cameras
 from coview.geometry.determined import check_agreement, check_determined, check_motion
 from coview.geometry.explanation import ClockChoice, FocalChoice, choose
 from coview.geometry.lateness import rough_offsets
-from coview.geometry.linearisation import Unknowns
+from coview.geometry.linearisation import Focal, Unknowns
 from coview.geometry.settling import Settled, Tracks, settle
 from coview.geometry.timing import Timing, common_times
-from coview.geometry.readings import without_jumps
+from coview.geometry.tracks import without_jumps
 from coview.geometry.view_graph import NotDeterminedError, place_cameras, relate_pairs
 
-_FACTORS = (1.0, 0.77, 1.3, 0.6, 1.7)  # of the focal length to begin with; later ones where earlier ones fit badly
+_FACTORS = (
+    1.0,
+    0.77,
+    1.3,
+    0.6,
+    1.7,
+)  # of the focal length to begin with; later ones where earlier ones fit badly
 _WIDE = (2.0, 4.0)  # times the threshold, for the relative poses
 _START_TIMES, MOST_TIMES = 40, 300  # for the relative poses, and for the adjustment
 _CORRELATED = 16384  # frames from the middle that are correlated: memory
@@ -38,6 +43,19 @@ class FreelyCalibrated:
     settled: Settled
     unknowns: Unknowns
     words: tuple[str, ...]  # why these unknowns
+
+    @property
+    def clock_sigma(self) -> Float[Tensor, "views 2"]:
+        """Standard deviations of `Timing.from_own`: offset where the camera's own clock begins (s), and drift.
+
+        offset = a - b · middle to first order in the drift, a and b as they were adjusted."""
+        adjusted, middle = self.settled.adjusted, self.settled.timing.middle
+        offset, drift = adjusted.unknowns.place("offset"), adjusted.unknowns.place("drift")
+        variance = adjusted.covariance_of("offset").diagonal()
+        if offset is not None and drift is not None:
+            both = adjusted.covariance[:, offset, :, drift].diagonal()
+            variance = variance - 2 * middle * both + middle**2 * adjusted.covariance_of("drift").diagonal()
+        return torch.stack([variance.clamp(min=0).sqrt(), adjusted.clock_sigma[:, 1]], dim=-1)
 
 
 def calibrate_freely(
@@ -82,7 +100,7 @@ def calibrate_freely(
     return FreelyCalibrated(found, choice.unknowns, choice.words)
 
 
-def _first_focal(lenses: Cameras, focal: FocalChoice) -> Literal["given", "shared", "each"]:
+def _first_focal(lenses: Cameras, focal: FocalChoice) -> Focal:
     if focal in ("given", "each", "shared"):
         return focal
     return "shared" if bool((lenses.size == lenses.size[0]).all()) else "each"
@@ -121,7 +139,15 @@ def _best_start(
             for wide in _WIDE:
                 try:
                     found = _from_start(
-                        _with_focal(lenses, factor), timing, tracks, unknowns, focal, names, wide, threshold, seed
+                        _with_focal(lenses, factor),
+                        timing,
+                        tracks,
+                        unknowns,
+                        focal,
+                        names,
+                        wide,
+                        threshold,
+                        seed,
                     )
                 except NotDeterminedError as reason:
                     refused = refused or reason

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coview.geometry.epipolar import eight_point, sampson_distance
-from coview.geometry.readings import velocities
+from coview.geometry.tracks import velocities
 
 LEAST = 1.5  # seconds that two recordings must share
 _AT_MOST = 10  # candidates that are worth a closer look
@@ -109,18 +109,17 @@ def rough_offsets(
         found = candidates(correlations(signals[b], signals[a], most, round(LEAST * fps)), most, fps)
         lags = [0, *(lag for lag, _ in found)]
         both = pixels[:, [b, a]], weights[:, [b, a]]
-        best = min((epipolar_miss(*both, lag), lag) for lag in lags)
+        best = min((epipolar_miss(*both, frames), frames) for frames in lags)
         near = [(epipolar_miss(*both, best[1] + step), best[1] + step) for step in _NEARBY]
-        miss, lag = min([best, *near])
+        miss, frames = min([best, *near])
         if math.isfinite(miss):
-            pairs.append((miss, a, b, lag / fps))
-    late = {0: 0.0}
+            pairs.append((miss, a, b, frames / fps))
+    late: dict[int, float] = {0: 0.0}
     pairs.sort()
     while edge := next((pair for pair in pairs if (pair[1] in late) != (pair[2] in late)), None):
         _, a, b, lag = edge
         # what a's picture n shows, b's shows `lag` later: b began to record earlier
-        new, value = (b, late[a] - lag) if a in late else (a, late[b] + lag)
-        late[new] = value
+        late.update({b: late[a] - lag} if a in late else {a: late[b] + lag})
     return torch.tensor([late.get(view, 0.0) for view in range(views)], dtype=torch.float64)
 
 
@@ -130,13 +129,16 @@ def epipolar_miss(
     """How badly the first view `lag` pictures on fits the second: the median distance to the epipolar geometry that
     fits best, as a share of how far the points spread; inf where they share too little."""
     frames = len(pixels)
-    first, second = torch.arange(max(0, lag), min(frames, frames + lag)), torch.arange(max(0, -lag), min(frames, frames - lag))
+    first = torch.arange(max(0, lag), min(frames, frames + lag))
+    second = torch.arange(max(0, -lag), min(frames, frames - lag))
     some = torch.linspace(0, max(0, len(first) - 1), min(len(first), _SOME_FRAMES)).long()
     both = (weights[first[some], 0] > 0) & (weights[second[some], 1] > 0)
     if int(both.sum()) < _FEWEST:
         return math.inf
     a, b = (pixels[index[some], view][both].double() for view, index in ((0, first), (1, second)))
-    size = (a - a.median(dim=0).values).norm(dim=-1).median() + (b - b.median(dim=0).values).norm(dim=-1).median()
+    size = (a - a.median(dim=0).values).norm(dim=-1).median() + (b - b.median(dim=0).values).norm(
+        dim=-1
+    ).median()
     trust = torch.ones(len(a), dtype=torch.float64)
     for _ in range(_REFITS):
         miss = sampson_distance(eight_point(a, b, trust), a, b)

@@ -13,6 +13,9 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 
+Focal = Literal["given", "shared", "each"]
+Clock = Literal["given", "offset", "drift"]
+
 NEAREST = 1e-6  # metres: a point nearer to the camera's plane, or behind it, has no pixel
 
 
@@ -23,8 +26,8 @@ class Unknowns:
     `focal`: one factor of fx and fy for "each" camera, or one that is "shared" by all. `clock`: how late each
     camera is against the first one, and with "drift" how much later it gets each second."""
 
-    focal: Literal["given", "shared", "each"] = "given"
-    clock: Literal["given", "offset", "drift"] = "given"
+    focal: Focal = "given"
+    clock: Clock = "given"
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -160,7 +163,8 @@ def _local_rows(flat: Tensor, focal: Tensor, slopes: Tensor | None, factor: Tens
 
 def _late(clock: Float[Tensor, "views 2"], seen: Observations) -> Tensor:
     """How far the pixels of a late camera are ahead of what it saw at the others' time."""
-    assert seen.velocity is not None and seen.moment is not None
+    assert seen.velocity is not None
+    assert seen.moment is not None
     late = clock[:, :1] + clock[:, 1:] * seen.moment
     return late[:, None] * seen.velocity
 
@@ -172,7 +176,8 @@ def _further(unknowns: Unknowns, centred: Tensor, seen: Observations, factor: Te
         if name == "focal":
             rows.append(centred * factor[:, None])
             continue
-        assert seen.velocity is not None and seen.moment is not None
+        assert seen.velocity is not None
+        assert seen.moment is not None
         by_offset = seen.velocity * factor[:, None]
         rows.append(by_offset if name == "offset" else by_offset * seen.moment)
     return rows

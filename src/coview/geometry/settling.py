@@ -11,7 +11,7 @@ from coview.cameras import Cameras
 from coview.geometry.adjustment import Adjusted, Clocks, adjust
 from coview.geometry.linearisation import Unknowns
 from coview.geometry.timing import Timing
-from coview.geometry.readings import Reading, read_at
+from coview.geometry.tracks import Reading, read_at
 from coview.geometry.triangulation import Triangulated, triangulate_robust
 from coview.geometry.view_graph import MIN_SHARED, NotDeterminedError
 
@@ -91,9 +91,7 @@ def again(settled: Settled, fps: float, unknowns: Unknowns, *, threshold: float)
     """What other unknowns make of the very same observations, from where they were settled."""
     held = settled.reading.weights * settled.inliers
     moment = settled.times - settled.timing.middle
-    return _adjusted(
-        settled.cameras, settled.points, settled.reading, held, moment, fps, unknowns, threshold
-    )
+    return _adjusted(settled.cameras, settled.points, settled.reading, held, moment, fps, unknowns, threshold)
 
 
 def triangulated(cameras: Cameras, reading: Reading, limit: float, seed: int = 0) -> Triangulated:
