@@ -1,14 +1,15 @@
 """Calibration from people where other tools break: the table of issue 7, twenty random rigs, and how cost grows.
 
-    OMP_WAIT_POLICY=passive python benchmarks/calibration.py [--part table rigs growth bound] [--seeds 10]
+    OMP_WAIT_POLICY=passive python benchmarks/calibration.py [--part table rigs growth] [--seeds 10]
 
-The scene is that of `calibration_scenes.py`. "table": mean camera-centre error in mm after the best similarity, per case
-over the seeds; beside it `bound_mm`, the same error of a bundle adjustment that starts at the truth and is told which
-detections are wrong, how late cameras are and what the lenses are: nobody without a prior on the motion can do better on average.
-"rigs": 3 to 8 cameras of a random room, focal length wrong by up to 30 %, cameras late by up to 2 s, 10 % outliers, 20 %
-missing; solved is a centre error below 1 % of the rig's diameter and every clock within 5 ms, refused is NotDeterminedError,
-anything else is wrong. "growth": seconds and peak memory over frames and cameras. Seconds are of the processor, one thread.
-The seeds were not used while the method was made (development: 100 and up). Appends to results/calibration.csv.
+The scene is that of `calibration_scenes.py`. "table": mean camera-centre error in mm after the best similarity, per
+case over the seeds; beside it `bound_mm`, the same error of a bundle adjustment that starts at the truth and is told
+which detections are wrong, how late cameras are and what the lenses are: without a prior on the motion nobody can do
+better on average. "rigs": 3 to 8 cameras of a random room, focal length wrong by up to 30 %, cameras late by up to
+2 s, 10 % outliers, 20 % missing; solved is a centre error below 1 % of the rig's diameter and every clock within 5 ms,
+refused is NotDeterminedError, anything else is wrong. "growth": seconds and peak memory over frames and cameras.
+Seconds are of the processor, one thread. The seeds were not used while the method was made (development: 100 and
+up). Appends to results/calibration.csv.
 """
 
 import argparse
@@ -170,7 +171,7 @@ def rigs(count: int = 20):
 
 
 def random_rig(seed: int) -> Recording:
-    """One person. Two people need `capture/associate.py` to tell them apart first; a scene of two would be made here."""
+    """One person. Two need `capture/associate.py` to tell them apart first; a scene of two would be made here."""
     g = torch.Generator().manual_seed(7_000_003 * (seed + 1))
     views = int(torch.randint(3, 9, (), generator=g))
     radius, height = (

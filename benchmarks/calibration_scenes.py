@@ -78,15 +78,10 @@ def record(
     lead = max(0.0, -float(late.min())) + 0.5
     motion = walk(int((frames / FPS + lead + max(0.0, float(late.max())) + 1) * FPS * FINE), FPS * FINE, seed)
     own = torch.arange(frames, dtype=torch.float64) / FPS
-    pixels = torch.stack(
-        [
-            truth[v].project(_at(motion, (own + late[v] + drift[v] * own + lead) * FPS * FINE))
-            for v in range(len(truth))
-        ],
-        dim=1,
-    )
+    places = [(own + late[v] + drift[v] * own + lead) * FPS * FINE for v in range(len(truth))]
+    pixels = torch.stack([truth[v].project(_at(motion, place)) for v, place in enumerate(places)], dim=1)
     seen = ((pixels >= 0) & (pixels <= truth.size[:, None] - 1)).all(dim=-1)
-    at_once = _at(motion, world[0])
+    at_once = _at(motion, places[0])
     errors = noise * torch.randn(pixels.shape, generator=g, dtype=torch.float64)
     pixels, clean = pixels + errors, truth.project(at_once[:, None]) + errors
     chance, angle, luck = torch.rand(3, *seen.shape, generator=g, dtype=torch.float64)
@@ -96,9 +91,9 @@ def record(
     given = truth.intrinsics.clone()
     given[:, :2, :2] *= torch.as_tensor(focal, dtype=torch.float64).expand(len(truth))[:, None, None]
     lenses = replace(truth, intrinsics=given, cam_from_world=torch.full_like(truth.cam_from_world, torch.nan))
-    return Recording(
-        truth, lenses, torch.where(seen[..., None], pixels, torch.nan), seen.double(), late, drift
-    )
+    trusted = (seen & (chance >= outliers)).double()
+    pixels = torch.where(seen[..., None], pixels, torch.nan)
+    return Recording(truth, lenses, pixels, seen.double(), late, drift, at_once, clean, trusted)
 
 
 def ring(views: int) -> Cameras:
