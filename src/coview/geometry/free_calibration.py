@@ -33,6 +33,7 @@ _FACTORS = (
 _WIDE = (2.0, 4.0)  # times the threshold, for the relative poses
 _START_TIMES, MOST_TIMES = 40, 300  # for the relative poses, and for the adjustment
 _CORRELATED = 16384  # frames from the middle that are correlated: memory
+_SAME_SIZE = 0.05  # relative: images that differ by less are taken for those of equal cameras
 _GOOD = 0.6  # share of every camera's detections that agree with the others
 
 
@@ -103,7 +104,8 @@ def calibrate_freely(
 def _first_focal(lenses: Cameras, focal: FocalChoice) -> Focal:
     if focal in ("given", "each", "shared"):
         return focal
-    return "shared" if bool((lenses.size == lenses.size[0]).all()) else "each"
+    alike = ((lenses.size / lenses.size[0]).log().abs() < _SAME_SIZE).all()  # a crop leaves the lens
+    return "shared" if bool(alike) else "each"
 
 
 def _rough_timings(tracks: Tracks, clock: ClockChoice, reach: float) -> list[Timing]:

@@ -1,7 +1,7 @@
 """From a rough start to cameras, clocks and points that fit: triangulate, adjust, read the tracks anew, again."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.geometry.adjustment import Adjusted, Clocks, adjust
+from coview.geometry.correlation import variance_factor
 from coview.geometry.linearisation import Unknowns
 from coview.geometry.timing import Timing
 from coview.geometry.tracks import Reading, read_at
@@ -16,7 +17,8 @@ from coview.geometry.triangulation import Triangulated, triangulate_robust
 from coview.geometry.view_graph import MIN_SHARED, NotDeterminedError
 
 _ALIKE = 0.01  # of a frame: a clock that still moves less has settled
-_MORE_ROUNDS = 3  # at the last threshold
+_MORE_ROUNDS = 4  # at the last threshold, at most
+_AT_REST = 2  # iterations of an adjustment that had nothing left to do
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def settle(
     camera, where one shares too few points with the others."""
     timing = timing.around(float(times.mean()))
     adjusted = None
-    for factor in [*narrowing, *[narrowing[-1]] * (_MORE_ROUNDS if unknowns.clock != "given" else 0)]:
+    for factor in [*narrowing, *[narrowing[-1]] * _MORE_ROUNDS]:
         reading = tracks.read(timing, times)
         found = triangulated(cameras, reading, factor * threshold, seed)
         moment = times - timing.middle
@@ -74,13 +76,15 @@ def settle(
         adjusted = _adjusted(
             cameras, found.points, reading, held, moment, tracks.fps, unknowns, factor * threshold
         )
-        cameras, timing = adjusted.cameras, timing.later(adjusted.clock.cpu())
-        if factor == narrowing[-1] and float(adjusted.clock[:, 0].abs().max()) * tracks.fps < _ALIKE:
+        cameras, timing = adjusted.cameras, timing.later(adjusted.clock)
+        on_time = float(adjusted.clock[:, 0].abs().max()) * tracks.fps < _ALIKE
+        if factor == narrowing[-1] and on_time and adjusted.iterations <= _AT_REST:
             break
     assert adjusted is not None
     reading = tracks.read(timing, times)
     found = triangulated(cameras, reading, threshold, seed)
     misfit, agreement = _judged(reading, found, threshold)
+    adjusted = _honest(adjusted, cameras, found.points, reading, found.inliers)
     seen = reading.weights > 0
     return Settled(
         cameras, timing, times, found.points, found.inliers & seen, reading, adjusted, misfit, agreement
@@ -91,7 +95,24 @@ def again(settled: Settled, fps: float, unknowns: Unknowns, *, threshold: float)
     """What other unknowns make of the very same observations, from where they were settled."""
     held = settled.reading.weights * settled.inliers
     moment = settled.times - settled.timing.middle
-    return _adjusted(settled.cameras, settled.points, settled.reading, held, moment, fps, unknowns, threshold)
+    adjusted = _adjusted(
+        settled.cameras, settled.points, settled.reading, held, moment, fps, unknowns, threshold
+    )
+    return _honest(adjusted, settled.cameras, settled.points, settled.reading, settled.inliers)
+
+
+def _honest(
+    adjusted: Adjusted,
+    cameras: Cameras,
+    points: Float[Tensor, "times joints 3"],
+    reading: Reading,
+    inliers: Bool[Tensor, "times views joints"],
+) -> Adjusted:
+    """With a covariance that knows that a detector repeats its errors."""
+    misses = cameras.project(points[:, None]) - reading.pixels
+    known = inliers & misses.isfinite().all(dim=-1)
+    factor = variance_factor(torch.where(known[..., None], misses, 0.0), known)
+    return replace(adjusted, covariance=factor * adjusted.covariance)
 
 
 def triangulated(cameras: Cameras, reading: Reading, limit: float, seed: int = 0) -> Triangulated:
