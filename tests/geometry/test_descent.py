@@ -57,3 +57,12 @@ def test_the_cost_never_rises_and_the_iterations_are_counted():
         assert found.iterations <= limit
         costs.append(found.place.cost)
     assert costs == sorted(costs, reverse=True)
+
+
+def test_tied_unknowns_move_together_and_the_first_clock_stays():
+    cameras, unknowns = ring(4), Unknowns("shared", "drift")
+    basis = gauge_basis(cameras, unknowns, True)
+    steps = basis.view(4, 9, -1)
+    assert steps.shape[-1] == 4 * 9 - 7 - 3 - 2
+    torch.testing.assert_close(steps[:, 6], steps[:1, 6].expand(4, -1))
+    assert steps[0, 7:].abs().max() < 1e-12
