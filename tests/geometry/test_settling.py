@@ -20,7 +20,7 @@ def test_a_clock_between_frames_is_found_with_an_honest_sigma(make_walk):
     off = (found.timing.offset - scene.late)[1:] / found.adjusted.clock_sigma[1:, 0]
     assert off.abs().max() < 4
     assert (found.adjusted.clock_sigma[1:, 0] < 2e-3).all()
-    assert found.adjusted.clock_sigma[0, 0] == 0, "the first camera's clock is everybody's"
+    assert found.adjusted.clock_sigma[0, 0] < 1e-12, "the first camera's clock is everybody's"
     assert found.agreement.min() > 0.95
 
 

@@ -23,13 +23,8 @@ from coview.geometry.timing import Timing, common_times
 from coview.geometry.tracks import without_jumps
 from coview.geometry.view_graph import NotDeterminedError, place_cameras, relate_pairs
 
-_FACTORS = (
-    1.0,
-    0.77,
-    1.3,
-    0.6,
-    1.7,
-)  # of the focal length to begin with; later ones where earlier ones fit badly
+# of the focal length to begin with; later ones where earlier ones fit badly
+_FACTORS = (1.0, 0.77, 1.3, 0.6, 1.7)
 _WIDE = (2.0, 4.0)  # times the threshold, for the relative poses
 _START_TIMES, MOST_TIMES = 40, 300  # for the relative poses, and for the adjustment
 _CORRELATED = 16384  # frames from the middle that are correlated: memory
@@ -72,6 +67,14 @@ def calibrate_freely(
     reach: float = 10.0,
     seed: int = 0,
 ) -> FreelyCalibrated:
+    """Cameras up to a similarity from points that they saw, with focal lengths and clocks where those are unknown.
+
+    `lenses` gives intrinsics and distortion (its extrinsics are ignored; focal lengths are a start where `focal` is not
+    "given"); `pixels` are raw, `weights` 0 where a point was not seen; picture n of every camera was taken at n / `fps`
+    seconds of its own clock, which may be up to `reach` seconds late against the first. `threshold` (pixels) separates
+    a poor detection from a wrong one. At most 300 instants are adjusted, whatever the length. Lens distortion
+    and principal points stay as given. Raises NotDeterminedError, naming cameras and reason, where
+    the recording does not determine what is asked. Sources: [Nister04], [Hartley13], [Triggs00]."""
     lenses, pixels, weights = lenses.to(torch.float64), pixels.double(), weights.double()
     tracks = Tracks(pixels, without_jumps(pixels, weights, 3 * threshold), fps)
     timings = _rough_timings(tracks, clock, reach)
