@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from coview.geometry.determined import check_agreement, check_determined, check_motion
+from coview.geometry.determined import check_agreement, check_determined, check_motion, check_settled
 from coview.geometry.linearisation import Unknowns
 from coview.geometry.settling import Tracks, settle
 from coview.geometry.timing import Timing, common_times
@@ -25,7 +25,8 @@ NAMES = ("left", "middle", "right")
 
 
 def test_a_good_recording_passes(settled):
-    check_agreement(settled, NAMES, 10.0)
+    check_agreement(settled, NAMES, 10.0, UNKNOWNS)
+    check_settled(settled, 50.0)
     check_motion(settled, NAMES, UNKNOWNS)
     check_determined(settled, NAMES, UNKNOWNS)
 
@@ -33,7 +34,16 @@ def test_a_good_recording_passes(settled):
 def test_the_camera_that_does_not_fit_is_named(settled):
     poor = replace(settled, agreement=torch.tensor([0.9, 0.2, 0.9]))
     with pytest.raises(NotDeterminedError, match=r"camera 'middle' .* only 20% .*Usual causes"):
-        check_agreement(poor, NAMES, 10.0)
+        check_agreement(poor, NAMES, 10.0, Unknowns())
+    check_agreement(replace(settled, agreement=torch.tensor([0.9, 0.4, 0.9])), NAMES, 10.0, Unknowns())
+    with pytest.raises(NotDeterminedError, match=r"only 40%"):
+        check_agreement(replace(settled, agreement=torch.tensor([0.9, 0.4, 0.9])), NAMES, 10.0, UNKNOWNS)
+
+
+def test_clocks_that_still_move_are_no_answer(settled):
+    moving = replace(settled, adjusted=replace(settled.adjusted, clock=torch.full((3, 2), 0.05)))
+    with pytest.raises(NotDeterminedError, match=r"did not settle .*2.5 frames"):
+        check_settled(moving, 50.0)
 
 
 def test_no_motion_beyond_the_noise_tells_no_clock(settled):

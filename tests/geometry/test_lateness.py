@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from coview.geometry.lateness import candidates, correlations, epipolar_miss, rough_offsets
+from coview.geometry.lateness import candidates, correlations, epipolar_misses, rough_offsets
 
 
 def test_correlation_peaks_at_the_lag_whatever_is_missing():
@@ -21,10 +21,10 @@ def test_too_little_in_common_is_no_candidate():
 
 def test_the_right_lag_fits_one_epipolar_geometry(make_walk):
     scene = make_walk(late=(0.0, 0.4), views=2)
-    pair = scene.pixels[:, [1, 0]], scene.weights[:, [1, 0]]
-    misses = {lag: epipolar_miss(*pair, lag) for lag in range(-60, 61, 5)}
-    assert min(misses, key=misses.__getitem__) == -20  # late by 20 pictures: its picture n - 20
-    assert epipolar_miss(*pair, 199) == math.inf
+    lags = torch.tensor([*range(-60, 61, 5), 180])
+    misses = epipolar_misses(scene.pixels[:, [1, 0]], scene.weights[:, [1, 0]], lags)
+    assert int(lags[misses.argmin()]) == -20  # late by 20 pictures: its picture n - 20
+    assert misses[-1] == math.inf, "20 pictures in common are too few"
 
 
 @pytest.mark.parametrize("late", [(0.0, 0.0, 0.0), (0.0, 1.46, -0.72)])

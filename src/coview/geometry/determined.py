@@ -8,7 +8,9 @@ from coview.geometry.linearisation import Unknowns
 from coview.geometry.settling import Settled, misfit_words
 from coview.geometry.view_graph import NotDeterminedError
 
-_USABLE = 0.25  # share of a camera's detections that agree with the others
+# share of a camera's detections that agree with the others; of a freer solution more must
+_USABLE, _USABLE_CLOCKS = 0.25, 0.5
+_AT_REST = 0.1  # frames that a clock may still move by
 _FAR_APART = 11.0  # frames between the means that `Reading.velocity` is the difference of
 _MOVES = 4.0  # times the variance that noise alone would give a velocity
 _FOCAL_SIGMA, _CENTRE_SIGMA = 0.08, 0.1  # relative: of the focal length, of the longest baseline
@@ -16,12 +18,22 @@ _FLAT = 0.04  # thickness of a cloud of points against its length
 _PARALLEL = 0.17  # radians (10 degrees) between optical axes
 
 
-def check_agreement(found: Settled, names: tuple[str, ...], threshold: float) -> None:
+def check_agreement(found: Settled, names: tuple[str, ...], threshold: float, unknowns: Unknowns) -> None:
     """NotDeterminedError for a camera most of whose detections do not fit."""
     worst = int(found.agreement.argmin())
     share = float(found.agreement[worst])
-    if share < _USABLE:
+    if share < (_USABLE if unknowns.clock == "given" else _USABLE_CLOCKS):
         raise NotDeterminedError(misfit_words(names[worst], f"only {share:.0%}", threshold))
+
+
+def check_settled(found: Settled, fps: float) -> None:
+    """NotDeterminedError where the clocks were still moving when the rounds were over."""
+    moved = float(found.adjusted.clock[:, 0].abs().max()) * fps
+    if moved > _AT_REST:
+        raise NotDeterminedError(
+            f"the cameras' clocks did not settle (the last correction was {moved:.1f} frames): the recording does not "
+            f"tell how late they are. Record a person who walks about where all cameras see them, and clap once."
+        )
 
 
 def check_motion(found: Settled, names: tuple[str, ...], unknowns: Unknowns) -> None:

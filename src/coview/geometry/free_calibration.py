@@ -6,15 +6,16 @@ read between frames (`settling`). Several starts, because a wrong focal length h
 simplest explanation that the data do not contradict.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from coview.cameras import Cameras
-from coview.geometry.determined import check_agreement, check_determined, check_motion
+from coview.geometry.determined import check_agreement, check_determined, check_motion, check_settled
 from coview.geometry.explanation import ClockChoice, FocalChoice, choose
 from coview.geometry.lateness import rough_offsets
 from coview.geometry.linearisation import Focal, Unknowns
@@ -29,7 +30,8 @@ _WIDE = (2.0, 4.0)  # times the threshold, for the relative poses
 _START_TIMES, MOST_TIMES = 40, 300  # for the relative poses, and for the adjustment
 _CORRELATED = 16384  # frames from the middle that are correlated: memory
 _SAME_SIZE = 0.05  # relative: images that differ by less are taken for those of equal cameras
-_GOOD = 0.6  # share of every camera's detections that agree with the others
+_GOOD, _BEYOND_DOUBT = 0.6, 0.8  # share of every camera's detections that agree with the others
+_ON_TIME = 1.5  # frames: what the adjustment finds by itself
 
 
 @dataclass(frozen=True)
@@ -94,12 +96,13 @@ def calibrate_freely(
         )  # fmt: skip
 
     found = settled(start, first)
-    check_agreement(found, names, threshold)
+    check_agreement(found, names, threshold, first)
     check_motion(found, names, first)
     choice = choose(found, lenses, fps, first, focal, clock, threshold)
     if choice.unknowns != first:
         found = settled(found, choice.unknowns)
-        check_agreement(found, names, threshold)
+        check_agreement(found, names, threshold, choice.unknowns)
+    check_settled(found, fps)
     check_determined(found, names, choice.unknowns)
     return FreelyCalibrated(found, choice.unknowns, choice.words)
 
@@ -111,17 +114,25 @@ def _first_focal(lenses: Cameras, focal: FocalChoice) -> Focal:
     return "shared" if bool(alike) else "each"
 
 
-def _rough_timings(tracks: Tracks, clock: ClockChoice, reach: float) -> list[Timing]:
-    views = tracks.pixels.shape[1]
-    together = Timing.together(views)
+def _rough_timings(tracks: Tracks, clock: ClockChoice, reach: float) -> Iterator[Timing]:
+    """How late cameras may be, the likeliest first; what takes long only when it is asked for."""
+    together = Timing.together(tracks.pixels.shape[1])
     if clock == "given":
-        return [together]
+        yield together
+        return
     begin = max(0, (len(tracks.pixels) - _CORRELATED) // 2)
     middle = slice(begin, begin + _CORRELATED)
-    late = rough_offsets(tracks.pixels[middle], tracks.weights[middle], tracks.fps, reach)
-    if float(late.abs().max()) * tracks.fps <= 1.5:
-        return [together]
-    return [replace(together, offset=late), together]
+    tried: list[Timing] = []
+    for thorough in (False, True):
+        late = rough_offsets(
+            tracks.pixels[middle], tracks.weights[middle], tracks.fps, reach, thorough=thorough
+        )
+        late = late if float(late.abs().max()) * tracks.fps > _ON_TIME else torch.zeros_like(late)
+        if all(float((late - other.offset).abs().max()) * tracks.fps > _ON_TIME for other in tried):
+            tried.append(replace(together, offset=late))
+            yield tried[-1]
+    if all(bool(other.offset.any()) for other in tried):
+        yield together
 
 
 # --- starts ----------------------------------------------------------------------------------------
@@ -130,7 +141,7 @@ def _rough_timings(tracks: Tracks, clock: ClockChoice, reach: float) -> list[Tim
 def _best_start(
     lenses: Cameras,
     tracks: Tracks,
-    timings: Sequence[Timing],
+    timings: Iterable[Timing],
     unknowns: Unknowns,
     focal: FocalChoice,
     names: tuple[str, ...],
@@ -140,27 +151,19 @@ def _best_start(
     """The start that leaves the least unexplained."""
     best, refused = None, None
     for timing in timings:
-        for factor in _FACTORS if focal != "given" else (1.0,):
-            for wide in _WIDE:
-                try:
-                    found = _from_start(
-                        _with_focal(lenses, factor),
-                        timing,
-                        tracks,
-                        unknowns,
-                        focal,
-                        names,
-                        wide,
-                        threshold,
-                        seed,
-                    )
-                except NotDeterminedError as reason:
-                    refused = refused or reason
-                    continue
-                if best is None or found.misfit < best.misfit:
-                    best = found
-                if float(best.agreement.min()) >= _GOOD:
-                    return best
+        for factor, wide in product(_FACTORS if focal != "given" else (1.0,), _WIDE):
+            try:
+                lens = _with_focal(lenses, factor)
+                found = _from_start(lens, timing, tracks, unknowns, focal, names, wide, threshold, seed)
+            except NotDeterminedError as reason:
+                refused = refused or reason
+                continue
+            if best is None or found.misfit < best.misfit:
+                best = found
+            if float(best.agreement.min()) >= _BEYOND_DOUBT:
+                return best
+            if float(found.agreement.min()) >= _GOOD:
+                break  # the lens is about right; another timing may still be better
     if best is None:
         assert refused is not None
         raise refused

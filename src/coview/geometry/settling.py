@@ -16,8 +16,11 @@ from coview.geometry.tracks import Reading, read_at
 from coview.geometry.triangulation import Triangulated, triangulate_robust
 from coview.geometry.view_graph import MIN_SHARED, NotDeterminedError
 
-_ALIKE = 0.01  # of a frame: a clock that still moves less has settled
-_MORE_ROUNDS = 4  # at the last threshold, at most
+_ALIKE, _NEAR = (
+    0.01,
+    0.5,
+)  # frames: a clock that still moves less has settled, or may be looked at more closely
+_MORE_ROUNDS = 4  # with one threshold, at most
 _AT_REST = 2  # iterations of an adjustment that had nothing left to do
 
 
@@ -67,19 +70,22 @@ def settle(
     camera, where one shares too few points with the others."""
     timing = timing.around(float(times.mean()))
     adjusted = None
-    for factor in [*narrowing, *[narrowing[-1]] * _MORE_ROUNDS]:
+    widths, rounds = list(narrowing), 0
+    while widths:
+        factor = widths[0] * threshold
         reading = tracks.read(timing, times)
-        found = triangulated(cameras, reading, factor * threshold, seed)
-        moment = times - timing.middle
+        found = triangulated(cameras, reading, factor, seed)
         held = reading.weights * found.inliers
-        _check_held(held, names, factor * threshold)
-        adjusted = _adjusted(
-            cameras, found.points, reading, held, moment, tracks.fps, unknowns, factor * threshold
-        )
+        _check_held(held, names, factor)
+        moment = times - timing.middle
+        adjusted = _adjusted(cameras, found.points, reading, held, moment, tracks.fps, unknowns, factor)
         cameras, timing = adjusted.cameras, timing.later(adjusted.clock)
-        on_time = float(adjusted.clock[:, 0].abs().max()) * tracks.fps < _ALIKE
-        if factor == narrowing[-1] and on_time and adjusted.iterations <= _AT_REST:
-            break
+        moved = float(adjusted.clock[:, 0].abs().max()) * tracks.fps
+        last = len(widths) == 1
+        at_rest = moved < _ALIKE and adjusted.iterations <= _AT_REST if last else moved < _NEAR
+        rounds += 1
+        if at_rest or rounds > _MORE_ROUNDS:
+            widths, rounds = widths[1:], 0
     assert adjusted is not None
     reading = tracks.read(timing, times)
     found = triangulated(cameras, reading, threshold, seed)
