@@ -6,7 +6,7 @@ reads the canonical pose from the embedding, taught by the few instants that hav
 one person: `SubjectTimes`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -127,14 +127,7 @@ class Mcss(Method[CanonicalPoses]):
     @torch.no_grad()
     def begin(self, batches: Iterable[MultiView]) -> None:
         """Mean and spread of the labelled poses; ValueError where there are not two."""
-        poses = torch.cat([self._target(batch).reshape(-1, len(self.mean)).cpu() for batch in batches])
-        poses = poses[poses.isfinite().all(dim=-1)].double()
-        if len(poses) < 2:
-            raise ValueError(
-                f"{type(self).__name__}: {len(poses)} labelled instants of the training data have a whole pose with a "
-                f"heading (nobody who lies on one side), and at least 2 are needed. Show more labels (labels.share, "
-                f"labels.count), or reconstruct more of the recording."
-            )
+        poses = whole_poses([self._target(batch) for batch in batches], type(self).__name__)
         spread = poses.std(dim=0)
         self.mean.copy_(poses.mean(dim=0))
         self.spread.copy_(torch.where(spread > _CONSTANT, spread, 1.0))
@@ -154,14 +147,8 @@ class Mcss(Method[CanonicalPoses]):
         self, batch: MultiView
     ) -> tuple[Float[Tensor, "*batch views features"], Bool[Tensor, "*batch views"]]:
         """Unit vectors, finite everywhere, and which views show enough."""
-        joints, seen = batch.joints2d, batch.joints2d.isfinite().all(dim=-1) & (batch.confidence > 0)
-        weights = torch.where(seen, batch.confidence, 0.0)
-        known = seen.sum(dim=-1) >= _FEWEST
-        centre = (batch.image_size - 1) / 2
-        joints = torch.where(seen[..., None], joints, centre[..., None, :])
-        rays = image_rays(joints, batch.image_size, self.config.focal)
-        middle = (weights[..., None] * rays).sum(dim=-2) / weights.sum(dim=-1).clamp_min(_TINY)[..., None]
-        shown = weighted_unit_norm(turned(rays, ray_from_camera(middle)), weights)
+        rays, weights, known = looked_at(batch, self.config.focal)
+        shown = weighted_unit_norm(rays, weights)
         return self.encoder(shown * (2 * len(self.skeleton)) ** 0.5, weights), known
 
     def losses(self, predicted: CanonicalPoses, batch: MultiView) -> dict[str, Float[Tensor, ""]]:
@@ -174,9 +161,7 @@ class Mcss(Method[CanonicalPoses]):
     @torch.no_grad()
     def revise(self, batch: MultiView) -> dict[str, Fact]:
         """Changes nothing; says whether all poses have got the same embedding."""
-        spread = float(spread_of(self.embed(batch)[0].flatten(0, -2)))
-        said = "collapsed: all poses look alike to it" if spread < _COLLAPSED else "spread out"
-        return {"embedding": said, "embedding_spread": round(spread, 3)}
+        return said_of(self.embed(batch)[0])
 
     def _target(self, batch: MultiView) -> Float[Tensor, "*batch numbers"]:
         """Canonical coordinates of the labelled instants, metres; NaN elsewhere."""
@@ -239,6 +224,42 @@ class McssImages(Mcss):
         flat = ((images - mean) / spread).flatten(0, -4)
         embedding = self.encoder(flat).unflatten(0, images.shape[:-3])
         return embedding, torch.ones_like(embedding[..., 0], dtype=torch.bool)
+
+
+def looked_at(
+    batch: MultiView, focal: float
+) -> tuple[
+    Float[Tensor, "*batch views joints 2"],
+    Float[Tensor, "*batch views joints"],
+    Bool[Tensor, "*batch views"],
+]:
+    """Rays of a camera that looks at the middle of the person, weights, and which views show enough; all finite."""
+    seen = batch.joints2d.isfinite().all(dim=-1) & (batch.confidence > 0)
+    weights = torch.where(seen, batch.confidence, 0.0)
+    rays = image_rays(torch.where(seen[..., None], batch.joints2d, 0.0), batch.image_size, focal)
+    middle = (weights[..., None] * rays).sum(dim=-2) / weights.sum(dim=-1).clamp_min(_TINY)[..., None]
+    rays = torch.where(seen[..., None], rays, middle[..., None, :])
+    return turned(rays, ray_from_camera(middle)), weights, seen.sum(dim=-1) >= _FEWEST
+
+
+def whole_poses(targets: Sequence[Tensor], method: str) -> Float[Tensor, "poses numbers"]:
+    """Those of the labelled instants that are known, float64 on the CPU; ValueError where there are not two."""
+    poses = torch.cat([target.reshape(-1, target.shape[-1]).cpu() for target in targets])
+    poses = poses[poses.isfinite().all(dim=-1)].double()
+    if len(poses) < 2:
+        raise ValueError(
+            f"{method}: {len(poses)} labelled instants of the training data have a whole pose with a "
+            f"heading (nobody who lies on one side), and at least 2 are needed. Show more labels (labels.share, "
+            f"labels.count), or reconstruct more of the recording."
+        )
+    return poses
+
+
+def said_of(embedding: Float[Tensor, "*batch views features"]) -> dict[str, Fact]:
+    """Whether all poses have got the same embedding, for the record of a run."""
+    spread = float(spread_of(embedding.flatten(0, -2)))
+    said = "collapsed: all poses look alike to it" if spread < _COLLAPSED else "spread out"
+    return {"embedding": said, "embedding_spread": round(spread, 3)}
 
 
 def admissible(batch: MultiView, gap: float) -> Bool[Tensor, "batch batch"]:
