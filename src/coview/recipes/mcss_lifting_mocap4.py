@@ -20,4 +20,5 @@ recipe = replace(
     augment=Augment(mirror=0.5),
     learning_rate=2e-3,
     weight_decay=0.0,
+    clip_norm=1.0,
 )
