@@ -204,6 +204,7 @@ def _calibration(
         cameras=cameras,
         provenance=provenance,
         sigma=dict(zip(given.names, zip(centre, rotation, strict=True), strict=True)),
+        clocks={},  # those of the file are of another recording
         scale_sigma=scale.relative_sigma,
     )
 
