@@ -148,5 +148,5 @@ EASYMOCAP = CalibrationFormat(
     means=lambda path: path.name in (_INTRI, _EXTRI),
     unit="m",
     rename=lambda name, index: re.sub(r"[^A-Za-z0-9_-]", "_", name),  # keys of a FileStorage
-    world="z up, the board on the floor",
+    world="kept as it is; EasyMocap's own has z up, on the floor",
 )

@@ -112,5 +112,5 @@ OPENCAP = CalibrationFormat(
     write=_write,
     means=lambda path: path.suffix.casefold() in _ENDINGS,
     unit="mm",
-    world="the checkerboard's",
+    world="kept as it is; OpenCap's own is its checkerboard's",
 )

@@ -101,5 +101,5 @@ PANOPTIC = CalibrationFormat(
     means=lambda path: path.suffix.casefold() == ".json",
     unit="cm",
     lenses_only=False,
-    world="−y up: the world is turned from z up when it is written, and back when it is read",
+    world="turned from z up to Panoptic's −y up, taking for granted that z was up",
 )

@@ -142,5 +142,5 @@ QUALISYS = CalibrationFormat(
     means=lambda path: path.name.casefold().endswith(".qca.txt"),
     unit="mm",
     lenses_only=False,
-    world="z up",
+    world="kept as it is; Qualisys' own has z up",
 )

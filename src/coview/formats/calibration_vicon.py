@@ -170,5 +170,5 @@ VICON = CalibrationFormat(
     coefficients=frozenset({0, 1, 4}),
     skew=False,
     lenses_only=False,
-    world="z up",
+    world="kept as it is; Vicon's own has z up",
 )
