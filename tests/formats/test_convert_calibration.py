@@ -52,7 +52,7 @@ def rig(seed=0, views=4, coefficients=range(5), fisheye=False, skew=0.0) -> Cali
 
 @pytest.mark.parametrize("key", sorted(BY_KEY))
 @given(seed=st.integers(0, 2**31), views=st.integers(2, 5))
-@settings(deadline=None, max_examples=10)
+@settings(deadline=None, max_examples=5)
 def test_there_and_back_the_same_pixels(tmp_path_factory, key, seed, views):
     folder = tmp_path_factory.mktemp("there")
     form = BY_KEY[key]
@@ -132,7 +132,7 @@ def test_names_a_format_cannot_hold_are_changed_and_said(tmp_path):
     clash = replace(named, names=("a b", "a_b"))
     with pytest.raises(ValueError, match="would call the cameras a b, a_b all 'a_b'"):
         write_converted(clash, tmp_path / "c", BY_KEY["easymocap"])
-    with pytest.raises(ValueError, match="camera '../x' cannot be the name of a file"):
+    with pytest.raises(ValueError, match=r"camera '\.\./x' cannot be the name of a file"):
         write_converted(replace(named, names=("../x", "y")), tmp_path / "c", BY_KEY["biocv"])
 
 
@@ -144,12 +144,7 @@ def test_one_file_per_camera_needs_a_folder(tmp_path):
     one = rig().select(["cam_2"])
     for name, key in (("x.calib", "biocv"), ("x.pickle", "opencap"), ("x.yml", "opencv")):
         write_converted(one, tmp_path / name, BY_KEY[key])
-        assert (
-            largest_difference(
-                read_calibration(tmp_path / name, units="m" if key == "?" else None).cameras, one.cameras
-            )
-            < 1e-6
-        )
+        assert largest_difference(read_calibration(tmp_path / name).cameras, one.cameras) < 1e-6
 
 
 def test_nothing_is_overwritten_unasked(tmp_path):
@@ -163,9 +158,16 @@ def test_nothing_is_overwritten_unasked(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "key"),
-    [("a.toml", "anipose"), ("camera_array.toml", "caliscope"), ("a.qca.txt", "qualisys"), ("a.xcp", "vicon")]
-    + [("a.pkl", "opencap"), ("intri.yml", "easymocap"), ("a.yaml", "opencv"), ("cameras.txt", "colmap")]
-    + [("a.json", "panoptic"), ("a.calib", "biocv")],
+    [
+        *(
+            ("a.toml", "anipose"),
+            ("camera_array.toml", "caliscope"),
+            ("a.qca.txt", "qualisys"),
+            ("a.xcp", "vicon"),
+        ),
+        *(("a.pkl", "opencap"), ("intri.yml", "easymocap"), ("a.yaml", "opencv"), ("cameras.txt", "colmap")),
+        *(("a.json", "panoptic"), ("a.calib", "biocv")),
+    ],
 )
 def test_the_name_tells_the_format(tmp_path, name, key):
     assert target_format(tmp_path / name, None).key == key
@@ -177,7 +179,7 @@ def test_a_name_that_tells_nothing(tmp_path):
         ValueError, match=r"'folder' does not tell a calibration format\. Pass --to FORMAT.*biocv: a"
     ):
         target_format(tmp_path / "folder", None)
-    with pytest.raises(ValueError, match="no calibration format 'x'. Known: anipose, biocv"):
+    with pytest.raises(ValueError, match=r"no calibration format 'x'\. Known: anipose, biocv"):
         target_format(tmp_path / "folder", "x")
 
 

@@ -87,7 +87,7 @@ def _write(cameras: Sequence[FileCamera], path: Path) -> dict[Path, bytes]:
 
 
 def _text(camera: FileCamera) -> bytes:
-    rotation, translation = placed(camera, 1000)
+    rotation, translation = placed(camera, 1000.0)
     pose = np.vstack([np.column_stack([rotation, translation]), [0, 0, 0, 1]])
     blocks = [
         "\n".join(str(side) for side in whole_size(camera)) + "\n" + _rows(camera.matrix),

@@ -104,7 +104,10 @@ def _size(name: str, lenses: dict[str, Any], intri: Path) -> tuple[float, float]
         )
         return float(size[0]), float(size[1])
     shown = _beside(intri.parent, name)
-    return probe(shown).size if shown else UNKNOWN_SIZE
+    if shown is None:
+        return UNKNOWN_SIZE
+    width, height = probe(shown).size
+    return float(width), float(height)
 
 
 def _beside(folder: Path, name: str) -> Path | None:

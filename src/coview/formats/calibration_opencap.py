@@ -94,7 +94,7 @@ def _pickled(camera: FileCamera) -> bytes:
         "imageSize": np.array([[float(height)], [float(width)]]),
     }
     if camera.rotation is not None:
-        rotation, translation = placed(camera, 1000)
+        rotation, translation = placed(camera, 1000.0)
         content |= {
             "rotation": rotation,
             "translation": translation[:, None],

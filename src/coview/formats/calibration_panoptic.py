@@ -75,7 +75,7 @@ def _write(cameras: Sequence[FileCamera], path: Path) -> dict[Path, bytes]:
 
 
 def _row(camera: FileCamera, number: int) -> dict[str, Any]:
-    rotation, translation = placed(camera, 100)
+    rotation, translation = placed(camera, 100.0)
     said = _NAME.fullmatch(camera.name)
     panel, node = (int(said.group(1)), int(said.group(2))) if said else (0, number)
     return {

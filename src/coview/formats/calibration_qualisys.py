@@ -22,7 +22,7 @@ from coview.formats.text import read_xml
 
 _MODELS = ("video", "hybrid", "none")  # the others are marker cameras, which film nothing
 _OURS = np.diag([1.0, -1.0, -1.0])  # Qualisys' camera axes (x right, y up, z backward) to OpenCV's
-_SUBPIXELS = 64
+_SUBPIXELS = 64.0
 _LENS = (
     *("focalLengthU", "focalLengthV", "centerPointU", "centerPointV"),
     *("radialDistortion1", "radialDistortion2", "tangentalDistortion1", "tangentalDistortion2"),
@@ -109,7 +109,7 @@ def _write(cameras: Sequence[FileCamera], path: Path) -> dict[Path, bytes]:
 
 def _element(parent: Element, camera: FileCamera) -> None:
     width, height = whole_size(camera)
-    rotation, translation = placed(camera, 1000)
+    rotation, translation = placed(camera, 1000.0)
     pose = [*(-rotation.T @ translation), *(_OURS @ rotation).ravel()]
     matrix = camera.matrix * _SUBPIXELS
     values = [matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2], *lens(camera, 5)]
@@ -122,9 +122,9 @@ def _element(parent: Element, camera: FileCamera) -> None:
         element,
         "intrinsic",
         _named(_LENS, values)
-        | _named(("sensorMinU", "sensorMinV"), (0, 0))
+        | _named(("sensorMinU", "sensorMinV"), (0.0, 0.0))
         | _named(("sensorMaxU", "sensorMaxV"), (_SUBPIXELS * (width - 1), _SUBPIXELS * (height - 1)))
-        | _named(("skew",), (matrix[0, 1],)),
+        | _named(("skew",), (float(matrix[0, 1]),)),
     )
 
 

@@ -127,7 +127,7 @@ def _write(cameras: Sequence[FileCamera], path: Path) -> dict[Path, bytes]:
 
 
 def _element(root: Element, camera: FileCamera) -> None:
-    rotation, translation = placed(camera, 1000)
+    rotation, translation = placed(camera, 1000.0)
     w, x, y, z = quaternion(rotation)
     (fx, _, cx), (_, fy, cy), _ = camera.matrix.tolist()
     k1, k2, _, _, k3 = lens(camera, 5)

@@ -147,7 +147,7 @@ def _sized(
 
     def size(camera: FileCamera) -> tuple[float, float]:
         known = sizes.get(found.get(camera.name, "*")) if camera.name in unsized else None
-        return known or camera.size
+        return (float(known[0]), float(known[1])) if known else camera.size
 
     return tuple(replace(camera, size=size(camera)) for camera in cameras)
 
