@@ -116,7 +116,12 @@ def _text_images(path: Path) -> Iterator[View]:
             )
         values = numbers(" ".join(parts[:9]), 9, label)
         yield values[1:8], int(values[8]), parts[9].strip()
-        next(lines, None)
+        skipped, points = next(lines, (number + 1, ""))
+        if len(points.split()) % 3:
+            raise ValueError(
+                f"{path}, line {skipped}: here should be the points of image '{parts[9].strip()}' (X Y POINT3D_ID, any "
+                f"number of times). Were empty lines removed? Every image has two lines, even where the second is empty."
+            )
 
 
 def _camera(view: View, lenses: dict[int, Lens], pair: tuple[Path, Path]) -> FileCamera:
