@@ -4,7 +4,6 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from coview.formats.calibration_files import read_calibration_file
 from coview.formats.calibrations import read_calibration
@@ -94,7 +93,7 @@ def test_a_size_that_is_missing_is_asked_for_and_never_guessed_from_the_principa
         [1024, 768],
     ]
     (folder / "images" / "2").mkdir(parents=True)
-    Image.new("RGB", (960, 800)).save(folder / "images" / "2" / "000000.jpg")
+    cv2.imwrite(str(folder / "images" / "2" / "000000.jpg"), np.zeros((800, 960, 3), np.uint8))
     assert read_calibration(folder).cameras.size[1].tolist() == [960, 800]
 
 

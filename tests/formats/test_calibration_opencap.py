@@ -78,5 +78,5 @@ def test_messages(tmp_path, content, message):
 def test_cut_short(tmp_path):
     path = written(tmp_path / "a.pickle")
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(ValueError, match="a.pickle was not opened"):
+    with pytest.raises(ValueError, match=r"a\.pickle was not opened"):
         read_calibration_file(path)

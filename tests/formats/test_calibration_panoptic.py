@@ -41,7 +41,7 @@ def test_by_hand(tmp_path):
 def test_the_same_pixels_as_before_the_turn(tmp_path):
     camera = read_calibration(written(tmp_path, CAMERA)).cameras[0]
     there = np.array([30.0, -80.0, 20.0])  # cm, −y up
-    x, y, z = there + [0, 120, 300]
+    x, y, z = there + np.array([0, 120, 300])
     a, b = x / z, y / z
     r2 = a * a + b * b
     k1, k2, p1, p2, k3 = CAMERA["distCoef"]

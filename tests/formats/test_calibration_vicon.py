@@ -22,7 +22,7 @@ def read(tmp_path, *cameras):
     return read_calibration_file(path)
 
 
-def inward(turn=np.eye(3), transposed=False):
+def inward(turn, transposed):
     """Four cameras round (0, 0, 1) m, as a file would hold them whose camera axes are `turn` times OpenCV's."""
     found = []
     for index, (x, y) in enumerate([(4000.0, 0.0), (0.0, 4000.0), (-4000.0, 100.0), (0.0, -4000.0)]):

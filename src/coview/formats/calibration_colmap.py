@@ -120,7 +120,7 @@ def _text_images(path: Path) -> Iterator[View]:
         if len(points.split()) % 3:
             raise ValueError(
                 f"{path}, line {skipped}: here should be the points of image '{parts[9].strip()}' (X Y POINT3D_ID, any "
-                f"number of times). Were empty lines removed? Every image has two lines, even where the second is empty."
+                f"number of times). Were empty lines removed? Every image has two lines, even if the second is empty."
             )
 
 
