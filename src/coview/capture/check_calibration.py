@@ -11,6 +11,7 @@ from torch import Tensor
 from coview.cameras import Cameras
 from coview.capture.import_session import import_session
 from coview.formats.calibrations import Calibration, calibration_for
+from coview.formats.names import listed
 from coview.formats.session import FILE, Session
 from coview.geometry.triangulation import triangulate, triangulate_robust
 
@@ -18,7 +19,7 @@ SOME_FRAMES = 300  # that judge the cameras
 LIMIT = (
     0.02  # of the image's diagonal: the demo of Pose2Sim, with its own calibration, has a camera 1.3 % off
 )
-_FEW = 0.5  # share of a camera's detections that must agree with the others
+_FEW = 0.6  # share of a camera's detections that must agree: there 0.88 and more, with exchanged cameras 0.5
 _TRUST = 0.3
 
 
@@ -51,6 +52,8 @@ class Checked:
                 f"only {self.ahead:.0%} of the joints lie in front of the cameras that saw them: an axis is turned, or "
                 f"a centre was taken for a translation"
             )
+        if bad and all(f.agreement == 0 for f in bad):
+            return f"no joint can be placed so that {listed(f.name for f in bad)} would have seen it there"
         return "; ".join(
             f"camera '{f.name}' agrees on {f.agreement:.0%} of its detections, median residual {f.median_px:.0f} px "
             f"(limit {self.limit_px:.0f} px)"

@@ -121,7 +121,7 @@ def _size(table: Mapping[str, Any], label: str) -> tuple[float, float]:
 def _stereo(table: dict[str, Any], path: Path) -> FileCalibration:
     """The first camera is the world; x₂ = R x₁ + T."""
     second = _given(table, _ROTATION), _given(table, _TRANSLATION)
-    first = (None, None) if second == (None, None) else (np.eye(3), np.zeros(3))
+    first = (None, None) if second[0] is None else (np.eye(3), np.zeros(3))
     cameras = []
     for name, number, pose in ((_FIRST, "1", first), (_SECOND, "2", second)):
         matrix, lens = (_given(table, [f"{key}{number}" for key in keys]) for keys in (_MATRIX, _LENS))

@@ -9,6 +9,7 @@ import numpy as np
 from coview.formats.file_cameras import FileCamera, placed
 
 _CLEARLY = 0.25  # by how much another convention must score better to be believed
+_GOOD = 1.5  # of 2: most cameras look at one place, upright
 _PARALLEL = 1e-3  # of the best determined direction: axes that meet nowhere in particular
 
 
@@ -32,18 +33,18 @@ def turned_cameras(cameras: Sequence[FileCamera], path: Path) -> list[str]:
 def most_plausible(
     cameras: Sequence[FileCamera], conventions: Sequence[tuple[str, np.ndarray, bool]]
 ) -> tuple[tuple[FileCamera, ...], str]:
-    """The cameras under the first of `conventions` that none beats clearly, and which it was, in words.
+    """The cameras under the first of `conventions`, unless another fits clearly better; and which, in words.
 
     A convention is a name, a turn of the camera's axes (applied on the left), and whether the file's rotation is
     camera→world. The cameras' centres stay. Judged by cameras that see one place in front of them, upright in a
     world with z up, along axes that meet; with one camera, or parallel ones, the first is taken untested."""
     variants = [tuple(_turned(c, turn, transposed) for c in cameras) for _, turn, transposed in conventions]
     scores = [_score(variant) for variant in variants]
-    if None in scores:
-        return variants[0], f"{conventions[0][0]}; one camera, or parallel ones, cannot confirm it"
-    best = max(range(len(scores)), key=lambda i: scores[i] or 0.0)
-    if (scores[best] or 0.0) - (scores[0] or 0.0) <= _CLEARLY:
+    best = max(range(len(scores)), key=scores.__getitem__)
+    if scores[0] >= _GOOD:
         return variants[0], f"{conventions[0][0]}, with which the cameras look at one place, upright"
+    if scores[best] < max(_GOOD, scores[0] + _CLEARLY):
+        return variants[0], f"{conventions[0][0]}; where these cameras look cannot confirm it"
     return variants[best], (
         f"{conventions[best][0]}, and not {conventions[0][0]}, because only so the cameras look at one place, "
         f"upright"
@@ -57,9 +58,10 @@ def _turned(camera: FileCamera, turn: np.ndarray, transposed: bool) -> FileCamer
     return replace(camera, rotation=turned, translation=-turned @ centre)
 
 
-def _score(cameras: Sequence[FileCamera]) -> float | None:
+def _score(cameras: Sequence[FileCamera]) -> float:
+    """2 for cameras that all look at one place, upright; 0 where their axes determine none."""
     seen = _in_front_upright_apart(cameras)
-    return None if seen is None else seen[0] + seen[1] - min(seen[2], 1.0)
+    return 0.0 if seen is None else seen[0] + seen[1] - min(seen[2], 1.0)
 
 
 def _in_front_upright_apart(cameras: Sequence[FileCamera]) -> tuple[float, float, float] | None:
