@@ -15,7 +15,7 @@ class _Texts(yaml.BaseLoader):
 
 
 def _matrix(loader: yaml.BaseLoader, node: yaml.Node) -> np.ndarray:
-    return _array(loader.construct_mapping(node, deep=True))  # type: ignore[arg-type]
+    return _array(loader.construct_mapping(node, deep=True))
 
 
 _Texts.add_constructor("tag:yaml.org,2002:opencv-matrix", _matrix)
