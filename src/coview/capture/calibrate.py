@@ -98,7 +98,7 @@ def calibrate_from_people(
     the recording does not determine the cameras, with what to record instead."""
     check_settings(trust, threshold)
     loaded = Session.load(session)
-    given = _given(loaded, intrinsics, size_mismatch, None)
+    given = _given(loaded, intrinsics, size_mismatch, None, lenses_only=True)
     pixels, weights = _observations(loaded, trust, {})
     chosen = _chosen_frames(frames, len(pixels))
     some = spread_out(chosen, MAX_FRAMES)
@@ -129,6 +129,7 @@ def _given(
     file: Path | None,
     size_mismatch: SizeMismatch,
     units: Units | None,
+    lenses_only: bool = False,
 ) -> Calibration:
     """The calibration file named, or the one found at import, for this session's cameras."""
     found = session.provenance.get("calibration_source")
@@ -140,7 +141,9 @@ def _given(
         )
     names = [camera.name for camera in session.cameras]
     sizes = [camera.size for camera in session.cameras]
-    return calibration_for(read_calibration(path, units=units), names, sizes, size_mismatch=size_mismatch)
+    known = dict(zip(names, sizes, strict=True))
+    read = read_calibration(path, units=units, sizes=known, lenses_only=lenses_only)
+    return calibration_for(read, names, sizes, size_mismatch=size_mismatch)
 
 
 def _chosen_frames(frames: tuple[int, int] | None, count: int) -> Bool[Tensor, "frames"]:
