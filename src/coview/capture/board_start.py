@@ -58,7 +58,10 @@ def start_lens(
     if not 0.3 * longest < guess[0, 0] < 5 * longest:  # boards nearly parallel to the picture give anything
         guess = np.array([[longest, 0, (size[0] - 1) / 2], [0, longest, (size[1] - 1) / 2], [0, 0, 1.0]])
     flags = (
-        cv2.CALIB_USE_INTRINSIC_GUESS | cv2.CALIB_FIX_ASPECT_RATIO | cv2.CALIB_ZERO_TANGENT_DIST | cv2.CALIB_FIX_K3
+        cv2.CALIB_USE_INTRINSIC_GUESS
+        | cv2.CALIB_FIX_ASPECT_RATIO
+        | cv2.CALIB_ZERO_TANGENT_DIST
+        | cv2.CALIB_FIX_K3
     )
     _, matrix, bent, _, _ = cv2.calibrateCamera(objects, images, size, guess, None, flags=flags)
     lens = torch.tensor([matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2], *bent.ravel()[:5]])
@@ -100,9 +103,17 @@ def start_scene(
     }
     placed = _tree(lenses, seen, poses, rows, corners, names)
     cameras = Cameras(
-        lenses.intrinsics, torch.stack([placed[v] for v in range(len(names))]), lenses.size, lenses.distortion, lenses.fisheye
+        lenses.intrinsics,
+        torch.stack([placed[v] for v in range(len(names))]),
+        lenses.size,
+        lenses.distortion,
+        lenses.fisheye,
     )
-    return BoardScene(cameras, _boards(cameras, seen, poses, corners, instants), torch.zeros(len(names), dtype=torch.float64))
+    return BoardScene(
+        cameras,
+        _boards(cameras, seen, poses, corners, instants),
+        torch.zeros(len(names), dtype=torch.float64),
+    )
 
 
 # --- cameras ---------------------------------------------------------------------------------------
@@ -141,13 +152,13 @@ def _relative(
     Each instant says up to four, for each picture's pose is one of two."""
     spread = torch.linspace(0, len(places) - 1, min(len(places), _INSTANTS)).round().long()
     places = [places[i] for i in spread.tolist()]
-    said = [
-        _after(to, _inverse(of)) for known, new in places for of in poses[known] for to in poses[new]
-    ]
+    said = [_after(to, _inverse(of)) for known, new in places for of in poses[known] for to in poses[new]]
     candidates = torch.stack(said)
     errors = []
     for known, new in places:
-        options = torch.stack([_error(camera, _after(candidates, of), seen, new, corners) for of in poses[known]])
+        options = torch.stack(
+            [_error(camera, _after(candidates, of), seen, new, corners) for of in poses[known]]
+        )
         errors.append(options.amin(dim=0))
     return candidates[int(torch.stack(errors).median(dim=0).values.argmin())]
 
@@ -156,7 +167,11 @@ def _error(camera: Cameras, boards: Tensor, seen: Sightings, place: int, corners
     """Mean miss in pixels of a sighting, for board poses in its camera's frame; 1e6 behind the camera."""
     points = corners @ boards[..., :3].mT + boards[..., None, :, 3]
     unposed = Cameras(
-        camera.intrinsics, torch.eye(3, 4, dtype=torch.float64), camera.size, camera.distortion, camera.fisheye
+        camera.intrinsics,
+        torch.eye(3, 4, dtype=torch.float64),
+        camera.size,
+        camera.distortion,
+        camera.fisheye,
     )
     misses = (unposed.project(points) - seen.pixels[place]).norm(dim=-1)
     inside = seen.weights[place] > 0
@@ -170,12 +185,18 @@ def _boards(
     boards = torch.eye(3, 4, dtype=torch.float64).repeat(instants, 1, 1)
     for instant in seen.instant.unique().tolist():
         places = (seen.instant == instant).nonzero()[:, 0].tolist()
-        said = [_after(_inverse(cameras.cam_from_world[int(seen.view[p])]), pose) for p in places for pose in poses[p]]
+        said = [
+            _after(_inverse(cameras.cam_from_world[int(seen.view[p])]), pose)
+            for p in places
+            for pose in poses[p]
+        ]
         candidates = torch.stack(said)
         errors = torch.zeros(len(candidates), dtype=torch.float64)
         for place in places:
             view = int(seen.view[place])
-            errors += _error(cameras[view], _after(cameras.cam_from_world[view], candidates), seen, place, corners)
+            errors += _error(
+                cameras[view], _after(cameras.cam_from_world[view], candidates), seen, place, corners
+            )
         boards[instant] = candidates[int(errors.argmin())]
     return boards
 
@@ -200,7 +221,9 @@ def _why_apart(when: dict[int, set[int]], names: Sequence[str]) -> str:
         groups = [group for group in groups if group not in touching]
         groups.append(set().union({view}, *touching))
     said = " | ".join(
-        "{} ({})".format(listed(names[v] for v in group), ", ".join(f"{len(when[v])} pictures" for v in sorted(group)))
+        "{} ({})".format(
+            listed(names[v] for v in group), ", ".join(f"{len(when[v])} pictures" for v in sorted(group))
+        )
         for group in groups
     )
     return (

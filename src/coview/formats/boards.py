@@ -32,7 +32,9 @@ class Board:
     square: float  # side of a square, metres
     marker: float | None = None  # side of a marker, metres; ChArUco only
     dictionary: str | None = None  # of the markers, OpenCV's name
-    legacy: bool = False  # ChArUco with the pattern of OpenCV before 4.6: another first square if rows are even
+    legacy: bool = (
+        False  # ChArUco with the pattern of OpenCV before 4.6: another first square if rows are even
+    )
     inverted: bool = False  # printed white on black
 
     def __post_init__(self) -> None:

@@ -146,7 +146,9 @@ class _Problem:
             weighted(self.misses(scene.moved(sign * _BEND * step.cameras, sign * _BEND * step.boards)))
             for sign in (1, -1)
         )
-        return equations.pulled_by(self.seen.view, self.seen.instant, 0.5 * (ahead - 2 * here + behind) / _BEND**2)
+        return equations.pulled_by(
+            self.seen.view, self.seen.instant, 0.5 * (ahead - 2 * here + behind) / _BEND**2
+        )
 
     def _weighted(self, scene: BoardScene) -> tuple[Callable[[Tensor], Tensor], Tensor]:
         """What brings weight and robust factor to derivatives (sightings, corners, 2), flat; and the residual."""

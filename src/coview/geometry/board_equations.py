@@ -34,9 +34,7 @@ class Equations:
             board_pull=torch.zeros_like(self.board_pull).index_add(0, instant, of_board),
         )
 
-    def with_known(
-        self, slopes: Float[Tensor, "unknowns"], strays: Float[Tensor, "unknowns"]
-    ) -> "Equations":
+    def with_known(self, slopes: Float[Tensor, "unknowns"], strays: Float[Tensor, "unknowns"]) -> "Equations":
         """One more equation per camera column: slope · step = −stray. Slope 0: none."""
         return replace(
             self,
