@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from coview.capture.board_detection import LEAST_CORNERS, board_detector, better_boards
+from coview.capture.board_detection import LEAST_CORNERS, better_boards, board_detector
 from coview.capture.board_films import Film
 from coview.formats.atomic import replacing
 from coview.formats.boards import Board

@@ -8,7 +8,6 @@ import torch
 
 from coview.cameras import Cameras
 from coview.capture.board_films import Film, board_folders, films_of, find_films, instants
-from coview.capture.board_sightings import SeenBoard, check_found, look
 from coview.capture.board_results import (
     board_clocks,
     board_provenance,
@@ -17,6 +16,7 @@ from coview.capture.board_results import (
     camera_fit,
     focal_sigmas,
 )
+from coview.capture.board_sightings import SeenBoard, check_found, look
 from coview.capture.board_solve import (
     BoardRecording,
     BoardSolution,
