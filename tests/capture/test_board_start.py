@@ -44,3 +44,9 @@ def test_views_are_spread():
     chosen = spread_views(doubled, torch.ones(len(doubled), len(BOARD.corners)).double(), BOARD.corners, 10)
     assert int((chosen < 20).sum()) <= 1
     assert len(chosen) == 10
+
+
+def test_one_picture_that_could_be_tilted_either_way_is_refused():
+    waved = waved_board(1, clocks=(0.0, 0.0), tilt=0.0, noise=1.0)
+    with pytest.raises(NotDeterminedError, match=r"a single picture.*tilted either way"):
+        start_scene(waved.scene.cameras, waved.seen, BOARD.corners, 1, ("a", "b"))

@@ -52,10 +52,10 @@ def test_rendered_pictures_place_the_cameras(pictures):
     assert found.names == ("left", "right")
     length = float((found.cameras.centres[0] - found.cameras.centres[1]).norm())
     assert length == pytest.approx(
-        float((truth.cameras.centres[0] - truth.cameras.centres[1]).norm()), abs=0.003
+        float((truth.cameras.centres[0] - truth.cameras.centres[1]).norm()), abs=0.008
     )
     heights = (truth.cameras.centres - truth.boards[1, :, 3]) @ -truth.boards[1, :, 2]
-    torch.testing.assert_close(found.cameras.centres[:, 2], heights, atol=0.004, rtol=0)
+    torch.testing.assert_close(found.cameras.centres[:, 2], heights, atol=0.01, rtol=0)
     assert all(fit.median_px < 0.3 and fit.agreement > 0.95 for fit in done.fits)
     assert math.isfinite(found.sigma["right"][0])
 

@@ -50,6 +50,7 @@ def _as_printed(picture: Picture, board: Board) -> Picture:
 
 
 def _charuco(board: Board) -> "cv2.aruco.CharucoBoard":
+    assert board.marker is not None
     code = getattr(cv2.aruco, board.dictionary or "", None)
     if code is None:
         known = ", ".join(sorted(name for name in dir(cv2.aruco) if name.startswith("DICT_")))
@@ -58,8 +59,8 @@ def _charuco(board: Board) -> "cv2.aruco.CharucoBoard":
     markers, held = board.columns * board.rows // 2, len(dictionary.bytesList)
     if markers > held:
         raise ValueError(
-            f"a board of {board.columns}×{board.rows} squares has {markers} markers and {board.dictionary} only {held}: "
-            f"it was printed from another dictionary."
+            f"a board of {board.columns}×{board.rows} squares has {markers} markers and {board.dictionary} "
+            f"only {held}: it was printed from another dictionary."
         )
     made = cv2.aruco.CharucoBoard((board.columns, board.rows), board.square, board.marker, dictionary)
     made.setLegacyPattern(board.legacy)

@@ -88,7 +88,8 @@ def instants(folder: Path, cameras: Sequence[str], counts: Sequence[int]) -> lis
     """By Caliscope's timestamps.csv: for every camera its frames' numbers and the instant each belongs to.
 
     None where there is no such file. The rows of a camera are its frames, in order; with a `sync_index` that
-    says the instant, else frames go with the first camera's nearest in time. ValueError where rows and frames differ."""
+    says the instant, else frames go with the first camera's nearest in time. ValueError where rows and frames
+    differ."""
     path = Path(folder) / TIMES
     if not path.is_file():
         return None

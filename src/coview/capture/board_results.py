@@ -24,8 +24,8 @@ def board_world(
     if origin_frame not in known:
         near = sorted(sorted(known, key=lambda n: abs(n - origin_frame))[:5])
         raise ValueError(
-            f"--origin-frame {origin_frame}: no camera found the board there, so it cannot be the floor. The nearest frames "
-            f"with a board: {', '.join(map(str, near))}."
+            f"--origin-frame {origin_frame}: no camera found the board there, so it cannot be the floor. The nearest "
+            f"frames with a board: {', '.join(map(str, near))}."
         )
     board = solution.adjusted.scene.boards[numbers.index(origin_frame)]
     flipped = board[:, :3] @ torch.diag(
@@ -61,8 +61,8 @@ def board_remarks(solution: BoardSolution, origin_frame: int | None) -> tuple[st
         )
     if origin_frame is None and len(solution.recording.names) > 1:
         notes.append(
-            "nothing says where up is: the first camera is taken to stand level. Lay the board on the floor in some frame "
-            "N and give --origin-frame N."
+            "nothing says where up is: the first camera is taken to stand level. Lay the board on the floor in some "
+            "frame N and give --origin-frame N."
         )
     return tuple(notes)
 
@@ -85,7 +85,8 @@ def board_provenance(solution: BoardSolution, free_lens: bool) -> dict[str, str]
         tilts = board_tilts(solution, view)
         lines[f"lens_{name}"] = (
             f"f {focal:.1f} ± {focal * float(sigma[view, 6]):.1f} px, c ({cx:.1f} ± {float(sigma[view, 8]):.1f}, "
-            f"{cy:.1f} ± {float(sigma[view, 9]):.1f}) px, {bent}; {len(tilts)} pictures, tilts to {float(tilts.max()):.0f}°"
+            f"{cy:.1f} ± {float(sigma[view, 9]):.1f}) px, {bent}; {len(tilts)} pictures, "
+            f"tilts to {float(tilts.max()):.0f}°"
         )
     return lines
 

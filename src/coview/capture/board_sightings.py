@@ -98,10 +98,10 @@ def _looked(film: Film, board: Board, most: int) -> SeenBoard:
                 f"{size[0]}×{size[1]}. One lens calibration needs pictures of one size."
             )
         size = shape
-        found = detect(picture)
-        if found is not None:
+        there = detect(picture)
+        if there is not None:
             frames.append(number)
-            corners.append(found)
+            corners.append(there)
     if size is None:
         raise ValueError(f"camera '{film.camera}': {film.files[0]} holds no frame that can be read.")
     stacked = np.stack(corners) if corners else np.zeros((0, len(board.corners), 2))

@@ -224,8 +224,8 @@ def _check_focal(solution: BoardSolution) -> None:
     said = "; ".join(_why_unknown(solution, view, float(sigma[view])) for view in bad)
     raise NotDeterminedError(
         f"the focal length is not determined: {said}. A board that is always parallel to the picture looks the same "
-        f"near with a short lens and far with a long one. Record it tilted by 30 to 45° to the left, right, up and down, "
-        f"near and far, or give the lenses with --file."
+        f"near with a short lens and far with a long one. Record it tilted by 30 to 45° to the left, right, up and "
+        f"down, near and far, or give the lenses with --file."
     )
 
 

@@ -15,6 +15,7 @@ from coview.geometry.view_graph import NotDeterminedError
 
 LEAST_CORNERS = 6  # seen in one picture, without which its board has no pose
 _LENS_VIEWS = 40  # pictures that a lens is begun from
+_TELLS_APART = 1.5  # ratio of misses above which the worse of two poses is wrong
 _INSTANTS = 30  # that a pair of cameras is begun from
 
 
@@ -75,7 +76,8 @@ def board_poses(
 ) -> Float[Tensor, "solutions 3 4"]:
     """Camera-from-board poses that explain one picture, the better one first; metres [Collins14].
 
-    `flat`: undistorted, at depth one. A plane seen from afar has two: tilted this way or that. None where too few corners are seen."""
+    `flat`: undistorted, at depth one. A plane seen from afar has two: tilted this way or that. None where too
+    few corners are seen."""
     inside = weights > 0
     if int(inside.sum()) < LEAST_CORNERS:
         return corners.new_zeros(0, 3, 4)
@@ -139,15 +141,17 @@ def _tree(
             raise NotDeterminedError(_why_apart(when, names))
         both = sorted(when[known] & when[new])
         places = [(rows[known, i], rows[new, i]) for i in both]
-        turn = _relative(lenses[new], seen, poses, places, corners)
+        if shared == 1:
+            _check_tilt_seen(lenses, seen, poses, places[0], corners, names)
+        turn = _relative(lenses, seen, poses, places, corners)
         placed[new] = _after(turn, placed[known])
     return placed
 
 
 def _relative(
-    camera: Cameras, seen: Sightings, poses: list[Tensor], places: list[tuple[int, int]], corners: Tensor
+    lenses: Cameras, seen: Sightings, poses: list[Tensor], places: list[tuple[int, int]], corners: Tensor
 ) -> Float[Tensor, "3 4"]:
-    """New-from-known: of all that single instants say, what explains the other instants best.
+    """New-from-known: of all that single instants say, what explains both pictures of the others best.
 
     Each instant says up to four, for each picture's pose is one of two."""
     spread = torch.linspace(0, len(places) - 1, min(len(places), _INSTANTS)).round().long()
@@ -157,10 +161,34 @@ def _relative(
     errors = []
     for known, new in places:
         options = torch.stack(
-            [_error(camera, _after(candidates, of), seen, new, corners) for of in poses[known]]
+            [
+                _error(lenses[int(seen.view[new])], _after(candidates, of), seen, new, corners)
+                + _error(lenses[int(seen.view[known])], of, seen, known, corners)
+                for of in poses[known]
+            ]
         )
         errors.append(options.amin(dim=0))
     return candidates[int(torch.stack(errors).median(dim=0).values.argmin())]
+
+
+def _check_tilt_seen(
+    lenses: Cameras,
+    seen: Sightings,
+    poses: list[Tensor],
+    places: tuple[int, int],
+    corners: Tensor,
+    names: Sequence[str],
+) -> None:
+    """NotDeterminedError where the only common picture fits a board tilted this way about as well as that way."""
+    for place in places:
+        view = int(seen.view[place])
+        errors = _error(lenses[view], poses[place], seen, place, corners)
+        if len(errors) > 1 and float(errors[1]) < _TELLS_APART * float(errors[0]):
+            raise NotDeterminedError(
+                f"the cameras share a single picture of the board, and from camera '{names[view]}' it could be tilted either "
+                f"way ({float(errors[0]):.2f} or {float(errors[1]):.2f} px off). Record it at several instants, or larger and "
+                f"more tilted."
+            )
 
 
 def _error(camera: Cameras, boards: Tensor, seen: Sightings, place: int, corners: Tensor) -> Tensor:

@@ -68,7 +68,7 @@ def calibrate_from_board(
             f"a {printed} looks the same when turned by half a turn (a square one by a quarter), so two cameras cannot "
             f"tell its corners apart. Use a board with an even and an odd count of squares, or a ChArUco board."
         )
-    recording, numbers, fps = _recording(printed, names, seen, more, where)
+    recording, numbers, fps = board_recording(printed, names, seen, more, where)
     given = _given(intrinsics, recording, size_mismatch)
     solution = solve_boards(recording, None if given is None else given.cameras.to(torch.float64))
     return _finished(Path(session), known, solution, numbers, fps, origin_frame, given, videos is None)
@@ -112,7 +112,7 @@ def _look(film: Film, board: Board, most: int, folder: Path) -> SeenBoard:
     return seen
 
 
-def _recording(
+def board_recording(
     board: Board, names: tuple[str, ...], seen: dict[str, SeenBoard], more: dict[str, SeenBoard], where: Path
 ) -> tuple[BoardRecording, list[int], float | None]:
     """All sightings with instants counted from 0; the frame number of each instant (−1: a camera alone); the rate."""
@@ -168,9 +168,10 @@ def _sightings(rows: list[tuple[int, int, np.ndarray]], board: Board) -> Sightin
 def _check_same_size(name: str, together: SeenBoard, alone: SeenBoard) -> None:
     if together.size != alone.size:
         raise ValueError(
-            f"camera '{name}': its lens was filmed at {alone.size[0]}×{alone.size[1]} pixels and the board with the other "
-            f"cameras at {together.size[0]}×{together.size[1]}. Calibrate the lenses first (--lenses without --videos), then "
-            f"give the result with --file: it is fitted to the other size where that is possible."
+            f"camera '{name}': its lens was filmed at {alone.size[0]}×{alone.size[1]} pixels and the board with the "
+            f"other cameras at {together.size[0]}×{together.size[1]}. Calibrate the lenses first "
+            f"(--lenses without --videos), then give the result with --file: it is fitted to the "
+            f"other size where that is possible."
         )
 
 
@@ -204,8 +205,8 @@ def _finished(
     if len(names) > 1:
         errors = distance_errors(solution.cameras, adjusted.scene.clocks, recording)
         provenance["distances"] = (
-            f"{1000 * float(errors.square().mean().sqrt()):.2f} mm RMS off the print, {len(errors)} between triangulated "
-            f"corners"
+            f"{1000 * float(errors.square().mean().sqrt()):.2f} mm RMS off the print, {len(errors)} between "
+            f"triangulated corners"
         )
     calibration = Calibration(
         names,
@@ -227,7 +228,9 @@ def _finished(
 
 def _lenses_alone(path: Path, board: Board, seen: dict[str, SeenBoard]) -> Calibrated:
     """Every camera by itself; written to lenses.toml, for `--from people --file` or `--from board --file`."""
-    fits, cameras, provenance, sigma = [], [], {}, {}
+    fits, cameras = [], []
+    provenance: dict[str, str] = {}
+    sigma: dict[str, float] = {}
     for name, one in seen.items():
         rows = [(0, number, corners) for number, corners in enumerate(one.corners)]
         times = torch.full((len(rows),), torch.nan, dtype=torch.float64)

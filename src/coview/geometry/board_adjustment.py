@@ -20,6 +20,7 @@ _POSE = slice(0, 6)
 _STEPS = (*[1e-6] * 8, 1e-3, 1e-3, *[1e-6] * 5, 1e-5)  # of the central differences
 _DAMPING, _STUCK, _LIGHT = 1e-4, 1e12, 1e-3
 _BEND = 0.1  # of a step: where its second derivative is measured
+_EXACT = 1e-9  # pixels: an RMS below this is rounding
 _ROUNDING = 1e-14  # relative change of the cost that means nothing
 _SINGULAR = 1e-13  # smallest eigenvalue of the scaled matrix that is more than rounding
 
@@ -185,6 +186,7 @@ def _descend(
 ) -> tuple[BoardScene, int, bool]:
     """Levenberg-Marquardt: damping falls by ten after a step that helped, rises by ten after one that did not."""
     here, cost, damping = start, problem.cost(start), _DAMPING
+    exact = 0.5 * _EXACT**2 * float(problem.seen.weights.square().sum())
     equations = problem.equations(here)
     for count in range(1, iterations + 1):
         step = _step(equations, problem.unknowns.free, damping)
@@ -192,13 +194,13 @@ def _descend(
         there = here.moved(step.cameras + bend.cameras, step.boards + bend.boards)
         new = problem.cost(there)
         if not new <= cost:
-            if step.gain <= _ROUNDING * cost or damping > _STUCK:
+            if step.gain <= _ROUNDING * cost or cost <= exact or damping > _STUCK:
                 return here, count, damping <= _STUCK
             damping *= 10
             continue
         drop, here, cost = cost - new, there, new
         limit = tolerance**2 * cost / max(1, problem.freedom)
-        if (damping < _LIGHT and step.gain <= limit) or drop <= _ROUNDING * cost:
+        if (damping < _LIGHT and step.gain <= limit) or drop <= _ROUNDING * cost or cost <= exact:
             return here, count, True
         damping /= 10
         equations = problem.equations(here)
