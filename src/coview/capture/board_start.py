@@ -185,9 +185,9 @@ def _check_tilt_seen(
         errors = _error(lenses[view], poses[place], seen, place, corners)
         if len(errors) > 1 and float(errors[1]) < _TELLS_APART * float(errors[0]):
             raise NotDeterminedError(
-                f"the cameras share a single picture of the board, and from camera '{names[view]}' it could be tilted either "
-                f"way ({float(errors[0]):.2f} or {float(errors[1]):.2f} px off). Record it at several instants, or larger and "
-                f"more tilted."
+                f"the cameras share a single picture of the board, and from camera '{names[view]}' it could "
+                f"be tilted either way ({float(errors[0]):.2f} or {float(errors[1]):.2f} px off). Record it at several instants, or "
+                f"larger and more tilted."
             )
 
 
