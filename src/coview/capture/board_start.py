@@ -186,8 +186,8 @@ def _check_tilt_seen(
         if len(errors) > 1 and float(errors[1]) < _TELLS_APART * float(errors[0]):
             raise NotDeterminedError(
                 f"the cameras share a single picture of the board, and from camera '{names[view]}' it could "
-                f"be tilted either way ({float(errors[0]):.2f} or {float(errors[1]):.2f} px off). Record it at several instants, or "
-                f"larger and more tilted."
+                f"be tilted either way ({float(errors[0]):.2f} or {float(errors[1]):.2f} px off). "
+                f"Record it at several instants, or larger and more tilted."
             )
 
 

@@ -54,7 +54,7 @@ def calibrate_from_file(
     size_mismatch: SizeMismatch = "keep",
     units: Units | None = None,
 ) -> Calibrated:
-    """Take the cameras of a calibration file, matched to the session's cameras by name.
+    """Take the cameras of a calibration file, matched to the session's cameras by name; also their clocks, aloud.
 
     Raises ValueError where the file is for other cameras or images, or is not a calibration."""
     loaded = Session.load(session)
@@ -64,7 +64,19 @@ def calibrate_from_file(
             f"{calibration.provenance['file']} holds lenses only, not where the cameras stand. "
             f"Place them with `coview calibrate {session} --from people`."
         )
-    return _finish(loaded, calibration, None)
+    return _finish(loaded, replace(calibration, notes=calibration.notes + _clock_notes(calibration)), None)
+
+
+def _clock_notes(calibration: Calibration) -> tuple[str, ...]:
+    """Said aloud: a file of another take is the likeliest way to a silent wrong answer."""
+    late = {name: clock for name, clock in calibration.clocks.items() if not clock.is_zero}
+    if not late:
+        return ()
+    told = ", ".join(f"{name} {1000 * clock.offset:+.0f} ms" for name, clock in late.items())
+    return (
+        f"the file's clocks are taken over ({told}). They hold for the recording they were found on: of another take "
+        f"by cameras that are not started together, remove [metadata.clocks] from the file.",
+    )
 
 
 def calibrate_from_people(
@@ -86,7 +98,7 @@ def calibrate_from_people(
     the recording does not determine the cameras, with what to record instead."""
     check_settings(trust, threshold)
     loaded = Session.load(session)
-    given = _given(loaded, intrinsics, size_mismatch, None)
+    given = _given(loaded, intrinsics, size_mismatch, None, lenses_only=True)
     pixels, weights = _observations(loaded, trust, {})
     chosen = _chosen_frames(frames, len(pixels))
     some = spread_out(chosen, MAX_FRAMES)
@@ -117,6 +129,7 @@ def _given(
     file: Path | None,
     size_mismatch: SizeMismatch,
     units: Units | None,
+    lenses_only: bool = False,
 ) -> Calibration:
     """The calibration file named, or the one found at import, for this session's cameras."""
     found = session.provenance.get("calibration_source")
@@ -128,7 +141,9 @@ def _given(
         )
     names = [camera.name for camera in session.cameras]
     sizes = [camera.size for camera in session.cameras]
-    return calibration_for(read_calibration(path, units=units), names, sizes, size_mismatch=size_mismatch)
+    known = dict(zip(names, sizes, strict=True))
+    read = read_calibration(path, units=units, sizes=known, lenses_only=lenses_only)
+    return calibration_for(read, names, sizes, size_mismatch=size_mismatch)
 
 
 def _chosen_frames(frames: tuple[int, int] | None, count: int) -> Bool[Tensor, "frames"]:

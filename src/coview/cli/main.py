@@ -12,6 +12,7 @@ from typing import Any
 import tyro
 
 from coview.cli.bench import bench
+from coview.cli.calib import calib
 from coview.cli.data import data
 from coview.cli.learning import evaluate, predict, recipes, train
 from coview.cli.recording import calibrate, export, import_, reconstruct, report
@@ -52,6 +53,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "data": data,
     "import": import_,
     "calibrate": calibrate,
+    "calib": calib,
     "reconstruct": reconstruct,
     "export": export,
     "train": train,
@@ -73,6 +75,8 @@ def main() -> None:
             train(arguments[1:])
         elif arguments[:1] == ["data"]:
             data(arguments[1:])
+        elif arguments[:1] == ["calib"]:
+            calib(arguments[1:])
         else:
             tyro.extras.subcommand_cli_from_dict(
                 COMMANDS,
