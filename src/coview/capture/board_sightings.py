@@ -117,10 +117,10 @@ def _grey(film: Film, frames: list[int]) -> Iterator[tuple[int, np.ndarray]]:
             yield number, cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
         return
     for number in frames:
-        picture = cv2.imread(str(film.files[number]), cv2.IMREAD_GRAYSCALE)
-        if picture is None:
+        loaded = cv2.imread(str(film.files[number]), cv2.IMREAD_GRAYSCALE)
+        if loaded is None:
             raise ValueError(f"camera '{film.camera}': {film.files[number]} is not a readable picture.")
-        yield number, picture
+        yield number, loaded
 
 
 def _key(film: Film, board: Board, most: int) -> str:
