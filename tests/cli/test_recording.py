@@ -40,3 +40,8 @@ def test_flags_of_the_other_method_are_refused(tmp_path):
         reconstruct(tmp_path, method="volumetric", weights=tmp_path, solver="reprojection")
     with pytest.raises(FileNotFoundError, match=r"is no run"):
         reconstruct(tmp_path, method="volumetric", weights=tmp_path)
+
+
+def test_a_board_must_be_described(tmp_path):
+    with pytest.raises(ValueError, match=r"--from board needs --board, e.g. --board charuco:7x5"):
+        calibrate(tmp_path, source="board")

@@ -69,7 +69,7 @@ def calibrate(
     session: Path,
     /,
     *,
-    source: Annotated[Literal["people", "file"], tyro.conf.arg(name="from")],
+    source: Annotated[Literal["people", "board", "file"], tyro.conf.arg(name="from")],
     file: Path | None = None,
     stature: float | None = None,
     distance: tuple[str, str, float] | None = None,
@@ -78,14 +78,20 @@ def calibrate(
     size_mismatch: SizeMismatch = "keep",
     units: Literal["m", "cm", "mm"] | None = None,
     seed: int = 0,
+    board: str | None = None,
+    videos: Path | None = None,
+    lenses: Path | None = None,
+    origin_frame: int | None = None,
+    board_frames: int = 200,
 ) -> None:
     """Give a session its cameras.
 
     Args:
         session: Folder made by `coview import`.
         source: `file` takes cameras that are calibrated; `people` finds where cameras with known lenses
-            stand, from the joints they saw together.
-        file: The calibration (for `people`: only its lenses are read). Default: the one found at import.
+            stand, from the joints they saw together; `board` finds lenses and places from a calibration board.
+        file: The calibration (for `people` and `board`: only its lenses are read). Default: the one found at
+            import; for `board` none, its lenses are found.
         stature: Height of the person in metres; sets the scale of `people`.
         distance: Two cameras or two joints and the metres between them; sets the scale instead.
         frames: First and one-past-last frame to calibrate on; the others are held out and reported.
@@ -94,10 +100,32 @@ def calibrate(
             point, move it by half the difference, rescale, or refuse.
         units: Of the translations in the file, where it does not say.
         seed: Of the robust search.
+        board: charuco:COLUMNSxROWS:SQUARE:MARKER:DICTIONARY (charuco:7x5:0.04:0.03:DICT_4X4_50),
+            checkerboard:COLUMNSxROWS:SQUARE, or a TOML file. Columns and rows count squares, lengths are metres.
+        videos: Of `board`: folder of what all cameras filmed of it at once (<camera>.mp4, or pictures in
+            <camera>/), or a Caliscope or Pose2Sim project. Default: the session's videos.
+        lenses: Of `board`: folder of more videos or pictures of each camera by itself; alone, only lenses are found.
+        origin_frame: Of `board`: frame in which the board lies on the floor, which becomes z = 0.
+        board_frames: Of `board`: frames per camera that are looked at.
     """
     from coview.capture import calibrate as stage
 
-    if source == "file":
+    if source == "board":
+        from coview.capture.calibrate_board import calibrate_from_board
+
+        if board is None:
+            raise ValueError("--from board needs --board, e.g. --board charuco:7x5:0.04:0.03:DICT_4X4_50.")
+        done = calibrate_from_board(
+            session,
+            board,
+            videos=videos,
+            lenses=lenses,
+            intrinsics=file,
+            origin_frame=origin_frame,
+            looked=board_frames,
+            size_mismatch=size_mismatch,
+        )
+    elif source == "file":
         done = stage.calibrate_from_file(session, file, size_mismatch=size_mismatch, units=units)
     else:
         done = stage.calibrate_from_people(
@@ -118,7 +146,8 @@ def calibrate(
         )
         parts += [f"centre ± {1000 * fit.centre_sigma_m:.0f} mm"] if fit.centre_sigma_m > 0 else []
         say(f"{fit.name:15s} {', '.join(parts)}")
-    for key in ("scale", "gravity"):
+    lens = [key for key in done.calibration.provenance if key.startswith("lens_")]
+    for key in (*lens, "board", "distances", "scale", "gravity"):
         if key in done.calibration.provenance:
             say(f"{key:15s} {done.calibration.provenance[key]}")
     say(f"calibration     {done.path}")
