@@ -1,5 +1,6 @@
 """Stage: a session gets its cameras, from a file or from the people who move in front of them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,8 +11,10 @@ from torch import Tensor
 from coview.cameras import Cameras
 from coview.data.body_scale import Scale, assumed_scale, scale_from_distance, scale_from_stature
 from coview.data.people_cameras import spread_out, upright_cameras
+from coview.data.session_tracks import session_tracks
 from coview.data.upright import Upright
 from coview.formats.calibrations import Calibration, calibration_for, read_calibration, write_calibration
+from coview.formats.clocks import Clock
 from coview.formats.image_sizes import SizeMismatch
 from coview.formats.length_units import Units
 from coview.formats.session import Session
@@ -84,7 +87,7 @@ def calibrate_from_people(
     check_settings(trust, threshold)
     loaded = Session.load(session)
     given = _given(loaded, intrinsics, size_mismatch, None)
-    pixels, weights = _observations(loaded, trust)
+    pixels, weights = _observations(loaded, trust, {})
     chosen = _chosen_frames(frames, len(pixels))
     some = spread_out(chosen, MAX_FRAMES)
     limit = threshold or POOR_DETECTION * float(given.cameras.size.norm(dim=-1).mean())
@@ -101,12 +104,12 @@ def calibrate_from_people(
 
 
 def _observations(
-    session: Session, trust: float
+    session: Session, trust: float, clocks: Mapping[str, Clock]
 ) -> tuple[Float[Tensor, "frames views joints 2"], Float[Tensor, "frames views joints"]]:
-    """Raw pixels and weights of the one person followed; weight 0 below `trust`."""
-    joints, confidence = session.detections().single()
+    """Pixels and weights of the one person followed, views read by `clocks`; weight 0 below `trust`."""
+    pixels, confidence = session_tracks(session, clocks)
     weights = torch.where(confidence >= trust, confidence, 0.0)
-    return joints.transpose(0, 1).double(), weights.transpose(0, 1).double()
+    return pixels.double(), weights.double()
 
 
 def _given(
@@ -201,6 +204,7 @@ def _calibration(
         cameras=cameras,
         provenance=provenance,
         sigma=dict(zip(given.names, zip(centre, rotation, strict=True), strict=True)),
+        clocks={},  # those of the file are of another recording
         scale_sigma=scale.relative_sigma,
     )
 
@@ -242,7 +246,7 @@ def _triangulated(
     session: Session, calibration: Calibration, trust: float, threshold: float | None
 ) -> Triangulated:
     """Every joint from the views that agree, with the calibration that is to be judged."""
-    pixels, weights = _observations(session, trust)
+    pixels, weights = _observations(session, trust, calibration.clocks)
     cameras = calibration.cameras.to(torch.float64)
     straight = cameras.undistort(torch.nan_to_num(pixels))[0]
     limit = threshold or automatic_threshold(cameras, pixels, weights)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.capture.smooth import fill_gaps, low_pass
+from coview.data.session_tracks import session_tracks
 from coview.formats.poses3d import Poses3D
 from coview.formats.session import Session
 from coview.geometry.thresholds import automatic_threshold, check_settings
@@ -70,9 +71,8 @@ def reconstruct(
     }
     if (done := _finished(loaded, settings)) and not overwrite:
         return _summary(loaded.poses3d_path, done)
-    joints, confidence = loaded.detections().single()
-    pixels = joints.permute(1, 0, 2, 3)
-    weights = torch.where(confidence >= trust, confidence, 0.0).permute(1, 0, 2)
+    pixels, confidence = session_tracks(loaded, calibration.clocks)
+    weights = torch.where(confidence >= trust, confidence, 0.0)
     cameras = calibration.cameras.to(torch.float64)
     limit = threshold or automatic_threshold(cameras, pixels, weights)
     found = _triangulate_all(cameras, pixels, weights, limit, solver)
