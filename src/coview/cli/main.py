@@ -14,7 +14,7 @@ import tyro
 from coview.cli.bench import bench
 from coview.cli.data import data
 from coview.cli.learning import evaluate, predict, recipes, train
-from coview.cli.recording import calibrate, export, import_, reconstruct, report
+from coview.cli.recording import associate, calibrate, export, import_, reconstruct, report
 from coview.cli.say import say
 
 
@@ -51,6 +51,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "demo": demo,
     "data": data,
     "import": import_,
+    "associate": associate,
     "calibrate": calibrate,
     "reconstruct": reconstruct,
     "export": export,

@@ -1,11 +1,14 @@
 """Commands on a recording: import, calibrate, reconstruct, export, report."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
 from coview.cli.say import note, say
+
+if TYPE_CHECKING:
+    from coview.formats.people import People
 
 SizeMismatch = Literal["keep", "centre", "resize", "refuse"]
 
@@ -121,7 +124,37 @@ def calibrate(
     for key in ("scale", "gravity"):
         if key in done.calibration.provenance:
             say(f"{key:15s} {done.calibration.provenance[key]}")
+    if done.people is not None:
+        _say_people(done.people)
     say(f"calibration     {done.path}")
+
+
+def associate(session: Path, /, *, late: tuple[tuple[str, float], ...] = ()) -> None:
+    """Tell several people apart, in all cameras and over time. `calibrate` and `reconstruct` do it by themselves.
+
+    For a look at who is who, after writing corrections into people.toml, or to say how late cameras began.
+
+    Args:
+        session: Folder with 2D joints of several people; its calibration is used where there is one.
+        late: Without a calibration: cameras and the frames by which they began late, e.g. `--late cam02 12`.
+    """
+    from coview.capture import people as stage
+
+    people = stage.associate(session, lags=dict(late))
+    if people is None:
+        say("people          one at a time: nobody to tell apart, every stage follows the one there is")
+        return
+    for row in stage.presences(people):
+        seen = ", ".join(f"{name} {share:.0%}" for name, share in zip(people.cameras, row.seen, strict=True))
+        say(f"person {row.person:<8d} frames {row.first} to {row.last}; seen by two or more in {row.together:.0%} ({seen})")
+    _say_people(people)
+    say(f"tracks          {session / 'people.csv'}   (corrections: people.toml, see docs/people.md)")
+
+
+def _say_people(people: "People") -> None:
+    from coview.capture.people import said
+
+    say(f"people          {said(people)}")
 
 
 def reconstruct(
@@ -129,6 +162,7 @@ def reconstruct(
     /,
     *,
     method: Literal["detections", "algebraic", "volumetric"] = "detections",
+    person: int | None = None,
     weights: Path | None = None,
     trust: float = 0.3,
     threshold: float | None = None,
@@ -145,6 +179,7 @@ def reconstruct(
         session: Folder with a calibration.
         method: `detections` triangulates the 2D joints and tells a covariance; `algebraic` and `volumetric`
             look at the videos, cut to the person by the 2D joints, and write a result of their own.
+        person: Of `detections`: only this person (`coview associate` lists them); default: everybody in view.
         weights: For the latter: run of a model of images (`coview train algebraic_rendered`).
         trust: Leave out detections less confident than this, in [0, 1].
         threshold: Of `detections`: pixels beyond which one is wrong rather than poor; default from the recording.
@@ -157,7 +192,7 @@ def reconstruct(
         overwrite: Compute again even if the result is there.
     """
     if method != "detections":
-        _only_of_detections(method, threshold, solver)
+        _only_of_detections(method, threshold, solver, person)
         options = {
             "trust": trust,
             "max_gap": max_gap,
@@ -173,25 +208,32 @@ def reconstruct(
         )
     from coview.capture import reconstruct as stage
 
-    done = stage.reconstruct(
-        session,
-        trust=trust,
-        threshold=threshold,
-        solver=solver,
-        max_gap=max_gap,
-        smooth=smooth,
-        overwrite=overwrite,
-    )
-    say(f"joints          {done.found:.1%} of all joints and frames have a 3D position")
-    left_out = f"{done.left_out:.1%} of detections left out (beyond {done.threshold_px:.0f} px)"
-    say(f"residual        {done.median_px:.1f} px median; {left_out}")
-    say(f"poses           {done.path}")
+    options: dict[str, Any] = {
+        "trust": trust,
+        "threshold": threshold,
+        "solver": solver,
+        "max_gap": max_gap,
+        "smooth": smooth,
+        "overwrite": overwrite,
+    }
+    if person is not None:
+        every, failed = [stage.reconstruct(session, person=person, **options)], []
+    else:
+        every, failed = stage.reconstruct_everybody(session, **options)
+    for done in every:
+        if "person" in done.poses.provenance:
+            say(f"person          {done.poses.provenance['person']}")
+        say(f"joints          {done.found:.1%} of all joints and frames have a 3D position")
+        left_out = f"{done.left_out:.1%} of detections left out (beyond {done.threshold_px:.0f} px)"
+        say(f"residual        {done.median_px:.1f} px median; {left_out}")
+        say(f"poses           {done.path}")
+    note(failed)
 
 
-def _only_of_detections(method: str, threshold: float | None, solver: str) -> None:
+def _only_of_detections(method: str, threshold: float | None, solver: str, person: int | None) -> None:
     given = [
         name
-        for name, value in (("threshold", threshold), ("solver", solver))
+        for name, value in (("threshold", threshold), ("solver", solver), ("person", person))
         if value not in (None, "linear")
     ]
     if given:

@@ -80,8 +80,8 @@ def write_people(people: People, path: Path) -> None:
         )
 
 
-def read_people(path: Path) -> People:
-    """Read a file of `write_people`, and apply the edits beside it. ValueError naming the file that is wrong."""
+def read_people(path: Path, *, edits: bool = True) -> People:
+    """Read a file of `write_people`, and apply the edits beside it, if wanted. ValueError naming the file that is wrong."""
     arrays = read_npz(path)
     try:
         people = People(
@@ -93,8 +93,8 @@ def read_people(path: Path) -> People:
         )
     except (KeyError, ValueError) as error:
         raise ValueError(f"{path} does not say who is who ({error}). Run `coview associate` again.") from error
-    edits = path.with_name(EDITS)
-    return edited(people, edits) if edits.is_file() else people
+    corrections = path.with_name(EDITS)
+    return edited(people, corrections) if edits and corrections.is_file() else people
 
 
 # --- corrections -----------------------------------------------------------------------------------
