@@ -31,7 +31,9 @@ class Associated:
     """The person of every detection."""
 
     ids: Int[Tensor, "views frames people"]  # from 1, who is seen most; -1: nobody's
-    tracks: Int[Tensor, "views frames people"]  # of single cameras, from 0, no two cameras share a number; -1: none
+    tracks: Int[
+        Tensor, "views frames people"
+    ]  # of single cameras, from 0, no two cameras share a number; -1: none
     switches: tuple[int, ...]  # per camera: how often a track was cut and given to another person
 
     @property
@@ -106,7 +108,9 @@ def _starts(lags: Sequence[float] | None, views: int) -> list[int]:
     """Frames by which each view is moved so that all are in step; the earliest one is not."""
     rounded = [round(lag) for lag in lags or [0.0] * views]
     if len(rounded) != views:
-        raise ValueError(f"associate: {len(rounded)} lags given for {views} views. Give one per view, in frames.")
+        raise ValueError(
+            f"associate: {len(rounded)} lags given for {views} views. Give one per view, in frames."
+        )
     return [lag - min(rounded) for lag in rounded]
 
 
@@ -118,7 +122,9 @@ def _in_step(values: Tensor, starts: list[int], absent: float) -> Tensor:
     return moved
 
 
-def _nodes(joints: Float[Tensor, "views frames people joints 2"], max_gap: int) -> Int[Tensor, "views frames people"]:
+def _nodes(
+    joints: Float[Tensor, "views frames people joints 2"], max_gap: int
+) -> Int[Tensor, "views frames people"]:
     """Tracks of every view, numbered so that no two views share a number."""
     rows, count = [], 0
     for view in joints:
@@ -147,7 +153,10 @@ def _numbered(
 
 
 def _finished(
-    people: Int[Tensor, "views frames people"], nodes: Int[Tensor, "views frames people"], starts: list[int], frames: int
+    people: Int[Tensor, "views frames people"],
+    nodes: Int[Tensor, "views frames people"],
+    starts: list[int],
+    frames: int,
 ) -> Associated:
     """Renumbered by how much is seen of each, without those whom no two cameras saw; every view at its own frames."""
     ids = torch.full_like(people, -1)

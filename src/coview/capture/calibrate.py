@@ -101,7 +101,9 @@ def calibrate_from_people(
     found = self_calibrate(
         given.cameras, pixels[some], weights[some], names=given.names, threshold=limit, seed=seed
     )
-    first = replace(found, points=found.points[some < len(pixels) // count])  # the others are of other statures
+    first = replace(
+        found, points=found.points[some < len(pixels) // count]
+    )  # the others are of other statures
     scale = _scale(first, loaded, given.names, stature, distance)
     cameras, upright = upright_cameras(found.cameras, found.points, scale, loaded.skeleton)
     calibration = _calibration(given, cameras, found, scale, upright, frames)

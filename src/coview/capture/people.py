@@ -81,7 +81,9 @@ def people_of(session: Session, *, calibrated: bool = True, seed: int = 0) -> Pe
 
 def said(people: People) -> str:
     """One line: how many, how often a track changed owner, how many corrections."""
-    switches = ", ".join(f"{name} {count}" for name, count in zip(people.cameras, people.switches, strict=True))
+    switches = ", ".join(
+        f"{name} {count}" for name, count in zip(people.cameras, people.switches, strict=True)
+    )
     count = f"{people.count} {'person' if people.count == 1 else 'people'}"
     edits = f"; {people.edits} edits of people.toml" if people.edits else ""
     return f"{count}, by {people.made['matched_by']}; tracks given to another person: {switches}{edits}"
@@ -127,14 +129,21 @@ def _basis(calibration: Calibration | None) -> str:
 
 
 def _found(
-    session: Session, detections: Detections, calibration: Calibration | None, lags: dict[str, float], seed: int
+    session: Session,
+    detections: Detections,
+    calibration: Calibration | None,
+    lags: dict[str, float],
+    seed: int,
 ) -> Associated:
     frames = [lags.get(name, 0.0) for name in session.camera_names]
     if calibration is None:
         return associate_before(detections.joints, detections.confidence, lags=frames, trust=TRUST, seed=seed)
     clocks = session_clocks(session)
     middle = session.frames / session.fps / 2  # seconds: a drifting clock is right there, and near it
-    late = [clocks[name].offset + clocks[name].drift * middle if name in clocks else 0.0 for name in session.camera_names]
+    late = [
+        clocks[name].offset + clocks[name].drift * middle if name in clocks else 0.0
+        for name in session.camera_names
+    ]
     frames = [seconds * session.fps for seconds in late]
     return associate_after(
         detections.joints, calibration.cameras, detections.confidence, lags=frames, trust=TRUST

@@ -14,7 +14,7 @@ _HEADER = ("camera", "track", "person", "first_frame", "last_frame", "detections
 
 
 def write_table(people: People, detections: Detections, path: Path) -> None:
-    """One row per track and owner; person is empty where a track is nobody's, x and y (pixels) are its middle at first."""
+    """One row per track and owner; no person where it is nobody's. x and y (pixels) are its middle at first."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(_HEADER)

@@ -138,7 +138,10 @@ def _also(
 
 
 def _weights(
-    here: list[int], edges: list[tuple[int, int, float]], rivals: set[tuple[int, int]], before: np.ndarray | None
+    here: list[int],
+    edges: list[tuple[int, int, float]],
+    rivals: set[tuple[int, int]],
+    before: np.ndarray | None,
 ) -> Float[np.ndarray, "n n"]:
     """Attraction and repulsion of the tracks of a block; those that were one person before remain so in doubt."""
     weights = np.zeros((len(here), len(here)))
@@ -156,7 +159,9 @@ def _weights(
 
 
 def _sightings(
-    joints: Float[Tensor, "views frames people joints 2"], nodes: Int[Tensor, "views frames people"], block: int
+    joints: Float[Tensor, "views frames people joints 2"],
+    nodes: Int[Tensor, "views frames people"],
+    block: int,
 ) -> dict[int, _Sighting]:
     part = slice(block * BLOCK, (block + 1) * BLOCK)
     numbers, poses = nodes[:, part].numpy(), joints[:, part].double().numpy()
@@ -173,7 +178,10 @@ def _rivals(nodes: Int[Tensor, "views frames people"], blocks: int) -> list[set[
     found: list[set[tuple[int, int]]] = [set() for _ in range(blocks)]
     people = nodes.shape[2]
     for one, other in combinations(range(people), 2):
-        a, b = torch.minimum(nodes[..., one], nodes[..., other]), torch.maximum(nodes[..., one], nodes[..., other])
+        a, b = (
+            torch.minimum(nodes[..., one], nodes[..., other]),
+            torch.maximum(nodes[..., one], nodes[..., other]),
+        )
         view, frame = (a >= 0).nonzero(as_tuple=True)
         pairs = torch.stack([frame // BLOCK, a[view, frame], b[view, frame]], dim=1).unique(dim=0)
         for block, first, second in pairs.tolist():

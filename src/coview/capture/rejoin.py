@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
@@ -37,12 +36,18 @@ def rejoined(
 
     Ends of people are joined to later beginnings where that takes the least way in all (Hungarian method). `pixels` are
     undistorted; the unit of the world does not matter, since distances are in body heights."""
-    stretches = [found for person in people[people >= 0].unique() if (found := _stretch(pixels, people, int(person), projections))]
+    stretches = [
+        found
+        for person in people[people >= 0].unique()
+        if (found := _stretch(pixels, people, int(person), projections))
+    ]
     if len(stretches) < 2:
         return people
     cost = np.array([[_way(before, after) for after in stretches] for before in stretches])
     same = {stretch.person: stretch.person for stretch in stretches}
-    for before, after in sorted(zip(*linear_sum_assignment(cost), strict=True), key=lambda pair: stretches[pair[0]].first):
+    for before, after in sorted(
+        zip(*linear_sum_assignment(cost), strict=True), key=lambda pair: stretches[pair[0]].first
+    ):
         if cost[before, after] < _NEVER:
             same[stretches[after].person] = same[stretches[before].person]
     whole = people.clone()
@@ -68,12 +73,17 @@ def _stretch(
     twice = (mine.any(dim=-1).sum(dim=0) >= 2).nonzero()[:, 0]
     if len(twice) < 2:
         return None
-    first, last = _places(pixels, mine, twice[:_ENDS], projections), _places(pixels, mine, twice[-_ENDS:], projections)
+    first, last = (
+        _places(pixels, mine, twice[:_ENDS], projections),
+        _places(pixels, mine, twice[-_ENDS:], projections),
+    )
     if len(first[0]) < 2 or len(last[0]) < 2:
         return None
     velocity = (last[1][-1] - last[1][0]) / (last[0][-1] - last[0][0])
     ever = mine.any(dim=-1).any(dim=0).nonzero()[:, 0]
-    return _Stretch(person, int(ever[0]), int(ever[-1]), first[1][0], last[1][-1], velocity, float(np.median(last[2])))
+    return _Stretch(
+        person, int(ever[0]), int(ever[-1]), first[1][0], last[1][-1], velocity, float(np.median(last[2]))
+    )
 
 
 def _places(
@@ -82,7 +92,9 @@ def _places(
     """Of the frames in which it is known: number, median joint, and extent of the body."""
     here = mine[:, frames]
     place = here.int().argmax(dim=-1)
-    own = pixels[:, frames].gather(2, place[..., None, None, None].expand(*place.shape, 1, *pixels.shape[3:]))[:, :, 0]
+    own = pixels[:, frames].gather(
+        2, place[..., None, None, None].expand(*place.shape, 1, *pixels.shape[3:])
+    )[:, :, 0]
     seen = own.isfinite().all(dim=-1) & here.any(dim=-1)[..., None]
     points = triangulate(own.transpose(0, 1).double(), projections, seen.transpose(0, 1).double())
     middle = points.nanmedian(dim=1).values

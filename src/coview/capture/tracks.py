@@ -78,9 +78,7 @@ def track_people(
     return torch.from_numpy(found)
 
 
-def _matched(
-    alive: list[Track], poses: np.ndarray, frame: int
-) -> tuple[list[Track | None], set[int]]:
+def _matched(alive: list[Track], poses: np.ndarray, frame: int) -> tuple[list[Track | None], set[int]]:
     """The track that each pose continues (None: a new one), and the tracks that must end here."""
     if not alive or not len(poses):
         return [None] * len(poses), set()
@@ -108,7 +106,9 @@ def reach(track: Track, frame: int) -> float:
 
 def pose_misfits(one: np.ndarray, other: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """Mean distance of the joints that both have, each at most `_FAR`; in sizes of the one. Infinite: none shared."""
-    apart = np.sqrt(np.square(one[:, None] - other[None]).sum(axis=-1)) / np.maximum(sizes, 1.0)[:, None, None]
+    apart = (
+        np.sqrt(np.square(one[:, None] - other[None]).sum(axis=-1)) / np.maximum(sizes, 1.0)[:, None, None]
+    )
     known = np.isfinite(apart)
     total = np.minimum(np.where(known, apart, 0.0), _FAR).sum(axis=-1)
     shared = known.sum(axis=-1)

@@ -23,7 +23,9 @@ _TRIED = 12  # of these pairings, those that share most frames
 _SHARED = 20  # frames that two tracks must share
 _INSTANTS = 80  # that a pairing is judged on
 _POINTS = 400  # pairs of joints that a matrix is first fitted to
-_ENOUGH = 0.2  # share of the instants' best possible agreement below which two views are not said to be related
+_ENOUGH = (
+    0.2  # share of the instants' best possible agreement below which two views are not said to be related
+)
 
 Fundamentals = dict[tuple[int, int], Float[Tensor, "3 3"]]
 
@@ -120,7 +122,9 @@ def _agreement(
     return float(total), [[int(names[index]) for index in group] for group in groups]
 
 
-def _candidates(in_a: Int[Tensor, "frames people"], in_b: Int[Tensor, "frames others"]) -> list[tuple[int, int]]:
+def _candidates(
+    in_a: Int[Tensor, "frames people"], in_b: Int[Tensor, "frames others"]
+) -> list[tuple[int, int]]:
     """Pairings of long tracks, those that share most frames first."""
     shared = {
         (one, other): int(((in_a == one).any(dim=1) & (in_b == other).any(dim=1)).sum())
@@ -164,4 +168,6 @@ def _fitted(
     a: Float[Tensor, "n 2"], b: Float[Tensor, "n 2"], threshold: float, seed: int, most: int
 ) -> Float[Tensor, "3 3"] | None:
     some = torch.linspace(0, max(len(a) - 1, 0), min(len(a), most)).long()
-    return robust_fundamental(a[some], b[some], torch.ones(len(some), dtype=a.dtype), threshold=threshold, seed=seed)
+    return robust_fundamental(
+        a[some], b[some], torch.ones(len(some), dtype=a.dtype), threshold=threshold, seed=seed
+    )

@@ -146,7 +146,9 @@ def associate(session: Path, /, *, late: tuple[tuple[str, float], ...] = ()) -> 
         return
     for row in stage.presences(people):
         seen = ", ".join(f"{name} {share:.0%}" for name, share in zip(people.cameras, row.seen, strict=True))
-        say(f"person {row.person:<8d} frames {row.first} to {row.last}; seen by two or more in {row.together:.0%} ({seen})")
+        say(
+            f"person {row.person:<8d} frames {row.first} to {row.last}; {row.together:.0%} seen by two or more ({seen})"
+        )
     _say_people(people)
     say(f"tracks          {session / 'people.csv'}   (corrections: people.toml, see docs/people.md)")
 

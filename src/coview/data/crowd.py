@@ -12,7 +12,10 @@ from coview.data.synthetic import DetectorNoise, detect, ring_cameras
 from coview.formats.keypoints2d import Detections
 
 _HIDDEN = 0.6  # share of a person's box behind a nearer person, beyond which no detector finds them
-_ROOM, _PUSHES = 0.6, 20  # metres between two people's middles, at least (about), and how often they are pushed
+_ROOM, _PUSHES = (
+    0.6,
+    20,
+)  # metres between two people's middles, at least (about), and how often they are pushed
 CROWD_NOISE = DetectorNoise(sigma=3.0, outlier_rate=0.05, outlier_px=80.0, missing_rate=0.02)
 
 
@@ -21,7 +24,9 @@ class Crowd:
     """What the cameras' detectors said, and the truth."""
 
     cameras: Cameras
-    joints3d: Float[Tensor, "people frames joints 3"]  # metres, z up, at the frames of a camera that is not late
+    joints3d: Float[
+        Tensor, "people frames joints 3"
+    ]  # metres, z up, at the frames of a camera that is not late
     detections: Detections
     who: Int[Tensor, "views frames people"]  # number (from 1) of the person each detection shows; -1: nobody
 
@@ -71,9 +76,7 @@ def generated_crowd(
     trust = torch.where(seen[..., None], torch.stack(confidence), 0.0)
     who = torch.where(seen, torch.arange(1, people + 1).expand_as(seen), -1)
     taken = order[..., None].expand(trust.shape)
-    detections = Detections(
-        pixels.gather(2, taken[..., None].expand(pixels.shape)), trust.gather(2, taken)
-    )
+    detections = Detections(pixels.gather(2, taken[..., None].expand(pixels.shape)), trust.gather(2, taken))
     return Crowd(cameras, motion[:, before : before + frames], detections, who.gather(2, order))
 
 
@@ -86,7 +89,9 @@ def _motion(
     return random_motion(frames, fps=fps, seed=seed, kind=kind, stature=stature) + place
 
 
-def _apart(motion: Float[Tensor, "people frames joints 3"], fps: float) -> Float[Tensor, "people frames joints 3"]:
+def _apart(
+    motion: Float[Tensor, "people frames joints 3"], fps: float
+) -> Float[Tensor, "people frames joints 3"]:
     """The same motions, pushed aside where two people would walk through each other."""
     middle = motion.mean(dim=2)[..., :2]
     width = max(1, round(0.3 * fps))
@@ -109,9 +114,7 @@ def _at(
     return (1 - share) * motion[:, first] + share * motion[:, first + 1]
 
 
-def _hidden(
-    world: Float[Tensor, "people frames joints 3"], camera: Cameras
-) -> Bool[Tensor, "frames people"]:
+def _hidden(world: Float[Tensor, "people frames joints 3"], camera: Cameras) -> Bool[Tensor, "frames people"]:
     """Who is mostly behind somebody nearer."""
     pixels = torch.stack([camera.project(each[:, None])[:, 0] for each in world], dim=1)
     depth = torch.stack([camera.to_camera(each[:, None])[:, 0, :, 2].mean(dim=-1) for each in world], dim=1)

@@ -24,7 +24,8 @@ def session_tracks(
 ) -> tuple[Float[Tensor, "frames views joints 2"], Float[Tensor, "frames views joints"]]:
     """One person's pixels (as filmed; NaN: not seen) and confidence, every view at the reference's frames.
 
-    Of several people (`coview associate`) it is `person`, by default who is seen most. `clocks`: by default those of the session's calibration; without one every camera is taken to be on time.
+    Of several people (`coview associate`) it is `person`, by default who is seen most. `clocks`: by default
+    those of the session's calibration; without one every camera is taken to be on time.
     A camera that is on time gives its frames as they are. Another gives, for each frame of the reference,
     its nearest picture, moved to that time as its own neighbours in time move (see `read_at`): not seen
     where that picture did not see it, where it jumps away from its neighbours, or before the camera began.

@@ -81,7 +81,7 @@ def write_people(people: People, path: Path) -> None:
 
 
 def read_people(path: Path, *, edits: bool = True) -> People:
-    """Read a file of `write_people`, and apply the edits beside it, if wanted. ValueError naming the file that is wrong."""
+    """Read a file of `write_people`; apply the `edits` beside it. ValueError naming the file that is wrong."""
     arrays = read_npz(path)
     try:
         people = People(
@@ -92,7 +92,9 @@ def read_people(path: Path, *, edits: bool = True) -> People:
             json.loads(str(arrays["made"])),
         )
     except (KeyError, ValueError) as error:
-        raise ValueError(f"{path} does not say who is who ({error}). Run `coview associate` again.") from error
+        raise ValueError(
+            f"{path} does not say who is who ({error}). Run `coview associate` again."
+        ) from error
     corrections = path.with_name(EDITS)
     return edited(people, corrections) if edits and corrections.is_file() else people
 
@@ -131,7 +133,9 @@ def _edit(people: People, row: dict[str, Any]) -> People:
         ids[first], ids[second] = other, one
         changed = first | second
     else:
-        changed = here & (people.tracks == row["track"] if "track" in row else ids == _person(people, row["person"]))
+        changed = here & (
+            people.tracks == row["track"] if "track" in row else ids == _person(people, row["person"])
+        )
         ids[changed] = _target(people, row["to"])
     if not bool(changed.any()):
         raise ValueError(f"nothing to change: no such detection in these cameras and frames ({_said(row)}).")

@@ -142,8 +142,8 @@ class Session:
         return read_calibration(self.calibration_path)
 
     def poses3d(self, person: int = 1) -> Poses3D:
-        """The 3D joints of a person. FileNotFoundError where nothing was reconstructed yet, StaleError where the session was
-        calibrated again since: they are in another world than its cameras."""
+        """The 3D joints of a person. FileNotFoundError where nothing was reconstructed yet, StaleError where the
+        session was calibrated again since: they are in another world than its cameras."""
         path = self.poses3d_path_of(person)
         if not path.is_file():
             raise FileNotFoundError(

@@ -39,7 +39,9 @@ def robust_fundamental(
     found = eight_point(a[chosen], b[chosen], weights[chosen])
     found = _best(found[found.isfinite().flatten(1).all(dim=-1)], pairs, threshold, _REFINED)
     for _ in range(_ROUNDS if len(found) else 0):
-        agree = sampson_distance(found, a.expand(len(found), -1, -1), b.expand(len(found), -1, -1)) <= threshold
+        agree = (
+            sampson_distance(found, a.expand(len(found), -1, -1), b.expand(len(found), -1, -1)) <= threshold
+        )
         again = eight_point(a.expand(len(found), -1, -1), b.expand(len(found), -1, -1), weights * agree)
         found = torch.where(again.isfinite().flatten(1).all(dim=-1)[:, None, None], again, found)
     return _best(found, pairs, threshold, 1)[0] if len(found) else None

@@ -14,8 +14,8 @@ from coview.formats.session import FILE
 from coview.report.evidence import Evidence, gather
 from coview.report.html import text
 from coview.report.image_methods import found_in_images, image_lines, image_section
-from coview.report.prediction_viewer import SCRIPT as VIEWER_SCRIPT
 from coview.report.people import people_lines, people_section, told_apart
+from coview.report.prediction_viewer import SCRIPT as VIEWER_SCRIPT
 from coview.report.predictions import prediction_lines, prediction_section, shown_predictions
 from coview.report.runs import MARKS, Run, is_run, read_run
 from coview.report.sections import (

@@ -1,4 +1,4 @@
-"""The report's part about several people: who was seen where, how often tracks changed owner, how well each is placed."""
+"""The report's part about several people: who was seen where, how often tracks changed owner, how each is placed."""
 
 from collections.abc import Sequence
 
@@ -40,7 +40,14 @@ def people_section(session: Session, people: People | None) -> str:
     if people is None:
         return ""
     persons = table(
-        ("person", "frames", *(text(name) for name in people.cameras), "two cameras or more", "joints in 3D", "residual"),
+        (
+            "person",
+            "frames",
+            *(text(name) for name in people.cameras),
+            "two cameras or more",
+            "joints in 3D",
+            "residual",
+        ),
         [_row(presence, _placed(session, presence.person)) for presence in presences(people)],
         "Share of frames in which each camera sees each person",
     )
@@ -78,6 +85,13 @@ def _placed(session: Session, person: int) -> Poses3D | None:
         return session.poses3d(person)
     except (FileNotFoundError, StaleError):
         return None
+
+
+def further_people(session: Session, frames: int) -> list[Poses3D]:
+    """The 3D joints of everybody but person 1, as far as they were reconstructed."""
+    people = told_apart(session)
+    found = [_placed(session, person) for person in range(2, (people.count if people else 1) + 1)]
+    return [poses for poses in found if poses is not None and len(poses.points) == frames]
 
 
 def _often(people: People) -> list[str]:

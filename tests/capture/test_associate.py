@@ -1,0 +1,48 @@
+import pytest
+import torch
+
+from coview.capture.associate import associate_after, associate_before, switches_of
+from coview.data.crowd import generated_crowd
+from coview.metrics.identity import identity_score
+
+
+def test_after_calibration_everybody_keeps_one_number():
+    crowd = generated_crowd(3, 4, 200, seed=3)
+    found = associate_after(crowd.detections.joints, crowd.cameras, crowd.detections.confidence)
+    score = identity_score(found.ids, crowd.who)
+    assert score.accuracy >= 0.99
+    assert found.count == 3
+
+
+def test_before_calibration_too():
+    crowd = generated_crowd(2, 4, 200, seed=1)
+    found = associate_before(crowd.detections.joints, crowd.detections.confidence)
+    assert identity_score(found.ids, crowd.who).accuracy >= 0.99
+
+
+def test_cameras_that_began_late_are_put_in_step():
+    late = (0.0, 41.3, -27.6)
+    crowd = generated_crowd(2, 3, 250, late=late, seed=2)
+    found = associate_before(crowd.detections.joints, crowd.detections.confidence, lags=late)
+    assert found.ids.shape == crowd.who.shape
+    assert identity_score(found.ids, crowd.who).accuracy >= 0.99
+
+
+def test_people_whom_one_camera_alone_sees_have_no_number():
+    crowd = generated_crowd(2, 2, 100, seed=1)
+    joints = crowd.detections.joints.clone()
+    joints[1][crowd.who[1] == 2] = torch.nan
+    found = associate_after(joints, crowd.cameras)
+    assert (found.ids[0][crowd.who[0] == 2] == -1).float().mean() > 0.9
+    assert found.count == 1
+
+
+def test_switches_are_changes_of_person_along_a_track():
+    tracks = torch.tensor([[[0, 1], [0, 1], [1, 0]]])
+    ids = torch.tensor([[[1, 2], [1, 2], [1, 2]]])
+    assert switches_of(ids, tracks) == (2,)
+
+
+def test_lags_are_one_per_view():
+    with pytest.raises(ValueError, match=r"2 lags given for 3 views. Give one per view, in frames"):
+        associate_before(torch.zeros(3, 4, 1, 5, 2), lags=(0.0, 1.0))
