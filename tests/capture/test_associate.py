@@ -7,7 +7,7 @@ from coview.metrics.identity import identity_score
 
 
 def test_after_calibration_everybody_keeps_one_number():
-    crowd = generated_crowd(3, 4, 200, seed=3)
+    crowd = generated_crowd(3, 4, 150, seed=3)
     found = associate_after(crowd.detections.joints, crowd.cameras, crowd.detections.confidence)
     score = identity_score(found.ids, crowd.who)
     assert score.accuracy >= 0.99
@@ -15,14 +15,14 @@ def test_after_calibration_everybody_keeps_one_number():
 
 
 def test_before_calibration_too():
-    crowd = generated_crowd(2, 4, 200, seed=1)
+    crowd = generated_crowd(2, 3, 150, seed=1)
     found = associate_before(crowd.detections.joints, crowd.detections.confidence)
     assert identity_score(found.ids, crowd.who).accuracy >= 0.99
 
 
 def test_cameras_that_began_late_are_put_in_step():
     late = (0.0, 41.3, -27.6)
-    crowd = generated_crowd(2, 3, 250, late=late, seed=2)
+    crowd = generated_crowd(2, 3, 200, late=late, seed=2)
     found = associate_before(crowd.detections.joints, crowd.detections.confidence, lags=late)
     assert found.ids.shape == crowd.who.shape
     assert identity_score(found.ids, crowd.who).accuracy >= 0.99

@@ -3,7 +3,7 @@ import torch
 
 from coview.capture.calibrate import calibrate_from_people
 from coview.capture.export import export_session
-from coview.capture.people import associate, people_of, presences, said, several_people
+from coview.capture.people import associate, people_of, placed, presences, said, several_people
 from coview.capture.reconstruct import reconstruct_everybody
 from coview.data.crowd import generated_crowd
 from coview.formats.calibrations import Calibration, write_calibration
@@ -58,10 +58,10 @@ def test_everybody_is_reconstructed_and_exported(calibrated):
 
 def test_provenance_and_table_tell_who_is_who(calibrated):
     session, _, done = calibrated
-    people = people_of(session)
+    people = people_of(session, placed(session))
     assert torch.equal(people.ids, done.people.ids)  # nothing is done twice
     assert Session.load(session.path).provenance["people"] == said(people)
-    assert said(people).startswith("2 people, by calibration; tracks given to another person: a ")
+    assert said(people).startswith("2 people, by their cameras; tracks given to another person: a ")
     assert [row.person for row in presences(people)] == [1, 2]
     assert (session.path / "people.csv").read_text().startswith("camera,track,person,first_frame")
 
@@ -73,7 +73,7 @@ def test_corrections_hold_from_the_next_reading_on(calibrated, tmp_path):
     try:
         swapped = session.followed(2)[0]
         assert torch.equal(torch.nan_to_num(swapped), torch.nan_to_num(before))
-        assert said(people_of(session)).endswith("1 edits of people.toml")
+        assert said(people_of(session, placed(session))).endswith("1 edits of people.toml")
     finally:
         session.edits_path.unlink()
 

@@ -64,8 +64,10 @@ def associate_before(
     fundamentals = search_fundamentals(small, nodes, seed)
     people = _numbered(seen, small, nodes, fundamentals)
     for _ in range(_ROUNDS):
-        fundamentals = refit_fundamentals(small, people, seed)
+        before, fundamentals = people, refit_fundamentals(small, people, seed)
         people = _numbered(seen, small, nodes, fundamentals)
+        if torch.equal(before, people):
+            break
     return _finished(people, nodes, starts, joints.shape[1])
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from coview.cameras import Cameras
-from coview.capture.people import people_of, several_people
+from coview.capture.people import people_of
 from coview.data.body_scale import Scale, assumed_scale, scale_from_distance, scale_from_stature
 from coview.data.people_cameras import spread_out, upright_cameras
 from coview.data.session_tracks import session_tracks
@@ -92,7 +92,7 @@ def calibrate_from_people(
     check_settings(trust, threshold)
     loaded = Session.load(session)
     given = _given(loaded, intrinsics, size_mismatch, None)
-    people = people_of(loaded, calibrated=False)
+    people = people_of(loaded, None)
     count = 1 if people is None else people.count
     pixels, weights = _observations(loaded, trust, {}, count)
     chosen = _chosen_frames(frames, len(pixels) // count).repeat(count)
@@ -101,9 +101,8 @@ def calibrate_from_people(
     found = self_calibrate(
         given.cameras, pixels[some], weights[some], names=given.names, threshold=limit, seed=seed
     )
-    first = replace(
-        found, points=found.points[some < len(pixels) // count]
-    )  # the others are of other statures
+    own = some < len(pixels) // count  # of person 1: the others are of other statures
+    first = replace(found, points=found.points[own], inliers=found.inliers[own])
     scale = _scale(first, loaded, given.names, stature, distance)
     cameras, upright = upright_cameras(found.cameras, found.points, scale, loaded.skeleton)
     calibration = _calibration(given, cameras, found, scale, upright, frames)
@@ -251,9 +250,7 @@ def _finish(
         noted = replace(
             calibration, provenance={**calibration.provenance, "notes": " | ".join(calibration.notes)}
         )
-    if several_people(session.detections()):  # these cameras tell them apart better than anything before
-        write_calibration(noted, session.calibration_path)
-    people = people_of(session)
+    people = people_of(session, calibration)  # these cameras tell them apart better than anything before
     found = _triangulated(session, calibration, trust, threshold, 1 if people is None else people.count)
     if chosen is not None and len(chosen) != len(found.points):
         chosen = chosen[: session.frames].repeat(people.count if people else 1)

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from coview.capture.associate import Associated, associate_after, associate_before
 from coview.capture.people_table import write_table
-from coview.data.session_tracks import session_clocks
 from coview.formats.calibrations import Calibration
 from coview.formats.keypoints2d import Detections
 from coview.formats.people import People, edited, read_people, write_people
@@ -18,7 +17,6 @@ from coview.formats.session import Session, StaleError
 
 TRUST = 0.3  # confidence below which a joint does not say where a person is
 SEVERAL = 0.02  # share of a camera's frames with two people or more, from which on people are told apart
-_WORDS = "calibration", "no calibration: motion and epipolar fit alone"
 
 
 def several_people(detections: Detections, trust: float = TRUST) -> bool:
@@ -29,54 +27,64 @@ def several_people(detections: Detections, trust: float = TRUST) -> bool:
     return bool(((there.sum(dim=-1) >= 2).float().mean(dim=-1) > SEVERAL).any())
 
 
-def associate(
-    session: Path, *, calibrated: bool = True, lags: dict[str, float] | None = None, seed: int = 0
-) -> People | None:
+def associate(session: Path, *, lags: dict[str, float] | None = None, seed: int = 0) -> People | None:
     """Tell the people of a session apart, with its cameras where it is calibrated and without where it is not.
 
-    `calibrated` False: a calibration that is there is not used, as it is about to be replaced.
     `lags`: per camera, frames by which it began late, where no calibration says so. Numbers stay as they were as far as
     the same people are found again. Returns who is who after the edits of `people.toml`; None, and nothing is written,
     where no camera sees several people: then every later stage follows the one there is, as ever.
     Raises ValueError where nobody is seen by two cameras, and for edits that cannot be meant."""
     loaded = Session.load(session)
+    return _told_apart(loaded, placed(loaded), lags or {}, seed)
+
+
+def people_of(session: Session, calibration: Calibration | None, *, seed: int = 0) -> People | None:
+    """Who is who by these cameras (None: by no calibration), told apart anew only where the 2D joints or the cameras
+    are others than before; None where there is one person to follow. Raises as `associate` does."""
+    try:
+        people = session.people()
+    except StaleError:
+        people = None
+    if people is not None and people.made.get("basis") == _basis(calibration):
+        return people
+    return _told_apart(session, calibration, {}, seed)
+
+
+def placed(session: Session) -> Calibration | None:
+    """The session's calibration, where it says where the cameras stand."""
+    if not session.calibration_path.is_file():
+        return None
+    calibration = session.calibration().select(session.camera_names)
+    return calibration if calibration.has_extrinsics else None
+
+
+def _told_apart(
+    loaded: Session, calibration: Calibration | None, lags: dict[str, float], seed: int
+) -> People | None:
     detections = loaded.detections()
     if not several_people(detections):
         loaded.people_path.unlink(missing_ok=True)
         return None
-    calibration = _placed(loaded) if calibrated else None
-    found = _found(loaded, detections, calibration, lags or {}, seed)
+    found = _found(loaded, detections, calibration, lags, seed)
     if not found.count:
         raise ValueError(
             f"session '{loaded.name}': several people are in view, but nobody could be recognised in two cameras. The "
-            f"cameras may not be in step, or the calibration is of another recording; `people.toml` cannot mend that."
+            f"cameras may not be in step, or the calibration is of another recording. Say how late they began (`coview "
+            f"associate {loaded.path} --late CAMERA FRAMES`), or calibrate with another file."
         )
     ids = _numbered_as_before(found.ids, _before(loaded))
     made = {
         "joints2d": loaded.detections_fingerprint,
         "basis": _basis(calibration),
-        "matched_by": _WORDS[0] if calibration else _WORDS[1],
+        "matched_by": "their cameras" if calibration else "motion and epipolar fit, without a calibration",
     }
     people = People(loaded.camera_names, ids, found.tracks, found.switches, made)
     write_people(people, loaded.people_path)
     if loaded.edits_path.is_file():
         people = edited(people, loaded.edits_path)
     write_table(people, detections, loaded.path / "people.csv")
-    loaded.with_provenance(people=said(people)).save()
+    Session.load(loaded.path).with_provenance(people=said(people)).save()
     return people
-
-
-def people_of(session: Session, *, calibrated: bool = True, seed: int = 0) -> People | None:
-    """Who is who, told apart anew only where the 2D joints or the calibration are others than before; None where there
-    is one person to follow."""
-    try:
-        people = session.people()
-    except StaleError:
-        people = None
-    basis = _basis(_placed(session) if calibrated else None)
-    if people is not None and people.made.get("basis") == basis:
-        return people
-    return associate(session.path, calibrated=calibrated, seed=seed)
 
 
 def said(people: People) -> str:
@@ -116,14 +124,6 @@ def presences(people: People) -> tuple[Presence, ...]:
 # --- inside --------------------------------------------------------------------------------------
 
 
-def _placed(session: Session) -> Calibration | None:
-    """The session's calibration, where it says where the cameras stand."""
-    if not session.calibration_path.is_file():
-        return None
-    calibration = session.calibration().select(session.camera_names)
-    return calibration if calibration.has_extrinsics else None
-
-
 def _basis(calibration: Calibration | None) -> str:
     return "none" if calibration is None else calibration.fingerprint
 
@@ -138,7 +138,7 @@ def _found(
     frames = [lags.get(name, 0.0) for name in session.camera_names]
     if calibration is None:
         return associate_before(detections.joints, detections.confidence, lags=frames, trust=TRUST, seed=seed)
-    clocks = session_clocks(session)
+    clocks = calibration.clocks
     middle = session.frames / session.fps / 2  # seconds: a drifting clock is right there, and near it
     late = [
         clocks[name].offset + clocks[name].drift * middle if name in clocks else 0.0

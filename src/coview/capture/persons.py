@@ -79,8 +79,15 @@ class _Sighting:
 @dataclass
 class _Person:
     last: dict[int, Track] = field(default_factory=dict)  # per view
+    seen: int = 0  # tracks and blocks so far
+
+    @property
+    def standing(self) -> float:
+        """From 0 to 1: of two who fit, the one who has been there longer; a stray detection is no person."""
+        return self.seen / (self.seen + 5)
 
     def seen_again(self, sighting: _Sighting) -> None:
+        self.seen += 1
         for index in np.unique(np.linspace(0, len(sighting.frames) - 1, 3).round().astype(int)):
             frame, pose = int(sighting.frames[index]), sighting.poses[index]
             if sighting.view not in self.last:
@@ -107,7 +114,12 @@ def _given(
     rivals: set[tuple[int, int]],
 ) -> list[tuple[list[int], int]]:
     """To whom each group goes: the number of a known person, or the next ones."""
-    fits = np.array([[sum(who.fits(sightings[node]) for node in group) for who in crowd] for group in groups])
+    fits = np.array(
+        [
+            [who.standing * sum(who.fits(sightings[node]) for node in group) for who in crowd]
+            for group in groups
+        ]
+    )
     fits = fits.reshape(len(groups), len(crowd))
     given: dict[int, int] = {}
     for group, person in zip(*linear_sum_assignment(np.maximum(fits, 0), maximize=True), strict=True):

@@ -11,7 +11,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from coview.cameras import Cameras
-from coview.capture.people import people_of
+from coview.capture.people import people_of, placed
 from coview.capture.smooth import fill_gaps, low_pass
 from coview.data.session_tracks import session_tracks
 from coview.formats.poses3d import Poses3D
@@ -64,7 +64,7 @@ def reconstruct(
         raise ValueError(f"max_gap {max_gap} must be 0 (no gap is filled) or more frames.")
     loaded = Session.load(session)
     calibration = loaded.calibration()
-    several = people_of(loaded) is not None
+    several = people_of(loaded, placed(loaded)) is not None
     path = loaded.poses3d_path_of(person)
     settings = {
         "trust": f"{trust:g}",
@@ -96,7 +96,7 @@ def reconstruct_everybody(session: Path, **options: Any) -> tuple[list[Reconstru
 
     3D joints of people whom the session does not have any more are removed."""
     loaded = Session.load(session)
-    people = people_of(loaded)
+    people = people_of(loaded, placed(loaded))
     done, failed = [], []
     for person in range(1, (1 if people is None else people.count) + 1):
         try:

@@ -23,9 +23,8 @@ _TRIED = 12  # of these pairings, those that share most frames
 _SHARED = 20  # frames that two tracks must share
 _INSTANTS = 80  # that a pairing is judged on
 _POINTS = 400  # pairs of joints that a matrix is first fitted to
-_ENOUGH = (
-    0.2  # share of the instants' best possible agreement below which two views are not said to be related
-)
+_SURE = 0.75  # share of the best possible agreement from which on no other pairing is tried ...
+_ENOUGH = 0.2  # ... and below which two views are not said to be related
 
 Fundamentals = dict[tuple[int, int], Float[Tensor, "3 3"]]
 
@@ -73,6 +72,7 @@ def _related(
         return None
     some = together[torch.linspace(0, len(together) - 1, min(len(together), _INSTANTS)).long()]
     glance = a[some], b[some], in_a[some], in_b[some]
+    possible = float(torch.minimum((in_a[some] >= 0).sum(dim=1), (in_b[some] >= 0).sum(dim=1)).sum())
     best, most = None, 0.0
     for one, other in _candidates(in_a, in_b):
         matrix = _fitted(*_paired(a, b, _only(in_a, one), _only(in_b, other)), ROUGH, seed, _POINTS)
@@ -81,7 +81,8 @@ def _related(
         matrix, score = _grown(matrix, *glance, seed)
         if score > most:
             best, most = matrix, score
-    possible = float(torch.minimum((in_a[some] >= 0).sum(dim=1), (in_b[some] >= 0).sum(dim=1)).sum())
+        if most >= _SURE * possible:
+            break
     return best if most >= _ENOUGH * possible else None
 
 
