@@ -24,7 +24,7 @@ def write_table(people: People, detections: Detections, path: Path) -> None:
         number, person = tracks[frame, place], ids[frame, place]
         order = np.lexsort((frame, person, number))
         keys = np.stack([number[order], person[order]], axis=1)
-        begins = np.flatnonzero(np.r_[True, (np.diff(keys, axis=0) != 0).any(axis=1)]) if len(keys) else []
+        begins = np.flatnonzero(np.r_[True, (np.diff(keys, axis=0) != 0).any(axis=1)])[: len(keys)]
         for begin, end in zip(begins, [*begins[1:], len(order)], strict=True):
             rows = order[begin:end]
             at = frame[rows[0]], place[rows[0]]

@@ -148,8 +148,8 @@ def _where(people: People, row: dict[str, Any]) -> Bool[Tensor, "views frames 1"
     if camera != "all" and camera not in people.cameras:
         raise ValueError(f'no camera {camera!r}. Known: {listed(people.cameras)}, or "all".')
     length = people.ids.shape[1]
-    whole = isinstance(frames, list) and len(frames) == 2 and all(type(each) is int for each in frames)
-    if not whole or not 0 <= frames[0] <= frames[1] < length:
+    whole = isinstance(frames, list) and [type(each) for each in frames] == [int, int]
+    if not isinstance(frames, list) or not whole or not 0 <= frames[0] <= frames[1] < length:
         raise ValueError(
             f"frames = {frames!r} is not [first, last], both counted from 0 and both included; the recording has "
             f"frames 0 to {length - 1}."

@@ -34,7 +34,8 @@ def robust_fundamental(
     if int(used.sum()) < 2 * _SAMPLE:
         return None
     a, b, weights = a[used].double(), b[used].double(), weights[used].double()
-    pairs = Pairs(*(torch.nn.functional.pad(each, (0, 1), value=1.0) for each in (a, b)), weights)
+    in_a, in_b = (torch.nn.functional.pad(each, (0, 1), value=1.0) for each in (a, b))
+    pairs = Pairs(in_a, in_b, weights)
     chosen = samples(len(weights), _SAMPLE, hypotheses, seed)
     found = eight_point(a[chosen], b[chosen], weights[chosen])
     found = _best(found[found.isfinite().flatten(1).all(dim=-1)], pairs, threshold, _REFINED)
