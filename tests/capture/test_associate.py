@@ -3,6 +3,9 @@ import torch
 
 from coview.capture.associate import associate_after, associate_before, switches_of
 from coview.data.crowd import generated_crowd
+from coview.formats.calibrations import read_calibration
+from coview.formats.keypoints2d import Detections, stack_views
+from coview.formats.openpose import read_openpose_folder
 from coview.metrics.identity import identity_score
 
 
@@ -46,3 +49,25 @@ def test_switches_are_changes_of_person_along_a_track():
 def test_lags_are_one_per_view():
     with pytest.raises(ValueError, match=r"2 lags given for 3 views. Give one per view, in frames"):
         associate_before(torch.zeros(3, 4, 1, 5, 2), lags=(0.0, 1.0))
+
+
+@pytest.mark.slow
+def test_on_a_real_recording_the_person_on_the_beam_is_the_same_in_all_cameras(shared_data):
+    # ../shared/data/pose2sim_single: two of four cameras also see somebody else. Pose2Sim's own association is right.
+    folder = shared_data / "pose2sim_single"
+
+    def detections(kind: str) -> Detections:
+        views = [
+            read_openpose_folder(view).points for view in sorted((folder / "balancing" / kind).iterdir())
+        ]
+        return Detections.make(stack_views(views))
+
+    raw, reference = detections("pose"), detections("pose-associated").joints[:, :, 0]
+    cameras = read_calibration(folder / "calibration" / "Calib_qualisys.toml").cameras
+    found = associate_after(raw.joints, cameras, raw.confidence)
+    apart = (raw.joints - reference[:, :, None]).norm(dim=-1).nanmedian(dim=-1).values
+    apart = torch.where(apart.isnan(), torch.inf, apart)
+    there = apart.amin(dim=-1) < 1.0
+    right = (found.ids == 1).gather(2, apart.argmin(dim=-1, keepdim=True))[..., 0]
+    assert float(right[there].float().mean()) >= 0.99
+    assert sum(found.switches) == 0

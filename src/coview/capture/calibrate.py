@@ -57,7 +57,7 @@ def calibrate_from_file(
     size_mismatch: SizeMismatch = "keep",
     units: Units | None = None,
 ) -> Calibrated:
-    """Take the cameras of a calibration file, matched to the session's cameras by name.
+    """Take the cameras of a calibration file, matched to the session's cameras by name; also their clocks, aloud.
 
     Raises ValueError where the file is for other cameras or images, or is not a calibration."""
     loaded = Session.load(session)
@@ -67,7 +67,19 @@ def calibrate_from_file(
             f"{calibration.provenance['file']} holds lenses only, not where the cameras stand. "
             f"Place them with `coview calibrate {session} --from people`."
         )
-    return _finish(loaded, calibration, None)
+    return _finish(loaded, replace(calibration, notes=calibration.notes + _clock_notes(calibration)), None)
+
+
+def _clock_notes(calibration: Calibration) -> tuple[str, ...]:
+    """Said aloud: a file of another take is the likeliest way to a silent wrong answer."""
+    late = {name: clock for name, clock in calibration.clocks.items() if not clock.is_zero}
+    if not late:
+        return ()
+    told = ", ".join(f"{name} {1000 * clock.offset:+.0f} ms" for name, clock in late.items())
+    return (
+        f"the file's clocks are taken over ({told}). They hold for the recording they were found on: of another take "
+        f"by cameras that are not started together, remove [metadata.clocks] from the file.",
+    )
 
 
 def calibrate_from_people(

@@ -11,13 +11,15 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from coview.cameras import Cameras
+from coview.capture.motion_quality import bone_spread, jitter
 from coview.capture.people import people_of, placed
+from coview.capture.refine import refine as refine_take
 from coview.capture.smooth import fill_gaps, low_pass
 from coview.data.session_tracks import session_tracks
 from coview.formats.poses3d import Poses3D
 from coview.formats.session import Session
 from coview.geometry.thresholds import automatic_threshold, check_settings
-from coview.geometry.triangulation import Triangulated, triangulate_robust
+from coview.geometry.triangulation import Triangulated, reprojection_residuals, triangulate_robust
 from coview.progress import progress
 
 CHUNK = 4096  # frames triangulated at once: bounds memory, and is what the progress bar counts
@@ -48,6 +50,7 @@ def reconstruct(
     solver: Literal["linear", "reprojection"] = "linear",
     max_gap: int = 10,
     smooth: float | None = None,
+    refine: bool = False,
     overwrite: bool = False,
 ) -> Reconstructed:
     """Triangulate every joint of every frame from the views that agree on it.
@@ -56,12 +59,15 @@ def reconstruct(
     `trust` leaves out less confident detections; `threshold` (pixels) tells a wrong detection from a
     poor one, by default three times the robust spread of this recording's own residuals. `linear` is
     the weighted DLT that other tools compute, `reprojection` the maximum-likelihood point. Gaps of up to
-    `max_gap` frames are interpolated; `smooth` is the cut-off of a zero-lag Butterworth filter in Hz.
+    `max_gap` frames are interpolated; `smooth` is the cut-off of a zero-lag Butterworth filter in Hz. `refine`
+    solves for the whole take with smooth motion and constant bones as priors instead (`coview.capture.refine`).
     A finished result of the same calibration and settings is kept unless `overwrite`.
     Raises NothingReconstructedError instead of writing a result without a single joint."""
     check_settings(trust, threshold)
     if max_gap < 0:
         raise ValueError(f"max_gap {max_gap} must be 0 (no gap is filled) or more frames.")
+    if refine and smooth is not None:
+        raise ValueError("refine finds from the take itself how smooth the motion is: leave smooth out.")
     loaded = Session.load(session)
     calibration = loaded.calibration()
     several = people_of(loaded, placed(loaded)) is not None
@@ -72,6 +78,7 @@ def reconstruct(
         "solver": solver,
         "max_gap": str(max_gap),
         "smooth": "none" if smooth is None else f"{smooth:g} Hz",
+        "refine": "yes" if refine else "no",
         "input": input_fingerprint(loaded),
         **({"person": str(person)} if several else {}),
     }
@@ -86,15 +93,22 @@ def reconstruct(
     poses = _poses(found, loaded, settings | known)
     if not bool(poses.points.isfinite().any()):
         raise NothingReconstructedError(_why_nothing(loaded, weights, limit))
-    poses = _between(poses, max_gap, smooth)
+    raw = poses
+    poses = _between(raw, max_gap, smooth)
+    if refine:
+        poses = _refined(raw, cameras, pixels, weights, found, limit)
     poses.save(path)
     return _summary(path, poses)
 
 
-def reconstruct_everybody(session: Path, **options: Any) -> tuple[list[Reconstructed], list[str]]:
+def reconstruct_everybody(
+    session: Path, *, person: int | None = None, **options: Any
+) -> tuple[list[Reconstructed], list[str]]:
     """`reconstruct` with the same options for every person in view, one file each; and whom it could not place.
 
-    3D joints of people whom the session does not have any more are removed."""
+    `person`: only this one. 3D joints of people whom the session does not have any more are removed."""
+    if person is not None:
+        return [reconstruct(session, person=person, **options)], []
     loaded = Session.load(session)
     people = people_of(loaded, placed(loaded))
     done, failed = [], []
@@ -124,9 +138,14 @@ def _chunks(
             straight_cameras.pixels_from_world,
             weights[part].to(torch.float64),
             threshold=limit,
-            sigma=limit / 3.0,
+            sigma=_noise(limit),
             solver=solver,
         )
+
+
+def _noise(limit: float) -> float:
+    """What `automatic_threshold` takes a detection's standard deviation to be, pixels."""
+    return limit / 3.0
 
 
 def _triangulate_all(
@@ -157,6 +176,33 @@ def _between(poses: Poses3D, max_gap: int, smooth: float | None) -> Poses3D:
     if smooth is not None:
         points = low_pass(points, poses.fps, smooth)
     return replace(poses, points=points, covariance=grown)
+
+
+def _refined(
+    poses: Poses3D, cameras: Cameras, pixels: Tensor, weights: Tensor, found: Triangulated, limit: float
+) -> Poses3D:
+    """The whole take solved at once; joints that the priors filled in carry no inlier in any view."""
+    parts = [cameras.undistort(torch.nan_to_num(part).double())[0] for part in pixels.split(CHUNK)]
+    straight = torch.where(pixels.isfinite(), torch.cat(parts), torch.nan)
+    projections = cameras.without_distortion().pixels_from_world
+    bones = poses.skeleton.bone_indices
+    better = refine_take(straight, projections, weights, found, bones, poses.fps, sigma=_noise(limit))
+    residuals = reprojection_residuals(better.points, straight, projections)
+    residuals = torch.where(weights > 0, residuals, torch.nan)
+    before, after = ((bone_spread(each, bones), jitter(each)) for each in (found.points, better.points))
+    told = {
+        "refined": f"detections err by {float(better.noise.median()):.1f} px (standard deviation, median joint); bone "
+        f"lengths vary by {1000 * before[0]:.1f} → {1000 * after[0]:.1f} mm, jitter {1000 * before[1]:.1f} → "
+        f"{1000 * after[1]:.1f} mm"
+    }
+    return replace(
+        poses,
+        points=better.points.float(),
+        covariance=better.covariance.float(),
+        inliers=residuals < limit,
+        residuals=residuals.float(),
+        provenance=poses.provenance | told,
+    )
 
 
 def input_fingerprint(session: Session) -> str:

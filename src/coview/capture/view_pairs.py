@@ -109,10 +109,10 @@ def _agreement(
     names, place = torch.cat([in_a.flatten(), in_b.flatten()]).unique(return_inverse=True)
     one, other = place[: in_a.numel()].view_as(in_a), place[in_a.numel() :].view_as(in_b)
     value = frame_evidence(misfits(matrix, a, b), _USUAL).double()
-    weights = torch.zeros(len(names), len(names), dtype=torch.float64)
+    found = torch.zeros(len(names), len(names), dtype=torch.float64)
     rows, columns = torch.broadcast_tensors(one[:, :, None], other[:, None])
-    weights.index_put_((rows.flatten(), columns.flatten()), value.flatten(), accumulate=True)
-    weights = (weights + weights.mT).numpy()
+    found.index_put_((rows.flatten(), columns.flatten()), value.flatten(), accumulate=True)
+    weights = (found + found.mT).numpy()
     for view in (one, other):
         seen = torch.nn.functional.one_hot(view, len(names)).sum(dim=1).double()
         weights[((seen.mT @ seen) > 0).numpy()] = -np.inf

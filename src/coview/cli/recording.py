@@ -171,6 +171,7 @@ def reconstruct(
     solver: Literal["linear", "reprojection"] = "linear",
     max_gap: int = 10,
     smooth: float | None = None,
+    refine: bool = False,
     at_once: int = 4,
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
     overwrite: bool = False,
@@ -189,12 +190,14 @@ def reconstruct(
             maximum-likelihood point.
         max_gap: Interpolate gaps of up to this many frames.
         smooth: Cut-off of a zero-lag Butterworth low-pass in Hz; none by default.
+        refine: Of `detections`: solve the whole take with constant bones and smooth motion as priors, as rigid and
+            as smooth as the take itself shows them; replaces `max_gap` and `smooth`.
         at_once: Of models of images: frames in memory together.
         device: Of models of images: where they run.
         overwrite: Compute again even if the result is there.
     """
     if method != "detections":
-        _only_of_detections(method, threshold, solver, person)
+        _only_of_detections(method, threshold, solver, refine, person)
         options = {
             "trust": trust,
             "max_gap": max_gap,
@@ -210,32 +213,40 @@ def reconstruct(
         )
     from coview.capture import reconstruct as stage
 
-    options: dict[str, Any] = {
-        "trust": trust,
-        "threshold": threshold,
-        "solver": solver,
-        "max_gap": max_gap,
-        "smooth": smooth,
-        "overwrite": overwrite,
-    }
-    if person is not None:
-        every, failed = [stage.reconstruct(session, person=person, **options)], []
-    else:
-        every, failed = stage.reconstruct_everybody(session, **options)
+    every, failed = stage.reconstruct_everybody(
+        session,
+        person=person,
+        trust=trust,
+        threshold=threshold,
+        solver=solver,
+        max_gap=max_gap,
+        smooth=smooth,
+        refine=refine,
+        overwrite=overwrite,
+    )
     for done in every:
         if "person" in done.poses.provenance:
             say(f"person          {done.poses.provenance['person']}")
         say(f"joints          {done.found:.1%} of all joints and frames have a 3D position")
         left_out = f"{done.left_out:.1%} of detections left out (beyond {done.threshold_px:.0f} px)"
         say(f"residual        {done.median_px:.1f} px median; {left_out}")
+        if refine:
+            say(f"refined         {done.poses.provenance['refined']}")
         say(f"poses           {done.path}")
     note(failed)
 
 
-def _only_of_detections(method: str, threshold: float | None, solver: str, person: int | None) -> None:
+def _only_of_detections(
+    method: str, threshold: float | None, solver: str, refine: bool, person: int | None
+) -> None:
     given = [
         name
-        for name, value in (("threshold", threshold), ("solver", solver), ("person", person))
+        for name, value in (
+            ("threshold", threshold),
+            ("solver", solver),
+            ("refine", refine or None),
+            ("person", person),
+        )
         if value not in (None, "linear")
     ]
     if given:

@@ -76,11 +76,12 @@ def _far_velocity(pixels: Tensor, weights: Tensor, index: Int[Tensor, "times vie
     """Pixels per frame from one side to the other; 0 where a side was not seen."""
     sides = []
     for sign in (-1, 1):
-        total, moment, count = 0.0, 0.0, 0.0
+        total = torch.zeros_like(_picked(pixels, index))
+        moment, count = torch.zeros_like(total[..., 0]), torch.zeros_like(total[..., 0])
         for step in _FAR:
             there, seen = _beside(pixels, weights, index, sign * step)
             total, moment, count = total + seen[..., None] * there, moment + sign * step * seen, count + seen
-        safe = count.clamp(min=1)  # type: ignore[attr-defined]  # a tensor after the first step
+        safe = count.clamp(min=1)
         sides.append((total / safe[..., None], moment / safe, count))
     (before, then, left), (after, later, right) = sides
     known = (left > 0) & (right > 0)
