@@ -64,10 +64,34 @@ def test_on_a_real_recording_the_person_on_the_beam_is_the_same_in_all_cameras(s
 
     raw, reference = detections("pose"), detections("pose-associated").joints[:, :, 0]
     cameras = read_calibration(folder / "calibration" / "Calib_qualisys.toml").cameras
-    found = associate_after(raw.joints, cameras, raw.confidence)
     apart = (raw.joints - reference[:, :, None]).norm(dim=-1).nanmedian(dim=-1).values
     apart = torch.where(apart.isnan(), torch.inf, apart)
     there = apart.amin(dim=-1) < 1.0
-    right = (found.ids == 1).gather(2, apart.argmin(dim=-1, keepdim=True))[..., 0]
-    assert float(right[there].float().mean()) >= 0.99
-    assert sum(found.switches) == 0
+    before, after = (
+        associate_before(raw.joints, raw.confidence),
+        associate_after(raw.joints, cameras, raw.confidence),
+    )
+    for found in (
+        before,
+        after,
+    ):  # before, the motionless bystander of two cameras must not be taken for the person
+        right = (found.ids == 1).gather(2, apart.argmin(dim=-1, keepdim=True))[..., 0]
+        assert float(right[there].float().mean()) >= 0.99
+        assert sum(found.switches) == 0
+
+
+def test_with_a_real_detectors_noise_two_times_of_one_person_are_two_people(shared_data):
+    # The person on the beam in frames 0 to 49 beside themself in frames 50 to 99, in a random order in every frame.
+    folder = shared_data / "pose2sim_single"
+    views = sorted((folder / "balancing" / "pose-associated").iterdir())
+    one = Detections.make(stack_views([read_openpose_folder(view).points for view in views]))
+    joints, confidence = (
+        torch.cat([part[:, :50], part[:, 50:]], dim=2) for part in (one.joints, one.confidence)
+    )
+    order = torch.rand(confidence.shape[:3], generator=torch.Generator().manual_seed(0)).argsort(dim=-1)
+    confidence = confidence.gather(2, order[..., None].expand_as(confidence))
+    joints = joints.gather(2, order[..., None, None].expand_as(joints))
+    who = torch.where((confidence >= 0.3).any(dim=-1), order + 1, -1)
+    cameras = read_calibration(folder / "calibration" / "Calib_qualisys.toml").cameras
+    for found in (associate_before(joints, confidence), associate_after(joints, cameras, confidence)):
+        assert identity_score(found.ids, who).accuracy >= 0.99

@@ -24,6 +24,7 @@ _SHARED = 20  # frames that two tracks must share
 _INSTANTS = 80  # that a pairing is judged on
 _POINTS = 400  # pairs of joints that a matrix is first fitted to
 _SURE = 0.75  # share of the best possible agreement from which on no other pairing is tried ...
+_ALIKE = 0.4  # correlation of motion that goes with it
 _ENOUGH = 0.2  # ... and below which two views are not said to be related
 
 Fundamentals = dict[tuple[int, int], Float[Tensor, "3 3"]]
@@ -73,15 +74,15 @@ def _related(
     some = together[torch.linspace(0, len(together) - 1, min(len(together), _INSTANTS)).long()]
     glance = a[some], b[some], in_a[some], in_b[some]
     possible = float(torch.minimum((in_a[some] >= 0).sum(dim=1), (in_b[some] >= 0).sum(dim=1)).sum())
-    best, most = None, 0.0
-    for one, other in _candidates(in_a, in_b):
+    best, most, leads = None, 0.0, 0.0
+    for one, other, alike in _candidates(a, b, in_a, in_b):
         matrix = _fitted(*_paired(a, b, _only(in_a, one), _only(in_b, other)), ROUGH, seed, _POINTS)
         if matrix is None:
             continue
         matrix, score = _grown(matrix, *glance, seed)
-        if score > most:
-            best, most = matrix, score
-        if most >= _SURE * possible:
+        if score * (0.5 + alike) > leads:
+            best, most, leads = matrix, score, score * (0.5 + alike)
+        if score >= _SURE * possible and alike >= _ALIKE:
             break
     return best if most >= _ENOUGH * possible else None
 
@@ -124,16 +125,43 @@ def _agreement(
 
 
 def _candidates(
-    in_a: Int[Tensor, "frames people"], in_b: Int[Tensor, "frames others"]
-) -> list[tuple[int, int]]:
-    """Pairings of long tracks, those that share most frames first."""
-    shared = {
-        (one, other): int(((in_a == one).any(dim=1) & (in_b == other).any(dim=1)).sum())
-        for one in _long(in_a)
-        for other in _long(in_b)
-    }
-    ranked = sorted((pair for pair in shared if shared[pair] >= _SHARED), key=lambda pair: -shared[pair])
-    return ranked[:_TRIED]
+    a: Float[Tensor, "frames people joints 2"],
+    b: Float[Tensor, "frames others joints 2"],
+    in_a: Int[Tensor, "frames people"],
+    in_b: Int[Tensor, "frames others"],
+) -> list[tuple[int, int, float]]:
+    """Pairings of long tracks and how alike they move, those first that move most alike for longest.
+
+    A motionless person fits many matrices with anybody, but moves like nobody."""
+    pairs = []
+    for one in _long(in_a):
+        for other in _long(in_b):
+            both = (in_a == one).any(dim=1) & (in_b == other).any(dim=1)
+            if int(both.sum()) >= _SHARED:
+                heights = [
+                    _heights(points, nodes == node)[both]
+                    for points, nodes, node in ((a, in_a, one), (b, in_b, other))
+                ]
+                pairs.append((one, other, _alike(*heights), int(both.sum())))
+    ranked = sorted(pairs, key=lambda pair: -(0.5 + pair[2]) * pair[3])
+    return [pair[:3] for pair in ranked[:_TRIED]]
+
+
+def _heights(points: Tensor, mine: Tensor) -> Float[Tensor, "frames joints"]:
+    """How high each joint of one person is in the image against the others: much the same from every side."""
+    row = torch.where(mine[..., None], points[..., 1], torch.nan).nanmean(dim=1)
+    return row - row.nanmedian(dim=1, keepdim=True).values
+
+
+def _alike(one: Float[Tensor, "frames joints"], other: Float[Tensor, "frames joints"]) -> float:
+    """Mean over joints of the correlation over time, 0 to 1; 0 where there is nothing to correlate."""
+    both = one.isfinite() & other.isfinite()
+    first, second = (torch.where(both, each, torch.nan) for each in (one, other))
+    first, second = (each - each.nanmean(dim=0) for each in (first, second))
+    spread = (first.square().nansum(dim=0) * second.square().nansum(dim=0)).sqrt()
+    each = torch.where(spread > 0, (first * second).nansum(dim=0) / spread.clamp(min=1e-12), torch.nan)
+    mean = float(each[both.sum(dim=0) >= _SHARED // 2].nanmean())
+    return max(mean, 0.0) if mean == mean else 0.0
 
 
 def _long(nodes: Int[Tensor, "frames people"]) -> list[int]:
