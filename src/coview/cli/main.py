@@ -15,7 +15,7 @@ from coview.cli.bench import bench
 from coview.cli.calib import calib
 from coview.cli.data import data
 from coview.cli.learning import evaluate, predict, recipes, train
-from coview.cli.recording import calibrate, export, import_, reconstruct, report
+from coview.cli.recording import associate, calibrate, export, import_, reconstruct, report
 from coview.cli.say import say
 
 
@@ -52,6 +52,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "demo": demo,
     "data": data,
     "import": import_,
+    "associate": associate,
     "calibrate": calibrate,
     "calib": calib,
     "reconstruct": reconstruct,

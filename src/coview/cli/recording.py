@@ -1,11 +1,14 @@
 """Commands on a recording: import, calibrate, reconstruct, export, report."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
 from coview.cli.say import note, say
+
+if TYPE_CHECKING:
+    from coview.formats.people import People
 
 SizeMismatch = Literal["keep", "centre", "resize", "refuse"]
 
@@ -150,7 +153,39 @@ def calibrate(
     for key in (*lens, "board", "distances", "scale", "gravity"):
         if key in done.calibration.provenance:
             say(f"{key:15s} {done.calibration.provenance[key]}")
+    if done.people is not None:
+        _say_people(done.people)
     say(f"calibration     {done.path}")
+
+
+def associate(session: Path, /, *, late: tuple[tuple[str, float], ...] = ()) -> None:
+    """Tell several people apart, in all cameras and over time. `calibrate` and `reconstruct` do it by themselves.
+
+    For a look at who is who, after writing corrections into people.toml, or to say how late cameras began.
+
+    Args:
+        session: Folder with 2D joints of several people; its calibration is used where there is one.
+        late: Without a calibration: cameras and the frames by which they began late, e.g. `--late cam02 12`.
+    """
+    from coview.capture import people as stage
+
+    people = stage.associate(session, lags=dict(late))
+    if people is None:
+        say("people          one at a time: nobody to tell apart, every stage follows the one there is")
+        return
+    for row in stage.presences(people):
+        seen = ", ".join(f"{name} {share:.0%}" for name, share in zip(people.cameras, row.seen, strict=True))
+        say(
+            f"person {row.person:<8d} frames {row.first} to {row.last}; {row.together:.0%} seen by two or more ({seen})"
+        )
+    _say_people(people)
+    say(f"tracks          {session / 'people.csv'}   (corrections: people.toml, see docs/people.md)")
+
+
+def _say_people(people: "People") -> None:
+    from coview.capture.people import said
+
+    say(f"people          {said(people)}")
 
 
 def reconstruct(
@@ -158,6 +193,7 @@ def reconstruct(
     /,
     *,
     method: Literal["detections", "algebraic", "volumetric"] = "detections",
+    person: int | None = None,
     weights: Path | None = None,
     trust: float = 0.3,
     threshold: float | None = None,
@@ -175,6 +211,7 @@ def reconstruct(
         session: Folder with a calibration.
         method: `detections` triangulates the 2D joints and tells a covariance; `algebraic` and `volumetric`
             look at the videos, cut to the person by the 2D joints, and write a result of their own.
+        person: Of `detections`: only this person (`coview associate` lists them); default: everybody in view.
         weights: For the latter: run of a model of images (`coview train algebraic_rendered`).
         trust: Leave out detections less confident than this, in [0, 1].
         threshold: Of `detections`: pixels beyond which one is wrong rather than poor; default from the recording.
@@ -189,7 +226,7 @@ def reconstruct(
         overwrite: Compute again even if the result is there.
     """
     if method != "detections":
-        _only_of_detections(method, threshold, solver, refine)
+        _only_of_detections(method, threshold, solver, refine, person)
         options = {
             "trust": trust,
             "max_gap": max_gap,
@@ -205,8 +242,9 @@ def reconstruct(
         )
     from coview.capture import reconstruct as stage
 
-    done = stage.reconstruct(
+    every, failed = stage.reconstruct_everybody(
         session,
+        person=person,
         trust=trust,
         threshold=threshold,
         solver=solver,
@@ -215,18 +253,29 @@ def reconstruct(
         refine=refine,
         overwrite=overwrite,
     )
-    say(f"joints          {done.found:.1%} of all joints and frames have a 3D position")
-    left_out = f"{done.left_out:.1%} of detections left out (beyond {done.threshold_px:.0f} px)"
-    say(f"residual        {done.median_px:.1f} px median; {left_out}")
-    if refine:
-        say(f"refined         {done.poses.provenance['refined']}")
-    say(f"poses           {done.path}")
+    for done in every:
+        if "person" in done.poses.provenance:
+            say(f"person          {done.poses.provenance['person']}")
+        say(f"joints          {done.found:.1%} of all joints and frames have a 3D position")
+        left_out = f"{done.left_out:.1%} of detections left out (beyond {done.threshold_px:.0f} px)"
+        say(f"residual        {done.median_px:.1f} px median; {left_out}")
+        if refine:
+            say(f"refined         {done.poses.provenance['refined']}")
+        say(f"poses           {done.path}")
+    note(failed)
 
 
-def _only_of_detections(method: str, threshold: float | None, solver: str, refine: bool) -> None:
+def _only_of_detections(
+    method: str, threshold: float | None, solver: str, refine: bool, person: int | None
+) -> None:
     given = [
         name
-        for name, value in (("threshold", threshold), ("solver", solver), ("refine", refine or None))
+        for name, value in (
+            ("threshold", threshold),
+            ("solver", solver),
+            ("refine", refine or None),
+            ("person", person),
+        )
         if value not in (None, "linear")
     ]
     if given:
