@@ -29,7 +29,12 @@ RESULTS = Path(__file__).resolve().parents[1] / "results" / "weak_25d_rendered.c
 METRICS = ("mpjpe_mm", "n_mpjpe_mm", "p_mpjpe_mm", "pss_50")
 COLUMNS = ["date", "commit", "machine", "terms", "seed", "size", "steps", "heatmap_steps", "instants"]
 COLUMNS += [*METRICS, "train_seconds", "peak_mb", "notes"]
-TERMS = {"heat": "L_H", "views": "L_H + L_MC", "limbs": "L_H + L_MC + L_B", "pseudo": "L_H + L_MC + L_B + L_R"}
+TERMS = {
+    "heat": "L_H",
+    "views": "L_H + L_MC",
+    "limbs": "L_H + L_MC + L_B",
+    "pseudo": "L_H + L_MC + L_B + L_R",
+}
 
 
 def recipes(given: argparse.Namespace) -> dict[str, Recipe]:

@@ -15,7 +15,8 @@ from coview.cli.bench import bench
 from coview.cli.calib import calib
 from coview.cli.data import data
 from coview.cli.learning import evaluate, predict, recipes, train
-from coview.cli.recording import associate, calibrate, export, import_, reconstruct, report
+from coview.cli.reconstruction import export, reconstruct, report
+from coview.cli.recording import associate, calibrate, import_
 from coview.cli.say import say
 
 
