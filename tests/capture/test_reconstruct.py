@@ -158,3 +158,21 @@ def test_agrees_with_pose2sim_on_the_real_recording(tmp_path, shared_data):
 def test_numbers_that_make_no_sense_are_refused(recorded, settings, says):
     with pytest.raises(ValueError, match=says):
         reconstruct(recorded[0], **settings)
+
+
+def test_refined_is_nearer_the_truth_and_written_down(recorded):
+    path, truth = recorded
+    rough = errors_mm(reconstruct(path).poses.points, truth).mean()
+    done = reconstruct(path, refine=True)
+    assert errors_mm(done.poses.points, truth).mean() < 0.75 * rough
+    assert done.found > 0.99
+    assert done.poses.provenance["refine"] == "yes"
+    assert "bone lengths vary by" in done.poses.provenance["refined"]
+    stamp = done.path.stat().st_mtime_ns
+    assert reconstruct(path, refine=True).path.stat().st_mtime_ns == stamp
+    assert reconstruct(path).poses.provenance["refine"] == "no"
+
+
+def test_refining_and_filtering_exclude_each_other(recorded):
+    with pytest.raises(ValueError, match="leave smooth out"):
+        reconstruct(recorded[0], refine=True, smooth=6.0)

@@ -1,6 +1,7 @@
 """Calibrations: read, checked, matched by name, written so that others can read them, and read back."""
 
 import tomllib
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from coview.cameras import Cameras
 from coview.formats.calibrations import Calibration, calibration_for, read_calibration, write_calibration
+from coview.formats.clocks import Clock
 
 
 def calibration(views=3, seed=0, fisheye=False, names=None) -> Calibration:
@@ -167,6 +169,36 @@ def test_uncertainty_follows_its_camera():
     made = calibration()
     sure = Calibration(made.names, made.cameras, sigma={"cam_1": (0.1, 0.2)})
     assert calibration_for(sure, ["cam1", "cam0"], [None, None]).sigma == {"cam1": (0.1, 0.2)}
+
+
+CLOCKS = {"cam_1": Clock(0.048, 1e-5, 0.001, 2e-7), "cam_2": Clock(-0.2, 0.0, 0.1, 0.1)}
+
+
+def test_clocks_and_focal_sigma_go_round(tmp_path):
+    write_calibration(replace(calibration(), clocks=CLOCKS, focal_sigma={"cam_0": 3.5}), tmp_path / "c.toml")
+    found = read_calibration(tmp_path / "c.toml")
+    assert found.clocks == CLOCKS
+    assert found.focal_sigma == {"cam_0": 3.5}
+    write_calibration(calibration(), tmp_path / "old.toml")
+    assert "clocks" not in (tmp_path / "old.toml").read_text()
+    assert read_calibration(tmp_path / "old.toml").clocks == {}
+
+
+def test_clocks_belong_to_their_camera_and_to_the_recording():
+    made = replace(calibration(), clocks=CLOCKS, focal_sigma={"cam_1": 2.0})
+    assert made.select(["cam_2", "cam_0"]).clocks == {"cam_2": CLOCKS["cam_2"]}
+    named = calibration_for(made, ["cam2", "cam1"], [None, (640, 360)], size_mismatch="resize")
+    assert named.clocks == {"cam1": CLOCKS["cam_1"], "cam2": CLOCKS["cam_2"]}
+    assert named.focal_sigma == {"cam1": pytest.approx(1.0)}, "half the picture, half the pixels"
+    assert made.without_extrinsics().clocks == {}
+    assert made.without_extrinsics().focal_sigma == {"cam_1": 2.0}
+
+
+def test_only_a_clock_that_differs_changes_the_fingerprint():
+    plain, late = calibration(), replace(calibration(), clocks=CLOCKS)
+    assert replace(plain, clocks={"cam_0": Clock(0.0, 0.0, 0.1, 0.1)}).fingerprint == plain.fingerprint
+    assert late.fingerprint != plain.fingerprint
+    assert replace(plain, clocks={"cam_2": CLOCKS["cam_1"]}).fingerprint != late.fingerprint
 
 
 def test_select_names_what_is_missing():

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from coview.formats.calibration_files import FileCalibration, FileCamera
+from coview.formats.file_cameras import FileCalibration, FileCamera
 from coview.formats.length_units import metres_per_unit
 
 PATH = Path("rig.toml")

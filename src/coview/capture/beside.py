@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from coview.cameras import Cameras
+from coview.data.session_tracks import session_tracks
 from coview.formats.poses3d import Poses3D
 from coview.formats.session import Session
 from coview.metrics.joint_error import joint_error, p_joint_error
@@ -87,8 +88,8 @@ def _detected(
     session: Session, triangulated: Poses3D, shared: tuple[str, ...]
 ) -> tuple[Float[Tensor, "frames views joints 2"], Bool[Tensor, "frames views joints"]]:
     """The detections of the shared joints, and which of them the triangulation rests on (all, if not known)."""
-    joints, confidence = session.detections().single()
-    pixels, used = joints.transpose(0, 1), confidence.transpose(0, 1) > 0
+    pixels, confidence = session_tracks(session)
+    used = confidence > 0
     if triangulated.inliers is not None:
         used = used & triangulated.inliers
     columns = [session.skeleton.index(joint) for joint in shared]

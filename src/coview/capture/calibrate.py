@@ -1,5 +1,6 @@
 """Stage: a session gets its cameras, from a file or from the people who move in front of them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,12 +9,16 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from coview.cameras import Cameras
+from coview.capture.people import people_of
 from coview.data.body_scale import Scale, assumed_scale, scale_from_distance, scale_from_stature
 from coview.data.people_cameras import spread_out, upright_cameras
+from coview.data.session_tracks import session_tracks
 from coview.data.upright import Upright
 from coview.formats.calibrations import Calibration, calibration_for, read_calibration, write_calibration
+from coview.formats.clocks import Clock
 from coview.formats.image_sizes import SizeMismatch
 from coview.formats.length_units import Units
+from coview.formats.people import People
 from coview.formats.session import Session
 from coview.geometry.rotations import skew
 from coview.geometry.self_calibration import SelfCalibrated, self_calibrate
@@ -42,6 +47,7 @@ class Calibrated:
     path: Path
     calibration: Calibration
     fits: tuple[CameraFit, ...]
+    people: People | None = None  # where there are several: who is who by these cameras
 
 
 def calibrate_from_file(
@@ -51,7 +57,7 @@ def calibrate_from_file(
     size_mismatch: SizeMismatch = "keep",
     units: Units | None = None,
 ) -> Calibrated:
-    """Take the cameras of a calibration file, matched to the session's cameras by name.
+    """Take the cameras of a calibration file, matched to the session's cameras by name; also their clocks, aloud.
 
     Raises ValueError where the file is for other cameras or images, or is not a calibration."""
     loaded = Session.load(session)
@@ -61,7 +67,19 @@ def calibrate_from_file(
             f"{calibration.provenance['file']} holds lenses only, not where the cameras stand. "
             f"Place them with `coview calibrate {session} --from people`."
         )
-    return _finish(loaded, calibration, None)
+    return _finish(loaded, replace(calibration, notes=calibration.notes + _clock_notes(calibration)), None)
+
+
+def _clock_notes(calibration: Calibration) -> tuple[str, ...]:
+    """Said aloud: a file of another take is the likeliest way to a silent wrong answer."""
+    late = {name: clock for name, clock in calibration.clocks.items() if not clock.is_zero}
+    if not late:
+        return ()
+    told = ", ".join(f"{name} {1000 * clock.offset:+.0f} ms" for name, clock in late.items())
+    return (
+        f"the file's clocks are taken over ({told}). They hold for the recording they were found on: of another take "
+        f"by cameras that are not started together, remove [metadata.clocks] from the file.",
+    )
 
 
 def calibrate_from_people(
@@ -78,22 +96,30 @@ def calibrate_from_people(
 ) -> Calibrated:
     """Find where the cameras stand from the joints they saw together; intrinsics must be known.
 
+    Several people are told apart first, and all of them tell where the cameras stand; a `stature` is that of
+    person 1, who is seen most.
     The world is metric (from `stature`, or from `distance`: two joints or two cameras and the
     metres between them), z up (from the body), its origin on the floor. Raises NotDeterminedError where
     the recording does not determine the cameras, with what to record instead."""
     check_settings(trust, threshold)
     loaded = Session.load(session)
-    given = _given(loaded, intrinsics, size_mismatch, None)
-    pixels, weights = _observations(loaded, trust)
-    chosen = _chosen_frames(frames, len(pixels))
+    given = _given(loaded, intrinsics, size_mismatch, None, lenses_only=True)
+    people = people_of(loaded, None)
+    count = 1 if people is None else people.count
+    pixels, weights = _observations(loaded, trust, {}, count)
+    chosen = _chosen_frames(frames, len(pixels) // count).repeat(count)
     some = spread_out(chosen, MAX_FRAMES)
     limit = threshold or POOR_DETECTION * float(given.cameras.size.norm(dim=-1).mean())
     found = self_calibrate(
         given.cameras, pixels[some], weights[some], names=given.names, threshold=limit, seed=seed
     )
-    scale = _scale(found, loaded, given.names, stature, distance)
+    own = some < len(pixels) // count  # of person 1: the others are of other statures
+    first = replace(found, points=found.points[own], inliers=found.inliers[own])
+    scale = _scale(first, loaded, given.names, stature, distance)
     cameras, upright = upright_cameras(found.cameras, found.points, scale, loaded.skeleton)
     calibration = _calibration(given, cameras, found, scale, upright, frames)
+    if count > 1:
+        calibration.provenance["people"] = f"{count} people, matched across the cameras before calibrating"
     return _finish(loaded, calibration, chosen, trust=trust, threshold=limit)
 
 
@@ -101,12 +127,14 @@ def calibrate_from_people(
 
 
 def _observations(
-    session: Session, trust: float
+    session: Session, trust: float, clocks: Mapping[str, Clock], people: int = 1
 ) -> tuple[Float[Tensor, "frames views joints 2"], Float[Tensor, "frames views joints"]]:
-    """Raw pixels and weights of the one person followed; weight 0 below `trust`."""
-    joints, confidence = session.detections().single()
+    """Pixels and weights of all frames of one person, then of the next; views read by `clocks`; weight 0 below
+    `trust`."""
+    everybody = [session_tracks(session, clocks, person=person) for person in range(1, people + 1)]
+    pixels, confidence = (torch.cat(parts) for parts in zip(*everybody, strict=True))
     weights = torch.where(confidence >= trust, confidence, 0.0)
-    return joints.transpose(0, 1).double(), weights.transpose(0, 1).double()
+    return pixels.double(), weights.double()
 
 
 def _given(
@@ -114,6 +142,7 @@ def _given(
     file: Path | None,
     size_mismatch: SizeMismatch,
     units: Units | None,
+    lenses_only: bool = False,
 ) -> Calibration:
     """The calibration file named, or the one found at import, for this session's cameras."""
     found = session.provenance.get("calibration_source")
@@ -125,7 +154,9 @@ def _given(
         )
     names = [camera.name for camera in session.cameras]
     sizes = [camera.size for camera in session.cameras]
-    return calibration_for(read_calibration(path, units=units), names, sizes, size_mismatch=size_mismatch)
+    known = dict(zip(names, sizes, strict=True))
+    read = read_calibration(path, units=units, sizes=known, lenses_only=lenses_only)
+    return calibration_for(read, names, sizes, size_mismatch=size_mismatch)
 
 
 def _chosen_frames(frames: tuple[int, int] | None, count: int) -> Bool[Tensor, "frames"]:
@@ -201,6 +232,7 @@ def _calibration(
         cameras=cameras,
         provenance=provenance,
         sigma=dict(zip(given.names, zip(centre, rotation, strict=True), strict=True)),
+        clocks={},  # those of the file are of another recording
         scale_sigma=scale.relative_sigma,
     )
 
@@ -228,21 +260,25 @@ def _finish(
     threshold: float | None = None,
 ) -> Calibrated:
     """Write the cameras, and say how well they explain what they saw."""
-    found = _triangulated(session, calibration, trust, threshold)
-    fits = tuple(_fit(calibration, found, view, chosen) for view in range(len(calibration.names)))
+    noted = calibration
     if calibration.notes:
-        calibration = replace(
+        noted = replace(
             calibration, provenance={**calibration.provenance, "notes": " | ".join(calibration.notes)}
         )
-    write_calibration(calibration, session.calibration_path)
-    return Calibrated(session.calibration_path, calibration, fits)
+    people = people_of(session, calibration)  # these cameras tell them apart better than anything before
+    found = _triangulated(session, calibration, trust, threshold, 1 if people is None else people.count)
+    if chosen is not None and len(chosen) != len(found.points):
+        chosen = chosen[: session.frames].repeat(people.count if people else 1)
+    fits = tuple(_fit(calibration, found, view, chosen) for view in range(len(calibration.names)))
+    write_calibration(noted, session.calibration_path)
+    return Calibrated(session.calibration_path, noted, fits, people)
 
 
 def _triangulated(
-    session: Session, calibration: Calibration, trust: float, threshold: float | None
+    session: Session, calibration: Calibration, trust: float, threshold: float | None, people: int
 ) -> Triangulated:
     """Every joint from the views that agree, with the calibration that is to be judged."""
-    pixels, weights = _observations(session, trust)
+    pixels, weights = _observations(session, trust, calibration.clocks, people)
     cameras = calibration.cameras.to(torch.float64)
     straight = cameras.undistort(torch.nan_to_num(pixels))[0]
     limit = threshold or automatic_threshold(cameras, pixels, weights)

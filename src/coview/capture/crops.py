@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from coview.cameras import Cameras
@@ -36,13 +36,18 @@ def stream_crops(
     size: int,
     *,
     frames: Sequence[int],
+    pictures: Int[Tensor, "frames views"] | None = None,
     at_once: int = 8,
 ) -> Iterator[Crops]:
     """The `frames` (ascending) in portions of `at_once`; each video is decoded once, and never held.
 
+    `pictures` says which of a video's own pictures belongs to a frame, -1 for none (by default the same number).
     Raises FileNotFoundError or ValueError naming a video that cannot be read."""
     lenses = [Lens(cameras[view]) for view in range(len(videos))]
-    wanted = [[frame for frame in frames if bool(boxes.present[frame, view])] for view in range(len(videos))]
+    if pictures is None:
+        pictures = torch.arange(len(boxes.present))[:, None].expand_as(boxes.present)
+    own = torch.where(boxes.present, pictures, -1).tolist()
+    wanted = [[own[frame][view] for frame in frames if own[frame][view] >= 0] for view in range(len(videos))]
     readers = [read_frames(video, numbers) for video, numbers in zip(videos, wanted, strict=True)]
     waiting = [next(reader, None) for reader in readers]
     for first in range(0, len(frames), at_once):
@@ -50,12 +55,13 @@ def stream_crops(
         images = np.zeros((len(portion), len(videos), size, size, 3), dtype=np.uint8)
         present = torch.zeros(len(portion), len(videos), dtype=torch.bool)
         for view, reader in enumerate(readers):
-            while (one := waiting[view]) is not None and one[0] <= portion[-1]:
-                frame, row = one[0], portion.index(one[0])
-                box = boxes.left_top[frame, view], float(boxes.side[frame, view])
-                images[row, view] = lenses[view].cut(one[1], *box, size)
-                present[row, view] = True
-                waiting[view] = next(reader, None)
+            for row, frame in enumerate(portion):
+                while (one := waiting[view]) is not None and one[0] < own[frame][view]:
+                    waiting[view] = next(reader, None)
+                if one is not None and one[0] == own[frame][view]:
+                    box = boxes.left_top[frame, view], float(boxes.side[frame, view])
+                    images[row, view] = lenses[view].cut(one[1], *box, size)
+                    present[row, view] = True
         index = torch.tensor(portion)
         cut = Boxes(boxes.left_top[index], boxes.side[index]).cameras(cameras, size)
         yield Crops(portion, torch.from_numpy(images).permute(0, 1, 4, 2, 3), cut, present)

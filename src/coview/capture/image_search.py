@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from coview.cameras import Cameras
@@ -33,6 +33,7 @@ class Search:
     cameras: Cameras
     videos: tuple[Path, ...]
     boxes: Boxes
+    pictures: Int[Tensor, "frames views"]  # which of its video's pictures; -1: none
     roots: Float[Tensor, "frames 3"] | None
     settings: dict[str, str]  # unfinished work of others is not gone on with
     unfinished: Path  # where work is kept until all frames are done
@@ -50,7 +51,13 @@ class Search:
         saved, points, inliers = time.monotonic(), poses.points, poses.inliers
         assert inliers is not None
         crops = stream_crops(
-            self.videos, self.cameras, self.boxes, self.model.size, frames=rest, at_once=self.at_once
+            self.videos,
+            self.cameras,
+            self.boxes,
+            self.model.size,
+            frames=rest,
+            pictures=self.pictures,
+            at_once=self.at_once,
         )
         total = -(-len(rest) // self.at_once)
         for portion in progress(crops, total=total, what=self.model.kind):

@@ -16,6 +16,7 @@ from coview.capture.image_search import Search, made_so
 from coview.capture.reconstruct import input_fingerprint, reconstruct
 from coview.capture.smooth import fill_gaps, low_pass
 from coview.capture.videos import session_videos
+from coview.data.session_tracks import nearest_pictures, session_tracks
 from coview.data.viewpoints import MARGIN
 from coview.formats.poses3d import Poses3D
 from coview.formats.session import Session
@@ -75,7 +76,8 @@ def reconstruct_images(
 
     `trust`, `margin`, `max_gap`: see `person_boxes`; a frame is left out where fewer than two views have
     a box (one, for a method that is told the root). Methods that are told where the root is get it from
-    the detections' triangulation, which is made first where it is not there. `max_gap` and `smooth` (Hz)
+    the detections' triangulation, which is made first where it is not there. Of a camera whose clock differs
+    the nearest picture is taken, up to half a frame off. `max_gap` and `smooth` (Hz)
     also treat the result, as in `reconstruct`. `at_once` frames are in memory together. A finished result
     of the same input, settings and weights is kept unless `overwrite`; interrupted work goes on where it
     was. Raises NothingReconstructedError instead of writing a result without a single joint, ValueError
@@ -102,14 +104,16 @@ def reconstruct_images(
     path = result_path(loaded, model.kind)
     if not overwrite and (done := made_so(path, settings)):
         return _summary(loaded, path, done, triangulated)
-    joints, confidence = loaded.detections().single()
-    pixels, confidence = joints.transpose(0, 1), confidence.transpose(0, 1)
+    pixels, confidence = session_tracks(loaded)
     framing = _framing(loaded.skeleton, model.skeleton)
     boxes = person_boxes(
         cameras, pixels[:, :, framing], confidence[:, :, framing], trust=trust, margin=margin, max_gap=max_gap
     )
     unfinished = path.with_name(f".{path.stem}.unfinished.npz")
-    search = Search(loaded, model, cameras, videos, boxes, roots, settings, unfinished, at_once, device)
+    pictures = nearest_pictures(loaded)
+    search = Search(
+        loaded, model, cameras, videos, boxes, pictures, roots, settings, unfinished, at_once, device
+    )
     poses = search.done(fresh=overwrite)
     points = fill_gaps(poses.points, None, max_gap)[0]
     points = points if smooth is None else low_pass(points, poses.fps, smooth)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.data.base import DataConfig, InMemory, joined
+from coview.data.session_tracks import session_tracks
 from coview.formats.calibrations import Calibration, calibration_for, read_calibration
 from coview.formats.session import Session
 from coview.sample import MultiView
@@ -122,12 +123,12 @@ def training_skeleton(skeleton: Skeleton) -> Skeleton:
 def session_joints(
     session: Session, skeleton: Skeleton
 ) -> tuple[Float[Tensor, "frames views joints 2"], Float[Tensor, "frames views joints"]]:
-    """One person's pixels (NaN: not seen) and confidence, as joints of `skeleton`.
+    """One person's pixels (NaN: not seen) and confidence, as joints of `skeleton`, all views at the same times.
 
     Raises LookupError naming the joints that the session's skeleton cannot give."""
     mapped = skeleton_map(session.skeleton, skeleton)
-    joints2d, confidence = session.detections().single()
-    return mapped.apply(joints2d).transpose(0, 1), mapped.confidence(confidence).transpose(0, 1)
+    joints2d, confidence = session_tracks(session)
+    return mapped.apply(joints2d), mapped.confidence(confidence)
 
 
 def image_size(session: Session, camera: str) -> Float[Tensor, "2"]:

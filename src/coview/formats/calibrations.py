@@ -1,10 +1,10 @@
 """Calibrated cameras by name: read from the formats in use, written as anipose/Pose2Sim TOML in metres."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -13,14 +13,17 @@ from scipy.spatial.transform import Rotation
 from coview import __version__
 from coview.cameras import COEFFICIENTS, Cameras
 from coview.formats.atomic import write_text
-from coview.formats.calibration_files import FileCamera, read_calibration_file
+from coview.formats.calibration_files import read_calibration_file
 from coview.formats.camera_gate import check_cameras
+from coview.formats.clocks import Clock, clocks_from_table, clocks_to_table
+from coview.formats.file_cameras import FileCamera
 from coview.formats.image_sizes import SizeMismatch, fit_size
 from coview.formats.length_units import Units, metres_per_unit
 from coview.formats.names import listed, match_names
 from coview.formats.toml import dump_toml
 
 _RESERVED = frozenset({"metadata", "cameras", "capture_volume", "charuco", "checkerboard"})
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class Calibration:
     scale_sigma: float | None = None  # relative; None: not known
     notes: tuple[str, ...] = ()  # what a person should read before relying on it
     aliases: dict[str, str] = field(default_factory=dict)  # name: another name the file gives that camera
+    clocks: dict[str, Clock] = field(default_factory=dict)  # name: when it took its pictures; absent: on time
+    focal_sigma: dict[str, float] = field(default_factory=dict)  # name: pixels
 
     @property
     def has_extrinsics(self) -> bool:
@@ -41,10 +46,10 @@ class Calibration:
         return not bool(self.cameras.cam_from_world.isnan().any())
 
     def without_extrinsics(self) -> "Calibration":
-        """Only the lenses."""
+        """Only the lenses: a clock belongs to a recording, as a place does."""
         unknown = torch.full_like(self.cameras.cam_from_world, torch.nan)
         cameras = replace(self.cameras, cam_from_world=unknown)
-        return replace(self, cameras=cameras, sigma={}, scale_sigma=None)
+        return replace(self, cameras=cameras, sigma={}, scale_sigma=None, clocks={})
 
     def select(self, names: Sequence[str]) -> "Calibration":
         """The cameras `names`, in that order. LookupError where one is not here."""
@@ -54,9 +59,15 @@ class Calibration:
                 f"no camera {', '.join(unknown)}; this calibration has {', '.join(self.names)}."
             )
         index = torch.tensor([self.names.index(name) for name in names])
-        kept = {name: value for name, value in self.sigma.items() if name in names}
-        aliases = {name: value for name, value in self.aliases.items() if name in names}
-        return replace(self, names=tuple(names), cameras=self.cameras[index], sigma=kept, aliases=aliases)
+        return replace(
+            self,
+            names=tuple(names),
+            cameras=self.cameras[index],
+            sigma=_named(self.sigma, names, names),
+            aliases=_named(self.aliases, names, names),
+            clocks=_named(self.clocks, names, names),
+            focal_sigma=_named(self.focal_sigma, names, names),
+        )
 
     @property
     def fingerprint(self) -> str:
@@ -69,21 +80,42 @@ class Calibration:
             self.cameras.size,
         ):
             digest.update(np.ascontiguousarray(part.double().numpy().round(9) + 0.0).tobytes())
+        late = {
+            name: clock for name, clock in self.clocks.items() if name in self.names and not clock.is_zero
+        }
+        for name, clock in sorted(late.items()):  # none: the hash of files from before there were clocks
+            digest.update(f"{name} {clock.offset:.9f} {clock.drift:.12f}".encode())
         return digest.hexdigest()[:16]
+
+
+def _named(values: Mapping[str, T], old: Sequence[str], new: Sequence[str]) -> dict[str, T]:
+    """What is known of the cameras `old`, under their new names."""
+    return {b: values[a] for a, b in zip(old, new, strict=True) if a in values}
 
 
 # --- reading -------------------------------------------------------------------------------------
 
 
-def read_calibration(path: Path, *, units: Units | None = None) -> Calibration:
-    """Read anipose/Pose2Sim TOML, Caliscope's camera_array.toml, Qualisys .qca.txt, or our own file.
+def read_calibration(
+    path: Path,
+    *,
+    units: Units | None = None,
+    sizes: Mapping[str, tuple[int, int] | None] | None = None,
+    lenses_only: bool = False,
+) -> Calibration:
+    """Read a calibration in any format of docs/calibrations.md, or our own file.
 
     The format is found from the content. Lengths become metres: by the unit the file states, else by
     `units`, else by how far apart the cameras are (said in `notes`; ValueError where that is ambiguous).
+    `sizes` (camera: width, height in pixels; "*": all) are for files that state none. With `lenses_only` it is
+    not read where the cameras stand, and no unit of length is needed.
     Every camera passes `check_cameras`; ValueError names file, camera and value."""
     path = Path(path)
     file = read_calibration_file(path)
     _check_finite(file.cameras, path)
+    file = replace(file, cameras=_sized(file.cameras, sizes or {}))
+    if lenses_only:
+        file = replace(file, cameras=tuple(replace(c, rotation=None, translation=None) for c in file.cameras))
     metres, said = metres_per_unit(file, units, path)
     names = tuple(camera.name for camera in file.cameras)
     cameras = _stacked([_tensors(camera, metres) for camera in file.cameras])
@@ -101,7 +133,23 @@ def read_calibration(path: Path, *, units: Units | None = None) -> Calibration:
         file.metadata.get("scale_sigma"),
         file.notes + guessed,
         {camera.name: camera.alias for camera in file.cameras if camera.alias != camera.name},
+        clocks_from_table(_table(file.metadata, "clocks"), str(path)),
+        {name: float(sigma) for name, sigma in _table(file.metadata, "focal_sigma_px").items()},
     )
+
+
+def _sized(
+    cameras: Sequence[FileCamera], sizes: Mapping[str, tuple[int, int] | None]
+) -> tuple[FileCamera, ...]:
+    """The cameras with the sizes that the file leaves open, where these are known."""
+    unsized = [camera.name for camera in cameras if not np.isfinite(camera.size).all()]
+    found = match_names(unsized, list(sizes))
+
+    def size(camera: FileCamera) -> tuple[float, float]:
+        known = sizes.get(found.get(camera.name, "*")) if camera.name in unsized else None
+        return (float(known[0]), float(known[1])) if known else camera.size
+
+    return tuple(replace(camera, size=size(camera)) for camera in cameras)
 
 
 def _check_finite(cameras: Sequence[FileCamera], path: Path) -> None:
@@ -158,16 +206,18 @@ def calibration_for(
     ]
     renamed = [f"{old} → {new}" for old, new in zip(chosen.names, names, strict=True) if old != new]
     said = (f"cameras of the calibration were matched by name: {', '.join(renamed)}.",) if renamed else ()
-    sigma = {
-        new: chosen.sigma[old] for old, new in zip(chosen.names, names, strict=True) if old in chosen.sigma
-    }
+    cameras = Cameras.stack(camera for camera, _ in fitted)
+    grown = dict(zip(names, (cameras.focal / chosen.cameras.focal).mean(dim=-1).tolist(), strict=True))
+    focal_sigma = _named(chosen.focal_sigma, chosen.names, names)
     return replace(
         chosen,
         names=tuple(names),
-        cameras=Cameras.stack(camera for camera, _ in fitted),
-        sigma=sigma,
+        cameras=cameras,
+        sigma=_named(chosen.sigma, chosen.names, names),
         notes=calibration.notes + said + tuple(note for _, note in fitted if note),
         aliases={},
+        clocks=_named(chosen.clocks, chosen.names, names),
+        focal_sigma={name: value * grown[name] for name, value in focal_sigma.items()},
     )
 
 
@@ -243,4 +293,6 @@ def _metadata(calibration: Calibration) -> dict[str, Any]:
         "scale_sigma": calibration.scale_sigma,
         "provenance": dict(calibration.provenance) or None,
         "sigma": sigma or None,
+        "clocks": clocks_to_table(calibration.clocks) or None,
+        "focal_sigma_px": {name: float(value) for name, value in calibration.focal_sigma.items()} or None,
     }

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from coview.cameras import Cameras
+from coview.data.session_tracks import session_tracks
 from coview.formats.calibrations import Calibration
 from coview.formats.poses3d import Poses3D
 from coview.formats.session import Session, StaleError
@@ -60,7 +61,7 @@ def gather(path: Path) -> Evidence:
     Raises ValueError for a session with nothing to show at all."""
     session = Session.load(path)
     missing: list[str] = []
-    detections = _if_there(lambda: session.detections().single(), missing)
+    detections = _if_there(lambda: session_tracks(session), missing)
     calibration = _if_there(lambda: session.calibration().select(session.camera_names), missing)
     poses = _if_there(session.poses3d, missing)
     runs = find_runs(session.models_dir)
@@ -87,10 +88,10 @@ def _if_there(read: Callable[[], T], missing: list[str]) -> T | None:
 def _on(
     target: Skeleton, source: Skeleton, detections: tuple[Tensor, Tensor] | None, missing: list[str]
 ) -> Tensor | None:
-    """The detected pixels with frames first, as joints of `target`."""
+    """The detected pixels as joints of `target`."""
     if detections is None:
         return None
-    joints = detections[0].transpose(0, 1)
+    joints = detections[0]
     if target == source:
         return joints
     if not can_map(source, target):

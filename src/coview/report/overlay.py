@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from coview.data.session_tracks import nearest_pictures
 from coview.formats.session import SessionCamera
 from coview.formats.video import read_frames
 from coview.report.colours import CANVAS, DETECTION, RGB, bone_colours, side_colour
@@ -46,11 +47,14 @@ def instants(evidence: Evidence, count: int) -> list[int]:
 
 
 def overlays(evidence: Evidence, frames: Sequence[int]) -> list[list[Overlay]]:
-    """Per camera, one picture per frame. A blank canvas stands in for video that cannot be read."""
+    """Per camera, one picture per frame: of a camera with another clock the nearest, up to half a frame off.
+
+    A blank canvas stands in for video that cannot be read."""
+    nearest = nearest_pictures(evidence.session)[list(frames)].T.tolist()
     return [
-        [_overlay(evidence, view, frame, pictures.get(frame)) for frame in frames]
-        for view, camera in enumerate(evidence.session.cameras)
-        for pictures in [_pictures(camera, frames)]
+        [_overlay(evidence, view, frame, pictures.get(own)) for frame, own in zip(frames, owns, strict=True)]
+        for view, (camera, owns) in enumerate(zip(evidence.session.cameras, nearest, strict=True))
+        for pictures in [_pictures(camera, [own for own in owns if own >= 0])]
     ]
 
 

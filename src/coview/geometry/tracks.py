@@ -1,0 +1,149 @@
+"""2D tracks read between pictures: where a joint was in an image at a time when nobody took one."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+_NEAR = 4  # frames to either side whose cubic says how a joint moves between two pictures
+_FAR = (5, 6)  # and those whose difference says how fast it is, with errors of their own
+_DOUBT = 0.25  # share of a detection's variance that moving it to another time may add
+_RIDGE = (0.0, 1e-6, 0.02, 0.02)  # of the cubic's terms at the edge: gaps leave a line rather than nonsense
+_JUMP_REACH = 3
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Tracks at common times."""
+
+    pixels: Float[Tensor, "times views joints 2"]  # NaN where not seen
+    velocity: Float[Tensor, "times views joints 2"]  # pixels per frame; 0 where not known
+    weights: Float[Tensor, "times views joints"]  # 0 where not seen
+
+
+def read_at(
+    pixels: Float[Tensor, "frames views joints 2"],
+    weights: Float[Tensor, "frames views joints"],
+    places: Float[Tensor, "times views"],
+) -> Reading:
+    """Each camera's tracks at `places`, counted in its own frames; not seen outside its recording.
+
+    The nearest picture, moved by what the cubic through up to four neighbours on either side does between the two
+    times: so the error of an answer is that of one picture, and readings of different pictures err apart. Not
+    seen where the nearest picture did not see it, or where the neighbours are too few to move it.
+    The velocity comes from pictures five and six frames away: the error of the move, which is the near pictures', does
+    not come back in it, and so does not bias who asks how late a camera is. Memory: 13 pictures per time."""
+    nearest = places.round()
+    share = places - nearest
+    inside = (nearest >= 0) & (nearest <= len(pixels) - 1)
+    index = nearest.clamp(0, len(pixels) - 1).long()
+    moved, known = _moved(pixels, weights, index, share)
+    trust = _picked(weights, index)
+    seen = known & inside[..., None] & (trust > 0)
+    velocity = _far_velocity(pixels, weights, index)
+    return Reading(
+        torch.where(seen[..., None], moved, torch.nan),
+        torch.where(seen[..., None], velocity, 0.0),
+        torch.where(seen, trust, 0.0),
+    )
+
+
+def _moved(
+    pixels: Tensor, weights: Tensor, index: Int[Tensor, "times views"], share: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The nearest pictures `share` frames on, and whether their neighbours tell."""
+    here = torch.nan_to_num(_picked(pixels, index))
+    matrix = here.new_zeros(*here.shape[:-1], 4, 4) + torch.diag(torch.tensor(_RIDGE).to(here))
+    right = here.new_zeros(*here.shape[:-1], 4, 2)
+    for step in [s for s in range(-_NEAR, _NEAR + 1) if s]:
+        there, seen = _beside(pixels, weights, index, step)
+        row = torch.tensor([(step / _NEAR) ** power for power in range(4)]).to(here)
+        matrix += seen[..., None, None] * torch.outer(row, row)
+        right += (seen[..., None] * (there - here))[..., None, :] * row[:, None]
+    matrix[..., 0, 0] += 1e-9
+    ahead = (share / _NEAR)[..., None]
+    move = torch.stack(
+        [torch.zeros_like(ahead), ahead, ahead**2, ahead**3], dim=-1
+    )  # the constant is no motion
+    move = move.expand(*here.shape[:-1], 4)
+    solved = torch.linalg.solve(matrix, torch.cat([right, move[..., None]], dim=-1))
+    doubt = (move * solved[..., 2]).sum(dim=-1)
+    return here + (move[..., None] * solved[..., :2]).sum(dim=-2), doubt <= _DOUBT
+
+
+def _far_velocity(pixels: Tensor, weights: Tensor, index: Int[Tensor, "times views"]) -> Tensor:
+    """Pixels per frame from one side to the other; 0 where a side was not seen."""
+    sides = []
+    for sign in (-1, 1):
+        total = torch.zeros_like(_picked(pixels, index))
+        moment, count = torch.zeros_like(total[..., 0]), torch.zeros_like(total[..., 0])
+        for step in _FAR:
+            there, seen = _beside(pixels, weights, index, sign * step)
+            total, moment, count = total + seen[..., None] * there, moment + sign * step * seen, count + seen
+        safe = count.clamp(min=1)
+        sides.append((total / safe[..., None], moment / safe, count))
+    (before, then, left), (after, later, right) = sides
+    known = (left > 0) & (right > 0)
+    span = torch.where(known, later - then, 1.0)
+    return torch.where(known[..., None], (after - before) / span[..., None], 0.0)
+
+
+def _beside(pixels: Tensor, weights: Tensor, index: Tensor, step: int) -> tuple[Tensor, Tensor]:
+    """What is seen `step` pictures on: pixels without NaN, and 1 where seen."""
+    other = index + step
+    there = (other >= 0) & (other < len(pixels))
+    other = other.clamp(0, len(pixels) - 1)
+    values = _picked(pixels, other)
+    seen = (_picked(weights, other) > 0) & there[..., None] & values.isfinite().all(dim=-1)
+    return torch.nan_to_num(values), seen.to(pixels)
+
+
+def velocities(
+    pixels: Float[Tensor, "frames views joints 2"], weights: Float[Tensor, "frames views joints"]
+) -> tuple[Float[Tensor, "frames views joints 2"], Bool[Tensor, "frames views joints"]]:
+    """Pixels per frame of every picture, and where they are known: the line through up to three on either side."""
+    seen = (weights > 0) & pixels.isfinite().all(dim=-1)
+    values = torch.where(seen[..., None], torch.nan_to_num(pixels), 0.0)
+    count, moment, square = (torch.zeros_like(weights) for _ in range(3))
+    total, product = torch.zeros_like(values), torch.zeros_like(values)
+    frames = len(pixels)
+    for step in [s for s in range(-_JUMP_REACH, _JUMP_REACH + 1) if s and abs(s) < frames]:
+        here = slice(max(0, -step), frames - max(0, step))
+        there = slice(max(0, step), frames - max(0, -step))
+        there_seen = seen[there].to(weights)
+        count[here] += there_seen
+        moment[here] += step * there_seen
+        square[here] += step * step * there_seen
+        total[here] += values[there]
+        product[here] += step * values[there]
+    spread = square - moment.square() / count.clamp(min=1)
+    known = (count >= 2) & (spread > 1e-6)
+    slope = (product - (moment / count.clamp(min=1))[..., None] * total) / spread.clamp(min=1e-6)[..., None]
+    return torch.where(known[..., None], slope, 0.0), known
+
+
+def without_jumps(
+    pixels: Float[Tensor, "frames views joints 2"],
+    weights: Float[Tensor, "frames views joints"],
+    limit: float,
+) -> Float[Tensor, "frames views joints"]:
+    """Weights with those detections at 0 that are further than `limit` pixels from the median of their neighbours.
+
+    A joint that comes and goes is judged by the up to six pictures around; alone, not at all."""
+    out = torch.empty_like(weights)
+    for view in range(pixels.shape[1]):  # a view at a time: the neighbours are six copies
+        seen = (weights[:, view] > 0) & pixels[:, view].isfinite().all(dim=-1)
+        values = torch.where(seen[..., None], pixels[:, view], torch.nan)
+        gap = values.new_full((_JUMP_REACH, *values.shape[1:]), torch.nan)
+        padded = torch.cat([gap, values, gap])
+        steps = [s for s in range(2 * _JUMP_REACH + 1) if s != _JUMP_REACH]
+        middle = torch.stack([padded[s : s + len(pixels)] for s in steps]).nanmedian(dim=0).values
+        far = (values - middle).norm(dim=-1) > limit
+        out[:, view] = torch.where(far, 0.0, weights[:, view])
+    return out
+
+
+def _picked(values: Tensor, index: Int[Tensor, "times views"]) -> Tensor:
+    """Of every view, the frames that `index` names."""
+    return values[index, torch.arange(values.shape[1])]
