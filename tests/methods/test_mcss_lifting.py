@@ -120,9 +120,9 @@ def test_settings_that_make_no_sense_are_refused(settings, words):
 # --- does it learn? ----------------------------------------------------------------------------------
 
 
-def learnt(config: McssLiftingConfig, shown: MultiView, test: MultiView, steps: int = 600) -> float:
+def learnt(config: McssLiftingConfig, shown: MultiView, test: MultiView, steps: int = 400) -> float:
     """N-MPJPE in mm of canonical poses after a short training."""
-    draws = Mixed(share=1 / 3, by="labelled").draws(InMemory(shown), 48, seed=0)
+    draws = Mixed(share=1 / 3, by="labelled").draws(InMemory(shown), 32, seed=0)
     torch.manual_seed(0)
     method = config.build(H36M_17)
     method.begin([shown])
