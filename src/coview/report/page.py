@@ -11,6 +11,7 @@ from typing import Any
 from coview import __version__
 from coview.formats.atomic import write_text
 from coview.formats.session import FILE
+from coview.report.cameras import camera_lines, camera_section
 from coview.report.evidence import Evidence, gather
 from coview.report.html import text
 from coview.report.image_methods import found_in_images, image_lines, image_section
@@ -75,7 +76,7 @@ def session_page(evidence: Evidence) -> str:
     predicted = shown_predictions(evidence)
     looked = found_in_images(evidence)
     people = told_apart(session)
-    lines += people_lines(people)
+    lines += camera_lines(evidence) + people_lines(people)
     lines += image_lines(looked) + prediction_lines(predicted) + _model_lines(evidence.runs)
     seconds = evidence.frames / session.fps
     count = len(session.cameras)
@@ -85,6 +86,7 @@ def session_page(evidence: Evidence) -> str:
         headline_section(session.name, subtitle, headlines, lines),
         scene_section(evidence),
         overlay_section(evidence),
+        camera_section(evidence),
         error_section(evidence),
         bone_section(evidence),
         coverage_section(evidence),
