@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from coview.losses import limb_error, seen_across, view_disagreement
 from coview.methods.base import CanonicalPoses, Fact, Method, MethodConfig
-from coview.methods.mcss import looked_at, said_of, whole_poses
+from coview.methods.canonical import looked_at, said_of, whole_poses
 from coview.networks.encoders import unit
 from coview.networks.lifter import Lifter
 from coview.representations.canonical_pose import canonical_pose
