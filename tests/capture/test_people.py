@@ -99,3 +99,21 @@ def test_one_person_is_followed_as_ever(tmp_path):
     )
     with pytest.raises(ValueError, match=r"follows one person, so there is no person 2"):
         session.followed(2)
+
+
+def test_a_damaged_file_is_made_again(tmp_path):
+    session, _crowd = crowd_session(tmp_path / "session", 2)
+    associate(session.path)
+    whole = session.people()
+    session.people_path.write_bytes(session.people_path.read_bytes()[:200])
+    associate(session.path)
+    assert torch.equal(session.people().ids, whole.ids)
+
+
+def test_a_delay_that_would_be_ignored_is_refused(tmp_path):
+    session, crowd = crowd_session(tmp_path / "session", 2)
+    with pytest.raises(ValueError, match=r"--late: no camera x in session 'crowd'. Its cameras: a, b, c"):
+        associate(session.path, lags={"x": 3.0})
+    write_calibration(Calibration(NAMES, crowd.cameras.to(torch.float64)), session.calibration_path)
+    with pytest.raises(ValueError, match=r"--late is for sessions without a calibration"):
+        associate(session.path, lags={"b": 3.0})

@@ -71,3 +71,24 @@ def test_cameras_that_do_not_fit_are_not_written(shared_data, tmp_path, monkeypa
         )
     assert "error: the cameras do not fit" in capsys.readouterr().err
     assert not (tmp_path / "bad.toml").exists()
+
+
+def test_what_is_shown_is_of_the_file_itself(rig, tmp_path, monkeypatch, capsys):
+    run(monkeypatch, "convert", rig, tmp_path / "b.qca.txt")
+    run(monkeypatch, "convert", tmp_path / "b.qca.txt", tmp_path / "c.toml")
+    capsys.readouterr()
+    run(monkeypatch, "show", tmp_path / "c.toml")  # remembers that it came from millimetres, and is in metres
+    assert capsys.readouterr().out.startswith("anipose/Pose2Sim TOML; m, as stated")
+
+
+def test_the_name_of_a_target_is_free_where_to_tells_its_format(rig, tmp_path, monkeypatch, capsys):
+    for form in ("caliscope", "anipose"):
+        run(monkeypatch, "convert", rig, tmp_path / form, "--to", form)
+        run(monkeypatch, "show", tmp_path / form)
+        assert "right" in capsys.readouterr().out or form == "caliscope"
+
+
+def test_an_inferred_unit_is_said_once(rig, tmp_path, monkeypatch, capsys):
+    rig.write_text(rig.read_text().replace('[metadata]\nunits = "m"\n', ""))
+    run(monkeypatch, "convert", rig, tmp_path / "b.toml")
+    assert capsys.readouterr().err.count("so they were taken for metres") == 1

@@ -33,6 +33,7 @@ def test_corners_are_those_of_opencv():
         ("charuco:7x5:0.04:0.05:DICT_4X4_50", r"markers of 0.05 m do not fit"),
         ("charuco:7x5:0.04", r"no board can be read"),
         ("checkerboard:8x5:sixty", r"sixty"),
+        ("checkerboard:2x5:nan", r"squares of nan|too few"),
         ("checkerboard:2x5:0.06", r"too few inner corners"),
         ("chess:8x5:0.06", r"count SQUARES, not inner corners; lengths are metres"),
     ],
@@ -64,3 +65,26 @@ def test_toml_of_ours_and_of_caliscope(tmp_path):
     theirs.write_text(text)
     with pytest.raises(ValueError, match=r"nobody measured the printed squares"):
         read_board(str(theirs))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            'kind = "checkerboard"\ncolumns = "8"\nrows = 5\nsquare = 0.06',
+            r"board.toml: columns = '8' should be",
+        ),
+        (
+            "columns = 4\naruco_scale = 0.75\nsquare_size_override_cm = 5.4",
+            r"board.toml: .*'rows' is missing",
+        ),
+        (
+            'columns = 4\nrows = 5\naruco_scale = "x"\nsquare_size_override_cm = 5.4',
+            r"board.toml: .*cannot be read",
+        ),
+    ],
+)
+def test_a_damaged_board_file_is_named(tmp_path, text, said):
+    (tmp_path / "board.toml").write_text(text)
+    with pytest.raises(ValueError, match=said):
+        read_board(str(tmp_path / "board.toml"))

@@ -96,3 +96,22 @@ def test_a_file_of_something_else_is_named(tmp_path):
     np.savez(tmp_path / "people.npz", ids=np.zeros(3))
     with pytest.raises(ValueError, match=r"people.npz does not say who is who"):
         read_people(tmp_path / "people.npz")
+
+
+@pytest.mark.parametrize("track", ['"x"', "true", "-1", "1.0"])
+def test_what_is_no_track_is_named(tmp_path, track):
+    with pytest.raises(ValueError, match=r"edit 1: track = .* is not a track's number"):
+        after(tmp_path, f'[[edit]]\ncamera = "left"\nframes = [0, 1]\ntrack = {track}\nto = 1')
+
+
+def test_what_is_no_edit_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"people.toml, edit 1: 1 is no edit"):
+        after(tmp_path, "edit = [1, 2]")
+
+
+def test_a_damaged_file_says_how_to_make_it_again(tmp_path):
+    (tmp_path / "people.npz").write_bytes(b"half")
+    with pytest.raises(
+        ValueError, match=r"people.npz does not say who is who .*Run `coview associate` again"
+    ):
+        read_people(tmp_path / "people.npz")

@@ -54,6 +54,10 @@ def calibrate_from_board(
     board that lies on the floor in frame `origin_frame`, or else is the first camera's own up. `session` may be a
     folder that is no session: then the cameras are those filmed. With `lenses` alone only the lenses are found.
     Raises NotDeterminedError, ValueError or FileNotFoundError saying what to record or mend."""
+    if looked < 1:
+        raise ValueError(f"--board-frames {looked}: at least one frame of each camera must be looked at.")
+    if origin_frame is not None and origin_frame < 0:
+        raise ValueError(f"--origin-frame {origin_frame}: frames are counted from 0.")
     printed = read_board(board)
     known = Session.load(session) if (Path(session) / FILE).is_file() or videos is lenses is None else None
     films, alone, where = _films(Path(session), known, videos, lenses)

@@ -12,6 +12,7 @@ from coview.capture.associate import Associated, associate_after, associate_befo
 from coview.capture.people_table import write_table
 from coview.formats.calibrations import Calibration
 from coview.formats.keypoints2d import Detections
+from coview.formats.names import listed
 from coview.formats.people import People, edited, read_people, write_people
 from coview.formats.session import Session, StaleError
 
@@ -35,7 +36,9 @@ def associate(session: Path, *, lags: dict[str, float] | None = None, seed: int 
     where no camera sees several people: then every later stage follows the one there is, as ever.
     Raises ValueError where nobody is seen by two cameras, and for edits that cannot be meant."""
     loaded = Session.load(session)
-    return _told_apart(loaded, placed(loaded), lags or {}, seed)
+    calibration = placed(loaded)
+    _check_lags(lags or {}, loaded, calibration)
+    return _told_apart(loaded, calibration, lags or {}, seed)
 
 
 def people_of(session: Session, calibration: Calibration | None, *, seed: int = 0) -> People | None:
@@ -124,6 +127,20 @@ def presences(people: People) -> tuple[Presence, ...]:
 # --- inside --------------------------------------------------------------------------------------
 
 
+def _check_lags(lags: dict[str, float], session: Session, calibration: Calibration | None) -> None:
+    unknown = [name for name in lags if name not in session.camera_names]
+    if unknown:
+        raise ValueError(
+            f"--late: no camera {listed(unknown)} in session '{session.name}'. Its "
+            f"cameras: {listed(session.camera_names)}."
+        )
+    if lags and calibration is not None:
+        raise ValueError(
+            f"--late is for sessions without a calibration; here the clocks of {session.calibration_path} count. Leave "
+            f"--late out, or take the calibration away first."
+        )
+
+
 def _basis(calibration: Calibration | None) -> str:
     return "none" if calibration is None else calibration.fingerprint
 
@@ -151,10 +168,13 @@ def _found(
 
 
 def _before(session: Session) -> People | None:
-    """Who was who until now, without edits, where the 2D joints are the same."""
+    """Who was who until now, without edits, where the 2D joints are the same and the file is whole."""
     if not session.people_path.is_file():
         return None
-    people = read_people(session.people_path, edits=False)
+    try:
+        people = read_people(session.people_path, edits=False)
+    except ValueError:
+        return None
     return people if people.made.get("joints2d") == session.detections_fingerprint else None
 
 

@@ -16,6 +16,7 @@ from coview.capture.people import people_of, placed
 from coview.capture.refine import refine as refine_take
 from coview.capture.smooth import fill_gaps, low_pass
 from coview.data.session_tracks import session_tracks
+from coview.formats.names import listed
 from coview.formats.poses3d import Poses3D
 from coview.formats.session import Session
 from coview.geometry.thresholds import automatic_threshold, check_settings
@@ -84,6 +85,15 @@ def reconstruct(
     }
     if (done := _finished(path, settings)) and not overwrite:
         return _summary(path, done)
+    if loaded.frames == 0:
+        raise NothingReconstructedError(
+            f"session {session} has no frames, so there is nothing to reconstruct."
+        )
+    if len(loaded.cameras) < 2:
+        raise NothingReconstructedError(
+            f"session {session} has one camera ({listed(loaded.camera_names)}), and one ray has no depth. Import a "
+            f"recording of two or more, or use a one-camera model (`coview predict`)."
+        )
     pixels, confidence = session_tracks(loaded, calibration.clocks, person=person)
     weights = torch.where(confidence >= trust, confidence, 0.0)
     cameras = calibration.cameras.to(torch.float64)

@@ -66,14 +66,15 @@ def convert(
 
     form = target_format(b, to)
     calibration = read_calibration(a, units=units, sizes={"*": size})
-    note([*calibration.notes, f"lengths: {calibration.provenance['units']}"])
+    title, lengths = calibration.read_as
+    note([*calibration.notes, "" if lengths in calibration.notes else f"lengths: {lengths}"])
     if check is not None:
         with tempfile.TemporaryDirectory() as trial:
             made = write_converted(calibration, Path(trial).resolve() / b.name, form)
         _checked(made.calibration, check, b)
     done = write_converted(calibration, b, form, overwrite=overwrite)
     note(done.lost)
-    say(f"read            {calibration.provenance['format']}, {len(calibration.names)} cameras")
+    say(f"read            {title}, {len(calibration.names)} cameras")
     say(f"read back       within {done.difference_px:.1g} px of the original, over every image")
     say(f"calibration     {b}   ({form.title}, unit {form.unit})")
 
@@ -112,8 +113,9 @@ def show(
     from coview.formats.calibrations import read_calibration
 
     found = read_calibration(file, units=units, sizes={"*": size})
+    title, lengths = found.read_as
     note(found.notes)
-    say(f"{found.provenance['format']}; {found.provenance['units']}")
+    say(title if lengths in found.notes else f"{title}; {lengths}")
     for index, name in enumerate(found.names):
         camera = found.cameras[index]
         (width, height), (fx, fy), (cx, cy) = (

@@ -136,6 +136,10 @@ def _from_table(table: dict[str, Any], path: Path) -> Board:
             raise ValueError(f"unknown: {', '.join(strange)}")
         if table.get("dictionary") is not None:
             table = {**table, "dictionary": dictionary_name(table["dictionary"])}
+        numbers = {key: table[key] for key in ("columns", "rows", "square", "marker") if key in table}
+        for key, value in numbers.items():
+            if type(value) is not int and (type(value) is not float or key in ("columns", "rows")):
+                raise ValueError(f"{key} = {value!r} should be a number, without quotation marks")
         return Board(**table)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error}. A board's TOML has the keys {', '.join(known)}.") from error
@@ -149,14 +153,19 @@ def _caliscope(table: dict[str, Any], path: Path) -> Board:
             f"{path}: square_size_override_cm is missing, so nobody measured the printed squares and the world "
             f"would have the size of a guess. Measure one, and add square_size_override_cm = ..."
         )
-    square = float(measured) / 100
-    return Board(
-        "charuco",
-        int(table["columns"]),
-        int(table["rows"]),
-        square,
-        square * float(table["aruco_scale"]),
-        dictionary_name(str(table["dictionary"])),
-        table.get("legacy_pattern") is True,
-        table.get("inverted") is True,
-    )
+    try:
+        square = float(measured) / 100
+        return Board(
+            "charuco",
+            int(table["columns"]),
+            int(table["rows"]),
+            square,
+            square * float(table["aruco_scale"]),
+            dictionary_name(str(table["dictionary"])),
+            table.get("legacy_pattern") is True,
+            table.get("inverted") is True,
+        )
+    except KeyError as error:
+        raise ValueError(f"{path}: the board's {error} is missing; Caliscope writes it.") from error
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: the board cannot be read: {error}") from error

@@ -68,10 +68,17 @@ def _camera(name: str, title: str, row: dict[str, Any], path: Path) -> FileCamer
         (float(size[0]), float(size[1])),
         array(row["matrix"], (3, 3), f"{label}: matrix"),
         tuple(float(value) for value in distortions),
-        row.get("fisheye") is True,
+        _flag(row.get("fisheye", False), f"{label}: fisheye"),
         None if rotation is None else rotation_matrix(rotation, f"{label}: rotation"),
         None if translation is None else array(translation, (3,), f"{label}: translation"),
     )
+
+
+def _flag(value: Any, label: str) -> bool:
+    """A fisheye lens that is read as another puts pixels far off, so nothing but true and false is taken."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{label} is {value!r} and must be true or false, without quotation marks.")
+    return value
 
 
 def _given(value: Any) -> Any:
@@ -150,7 +157,7 @@ CALISCOPE = CalibrationFormat(
     key="caliscope",
     title="Caliscope TOML",
     place="camera_array.toml",
-    recognises=lambda path, text: path.suffix.casefold() == ".toml" and bool(_NATIVE.search(text)),
+    recognises=lambda path, text: bool(_NATIVE.search(text) and _MATRIX.search(text)),
     read=_read_caliscope,
     write=_write_caliscope,
     means=lambda path: path.name == "camera_array.toml",

@@ -39,6 +39,10 @@ class Calibration:
     aliases: dict[str, str] = field(default_factory=dict)  # name: another name the file gives that camera
     clocks: dict[str, Clock] = field(default_factory=dict)  # name: when it took its pictures; absent: on time
     focal_sigma: dict[str, float] = field(default_factory=dict)  # name: pixels
+    read_as: tuple[str, str] = (
+        "",
+        "",
+    )  # format and unit of the file itself; provenance may tell of an earlier one
 
     @property
     def has_extrinsics(self) -> bool:
@@ -120,6 +124,12 @@ def read_calibration(
     names = tuple(camera.name for camera in file.cameras)
     cameras = _stacked([_tensors(camera, metres) for camera in file.cameras])
     check_cameras(names, cameras, str(path))
+    clocks = clocks_from_table(_table(file.metadata, "clocks"), str(path))
+    if strange := sorted(set(clocks) - set(names)):
+        raise ValueError(
+            f"{path}: a clock is given for {listed(strange)}, and no camera has that name ({listed(names)}). Its delay "
+            f"would be ignored; mend the name under [metadata.clocks], or remove it."
+        )
     guessed = (said,) if file.units is None and units is None and metres is not None else ()
     provenance = {"file": str(path), "format": file.format, "units": said}
     return Calibration(
@@ -133,8 +143,9 @@ def read_calibration(
         file.metadata.get("scale_sigma"),
         file.notes + guessed,
         {camera.name: camera.alias for camera in file.cameras if camera.alias != camera.name},
-        clocks_from_table(_table(file.metadata, "clocks"), str(path)),
+        clocks,
         {name: float(sigma) for name, sigma in _table(file.metadata, "focal_sigma_px").items()},
+        (file.format, said),
     )
 
 

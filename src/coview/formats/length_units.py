@@ -30,6 +30,7 @@ def metres_per_unit(file: FileCalibration, units: Units | None, path: Path) -> t
             )
         return _METRES[file.units], f"{file.units}, as stated by the file or its format"
     if units is not None:
+        _check_plausible(file, units, path)
         return _METRES[units], f"{units}, as given by --units"
     if not file.scale_known:
         raise AmbiguousUnitsError(
@@ -38,6 +39,15 @@ def metres_per_unit(file: FileCalibration, units: Units | None, path: Path) -> t
             f"place the cameras with `coview calibrate SESSION --from people`, which finds the scale too."
         )
     return _inferred(file, path)
+
+
+def _check_plausible(file: FileCalibration, units: Units, path: Path) -> None:
+    distance = _camera_distance(file) * _METRES[units]
+    if len(file.cameras) > 1 and not 0.01 <= distance <= 1000:
+        raise ValueError(
+            f"{path}: with --units {units} its cameras would be {distance:.3g} m apart (median), and everything seen "
+            f"would have the wrong size. Measure the distance of two cameras and give the unit that fits it."
+        )
 
 
 def _inferred(file: FileCalibration, path: Path) -> tuple[float, str]:

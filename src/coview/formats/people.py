@@ -82,8 +82,8 @@ def write_people(people: People, path: Path) -> None:
 
 def read_people(path: Path, *, edits: bool = True) -> People:
     """Read a file of `write_people`; apply the `edits` beside it. ValueError naming the file that is wrong."""
-    arrays = read_npz(path)
     try:
+        arrays = read_npz(path)
         people = People(
             tuple(str(name) for name in arrays["cameras"]),
             torch.from_numpy(arrays["ids"].astype(np.int64)),
@@ -120,7 +120,9 @@ def edited(people: People, file: Path) -> People:
     return replace(people, edits=len(rows))
 
 
-def _edit(people: People, row: dict[str, Any]) -> People:
+def _edit(people: People, row: Any) -> People:
+    if not isinstance(row, dict):
+        raise ValueError(f"{row!r} is no edit. {_FORM}")
     unknown = sorted(set(row) - _KEYS)
     if unknown or len({"person", "track", "swap"} & set(row)) != 1 or ("to" in row) == ("swap" in row):
         what = f"unknown key {listed(unknown)}" if unknown else f"the keys {listed(row)} do not make an edit"
@@ -134,7 +136,7 @@ def _edit(people: People, row: dict[str, Any]) -> People:
         changed = first | second
     else:
         changed = here & (
-            people.tracks == row["track"] if "track" in row else ids == _person(people, row["person"])
+            people.tracks == _track(row["track"]) if "track" in row else ids == _person(people, row["person"])
         )
         ids[changed] = _target(people, row["to"])
     if not bool(changed.any()):
@@ -163,6 +165,12 @@ def _where(people: People, row: dict[str, Any]) -> Bool[Tensor, "views frames 1"
 def _person(people: People, number: Any) -> int:
     if type(number) is not int or not 1 <= number <= people.count:
         raise ValueError(f"no person {number!r}: there are persons 1 to {people.count}.")
+    return number
+
+
+def _track(number: Any) -> int:
+    if type(number) is not int or number < 0:
+        raise ValueError(f"track = {number!r} is not a track's number; people.csv lists them.")
     return number
 
 

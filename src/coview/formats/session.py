@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coview.formats.atomic import write_text
-from coview.formats.calibrations import Calibration, read_calibration
+from coview.formats.calibrations import Calibration, calibration_for, read_calibration
 from coview.formats.keypoints2d import Detections, read_detections
 from coview.formats.people import EDITS, People, read_people
 from coview.formats.poses3d import Poses3D
@@ -133,13 +133,15 @@ class Session:
         return self.detections().single()
 
     def calibration(self) -> Calibration:
-        """The session's own calibration. FileNotFoundError where it is not calibrated yet."""
+        """The session's own calibration, its cameras in the session's order. FileNotFoundError where it is not
+        calibrated yet, ValueError where a file laid there by hand is of other cameras or images."""
         if not self.calibration_path.is_file():
             raise FileNotFoundError(
                 f"session {self.path} is not calibrated: {self.calibration_path.name} is not there. "
                 f"Run `coview calibrate {self.path}`."
             )
-        return read_calibration(self.calibration_path)
+        found = read_calibration(self.calibration_path)
+        return calibration_for(found, self.camera_names, self.sizes, size_mismatch="refuse")
 
     def poses3d(self, person: int = 1) -> Poses3D:
         """The 3D joints of a person. FileNotFoundError where nothing was reconstructed yet, StaleError where the
