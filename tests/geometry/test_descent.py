@@ -4,7 +4,7 @@ import torch
 from coview.cameras import Cameras
 from coview.data.synthetic import ring_cameras
 from coview.geometry.descent import Problem, descend, gauge_basis
-from coview.geometry.linearisation import Observations, RobustLoss, Scene
+from coview.geometry.linearisation import Observations, RobustLoss, Scene, Unknowns
 from coview.geometry.rotations import rotation_from_axis_angle
 
 
@@ -23,7 +23,7 @@ def centres_after(step: torch.Tensor, cameras: Cameras) -> torch.Tensor:
 @pytest.mark.parametrize("fix_scale", [True, False])
 def test_steps_in_the_basis_leave_the_gauge_alone(columns, fix_scale):
     cameras = ring(4)
-    basis = gauge_basis(cameras, columns, fix_scale)
+    basis = gauge_basis(cameras, Unknowns("each") if columns == 7 else Unknowns(), fix_scale)
     free = 4 * columns - 6 - int(fix_scale)
     torch.testing.assert_close(basis.mT @ basis, torch.eye(free, dtype=torch.float64))
     assert basis.view(4, columns, free)[0, :6].abs().max() < 1e-12
@@ -48,7 +48,7 @@ def test_the_cost_never_rises_and_the_iterations_are_counted():
     noise = torch.randn(3, 2, 40, generator=generator, dtype=torch.float64)
     pixels = cameras.project(points.mT).transpose(1, 2) + 3 * noise
     seen = Observations(pixels.contiguous(), torch.ones(3, 40, dtype=torch.float64))
-    problem = Problem(seen, RobustLoss(2.0), None, fit_focal=True, prior_pixels=1.0)
+    problem = Problem(seen, RobustLoss(2.0), None, unknowns=Unknowns("each"), prior_pixels=1.0)
     assert problem.freedom == 2 * 3 * 40 - (3 * 7 - 7 + 3 * 40)
     start = Scene(cameras, points + 0.1)
     costs = [problem.at(start).cost]
@@ -57,3 +57,12 @@ def test_the_cost_never_rises_and_the_iterations_are_counted():
         assert found.iterations <= limit
         costs.append(found.place.cost)
     assert costs == sorted(costs, reverse=True)
+
+
+def test_tied_unknowns_move_together_and_the_first_clock_stays():
+    cameras, unknowns = ring(4), Unknowns("shared", "drift")
+    basis = gauge_basis(cameras, unknowns, True)
+    steps = basis.view(4, 9, -1)
+    assert steps.shape[-1] == 4 * 9 - 7 - 3 - 2
+    torch.testing.assert_close(steps[:, 6], steps[:1, 6].expand(4, -1))
+    assert steps[0, 7:].abs().max() < 1e-12

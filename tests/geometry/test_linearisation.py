@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coview.cameras import Cameras
-from coview.geometry.linearisation import Observations, RobustLoss, Scene, linearise
+from coview.geometry.linearisation import Observations, RobustLoss, Scene, Unknowns, linearise
 from coview.geometry.rotations import rotation_from_axis_angle
 
 PLAIN = RobustLoss(None)
@@ -69,7 +69,7 @@ def residuals_by_cameras(scene: Scene, seen: Observations, step: torch.Tensor, p
 @pytest.mark.parametrize("lenses", [("perfect",) * 2, ("brown",) * 2, ("fisheye",) * 2, tuple(LENSES)])
 def test_derivatives_equal_autograd_through_cameras_project(lenses):
     scene, seen = scene_with(*lenses)
-    rows = linearise(scene, seen, PLAIN, fit_focal=True)
+    rows = linearise(scene, seen, PLAIN, Unknowns("each"))
     step = torch.zeros(len(lenses), 7, dtype=torch.float64)
     by_step, by_points = torch.autograd.functional.jacobian(
         lambda step, points: residuals_by_cameras(scene, seen, step, points), (step, scene.points)
@@ -140,3 +140,25 @@ def test_huber_and_cauchy_are_scipys():
     huber = torch.where(z <= 1, z, 2 * z.sqrt() - 1)
     torch.testing.assert_close(RobustLoss(2.0).cost(length), 0.5 * 4 * huber)
     torch.testing.assert_close(RobustLoss(2.0, redescending=True).cost(length), 0.5 * 4 * z.log1p())
+
+
+def test_a_late_cameras_columns_are_the_velocity_of_its_pixels():
+    # a camera δ seconds late saw what moved on by δ · velocity: misses grow by that, to first order exactly
+    scene, seen = scene_with("brown", "perfect")
+    generator = torch.Generator().manual_seed(5)
+    velocity = 300 * torch.randn(seen.pixels.shape, generator=generator, dtype=torch.float64)
+    moment = torch.linspace(-4, 4, seen.pixels.shape[-1], dtype=torch.float64)
+    moving = Observations(seen.pixels, seen.weights, velocity, moment)
+    unknowns = Unknowns("each", "drift")
+    assert unknowns.columns == ("focal", "offset", "drift")
+
+    def misses(clock):
+        return linearise(Scene(scene.cameras, scene.points, clock), moving, PLAIN, unknowns).residuals
+
+    clock = torch.tensor([[0.01, 1e-3], [-0.02, 2e-3]], dtype=torch.float64)
+    rows = linearise(Scene(scene.cameras, scene.points, clock), moving, PLAIN, unknowns)
+    for column, name in enumerate(("offset", "drift")):
+        step = torch.zeros_like(clock)
+        step[:, column] = 1e-5
+        slope = (misses(clock + step) - misses(clock - step)) / 2e-5
+        torch.testing.assert_close(rows.camera_rows[:, unknowns.place(name)], slope, rtol=1e-6, atol=1e-5)

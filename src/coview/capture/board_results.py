@@ -6,7 +6,7 @@ from torch import Tensor
 
 from coview.capture.board_solve import BoardSolution, board_tilts
 from coview.capture.calibrate import CameraFit
-from coview.formats.clocks import Clock
+from coview.formats.clocks import SYNCHRONOUS, Clock
 
 _AGREES = 3.0  # pixels: a corner that misses by more was misread, or the board moved
 
@@ -101,4 +101,13 @@ def camera_fit(solution: BoardSolution, view: int, centre_sigma: float) -> Camer
     agree = residuals <= _AGREES
     median = float(residuals[agree].median()) if bool(agree.any()) else float("nan")
     share = float(agree.double().mean())
-    return CameraFit(solution.recording.names[view], median, float("nan"), share, centre_sigma)
+    return CameraFit(
+        solution.recording.names[view],
+        median,
+        float("nan"),
+        share,
+        centre_sigma,
+        float(solution.cameras.focal[view].mean()),
+        focal_sigmas(solution)[solution.recording.names[view]],
+        board_clocks(solution)[0].get(solution.recording.names[view], SYNCHRONOUS),
+    )

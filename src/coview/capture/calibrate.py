@@ -9,23 +9,34 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from coview.cameras import Cameras
+from coview.capture.free_cameras import (
+    CLOCK_CHOICES,
+    CLOCK_WORDS,
+    FOCAL_CHOICES,
+    FOCAL_WORDS,
+    FitClock,
+    FitFocal,
+    found_clocks,
+    guessed_lenses,
+)
 from coview.capture.people import people_of
-from coview.data.body_scale import Scale, assumed_scale, scale_from_distance, scale_from_stature
-from coview.data.people_cameras import spread_out, upright_cameras
+from coview.capture.stated_scale import stated_scale
+from coview.data.body_scale import Scale
+from coview.data.people_cameras import upright_cameras
 from coview.data.session_tracks import session_tracks
 from coview.data.upright import Upright
 from coview.formats.calibrations import Calibration, calibration_for, read_calibration, write_calibration
-from coview.formats.clocks import Clock
+from coview.formats.clocks import SYNCHRONOUS, Clock
 from coview.formats.image_sizes import SizeMismatch
 from coview.formats.length_units import Units
 from coview.formats.people import People
 from coview.formats.session import Session
+from coview.geometry.free_calibration import FreelyCalibrated, calibrate_freely
 from coview.geometry.rotations import skew
-from coview.geometry.self_calibration import SelfCalibrated, self_calibrate
+from coview.geometry.settling import Settled
 from coview.geometry.thresholds import automatic_threshold, check_settings
 from coview.geometry.triangulation import Triangulated, triangulate_robust
 
-MAX_FRAMES = 300  # that the cameras are found from; all frames judge them
 POOR_DETECTION = 0.006  # of the image's diagonal: beyond it a detection is wrong rather than poor
 
 
@@ -38,6 +49,9 @@ class CameraFit:
     held_out_px: float  # the same over the other frames; NaN where there are none
     agreement: float  # share of this camera's detections that agree with the others, over all frames
     centre_sigma_m: float  # standard deviation of the centre, relative to the first camera; NaN if unknown
+    focal_px: float  # mean of fx and fy
+    focal_sigma_px: float  # NaN where the focal length was given
+    clock: Clock  # against the first camera
 
 
 @dataclass(frozen=True)
@@ -92,31 +106,46 @@ def calibrate_from_people(
     trust: float = 0.3,
     threshold: float | None = None,
     size_mismatch: SizeMismatch = "keep",
+    focal: FitFocal = "auto",
+    clock: FitClock = "auto",
     seed: int = 0,
 ) -> Calibrated:
-    """Find where the cameras stand from the joints they saw together; intrinsics must be known.
+    """Find the cameras from the joints they saw together: where they stand, and what else is not known of them.
 
     Several people are told apart first, and all of them tell where the cameras stand; a `stature` is that of
     person 1, who is seen most.
+    `focal`: "auto" believes the lenses of a calibration file unless the recording contradicts them, and where there is
+    none guesses from the image size and finds one focal length for all cameras, or where they contradict that one
+    for each; "no" believes, "shared" and "each" find it in any case. `clock`: "auto" finds how late every camera is,
+    within 10 s, and keeps that where it is more than noise; "no": the cameras are synchronised.
     The world is metric (from `stature`, or from `distance`: two joints or two cameras and the
     metres between them), z up (from the body), its origin on the floor. Raises NotDeterminedError where
     the recording does not determine the cameras, with what to record instead."""
     check_settings(trust, threshold)
     loaded = Session.load(session)
-    given = _given(loaded, intrinsics, size_mismatch, None, lenses_only=True)
+    given, guessed = _lenses(loaded, intrinsics, size_mismatch, focal)
     people = people_of(loaded, None)
     count = 1 if people is None else people.count
     pixels, weights = _observations(loaded, trust, {}, count)
-    chosen = _chosen_frames(frames, len(pixels) // count).repeat(count)
-    some = spread_out(chosen, MAX_FRAMES)
+    chosen = _chosen_frames(frames, len(pixels))
+    weights_used = torch.where(chosen[:, None, None], weights, 0.0)
     limit = threshold or POOR_DETECTION * float(given.cameras.size.norm(dim=-1).mean())
-    found = self_calibrate(
-        given.cameras, pixels[some], weights[some], names=given.names, threshold=limit, seed=seed
+    found = calibrate_freely(
+        given.cameras,
+        pixels,
+        weights_used,
+        names=given.names,
+        fps=loaded.fps,
+        focal="unknown" if guessed and focal == "auto" else FOCAL_CHOICES[focal],
+        clock=CLOCK_CHOICES[clock],
+        threshold=limit,
+        seed=seed,
     )
-    own = some < len(pixels) // count  # of person 1: the others are of other statures
-    first = replace(found, points=found.points[own], inliers=found.inliers[own])
-    scale = _scale(first, loaded, given.names, stature, distance)
-    cameras, upright = upright_cameras(found.cameras, found.points, scale, loaded.skeleton)
+    settled = found.settled
+    each = settled.points.unflatten(1, (count, -1))
+    own = replace(settled, points=each[:, 0])  # of person 1: the others are of other statures
+    scale = stated_scale(own, loaded.skeleton, given.names, stature, distance)
+    cameras, upright = upright_cameras(settled.cameras, each.flatten(0, 1), scale, loaded.skeleton)
     calibration = _calibration(given, cameras, found, scale, upright, frames)
     if count > 1:
         calibration.provenance["people"] = f"{count} people, matched across the cameras before calibrating"
@@ -129,12 +158,21 @@ def calibrate_from_people(
 def _observations(
     session: Session, trust: float, clocks: Mapping[str, Clock], people: int = 1
 ) -> tuple[Float[Tensor, "frames views joints 2"], Float[Tensor, "frames views joints"]]:
-    """Pixels and weights of all frames of one person, then of the next; views read by `clocks`; weight 0 below
+    """Pixels and weights, the joints of one person after those of another; views read by `clocks`; weight 0 below
     `trust`."""
     everybody = [session_tracks(session, clocks, person=person) for person in range(1, people + 1)]
-    pixels, confidence = (torch.cat(parts) for parts in zip(*everybody, strict=True))
+    pixels, confidence = (torch.cat(parts, dim=2) for parts in zip(*everybody, strict=True))
     weights = torch.where(confidence >= trust, confidence, 0.0)
     return pixels.double(), weights.double()
+
+
+def _lenses(
+    session: Session, file: Path | None, size_mismatch: SizeMismatch, focal: FitFocal
+) -> tuple[Calibration, bool]:
+    """The lenses of a file, or where there is none (and they may be found) a guess; and whether it is one."""
+    if file is None and "calibration_source" not in session.provenance and focal != "no":
+        return guessed_lenses(session), True
+    return _given(session, file, size_mismatch, None, lenses_only=True), False
 
 
 def _given(
@@ -171,73 +209,42 @@ def _chosen_frames(frames: tuple[int, int] | None, count: int) -> Bool[Tensor, "
     return chosen
 
 
-def _scale(
-    found: SelfCalibrated,
-    session: Session,
-    names: tuple[str, ...],
-    stature: float | None,
-    distance: tuple[str, str, float] | None,
-) -> Scale:
-    if stature is not None and distance is not None:
-        raise ValueError(
-            "both a stature and a known distance were given; the scale can follow only one of them."
-        )
-    if distance is not None:
-        return _scale_from_distance(found, session, names, distance)
-    if stature is not None:
-        return scale_from_stature(found.points, session.skeleton, stature)
-    assumed = assumed_scale(found.points, session.skeleton)
-    return replace(assumed, source=f"{assumed.source} (none was stated: use --stature or --distance)")
-
-
-def _scale_from_distance(
-    found: SelfCalibrated, session: Session, names: tuple[str, ...], distance: tuple[str, str, float]
-) -> Scale:
-    a, b, metres = distance
-    if a in names and b in names:
-        centres = found.cameras.centres
-        length = float((centres[names.index(a)] - centres[names.index(b)]).norm())
-        return scale_from_distance(length, metres, max(0.01 * metres, 0.01), f"{a} to {b}")
-    known = (*names, *session.skeleton.joints)
-    unknown = [name for name in (a, b) if name not in session.skeleton.joints]
-    if unknown:
-        raise ValueError(
-            f"a known distance is between two cameras or two joints; {', '.join(unknown)} is neither. "
-            f"Known: {', '.join(known)}."
-        )
-    ends = found.points[:, session.skeleton.index(a)], found.points[:, session.skeleton.index(b)]
-    length = float((ends[0] - ends[1]).norm(dim=-1).nanmedian())
-    return scale_from_distance(length, metres, max(0.02 * metres, 0.005), f"{a} to {b}")
-
-
 def _calibration(
     given: Calibration,
     cameras: Cameras,
-    found: SelfCalibrated,
+    found: FreelyCalibrated,
     scale: Scale,
     upright: Upright,
     frames: tuple[int, int] | None,
 ) -> Calibration:
+    adjusted = found.settled.adjusted
     provenance = {
         **{f"intrinsics_{key}": value for key, value in given.provenance.items()},
         "method": "people",
         "frames": "all" if frames is None else f"{frames[0]} to {frames[1]}",
         "scale": scale.words,
         "gravity": upright.words,
-        "adjustment": f"{found.adjusted.rms:.2f} px rms{'' if found.adjusted.converged else ', NOT converged'}",
+        "adjustment": f"{adjusted.rms:.2f} px rms{'' if adjusted.converged else ', NOT converged'}",
+        "focal": FOCAL_WORDS[found.unknowns.focal],
+        "clock": CLOCK_WORDS[found.unknowns.clock],
+        "tests": "; ".join(found.words) or "none",
     }
-    centre, rotation = _sigmas(found, scale)
+    centre, rotation = _sigmas(found.settled, scale)
+    focal_sigma = (adjusted.focal_sigma * adjusted.cameras.focal.mean(dim=-1)).tolist()
     return replace(
         given,
         cameras=cameras,
         provenance=provenance,
         sigma=dict(zip(given.names, zip(centre, rotation, strict=True), strict=True)),
-        clocks={},  # those of the file are of another recording
+        clocks=found_clocks(found, given.names),
+        focal_sigma={}
+        if found.unknowns.focal == "given"
+        else dict(zip(given.names, focal_sigma, strict=True)),
         scale_sigma=scale.relative_sigma,
     )
 
 
-def _sigmas(found: SelfCalibrated, scale: Scale) -> tuple[list[float], list[float]]:
+def _sigmas(found: Settled, scale: Scale) -> tuple[list[float], list[float]]:
     """Standard deviations of every centre (metres) and rotation (radians) relative to the first camera.
 
     The root of the summed variances over the three axes. C = -Rᵀt, so a turn δ (left) and a shift τ of
@@ -267,8 +274,6 @@ def _finish(
         )
     people = people_of(session, calibration)  # these cameras tell them apart better than anything before
     found = _triangulated(session, calibration, trust, threshold, 1 if people is None else people.count)
-    if chosen is not None and len(chosen) != len(found.points):
-        chosen = chosen[: session.frames].repeat(people.count if people else 1)
     fits = tuple(_fit(calibration, found, view, chosen) for view in range(len(calibration.names)))
     write_calibration(noted, session.calibration_path)
     return Calibrated(session.calibration_path, noted, fits, people)
@@ -300,6 +305,9 @@ def _fit(
         _median(residuals[~used][inside[~used]]),
         float((inside & seen).sum() / seen.sum().clamp(min=1)),
         calibration.sigma[name][0] if name in calibration.sigma else float("nan"),
+        float(calibration.cameras.focal[view].mean()),
+        calibration.focal_sigma.get(name, float("nan")),
+        calibration.clocks.get(name, SYNCHRONOUS),
     )
 
 

@@ -8,6 +8,7 @@ import tyro
 from coview.cli.say import note, say
 
 if TYPE_CHECKING:
+    from coview.formats.clocks import Clock
     from coview.formats.people import People
 
 SizeMismatch = Literal["keep", "centre", "resize", "refuse"]
@@ -80,6 +81,8 @@ def calibrate(
     trust: float = 0.3,
     size_mismatch: SizeMismatch = "keep",
     units: Literal["m", "cm", "mm"] | None = None,
+    fit_focal: Literal["auto", "no", "shared", "each"] = "auto",
+    fit_clock: Literal["auto", "no", "offset", "drift"] = "auto",
     seed: int = 0,
     board: str | None = None,
     videos: Path | None = None,
@@ -91,8 +94,9 @@ def calibrate(
 
     Args:
         session: Folder made by `coview import`.
-        source: `file` takes cameras that are calibrated; `people` finds where cameras with known lenses
-            stand, from the joints they saw together; `board` finds lenses and places from a calibration board.
+        source: `file` takes cameras that are calibrated; `people` finds where cameras stand, and their
+            focal lengths and clocks where those are not known, from the joints they saw together; `board`
+            finds lenses and places from a calibration board.
         file: The calibration (for `people` and `board`: only its lenses are read). Default: the one found at
             import; for `board` none, its lenses are found.
         stature: Height of the person in metres; sets the scale of `people`.
@@ -102,6 +106,10 @@ def calibrate(
         size_mismatch: What to do where calibration and video differ in size by a crop: keep the principal
             point, move it by half the difference, rescale, or refuse.
         units: Of the translations in the file, where it does not say.
+        fit_focal: Of `people`: `auto` believes the lenses given unless the recording contradicts them, and finds
+            one focal length (or each camera's) where no file gives them; `no` believes; `shared`, `each` find it.
+        fit_clock: Of `people`: `auto` finds how late every camera is, within 10 s, and in recordings beyond 20 s how
+            its clock drifts; `no`: the cameras are synchronised; `offset`, `drift` find these in any case.
         seed: Of the robust search.
         board: charuco:COLUMNSxROWS:SQUARE:MARKER:DICTIONARY (charuco:7x5:0.04:0.03:DICT_4X4_50),
             checkerboard:COLUMNSxROWS:SQUARE, or a TOML file. Columns and rows count squares, lengths are metres.
@@ -139,6 +147,8 @@ def calibrate(
             frames=frames,
             trust=trust,
             size_mismatch=size_mismatch,
+            focal=fit_focal,
+            clock=fit_clock,
             seed=seed,
         )
     note(done.calibration.notes)
@@ -148,14 +158,26 @@ def calibrate(
             [f"{fit.held_out_px:.1f} px on held-out frames"] if fit.held_out_px == fit.held_out_px else []
         )
         parts += [f"centre ± {1000 * fit.centre_sigma_m:.0f} mm"] if fit.centre_sigma_m > 0 else []
+        parts += [f"focal {fit.focal_px:.0f} ± {fit.focal_sigma_px:.0f} px"] if fit.focal_sigma_px > 0 else []
+        parts += [_lateness(fit.clock)] if not fit.clock.is_zero else []
         say(f"{fit.name:15s} {', '.join(parts)}")
     lens = [key for key in done.calibration.provenance if key.startswith("lens_")]
-    for key in (*lens, "board", "distances", "scale", "gravity"):
+    for key in (*lens, "board", "distances", "scale", "gravity", "focal", "clock"):
         if key in done.calibration.provenance:
             say(f"{key:15s} {done.calibration.provenance[key]}")
     if done.people is not None:
         _say_people(done.people)
     say(f"calibration     {done.path}")
+
+
+def _lateness(clock: "Clock") -> str:
+    """In words, with how sure it is."""
+    words = f"{1000 * clock.offset:+.1f} ± {1000 * clock.offset_sigma:.1f} ms late"
+    return (
+        words
+        if clock.drift == 0
+        else f"{words}, drift {1e6 * clock.drift:+.0f} ± {1e6 * clock.drift_sigma:.0f} ppm"
+    )
 
 
 def associate(session: Path, /, *, late: tuple[tuple[str, float], ...] = ()) -> None:

@@ -14,11 +14,20 @@ from coview.cameras import Cameras
 from coview.geometry.adjustment_checks import check_input, check_tied
 from coview.geometry.descent import Descent, Place, Problem, descend, gauge_basis
 from coview.geometry.distance_prior import DistancePrior, linearise_prior
-from coview.geometry.linearisation import Observations, RobustLoss, Scene
+from coview.geometry.linearisation import Clock, Focal, Observations, RobustLoss, Scene, Unknowns
 from coview.geometry.normal_equations import eliminate, normal_equations
 from coview.geometry.rotations import skew
 
 _SINGULAR = 1e-13  # smallest eigenvalue of the scaled matrix that is more than rounding
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """What it takes to find out how late cameras are: how fast each pixel moves, and when it was seen."""
+
+    velocity: Float[Tensor, "views points 2"]  # pixels per second; 0 where it is not known
+    moment: Float[Tensor, "points"]  # seconds from the middle of the recording
+    drift: bool = False  # whether lateness may grow with time
 
 
 @dataclass(frozen=True)
@@ -37,9 +46,33 @@ class Adjusted:
     converged: bool  # False: stopped at the limit of iterations, still descending
     sigma: float  # pixels: standard deviation of an observation with weight 1, per axis, from the residuals
     residuals: Float[Tensor, "views points"]  # pixels; NaN unobserved, or behind the camera
-    camera_covariance: Float[Tensor, "views 6 6"]  # rotation vector (left, rad), then translation (m)
-    focal_sigma: Float[Tensor, "views"]  # one standard deviation, as a share of the focal; 0: not fitted
+    clock: Float[Tensor, "views 2"]  # seconds later than was assumed, and seconds per second; 0: not fitted
+    unknowns: Unknowns  # what was found besides poses and points
+    covariance: Float[Tensor, "views parameters views parameters"]  # of every camera with every other
     point_covariance: Float[Tensor, "points 3 3"] | None  # m², cameras' uncertainty included
+
+    @property
+    def camera_covariance(self) -> Float[Tensor, "views 6 6"]:
+        """Of the poses: rotation vector (left, rad), then translation (m)."""
+        return self.covariance[:, :6, :, :6].diagonal(dim1=0, dim2=2).permute(2, 0, 1)
+
+    def covariance_of(self, name: str) -> Float[Tensor, "views views"]:
+        """Of the cameras' "focal" (as a share of it), "offset" (s) or "drift"; zeros where not fitted."""
+        place = self.unknowns.place(name)
+        if place is None:
+            return self.covariance.new_zeros(len(self.cameras), len(self.cameras))
+        return self.covariance[:, place, :, place]
+
+    @property
+    def focal_sigma(self) -> Float[Tensor, "views"]:
+        """One standard deviation, as a share of the focal length; 0 where not fitted."""
+        return self.covariance_of("focal").diagonal().clamp(min=0).sqrt()
+
+    @property
+    def clock_sigma(self) -> Float[Tensor, "views 2"]:
+        """One standard deviation of both parts of `clock`."""
+        parts = [self.covariance_of(name).diagonal().clamp(min=0).sqrt() for name in ("offset", "drift")]
+        return torch.stack(parts, dim=-1)
 
     @property
     def centre_covariance(self) -> Float[Tensor, "views 3 3"]:
@@ -59,7 +92,8 @@ def adjust(
     *,
     huber: float | None = None,
     cauchy: float | None = None,
-    fit_focal: bool = False,
+    fit_focal: Focal | bool = False,
+    clocks: Clocks | None = None,
     distance_prior: DistancePrior | None = None,
     pixel_sigma: float | None = None,
     iterations: int = 50,
@@ -71,7 +105,8 @@ def adjust(
     `pixels` are raw pixels of `cameras` (lens models included, any mix); `weights` multiply the
     residuals, 0 means not observed and the pixel may be NaN there. `huber` or `cauchy` (pixels of
     an observation with weight 1) makes the loss robust in the length of each 2D residual [Huber81].
-    `fit_focal` scales fx and fy of each camera by one factor.
+    `fit_focal` scales fx and fy by one factor for "each" camera (True), or by one that is "shared" by all.
+    With `clocks` it also finds how late each camera is, to first order in its pixels' velocity.
     Gauge: the first camera keeps its pose, and the camera farthest from it its distance, unless
     `distance_prior` (metres) sets the scale; then `pixel_sigma` says how many pixels one sigma of
     a prior is worth (1 if not given). The covariance is scaled by `pixel_sigma`, or if it is not given
@@ -86,11 +121,13 @@ def adjust(
     held = (weights > 0).sum(dim=0) >= 2
     check_tied(cameras, weights, held)
     with torch.no_grad():
+        focal: Focal = fit_focal if isinstance(fit_focal, str) else "each" if fit_focal else "given"
+        clock: Clock = "given" if clocks is None else "drift" if clocks.drift else "offset"
         problem = Problem(
-            _observations(pixels, weights, held),
+            _observations(pixels, weights, held, clocks),
             _loss(huber, cauchy),
             _among(distance_prior, held),
-            fit_focal,
+            Unknowns(focal, clock),
             1.0 if pixel_sigma is None else pixel_sigma,
         )
         start = Scene(_typed(cameras, torch.float64), points[held].double().mT.contiguous())
@@ -101,10 +138,17 @@ def adjust(
 # --- the problem -----------------------------------------------------------------------------------
 
 
-def _observations(pixels: Tensor, weights: Tensor, held: Tensor) -> Observations:
+def _observations(pixels: Tensor, weights: Tensor, held: Tensor, clocks: Clocks | None) -> Observations:
     weights = weights[:, held].double()
-    seen = pixels[:, held].double().transpose(1, 2)
-    return Observations(torch.where(weights[:, None] > 0, seen, 0.0).contiguous(), weights.contiguous())
+
+    def kept(values: Tensor) -> Tensor:
+        each = values[:, held].double().transpose(1, 2)
+        return torch.where(weights[:, None] > 0, each, 0.0).contiguous()
+
+    if clocks is None:
+        return Observations(kept(pixels), weights.contiguous())
+    moment = clocks.moment[held].double()
+    return Observations(kept(pixels), weights.contiguous(), kept(clocks.velocity), moment)
 
 
 def _loss(huber: float | None, cauchy: float | None) -> RobustLoss:
@@ -164,15 +208,15 @@ def _report(
         converged=found.converged,
         sigma=sigma,
         residuals=_among_all(torch.where(observed, length, torch.nan).to(dtype), held, dim=1),
-        camera_covariance=spread.cameras[:, :6, :6].to(dtype),
-        focal_sigma=_focal_sigma(spread.cameras).to(dtype),
+        clock=_clock(place.scene).to(dtype),
+        unknowns=problem.unknowns,
+        covariance=spread.cameras.to(dtype),
         point_covariance=None if blocks is None else _among_all(blocks.to(dtype), held, dim=0),
     )
 
 
-def _focal_sigma(blocks: Float[Tensor, "views parameters parameters"]) -> Float[Tensor, "views"]:
-    fitted = blocks.shape[1] == 7
-    return blocks[:, 6, 6].sqrt() if fitted else blocks.new_zeros(len(blocks))
+def _clock(scene: Scene) -> Float[Tensor, "views 2"]:
+    return scene.points.new_zeros(len(scene.cameras), 2) if scene.clock is None else scene.clock
 
 
 def _scatter(problem: Problem, observed: Tensor, length: Tensor) -> float:
@@ -197,7 +241,7 @@ def _scatter(problem: Problem, observed: Tensor, length: Tensor) -> float:
 
 @dataclass(frozen=True)
 class _Spread:
-    cameras: Float[Tensor, "views parameters parameters"]
+    cameras: Float[Tensor, "views parameters views parameters"]
     points: Float[Tensor, "points 3 3"] | None
 
 
@@ -208,7 +252,7 @@ def _spread(problem: Problem, place: Place, sigma: float, with_points: bool) -> 
     if problem.prior is not None and math.isfinite(sigma):
         pairs = linearise_prior(problem.prior, place.scene.points, sigma)
     reduced = eliminate(normal_equations(place.rows, pairs), damping=0.0)
-    basis = gauge_basis(place.scene.cameras, columns, fix_scale=problem.prior is None)
+    basis = gauge_basis(place.scene.cameras, problem.unknowns, fix_scale=problem.prior is None)
     inner = basis.mT @ reduced.matrix @ basis
     scale = inner.diagonal().clamp(min=1e-300).rsqrt()
     values, vectors = torch.linalg.eigh(scale[:, None] * inner * scale)
@@ -216,9 +260,8 @@ def _spread(problem: Problem, place: Place, sigma: float, with_points: bool) -> 
         values = torch.full_like(values, torch.nan)
     half = basis @ (scale[:, None] * vectors / values.sqrt())
     cameras = half @ half.mT
-    blocks = torch.stack([cameras.view(views, columns, views, columns)[v, :, v] for v in range(views)])
     points = sigma**2 * reduced.point_covariance(cameras) if with_points else None
-    return _Spread(sigma**2 * blocks, points)
+    return _Spread(sigma**2 * cameras.view(views, columns, views, columns), points)
 
 
 def _typed(cameras: Cameras, dtype: torch.dtype) -> Cameras:

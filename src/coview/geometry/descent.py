@@ -8,7 +8,15 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.geometry.distance_prior import DistancePrior, PairRows, linearise_prior
-from coview.geometry.linearisation import Linearised, Observations, RobustLoss, Scene, linearise
+from coview.geometry.linearisation import (
+    POSES,
+    Linearised,
+    Observations,
+    RobustLoss,
+    Scene,
+    Unknowns,
+    linearise,
+)
 from coview.geometry.normal_equations import NormalEquations, eliminate, normal_equations
 from coview.geometry.rotations import rotation_from_axis_angle
 
@@ -24,18 +32,26 @@ class Problem:
     seen: Observations
     loss: RobustLoss
     prior: DistancePrior | None
-    fit_focal: bool
+    unknowns: Unknowns
     prior_pixels: float
 
     @property
     def freedom(self) -> int:
         """How many observed coordinates there are beyond the number of unknowns."""
         views, points = self.seen.weights.shape
-        unknowns = views * (7 if self.fit_focal else 6) - 7 + 3 * points
+        unknowns = views * (6 + len(self.unknowns.columns)) - 7 - self._tied(views) + 3 * points
         return 2 * int((self.seen.weights > 0).sum()) - unknowns
 
+    def _tied(self, views: int) -> int:
+        """Unknowns that are no unknowns: the first clock is everybody's, a shared focal length one and the same."""
+        return (
+            len(self.unknowns.columns)
+            - (self.unknowns.focal == "each")
+            + (views - 2) * (self.unknowns.focal == "shared")
+        )
+
     def at(self, scene: Scene) -> "Place":
-        rows = linearise(scene, self.seen, self.loss, self.fit_focal)
+        rows = linearise(scene, self.seen, self.loss, self.unknowns)
         if self.prior is None:
             return Place(scene, rows, None, rows.cost)
         pairs = linearise_prior(self.prior, scene.points, self.prior_pixels)
@@ -62,8 +78,9 @@ def _farthest(cameras: Cameras) -> tuple[int, Float[Tensor, "3"]]:
     return index, baselines[index]
 
 
-def gauge_basis(cameras: Cameras, columns: int, fix_scale: bool) -> Float[Tensor, "unknowns free"]:
-    """An orthonormal basis of the camera steps that leave the gauge alone."""
+def gauge_basis(cameras: Cameras, unknowns: Unknowns, fix_scale: bool) -> Float[Tensor, "unknowns free"]:
+    """An orthonormal basis of the camera steps that leave the gauge alone, and tied unknowns tied."""
+    columns = 6 + len(unknowns.columns)
     rows = cameras.intrinsics.new_zeros(7 if fix_scale else 6, len(cameras) * columns)
     rows[:6, :6] = torch.eye(6)
     if fix_scale:
@@ -72,7 +89,20 @@ def gauge_basis(cameras: Cameras, columns: int, fix_scale: bool) -> Float[Tensor
         first = index * columns
         rows[6, first : first + 3] = torch.linalg.cross(along, cameras.translation[index])
         rows[6, first + 3 : first + 6] = along
+    rows = torch.cat([rows, _ties(len(cameras), unknowns).to(rows)])
     return torch.linalg.qr(rows.mT, mode="complete").Q[:, len(rows) :]
+
+
+def _ties(views: int, unknowns: Unknowns) -> Float[Tensor, "ties unknowns"]:
+    """Steps that must be zero: of the first camera's clock, and of focal lengths away from a shared one."""
+    columns, rows = 6 + len(unknowns.columns), []
+    for name in ("offset", "drift"):
+        if (place := unknowns.place(name)) is not None:
+            rows.append(torch.eye(views * columns)[place])
+    if unknowns.focal == "shared":
+        places = [view * columns + 6 for view in range(views)]
+        rows += [torch.eye(views * columns)[places[0]] - torch.eye(views * columns)[p] for p in places[1:]]
+    return torch.stack(rows) if rows else torch.zeros(0, views * columns)
 
 
 def _scaled(scene: Scene, factor: Tensor) -> Scene:
@@ -83,7 +113,7 @@ def _scaled(scene: Scene, factor: Tensor) -> Scene:
     translation = -(scene.cameras.rotation @ centres[..., None])[..., 0]
     pose = torch.cat([scene.cameras.rotation, translation[..., None]], dim=-1)
     pose[0] = scene.cameras.cam_from_world[0]  # exactly, not to rounding
-    return Scene(replace(scene.cameras, cam_from_world=pose), points)
+    return replace(scene, cameras=replace(scene.cameras, cam_from_world=pose), points=points)
 
 
 def _keep_baseline(scene: Scene, start: Cameras) -> Scene:
@@ -141,8 +171,8 @@ def _levenberg_marquardt(problem: Problem, start: Scene, iterations: int, tolera
     exact = 0.5 * _EXACT**2 * float(problem.seen.weights.square().sum())
     damping, growth = _DAMPING, 2.0
     for count in range(1, iterations + 1):
-        step = _step(equations, here.scene, damping, fix_scale=problem.prior is None)
-        there = None if step is None else problem.at(_moved(here.scene, step))
+        step = _step(equations, here.scene, damping, problem.unknowns, fix_scale=problem.prior is None)
+        there = None if step is None else problem.at(_moved(here.scene, step, problem.unknowns))
         if step is not None and there is not None and there.cost <= here.cost:
             drop = here.cost - there.cost
             settled = damping < _LIGHT and step.is_small(tolerance, 2 * there.cost / max(1, problem.freedom))
@@ -160,11 +190,13 @@ def _levenberg_marquardt(problem: Problem, start: Scene, iterations: int, tolera
     return Descent(here, iterations, False)
 
 
-def _step(equations: NormalEquations, scene: Scene, damping: float, fix_scale: bool) -> _Step | None:
+def _step(
+    equations: NormalEquations, scene: Scene, damping: float, unknowns: Unknowns, fix_scale: bool
+) -> _Step | None:
     """The damped Gauss-Newton step within the gauge; None if the matrix is not positive definite."""
     views, columns, _ = equations.camera_blocks.shape
     reduced = eliminate(equations, damping)
-    basis = gauge_basis(scene.cameras, columns, fix_scale)
+    basis = gauge_basis(scene.cameras, unknowns, fix_scale)
     factor, failed = torch.linalg.cholesky_ex(basis.mT @ reduced.matrix @ basis)
     if bool(failed):
         return None
@@ -181,13 +213,19 @@ def _step(equations: NormalEquations, scene: Scene, damping: float, fix_scale: b
     )
 
 
-def _moved(scene: Scene, step: _Step) -> Scene:
+def _moved(scene: Scene, step: _Step, unknowns: Unknowns = POSES) -> Scene:
     cameras = scene.cameras
     rotation = rotation_from_axis_angle(step.cameras[:, :3]) @ cameras.rotation
     translation = cameras.translation + step.cameras[:, 3:6]
     intrinsics = cameras.intrinsics
-    if step.cameras.shape[1] == 7:
+    if (place := unknowns.place("focal")) is not None:
         intrinsics = intrinsics.clone()
-        intrinsics[:, :2, :2] *= step.cameras[:, 6, None, None].exp()
+        intrinsics[:, :2, :2] *= step.cameras[:, place, None, None].exp()
+    clock = scene.clock
+    if (place := unknowns.place("offset")) is not None:
+        later = step.cameras[:, place : place + 2]
+        clock = (clock if clock is not None else later.new_zeros(len(later), 2)).clone()
+        clock[:, : later.shape[1]] += later
     pose = torch.cat([rotation, translation[..., None]], dim=-1)
-    return Scene(replace(cameras, intrinsics=intrinsics, cam_from_world=pose), scene.points + step.points)
+    moved = replace(cameras, intrinsics=intrinsics, cam_from_world=pose)
+    return Scene(moved, scene.points + step.points, clock)

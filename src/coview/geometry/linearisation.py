@@ -5,6 +5,7 @@ step is one pass over long contiguous rows.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -12,15 +13,44 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 
+Focal = Literal["given", "shared", "each"]
+Clock = Literal["given", "offset", "drift"]
+
 NEAREST = 1e-6  # metres: a point nearer to the camera's plane, or behind it, has no pixel
 
 
 @dataclass(frozen=True)
+class Unknowns:
+    """What an adjustment finds besides poses and points.
+
+    `focal`: one factor of fx and fy for "each" camera, or one that is "shared" by all. `clock`: how late each
+    camera is against the first one, and with "drift" how much later it gets each second."""
+
+    focal: Focal = "given"
+    clock: Clock = "given"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Of a camera's rows, beyond the six of its pose."""
+        clock = {"given": (), "offset": ("offset",), "drift": ("offset", "drift")}[self.clock]
+        return (*(("focal",) if self.focal != "given" else ()), *clock)
+
+    def place(self, name: str) -> int | None:
+        """The column of an unknown; None where it is given."""
+        return 6 + self.columns.index(name) if name in self.columns else None
+
+
+POSES = Unknowns()
+
+
+@dataclass(frozen=True)
 class Scene:
-    """What bundle adjustment changes: the cameras (pose, perhaps focal length) and the points."""
+    """What bundle adjustment changes: the cameras (pose, perhaps focal length and clock) and the points."""
 
     cameras: Cameras  # batch: views
     points: Float[Tensor, "3 points"]  # metres, world frame
+    # against the clock that the observations were read with: seconds, and seconds per second
+    clock: Float[Tensor, "views 2"] | None = None
 
 
 @dataclass(frozen=True)
@@ -29,6 +59,8 @@ class Observations:
 
     pixels: Float[Tensor, "views 2 points"]  # raw (distorted) pixels; finite also where not observed
     weights: Float[Tensor, "views points"]  # multiply the residual; 0 where not observed
+    velocity: Float[Tensor, "views 2 points"] | None = None  # pixels per second, where clocks are unknown
+    moment: Float[Tensor, "points"] | None = None  # seconds from the middle of the recording
 
 
 @dataclass(frozen=True)
@@ -69,7 +101,7 @@ class Linearised:
     """Residuals and their derivatives at one scene, already multiplied by weight and robust factor.
 
     `cameras` columns: rotation vector (left-multiplied, camera frame, rad), translation (m), and
-    where fitted the logarithm of the focal length."""
+    where unknown the logarithm of the focal length, the clock's offset (s) and drift (s/s)."""
 
     misses: Float[Tensor, "views 2 points"]  # pixels, projected − observed, without any weight
     front: Float[Tensor, "views points"]  # 1 where the point is in front of the camera, else 0
@@ -79,14 +111,16 @@ class Linearised:
     cost: float  # square pixels
 
 
-def linearise(scene: Scene, seen: Observations, loss: RobustLoss, fit_focal: bool = False) -> Linearised:
+def linearise(scene: Scene, seen: Observations, loss: RobustLoss, unknowns: Unknowns = POSES) -> Linearised:
     """Residuals in raw pixels and analytic derivatives, through the lens model of the cameras.
 
     Raw rather than undistorted pixels, because the noise lives in the raw image (undistorting
     a fisheye image stretches it several times at the rim) and because undistorting needs the focal
     length, which may be one of the unknowns.
     An observation whose point is behind its camera has no residual: it costs as much as
-    one that misses by the image's diagonal, and pulls on nothing."""
+    one that misses by the image's diagonal, and pulls on nothing.
+    A camera that is later by δ seconds saw at its own time t - δ what the others saw at t: to first order its
+    pixel less δ times the pixel's velocity."""
     cameras = scene.cameras
     turned = cameras.rotation @ scene.points
     x, y, depth = (turned + cameras.translation[..., None]).unbind(1)
@@ -97,6 +131,8 @@ def linearise(scene: Scene, seen: Observations, loss: RobustLoss, fit_focal: boo
     focal = cameras.intrinsics[:, :2, :2]
     centred = focal @ bent
     misses = centred + cameras.principal_point[..., None] - seen.pixels
+    if scene.clock is not None:
+        misses = misses + _late(scene.clock, seen)
     diagonal = cameras.size.norm(dim=-1)[:, None]
     length = seen.weights * torch.where(front, misses.square().sum(dim=1).sqrt(), diagonal)
     factor = seen.weights * loss.weight(length).sqrt() * front
@@ -105,7 +141,7 @@ def linearise(scene: Scene, seen: Observations, loss: RobustLoss, fit_focal: boo
         misses=misses,
         front=front.to(misses.dtype),
         residuals=misses * factor[:, None],
-        camera_rows=_camera_rows(local, turned, (centred * factor[:, None]) if fit_focal else None),
+        camera_rows=_camera_rows(local, turned, _further(unknowns, centred, seen, factor)),
         point_rows=(cameras.rotation.mT @ local.flatten(2)).view_as(local),
         cost=float(loss.cost(length).sum()),
     )
@@ -125,17 +161,39 @@ def _local_rows(flat: Tensor, focal: Tensor, slopes: Tensor | None, factor: Tens
     return rows
 
 
-def _camera_rows(local: Tensor, turned: Tensor, by_focal: Tensor | None) -> Tensor:
+def _late(clock: Float[Tensor, "views 2"], seen: Observations) -> Tensor:
+    """How far the pixels of a late camera are ahead of what it saw at the others' time."""
+    assert seen.velocity is not None
+    assert seen.moment is not None
+    late = clock[:, :1] + clock[:, 1:] * seen.moment
+    return late[:, None] * seen.velocity
+
+
+def _further(unknowns: Unknowns, centred: Tensor, seen: Observations, factor: Tensor) -> list[Tensor]:
+    """Derivatives by what is unknown besides the pose, in the order of `Unknowns.columns`."""
+    rows = []
+    for name in unknowns.columns:
+        if name == "focal":
+            rows.append(centred * factor[:, None])
+            continue
+        assert seen.velocity is not None
+        assert seen.moment is not None
+        by_offset = seen.velocity * factor[:, None]
+        rows.append(by_offset if name == "offset" else by_offset * seen.moment)
+    return rows
+
+
+def _camera_rows(local: Tensor, turned: Tensor, further: list[Tensor]) -> Tensor:
     """d(exp(ω) R X + t) = ω × RX + dt, hence the rotation's columns are RX × the local ones."""
     views, _, _, points = local.shape
-    rows = local.new_empty(views, 6 if by_focal is None else 7, 2, points)
+    rows = local.new_empty(views, 6 + len(further), 2, points)
     for axis in range(3):
         one, two = (axis + 1) % 3, (axis + 2) % 3
         torch.mul(turned[:, one, None], local[:, two], out=rows[:, axis])
         rows[:, axis].addcmul_(turned[:, two, None], local[:, one], value=-1)
     rows[:, 3:6] = local
-    if by_focal is not None:
-        rows[:, 6] = by_focal
+    for column, values in enumerate(further, 6):
+        rows[:, column] = values
     return rows
 
 

@@ -76,13 +76,15 @@ def _far_velocity(pixels: Tensor, weights: Tensor, index: Int[Tensor, "times vie
     """Pixels per frame from one side to the other; 0 where a side was not seen."""
     sides = []
     for sign in (-1, 1):
-        total = torch.zeros_like(_picked(pixels, index))
-        moment, count = torch.zeros_like(total[..., 0]), torch.zeros_like(total[..., 0])
-        for step in _FAR:
-            there, seen = _beside(pixels, weights, index, sign * step)
-            total, moment, count = total + seen[..., None] * there, moment + sign * step * seen, count + seen
+        both = [_beside(pixels, weights, index, sign * step) for step in _FAR]
+        count = torch.stack([seen for _, seen in both]).sum(dim=0)
         safe = count.clamp(min=1)
-        sides.append((total / safe[..., None], moment / safe, count))
+        where = torch.stack([seen[..., None] * there for there, seen in both]).sum(dim=0) / safe[..., None]
+        when = (
+            torch.stack([sign * step * seen for step, (_, seen) in zip(_FAR, both, strict=True)]).sum(dim=0)
+            / safe
+        )
+        sides.append((where, when, count))
     (before, then, left), (after, later, right) = sides
     known = (left > 0) & (right > 0)
     span = torch.where(known, later - then, 1.0)

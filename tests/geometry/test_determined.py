@@ -1,0 +1,71 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from coview.geometry.determined import check_agreement, check_determined, check_motion, check_settled
+from coview.geometry.linearisation import Unknowns
+from coview.geometry.settling import Tracks, settle
+from coview.geometry.timing import Timing, common_times
+from coview.geometry.view_graph import NotDeterminedError
+
+UNKNOWNS = Unknowns("shared", "offset")
+
+
+@pytest.fixture(scope="module")
+def settled(make_walk):
+    scene = make_walk(1)
+    tracks = Tracks(scene.pixels, scene.weights, scene.fps)
+    timing = Timing.together(3)
+    times = common_times(timing, scene.weights, scene.fps, 60)
+    return settle(scene.truth, timing, tracks, times, UNKNOWNS, threshold=10.0, names=scene.names)
+
+
+NAMES = ("left", "middle", "right")
+
+
+def test_a_good_recording_passes(settled):
+    check_agreement(settled, NAMES, 10.0, UNKNOWNS)
+    check_settled(settled, 50.0)
+    check_motion(settled, NAMES, UNKNOWNS)
+    check_determined(settled, NAMES, UNKNOWNS)
+
+
+def test_the_camera_that_does_not_fit_is_named(settled):
+    poor = replace(settled, agreement=torch.tensor([0.9, 0.2, 0.9]))
+    with pytest.raises(NotDeterminedError, match=r"camera 'middle' .* only 20% .*Usual causes"):
+        check_agreement(poor, NAMES, 10.0, Unknowns())
+    check_agreement(replace(settled, agreement=torch.tensor([0.9, 0.4, 0.9])), NAMES, 10.0, Unknowns())
+    with pytest.raises(NotDeterminedError, match=r"only 40%"):
+        check_agreement(replace(settled, agreement=torch.tensor([0.9, 0.4, 0.9])), NAMES, 10.0, UNKNOWNS)
+
+
+def test_clocks_that_still_move_are_no_answer(settled):
+    moving = replace(settled, adjusted=replace(settled.adjusted, clock=torch.full((3, 2), 0.05)))
+    with pytest.raises(NotDeterminedError, match=r"did not settle .*2.5 frames"):
+        check_settled(moving, 50.0)
+
+
+def test_no_motion_beyond_the_noise_tells_no_clock(settled):
+    still = replace(
+        settled, reading=replace(settled.reading, velocity=0.02 * settled.reading.velocity.sign())
+    )
+    with pytest.raises(NotDeterminedError, match=r"stands still.*--fit-clock no"):
+        check_motion(still, NAMES, UNKNOWNS)
+    check_motion(still, NAMES, Unknowns("shared", "given"))
+
+
+def test_a_guess_is_refused_with_its_reason(settled):
+    vague = replace(settled, adjusted=replace(settled.adjusted, covariance=1e5 * settled.adjusted.covariance))
+    with pytest.raises(
+        NotDeterminedError, match=r"focal length of camera '.*fills too little.*--fit-focal no"
+    ):
+        check_determined(vague, NAMES, UNKNOWNS)
+    flat = replace(vague, points=vague.points * torch.tensor([1.0, 1.0, 0.0]))
+    with pytest.raises(NotDeterminedError, match=r"near a single plane.*walk towards"):
+        check_determined(flat, NAMES, UNKNOWNS)
+    lost = replace(
+        settled, adjusted=replace(settled.adjusted, covariance=torch.nan * settled.adjusted.covariance)
+    )
+    with pytest.raises(NotDeterminedError, match=r"does not determine"):
+        check_determined(lost, NAMES, UNKNOWNS)

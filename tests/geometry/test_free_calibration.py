@@ -1,0 +1,151 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from coview.cameras import Cameras
+from coview.geometry.alignment import similarity_alignment
+from coview.geometry.free_calibration import calibrate_freely
+from coview.geometry.rotations import rotation_angle
+from coview.geometry.view_graph import NotDeterminedError
+
+
+def solve(scene, **options):
+    return calibrate_freely(
+        scene.lenses, scene.pixels, scene.weights, names=scene.names, fps=scene.fps, threshold=10.0, **options
+    )
+
+
+def centre_error(found, truth):
+    """Share of the rig's diameter, worst camera."""
+    fit = similarity_alignment(found.centres[None], truth.centres[None])
+    off = (fit.apply(found.centres[None])[0] - truth.centres).norm(dim=-1)
+    return float(off.max() / torch.cdist(truth.centres, truth.centres).max())
+
+
+def relative(cameras):
+    return cameras.rotation[1:] @ cameras.rotation[:1].mT
+
+
+def test_what_is_given_and_right_is_believed(make_walk):
+    scene = make_walk()
+    found = solve(scene)
+    assert (found.unknowns.focal, found.unknowns.clock) == ("given", "given")
+    assert (found.settled.cameras.intrinsics == scene.lenses.intrinsics).all()
+    assert centre_error(found.settled.cameras, scene.truth) < 2e-3
+
+
+def test_lenses_clocks_and_outliers_at_once(make_walk):
+    scene = make_walk(2, frames=300, late=(0.0, 0.313, -0.2), focal=1.25, outliers=0.1, missing=0.2)
+    found = solve(scene)
+    assert (found.unknowns.focal, found.unknowns.clock) == ("shared", "offset")
+    assert centre_error(found.settled.cameras, scene.truth) < 5e-3
+    assert rotation_angle(relative(found.settled.cameras), relative(scene.truth)).max().rad2deg() < 0.5
+    ratio = found.settled.cameras.focal[:, 0] / scene.truth.focal[:, 0]
+    assert (ratio - 1).abs().max() < 0.01
+    assert ((found.settled.timing.from_own[0] - scene.late).abs() < 2e-3).all()
+
+
+def test_cameras_with_lenses_of_their_own_get_them(make_walk):
+    scene = make_walk(3, frames=300, views=4, focal=(1.0, 1.12, 0.9, 1.05))
+    found = solve(scene, focal="unknown", clock="given")
+    assert found.unknowns.focal == "each"
+    ratio = found.settled.cameras.focal[:, 0] / scene.truth.focal[:, 0]
+    assert ((ratio - 1).abs() < 4 * found.settled.adjusted.focal_sigma + 1e-3).all()
+
+
+def test_a_clock_that_runs_fast_is_found_in_a_long_recording(make_walk):
+    scene = make_walk(1, frames=1300, late=(0.0, 0.04, 0.0), drift=(0.0, 8e-4, 0.0))
+    found = solve(scene, focal="given")
+    assert found.unknowns.clock == "drift"
+    offset, drift = found.settled.timing.from_own
+    off = torch.stack([offset - scene.late, drift - torch.tensor([0, 8e-4, 0])], -1) / found.clock_sigma
+    assert off[1:].abs().max() < 4
+
+
+@pytest.mark.slow
+def test_every_standard_deviation_covers_the_truth(make_walk):
+    """Of centres, rotations, the focal length and offsets: 16 takes, chi² per unknown near 1."""
+    scores = {"centre": [], "rotation": [], "focal": [], "offset": []}
+    for seed in range(16):
+        scene = make_walk(seed, frames=150, late=(0.0, 0.0237, -0.0112))
+        found = solve(scene, focal="shared", clock="offset").settled
+        adjusted = found.adjusted
+        truth = in_the_gauge(scene.truth, adjusted.cameras)
+        miss = adjusted.cameras.centres - truth.centres
+        scores["centre"] += ratio(miss[1:], adjusted.centre_covariance[1:])
+        turn = adjusted.cameras.rotation @ truth.rotation.mT
+        angle = rotation_angle(turn, torch.eye(3, dtype=torch.float64).expand_as(turn))
+        rotation = adjusted.camera_covariance[:, :3, :3].diagonal(dim1=1, dim2=2).sum(-1)
+        scores["rotation"] += (angle[1:].square() / rotation[1:]).tolist()
+        focal = (found.cameras.focal[0, 0] / scene.truth.focal[0, 0]).log()
+        scores["focal"].append(float((focal / adjusted.focal_sigma[0]).square()))
+        off = (found.timing.offset - scene.late)[1:] / adjusted.clock_sigma[1:, 0]
+        scores["offset"] += off.square().tolist()
+    for name, values in scores.items():
+        assert 0.4 < torch.tensor(values).mean() < 1.8, (name, values)
+
+
+def in_the_gauge(truth: Cameras, found: Cameras) -> Cameras:
+    """As the adjustment tells them: the first camera where it was found, and the farthest baseline as long."""
+    pose = truth.cam_from_world[0]
+    first = torch.cat([pose[:, :3].mT, -pose[:, :3].mT @ pose[:, 3:]], dim=-1)
+    baselines = [(c.centres - c.centres[0]).norm(dim=-1) for c in (truth, found)]
+    farthest = int(baselines[1].argmax())
+    return truth.moved(first, scale=float(baselines[0][farthest] / baselines[1][farthest]))
+
+
+def ratio(miss, covariance):
+    """Mean of the squares over what the covariance expects, per camera."""
+    return (miss.square().sum(-1) / covariance.diagonal(dim1=-2, dim2=-1).sum(-1)).tolist()
+
+
+# --- refusals --------------------------------------------------------------------------------------
+
+
+def test_a_person_who_stands_still_tells_no_clock(make_walk):
+    pose = torch.randn(17, 3, generator=torch.Generator().manual_seed(1)).double() * 0.4 + torch.tensor(
+        [0, 0, 1.0]
+    )
+    with pytest.raises(NotDeterminedError, match=r"stands still.*walks about"):
+        solve(make_walk(joints=pose.expand(8000, 17, 3)))
+
+
+def test_points_near_one_plane_tell_no_focal_length(make_walk):
+    generator = torch.Generator().manual_seed(0)
+    steps = torch.arange(8000) / 1000
+    flat = torch.rand(17, 3, generator=generator).double() * torch.tensor([0.6, 0.0, 1.7])
+    joints = flat + torch.stack([0.8 * (2 * steps).sin(), 0 * steps, 0 * steps], -1)[:, None]
+    with pytest.raises(NotDeterminedError, match=r"single plane|does not fit|cannot be placed"):
+        solve(make_walk(joints=joints), focal="unknown")
+
+
+def test_parallel_cameras_are_refused(make_walk):
+    truth = make_walk().truth
+    beside = torch.eye(3, dtype=torch.float64).expand(3, 3, 3)
+    shift = torch.tensor([[0.0, 0, 0], [-0.05, 0, 0], [0.05, 0, 0]], dtype=torch.float64)[..., None]
+    pose = torch.cat([beside, shift], -1)
+    rotate = truth.cam_from_world[:1, :, :3]
+    together = replace(
+        truth,
+        cam_from_world=torch.cat(
+            [rotate.expand(3, 3, 3), truth.cam_from_world[:1, :, 3:] + pose[:, :, 3:]], -1
+        ),
+    )
+    with pytest.raises(NotDeterminedError, match=r"almost the same direction"):
+        solve(make_walk(cameras=together))
+
+
+def test_two_groups_that_never_see_the_person_together_are_refused(make_walk):
+    scene = make_walk(views=4)
+    scene.weights[:100, 2:] = 0
+    scene.weights[100:, :2] = 0
+    with pytest.raises(NotDeterminedError, match=r"share no view|cannot be placed|fewer than"):
+        solve(scene, clock="given")
+
+
+def test_a_mirrored_video_is_refused(make_walk):
+    scene = make_walk()
+    scene.pixels[:, 1, :, 0] = 999 - scene.pixels[:, 1, :, 0]
+    with pytest.raises(NotDeterminedError, match=r"mirrored|swapped|cannot be placed"):
+        solve(scene)

@@ -1,0 +1,44 @@
+import pytest
+import torch
+
+from coview.geometry.linearisation import Unknowns
+from coview.geometry.settling import Tracks, again, settle
+from coview.geometry.timing import Timing, common_times
+from coview.geometry.view_graph import NotDeterminedError
+
+
+def settled(scene, unknowns, timing=None, cameras=None):
+    timing = timing or Timing.together(len(scene.truth))
+    tracks = Tracks(scene.pixels, scene.weights, scene.fps)
+    times = common_times(timing, scene.weights, scene.fps, 60)
+    return settle(cameras or scene.truth, timing, tracks, times, unknowns, threshold=10.0, names=scene.names)
+
+
+def test_a_clock_between_frames_is_found_with_an_honest_sigma(make_walk):
+    scene = make_walk(late=(0.0, 0.0333, -0.0271))
+    found = settled(scene, Unknowns("given", "offset"))
+    off = (found.timing.offset - scene.late)[1:] / found.adjusted.clock_sigma[1:, 0]
+    assert off.abs().max() < 4
+    assert (found.adjusted.clock_sigma[1:, 0] < 2e-3).all()
+    assert found.adjusted.clock_sigma[0, 0] < 1e-12, "the first camera's clock is everybody's"
+    assert found.agreement.min() > 0.95
+
+
+def test_other_unknowns_see_the_same_observations(make_walk):
+    scene = make_walk(outliers=0.05)
+    found = settled(scene, Unknowns("shared", "given"))
+    other = again(found, scene.fps, Unknowns("each", "given"), threshold=10.0)
+    assert other.cost <= found.adjusted.cost * (1 + 1e-3)
+    assert (
+        other.residuals.isfinite().sum() == (found.inliers & found.points.isfinite().all(-1)[:, None]).sum()
+    )
+
+
+def test_a_camera_that_sees_something_else_is_named(make_walk):
+    scene = make_walk()
+    scene.pixels[:, 2] = 1000 * torch.rand(
+        scene.pixels[:, 2].shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    )
+    scene.weights[5:, 2] = 0
+    with pytest.raises(NotDeterminedError, match=r"camera 'cam_3' does not fit the others.*mirrored"):
+        settled(scene, Unknowns())
