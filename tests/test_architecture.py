@@ -60,6 +60,7 @@ def test_methods_do_not_import_each_other(path: Path):
         "lifting",
         "image_method",
         "triplets",
+        "canonical",
         "__init__",
         path.stem,
     }

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coview.geometry.rotations import rotation_from_axis_angle
-from coview.losses import limb_error, scale_free_error, view_disagreement
+from coview.losses import limb_error, scale_free_error, seen_across, view_disagreement
 
 
 def poses(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -160,6 +160,29 @@ def test_views_that_share_too_few_joints_cost_nothing_and_poison_nothing():
     (nothing + view_disagreement(torch.zeros_like(poses) * poses, trust)).backward()
     assert poses.grad.isfinite().all()
     assert view_disagreement(poses[:, :1], trust[:, :1]) == 0  # one view agrees with itself
+
+
+def test_what_one_view_says_of_another_costs_nothing_for_one_rigid_pose():
+    poses, trust = seen_from()
+    assert seen_across(poses, poses, trust) < 2e-5
+    assert seen_across(poses[:, :1], poses[:, :1], trust[:, :1]) == 0  # nobody else saw anything
+    assert seen_across(poses, poses, torch.zeros_like(trust)) == 0
+
+
+def test_the_cheapest_pose_is_the_true_one_and_not_what_oneself_saw():
+    """Errors of two pictures have nothing to do with each other."""
+    truth, trust = seen_from()
+    seen = truth + 0.1 * torch.randn(truth.shape, generator=torch.Generator().manual_seed(1))
+    assert seen_across(truth, seen, trust) < 0.85 * seen_across(seen, seen, trust)
+
+
+def test_only_the_pose_learns_from_what_another_view_saw():
+    poses, trust = seen_from(3)
+    poses, seen = poses.requires_grad_(), (poses + 0.1).detach().requires_grad_()
+    trust[:, 2, 5:] = 0.0  # too few joints for a motion
+    (seen_across(poses, seen, trust) + seen_across(0 * poses, seen, trust)).backward()
+    assert poses.grad.isfinite().all()
+    assert seen.grad is None
 
 
 def test_limbs_cost_the_square_of_what_they_lack():

@@ -62,6 +62,35 @@ def view_disagreement(
     return (weight * distance).sum() / weight.sum().clamp_min(_TINY)
 
 
+def seen_across(
+    poses: Float[Tensor, "*batch views joints 3"],
+    seen: Float[Tensor, "*batch views joints 3"],
+    trust: Float[Tensor, "*batch views joints"],
+    fewest: int = 6,
+) -> Float[Tensor, ""]:
+    """How far the pose of one view, moved rigidly, is from what each other view saw. ours
+
+    Mean distance in the unit of the poses over all ordered pairs of views, weighted with the trust (in [0, 1]) of the
+    view that saw; the motion is found from joints that both trust. What was seen and the motion are constants of the
+    gradient. Errors of the two pictures are independent, so repeating one's own is no answer, and the best is the
+    true place [Lehtinen18]. Pairs with fewer than `fewest` joints trusted in both do not count; 0 where none counts.
+    Poses must be finite, also where the trust is 0."""
+    views = poses.shape[-3]
+    told, teller = (
+        torch.cartesian_prod(torch.arange(views), torch.arange(views))[~torch.eye(views).bool().flatten()]
+        .to(poses.device)
+        .unbind(-1)
+    )
+    source, target = poses[..., teller, :, :], seen[..., told, :, :].detach()
+    weight, both = trust[..., told, :], trust[..., told, :] * trust[..., teller, :]
+    usable = (both > 0).sum(dim=-1, keepdim=True) >= max(fewest, 3)
+    weight = torch.where(usable, weight, 0.0)
+    with torch.no_grad():
+        motion = rigid_alignment(source, target, torch.where(usable, both, 1.0))
+    distance = ((motion.apply(source) - target).square().sum(dim=-1) + _TINY).sqrt()
+    return (weight * distance).sum() / weight.sum().clamp_min(_TINY)
+
+
 def limb_error(
     lengths: Float[Tensor, "*batch limbs"],
     means: Float[Tensor, "limbs"],

@@ -7,6 +7,7 @@ import torch
 from coview.capture.calibrate import calibrate_from_file, calibrate_from_people
 from coview.demo import generate
 from coview.formats.calibrations import Calibration, write_calibration
+from coview.formats.clocks import Clock
 from coview.formats.session import Session
 from coview.geometry.alignment import rigid_alignment
 
@@ -35,6 +36,19 @@ def test_cameras_from_people_are_metric_and_upright(recorded):
     assert [fit.name for fit in done.fits] == ["cam_1", "cam_2", "cam_3", "cam_4"]
     assert all(fit.median_px < 6 and fit.agreement > 0.8 for fit in done.fits)
     assert Session.load(path).calibration().names == done.calibration.names
+
+
+def test_clocks_of_a_file_are_taken_over_aloud_and_those_of_lenses_not(recorded, tmp_path):
+    path, truth = recorded
+    names = ("cam_1", "cam_2", "cam_3", "cam_4")
+    clocks = {"cam_2": Clock(0.01)}
+    write_calibration(Calibration(names, truth.cameras, clocks=clocks), tmp_path / "c.toml")
+    done = calibrate_from_file(path, tmp_path / "c.toml")
+    assert done.calibration.clocks == clocks
+    assert Session.load(path).calibration().clocks == clocks
+    assert "cam_2 +10 ms" in done.calibration.notes[-1]
+    done = calibrate_from_people(path, intrinsics=tmp_path / "c.toml", stature=1.75)
+    assert done.calibration.clocks == {}
 
 
 def test_held_out_frames_are_judged_apart(recorded):

@@ -124,6 +124,24 @@ def test_frames_beyond_a_videos_end_are_absent(film, tmp_path):
     assert portion.present.all(dim=1).tolist() == [True] * 6 + [False] * 3
 
 
+def test_another_picture_of_the_video_can_belong_to_a_frame(film, tmp_path):
+    """As of a camera that began two frames late, and one whose clock repeats a picture."""
+    session, _ = film.session(tmp_path / "s", frames=6)
+    boxes = Boxes(torch.full((6, 4, 2), 120.0).double(), torch.full((6, 4), 200.0).double())
+    videos = [camera.video for camera in session.cameras]
+    own = torch.arange(6)[:, None].repeat(1, 4)
+    own[:, 1] = torch.tensor([-1, -1, 0, 1, 2, 3])
+    own[:, 2] = torch.tensor([0, 1, 1, 2, 3, 4])
+    [plain] = stream_crops(videos, film.cameras(), boxes, 32, frames=range(6), at_once=6)
+    shifted = list(stream_crops(videos, film.cameras(), boxes, 32, frames=range(6), pictures=own, at_once=2))
+    images = torch.cat([portion.images for portion in shifted])
+    present = torch.cat([portion.present for portion in shifted])
+    assert present[:, 1].tolist() == [False, False, True, True, True, True]
+    assert torch.equal(images[2:, 1], plain.images[:4, 1])
+    assert torch.equal(images[:, 2], plain.images[own[:, 2], 2])
+    assert torch.equal(images[:, [0, 3]], plain.images[:, [0, 3]])
+
+
 def test_a_portrait_video_with_a_rotation_flag(film, tmp_path):
     """Stored lying, shown upright, as phones do; the camera is that of the upright picture."""
     camera = film.cameras()[0]

@@ -1,6 +1,7 @@
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -176,3 +177,14 @@ def test_refined_is_nearer_the_truth_and_written_down(recorded):
 def test_refining_and_filtering_exclude_each_other(recorded):
     with pytest.raises(ValueError, match="leave smooth out"):
         reconstruct(recorded[0], refine=True, smooth=6.0)
+
+
+@pytest.mark.parametrize("refine", [False, True])
+def test_one_camera_or_no_frames_are_named(recorded, refine):
+    session = Session.load(recorded[0])
+    replace(session, cameras=session.cameras[:1]).save()
+    with pytest.raises(NothingReconstructedError, match=r"has one camera \(.*\), and one ray has no depth"):
+        reconstruct(session.path, refine=refine)
+    replace(session, cameras=tuple(replace(c, frames=0) for c in session.cameras)).save()
+    with pytest.raises(NothingReconstructedError, match="has no frames"):
+        reconstruct(session.path, refine=refine)

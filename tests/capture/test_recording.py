@@ -59,6 +59,14 @@ def test_one_file_per_camera_beside_the_videos(tmp_path):
     assert [path.name for path in found.calibrations] == ["rig.toml"]
 
 
+def test_calibrations_of_other_programs_are_candidates(tmp_path):
+    files(tmp_path, "cam1.json", "cam2.json", content=PLAIN)
+    files(tmp_path, "calibration_walk.json", content='{"cameras": []}')
+    files(tmp_path, "intri.yml", "extri.yml", "rig.xcp", "cameras.txt", "notes.txt")
+    found = [path.name for path in find_recording(tmp_path).calibrations]
+    assert found == ["calibration_walk.json", "cameras.txt", "intri.yml", "rig.xcp"]
+
+
 def test_a_broken_or_empty_camera_is_found_and_not_skipped(tmp_path):
     files(tmp_path, "pose/a_json/0.json", "pose/b_json/readme.txt")
     files(tmp_path, "pose/c_json/0.json", content='{"people": [')

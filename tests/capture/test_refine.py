@@ -4,12 +4,15 @@ import pytest
 import torch
 
 from coview.capture import refine as module
+from coview.capture.calibrate import calibrate_from_people
+from coview.capture.import_session import import_session
 from coview.capture.motion_quality import bone_spread, jitter
 from coview.capture.refine import refine
 from coview.data.mocap import read_clips
 from coview.data.motion import random_motion
+from coview.data.session_tracks import session_tracks
 from coview.data.synthetic import ring_cameras
-from coview.geometry.triangulation import triangulate_robust
+from coview.geometry.triangulation import reprojection_residuals, triangulate_robust
 from coview.skeletons import H36M_17
 
 BONES = H36M_17.bone_indices
@@ -110,3 +113,35 @@ def test_fast_real_motion_is_not_smoothed_away(shared_data):
             sudden = (points[2:] - 2 * points[1:-1] + points[:-2]).norm(dim=-1).amax(dim=-1)
             fast = 1 + (sudden > sudden.quantile(0.9)).nonzero()[:, 0]
             assert mean_mm(refined.points[fast], points[fast]) < mean_mm(start.points[fast], points[fast])
+
+
+def test_a_camera_left_out_of_a_real_take_agrees_better(shared_data, tmp_path):
+    session = import_session(shared_data / "pose2sim_single" / "balancing", tmp_path / "s")
+    cameras = calibrate_from_people(session.path, stature=1.75).calibration.cameras.to(torch.float64)
+    pixels, confidence = session_tracks(session)
+    weights = torch.where(confidence >= 0.3, confidence, 0.0).double()
+    straight = cameras.undistort(torch.nan_to_num(pixels).double())[0]
+    straight = torch.where(pixels.isfinite(), straight, torch.nan)
+    projections, misses = cameras.without_distortion().pixels_from_world, ([], [])
+    for view in range(4):
+        others = [other for other in range(4) if other != view]
+        start = triangulate_robust(
+            straight[:, others], projections[others], weights[:, others], threshold=22.0, sigma=7.3
+        )
+        refined = refine(
+            straight[:, others],
+            projections[others],
+            weights[:, others],
+            start,
+            session.skeleton.bone_indices,
+            session.fps,
+            sigma=7.3,
+        )
+        judged = (
+            start.points.isfinite().all(-1) & refined.points.isfinite().all(-1) & (weights[:, view] > 0.5)
+        )
+        for found, points in zip(misses, (start.points, refined.points), strict=True):
+            found.append(reprojection_residuals(points, straight, projections)[:, view][judged])
+    before, after = (torch.cat(found) for found in misses)
+    assert after.nanmean() < 0.95 * before.nanmean()
+    assert after.nanmedian() < before.nanmedian()

@@ -206,3 +206,7 @@ def test_joints_of_another_calibration_are_no_truth(tmp_path):
     )
     with pytest.raises(StaleError, match="another calibration than the session has now"):
         RecordedConfig(sessions=(session.path,)).train()
+
+
+def test_a_forgotten_session_is_what_the_error_is_about():
+    assert RecordedConfig().remedy("cameras") == "No session was given: name its folder with --data SESSION."

@@ -61,3 +61,18 @@ def test_other_errors_of_the_system_stay_what_they_are(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(FileExistsError):
         write_text(tmp_path / "file" / "a.txt", "")
+
+
+def test_what_cannot_be_written_is_said_in_words(tmp_path):
+    (tmp_path / "file").write_text("old")
+    with pytest.raises(
+        OSError, match=r"file/a.txt cannot be written: a file stands where its folder should be"
+    ):
+        write_text(tmp_path / "file" / "a.txt", "")
+    (tmp_path / "folder.toml").mkdir()
+    with pytest.raises(
+        IsADirectoryError, match=r"folder.toml cannot be written: a folder of that name is there"
+    ):
+        write_text(tmp_path / "folder.toml", "")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.toml"]
+    assert (tmp_path / "file").read_text() == "old"

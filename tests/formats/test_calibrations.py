@@ -243,3 +243,12 @@ def test_a_rotation_that_is_no_number_is_named_before_units_are_guessed(tmp_path
     )
     with pytest.raises(ValueError, match="camera 'left' has a rotation that is not a number"):
         read_calibration(file)
+
+
+def test_a_clock_of_nobody_is_refused(tmp_path):
+    made = calibration(2)
+    write_calibration(made, tmp_path / "a.toml")
+    text = (tmp_path / "a.toml").read_text()
+    (tmp_path / "b.toml").write_text(text + "\n[metadata.clocks.cam99]\noffset_s = 1.0\n")
+    with pytest.raises(ValueError, match="a clock is given for cam99, and no camera has that name"):
+        read_calibration(tmp_path / "b.toml")

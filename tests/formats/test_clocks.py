@@ -37,7 +37,9 @@ def test_a_table_and_back_leaves_out_what_is_not_known():
     assert math.isnan(found["b"].offset_sigma)
 
 
-@pytest.mark.parametrize("row", [{"offset_s": "late"}, {"offset_s": math.nan}, {"drift": 1.0}, 0.02])
+@pytest.mark.parametrize(
+    "row", [{"offset_s": "late"}, {"offset_s": math.nan}, {"drift": 1.0}, 0.02, {"offset_ms": 20.0}]
+)
 def test_what_is_no_clock_is_named(row):
     with pytest.raises(ValueError, match=r"file\.toml: the clock of camera 'b'"):
         clocks_from_table({"b": row}, "file.toml")

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from coview.formats.calibration_files import FileCalibration, FileCamera
+from coview.formats.file_cameras import FileCalibration, FileCamera
 from coview.formats.length_units import metres_per_unit
 
 PATH = Path("rig.toml")
@@ -28,7 +28,7 @@ def test_stated_or_given(unit, metres):
         metres,
         f"{unit}, as stated by the file or its format",
     )
-    assert metres_per_unit(rig(3), unit, PATH) == (metres, f"{unit}, as given by --units")
+    assert metres_per_unit(rig(3 / metres), unit, PATH) == (metres, f"{unit}, as given by --units")
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,9 @@ def test_contradictions_and_unknown_units():
 
 def test_lenses_have_no_lengths():
     assert metres_per_unit(rig(0, lens_only=True), None, PATH)[0] is None
+
+
+@pytest.mark.parametrize(("distance", "unit"), [(5.6, "mm"), (5600, "m")])
+def test_a_unit_that_no_rig_can_have_is_refused(distance, unit):
+    with pytest.raises(ValueError, match=rf"rig.toml: with --units {unit} its cameras would be .* m apart"):
+        metres_per_unit(rig(distance), unit, PATH)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from coview.formats.calibrations import read_calibration, write_calibration
+from coview.cameras import Cameras
+from coview.formats.calibrations import Calibration, read_calibration, write_calibration
 from coview.formats.keypoints2d import Detections, write_detections
 from coview.formats.poses3d import Poses3D
 from coview.formats.session import Session, SessionCamera
@@ -92,6 +93,7 @@ def test_its_calibration(tmp_path, shared_data):
     made = session(tmp_path)
     given = read_calibration(shared_data / "caliscope_charuco4cam" / "camera_array.toml")
     write_calibration(given, made.calibration_path)
+    made = replace(made, cameras=tuple(SessionCamera(name, None, None, 5) for name in given.names))
     assert made.calibration().names == given.names
 
 
@@ -146,3 +148,27 @@ def test_damaged_files(tmp_path, old, new, message):
     file.write_text(file.read_text().replace(old, new))
     with pytest.raises(ValueError, match=message):
         Session.load(tmp_path)
+
+
+def test_its_calibration_is_in_the_order_of_its_cameras(tmp_path):
+    made = Session(
+        tmp_path,
+        "s",
+        25.0,
+        BODY_25B,
+        (SessionCamera("b", (10, 20), None, 5), SessionCamera("a", (20, 10), None, 5)),
+        {},
+    )
+    lens = torch.tensor([[9.0, 0, 10], [0, 9, 5], [0, 0, 1]])
+    turned = torch.tensor([[9.0, 0, 5], [0, 9, 10], [0, 0, 1]])
+    sizes = torch.tensor([[20.0, 10], [10, 20]])
+    cameras = Cameras.make(torch.stack([lens, turned]), torch.full((2, 3, 4), torch.nan), size=sizes)
+    write_calibration(Calibration(("a", "b"), cameras), made.calibration_path)
+    assert made.calibration().names == ("b", "a")
+    assert made.calibration().cameras.size.tolist() == [[10, 20], [20, 10]]
+    write_calibration(Calibration(("b", "a"), cameras), made.calibration_path)
+    with pytest.raises(ValueError, match=r"camera 'b': .*width and height are exchanged"):
+        made.calibration()
+    write_calibration(Calibration(("a", "c"), cameras), made.calibration_path)
+    with pytest.raises(ValueError, match="the calibration has no camera b"):
+        made.calibration()

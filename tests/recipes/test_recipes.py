@@ -13,6 +13,7 @@ from coview.data.synthetic import DetectorNoise, SyntheticConfig
 from coview.methods.epipolar_pose import EpipolarPoseConfig
 from coview.methods.image_method import ImageConfig
 from coview.methods.mcss import McssConfig, McssImageConfig
+from coview.methods.mcss_lifting import McssLiftingConfig
 from coview.methods.refinement_unit import RefinementUnitConfig
 from coview.methods.skeleton_morphing import SkeletonMorphingConfig
 from coview.methods.supervised_lifting import SupervisedLiftingConfig
@@ -20,7 +21,13 @@ from coview.methods.volumetric_triangulation import VolumetricTriangulationConfi
 from coview.methods.weak_25d_lifting import Weak25DLiftingConfig
 from coview.training.recipe import Recipe, from_plain, to_plain
 
-TAUGHT_BY_LABELS = (RefinementUnitConfig, SkeletonMorphingConfig, SupervisedLiftingConfig, McssConfig)
+TAUGHT_BY_LABELS = (
+    RefinementUnitConfig,
+    SkeletonMorphingConfig,
+    SupervisedLiftingConfig,
+    McssConfig,
+    McssLiftingConfig,
+)
 ON_IMAGES = (ImageConfig, McssImageConfig)
 FIELDS = ("images", "cameras", "joints2d", "confidence", "image_size", "joints3d", "base_point", "rig")
 PSEUDO = {"pseudo3d", "pseudo_covariance", "pseudo_cameras"}  # made from the data before training begins

@@ -4,7 +4,7 @@ import pytest
 
 from coview.report.page import write_report
 
-SECTIONS = ("scene", "overlay", "errors", "bones", "coverage", "run-first_model", "assumed")
+SECTIONS = ("scene", "overlay", "cameras", "errors", "bones", "coverage", "run-first_model", "assumed")
 
 
 @pytest.fixture(scope="module")

@@ -68,3 +68,9 @@ def test_without_viser_the_extra_is_named(session, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'coview\[view\]'"):
         make_scene(evidence.poses, None, ())
+
+
+def test_several_people_are_in_one_scene(session):
+    poses = gather(session.path).poses
+    alone, together = make_scene(poses, None, ()), make_scene(poses, None, (), [poses])
+    assert len(together.html) > len(alone.html)

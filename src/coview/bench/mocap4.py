@@ -26,6 +26,7 @@ from coview.data.mocap4 import INPUTS, VIEWS, Mocap4Config, Ring
 from coview.formats.atomic import write_text
 from coview.formats.text import read_json
 from coview.methods.mcss import McssConfig
+from coview.methods.mcss_lifting import McssLiftingConfig
 from coview.metrics.detection import head_size_rule
 from coview.skeletons import Skeleton
 from coview.training.device import check_device
@@ -36,6 +37,7 @@ from coview.training.scoring import how_scored
 
 RINGS: tuple[Ring, ...] = get_args(Ring)
 WITH_RATES: Ring = "same"  # where 2D refinement is judged: the views it learned with
+_CANONICAL = (McssConfig, McssLiftingConfig)
 COST = "cost.json"  # of a run: what its training took, and on which machine
 
 Tell = Callable[[str], None]
@@ -137,12 +139,12 @@ def plan(settings: Settings) -> list[Job]:
 
 def compared(name: str) -> bool:
     """Whether a recipe learns from this data and predicts poses in camera axes."""
-    return name.endswith("_mocap4") and not isinstance(recipes.load(name).method, McssConfig)
+    return name.endswith("_mocap4") and not isinstance(recipes.load(name).method, _CANONICAL)
 
 
 def _job(name: str, kind: str, seed: int, views: int, settings: Settings) -> Job:
     recipe = recipes.load(name)
-    if isinstance(recipe.method, McssConfig):
+    if isinstance(recipe.method, _CANONICAL):
         raise ValueError(
             f"recipe '{name}' predicts canonical poses, and the benchmark compares poses in camera axes, which have an "
             f"azimuth to find: the numbers would not be alike. Measure it with benchmarks/mcss.py."

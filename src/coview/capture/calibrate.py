@@ -19,6 +19,7 @@ from coview.capture.free_cameras import (
     found_clocks,
     guessed_lenses,
 )
+from coview.capture.people import people_of
 from coview.capture.stated_scale import stated_scale
 from coview.data.body_scale import Scale
 from coview.data.people_cameras import upright_cameras
@@ -28,6 +29,7 @@ from coview.formats.calibrations import Calibration, calibration_for, read_calib
 from coview.formats.clocks import SYNCHRONOUS, Clock
 from coview.formats.image_sizes import SizeMismatch
 from coview.formats.length_units import Units
+from coview.formats.people import People
 from coview.formats.session import Session
 from coview.geometry.free_calibration import FreelyCalibrated, calibrate_freely
 from coview.geometry.rotations import skew
@@ -59,6 +61,7 @@ class Calibrated:
     path: Path
     calibration: Calibration
     fits: tuple[CameraFit, ...]
+    people: People | None = None  # where there are several: who is who by these cameras
 
 
 def calibrate_from_file(
@@ -68,7 +71,7 @@ def calibrate_from_file(
     size_mismatch: SizeMismatch = "keep",
     units: Units | None = None,
 ) -> Calibrated:
-    """Take the cameras of a calibration file, matched to the session's cameras by name.
+    """Take the cameras of a calibration file, matched to the session's cameras by name; also their clocks, aloud.
 
     Raises ValueError where the file is for other cameras or images, or is not a calibration."""
     loaded = Session.load(session)
@@ -78,7 +81,19 @@ def calibrate_from_file(
             f"{calibration.provenance['file']} holds lenses only, not where the cameras stand. "
             f"Place them with `coview calibrate {session} --from people`."
         )
-    return _finish(loaded, calibration, None)
+    return _finish(loaded, replace(calibration, notes=calibration.notes + _clock_notes(calibration)), None)
+
+
+def _clock_notes(calibration: Calibration) -> tuple[str, ...]:
+    """Said aloud: a file of another take is the likeliest way to a silent wrong answer."""
+    late = {name: clock for name, clock in calibration.clocks.items() if not clock.is_zero}
+    if not late:
+        return ()
+    told = ", ".join(f"{name} {1000 * clock.offset:+.0f} ms" for name, clock in late.items())
+    return (
+        f"the file's clocks are taken over ({told}). They hold for the recording they were found on: of another take "
+        f"by cameras that are not started together, remove [metadata.clocks] from the file.",
+    )
 
 
 def calibrate_from_people(
@@ -97,6 +112,8 @@ def calibrate_from_people(
 ) -> Calibrated:
     """Find the cameras from the joints they saw together: where they stand, and what else is not known of them.
 
+    Several people are told apart first, and all of them tell where the cameras stand; a `stature` is that of
+    person 1, who is seen most.
     `focal`: "auto" believes the lenses of a calibration file unless the recording contradicts them, and where there is
     none guesses from the image size and finds one focal length for all cameras, or where they contradict that one
     for each; "no" believes, "shared" and "each" find it in any case. `clock`: "auto" finds how late every camera is,
@@ -107,7 +124,9 @@ def calibrate_from_people(
     check_settings(trust, threshold)
     loaded = Session.load(session)
     given, guessed = _lenses(loaded, intrinsics, size_mismatch, focal)
-    pixels, weights = _observations(loaded, trust, {})
+    people = people_of(loaded, None)
+    count = 1 if people is None else people.count
+    pixels, weights = _observations(loaded, trust, {}, count)
     chosen = _chosen_frames(frames, len(pixels))
     weights_used = torch.where(chosen[:, None, None], weights, 0.0)
     limit = threshold or POOR_DETECTION * float(given.cameras.size.norm(dim=-1).mean())
@@ -123,9 +142,13 @@ def calibrate_from_people(
         seed=seed,
     )
     settled = found.settled
-    scale = stated_scale(settled, loaded.skeleton, given.names, stature, distance)
-    cameras, upright = upright_cameras(settled.cameras, settled.points, scale, loaded.skeleton)
+    each = settled.points.unflatten(1, (count, -1))
+    own = replace(settled, points=each[:, 0])  # of person 1: the others are of other statures
+    scale = stated_scale(own, loaded.skeleton, given.names, stature, distance)
+    cameras, upright = upright_cameras(settled.cameras, each.flatten(0, 1), scale, loaded.skeleton)
     calibration = _calibration(given, cameras, found, scale, upright, frames)
+    if count > 1:
+        calibration.provenance["people"] = f"{count} people, matched across the cameras before calibrating"
     return _finish(loaded, calibration, chosen, trust=trust, threshold=limit)
 
 
@@ -133,10 +156,12 @@ def calibrate_from_people(
 
 
 def _observations(
-    session: Session, trust: float, clocks: Mapping[str, Clock]
+    session: Session, trust: float, clocks: Mapping[str, Clock], people: int = 1
 ) -> tuple[Float[Tensor, "frames views joints 2"], Float[Tensor, "frames views joints"]]:
-    """Pixels and weights of the one person followed, views read by `clocks`; weight 0 below `trust`."""
-    pixels, confidence = session_tracks(session, clocks)
+    """Pixels and weights, the joints of one person after those of another; views read by `clocks`; weight 0 below
+    `trust`."""
+    everybody = [session_tracks(session, clocks, person=person) for person in range(1, people + 1)]
+    pixels, confidence = (torch.cat(parts, dim=2) for parts in zip(*everybody, strict=True))
     weights = torch.where(confidence >= trust, confidence, 0.0)
     return pixels.double(), weights.double()
 
@@ -147,7 +172,7 @@ def _lenses(
     """The lenses of a file, or where there is none (and they may be found) a guess; and whether it is one."""
     if file is None and "calibration_source" not in session.provenance and focal != "no":
         return guessed_lenses(session), True
-    return _given(session, file, size_mismatch, None), False
+    return _given(session, file, size_mismatch, None, lenses_only=True), False
 
 
 def _given(
@@ -155,6 +180,7 @@ def _given(
     file: Path | None,
     size_mismatch: SizeMismatch,
     units: Units | None,
+    lenses_only: bool = False,
 ) -> Calibration:
     """The calibration file named, or the one found at import, for this session's cameras."""
     found = session.provenance.get("calibration_source")
@@ -166,7 +192,9 @@ def _given(
         )
     names = [camera.name for camera in session.cameras]
     sizes = [camera.size for camera in session.cameras]
-    return calibration_for(read_calibration(path, units=units), names, sizes, size_mismatch=size_mismatch)
+    known = dict(zip(names, sizes, strict=True))
+    read = read_calibration(path, units=units, sizes=known, lenses_only=lenses_only)
+    return calibration_for(read, names, sizes, size_mismatch=size_mismatch)
 
 
 def _chosen_frames(frames: tuple[int, int] | None, count: int) -> Bool[Tensor, "frames"]:
@@ -239,21 +267,23 @@ def _finish(
     threshold: float | None = None,
 ) -> Calibrated:
     """Write the cameras, and say how well they explain what they saw."""
-    found = _triangulated(session, calibration, trust, threshold)
-    fits = tuple(_fit(calibration, found, view, chosen) for view in range(len(calibration.names)))
+    noted = calibration
     if calibration.notes:
-        calibration = replace(
+        noted = replace(
             calibration, provenance={**calibration.provenance, "notes": " | ".join(calibration.notes)}
         )
-    write_calibration(calibration, session.calibration_path)
-    return Calibrated(session.calibration_path, calibration, fits)
+    people = people_of(session, calibration)  # these cameras tell them apart better than anything before
+    found = _triangulated(session, calibration, trust, threshold, 1 if people is None else people.count)
+    fits = tuple(_fit(calibration, found, view, chosen) for view in range(len(calibration.names)))
+    write_calibration(noted, session.calibration_path)
+    return Calibrated(session.calibration_path, noted, fits, people)
 
 
 def _triangulated(
-    session: Session, calibration: Calibration, trust: float, threshold: float | None
+    session: Session, calibration: Calibration, trust: float, threshold: float | None, people: int
 ) -> Triangulated:
     """Every joint from the views that agree, with the calibration that is to be judged."""
-    pixels, weights = _observations(session, trust, calibration.clocks)
+    pixels, weights = _observations(session, trust, calibration.clocks, people)
     cameras = calibration.cameras.to(torch.float64)
     straight = cameras.undistort(torch.nan_to_num(pixels))[0]
     limit = threshold or automatic_threshold(cameras, pixels, weights)

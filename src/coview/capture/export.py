@@ -17,7 +17,8 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 def export_session(
     session: Session, formats: Sequence[Format] = FORMATS, *, trc_units: Literal["m", "mm"] = "m"
 ) -> list[Path]:
-    """Write `exports/<session>.<format>` for each format and return the paths.
+    """Write `exports/<session>.<format>` for each format, and `<session>_person<n>.<format>` for every further person
+    who was reconstructed, and return the paths.
 
     Each file is replaced as a whole or not at all. Raises ValueError for an unknown format or where no
     joint is known in any frame, FileNotFoundError where nothing was reconstructed, ImportError where C3D
@@ -25,19 +26,31 @@ def export_session(
     unknown = [name for name in formats if name not in FORMATS]
     if unknown or not formats:
         raise ValueError(f"cannot export to {', '.join(unknown) or 'nothing'}. Known: {', '.join(FORMATS)}.")
-    poses = session.poses3d()
-    if not bool(poses.points.isfinite().all(dim=-1).any()):
-        raise ValueError(
-            f"session {session.path} has {len(poses.points)} frames and not one known 3D joint, so there is "
-            f"nothing to export. Look at the reprojection error in the report, and calibrate again."
-        )
+    everybody = _reconstructed(session)
     write: dict[Format, Callable[[Poses3D, Path], None]] = {
         "trc": lambda poses, path: write_trc(poses, path, units=trc_units),
         "c3d": write_c3d,
         "csv": write_csv,
         "npz": write_npz,
     }
-    paths = [session.exports_dir / f"{session.name}.{name}" for name in formats]
-    for name, path in zip(formats, paths, strict=True):
-        write[name](poses, path)
+    paths = []
+    for person, poses in everybody.items():
+        stem = session.name if person == 1 else f"{session.name}_person{person}"
+        for name in formats:
+            paths.append(session.exports_dir / f"{stem}.{name}")
+            write[name](poses, paths[-1])
     return paths
+
+
+def _reconstructed(session: Session) -> dict[int, Poses3D]:
+    """The 3D joints of everybody who has some; of person 1 in any case."""
+    people = session.people()
+    numbers = range(1, 2 if people is None else people.count + 1)
+    there = [person for person in numbers if person == 1 or session.poses3d_path_of(person).is_file()]
+    everybody = {person: session.poses3d(person) for person in there}
+    if not bool(everybody[1].points.isfinite().all(dim=-1).any()):
+        raise ValueError(
+            f"session {session.path} has {len(everybody[1].points)} frames and not one known 3D joint, so there is "
+            f"nothing to export. Look at the reprojection error in the report, and calibrate again."
+        )
+    return everybody

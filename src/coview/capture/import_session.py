@@ -177,13 +177,14 @@ def _calibration_notes(
     sizes: tuple[tuple[int, int] | None, ...],
 ) -> dict[str, str]:
     """Where a calibration of these cameras is; one that was given by name must fit."""
+    known = dict(zip(names, sizes, strict=True))
     if options.calibration is not None:
-        fitted = calibration_for(_read_whatever_unit(options.calibration), names, sizes)
+        fitted = calibration_for(_read_whatever_unit(options.calibration, known), names, sizes)
         return _calibration_note(options.calibration, fitted.notes, [])
     skipped = []
     for path in found.calibrations:
         try:
-            fitted = calibration_for(_read_whatever_unit(path), names, sizes)
+            fitted = calibration_for(_read_whatever_unit(path, known), names, sizes)
         except ValueError as error:
             skipped.append(str(error))
             continue
@@ -191,12 +192,12 @@ def _calibration_notes(
     return {"calibration_skipped": " | ".join(skipped)} if skipped else {}
 
 
-def _read_whatever_unit(path: Path) -> Calibration:
+def _read_whatever_unit(path: Path, sizes: dict[str, tuple[int, int] | None]) -> Calibration:
     """An import checks names, sizes and lenses; the unit of length is asked for when it is used."""
     try:
-        return read_calibration(path)
+        return read_calibration(path, sizes=sizes)
     except AmbiguousUnitsError as error:
-        read = read_calibration(path, units="m")
+        read = read_calibration(path, units="m", sizes=sizes)
         return replace(read, notes=(f"{error} (when calibrating; the import does not need it)",))
 
 

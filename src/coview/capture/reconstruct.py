@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Bool
@@ -12,9 +12,11 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.capture.motion_quality import bone_spread, jitter
+from coview.capture.people import people_of, placed
 from coview.capture.refine import refine as refine_take
 from coview.capture.smooth import fill_gaps, low_pass
 from coview.data.session_tracks import session_tracks
+from coview.formats.names import listed
 from coview.formats.poses3d import Poses3D
 from coview.formats.session import Session
 from coview.geometry.thresholds import automatic_threshold, check_settings
@@ -43,6 +45,7 @@ class NothingReconstructedError(ValueError):
 def reconstruct(
     session: Path,
     *,
+    person: int = 1,
     trust: float = 0.3,
     threshold: float | None = None,
     solver: Literal["linear", "reprojection"] = "linear",
@@ -53,6 +56,7 @@ def reconstruct(
 ) -> Reconstructed:
     """Triangulate every joint of every frame from the views that agree on it.
 
+    Of several people it is `person`, by default who is seen most; `reconstruct_everybody` does all.
     `trust` leaves out less confident detections; `threshold` (pixels) tells a wrong detection from a
     poor one, by default three times the robust spread of this recording's own residuals. `linear` is
     the weighted DLT that other tools compute, `reprojection` the maximum-likelihood point. Gaps of up to
@@ -67,6 +71,8 @@ def reconstruct(
         raise ValueError("refine finds from the take itself how smooth the motion is: leave smooth out.")
     loaded = Session.load(session)
     calibration = loaded.calibration()
+    several = people_of(loaded, placed(loaded)) is not None
+    path = loaded.poses3d_path_of(person)
     settings = {
         "trust": f"{trust:g}",
         "threshold": "auto" if threshold is None else f"{threshold:g}",
@@ -75,10 +81,20 @@ def reconstruct(
         "smooth": "none" if smooth is None else f"{smooth:g} Hz",
         "refine": "yes" if refine else "no",
         "input": input_fingerprint(loaded),
+        **({"person": str(person)} if several else {}),
     }
-    if (done := _finished(loaded, settings)) and not overwrite:
-        return _summary(loaded.poses3d_path, done)
-    pixels, confidence = session_tracks(loaded, calibration.clocks)
+    if (done := _finished(path, settings)) and not overwrite:
+        return _summary(path, done)
+    if loaded.frames == 0:
+        raise NothingReconstructedError(
+            f"session {session} has no frames, so there is nothing to reconstruct."
+        )
+    if len(loaded.cameras) < 2:
+        raise NothingReconstructedError(
+            f"session {session} has one camera ({listed(loaded.camera_names)}), and one ray has no depth. Import a "
+            f"recording of two or more, or use a one-camera model (`coview predict`)."
+        )
+    pixels, confidence = session_tracks(loaded, calibration.clocks, person=person)
     weights = torch.where(confidence >= trust, confidence, 0.0)
     cameras = calibration.cameras.to(torch.float64)
     limit = threshold or automatic_threshold(cameras, pixels, weights)
@@ -91,8 +107,33 @@ def reconstruct(
     poses = _between(raw, max_gap, smooth)
     if refine:
         poses = _refined(raw, cameras, pixels, weights, found, limit)
-    poses.save(loaded.poses3d_path)
-    return _summary(loaded.poses3d_path, poses)
+    poses.save(path)
+    return _summary(path, poses)
+
+
+def reconstruct_everybody(
+    session: Path, *, person: int | None = None, **options: Any
+) -> tuple[list[Reconstructed], list[str]]:
+    """`reconstruct` with the same options for every person in view, one file each; and whom it could not place.
+
+    `person`: only this one. 3D joints of people whom the session does not have any more are removed."""
+    if person is not None:
+        return [reconstruct(session, person=person, **options)], []
+    loaded = Session.load(session)
+    people = people_of(loaded, placed(loaded))
+    done, failed = [], []
+    for person in range(1, (1 if people is None else people.count) + 1):
+        try:
+            done.append(reconstruct(session, person=person, **options))
+        except NothingReconstructedError as error:
+            if person == 1:
+                raise
+            loaded.poses3d_path_of(person).unlink(missing_ok=True)
+            failed.append(f"person {person}: {error}")
+    number = 1 if people is None else people.count
+    while (left := loaded.poses3d_path_of(number := number + 1)).is_file():
+        left.unlink()
+    return done, failed
 
 
 def _chunks(
@@ -175,18 +216,21 @@ def _refined(
 
 
 def input_fingerprint(session: Session) -> str:
-    """A hash that changes when the session's calibration or any of its 2D joints changes."""
+    """A hash that changes when the session's calibration, any of its 2D joints, or who is who changes."""
     digest = hashlib.sha256(session.calibration_path.read_bytes())
+    if session.people_path.is_file():
+        for file in filter(Path.is_file, (session.people_path, session.edits_path)):
+            digest.update(file.read_bytes())
     for file in sorted(session.detections_dir.iterdir()):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def _finished(session: Session, settings: dict[str, str]) -> Poses3D | None:
+def _finished(path: Path, settings: dict[str, str]) -> Poses3D | None:
     """The result that is there, if it was made from the same input in the same way."""
-    if not session.poses3d_path.exists():
+    if not path.exists():
         return None
-    poses = Poses3D.load(session.poses3d_path)
+    poses = Poses3D.load(path)
     return poses if settings.items() <= poses.provenance.items() else None
 
 

@@ -1,6 +1,7 @@
 """Finding what a recording folder holds: 2D joints per camera, videos, calibrations."""
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,9 @@ _JOINT_FOLDERS = ("pose-associated", "pose-sync", "pose", "pose-2d", "joints2d",
 _VIDEO_FOLDERS = ("videos", "videos-raw", "synchronized_videos", "videos/synchronized", ".")
 _CALIBRATION_FOLDERS = (".", "calibration", "..", "../calibration", "../..", "../../calibration")
 _NOT_CALIBRATIONS = frozenset({"config.toml", "session.toml", "pyproject.toml"})
+_CALIBRATION_ENDINGS = (".toml", ".qca.txt", ".xcp")
+_CALIBRATION_NAMES = frozenset({"intri.yml", "cameras.txt"})  # the other file of each is found beside it
+_PANOPTIC = re.compile(r"calibration_.*\.json")
 _SUFFIXES = ("_json", "-json", "_keypoints", "_alphapose")
 
 
@@ -143,7 +147,10 @@ def _calibrations(folder: Path) -> tuple[Path, ...]:
 
 def _may_be_calibration(path: Path) -> bool:
     name = path.name.casefold()
-    return path.is_file() and name not in _NOT_CALIBRATIONS and name.endswith((".toml", ".qca.txt"))
+    likely = name.endswith(_CALIBRATION_ENDINGS) or name in _CALIBRATION_NAMES
+    return (
+        path.is_file() and name not in _NOT_CALIBRATIONS and (likely or _PANOPTIC.fullmatch(name) is not None)
+    )
 
 
 def _no_joints(folder: Path, videos: dict[str, Path]) -> str:

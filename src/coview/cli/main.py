@@ -12,9 +12,11 @@ from typing import Any
 import tyro
 
 from coview.cli.bench import bench
+from coview.cli.calib import calib
 from coview.cli.data import data
 from coview.cli.learning import evaluate, predict, recipes, train
-from coview.cli.recording import calibrate, export, import_, reconstruct, report
+from coview.cli.reconstruction import export, reconstruct, report
+from coview.cli.recording import associate, calibrate, import_
 from coview.cli.say import say
 
 
@@ -51,7 +53,9 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "demo": demo,
     "data": data,
     "import": import_,
+    "associate": associate,
     "calibrate": calibrate,
+    "calib": calib,
     "reconstruct": reconstruct,
     "export": export,
     "train": train,
@@ -73,6 +77,8 @@ def main() -> None:
             train(arguments[1:])
         elif arguments[:1] == ["data"]:
             data(arguments[1:])
+        elif arguments[:1] == ["calib"]:
+            calib(arguments[1:])
         else:
             tyro.extras.subcommand_cli_from_dict(
                 COMMANDS,

@@ -1,7 +1,7 @@
-"""Commands on a recording: import, calibrate, reconstruct, export, report."""
+"""Commands on a recording: import it, say who is who, calibrate."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -9,6 +9,7 @@ from coview.cli.say import note, say
 
 if TYPE_CHECKING:
     from coview.formats.clocks import Clock
+    from coview.formats.people import People
 
 SizeMismatch = Literal["keep", "centre", "resize", "refuse"]
 
@@ -72,7 +73,7 @@ def calibrate(
     session: Path,
     /,
     *,
-    source: Annotated[Literal["people", "file"], tyro.conf.arg(name="from")],
+    source: Annotated[Literal["people", "board", "file"], tyro.conf.arg(name="from")],
     file: Path | None = None,
     stature: float | None = None,
     distance: tuple[str, str, float] | None = None,
@@ -83,14 +84,21 @@ def calibrate(
     fit_focal: Literal["auto", "no", "shared", "each"] = "auto",
     fit_clock: Literal["auto", "no", "offset", "drift"] = "auto",
     seed: int = 0,
+    board: str | None = None,
+    videos: Path | None = None,
+    lenses: Path | None = None,
+    origin_frame: int | None = None,
+    board_frames: int = 200,
 ) -> None:
     """Give a session its cameras.
 
     Args:
         session: Folder made by `coview import`.
         source: `file` takes cameras that are calibrated; `people` finds where cameras stand, and their
-            focal lengths and clocks where those are not known, from the joints they saw together.
-        file: The calibration (for `people`: only its lenses are read). Default: the one found at import.
+            focal lengths and clocks where those are not known, from the joints they saw together; `board`
+            finds lenses and places from a calibration board.
+        file: The calibration (for `people` and `board`: only its lenses are read). Default: the one found at
+            import; for `board` none, its lenses are found.
         stature: Height of the person in metres; sets the scale of `people`.
         distance: Two cameras or two joints and the metres between them; sets the scale instead.
         frames: First and one-past-last frame to calibrate on; the others are held out and reported.
@@ -103,10 +111,32 @@ def calibrate(
         fit_clock: Of `people`: `auto` finds how late every camera is, within 10 s, and in recordings beyond 20 s how
             its clock drifts; `no`: the cameras are synchronised; `offset`, `drift` find these in any case.
         seed: Of the robust search.
+        board: charuco:COLUMNSxROWS:SQUARE:MARKER:DICTIONARY (charuco:7x5:0.04:0.03:DICT_4X4_50),
+            checkerboard:COLUMNSxROWS:SQUARE, or a TOML file. Columns and rows count squares, lengths are metres.
+        videos: Of `board`: folder of what all cameras filmed of it at once (<camera>.mp4, or pictures in
+            <camera>/), or a Caliscope or Pose2Sim project. Default: the session's videos.
+        lenses: Of `board`: folder of more videos or pictures of each camera by itself; alone, only lenses are found.
+        origin_frame: Of `board`: frame in which the board lies on the floor, which becomes z = 0.
+        board_frames: Of `board`: frames per camera that are looked at.
     """
     from coview.capture import calibrate as stage
 
-    if source == "file":
+    if source == "board":
+        from coview.capture.calibrate_board import calibrate_from_board
+
+        if board is None:
+            raise ValueError("--from board needs --board, e.g. --board charuco:7x5:0.04:0.03:DICT_4X4_50.")
+        done = calibrate_from_board(
+            session,
+            board,
+            videos=videos,
+            lenses=lenses,
+            intrinsics=file,
+            origin_frame=origin_frame,
+            looked=board_frames,
+            size_mismatch=size_mismatch,
+        )
+    elif source == "file":
         done = stage.calibrate_from_file(session, file, size_mismatch=size_mismatch, units=units)
     else:
         done = stage.calibrate_from_people(
@@ -131,9 +161,12 @@ def calibrate(
         parts += [f"focal {fit.focal_px:.0f} ± {fit.focal_sigma_px:.0f} px"] if fit.focal_sigma_px > 0 else []
         parts += [_lateness(fit.clock)] if not fit.clock.is_zero else []
         say(f"{fit.name:15s} {', '.join(parts)}")
-    for key in ("scale", "gravity", "focal", "clock"):
+    lens = [key for key in done.calibration.provenance if key.startswith("lens_")]
+    for key in (*lens, "board", "distances", "scale", "gravity", "focal", "clock"):
         if key in done.calibration.provenance:
             say(f"{key:15s} {done.calibration.provenance[key]}")
+    if done.people is not None:
+        _say_people(done.people)
     say(f"calibration     {done.path}")
 
 
@@ -147,146 +180,31 @@ def _lateness(clock: "Clock") -> str:
     )
 
 
-def reconstruct(
-    session: Path,
-    /,
-    *,
-    method: Literal["detections", "algebraic", "volumetric"] = "detections",
-    weights: Path | None = None,
-    trust: float = 0.3,
-    threshold: float | None = None,
-    solver: Literal["linear", "reprojection"] = "linear",
-    max_gap: int = 10,
-    smooth: float | None = None,
-    refine: bool = False,
-    at_once: int = 4,
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
-    overwrite: bool = False,
-) -> None:
-    """Find a session's 3D joints, in metres: from its 2D joints, or with a trained model in its videos.
+def associate(session: Path, /, *, late: tuple[tuple[str, float], ...] = ()) -> None:
+    """Tell several people apart, in all cameras and over time. `calibrate` and `reconstruct` do it by themselves.
+
+    For a look at who is who, after writing corrections into people.toml, or to say how late cameras began.
 
     Args:
-        session: Folder with a calibration.
-        method: `detections` triangulates the 2D joints and tells a covariance; `algebraic` and `volumetric`
-            look at the videos, cut to the person by the 2D joints, and write a result of their own.
-        weights: For the latter: run of a model of images (`coview train algebraic_rendered`).
-        trust: Leave out detections less confident than this, in [0, 1].
-        threshold: Of `detections`: pixels beyond which one is wrong rather than poor; default from the recording.
-        solver: Of `detections`: `linear` is the weighted DLT that other tools compute; `reprojection` the
-            maximum-likelihood point.
-        max_gap: Interpolate gaps of up to this many frames.
-        smooth: Cut-off of a zero-lag Butterworth low-pass in Hz; none by default.
-        refine: Of `detections`: solve the whole take with constant bones and smooth motion as priors, as rigid and
-            as smooth as the take itself shows them; replaces `max_gap` and `smooth`.
-        at_once: Of models of images: frames in memory together.
-        device: Of models of images: where they run.
-        overwrite: Compute again even if the result is there.
+        session: Folder with 2D joints of several people; its calibration is used where there is one.
+        late: Without a calibration: cameras and the frames by which they began late, e.g. `--late cam02 12`.
     """
-    if method != "detections":
-        _only_of_detections(method, threshold, solver, refine)
-        options = {
-            "trust": trust,
-            "max_gap": max_gap,
-            "smooth": smooth,
-            "at_once": at_once,
-            "overwrite": overwrite,
-        }
-        _from_images(session, method, weights, device, options)
+    from coview.capture import people as stage
+
+    people = stage.associate(session, lags=dict(late))
+    if people is None:
+        say("people          one at a time: nobody to tell apart, every stage follows the one there is")
         return
-    if weights is not None:
-        raise ValueError(
-            "--weights needs --method algebraic or volumetric; detections are triangulated without."
+    for row in stage.presences(people):
+        seen = ", ".join(f"{name} {share:.0%}" for name, share in zip(people.cameras, row.seen, strict=True))
+        say(
+            f"person {row.person:<8d} frames {row.first} to {row.last}; {row.together:.0%} seen by two or more ({seen})"
         )
-    from coview.capture import reconstruct as stage
-
-    done = stage.reconstruct(
-        session,
-        trust=trust,
-        threshold=threshold,
-        solver=solver,
-        max_gap=max_gap,
-        smooth=smooth,
-        refine=refine,
-        overwrite=overwrite,
-    )
-    say(f"joints          {done.found:.1%} of all joints and frames have a 3D position")
-    left_out = f"{done.left_out:.1%} of detections left out (beyond {done.threshold_px:.0f} px)"
-    say(f"residual        {done.median_px:.1f} px median; {left_out}")
-    if refine:
-        say(f"refined         {done.poses.provenance['refined']}")
-    say(f"poses           {done.path}")
+    _say_people(people)
+    say(f"tracks          {session / 'people.csv'}   (corrections: people.toml, see docs/people.md)")
 
 
-def _only_of_detections(method: str, threshold: float | None, solver: str, refine: bool) -> None:
-    given = [
-        name
-        for name, value in (("threshold", threshold), ("solver", solver), ("refine", refine or None))
-        if value not in (None, "linear")
-    ]
-    if given:
-        raise ValueError(f"--{given[0]} belongs to --method detections; {method} has no use for it.")
+def _say_people(people: "People") -> None:
+    from coview.capture.people import said
 
-
-def _from_images(
-    session: Path,
-    method: Literal["algebraic", "volumetric"],
-    weights: Path | None,
-    device: str,
-    options: dict[str, Any],
-) -> None:
-    if weights is None:
-        raise ValueError(
-            f"--method {method} needs --weights RUN: the folder of a trained model of images "
-            f"(`coview train {method}_rendered`)."
-        )
-    from coview.capture.image_model import image_model
-    from coview.capture.reconstruct_images import reconstruct_images
-    from coview.training.device import check_device, resolved
-    from coview.training.predict import barely_trained
-    from coview.training.run import load_run
-
-    check_device(device)
-    run = load_run(weights)
-    model = image_model(run.method, run.skeleton, run.path, method)
-    done = reconstruct_images(session, model, device=str(resolved(device)), **options)
-    say(f"method          {model.name}, crops of {model.size} px, run {model.weights}")
-    say(
-        f"joints          {done.found:.1%} of all joints and frames have a 3D position, from {done.views:.1f} views"
-    )
-    for line in done.lines():
-        say(line)
-    say(f"poses           {done.path}")
-    note([*barely_trained(run), *(done.compared.warnings if done.compared else ())])
-
-
-def export(
-    session: Path,
-    /,
-    *,
-    to: tuple[Literal["trc", "c3d", "csv", "npz"], ...] = ("trc", "csv", "npz"),
-    trc_units: Literal["m", "mm"] = "m",
-) -> None:
-    """Write the 3D joints in files that other tools read.
-
-    Args:
-        session: Folder with reconstructed poses.
-        to: Formats. c3d needs the extra `mocap`.
-        trc_units: Of lengths in the TRC file, which says them too.
-    """
-    from coview.capture.export import export_session
-    from coview.formats.session import Session
-
-    for path in export_session(Session.load(session), to, trc_units=trc_units):
-        say(f"{path.suffix[1:]:15s} {path}")
-
-
-def report(path: Path, /, *, out: Path | None = None) -> None:
-    """One self-contained page that shows what was measured, how well, and what was assumed.
-
-    Args:
-        path: A session.
-        out: File to write; default: report.html in the session.
-    """
-    from coview.report.page import write_report
-
-    say(f"report          {write_report(path, out)}")
+    say(f"people          {said(people)}")

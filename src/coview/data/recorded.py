@@ -55,7 +55,9 @@ class RecordedConfig(DataConfig):
         return found
 
     def remedy(self, field: str) -> str:
-        session = self.sessions[0] if self.sessions else "SESSION"
+        if not self.sessions:
+            return "No session was given: name its folder with --data SESSION."
+        session = self.sessions[0]
         return {
             "cameras": f"Its lenses are not known: give a calibration with `coview calibrate {session} --from file "
             f"--file CALIBRATION`, or import again with one.",

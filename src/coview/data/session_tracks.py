@@ -20,16 +20,17 @@ _JUMP = 0.05  # of the extent of what a camera saw: so far from its neighbours i
 
 
 def session_tracks(
-    session: Session, clocks: Mapping[str, Clock] | None = None
+    session: Session, clocks: Mapping[str, Clock] | None = None, *, person: int = 1
 ) -> tuple[Float[Tensor, "frames views joints 2"], Float[Tensor, "frames views joints"]]:
     """One person's pixels (as filmed; NaN: not seen) and confidence, every view at the reference's frames.
 
-    `clocks`: by default those of the session's calibration; without one every camera is taken to be on time.
+    Of several people (`coview associate`) it is `person`, by default who is seen most. `clocks`: by default
+    those of the session's calibration; without one every camera is taken to be on time.
     A camera that is on time gives its frames as they are. Another gives, for each frame of the reference,
     its nearest picture, moved to that time as its own neighbours in time move (see `read_at`): not seen
     where that picture did not see it, where it jumps away from its neighbours, or before the camera began.
     Raises ValueError where a camera's clock shares no time with the reference's recording."""
-    joints, confidence = session.detections().single()
+    joints, confidence = session.followed(person)
     pixels, weights = joints.transpose(0, 1), confidence.transpose(0, 1)
     known = session_clocks(session) if clocks is None else clocks
     late = [

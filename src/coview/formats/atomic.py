@@ -8,6 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_UNWRITABLE = {
+    errno.EEXIST: "a file stands where its folder should be; move it or choose another name",
+    errno.ENOTDIR: "a file stands where its folder should be; move it or choose another name",
+    errno.EISDIR: "a folder of that name is there; move it or choose another name",
+    errno.EACCES: "you may not write there; choose another place, or change the folder's permissions",
+    errno.EPERM: "you may not write there; choose another place, or change the folder's permissions",
+    errno.EROFS: "that disk is read-only; choose another place",
+}
 
 
 @contextmanager
@@ -17,7 +25,10 @@ def replacing(path: Path) -> Iterator[Path]:
     Whatever goes wrong (an exception, Ctrl-C, a full disk), the old file stays as it was and the
     temporary one is removed. Raises OSError saying so when the disk is full. The temporary name
     keeps the ending, because some writers choose or add one by themselves."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise explained(error, path) from error
     temporary = path.with_name(f".{path.stem[:80]}.{secrets.token_hex(4)}.part{path.suffix}")
     try:
         yield temporary
@@ -41,7 +52,9 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def explained(error: OSError, path: Path) -> OSError:
-    """The same error; for a full disk with words that say what is lost (nothing) and what to do."""
+    """The same error, in words that say what is lost (nothing) and what to do."""
+    if words := _UNWRITABLE.get(error.errno or 0):
+        return type(error)(f"{path} cannot be written: {words}. Nothing was changed there.")
     if error.errno not in _FULL:
         return error
     there = f"the earlier {path.name} is untouched" if path.exists() else "no half-written file is left"

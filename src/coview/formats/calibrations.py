@@ -13,9 +13,10 @@ from scipy.spatial.transform import Rotation
 from coview import __version__
 from coview.cameras import COEFFICIENTS, Cameras
 from coview.formats.atomic import write_text
-from coview.formats.calibration_files import FileCamera, read_calibration_file
+from coview.formats.calibration_files import read_calibration_file
 from coview.formats.camera_gate import check_cameras
 from coview.formats.clocks import Clock, clocks_from_table, clocks_to_table
+from coview.formats.file_cameras import FileCamera
 from coview.formats.image_sizes import SizeMismatch, fit_size
 from coview.formats.length_units import Units, metres_per_unit
 from coview.formats.names import listed, match_names
@@ -38,6 +39,10 @@ class Calibration:
     aliases: dict[str, str] = field(default_factory=dict)  # name: another name the file gives that camera
     clocks: dict[str, Clock] = field(default_factory=dict)  # name: when it took its pictures; absent: on time
     focal_sigma: dict[str, float] = field(default_factory=dict)  # name: pixels
+    read_as: tuple[str, str] = (
+        "",
+        "",
+    )  # format and unit of the file itself; provenance may tell of an earlier one
 
     @property
     def has_extrinsics(self) -> bool:
@@ -95,19 +100,36 @@ def _named(values: Mapping[str, T], old: Sequence[str], new: Sequence[str]) -> d
 # --- reading -------------------------------------------------------------------------------------
 
 
-def read_calibration(path: Path, *, units: Units | None = None) -> Calibration:
-    """Read anipose/Pose2Sim TOML, Caliscope's camera_array.toml, Qualisys .qca.txt, or our own file.
+def read_calibration(
+    path: Path,
+    *,
+    units: Units | None = None,
+    sizes: Mapping[str, tuple[int, int] | None] | None = None,
+    lenses_only: bool = False,
+) -> Calibration:
+    """Read a calibration in any format of docs/calibrations.md, or our own file.
 
     The format is found from the content. Lengths become metres: by the unit the file states, else by
     `units`, else by how far apart the cameras are (said in `notes`; ValueError where that is ambiguous).
+    `sizes` (camera: width, height in pixels; "*": all) are for files that state none. With `lenses_only` it is
+    not read where the cameras stand, and no unit of length is needed.
     Every camera passes `check_cameras`; ValueError names file, camera and value."""
     path = Path(path)
     file = read_calibration_file(path)
     _check_finite(file.cameras, path)
+    file = replace(file, cameras=_sized(file.cameras, sizes or {}))
+    if lenses_only:
+        file = replace(file, cameras=tuple(replace(c, rotation=None, translation=None) for c in file.cameras))
     metres, said = metres_per_unit(file, units, path)
     names = tuple(camera.name for camera in file.cameras)
     cameras = _stacked([_tensors(camera, metres) for camera in file.cameras])
     check_cameras(names, cameras, str(path))
+    clocks = clocks_from_table(_table(file.metadata, "clocks"), str(path))
+    if strange := sorted(set(clocks) - set(names)):
+        raise ValueError(
+            f"{path}: a clock is given for {listed(strange)}, and no camera has that name ({listed(names)}). Its delay "
+            f"would be ignored; mend the name under [metadata.clocks], or remove it."
+        )
     guessed = (said,) if file.units is None and units is None and metres is not None else ()
     provenance = {"file": str(path), "format": file.format, "units": said}
     return Calibration(
@@ -121,9 +143,24 @@ def read_calibration(path: Path, *, units: Units | None = None) -> Calibration:
         file.metadata.get("scale_sigma"),
         file.notes + guessed,
         {camera.name: camera.alias for camera in file.cameras if camera.alias != camera.name},
-        clocks_from_table(_table(file.metadata, "clocks"), str(path)),
+        clocks,
         {name: float(sigma) for name, sigma in _table(file.metadata, "focal_sigma_px").items()},
+        (file.format, said),
     )
+
+
+def _sized(
+    cameras: Sequence[FileCamera], sizes: Mapping[str, tuple[int, int] | None]
+) -> tuple[FileCamera, ...]:
+    """The cameras with the sizes that the file leaves open, where these are known."""
+    unsized = [camera.name for camera in cameras if not np.isfinite(camera.size).all()]
+    found = match_names(unsized, list(sizes))
+
+    def size(camera: FileCamera) -> tuple[float, float]:
+        known = sizes.get(found.get(camera.name, "*")) if camera.name in unsized else None
+        return (float(known[0]), float(known[1])) if known else camera.size
+
+    return tuple(replace(camera, size=size(camera)) for camera in cameras)
 
 
 def _check_finite(cameras: Sequence[FileCamera], path: Path) -> None:

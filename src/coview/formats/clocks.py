@@ -67,6 +67,10 @@ def clocks_from_table(table: Mapping[str, Any], where: str) -> dict[str, Clock]:
     clocks = {}
     for name, row in table.items():
         try:
+            if strange := sorted(set(row) - set(_row(SYNCHRONOUS))):
+                raise ValueError(
+                    f"unknown {', '.join(strange)}; understood are {', '.join(_row(SYNCHRONOUS))}"
+                )
             values = [float(row.get(key, default)) for key, default in _row(SYNCHRONOUS).items()]
             clocks[name] = Clock(*values)
         except (AttributeError, TypeError, ValueError) as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from coview.formats.atomic import replacing
@@ -48,7 +48,14 @@ class Detections:
         The identity where each view holds one person. Else, per view: the person with the greatest
         confidence × size over the recording, then the nearest one from frame to frame. Views are
         followed apart from each other, so two views may settle on different people."""
-        chosen = torch.stack([follow(j, c) for j, c in zip(self.joints, self.confidence, strict=True)])
+        return self.picked(
+            torch.stack([follow(j, c) for j, c in zip(self.joints, self.confidence, strict=True)])
+        )
+
+    def picked(
+        self, chosen: Int[Tensor, "views frames"]
+    ) -> tuple[Float[Tensor, "views frames joints 2"], Float[Tensor, "views frames joints"]]:
+        """One person per view and frame, by place among the people; absent where `chosen` is below 0."""
         found = chosen >= 0
         index = chosen.clamp(min=0)[..., None, None]
         confidence = self.confidence.gather(2, index.expand(*index.shape[:3], self.joints.shape[3]))[:, :, 0]

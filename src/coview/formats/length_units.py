@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from coview.formats.calibration_files import FileCalibration
+from coview.formats.file_cameras import FileCalibration
 
 Units = Literal["m", "cm", "mm"]
 _METRES: dict[str, float] = {"m": 1.0, "cm": 0.01, "mm": 0.001}
@@ -30,8 +30,24 @@ def metres_per_unit(file: FileCalibration, units: Units | None, path: Path) -> t
             )
         return _METRES[file.units], f"{file.units}, as stated by the file or its format"
     if units is not None:
+        _check_plausible(file, units, path)
         return _METRES[units], f"{units}, as given by --units"
+    if not file.scale_known:
+        raise AmbiguousUnitsError(
+            f"{path}: a {file.format} has no scale, so its lengths are in no unit and none can be guessed. If you "
+            f"scaled it yourself, pass --units m, --units cm or --units mm. Else take its lenses alone and "
+            f"place the cameras with `coview calibrate SESSION --from people`, which finds the scale too."
+        )
     return _inferred(file, path)
+
+
+def _check_plausible(file: FileCalibration, units: Units, path: Path) -> None:
+    distance = _camera_distance(file) * _METRES[units]
+    if len(file.cameras) > 1 and not 0.01 <= distance <= 1000:
+        raise ValueError(
+            f"{path}: with --units {units} its cameras would be {distance:.3g} m apart (median), and everything seen "
+            f"would have the wrong size. Measure the distance of two cameras and give the unit that fits it."
+        )
 
 
 def _inferred(file: FileCalibration, path: Path) -> tuple[float, str]:

@@ -4,15 +4,20 @@ The folder holds `joints2d/<camera>.npz`, and as the stages run `calibration.tom
 `exports/`, `models/` and `report.html`. Videos stay where they are and are only referred to.
 """
 
+import hashlib
 import os
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from jaxtyping import Float
+from torch import Tensor
+
 from coview.formats.atomic import write_text
-from coview.formats.calibrations import Calibration, read_calibration
+from coview.formats.calibrations import Calibration, calibration_for, read_calibration
 from coview.formats.keypoints2d import Detections, read_detections
+from coview.formats.people import EDITS, People, read_people
 from coview.formats.poses3d import Poses3D
 from coview.formats.text import read_toml
 from coview.formats.toml import dump_toml
@@ -96,29 +101,63 @@ class Session:
         """The 2D joints of all cameras. FileNotFoundError naming the camera that has none."""
         return read_detections(self.detections_dir, self.camera_names)
 
+    def people(self) -> People | None:
+        """Who is who, after the edits of `people.toml`; None where only one person was followed.
+
+        StaleError where the 2D joints are others now, ValueError for edits that cannot be meant."""
+        if not self.people_path.is_file():
+            return None
+        people = read_people(self.people_path)
+        if people.made.get("joints2d") != self.detections_fingerprint or people.cameras != self.camera_names:
+            raise StaleError(
+                f"{self.people_path} was made from other 2D joints than the session has now. "
+                f"Run `coview associate {self.path}`."
+            )
+        return people
+
+    def followed(
+        self, person: int = 1
+    ) -> tuple[Float[Tensor, "views frames joints 2"], Float[Tensor, "views frames joints"]]:
+        """Pixels and confidence of one person in all views; by default of the one who is seen most.
+
+        Where nobody told people apart, the most visible person of each view, which is the same person only as far
+        as one is there. ValueError for a person there is not."""
+        people = self.people()
+        if people is not None:
+            return self.detections().picked(people.places(person))
+        if person != 1:
+            raise ValueError(
+                f"session {self.path} follows one person, so there is no person {person}. If several people are in "
+                f"view, run `coview associate {self.path}`."
+            )
+        return self.detections().single()
+
     def calibration(self) -> Calibration:
-        """The session's own calibration. FileNotFoundError where it is not calibrated yet."""
+        """The session's own calibration, its cameras in the session's order. FileNotFoundError where it is not
+        calibrated yet, ValueError where a file laid there by hand is of other cameras or images."""
         if not self.calibration_path.is_file():
             raise FileNotFoundError(
                 f"session {self.path} is not calibrated: {self.calibration_path.name} is not there. "
                 f"Run `coview calibrate {self.path}`."
             )
-        return read_calibration(self.calibration_path)
+        found = read_calibration(self.calibration_path)
+        return calibration_for(found, self.camera_names, self.sizes, size_mismatch="refuse")
 
-    def poses3d(self) -> Poses3D:
-        """The 3D joints. FileNotFoundError where nothing was reconstructed yet, StaleError where the session was
-        calibrated again since: they are in another world than its cameras."""
-        if not self.poses3d_path.is_file():
+    def poses3d(self, person: int = 1) -> Poses3D:
+        """The 3D joints of a person. FileNotFoundError where nothing was reconstructed yet, StaleError where the
+        session was calibrated again since: they are in another world than its cameras."""
+        path = self.poses3d_path_of(person)
+        if not path.is_file():
             raise FileNotFoundError(
-                f"session {self.path} has no 3D joints: {self.poses3d_path.name} is not there. "
+                f"session {self.path} has no 3D joints: {path.name} is not there. "
                 f"Run `coview reconstruct {self.path}`."
             )
-        poses = Poses3D.load(self.poses3d_path)
+        poses = Poses3D.load(path)
         made_with = poses.provenance.get("calibration_hash", "unknown")
         placed = made_with != "unknown" and self.calibration_path.is_file()
         if placed and made_with != self.calibration().fingerprint:
             raise StaleError(
-                f"{self.poses3d_path} was made with another calibration than the session has now, so its joints "
+                f"{path} was made with another calibration than the session has now, so its joints "
                 f"are in another world than the cameras. Run `coview reconstruct {self.path}` first."
             )
         return poses
@@ -149,6 +188,27 @@ class Session:
     @property
     def poses3d_path(self) -> Path:
         return self.path / "joints3d.npz"
+
+    def poses3d_path_of(self, person: int) -> Path:
+        """`joints3d.npz` for person 1, else `joints3d_person<n>.npz`."""
+        return self.poses3d_path if person == 1 else self.path / f"joints3d_person{person}.npz"
+
+    @property
+    def people_path(self) -> Path:
+        return self.path / "people.npz"
+
+    @property
+    def edits_path(self) -> Path:
+        """Corrections of who is who, written by people."""
+        return self.path / EDITS
+
+    @property
+    def detections_fingerprint(self) -> str:
+        """A hash that changes when any 2D joint changes."""
+        digest = hashlib.sha256()
+        for name in self.camera_names:
+            digest.update((self.detections_dir / f"{name}.npz").read_bytes())
+        return digest.hexdigest()[:16]
 
     @property
     def exports_dir(self) -> Path:

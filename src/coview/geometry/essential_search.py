@@ -36,7 +36,7 @@ def find_essential(pairs: Pairs, threshold: float, hypotheses: int, seed: int) -
 
     The cost is the sum of weighted squared Sampson distances, each at most the threshold's (MSAC,
     [Torr00]). The best hypotheses are optimised locally on their inliers, as in [Chum03]."""
-    sample = _samples(len(pairs.weights), hypotheses, seed).to(pairs.a.device)
+    sample = samples(len(pairs.weights), 5, hypotheses, seed).to(pairs.a.device)
     found, valid = five_point(pairs.a[sample, :2], pairs.b[sample, :2])
     candidates = found[valid]
     if len(candidates) == 0:
@@ -67,11 +67,11 @@ def msac_cost(
     return torch.cat(costs)
 
 
-def _samples(count: int, hypotheses: int, seed: int) -> Tensor:
-    """Five different numbers below `count` per hypothesis, by Floyd's method."""
+def samples(count: int, size: int, hypotheses: int, seed: int) -> Tensor:
+    """`size` different numbers below `count` per hypothesis, by Floyd's method."""
     generator = torch.Generator().manual_seed(seed)
     chosen = torch.full((hypotheses, 0), -1)
-    for last in range(count - 5, count):
+    for last in range(count - size, count):
         drawn = torch.randint(last + 1, (hypotheses, 1), generator=generator)
         drawn = torch.where((chosen == drawn).any(dim=-1, keepdim=True), last, drawn)
         chosen = torch.cat([chosen, drawn], dim=-1)

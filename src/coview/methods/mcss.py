@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from coview.methods.base import CanonicalPoses, Fact, Method, MethodConfig
+from coview.methods.canonical import looked_at, said_of, whole_poses
 from coview.methods.image_method import MEAN, SPREAD
 from coview.methods.triplets import (
     Triplets,
@@ -27,17 +28,12 @@ from coview.methods.triplets import (
 from coview.networks.backbone import Depth
 from coview.networks.encoders import CropEncoder, PoseEncoder, PoseHead
 from coview.representations.canonical_pose import canonical_pose
-from coview.representations.normalised import image_rays, ray_from_camera, turned, weighted_unit_norm
+from coview.representations.normalised import weighted_unit_norm
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
 
 _SAME = 1e-3  # seconds: times are float32
-_TINY = 1e-6  # instead of no weight at all
-_FEWEST = 4  # joints that a view must show; ours
 _CONSTANT = 1e-3  # metres: a coordinate that varies less is not divided by its spread
-_COLLAPSED = (
-    0.1  # root-mean-square distance of unit vectors from their mean; about 1 where they are spread out
-)
 
 
 @dataclass(frozen=True)
@@ -127,14 +123,7 @@ class Mcss(Method[CanonicalPoses]):
     @torch.no_grad()
     def begin(self, batches: Iterable[MultiView]) -> None:
         """Mean and spread of the labelled poses; ValueError where there are not two."""
-        poses = torch.cat([self._target(batch).reshape(-1, len(self.mean)).cpu() for batch in batches])
-        poses = poses[poses.isfinite().all(dim=-1)].double()
-        if len(poses) < 2:
-            raise ValueError(
-                f"{type(self).__name__}: {len(poses)} labelled instants of the training data have a whole pose with a "
-                f"heading (nobody who lies on one side), and at least 2 are needed. Show more labels (labels.share, "
-                f"labels.count), or reconstruct more of the recording."
-            )
+        poses = whole_poses([self._target(batch) for batch in batches], type(self).__name__)
         spread = poses.std(dim=0)
         self.mean.copy_(poses.mean(dim=0))
         self.spread.copy_(torch.where(spread > _CONSTANT, spread, 1.0))
@@ -154,14 +143,8 @@ class Mcss(Method[CanonicalPoses]):
         self, batch: MultiView
     ) -> tuple[Float[Tensor, "*batch views features"], Bool[Tensor, "*batch views"]]:
         """Unit vectors, finite everywhere, and which views show enough."""
-        joints, seen = batch.joints2d, batch.joints2d.isfinite().all(dim=-1) & (batch.confidence > 0)
-        weights = torch.where(seen, batch.confidence, 0.0)
-        known = seen.sum(dim=-1) >= _FEWEST
-        centre = (batch.image_size - 1) / 2
-        joints = torch.where(seen[..., None], joints, centre[..., None, :])
-        rays = image_rays(joints, batch.image_size, self.config.focal)
-        middle = (weights[..., None] * rays).sum(dim=-2) / weights.sum(dim=-1).clamp_min(_TINY)[..., None]
-        shown = weighted_unit_norm(turned(rays, ray_from_camera(middle)), weights)
+        rays, weights, known = looked_at(batch, self.config.focal)
+        shown = weighted_unit_norm(rays, weights)
         return self.encoder(shown * (2 * len(self.skeleton)) ** 0.5, weights), known
 
     def losses(self, predicted: CanonicalPoses, batch: MultiView) -> dict[str, Float[Tensor, ""]]:
@@ -174,9 +157,7 @@ class Mcss(Method[CanonicalPoses]):
     @torch.no_grad()
     def revise(self, batch: MultiView) -> dict[str, Fact]:
         """Changes nothing; says whether all poses have got the same embedding."""
-        spread = float(spread_of(self.embed(batch)[0].flatten(0, -2)))
-        said = "collapsed: all poses look alike to it" if spread < _COLLAPSED else "spread out"
-        return {"embedding": said, "embedding_spread": round(spread, 3)}
+        return said_of(self.embed(batch)[0])
 
     def _target(self, batch: MultiView) -> Float[Tensor, "*batch numbers"]:
         """Canonical coordinates of the labelled instants, metres; NaN elsewhere."""

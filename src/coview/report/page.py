@@ -11,9 +11,11 @@ from typing import Any
 from coview import __version__
 from coview.formats.atomic import write_text
 from coview.formats.session import FILE
+from coview.report.cameras import camera_lines, camera_section
 from coview.report.evidence import Evidence, gather
 from coview.report.html import text
 from coview.report.image_methods import found_in_images, image_lines, image_section
+from coview.report.people import people_lines, people_section, told_apart
 from coview.report.prediction_viewer import SCRIPT as VIEWER_SCRIPT
 from coview.report.predictions import prediction_lines, prediction_section, shown_predictions
 from coview.report.runs import MARKS, Run, is_run, read_run
@@ -73,6 +75,8 @@ def session_page(evidence: Evidence) -> str:
     headlines, lines = judge(evidence)
     predicted = shown_predictions(evidence)
     looked = found_in_images(evidence)
+    people = told_apart(session)
+    lines += camera_lines(evidence) + people_lines(people)
     lines += image_lines(looked) + prediction_lines(predicted) + _model_lines(evidence.runs)
     seconds = evidence.frames / session.fps
     count = len(session.cameras)
@@ -82,9 +86,11 @@ def session_page(evidence: Evidence) -> str:
         headline_section(session.name, subtitle, headlines, lines),
         scene_section(evidence),
         overlay_section(evidence),
+        camera_section(evidence),
         error_section(evidence),
         bone_section(evidence),
         coverage_section(evidence),
+        people_section(session, people),
         image_section(looked),
         prediction_section(predicted),
         *(run_section(run) for run in evidence.runs),

@@ -3,6 +3,7 @@ module of the report that imports it."""
 
 import contextlib
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from coview.formats.poses3d import Poses3D
 from coview.report.colours import CAMERA, bone_colours, side_colour
 
 MOST_FRAMES, MOST_RATE = 500, 30.0  # of the animation: about twenty seconds in a megabyte
+MOST_PEOPLE = 4  # of the animation: each adds up to a megabyte
 # The viewer's pop-up about software rendering would cover the scene.
 _QUIET = "<style>.mantine-Notifications-root { display: none }</style>"
 _FIELD_OF_VIEW = 0.85  # radians, vertical, of the eye
@@ -32,9 +34,12 @@ class Scene:
     step: int
 
 
-def make_scene(poses: Poses3D, cameras: Cameras | None, names: tuple[str, ...]) -> Scene:
+def make_scene(
+    poses: Poses3D, cameras: Cameras | None, names: tuple[str, ...], others: Sequence[Poses3D] = ()
+) -> Scene:
     """The 3D joints in motion (at real speed), and the cameras where they are known. z is up.
 
+    `others` are people of the same recording, shown as far as `MOST_PEOPLE` allows; the eye follows `poses`.
     Long recordings are cut to the part with most joints; `Scene` says which frames are played.
     Raises ModuleNotFoundError naming the extra to install where viser is missing."""
     try:
@@ -48,7 +53,8 @@ def make_scene(poses: Poses3D, cameras: Cameras | None, names: tuple[str, ...]) 
     with contextlib.redirect_stdout(io.StringIO()):  # viser announces its (unused) web address
         server = viser.ViserServer(host="127.0.0.1", port=0, verbose=False)
         try:
-            document = _record(server, points, poses, cameras, names, step / poses.fps)
+            beside = [other.points[first:last:step] for other in others[: MOST_PEOPLE - 1]]
+            document = _record(server, [points, *beside], poses, cameras, names, step / poses.fps)
         finally:
             server.stop()
     return Scene(document, first, last, step)
@@ -66,7 +72,7 @@ def playing(poses: Poses3D) -> tuple[int, int, int]:
 
 def _record(
     server: Any,
-    points: Tensor,
+    everybody: list[Tensor],
     poses: Poses3D,
     cameras: Cameras | None,
     names: tuple[str, ...],
@@ -74,7 +80,7 @@ def _record(
 ) -> str:
     scene = server.scene
     scene.set_up_direction("+z")
-    centre, reach = _middle(points)
+    centre, reach = _middle(everybody[0])
     _place_eye(server, centre, reach, cameras)
     floor = max(4.0, 2 * reach, *_far(cameras, centre))
     scene.add_grid(
@@ -87,28 +93,39 @@ def _record(
     )
     if cameras is not None:
         _add_cameras(scene, cameras, names)
-    return _animate(server, points, poses, seconds)
+    return _animate(server, everybody, poses, seconds)
 
 
-def _animate(server: Any, points: Tensor, poses: Poses3D, seconds: float) -> str:
-    """Bones and joints of the first frame, then what changes from frame to frame."""
-    whole = filled(points).float().numpy()
+def _animate(server: Any, everybody: list[Tensor], poses: Poses3D, seconds: float) -> str:
+    """Bones and joints of the first frame, then what changes from frame to frame; all have the same skeleton."""
+    whole = [filled(points).float().numpy() for points in everybody]
     ends = np.array(poses.skeleton.bone_indices).reshape(-1, 2)
-    paint = _linear(np.array(bone_colours(poses.skeleton)).reshape(-1, 3))
-    dots = np.array([side_colour(joint) for joint in poses.skeleton.joints], dtype=np.uint8)
-    bones = server.scene.add_line_segments(
-        "/person/bones", points=whole[0][ends], colors=np.repeat(paint[:, None], 2, axis=1), thickness=0.04
-    )
-    joints = server.scene.add_point_cloud(
-        "/person/joints", whole[0], dots, point_size=0.045, point_shape="circle", precision="float32"
-    )
+    drawn = [
+        _add_person(server.scene, "/person" if not n else f"/person{n + 1}", frames[0], ends, poses)
+        for n, frames in enumerate(whole)
+    ]
     recording = server.get_scene_serializer()
-    for frame in whole:
-        bones.points = frame[ends]
-        joints.points = frame
+    for frames in zip(*whole, strict=True):
+        for (bones, joints), frame in zip(drawn, frames, strict=True):
+            bones.points = frame[ends]
+            joints.points = frame
         recording.insert_sleep(seconds)
     document: str = recording.as_html()
     return document.replace("</head>", _QUIET + "</head>", 1)
+
+
+def _add_person(
+    scene: Any, name: str, frame: np.ndarray, ends: np.ndarray, poses: Poses3D
+) -> tuple[Any, Any]:
+    paint = _linear(np.array(bone_colours(poses.skeleton)).reshape(-1, 3))
+    dots = np.array([side_colour(joint) for joint in poses.skeleton.joints], dtype=np.uint8)
+    bones = scene.add_line_segments(
+        f"{name}/bones", points=frame[ends], colors=np.repeat(paint[:, None], 2, axis=1), thickness=0.04
+    )
+    joints = scene.add_point_cloud(
+        f"{name}/joints", frame, dots, point_size=0.045, point_shape="circle", precision="float32"
+    )
+    return bones, joints
 
 
 def _linear(colours: np.ndarray) -> np.ndarray:

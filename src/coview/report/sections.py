@@ -22,6 +22,7 @@ from coview.report.html import (
 )
 from coview.report.measures import Agreement, agreements, bones, coverage, views_used
 from coview.report.overlay import Overlay, encode, instants, overlays
+from coview.report.people import further_people
 from coview.report.runs import Evaluation, Run
 from coview.report.scene import make_scene
 from coview.report.verdict import Headline, Line
@@ -54,7 +55,8 @@ def scene_section(evidence: Evidence) -> str:
     if evidence.poses is None:
         return section("scene", "In 3D", paragraph("No 3D joints yet: run `coview reconstruct`.", "absent"))
     try:
-        scene = make_scene(evidence.poses, evidence.cameras, evidence.session.camera_names)
+        others = further_people(evidence.session, len(evidence.poses.points))
+        scene = make_scene(evidence.poses, evidence.cameras, evidence.session.camera_names, others)
     except ModuleNotFoundError as error:
         return section("scene", "In 3D", paragraph(str(error), "absent"))
     speed = evidence.session.fps / scene.step

@@ -1,0 +1,165 @@
+"""Commands on a recording whose cameras are known: reconstruct, export, report."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from coview.cli.say import note, say
+
+
+def reconstruct(
+    session: Path,
+    /,
+    *,
+    method: Literal["detections", "algebraic", "volumetric"] = "detections",
+    person: int | None = None,
+    weights: Path | None = None,
+    trust: float = 0.3,
+    threshold: float | None = None,
+    solver: Literal["linear", "reprojection"] = "linear",
+    max_gap: int = 10,
+    smooth: float | None = None,
+    refine: bool = False,
+    at_once: int = 4,
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    overwrite: bool = False,
+) -> None:
+    """Find a session's 3D joints, in metres: from its 2D joints, or with a trained model in its videos.
+
+    Args:
+        session: Folder with a calibration.
+        method: `detections` triangulates the 2D joints and tells a covariance; `algebraic` and `volumetric`
+            look at the videos, cut to the person by the 2D joints, and write a result of their own.
+        person: Of `detections`: only this person (`coview associate` lists them); default: everybody in view.
+        weights: For the latter: run of a model of images (`coview train algebraic_rendered`).
+        trust: Leave out detections less confident than this, in [0, 1].
+        threshold: Of `detections`: pixels beyond which one is wrong rather than poor; default from the recording.
+        solver: Of `detections`: `linear` is the weighted DLT that other tools compute; `reprojection` the
+            maximum-likelihood point.
+        max_gap: Interpolate gaps of up to this many frames.
+        smooth: Cut-off of a zero-lag Butterworth low-pass in Hz; none by default.
+        refine: Of `detections`: solve the whole take with constant bones and smooth motion as priors, as rigid and
+            as smooth as the take itself shows them; replaces `max_gap` and `smooth`.
+        at_once: Of models of images: frames in memory together.
+        device: Of models of images: where they run.
+        overwrite: Compute again even if the result is there.
+    """
+    if method != "detections":
+        _only_of_detections(method, threshold, solver, refine, person)
+        options = {
+            "trust": trust,
+            "max_gap": max_gap,
+            "smooth": smooth,
+            "at_once": at_once,
+            "overwrite": overwrite,
+        }
+        _from_images(session, method, weights, device, options)
+        return
+    if weights is not None:
+        raise ValueError(
+            "--weights needs --method algebraic or volumetric; detections are triangulated without."
+        )
+    from coview.capture import reconstruct as stage
+
+    every, failed = stage.reconstruct_everybody(
+        session,
+        person=person,
+        trust=trust,
+        threshold=threshold,
+        solver=solver,
+        max_gap=max_gap,
+        smooth=smooth,
+        refine=refine,
+        overwrite=overwrite,
+    )
+    for done in every:
+        if "person" in done.poses.provenance:
+            say(f"person          {done.poses.provenance['person']}")
+        say(f"joints          {done.found:.1%} of all joints and frames have a 3D position")
+        left_out = f"{done.left_out:.1%} of detections left out (beyond {done.threshold_px:.0f} px)"
+        say(f"residual        {done.median_px:.1f} px median; {left_out}")
+        if refine:
+            say(f"refined         {done.poses.provenance['refined']}")
+        say(f"poses           {done.path}")
+    note(failed)
+
+
+def _only_of_detections(
+    method: str, threshold: float | None, solver: str, refine: bool, person: int | None
+) -> None:
+    given = [
+        name
+        for name, value in (
+            ("threshold", threshold),
+            ("solver", solver),
+            ("refine", refine or None),
+            ("person", person),
+        )
+        if value not in (None, "linear")
+    ]
+    if given:
+        raise ValueError(f"--{given[0]} belongs to --method detections; {method} has no use for it.")
+
+
+def _from_images(
+    session: Path,
+    method: Literal["algebraic", "volumetric"],
+    weights: Path | None,
+    device: str,
+    options: dict[str, Any],
+) -> None:
+    if weights is None:
+        raise ValueError(
+            f"--method {method} needs --weights RUN: the folder of a trained model of images "
+            f"(`coview train {method}_rendered`)."
+        )
+    from coview.capture.image_model import image_model
+    from coview.capture.reconstruct_images import reconstruct_images
+    from coview.training.device import check_device, resolved
+    from coview.training.predict import barely_trained
+    from coview.training.run import load_run
+
+    check_device(device)
+    run = load_run(weights)
+    model = image_model(run.method, run.skeleton, run.path, method)
+    done = reconstruct_images(session, model, device=str(resolved(device)), **options)
+    say(f"method          {model.name}, crops of {model.size} px, run {model.weights}")
+    say(
+        f"joints          {done.found:.1%} of all joints and frames have a 3D position, from {done.views:.1f} views"
+    )
+    for line in done.lines():
+        say(line)
+    say(f"poses           {done.path}")
+    note([*barely_trained(run), *(done.compared.warnings if done.compared else ())])
+
+
+def export(
+    session: Path,
+    /,
+    *,
+    to: tuple[Literal["trc", "c3d", "csv", "npz"], ...] = ("trc", "csv", "npz"),
+    trc_units: Literal["m", "mm"] = "m",
+) -> None:
+    """Write the 3D joints in files that other tools read.
+
+    Args:
+        session: Folder with reconstructed poses.
+        to: Formats. c3d needs the extra `mocap`.
+        trc_units: Of lengths in the TRC file, which says them too.
+    """
+    from coview.capture.export import export_session
+    from coview.formats.session import Session
+
+    for path in export_session(Session.load(session), to, trc_units=trc_units):
+        say(f"{path.suffix[1:]:15s} {path}")
+
+
+def report(path: Path, /, *, out: Path | None = None) -> None:
+    """One self-contained page that shows what was measured, how well, and what was assumed.
+
+    Args:
+        path: A session.
+        out: File to write; default: report.html in the session.
+    """
+    from coview.report.page import write_report
+
+    say(f"report          {write_report(path, out)}")

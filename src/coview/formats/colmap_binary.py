@@ -1,0 +1,81 @@
+"""COLMAP's cameras.bin and images.bin: little-endian, without padding."""
+
+import struct
+from pathlib import Path
+from typing import Any
+
+# name and number of parameters of every camera model, by COLMAP's number for it
+MODELS = {
+    0: ("SIMPLE_PINHOLE", 3),
+    1: ("PINHOLE", 4),
+    2: ("SIMPLE_RADIAL", 4),
+    3: ("RADIAL", 5),
+    4: ("OPENCV", 8),
+    5: ("OPENCV_FISHEYE", 8),
+    6: ("FULL_OPENCV", 12),
+    7: ("FOV", 5),
+    8: ("SIMPLE_RADIAL_FISHEYE", 4),
+    9: ("RADIAL_FISHEYE", 5),
+    10: ("THIN_PRISM_FISHEYE", 12),
+    11: ("RAD_TAN_THIN_PRISM_FISHEYE", 16),
+}
+_POINT = 24  # bytes of a 2D point: x, y, number of its 3D point
+
+Lens = tuple[str, int, int, list[float]]  # model, width, height, parameters
+View = tuple[list[float], int, str]  # qw qx qy qz tx ty tz, number of its camera, file name of its image
+
+
+class _Bytes:
+    """A cursor that says where a file ended too early."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.data, self.at = path, path.read_bytes(), 0
+
+    def take(self, layout: str) -> tuple[Any, ...]:
+        try:
+            values = struct.unpack_from(f"<{layout}", self.data, self.at)
+        except struct.error as error:
+            raise ValueError(f"{self.path} ends in the middle, at byte {self.at}: {_CUT}") from error
+        self.at += struct.calcsize(f"<{layout}")
+        return values
+
+    def text(self) -> str:
+        end = self.data.find(b"\0", self.at)
+        if end < 0:
+            raise ValueError(f"{self.path} ends in the middle of a name: {_CUT}")
+        found = self.data[self.at : end].decode("utf-8", "replace")
+        self.at = end + 1
+        return found
+
+
+_CUT = "copy it again, or export the model as text (`colmap model_converter --output_type TXT`)."
+
+
+def read_cameras(path: Path) -> dict[int, Lens]:
+    """Lenses by number. ValueError where the file is cut short or a model is unknown."""
+    file = _Bytes(path)
+    found = {}
+    [count] = file.take("Q")
+    for _ in range(count):
+        number, model, width, height = file.take("iiQQ")
+        if model not in MODELS:
+            raise ValueError(
+                f"{path}: camera {number} has the model number {model}, which this coview does not know. Undistort "
+                f"the images in COLMAP, or export the model as text."
+            )
+        name, parameters = MODELS[model]
+        found[number] = (name, width, height, list(file.take(f"{parameters}d")))
+    return found
+
+
+def read_images(path: Path) -> list[View]:
+    """Every image's pose; its 2D points are skipped. ValueError where the file is cut short."""
+    file = _Bytes(path)
+    found = []
+    [count] = file.take("Q")
+    for _ in range(count):
+        _, *pose, camera = file.take("I7dI")
+        found.append((pose, camera, file.text()))
+        [points] = file.take("Q")
+        file.at += points * _POINT
+    return found

@@ -1,0 +1,47 @@
+"""Whether people keep their numbers, over time and in every view: accuracy and identity switches."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Int
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class IdentityScore:
+    """Found numbers against true ones, under the one renaming of people that agrees best."""
+
+    accuracy: float  # share of detections of people that carry the right number (IDTP / truth, [Ristani16])
+    switches: int  # times that a person's number in one view is another than it last was there [Bernardin08]
+    unassigned: float  # share of detections of people that carry no number
+    people: int  # numbers that were given out
+
+
+def identity_score(
+    found: Int[Tensor, "views frames people"], truth: Int[Tensor, "views frames people"]
+) -> IdentityScore:
+    """Numbers of people are above 0, everything else is nobody. One renaming holds for all views and frames: a person
+    with different numbers in two cameras is right in one of them at most."""
+    real = truth > 0
+    given = real & (found > 0)
+    highest = int(truth.max()), max(int(found.max()), 1)
+    votes = torch.zeros(highest[0] + 1, highest[1] + 1, dtype=torch.long)
+    votes.index_put_((truth[given], found[given]), torch.ones((), dtype=torch.long), accumulate=True)
+    rows, columns = linear_sum_assignment(votes.numpy(), maximize=True)
+    total = max(int(real.sum()), 1)
+    return IdentityScore(
+        accuracy=int(votes[rows, columns].sum()) / total,
+        switches=sum(_switches(view, true) for view, true in zip(found, truth, strict=True)),
+        unassigned=1 - int(given.sum()) / total,
+        people=len(found[given].unique()),
+    )
+
+
+def _switches(found: Int[Tensor, "frames people"], truth: Int[Tensor, "frames people"]) -> int:
+    """Changes of number along every true person's detections in one view."""
+    count = 0
+    for person in truth[truth > 0].unique():
+        numbers = found[(truth == person) & (found > 0)]  # in the order of frames
+        count += int((numbers[1:] != numbers[:-1]).sum())
+    return count

@@ -1,0 +1,175 @@
+"""Each camera of a session: how well it agrees, how sure it is, what it sees, and whether to rely on it."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from coview.formats.clocks import SYNCHRONOUS, Clock
+from coview.report.evidence import Evidence
+from coview.report.html import number, paragraph, percent, section, table, text
+from coview.report.measures import Agreement, agreements
+from coview.report.verdict import PIXELS, Line
+
+# Where good ends and usable ends; ours, as in `verdict`
+AGREEING = (0.85, 0.60)  # share of a camera's detections that agree with the others; more is better
+CENTRE = (0.03, 0.10)  # metres: standard deviation of where it stands
+TIMING = (0.25, 1.0)  # frames: standard deviation of its clock
+FOCAL = (0.02, 0.06)  # standard deviation of the focal length, as a share of it
+SEEN = (0.50, 0.20)  # share of the places where the person was that it covers; more is better
+CELL = 0.5  # metres: side of the floor's squares that coverage is counted in
+_WHOLE = 0.5  # share of the joints that must be detected for a camera to have seen the person there
+
+
+@dataclass(frozen=True)
+class CameraFacts:
+    """What is known of one camera. NaN: not known, or not estimated."""
+
+    name: str
+    agreement: Agreement
+    residual: float  # median reprojection error as a share of the image diagonal
+    centre_sigma: float  # metres
+    focal: float  # pixels, mean of fx and fy
+    focal_sigma: float  # pixels; NaN where it was given
+    clock: Clock
+    frames_sigma: float  # standard deviation of its offset, in frames
+    covered: float  # share of the floor's squares where the person was in which it saw the person
+
+    @property
+    def verdict(self) -> tuple[str, str]:
+        """Good, usable or redo, and why it is not better."""
+        judged = [
+            (self.agreement.used, AGREEING, True, f"{self.agreement.used:.0%} of its detections agree"),
+            (self.residual, PIXELS, False, f"{self.agreement.pixels.median:.1f} px from the 3D joints"),
+            (self.centre_sigma, CENTRE, False, f"its place is known to {100 * self.centre_sigma:.0f} cm"),
+            (self.frames_sigma, TIMING, False, f"its clock is known to {self.frames_sigma:.1f} frames"),
+            (self.focal_sigma / self.focal, FOCAL, False, f"focal length ± {self.focal_sigma:.0f} px"),
+            (self.covered, SEEN, True, f"it sees {self.covered:.0%} of where the person was"),
+        ]
+        levels = [(_level(value, ends, more), why) for value, ends, more, why in judged]
+        worst = max(level for level, _ in levels)
+        reasons = "; ".join(why for level, why in levels if level == worst and level)
+        return ("good", "usable", "redo")[worst], reasons
+
+
+def camera_facts(evidence: Evidence) -> list[CameraFacts]:
+    """One per camera; none where there are no 3D joints, or where it is not known where the cameras stand."""
+    compared, calibration = evidence.comparison, evidence.calibration
+    if compared is None or evidence.poses is None or evidence.cameras is None or calibration is None:
+        return []
+    rows = agreements(compared.errors, compared.used, compared.seen, evidence.session.camera_names, axis=1)
+    covered = covered_shares(evidence.poses.points, compared.seen)
+    diagonals = evidence.cameras.size.norm(dim=-1).tolist()
+    focal = evidence.cameras.focal.mean(dim=-1).tolist()
+    facts = []
+    for view, row in enumerate(rows):
+        clock = calibration.clocks.get(row.name, SYNCHRONOUS)
+        facts.append(
+            CameraFacts(
+                row.name,
+                row,
+                row.pixels.median / diagonals[view] if diagonals[view] > 0 else math.nan,
+                calibration.sigma.get(row.name, (math.nan, math.nan))[0],
+                focal[view],
+                calibration.focal_sigma.get(row.name, math.nan),
+                clock,
+                clock.offset_sigma * evidence.session.fps,
+                covered[view],
+            )
+        )
+    return facts
+
+
+def camera_section(evidence: Evidence) -> str:
+    """A row per camera; nothing where nothing can be said."""
+    facts = camera_facts(evidence)
+    rows = [
+        (
+            text(one.name),
+            text(one.verdict[0]) + (f"<br><small>{text(one.verdict[1])}</small>" if one.verdict[1] else ""),
+            number(one.agreement.pixels.median, "px"),
+            percent(one.agreement.used),
+            number(100 * one.centre_sigma, "cm"),
+            _plus_minus(one.focal, one.focal_sigma, "px", 0),
+            "–"
+            if one.clock == SYNCHRONOUS
+            else _plus_minus(1e3 * one.clock.offset, 1e3 * one.clock.offset_sigma, "ms", 1),
+            "–"
+            if not one.clock.drift
+            else _plus_minus(1e6 * one.clock.drift, 1e6 * one.clock.drift_sigma, "ppm", 0),
+            percent(one.covered),
+        )
+        for one in facts
+    ]
+    if not rows:
+        return ""
+    heads = (
+        *("camera", "verdict", "residual", "agrees", "place ±", "focal length", "clock", "drift"),
+        "covers",
+    )
+    words = (
+        f"Residual: median distance of the detections used. Place ±: standard deviation against the first camera. "
+        f"A focal length without ± was given. Clock: how much later than the first camera it began; a dash: "
+        f"taken as synchronous. Covers: share of the floor's squares ({100 * CELL:.0f} cm) a person was over in which "
+        f"the camera detected at least half the joints. Good, usable or redo: {_limits()}."
+    )
+    return section("cameras", "Cameras", table(heads, rows), paragraph(words, "small"))
+
+
+def camera_lines(evidence: Evidence) -> list[Line]:
+    """A sentence where cameras should be calibrated again."""
+    bad = [one for one in camera_facts(evidence) if one.verdict[0] == "redo"]
+    return [Line("poor", f"{one.name} should be calibrated again: {one.verdict[1]}.") for one in bad]
+
+
+def covered_shares(
+    points: Float[Tensor, "frames joints 3"], seen: Bool[Tensor, "frames views joints"]
+) -> list[float]:
+    """Per camera, of the squares of the floor (x, y) that a person was over, the share in which it saw the person.
+
+    A person is where the middle of the known joints is, and seen where half of the joints were detected in some frame.
+    NaN where nobody was anywhere."""
+    middle = points.nanmean(dim=1)[:, :2]
+    known = middle.isfinite().all(dim=-1)
+    cells = (middle[known] / CELL).floor().long()
+    if not len(cells):
+        return [math.nan] * seen.shape[1]
+    _, square = torch.unique(cells, dim=0, return_inverse=True)
+    whole = (seen.float().mean(dim=-1) >= _WHOLE)[known]
+    count = int(square.max()) + 1
+    shares = []
+    for view in range(seen.shape[1]):
+        shares.append(len(square[whole[:, view]].unique()) / count)
+    return shares
+
+
+def _level(value: float, ends: tuple[float, float], more_is_better: bool) -> int:
+    """0, 1 or 2; what is not known is no reproach."""
+    if math.isnan(value):
+        return 0
+    good, usable = ends
+    if more_is_better:
+        return 0 if value >= good else 1 if value >= usable else 2
+    return 0 if value <= good else 1 if value <= usable else 2
+
+
+def _plus_minus(value: float, sigma: float, unit: str, digits: int) -> str:
+    around = f"&nbsp;±&nbsp;{sigma:.{max(digits, 1)}f}" if math.isfinite(sigma) else ""
+    return f"{value:.{digits}f}{around}&nbsp;{unit}" if math.isfinite(value) else "–"
+
+
+def _limits() -> str:
+    parts = (
+        ("agrees", AGREEING, 100, " %"),
+        ("residual", PIXELS, 100, " % of the diagonal"),
+        ("place", CENTRE, 100, " cm"),
+        ("clock", TIMING, 1, " frames"),
+        ("focal length", FOCAL, 100, " %"),
+        ("covers", SEEN, 100, " %"),
+    )
+    return ", ".join(
+        f"{name} {factor * good:g} and {factor * usable:g}{unit}"
+        for name, (good, usable), factor, unit in parts
+    )

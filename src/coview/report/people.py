@@ -1,0 +1,101 @@
+"""The report's part about several people: who was seen where, how often tracks changed owner, how each is placed."""
+
+from collections.abc import Sequence
+
+from coview.capture.people import Presence, presences
+from coview.formats.people import EDITS, People
+from coview.formats.poses3d import Poses3D
+from coview.formats.session import Session, StaleError
+from coview.report.html import number, paragraph, percent, section, table, text
+from coview.report.measures import spread_of
+from coview.report.verdict import Line
+
+OFTEN = 0.01  # changes of owner per detection of a camera, beyond which its tracks deserve a look
+
+
+def told_apart(session: Session) -> People | None:
+    """Who is who; None where there is one person, or where it is not known for the 2D joints of now."""
+    try:
+        return session.people()
+    except StaleError:
+        return None
+
+
+def people_lines(people: People | None) -> list[Line]:
+    """What to know before trusting that a number is always the same person."""
+    if people is None:
+        return []
+    switches = sum(people.switches)
+    words = (
+        f"{people.count} people are told apart; tracks of single cameras were cut and given to another person "
+        f"{switches} {'time' if switches == 1 else 'times'}."
+    )
+    if people.edits:
+        words += f" {people.edits} corrections of {EDITS} are applied."
+    return [Line("fair" if _often(people) else "note", words)]
+
+
+def people_section(session: Session, people: People | None) -> str:
+    """A row per person, and per camera how often a track changed owner; nothing where there is one person."""
+    if people is None:
+        return ""
+    persons = table(
+        (
+            "person",
+            "frames",
+            *(text(name) for name in people.cameras),
+            "two cameras or more",
+            "joints in 3D",
+            "residual",
+        ),
+        [_row(presence, _placed(session, presence.person)) for presence in presences(people)],
+        "Share of frames in which each camera sees each person",
+    )
+    switches = table(
+        ("camera", "tracks given to another person"),
+        [(text(name), str(count)) for name, count in zip(people.cameras, people.switches, strict=True)],
+    )
+    odd = _often(people)
+    advice = (
+        f"Look at {', '.join(odd)} in people.csv: wrong numbers are corrected in {EDITS}."
+        if odd
+        else f"A wrong number is corrected in {EDITS}; people.csv lists the tracks."
+    )
+    return section("people", "Who is who", persons, switches, paragraph(advice))
+
+
+def _row(presence: Presence, poses: Poses3D | None) -> Sequence[str]:
+    known, residual = "–", "–"
+    if poses is not None:
+        known = percent(float(poses.points.isfinite().all(dim=-1).float().mean()))
+    if poses is not None and poses.residuals is not None and poses.inliers is not None:
+        residual = number(spread_of(poses.residuals[poses.inliers]).median, "px")
+    return (
+        str(presence.person),
+        f"{presence.first}–{presence.last}",
+        *(percent(share) for share in presence.seen),
+        percent(presence.together),
+        known,
+        residual,
+    )
+
+
+def _placed(session: Session, person: int) -> Poses3D | None:
+    try:
+        return session.poses3d(person)
+    except (FileNotFoundError, StaleError):
+        return None
+
+
+def further_people(session: Session, frames: int) -> list[Poses3D]:
+    """The 3D joints of everybody but person 1, as far as they were reconstructed."""
+    people = told_apart(session)
+    found = [_placed(session, person) for person in range(2, (people.count if people else 1) + 1)]
+    return [poses for poses in found if poses is not None and len(poses.points) == frames]
+
+
+def _often(people: People) -> list[str]:
+    """Cameras whose tracks change owner often."""
+    detections = (people.ids > 0).flatten(1).sum(dim=1).tolist()
+    every = zip(people.cameras, people.switches, detections, strict=True)
+    return [name for name, count, seen in every if count > OFTEN * max(seen, 1)]
