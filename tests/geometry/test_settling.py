@@ -24,6 +24,17 @@ def test_a_clock_between_frames_is_found_with_an_honest_sigma(make_walk):
     assert found.agreement.min() > 0.95
 
 
+def test_a_joint_that_is_not_known_to_move_does_not_hold_the_clocks(make_walk):
+    # taken for standing still, it contradicts every shift of all clocks together, and sigma is too small
+    scores = []
+    for seed in range(4):
+        scene = make_walk(seed, missing=0.35, views=4)
+        found = settled(scene, Unknowns("given", "offset"))
+        late, covariance = found.timing.offset[1:], found.adjusted.covariance_of("offset")[1:, 1:]
+        scores.append(float(late @ torch.linalg.solve(covariance, late)) / 3)
+    assert 0.2 < sum(scores) / len(scores) < 2.2
+
+
 def test_other_unknowns_see_the_same_observations(make_walk):
     scene = make_walk(outliers=0.05)
     found = settled(scene, Unknowns("shared", "given"))

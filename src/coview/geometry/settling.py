@@ -144,6 +144,10 @@ def _adjusted(
     def kept(values: Tensor) -> Tensor:
         return values.transpose(0, 1).flatten(1, 2)[:, known]
 
+    if (
+        unknowns.clock != "given"
+    ):  # what is not known to move would stand still whatever the clocks, and hold them
+        held = torch.where((reading.velocity != 0).any(dim=-1), held, 0.0)
     clocks = None
     if unknowns.clock != "given":
         each = moment[:, None].expand(points.shape[:2]).flatten()[known]

@@ -7,7 +7,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 _NEAR = 4  # frames to either side whose cubic says how a joint moves between two pictures
-_FAR = (5, 6)  # and those whose difference says how fast it is, with errors of their own
+_FAR = (
+    (5, 6),
+    (7, 8),
+)  # and those whose difference says how fast it is, with errors of their own; else the next
 _DOUBT = 0.25  # share of a detection's variance that moving it to another time may add
 _RIDGE = (0.0, 1e-6, 0.02, 0.02)  # of the cubic's terms at the edge: gaps leave a line rather than nonsense
 _JUMP_REACH = 3
@@ -32,8 +35,9 @@ def read_at(
     The nearest picture, moved by what the cubic through up to four neighbours on either side does between the two
     times: so the error of an answer is that of one picture, and readings of different pictures err apart. Not
     seen where the nearest picture did not see it, or where the neighbours are too few to move it.
-    The velocity comes from pictures five and six frames away: the error of the move, which is the near pictures', does
-    not come back in it, and so does not bias who asks how late a camera is. Memory: 13 pictures per time."""
+    The velocity comes from pictures five and six (or seven and eight) frames away: the error of the move, which is
+    the near pictures', does not come back in it, and so does not bias who asks how late a camera is.
+    Memory: 17 pictures per time."""
     nearest = places.round()
     share = places - nearest
     inside = (nearest >= 0) & (nearest <= len(pixels) - 1)
@@ -74,21 +78,28 @@ def _moved(
 
 def _far_velocity(pixels: Tensor, weights: Tensor, index: Int[Tensor, "times views"]) -> Tensor:
     """Pixels per frame from one side to the other; 0 where a side was not seen."""
-    sides = []
-    for sign in (-1, 1):
-        both = [_beside(pixels, weights, index, sign * step) for step in _FAR]
-        count = torch.stack([seen for _, seen in both]).sum(dim=0)
-        safe = count.clamp(min=1)
-        where = torch.stack([seen[..., None] * there for there, seen in both]).sum(dim=0) / safe[..., None]
-        when = (
-            torch.stack([sign * step * seen for step, (_, seen) in zip(_FAR, both, strict=True)]).sum(dim=0)
-            / safe
-        )
-        sides.append((where, when, count))
-    (before, then, left), (after, later, right) = sides
-    known = (left > 0) & (right > 0)
-    span = torch.where(known, later - then, 1.0)
+    before, then, earlier = _side(pixels, weights, index, -1)
+    after, when, later = _side(pixels, weights, index, 1)
+    known = earlier & later
+    span = torch.where(known, when - then, 1.0)
     return torch.where(known[..., None], (after - before) / span[..., None], 0.0)
+
+
+def _side(pixels: Tensor, weights: Tensor, index: Tensor, sign: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean pixel and mean step of the nearer far pictures, or where neither is seen of the farther; and whether seen."""
+    mean = torch.zeros_like(_picked(pixels, index))
+    when = torch.zeros_like(mean[..., 0])
+    known = torch.zeros_like(when, dtype=torch.bool)
+    for steps in _FAR:
+        there, seen = zip(*[_beside(pixels, weights, index, sign * step) for step in steps], strict=True)
+        count = torch.stack(seen).sum(dim=0)
+        total = sum(mask[..., None] * values for mask, values in zip(seen, there, strict=True))
+        moment = sum(sign * step * mask for mask, step in zip(seen, steps, strict=True))
+        fresh = (count > 0) & ~known
+        mean = torch.where(fresh[..., None], total / count.clamp(min=1)[..., None], mean)
+        when = torch.where(fresh, moment / count.clamp(min=1), when)
+        known = known | fresh
+    return mean, when, known
 
 
 def _beside(pixels: Tensor, weights: Tensor, index: Tensor, step: int) -> tuple[Tensor, Tensor]:
