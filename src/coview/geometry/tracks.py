@@ -86,7 +86,7 @@ def _far_velocity(pixels: Tensor, weights: Tensor, index: Int[Tensor, "times vie
 
 
 def _side(pixels: Tensor, weights: Tensor, index: Tensor, sign: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean pixel and mean step of the nearer far pictures, or where neither is seen of the farther; and whether seen."""
+    """Mean pixel, mean step and whether seen, of the nearer far pictures or where none is seen the farther."""
     mean = torch.zeros_like(_picked(pixels, index))
     when = torch.zeros_like(mean[..., 0])
     known = torch.zeros_like(when, dtype=torch.bool)
