@@ -1,4 +1,4 @@
-from types import SimpleNamespace
+from dataclasses import fields
 
 import pytest
 import torch
@@ -6,6 +6,7 @@ import torch
 from coview.capture.stated_scale import stated_scale
 from coview.data.motion import random_motion
 from coview.data.synthetic import ring_cameras
+from coview.geometry.settling import Settled
 from coview.skeletons import H36M_17
 
 NAMES = ("a", "b", "c")
@@ -13,10 +14,15 @@ NAMES = ("a", "b", "c")
 
 @pytest.fixture(scope="module")
 def found():
-    """A world in units of two metres."""
-    return SimpleNamespace(points=random_motion(20, seed=0).double() / 2, cameras=ring_cameras(3).moved(
-        torch.eye(3, 4), scale=2.0
-    ))  # fmt: skip
+    """A world in units of two metres; only points and cameras matter."""
+    settled = object.__new__(Settled)
+    known = {
+        "points": random_motion(20, seed=0).double() / 2,
+        "cameras": ring_cameras(3).moved(torch.eye(3, 4), scale=2.0),
+    }
+    for field in fields(Settled):
+        object.__setattr__(settled, field.name, known.get(field.name))
+    return settled
 
 
 def test_what_was_stated_sets_the_unit(found):

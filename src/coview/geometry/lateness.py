@@ -26,7 +26,7 @@ _NEARBY = (
     6,
 )  # frames: a peak of the correlation is as wide as a movement is long
 _COARSE, _LOOKED_AT = 3, 4  # frames between the lags tried where all are, and how many are looked at closely
-_SURE = 0.5  # a lag that misses by less than this share of what others miss by is right
+_SURE = 0.35  # a lag that misses by less than this share of what others miss by is right
 _TRIED = 4  # pairs that are tried at every lag, to tie one more camera
 _SOME_FRAMES, _FEWEST, _REFITS = 60, 60, 5  # frames, points and reweightings of a fundamental matrix
 _AT_ONCE = 32  # lags: memory
