@@ -20,6 +20,8 @@ FPS, FRAMES, SIGMA = 50.0, 300, 3.0
 BONES = [(1, 2), (2, 3), (4, 5), (5, 6), (11, 12), (12, 13), (14, 15), (15, 16), (0, 8)]
 FINE = 20  # motion is made at this multiple of the frame rate and read between by a line: 0.02 mm off at most
 
+_LONGEST = 120.0  # seconds of motion
+
 
 @dataclass(frozen=True)
 class Recording:
@@ -76,7 +78,8 @@ def record(
     late = torch.zeros(len(truth), dtype=torch.float64) if late is None else late.double()
     drift = torch.zeros(len(truth), dtype=torch.float64) if drift is None else drift.double()
     lead = max(0.0, -float(late.min())) + 0.5
-    motion = walk(int((frames / FPS + lead + max(0.0, float(late.max())) + 1) * FPS * FINE), FPS * FINE, seed)
+    seconds = min(_LONGEST, frames / FPS + lead + max(0.0, float(late.max())) + 1)
+    motion = walk(int(seconds * FPS * FINE), FPS * FINE, seed)
     own = torch.arange(frames, dtype=torch.float64) / FPS
     places = [(own + late[v] + drift[v] * own + lead) * FPS * FINE for v in range(len(truth))]
     pixels = torch.stack([truth[v].project(_at(motion, place)) for v, place in enumerate(places)], dim=1)
@@ -104,5 +107,7 @@ def ring(views: int) -> Cameras:
 
 
 def _at(motion: Tensor, places: Tensor) -> Tensor:
-    before = places.floor().long()
+    last = len(motion) - 2
+    places = last - (places % (2 * last) - last).abs()  # a take longer than the motion goes back and forth
+    before = places.floor().long().clamp(max=last)
     return torch.lerp(motion[before], motion[before + 1], (places - before)[:, None, None])
