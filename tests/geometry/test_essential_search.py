@@ -5,10 +5,10 @@ from coview.geometry.epipolar import essential_from_pose, sampson_distance
 from coview.geometry.essential_search import (
     Pairs,
     _descended,
-    _samples,
     _sampson_with_slope,
     find_essential,
     msac_cost,
+    samples,
 )
 from coview.geometry.rotations import rotation_from_axis_angle
 
@@ -37,16 +37,16 @@ def tensor(values) -> torch.Tensor:
 
 @pytest.mark.parametrize("count", [5, 6, 7, 100_000])
 def test_samples_are_five_different_pairs(count):
-    sample = _samples(count, hypotheses=200, seed=1)
+    sample = samples(count, 5, hypotheses=200, seed=1)
     assert sample.shape == (200, 5)
     assert sample.min() >= 0
     assert sample.max() < count
     assert (sample.sort(dim=-1).values.diff(dim=-1) > 0).all()
-    assert (sample == _samples(count, hypotheses=200, seed=1)).all()
+    assert (sample == samples(count, 5, hypotheses=200, seed=1)).all()
 
 
 def test_samples_prefer_no_pair():
-    counts = _samples(10, hypotheses=20_000, seed=0).flatten().bincount(minlength=10)
+    counts = samples(10, 5, hypotheses=20_000, seed=0).flatten().bincount(minlength=10)
     # each of ten pairs is in half of the samples: 10 000 ± 71 (binomial); five deviations allowed
     assert (counts - 10_000).abs().max() < 5 * 71
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.capture.import_session import import_session
+from coview.data.session_tracks import session_tracks
 from coview.formats.calibrations import Calibration, calibration_for
 from coview.formats.names import listed
 from coview.formats.session import FILE, Session
@@ -65,7 +66,7 @@ def check_calibration(calibration: Calibration, recording: Path) -> Checked:
     """Judge `calibration` by the 2D joints of a session, or of a recording that `coview import` understands.
 
     A detection agrees where it lies within 2 % of the image's diagonal of the joint that the cameras agree on.
-    Cameras whose clocks differ are judged as if they did not, so that fast movements count against them. ValueError
+    Cameras are read at the times that the clocks of `calibration` say. ValueError
     where cameras and recording do not belong together by name or size, or where only the lenses are known."""
     if not calibration.has_extrinsics:
         raise ValueError(
@@ -80,10 +81,10 @@ def check_calibration(calibration: Calibration, recording: Path) -> Checked:
 
 def _judged(calibration: Calibration, session: Session) -> Checked:
     fitted = calibration_for(calibration, session.camera_names, session.sizes)
-    joints, confidence = session.detections().single()
-    some = torch.linspace(0, joints.shape[1] - 1, min(joints.shape[1], SOME_FRAMES)).long()
-    pixels = joints[:, some].transpose(0, 1).double()
-    weights = torch.where(confidence >= _TRUST, confidence, 0.0)[:, some].transpose(0, 1).double()
+    joints, confidence = session_tracks(session, fitted.clocks)
+    some = torch.linspace(0, len(joints) - 1, min(len(joints), SOME_FRAMES)).long()
+    pixels = joints[some].double()
+    weights = torch.where(confidence >= _TRUST, confidence, 0.0)[some].double()
     cameras = fitted.cameras.to(torch.float64)
     limit = LIMIT * float(cameras.size.norm(dim=-1).mean())
     straight = cameras.undistort(torch.nan_to_num(pixels))[0]
