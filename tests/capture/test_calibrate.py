@@ -157,7 +157,9 @@ def test_the_real_recording_without_its_lenses(tmp_path, shared_data):
     assert set(found.calibration.focal_sigma) == set(found.calibration.names)
     off = float((b.focal / a.focal).mean()) - 1
     if abs(off) >= 0.06:
-        pytest.xfail(f"the focal length is {off:+.1%} off, and 6 % are asked (docs/calibration_from_people.md)")
+        pytest.xfail(
+            f"the focal length is {off:+.1%} off, and 6 % are asked (docs/calibration_from_people.md)"
+        )
 
 
 def test_a_real_camera_that_is_three_frames_late(tmp_path, shared_data):
