@@ -17,7 +17,7 @@ from torch import Tensor
 from coview.cameras import Cameras
 from coview.geometry.determined import check_agreement, check_determined, check_motion, check_settled
 from coview.geometry.explanation import ClockChoice, FocalChoice, choose
-from coview.geometry.lateness import rough_offsets
+from coview.geometry.lateness import Seen, rough_offsets
 from coview.geometry.linearisation import Focal, Unknowns
 from coview.geometry.settling import Settled, Tracks, settle
 from coview.geometry.timing import Timing, common_times
@@ -66,6 +66,7 @@ def calibrate_freely(
     focal: FocalChoice = "auto",
     clock: ClockChoice = "auto",
     threshold: float = 12.0,
+    late: Float[Tensor, "views"] | None = None,
     reach: float = 10.0,
     seed: int = 0,
 ) -> FreelyCalibrated:
@@ -73,13 +74,14 @@ def calibrate_freely(
 
     `lenses` gives intrinsics and distortion (its extrinsics are ignored; focal lengths are a start where `focal` is not
     "given"); `pixels` are raw, `weights` 0 where a point was not seen; picture n of every camera was taken at n / `fps`
-    seconds of its own clock, which may be up to `reach` seconds late against the first. `threshold` (pixels) separates
+    seconds of its own clock, which may be up to `reach` seconds late against the first: `late` says by how many, to a
+    few frames, where that is known (of several people, whose joints lie side by side, motion does not tell it). `threshold` (pixels) separates
     a poor detection from a wrong one. At most 300 instants are adjusted, whatever the length. Lens distortion
     and principal points stay as given. Raises NotDeterminedError, naming cameras and reason, where
     the recording does not determine what is asked. Sources: [Nister04], [Hartley13], [Triggs00]."""
     lenses, pixels, weights = lenses.to(torch.float64), pixels.double(), weights.double()
     tracks = Tracks(pixels, without_jumps(pixels, weights, 3 * threshold), fps)
-    timings = _rough_timings(tracks, clock, reach)
+    timings = _rough_timings(tracks, clock, late, reach)
     first = Unknowns(_first_focal(lenses, focal), "given" if clock == "given" else "offset")
     start = _best_start(lenses, tracks, timings, first, focal, names, threshold, seed)
     times = common_times(start.timing, tracks.weights, fps, MOST_TIMES)
@@ -114,19 +116,22 @@ def _first_focal(lenses: Cameras, focal: FocalChoice) -> Focal:
     return "shared" if bool(alike) else "each"
 
 
-def _rough_timings(tracks: Tracks, clock: ClockChoice, reach: float) -> Iterator[Timing]:
+def _rough_timings(
+    tracks: Tracks, clock: ClockChoice, known: Float[Tensor, "views"] | None, reach: float
+) -> Iterator[Timing]:
     """How late cameras may be, the likeliest first; what takes long only when it is asked for."""
     together = Timing.together(tracks.pixels.shape[1])
-    if clock == "given":
-        yield together
+    if clock == "given" or known is not None:
+        yield together if known is None else replace(together, offset=known.double())
         return
     begin = max(0, (len(tracks.pixels) - _CORRELATED) // 2)
     middle = slice(begin, begin + _CORRELATED)
+    seen = [
+        [Seen(tracks.pixels[middle, view], tracks.weights[middle, view])] for view in range(len(together.offset))
+    ]
     tried: list[Timing] = []
     for thorough in (False, True):
-        late = rough_offsets(
-            tracks.pixels[middle], tracks.weights[middle], tracks.fps, reach, thorough=thorough
-        )
+        late = rough_offsets(seen, tracks.fps, reach, thorough=thorough)
         late = late if float(late.abs().max()) * tracks.fps > _ON_TIME else torch.zeros_like(late)
         if all(float((late - other.offset).abs().max()) * tracks.fps > _ON_TIME for other in tried):
             tried.append(replace(together, offset=late))
