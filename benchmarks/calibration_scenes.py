@@ -121,7 +121,9 @@ def crowd(people: Sequence[Recording], seed: int) -> tuple[Tensor, Tensor]:
     high = torch.where(seen[..., None], pixels, -torch.inf).amax(dim=-2)
     area = (high - low).clamp(min=0).prod(dim=-1)
     for one, other in permutations(range(len(people)), 2):
-        shared = torch.minimum(high[:, :, one], high[:, :, other]) - torch.maximum(low[:, :, one], low[:, :, other])
+        shared = torch.minimum(high[:, :, one], high[:, :, other]) - torch.maximum(
+            low[:, :, one], low[:, :, other]
+        )
         hidden = shared.clamp(min=0).prod(dim=-1) > 0.6 * area[:, :, one]
         seen[:, :, one] &= ~(hidden & (area[:, :, one] < area[:, :, other]))[..., None]
     order = torch.rand(seen.shape[:3], generator=g).argsort(dim=-1)

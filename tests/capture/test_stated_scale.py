@@ -16,8 +16,12 @@ CAMERAS = ring_cameras(3).moved(torch.eye(3, 4), scale=2.0)
 
 def test_what_was_stated_sets_the_unit():
     length = 2 * float((CAMERAS.centres[0] - CAMERAS.centres[1]).norm())
-    assert stated_scale(CAMERAS, POINTS, H36M_17, NAMES, None, ("a", "b", length)).metres_per_unit == pytest.approx(2.0)
-    assert stated_scale(CAMERAS, POINTS, H36M_17, NAMES, 1.75, None).metres_per_unit == pytest.approx(2.0, rel=0.1)
+    assert stated_scale(
+        CAMERAS, POINTS, H36M_17, NAMES, None, ("a", "b", length)
+    ).metres_per_unit == pytest.approx(2.0)
+    assert stated_scale(CAMERAS, POINTS, H36M_17, NAMES, 1.75, None).metres_per_unit == pytest.approx(
+        2.0, rel=0.1
+    )
     assert "none was stated" in stated_scale(CAMERAS, POINTS, H36M_17, NAMES, None, None).source
 
 

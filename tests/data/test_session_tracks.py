@@ -112,7 +112,7 @@ def test_a_late_camera_is_read_between_its_frames(tmp_path):
 
 
 def test_nobody_reads_a_session_past_this_door():
-    """`Session.detections` and `followed` give every camera's own frames: whoever compares views needs `session_tracks`.
+    """`Session.detections` and `followed` give each camera's own frames: comparing views needs `session_tracks`.
 
     `capture/people.py` numbers the people in each camera's own frames, and hands their lags to the association."""
     source = Path(coview.__file__).parent

@@ -11,7 +11,16 @@ def settled(scene, unknowns, timing=None, cameras=None):
     timing = timing or Timing.together(len(scene.truth))
     tracks = Tracks(scene.pixels, scene.weights, scene.fps)
     times = common_times(timing, scene.weights, scene.fps, 60)
-    return settle(cameras or scene.truth, timing, tracks, times, unknowns, threshold=10.0, names=scene.names)
+    return settle(
+        cameras or scene.truth,
+        timing,
+        tracks,
+        times,
+        unknowns,
+        threshold=10.0,
+        names=scene.names,
+        narrowing=(4.0, 2.0, 1.0),
+    )
 
 
 def test_a_clock_between_frames_is_found_with_an_honest_sigma(make_walk):

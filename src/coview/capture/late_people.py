@@ -38,6 +38,8 @@ def _longest(view: Float[Tensor, "frames people joints 2"]) -> list[Seen]:
     found = []
     for track in counts.argsort(descending=True)[:_TRACKS]:
         mine = (tracks == track)[..., None, None]
-        pixels = torch.where(mine, view, torch.nan).nanmean(dim=1)  # at most one of a frame's people is not NaN
+        pixels = torch.where(mine, view, torch.nan).nanmean(
+            dim=1
+        )  # at most one of a frame's people is not NaN
         found.append(Seen(pixels, pixels.isfinite().all(dim=-1).double()))
     return found

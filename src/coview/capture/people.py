@@ -106,7 +106,9 @@ def said(people: People) -> str:
     )
     count = f"{people.count} {'person' if people.count == 1 else 'people'}"
     late = ", ".join(
-        f"{name} {frames:+.0f}" for name, frames in zip(people.cameras, people.late, strict=True) if round(frames)
+        f"{name} {frames:+.0f}"
+        for name, frames in zip(people.cameras, people.late, strict=True)
+        if round(frames)
     )
     late = f"; began late by frames: {late}" if late else ""
     edits = f"; {people.edits} edits of people.toml" if people.edits else ""

@@ -18,8 +18,8 @@ def stated_scale(
     stature: float | None,
     distance: tuple[str, str, float] | None,
 ) -> Scale:
-    """Metres per unit of a calibrated world, from what was stated of its cameras and of the person whose joints `points`
-    are, or else an adult's stature.
+    """Metres per unit of a calibrated world, from what was stated of its cameras or of one person, or else an adult's
+    stature. `points` are that person's joints.
 
     ValueError for two statements, or a name that is neither a camera nor a joint."""
     if stature is not None and distance is not None:

@@ -27,6 +27,10 @@ from coview.geometry.view_graph import NotDeterminedError, place_cameras, relate
 # of the focal length to begin with; later ones where earlier ones fit badly
 _FACTORS = (1.0, 0.77, 1.3, 0.6, 1.7)
 _WIDE = (2.0, 4.0)  # times the threshold, for the relative poses
+_NARROWING, _FROM_AFAR = (
+    (4.0, 2.0, 1.0),
+    (16.0, 8.0, 4.0, 2.0, 1.0),
+)  # times the threshold, for the adjustment
 _START_TIMES, MOST_TIMES = 40, 300  # for the relative poses, and for the adjustment
 _CORRELATED = 16384  # frames from the middle that are correlated: memory
 _SAME_SIZE = 0.05  # relative: images that differ by less are taken for those of equal cameras
@@ -74,11 +78,11 @@ def calibrate_freely(
 
     `lenses` gives intrinsics and distortion (its extrinsics are ignored; focal lengths are a start where `focal` is not
     "given"); `pixels` are raw, `weights` 0 where a point was not seen; picture n of every camera was taken at n / `fps`
-    seconds of its own clock, which may be up to `reach` seconds late against the first: `late` says by how many, to a
-    few frames, where that is known (of several people, whose joints lie side by side, motion does not tell it). `threshold` (pixels) separates
-    a poor detection from a wrong one. At most 300 instants are adjusted, whatever the length. Lens distortion
-    and principal points stay as given. Raises NotDeterminedError, naming cameras and reason, where
-    the recording does not determine what is asked. Sources: [Nister04], [Hartley13], [Triggs00]."""
+    seconds of its own clock, which may be up to `reach` seconds late against the first. `late` says by how many, to a
+    few frames, where that is known: of several people, whose joints lie side by side, motion does not tell it.
+    `threshold` (pixels) separates a poor detection from a wrong one. At most 300 instants are adjusted, whatever the
+    length. Lens distortion and principal points stay as given. Raises NotDeterminedError, naming cameras and reason,
+    where the recording does not determine what is asked. Sources: [Nister04], [Hartley13], [Triggs00]."""
     lenses, pixels, weights = lenses.to(torch.float64), pixels.double(), weights.double()
     tracks = Tracks(pixels, without_jumps(pixels, weights, 3 * threshold), fps)
     timings = _rough_timings(tracks, clock, late, reach)
@@ -90,6 +94,9 @@ def calibrate_freely(
         cameras, timing = begin.cameras, begin.timing
         if unknowns.focal == "given":
             cameras = replace(cameras, intrinsics=lenses.intrinsics)
+        elif unknowns.focal == "shared":  # the start may have given each its own
+            factor = (cameras.focal / lenses.focal).log().mean().exp()
+            cameras = replace(cameras, intrinsics=_with_focal(lenses, float(factor)).intrinsics)
         if unknowns.clock == "given" and clock == "auto":
             timing = Timing.together(len(lenses))
         return settle(
@@ -127,7 +134,8 @@ def _rough_timings(
     begin = max(0, (len(tracks.pixels) - _CORRELATED) // 2)
     middle = slice(begin, begin + _CORRELATED)
     seen = [
-        [Seen(tracks.pixels[middle, view], tracks.weights[middle, view])] for view in range(len(together.offset))
+        [Seen(tracks.pixels[middle, view], tracks.weights[middle, view])]
+        for view in range(len(together.offset))
     ]
     tried: list[Timing] = []
     for thorough in (False, True):
@@ -192,14 +200,45 @@ def _from_start(
     limit = wide * threshold / float(lenses.focal.mean())
     pairs = relate_pairs(flat, reading.weights, limit, names=names, seed=seed)
     placed = replace(lenses, cam_from_world=place_cameras(pairs, flat, reading.weights, names))
-    found = settle(placed, timing, tracks, times, unknowns, threshold=threshold, names=names, seed=seed)
+    found = _nearest(placed, timing, tracks, times, unknowns, threshold, names, seed)
     if focal in ("auto", "unknown") and float(found.agreement.min()) < _GOOD:
         each = replace(unknowns, focal="each")
         other = settle(
-            found.cameras, found.timing, tracks, times, each, threshold=threshold, names=names, seed=seed
-        )
+            found.cameras, found.timing, tracks, times, each,
+            threshold=threshold, names=names, narrowing=_NARROWING, seed=seed,
+        )  # fmt: skip
         found = other if other.misfit < found.misfit else found
     return found
+
+
+def _nearest(
+    placed: Cameras,
+    timing: Timing,
+    tracks: Tracks,
+    times: Float[Tensor, "times"],
+    unknowns: Unknowns,
+    threshold: float,
+    names: tuple[str, ...],
+    seed: int,
+) -> Settled:
+    """What a start settles to; where that fits badly, the start may be off by more than a narrow lens forgives."""
+    best, refused = None, None
+    for narrowing in (_NARROWING, _FROM_AFAR):
+        try:
+            found = settle(
+                placed, timing, tracks, times, unknowns,
+                threshold=threshold, names=names, narrowing=narrowing, seed=seed,
+            )  # fmt: skip
+        except NotDeterminedError as reason:
+            refused = refused or reason
+            continue
+        best = found if best is None or found.misfit < best.misfit else best
+        if float(best.agreement.min()) >= _BEYOND_DOUBT:
+            break
+    if best is None:
+        assert refused is not None
+        raise refused
+    return best
 
 
 def _with_focal(cameras: Cameras, factor: float) -> Cameras:

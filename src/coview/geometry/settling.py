@@ -61,7 +61,7 @@ def settle(
     *,
     threshold: float,
     names: tuple[str, ...],
-    narrowing: Sequence[float] = (4.0, 2.0, 1.0),
+    narrowing: Sequence[float],
     seed: int = 0,
 ) -> Settled:
     """Cameras, clocks and points with the least robust reprojection error, from a start that roughly fits.
