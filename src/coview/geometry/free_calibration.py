@@ -19,7 +19,7 @@ from coview.geometry.determined import check_agreement, check_determined, check_
 from coview.geometry.explanation import ClockChoice, FocalChoice, choose
 from coview.geometry.lateness import rough_offsets
 from coview.geometry.linearisation import Focal, Unknowns
-from coview.geometry.settling import Settled, Tracks, settle
+from coview.geometry.settling import Settled, Tracks, detector_noise, settle
 from coview.geometry.timing import Timing, common_times
 from coview.geometry.tracks import without_jumps
 from coview.geometry.view_graph import NotDeterminedError, place_cameras, relate_pairs
@@ -32,6 +32,10 @@ _CORRELATED = 16384  # frames from the middle that are correlated: memory
 _SAME_SIZE = 0.05  # relative: images that differ by less are taken for those of equal cameras
 _GOOD, _BEYOND_DOUBT = 0.6, 0.8  # share of every camera's detections that agree with the others
 _ON_TIME = 1.5  # frames: what the adjustment finds by itself
+_WRONG = 4.0  # times the detector's noise: a detection that misses by more is wrong
+# times that: what is left out of the last adjustment. A hard limit that poor detections reach keeps those that agree
+# with the cameras of the moment, which then stay where they are; the loss alone (linear from 4/3 sigma) does not
+_FAR = 2.0
 
 
 @dataclass(frozen=True)
@@ -74,14 +78,15 @@ def calibrate_freely(
     `lenses` gives intrinsics and distortion (its extrinsics are ignored; focal lengths are a start where `focal` is not
     "given"); `pixels` are raw, `weights` 0 where a point was not seen; picture n of every camera was taken at n / `fps`
     seconds of its own clock, which may be up to `reach` seconds late against the first. `threshold` (pixels) separates
-    a poor detection from a wrong one. At most 300 instants are adjusted, whatever the length. Lens distortion
-    and principal points stay as given. Raises NotDeterminedError, naming cameras and reason, where
+    a poor detection from a wrong one, unless the detector usually errs by more than a quarter of it. At most 300
+    instants are adjusted, whatever the length. Lens distortion and principal points stay as given. Raises NotDeterminedError, naming cameras and reason, where
     the recording does not determine what is asked. Sources: [Nister04], [Hartley13], [Triggs00]."""
     lenses, pixels, weights = lenses.to(torch.float64), pixels.double(), weights.double()
     tracks = Tracks(pixels, without_jumps(pixels, weights, 3 * threshold), fps)
     timings = _rough_timings(tracks, clock, reach)
     first = Unknowns(_first_focal(lenses, focal), "given" if clock == "given" else "offset")
     start = _best_start(lenses, tracks, timings, first, focal, names, threshold, seed)
+    threshold = _by_noise(threshold, start)
     times = common_times(start.timing, tracks.weights, fps, MOST_TIMES)
 
     def settled(begin: Settled, unknowns: Unknowns) -> Settled:
@@ -92,7 +97,7 @@ def calibrate_freely(
             timing = Timing.together(len(lenses))
         return settle(
             cameras, timing, tracks, times, unknowns,
-            threshold=threshold, names=names, narrowing=(1.0,), seed=seed,
+            threshold=threshold, names=names, narrowing=(_FAR,), bend=threshold / 3, seed=seed,
         )  # fmt: skip
 
     found = settled(start, first)
@@ -105,6 +110,17 @@ def calibrate_freely(
     check_settled(found, fps)
     check_determined(found, names, choice.unknowns)
     return FreelyCalibrated(found, choice.unknowns, choice.words)
+
+
+def _by_noise(threshold: float, start: Settled) -> float:
+    """Wide enough for what this detector usually errs by.
+
+    A limit amid the noise keeps of every point the views that happen to agree with the focal length and the clocks
+    of the moment, which holds these where they are and shows errors as small as itself. A start that does not
+    fit tells nothing of the noise."""
+    if float(start.agreement.min()) < _GOOD:
+        return threshold
+    return max(threshold, _WRONG * detector_noise(start))
 
 
 def _first_focal(lenses: Cameras, focal: FocalChoice) -> Focal:
