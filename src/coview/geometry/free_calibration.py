@@ -79,8 +79,9 @@ def calibrate_freely(
     "given"); `pixels` are raw, `weights` 0 where a point was not seen; picture n of every camera was taken at n / `fps`
     seconds of its own clock, which may be up to `reach` seconds late against the first. `threshold` (pixels) separates
     a poor detection from a wrong one, unless the detector usually errs by more than a quarter of it. At most 300
-    instants are adjusted, whatever the length. Lens distortion and principal points stay as given. Raises NotDeterminedError, naming cameras and reason, where
-    the recording does not determine what is asked. Sources: [Nister04], [Hartley13], [Triggs00]."""
+    instants are adjusted, whatever the length. Lens distortion and principal points stay as given.
+    Raises NotDeterminedError, naming cameras and reason, where the recording does not determine what is asked.
+    Sources: [Nister04], [Hartley13], [Triggs00]."""
     lenses, pixels, weights = lenses.to(torch.float64), pixels.double(), weights.double()
     tracks = Tracks(pixels, without_jumps(pixels, weights, 3 * threshold), fps)
     timings = _rough_timings(tracks, clock, reach)
