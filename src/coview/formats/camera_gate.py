@@ -20,8 +20,8 @@ def check_cameras(names: Sequence[str], cameras: Cameras, where: str) -> None:
     """Raise ValueError where a camera cannot be real; `where` is the file, for the message.
 
     Checked: unique names; known size; finite upper triangular K with positive, similar focal lengths;
-    principal point inside the image; a right-handed orthonormal rotation; distortion that some lens could have. Extrinsics
-    that are NaN throughout are allowed: they mean that only the lens is known."""
+    principal point inside the image; a right-handed orthonormal rotation; distortion that some lens could have.
+    Extrinsics that are NaN throughout are allowed: they mean that only the lens is known."""
     doubled = {name for name in names if list(names).count(name) > 1}
     if doubled:
         raise ValueError(

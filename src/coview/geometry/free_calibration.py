@@ -6,6 +6,7 @@ read between frames (`settling`). Several starts, because a wrong focal length h
 simplest explanation that the data do not contradict.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import product
@@ -19,7 +20,7 @@ from coview.geometry.determined import check_agreement, check_determined, check_
 from coview.geometry.explanation import ClockChoice, FocalChoice, choose
 from coview.geometry.lateness import Seen, rough_offsets
 from coview.geometry.linearisation import Focal, Unknowns
-from coview.geometry.settling import Settled, Tracks, settle
+from coview.geometry.settling import Settled, Tracks, detector_noise, settle
 from coview.geometry.timing import Timing, common_times
 from coview.geometry.tracks import without_jumps
 from coview.geometry.view_graph import NotDeterminedError, place_cameras, relate_pairs
@@ -27,15 +28,17 @@ from coview.geometry.view_graph import NotDeterminedError, place_cameras, relate
 # of the focal length to begin with; later ones where earlier ones fit badly
 _FACTORS = (1.0, 0.77, 1.3, 0.6, 1.7)
 _WIDE = (2.0, 4.0)  # times the threshold, for the relative poses
-_NARROWING, _FROM_AFAR = (
-    (4.0, 2.0, 1.0),
-    (16.0, 8.0, 4.0, 2.0, 1.0),
-)  # times the threshold, for the adjustment
+_NARROWING = 4.0  # times the threshold, for the adjustment to begin with, or more:
+_POSES_MISS = 0.02  # radians
 _START_TIMES, MOST_TIMES = 40, 300  # for the relative poses, and for the adjustment
 _CORRELATED = 16384  # frames from the middle that are correlated: memory
 _SAME_SIZE = 0.05  # relative: images that differ by less are taken for those of equal cameras
 _GOOD, _BEYOND_DOUBT = 0.6, 0.8  # share of every camera's detections that agree with the others
 _ON_TIME = 1.5  # frames: what the adjustment finds by itself
+_WRONG = 4.0  # times the detector's noise: a detection that misses by more is wrong
+# times that: what is left out of the last adjustment. A hard limit that poor detections reach keeps those that agree
+# with the cameras of the moment, which then stay where they are; the loss alone (linear from 4/3 sigma) does not
+_FAR = 2.0
 
 
 @dataclass(frozen=True)
@@ -80,14 +83,16 @@ def calibrate_freely(
     "given"); `pixels` are raw, `weights` 0 where a point was not seen; picture n of every camera was taken at n / `fps`
     seconds of its own clock, which may be up to `reach` seconds late against the first. `late` says by how many, to a
     few frames, where that is known: of several people, whose joints lie side by side, motion does not tell it.
-    `threshold` (pixels) separates a poor detection from a wrong one. At most 300 instants are adjusted, whatever the
-    length. Lens distortion and principal points stay as given. Raises NotDeterminedError, naming cameras and reason,
-    where the recording does not determine what is asked. Sources: [Nister04], [Hartley13], [Triggs00]."""
+    `threshold` (pixels) separates a poor detection from a wrong one, unless the detector usually errs by more than a
+    quarter of it. At most 300 instants are adjusted, whatever the length. Lens distortion and principal points stay as
+    given. Raises NotDeterminedError, naming cameras and reason, where the recording does not determine what is asked.
+    Sources: [Nister04], [Hartley13], [Triggs00]."""
     lenses, pixels, weights = lenses.to(torch.float64), pixels.double(), weights.double()
     tracks = Tracks(pixels, without_jumps(pixels, weights, 3 * threshold), fps)
     timings = _rough_timings(tracks, clock, late, reach)
     first = Unknowns(_first_focal(lenses, focal), "given" if clock == "given" else "offset")
     start = _best_start(lenses, tracks, timings, first, focal, names, threshold, seed)
+    threshold = _by_noise(threshold, start)
     times = common_times(start.timing, tracks.weights, fps, MOST_TIMES)
 
     def settled(begin: Settled, unknowns: Unknowns) -> Settled:
@@ -101,7 +106,7 @@ def calibrate_freely(
             timing = Timing.together(len(lenses))
         return settle(
             cameras, timing, tracks, times, unknowns,
-            threshold=threshold, names=names, narrowing=(1.0,), seed=seed,
+            threshold=threshold, names=names, narrowing=(_FAR,), bend=threshold / 3, seed=seed,
         )  # fmt: skip
 
     found = settled(start, first)
@@ -114,6 +119,17 @@ def calibrate_freely(
     check_settled(found, fps)
     check_determined(found, names, choice.unknowns)
     return FreelyCalibrated(found, choice.unknowns, choice.words)
+
+
+def _by_noise(threshold: float, start: Settled) -> float:
+    """Wide enough for what this detector usually errs by.
+
+    A limit amid the noise keeps of every point the views that happen to agree with the focal length and the clocks
+    of the moment, which holds these where they are and shows errors as small as itself. A start that does not
+    fit tells nothing of the noise."""
+    if float(start.agreement.min()) < _GOOD:
+        return threshold
+    return max(threshold, _WRONG * detector_noise(start))
 
 
 def _first_focal(lenses: Cameras, focal: FocalChoice) -> Focal:
@@ -200,45 +216,25 @@ def _from_start(
     limit = wide * threshold / float(lenses.focal.mean())
     pairs = relate_pairs(flat, reading.weights, limit, names=names, seed=seed)
     placed = replace(lenses, cam_from_world=place_cameras(pairs, flat, reading.weights, names))
-    found = _nearest(placed, timing, tracks, times, unknowns, threshold, names, seed)
+    narrowing = _narrowing(lenses, threshold)
+    found = settle(
+        placed, timing, tracks, times, unknowns,
+        threshold=threshold, names=names, narrowing=narrowing, seed=seed,
+    )  # fmt: skip
     if focal in ("auto", "unknown") and float(found.agreement.min()) < _GOOD:
         each = replace(unknowns, focal="each")
         other = settle(
             found.cameras, found.timing, tracks, times, each,
-            threshold=threshold, names=names, narrowing=_NARROWING, seed=seed,
+            threshold=threshold, names=names, narrowing=narrowing, seed=seed,
         )  # fmt: skip
         found = other if other.misfit < found.misfit else found
     return found
 
 
-def _nearest(
-    placed: Cameras,
-    timing: Timing,
-    tracks: Tracks,
-    times: Float[Tensor, "times"],
-    unknowns: Unknowns,
-    threshold: float,
-    names: tuple[str, ...],
-    seed: int,
-) -> Settled:
-    """What a start settles to; where that fits badly, the start may be off by more than a narrow lens forgives."""
-    best, refused = None, None
-    for narrowing in (_NARROWING, _FROM_AFAR):
-        try:
-            found = settle(
-                placed, timing, tracks, times, unknowns,
-                threshold=threshold, names=names, narrowing=narrowing, seed=seed,
-            )  # fmt: skip
-        except NotDeterminedError as reason:
-            refused = refused or reason
-            continue
-        best = found if best is None or found.misfit < best.misfit else best
-        if float(best.agreement.min()) >= _BEYOND_DOUBT:
-            break
-    if best is None:
-        assert refused is not None
-        raise refused
-    return best
+def _narrowing(lenses: Cameras, threshold: float) -> tuple[float, ...]:
+    """What is an outlier in each round, times the threshold: at first nothing that a start's poses may miss by."""
+    width = max(_NARROWING, _POSES_MISS * float(lenses.focal.mean()) / threshold)
+    return (*(width / 2**turn for turn in range(math.ceil(math.log2(width)))), 1.0)
 
 
 def _with_focal(cameras: Cameras, factor: float) -> Cameras:
