@@ -43,3 +43,8 @@ def test_a_table_and_back_leaves_out_what_is_not_known():
 def test_what_is_no_clock_is_named(row):
     with pytest.raises(ValueError, match=r"file\.toml: the clock of camera 'b'"):
         clocks_from_table({"b": row}, "file.toml")
+
+
+def test_what_is_no_table_of_clocks_is_not_taken_for_none():
+    with pytest.raises(ValueError, match=r"file\.toml: \[metadata\.clocks\] should be a table.*'none'"):
+        clocks_from_table("none", "file.toml")

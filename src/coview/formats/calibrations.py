@@ -124,7 +124,7 @@ def read_calibration(
     names = tuple(camera.name for camera in file.cameras)
     cameras = _stacked([_tensors(camera, metres) for camera in file.cameras])
     check_cameras(names, cameras, str(path))
-    clocks = clocks_from_table(_table(file.metadata, "clocks"), str(path))
+    clocks = clocks_from_table(file.metadata.get("clocks", {}), str(path))
     if strange := sorted(set(clocks) - set(names)):
         raise ValueError(
             f"{path}: a clock is given for {listed(strange)}, and no camera has that name ({listed(names)}). Its delay "

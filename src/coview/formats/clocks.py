@@ -62,8 +62,13 @@ def clocks_to_table(clocks: Mapping[str, Clock]) -> dict[str, Any]:
     }
 
 
-def clocks_from_table(table: Mapping[str, Any], where: str) -> dict[str, Clock]:
-    """Inverse of `clocks_to_table`. ValueError naming `where` and the camera."""
+def clocks_from_table(table: object, where: str) -> dict[str, Clock]:
+    """Inverse of `clocks_to_table`. ValueError naming `where` and the camera, also for what is no table."""
+    if not isinstance(table, Mapping):
+        raise ValueError(
+            f"{where}: [metadata.clocks] should be a table with a camera in each row, found {table!r}. Remove it if "
+            f"the cameras are synchronised."
+        )
     clocks = {}
     for name, row in table.items():
         try:
