@@ -59,6 +59,14 @@ def test_bones_that_stretch_and_sides_that_differ(session):
     ]
 
 
+def test_refined_bones_are_no_test(session):
+    evidence = gather(session.path)
+    told = replace(evidence.poses, provenance=evidence.poses.provenance | {"refined": "bones held"})
+    refined = replace(evidence, poses=told)
+    assert said(refined, "Refining holds them together, so this is no test") == ["note"]
+    assert not said(refined, "Nothing forces them")
+
+
 def test_an_assumed_scale_is_a_warning_and_an_unknown_one_is_said(session):
     evidence = gather(session.path)
     calibration = evidence.calibration

@@ -108,11 +108,16 @@ def _bones(evidence: Evidence) -> Iterator[Headline | Line]:
     usual = statistics.median(bone.spread for bone in known)
     worst = max(known, key=lambda bone: bone.spread)
     yield Headline(f"{usual:.1%}", "spread of a bone's length (a real bone has none)")
+    refined = "refined" in evidence.poses.provenance
     yield Line(
-        _tone(usual, STRETCH),
+        "note" if refined else _tone(usual, STRETCH),
         f"Bones longer than {100 * LIMB:.0f} cm keep their length to {usual:.1%} (median; worst "
         f"{worst.name.replace('_', ' ')}: {worst.spread:.1%}). "
-        "Nothing forces them to, so this is a test.",
+        + (
+            "Refining holds them together, so this is no test; what they were before is said under “What was assumed”."
+            if refined
+            else "Nothing forces them to, so this is a test."
+        ),
     )
     uneven = [bone for bone in known if "left" in bone.name and abs(bone.asymmetry) > UNEVEN]
     if uneven:
