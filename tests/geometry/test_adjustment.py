@@ -131,6 +131,19 @@ def test_focal_lengths_five_per_cent_off_are_found(distortion):
     assert (found.focal_sigma < 1e-7).all()
 
 
+@pytest.mark.parametrize("fisheye", [False, True])
+def test_the_distortion_that_all_lenses_share_is_found(fisheye):
+    truth, points = ring(4, FISHEYE if fisheye else BROWN, fisheye=fisheye), cloud(60, 7)
+    start = disturbed(truth, 8, degrees=1, metres=0.05)
+    wrong = start.distortion.clone()
+    wrong[:, 0] += 0.1
+    start = replace(start, distortion=wrong)
+    found = adjust(start, points, truth.project(points), ones(truth, points), fit_distortion="shared")
+    assert found.rms < 1e-7
+    torch.testing.assert_close(found.cameras.distortion, truth.distortion, rtol=0, atol=1e-7)
+    assert float(found.covariance_of("k1").diagonal().max()) < 1e-12
+
+
 # --- references ------------------------------------------------------------------------------------
 
 

@@ -18,7 +18,7 @@ def chosen(scene, focal, clock):
         names=scene.names,
         narrowing=(4.0, 2.0, 1.0),
     )
-    return choose(found, scene.lenses, scene.fps, unknowns, focal, clock, 10.0)
+    return choose(found, scene.lenses, scene.fps, unknowns, focal, clock, "given", 10.0)
 
 
 def test_the_simplest_explanation_stays(make_walk):

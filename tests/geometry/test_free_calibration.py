@@ -78,10 +78,44 @@ def test_a_world_turned_inside_out_does_not_fit(make_walk):
     assert other.misfit > 2 * right.misfit or centre_error(other.cameras, scene.truth) < 3e-3
 
 
+def bent(k1: float, focal: float = 1000.0) -> Cameras:
+    ring = ring_cameras(3, radius=3.5, height=1.9, start_angle=0.3, focal=focal).to(torch.float64)
+    return replace(ring, distortion=torch.tensor([[k1] + [0.0] * 7], dtype=torch.float64).repeat(3, 1))
+
+
+def with_perfect_lenses(scene):
+    return replace(scene, lenses=replace(scene.lenses, distortion=torch.zeros(3, 8, dtype=torch.float64)))
+
+
+@pytest.mark.parametrize("focal", ["given", "unknown"])
+def test_distortion_is_found_where_the_recording_demands_it(make_walk, focal):
+    scene = with_perfect_lenses(make_walk(1, frames=300, cameras=bent(-0.15)))
+    found = solve(scene, focal=focal, distortion="auto").settled
+    sigma = float(found.adjusted.covariance_of("k1")[0, 0].sqrt())
+    assert found.adjusted.unknowns.distortion == "shared"
+    assert abs(float(found.cameras.distortion[0, 0]) + 0.15) < max(3 * sigma, 0.01)
+    left = solve(scene, focal=focal).settled
+    assert centre_error(found.cameras, scene.truth) < 0.5 * centre_error(left.cameras, scene.truth)
+
+
+def test_distortion_that_is_not_there_is_not_found(make_walk):
+    found = solve(make_walk(2, frames=300), distortion="auto")
+    assert found.unknowns.distortion == "given"
+    assert found.words[0].startswith("distortion as given: p = ")
+
+
 def test_how_late_cameras_are_may_be_said(make_walk):
     scene = make_walk(2, frames=300, late=(0.0, 0.313, -0.2))
     found = solve(scene, late=torch.tensor([0.0, 0.34, -0.18]))
     assert ((found.settled.timing.from_own[0] - scene.late).abs() < 2e-3).all()
+
+
+@pytest.mark.parametrize("wrong", [0.8, 0.87, 1.15, 1.3])
+def test_three_cameras_whose_lens_is_wrong(make_walk, wrong):
+    scene = make_walk(1, focal=wrong)
+    found = solve(scene, focal="unknown").settled
+    assert ((found.cameras.focal / scene.truth.focal - 1).abs() < 0.01).all()
+    assert centre_error(found.cameras, scene.truth) < 3e-3
 
 
 def test_cameras_with_lenses_of_their_own_get_them(make_walk):
@@ -173,7 +207,7 @@ def test_points_near_one_plane_tell_no_focal_length(make_walk):
     flat = torch.rand(17, 3, generator=generator).double() * torch.tensor([0.6, 0.0, 1.7])
     joints = flat + torch.stack([0.8 * (2 * steps).sin(), 0 * steps, 0 * steps], -1)[:, None]
     with pytest.raises(NotDeterminedError, match=r"single plane|does not fit|cannot be placed"):
-        solve(make_walk(joints=joints), focal="unknown")
+        solve(make_walk(joints=joints), focal="unknown", clock="given")
 
 
 def test_parallel_cameras_are_refused(make_walk):

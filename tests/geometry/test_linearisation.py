@@ -60,7 +60,9 @@ def residuals_by_cameras(scene: Scene, seen: Observations, step: torch.Tensor, p
         scene.cameras.intrinsics * scale,
         pose,
         scene.cameras.size,
-        scene.cameras.distortion,
+        torch.cat(
+            [scene.cameras.distortion[:, :1] + 1e-30 + step[:, 7:], scene.cameras.distortion[:, 1:]], dim=1
+        ),
         scene.cameras.fisheye,
     )
     return (moved.project(points.mT).transpose(1, 2) - seen.pixels) * seen.weights[:, None]
@@ -69,8 +71,8 @@ def residuals_by_cameras(scene: Scene, seen: Observations, step: torch.Tensor, p
 @pytest.mark.parametrize("lenses", [("perfect",) * 2, ("brown",) * 2, ("fisheye",) * 2, tuple(LENSES)])
 def test_derivatives_equal_autograd_through_cameras_project(lenses):
     scene, seen = scene_with(*lenses)
-    rows = linearise(scene, seen, PLAIN, Unknowns("each"))
-    step = torch.zeros(len(lenses), 7, dtype=torch.float64)
+    rows = linearise(scene, seen, PLAIN, Unknowns("each", distortion="each"))
+    step = torch.zeros(len(lenses), 8, dtype=torch.float64)
     by_step, by_points = torch.autograd.functional.jacobian(
         lambda step, points: residuals_by_cameras(scene, seen, step, points), (step, scene.points)
     )

@@ -8,32 +8,27 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from coview.cameras import Cameras
+from coview.capture.found_calibration import found_calibration
 from coview.capture.free_cameras import (
     CLOCK_CHOICES,
-    CLOCK_WORDS,
+    DISTORTION_CHOICES,
     FOCAL_CHOICES,
-    FOCAL_WORDS,
     FitClock,
+    FitDistortion,
     FitFocal,
-    found_clocks,
     guessed_lenses,
 )
 from coview.capture.people import people_of
 from coview.capture.stated_scale import stated_scale
-from coview.data.body_scale import Scale
 from coview.data.people_cameras import upright_cameras
 from coview.data.session_tracks import session_tracks
-from coview.data.upright import Upright
 from coview.formats.calibrations import Calibration, calibration_for, read_calibration, write_calibration
 from coview.formats.clocks import SYNCHRONOUS, Clock
 from coview.formats.image_sizes import SizeMismatch
 from coview.formats.length_units import Units
 from coview.formats.people import People
 from coview.formats.session import Session
-from coview.geometry.free_calibration import FreelyCalibrated, calibrate_freely
-from coview.geometry.rotations import skew
-from coview.geometry.settling import Settled
+from coview.geometry.free_calibration import calibrate_freely
 from coview.geometry.thresholds import automatic_threshold, check_settings
 from coview.geometry.triangulation import Triangulated, triangulate_robust
 
@@ -108,6 +103,7 @@ def calibrate_from_people(
     size_mismatch: SizeMismatch = "keep",
     focal: FitFocal = "auto",
     clock: FitClock = "auto",
+    distortion: FitDistortion = "auto",
     seed: int = 0,
 ) -> Calibrated:
     """Find the cameras from the joints they saw together: where they stand, and what else is not known of them.
@@ -118,6 +114,8 @@ def calibrate_from_people(
     none guesses from the image size and finds one focal length for all cameras, or where they contradict that one
     for each; "no" believes, "shared" and "each" find it in any case. `clock`: "auto" finds how late every camera is,
     within 10 s, and keeps that where it is more than noise; "no": the cameras are synchronised.
+    `distortion`: "auto" believes a file, and where there is none finds one k1 for all cameras if the recording demands
+    it; "no" leaves it at zero; "shared", "each" find it.
     The world is metric (from `stature`, or from `distance`: two joints or two cameras and the
     metres between them), z up (from the body), its origin on the floor. Raises NotDeterminedError where
     the recording does not determine the cameras, with what to record instead."""
@@ -139,6 +137,7 @@ def calibrate_from_people(
         fps=loaded.fps,
         focal="unknown" if guessed and focal == "auto" else FOCAL_CHOICES[focal],
         clock=CLOCK_CHOICES[clock],
+        distortion="auto" if guessed and distortion == "auto" else DISTORTION_CHOICES[distortion],
         threshold=limit,
         late=late,
         seed=seed,
@@ -148,7 +147,7 @@ def calibrate_from_people(
     first = each[:, 0]  # the others are of other statures
     scale = stated_scale(settled.cameras, first, loaded.skeleton, given.names, stature, distance)
     cameras, upright = upright_cameras(settled.cameras, each.flatten(0, 1), scale, loaded.skeleton)
-    calibration = _calibration(given, cameras, found, scale, upright, frames)
+    calibration = found_calibration(given, cameras, found, scale, upright, frames)
     if count > 1:
         calibration.provenance["people"] = f"{count} people, matched across the cameras before calibrating"
     return _finish(loaded, calibration, chosen, trust=trust, threshold=limit)
@@ -209,55 +208,6 @@ def _chosen_frames(frames: tuple[int, int] | None, count: int) -> Bool[Tensor, "
     chosen = torch.zeros(count, dtype=torch.bool)
     chosen[first:last] = True
     return chosen
-
-
-def _calibration(
-    given: Calibration,
-    cameras: Cameras,
-    found: FreelyCalibrated,
-    scale: Scale,
-    upright: Upright,
-    frames: tuple[int, int] | None,
-) -> Calibration:
-    adjusted = found.settled.adjusted
-    provenance = {
-        **{f"intrinsics_{key}": value for key, value in given.provenance.items()},
-        "method": "people",
-        "frames": "all" if frames is None else f"{frames[0]} to {frames[1]}",
-        "scale": scale.words,
-        "gravity": upright.words,
-        "adjustment": f"{adjusted.rms:.2f} px rms{'' if adjusted.converged else ', NOT converged'}",
-        "focal": FOCAL_WORDS[found.unknowns.focal],
-        "clock": CLOCK_WORDS[found.unknowns.clock],
-        "tests": "; ".join(found.words) or "none",
-    }
-    centre, rotation = _sigmas(found.settled, scale)
-    focal_sigma = (adjusted.focal_sigma * adjusted.cameras.focal.mean(dim=-1)).tolist()
-    return replace(
-        given,
-        cameras=cameras,
-        provenance=provenance,
-        sigma=dict(zip(given.names, zip(centre, rotation, strict=True), strict=True)),
-        clocks=found_clocks(found, given.names),
-        focal_sigma={}
-        if found.unknowns.focal == "given"
-        else dict(zip(given.names, focal_sigma, strict=True)),
-        scale_sigma=scale.relative_sigma,
-    )
-
-
-def _sigmas(found: Settled, scale: Scale) -> tuple[list[float], list[float]]:
-    """Standard deviations of every centre (metres) and rotation (radians) relative to the first camera.
-
-    The root of the summed variances over the three axes. C = -Rᵀt, so a turn δ (left) and a shift τ of
-    the translation move the centre by -Rᵀ(τ + [t]× δ)."""
-    covariance = found.adjusted.camera_covariance
-    lever = torch.cat(
-        [skew(found.adjusted.cameras.translation), torch.eye(3).expand(len(covariance), 3, 3)], -1
-    )
-    centre = (lever @ covariance @ lever.mT).diagonal(dim1=-2, dim2=-1).sum(-1).sqrt() * scale.metres_per_unit
-    rotation = covariance[:, :3, :3].diagonal(dim1=-2, dim2=-1).sum(-1).sqrt()
-    return centre.tolist(), rotation.tolist()
 
 
 def _finish(

@@ -8,12 +8,13 @@ from coview.cameras import Cameras
 from coview.formats.calibrations import Calibration
 from coview.formats.clocks import Clock
 from coview.formats.session import Session
-from coview.geometry.explanation import ClockChoice, FocalChoice
+from coview.geometry.explanation import ClockChoice, DistortionChoice, FocalChoice
 from coview.geometry.free_calibration import FreelyCalibrated
 from coview.geometry.view_graph import NotDeterminedError
 
 FitFocal = Literal["auto", "no", "shared", "each"]
 FitClock = Literal["auto", "no", "offset", "drift"]
+FitDistortion = Literal["auto", "no", "shared", "each"]
 
 FOCAL_CHOICES: dict[FitFocal, FocalChoice] = {
     "auto": "auto",
@@ -26,6 +27,12 @@ CLOCK_CHOICES: dict[FitClock, ClockChoice] = {
     "no": "given",
     "offset": "offset",
     "drift": "drift",
+}
+DISTORTION_CHOICES: dict[FitDistortion, DistortionChoice] = {
+    "auto": "given",
+    "no": "given",
+    "shared": "shared",
+    "each": "each",
 }
 FOCAL_WORDS = {
     "given": "as given",
@@ -53,6 +60,17 @@ def guessed_lenses(session: Session) -> Calibration:
     matrix[:, :2, 2] = (size - 1) / 2  # pixel (0, 0) is a centre
     cameras = Cameras.make(matrix, torch.full((len(size), 3, 4), torch.nan, dtype=torch.float64), size)
     return Calibration(session.camera_names, cameras, {"file": "none: perfect lenses, from the image sizes"})
+
+
+def found_distortion(found: FreelyCalibrated, names: tuple[str, ...]) -> str:
+    """In words, with standard deviations."""
+    if found.unknowns.distortion == "given":
+        return "as given"
+    adjusted = found.settled.adjusted
+    k1, sigma = adjusted.cameras.distortion[:, 0], adjusted.covariance_of("k1").diagonal().clamp(min=0).sqrt()
+    rows = [f"{name} {float(k1[v]):+.4f} ± {float(sigma[v]):.4f}" for v, name in enumerate(names)]
+    how = "one change for all" if found.unknowns.distortion == "shared" else "each camera its own"
+    return f"k1 found, {how}: {', '.join(rows)}"
 
 
 def found_clocks(found: FreelyCalibrated, names: tuple[str, ...]) -> dict[str, Clock]:

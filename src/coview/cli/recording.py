@@ -83,6 +83,7 @@ def calibrate(
     units: Literal["m", "cm", "mm"] | None = None,
     fit_focal: Literal["auto", "no", "shared", "each"] = "auto",
     fit_clock: Literal["auto", "no", "offset", "drift"] = "auto",
+    fit_distortion: Literal["auto", "no", "shared", "each"] = "auto",
     seed: int = 0,
     board: str | None = None,
     videos: Path | None = None,
@@ -110,6 +111,8 @@ def calibrate(
             one focal length (or each camera's) where no file gives them; `no` believes; `shared`, `each` find it.
         fit_clock: Of `people`: `auto` finds how late every camera is, within 10 s, and in recordings beyond 20 s how
             its clock drifts; `no`: the cameras are synchronised; `offset`, `drift` find these in any case.
+        fit_distortion: Of `people`: `auto` believes the lenses given, and where no file gives them finds one k1 for all
+            cameras if the recording demands it; `no` leaves it at zero; `shared`, `each` find it in any case.
         seed: Of the robust search.
         board: charuco:COLUMNSxROWS:SQUARE:MARKER:DICTIONARY (charuco:7x5:0.04:0.03:DICT_4X4_50),
             checkerboard:COLUMNSxROWS:SQUARE, or a TOML file. Columns and rows count squares, lengths are metres.
@@ -149,6 +152,7 @@ def calibrate(
             size_mismatch=size_mismatch,
             focal=fit_focal,
             clock=fit_clock,
+            distortion=fit_distortion,
             seed=seed,
         )
     note(done.calibration.notes)

@@ -14,7 +14,7 @@ from coview.cameras import Cameras
 from coview.geometry.adjustment_checks import check_input, check_tied
 from coview.geometry.descent import Descent, Place, Problem, descend, gauge_basis
 from coview.geometry.distance_prior import DistancePrior, linearise_prior
-from coview.geometry.linearisation import Clock, Focal, Observations, RobustLoss, Scene, Unknowns
+from coview.geometry.linearisation import Clock, Distortion, Focal, Observations, RobustLoss, Scene, Unknowns
 from coview.geometry.normal_equations import eliminate, normal_equations
 from coview.geometry.rotations import skew
 
@@ -57,7 +57,7 @@ class Adjusted:
         return self.covariance[:, :6, :, :6].diagonal(dim1=0, dim2=2).permute(2, 0, 1)
 
     def covariance_of(self, name: str) -> Float[Tensor, "views views"]:
-        """Of the cameras' "focal" (as a share of it), "offset" (s) or "drift"; zeros where not fitted."""
+        """Of the cameras' "focal" (as a share of it), "k1", "offset" (s) or "drift"; zeros where not fitted."""
         place = self.unknowns.place(name)
         if place is None:
             return self.covariance.new_zeros(len(self.cameras), len(self.cameras))
@@ -93,6 +93,7 @@ def adjust(
     huber: float | None = None,
     cauchy: float | None = None,
     fit_focal: Focal | bool = False,
+    fit_distortion: Distortion = "given",
     clocks: Clocks | None = None,
     distance_prior: DistancePrior | None = None,
     pixel_sigma: float | None = None,
@@ -105,7 +106,8 @@ def adjust(
     `pixels` are raw pixels of `cameras` (lens models included, any mix); `weights` multiply the
     residuals, 0 means not observed and the pixel may be NaN there. `huber` or `cauchy` (pixels of
     an observation with weight 1) makes the loss robust in the length of each 2D residual [Huber81].
-    `fit_focal` scales fx and fy by one factor for "each" camera (True), or by one that is "shared" by all.
+    `fit_focal` scales fx and fy by one factor for "each" camera (True), or by one that is "shared" by all;
+    `fit_distortion` adds to k1 in the same way.
     With `clocks` it also finds how late each camera is, to first order in its pixels' velocity.
     Gauge: the first camera keeps its pose, and the camera farthest from it its distance, unless
     `distance_prior` (metres) sets the scale; then `pixel_sigma` says how many pixels one sigma of
@@ -127,7 +129,7 @@ def adjust(
             _observations(pixels, weights, held, clocks),
             _loss(huber, cauchy),
             _among(distance_prior, held),
-            Unknowns(focal, clock),
+            Unknowns(focal, clock, fit_distortion),
             1.0 if pixel_sigma is None else pixel_sigma,
         )
         start = Scene(_typed(cameras, torch.float64), points[held].double().mT.contiguous())

@@ -44,11 +44,8 @@ class Problem:
 
     def _tied(self, views: int) -> int:
         """Unknowns that are no unknowns: the first clock is everybody's, a shared focal length one and the same."""
-        return (
-            len(self.unknowns.columns)
-            - (self.unknowns.focal == "each")
-            + (views - 2) * (self.unknowns.focal == "shared")
-        )
+        lenses = list(self.unknowns.of_lenses.values())
+        return len(self.unknowns.columns) - lenses.count("each") + (views - 2) * lenses.count("shared")
 
     def at(self, scene: Scene) -> "Place":
         rows = linearise(scene, self.seen, self.loss, self.unknowns)
@@ -94,14 +91,15 @@ def gauge_basis(cameras: Cameras, unknowns: Unknowns, fix_scale: bool) -> Float[
 
 
 def _ties(views: int, unknowns: Unknowns) -> Float[Tensor, "ties unknowns"]:
-    """Steps that must be zero: of the first camera's clock, and of focal lengths away from a shared one."""
+    """Steps that must be zero: of the first camera's clock, and of lenses away from what they share."""
     columns, rows = 6 + len(unknowns.columns), []
     for name in ("offset", "drift"):
         if (place := unknowns.place(name)) is not None:
             rows.append(torch.eye(views * columns)[place])
-    if unknowns.focal == "shared":
-        places = [view * columns + 6 for view in range(views)]
-        rows += [torch.eye(views * columns)[places[0]] - torch.eye(views * columns)[p] for p in places[1:]]
+    for name, choice in unknowns.of_lenses.items():
+        if choice == "shared" and (place := unknowns.place(name)) is not None:
+            own = torch.eye(views * columns)[place::columns]
+            rows += list(own[:1] - own[1:])
     return torch.stack(rows) if rows else torch.zeros(0, views * columns)
 
 
@@ -221,11 +219,15 @@ def _moved(scene: Scene, step: _Step, unknowns: Unknowns = POSES) -> Scene:
     if (place := unknowns.place("focal")) is not None:
         intrinsics = intrinsics.clone()
         intrinsics[:, :2, :2] *= step.cameras[:, place, None, None].exp()
+    distortion = cameras.distortion
+    if (place := unknowns.place("k1")) is not None:
+        distortion = distortion.clone()
+        distortion[:, 0] += step.cameras[:, place]
     clock = scene.clock
     if (place := unknowns.place("offset")) is not None:
         later = step.cameras[:, place : place + 2]
         clock = (clock if clock is not None else later.new_zeros(len(later), 2)).clone()
         clock[:, : later.shape[1]] += later
     pose = torch.cat([rotation, translation[..., None]], dim=-1)
-    moved = replace(cameras, intrinsics=intrinsics, cam_from_world=pose)
+    moved = replace(cameras, intrinsics=intrinsics, cam_from_world=pose, distortion=distortion)
     return Scene(moved, scene.points + step.points, clock)

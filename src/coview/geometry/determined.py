@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from coview.geometry.explanation import at_corner
 from coview.geometry.linearisation import Unknowns
 from coview.geometry.settling import Settled, misfit_words
 from coview.geometry.view_graph import NotDeterminedError
@@ -14,6 +15,7 @@ _AT_REST = 0.1  # frames that a clock may still move by
 _FAR_APART = 11.0  # frames between the means that `Reading.velocity` is the difference of
 _MOVES = 4.0  # times the variance that noise alone would give a velocity
 _FOCAL_SIGMA, _CENTRE_SIGMA = 0.08, 0.1  # relative: of the focal length, of the longest baseline
+_BENT_SIGMA = 0.01  # of the image's diagonal, in its corner: of the distortion
 _FLAT = 0.04  # thickness of a cloud of points against its length
 _PARALLEL = 0.17  # radians (10 degrees) between optical axes
 
@@ -59,15 +61,23 @@ def check_determined(found: Settled, names: tuple[str, ...], unknowns: Unknowns)
     centre = adjusted.centre_covariance.diagonal(dim1=-2, dim2=-1).sum(dim=-1).clamp(min=0).sqrt() / reach
     bad_focal = ~(adjusted.focal_sigma <= _FOCAL_SIGMA)
     bad_centre = ~(centre <= _CENTRE_SIGMA)
-    if not bool((bad_focal | bad_centre).any()):
+    bent = adjusted.covariance_of("k1").diagonal().clamp(min=0).sqrt() * at_corner(cameras)
+    bad_lens = ~(bent <= _BENT_SIGMA * cameras.size.norm(dim=-1))
+    if not bool((bad_focal | bad_centre | bad_lens).any()):
         return
     if bool(bad_focal.any()):
         worst = int(torch.nan_to_num(adjusted.focal_sigma, nan=torch.inf).argmax())
         what = f"the focal length of camera '{names[worst]}' (± {float(adjusted.focal_sigma[worst]):.0%})"
+    elif bool(bad_lens.any()):
+        worst = int(torch.nan_to_num(bent, nan=torch.inf).argmax())
+        what = (
+            f"the distortion of camera '{names[worst]}' (± {float(bent[worst]):.0f} px in the image's corner)"
+        )
     else:
         worst = int(torch.nan_to_num(centre, nan=torch.inf).argmax())
         what = f"where camera '{names[worst]}' stands (± {float(centre[worst]):.0%} of the rig)"
-    advice = "" if unknowns.focal == "given" else " Or give the lenses (--file LENSES --fit-focal no)."
+    lenses_given = unknowns.focal == unknowns.distortion == "given"
+    advice = "" if lenses_given else " Or give the lenses (--file LENSES --fit-focal no)."
     raise NotDeterminedError(f"this recording does not determine {what}: {_reason(found)}{advice}")
 
 

@@ -15,9 +15,12 @@ from coview.geometry.settling import Settled, again
 # own; "unknown": one factor for all unless contradicted, the given ones being a guess
 FocalChoice = Literal["given", "auto", "unknown", "shared", "each"]
 ClockChoice = Literal["given", "auto", "offset", "drift"]
+# Of k1: "given"; "auto": as given unless contradicted, then one change for all; "shared", "each"
+DistortionChoice = Literal["given", "auto", "shared", "each"]
 
 _UNLIKELY = 1e-4  # chance under which what was believed is believed no longer
 _NOTICEABLE = 0.015  # relative: a focal length that is so near to the given one is not worth the doubt
+_BENT = 1.0  # pixels at the image's corner: less distortion is not worth the doubt
 _DRIFT_SECONDS = 20.0  # shorter recordings do not show that clocks run apart
 
 
@@ -36,14 +39,22 @@ def choose(
     unknowns: Unknowns,
     focal: FocalChoice,
     clock: ClockChoice,
+    distortion: DistortionChoice,
     threshold: float,
 ) -> Explanation:
-    """From a solution with `unknowns` free, and at most one more adjustment of the same observations.
+    """From a solution with `unknowns` free, and a few more adjustments of the same observations.
 
     Wald's test with the joint covariance of the adjustment: a hypothesis goes when its chance is below 1e-4. The same
     observations throughout, because what counts as an outlier depends on the explanation."""
     words: list[str] = []
     adjusted = found.adjusted
+    if distortion == "auto":
+        bent = again(found, fps, replace(unknowns, distortion="shared"), threshold=threshold)
+        change = bent.cameras.distortion[:1, 0] - lenses.distortion[:1, 0]
+        chance = _chance(change, bent.covariance_of("k1")[:1, :1])
+        words.append(f"distortion as given: p = {chance:.2g}")
+        if chance < _UNLIKELY and float((change.abs() * at_corner(bent.cameras)).max()) > _BENT:
+            unknowns, adjusted = replace(unknowns, distortion="shared"), bent
     if focal in ("auto", "unknown") and unknowns.focal == "shared":
         each = again(found, fps, replace(unknowns, focal="each"), threshold=threshold)
         apart = (each.cameras.focal[:, 0] / lenses.focal[:, 0]).log()
@@ -73,7 +84,14 @@ def choose(
             chance = _chance(drifting.clock[1:, 1], drifting.covariance_of("drift")[1:, 1:])
             words.append(f"no drift: p = {chance:.2g}")
             unknowns = replace(unknowns, clock="drift") if chance < _UNLIKELY else unknowns
-    return Explanation(replace(unknowns, clock="drift") if clock == "drift" else unknowns, tuple(words))
+    unknowns = replace(unknowns, clock="drift") if clock == "drift" else unknowns
+    return Explanation(unknowns, tuple(words))
+
+
+def at_corner(cameras: Cameras) -> Float[Tensor, "views"]:
+    """Pixels by which one unit of k1 moves what is seen in the corner of an image."""
+    focal = cameras.focal.mean(dim=-1)
+    return focal * (cameras.size.norm(dim=-1) / 2 / focal) ** 3
 
 
 def _chance(values: Float[Tensor, "n"], covariance: Float[Tensor, "n n"]) -> float:

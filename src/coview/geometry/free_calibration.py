@@ -9,7 +9,6 @@ simplest explanation that the data do not contradict.
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import product
 
 import torch
 from jaxtyping import Float
@@ -17,7 +16,7 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.geometry.determined import check_agreement, check_determined, check_motion, check_settled
-from coview.geometry.explanation import ClockChoice, FocalChoice, choose
+from coview.geometry.explanation import ClockChoice, DistortionChoice, FocalChoice, choose
 from coview.geometry.lateness import Seen, rough_offsets
 from coview.geometry.linearisation import Focal, Unknowns
 from coview.geometry.settling import Settled, Tracks, detector_noise, settle
@@ -25,11 +24,11 @@ from coview.geometry.timing import Timing, common_times
 from coview.geometry.tracks import without_jumps
 from coview.geometry.view_graph import NotDeterminedError, place_cameras, relate_pairs
 
-# of the focal length to begin with; later ones where earlier ones fit badly
-_FACTORS = (1.0, 0.77, 1.3, 0.6, 1.7)
-_WIDE = (2.0, 4.0)  # times the threshold, for the relative poses
-_NARROWING = 4.0  # times the threshold, for the adjustment to begin with, or more:
-_POSES_MISS = 0.02  # radians
+# Starts, later ones where earlier ones fit badly: factor of the focal length, then times the threshold for the relative
+# poses and for the adjustment to begin with. Three cameras with a lens that is wrong by a tenth need the wide ones.
+_STARTS = [(factor, wide, 4.0) for factor in (1.0, 0.77, 1.3, 0.6, 1.7) for wide in (2.0, 4.0)]
+_STARTS += [(factor, 2.0, 16.0) for factor in (1.0, 0.7, 1.45)]
+_POSES_MISS = 0.02  # radians: no adjustment begins with a limit below what these are in pixels
 _START_TIMES, MOST_TIMES = 40, 300  # for the relative poses, and for the adjustment
 _CORRELATED = 16384  # frames from the middle that are correlated: memory
 _SAME_SIZE = 0.05  # relative: images that differ by less are taken for those of equal cameras
@@ -72,6 +71,7 @@ def calibrate_freely(
     fps: float,
     focal: FocalChoice = "auto",
     clock: ClockChoice = "auto",
+    distortion: DistortionChoice = "given",
     threshold: float = 12.0,
     late: Float[Tensor, "views"] | None = None,
     reach: float = 10.0,
@@ -84,13 +84,18 @@ def calibrate_freely(
     seconds of its own clock, which may be up to `reach` seconds late against the first. `late` says by how many, to a
     few frames, where that is known: of several people, whose joints lie side by side, motion does not tell it.
     `threshold` (pixels) separates a poor detection from a wrong one, unless the detector usually errs by more than a
-    quarter of it. At most 300 instants are adjusted, whatever the length. Lens distortion and principal points stay as
-    given. Raises NotDeterminedError, naming cameras and reason, where the recording does not determine what is asked.
+    quarter of it. At most 300 instants are adjusted, whatever the length. Principal points stay as given, and where
+    `distortion` says nothing else, so does k1. Raises NotDeterminedError, naming cameras and reason, where the
+    recording does not determine what is asked.
     Sources: [Nister04], [Hartley13], [Triggs00]."""
     lenses, pixels, weights = lenses.to(torch.float64), pixels.double(), weights.double()
     tracks = Tracks(pixels, without_jumps(pixels, weights, 3 * threshold), fps)
     timings = _rough_timings(tracks, clock, late, reach)
-    first = Unknowns(_first_focal(lenses, focal), "given" if clock == "given" else "offset")
+    first = Unknowns(
+        _first_focal(lenses, focal),
+        "given" if clock == "given" else "offset",
+        "given" if distortion == "auto" else distortion,
+    )
     start = _best_start(lenses, tracks, timings, first, focal, names, threshold, seed)
     threshold = _by_noise(threshold, start)
     times = common_times(start.timing, tracks.weights, fps, MOST_TIMES)
@@ -112,7 +117,7 @@ def calibrate_freely(
     found = settled(start, first)
     check_agreement(found, names, threshold, first)
     check_motion(found, names, first)
-    choice = choose(found, lenses, fps, first, focal, clock, threshold)
+    choice = choose(found, lenses, fps, first, focal, clock, distortion, threshold)
     if choice.unknowns != first:
         found = settled(found, choice.unknowns)
         check_agreement(found, names, threshold, choice.unknowns)
@@ -180,10 +185,13 @@ def _best_start(
     """The start that leaves the least unexplained."""
     best, refused = None, None
     for timing in timings:
-        for factor, wide in product(_FACTORS if focal != "given" else (1.0,), _WIDE):
+        for factor, wide, limit in _STARTS:
+            if focal == "given" and factor != 1.0:
+                continue
             try:
                 lens = _with_focal(lenses, factor)
-                found = _from_start(lens, timing, tracks, unknowns, focal, names, wide, threshold, seed)
+                limits = wide * threshold, limit * threshold
+                found = _from_start(lens, timing, tracks, unknowns, focal, names, limits, threshold, seed)
             except NotDeterminedError as reason:
                 refused = refused or reason
                 continue
@@ -206,17 +214,17 @@ def _from_start(
     unknowns: Unknowns,
     focal: FocalChoice,
     names: tuple[str, ...],
-    wide: float,
+    limits: tuple[float, float],
     threshold: float,
     seed: int,
 ) -> Settled:
     times = common_times(timing, tracks.weights, tracks.fps, _START_TIMES)
     reading = tracks.read(timing, times)
     flat = lenses.normalise(torch.nan_to_num(reading.pixels))
-    limit = wide * threshold / float(lenses.focal.mean())
+    limit = limits[0] / float(lenses.focal.mean())
     pairs = relate_pairs(flat, reading.weights, limit, names=names, seed=seed)
     placed = replace(lenses, cam_from_world=place_cameras(pairs, flat, reading.weights, names))
-    narrowing = _narrowing(lenses, threshold)
+    narrowing = _narrowing(lenses, limits[1], threshold)
     found = settle(
         placed, timing, tracks, times, unknowns,
         threshold=threshold, names=names, narrowing=narrowing, seed=seed,
@@ -231,9 +239,9 @@ def _from_start(
     return found
 
 
-def _narrowing(lenses: Cameras, threshold: float) -> tuple[float, ...]:
+def _narrowing(lenses: Cameras, begin: float, threshold: float) -> tuple[float, ...]:
     """What is an outlier in each round, times the threshold: at first nothing that a start's poses may miss by."""
-    width = max(_NARROWING, _POSES_MISS * float(lenses.focal.mean()) / threshold)
+    width = max(begin, _POSES_MISS * float(lenses.focal.mean())) / threshold
     return (*(width / 2**turn for turn in range(math.ceil(math.log2(width)))), 1.0)
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from coview.cameras import Cameras
 
 Focal = Literal["given", "shared", "each"]
+Distortion = Focal
 Clock = Literal["given", "offset", "drift"]
 
 NEAREST = 1e-6  # metres: a point nearer to the camera's plane, or behind it, has no pixel
@@ -23,17 +24,25 @@ NEAREST = 1e-6  # metres: a point nearer to the camera's plane, or behind it, ha
 class Unknowns:
     """What an adjustment finds besides poses and points.
 
-    `focal`: one factor of fx and fy for "each" camera, or one that is "shared" by all. `clock`: how late each
+    `focal`: one factor of fx and fy for "each" camera, or one that is "shared" by all; `distortion`: the same of k1,
+    what is added to it. `clock`: how late each
     camera is against the first one, and with "drift" how much later it gets each second."""
 
     focal: Focal = "given"
     clock: Clock = "given"
+    distortion: Distortion = "given"
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Of a camera's rows, beyond the six of its pose."""
         clock = {"given": (), "offset": ("offset",), "drift": ("offset", "drift")}[self.clock]
-        return (*(("focal",) if self.focal != "given" else ()), *clock)
+        lens = [name for name, choice in self.of_lenses.items() if choice != "given"]
+        return (*lens, *clock)
+
+    @property
+    def of_lenses(self) -> dict[str, Focal]:
+        """What each column of a lens is."""
+        return {"focal": self.focal, "k1": self.distortion}
 
     def place(self, name: str) -> int | None:
         """The column of an unknown; None where it is given."""
@@ -101,7 +110,7 @@ class Linearised:
     """Residuals and their derivatives at one scene, already multiplied by weight and robust factor.
 
     `cameras` columns: rotation vector (left-multiplied, camera frame, rad), translation (m), and
-    where unknown the logarithm of the focal length, the clock's offset (s) and drift (s/s)."""
+    where unknown the logarithm of the focal length, k1, the clock's offset (s) and drift (s/s)."""
 
     misses: Float[Tensor, "views 2 points"]  # pixels, projected − observed, without any weight
     front: Float[Tensor, "views points"]  # 1 where the point is in front of the camera, else 0
@@ -141,7 +150,7 @@ def linearise(scene: Scene, seen: Observations, loss: RobustLoss, unknowns: Unkn
         misses=misses,
         front=front.to(misses.dtype),
         residuals=misses * factor[:, None],
-        camera_rows=_camera_rows(local, turned, _further(unknowns, centred, seen, factor)),
+        camera_rows=_camera_rows(local, turned, _further(unknowns, flat, centred, cameras, seen, factor)),
         point_rows=(cameras.rotation.mT @ local.flatten(2)).view_as(local),
         cost=float(loss.cost(length).sum()),
     )
@@ -169,12 +178,17 @@ def _late(clock: Float[Tensor, "views 2"], seen: Observations) -> Tensor:
     return late[:, None] * seen.velocity
 
 
-def _further(unknowns: Unknowns, centred: Tensor, seen: Observations, factor: Tensor) -> list[Tensor]:
+def _further(
+    unknowns: Unknowns, flat: Tensor, centred: Tensor, cameras: Cameras, seen: Observations, factor: Tensor
+) -> list[Tensor]:
     """Derivatives by what is unknown besides the pose, in the order of `Unknowns.columns`."""
     rows = []
     for name in unknowns.columns:
         if name == "focal":
             rows.append(centred * factor[:, None])
+            continue
+        if name == "k1":
+            rows.append(cameras.intrinsics[:, :2, :2] @ (flat * (_by_k1(flat, cameras) * factor)[:, None]))
             continue
         assert seen.velocity is not None
         assert seen.moment is not None
@@ -221,6 +235,15 @@ def _lens(flat: Tensor, cameras: Cameras) -> tuple[Tensor, Tensor | None]:
     x_by_x = radial + 2 * x * x * slope + 2 * p1 * y + 6 * p2 * x
     y_by_y = radial + 2 * y * y * slope + 6 * p1 * y + 2 * p2 * x
     return bent, torch.stack([x_by_x, mixed, mixed, y_by_y], dim=1).unflatten(1, (2, 2))
+
+
+def _by_k1(flat: Float[Tensor, "views 2 points"], cameras: Cameras) -> Float[Tensor, "views points"]:
+    """The derivative of the radial factor by the first coefficient."""
+    r2 = flat.square().sum(dim=1)
+    k4, k5, k6 = cameras.distortion[:, 5:, None].unbind(1)
+    brown = r2 / (1 + r2 * (k4 + r2 * (k5 + r2 * k6)))
+    radius = r2.clamp(min=1e-12).sqrt()
+    return torch.where(cameras.fisheye[:, None], radius.atan() ** 3 / radius, brown)
 
 
 def _brown_radial(r2: Tensor, distortion: Tensor) -> tuple[Tensor, Tensor]:

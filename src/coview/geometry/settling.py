@@ -176,6 +176,7 @@ def _adjusted(
         kept(held),
         huber=bend,
         fit_focal=unknowns.focal,
+        fit_distortion=unknowns.distortion,
         clocks=clocks,
         iterations=30,
     )

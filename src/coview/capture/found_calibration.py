@@ -1,0 +1,65 @@
+"""What a calibration from people is written as: cameras, clocks, standard deviations, and how they came about."""
+
+from dataclasses import replace
+
+import torch
+
+from coview.cameras import Cameras
+from coview.capture.free_cameras import CLOCK_WORDS, FOCAL_WORDS, found_clocks, found_distortion
+from coview.data.body_scale import Scale
+from coview.data.upright import Upright
+from coview.formats.calibrations import Calibration
+from coview.geometry.free_calibration import FreelyCalibrated
+from coview.geometry.rotations import skew
+from coview.geometry.settling import Settled
+
+
+def found_calibration(
+    given: Calibration,
+    cameras: Cameras,
+    found: FreelyCalibrated,
+    scale: Scale,
+    upright: Upright,
+    frames: tuple[int, int] | None,
+) -> Calibration:
+    """The calibration of the metric, upright `cameras` that were `found` from `given` lenses; `frames`: those used."""
+    adjusted = found.settled.adjusted
+    provenance = {
+        **{f"intrinsics_{key}": value for key, value in given.provenance.items()},
+        "method": "people",
+        "frames": "all" if frames is None else f"{frames[0]} to {frames[1]}",
+        "scale": scale.words,
+        "gravity": upright.words,
+        "adjustment": f"{adjusted.rms:.2f} px rms{'' if adjusted.converged else ', NOT converged'}",
+        "focal": FOCAL_WORDS[found.unknowns.focal],
+        "distortion": found_distortion(found, given.names),
+        "clock": CLOCK_WORDS[found.unknowns.clock],
+        "tests": "; ".join(found.words) or "none",
+    }
+    centre, rotation = _sigmas(found.settled, scale)
+    focal_sigma = (adjusted.focal_sigma * adjusted.cameras.focal.mean(dim=-1)).tolist()
+    return replace(
+        given,
+        cameras=cameras,
+        provenance=provenance,
+        sigma=dict(zip(given.names, zip(centre, rotation, strict=True), strict=True)),
+        clocks=found_clocks(found, given.names),
+        focal_sigma={}
+        if found.unknowns.focal == "given"
+        else dict(zip(given.names, focal_sigma, strict=True)),
+        scale_sigma=scale.relative_sigma,
+    )
+
+
+def _sigmas(found: Settled, scale: Scale) -> tuple[list[float], list[float]]:
+    """Standard deviations of every centre (metres) and rotation (radians) relative to the first camera.
+
+    The root of the summed variances over the three axes. C = -Rᵀt, so a turn δ (left) and a shift τ of
+    the translation move the centre by -Rᵀ(τ + [t]× δ)."""
+    covariance = found.adjusted.camera_covariance
+    lever = torch.cat(
+        [skew(found.adjusted.cameras.translation), torch.eye(3).expand(len(covariance), 3, 3)], -1
+    )
+    centre = (lever @ covariance @ lever.mT).diagonal(dim1=-2, dim2=-1).sum(-1).sqrt() * scale.metres_per_unit
+    rotation = covariance[:, :3, :3].diagonal(dim1=-2, dim2=-1).sum(-1).sqrt()
+    return centre.tolist(), rotation.tolist()
