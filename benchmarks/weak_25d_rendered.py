@@ -65,7 +65,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=list(TERMS), default=list(TERMS))
     parser.add_argument("--out", type=Path, default=Path("runs/weak_25d_rendered"))
-    parser.add_argument("--detector", type=Path, help="a finished 2D run to begin with; default: trained here")
+    parser.add_argument(
+        "--detector", type=Path, help="a finished 2D run to begin with; default: trained here"
+    )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--scenes", type=int, default=5000, help="to train on, four views each")

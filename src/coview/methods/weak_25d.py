@@ -18,7 +18,8 @@ from coview.cameras import Cameras
 from coview.losses import limb_error, view_disagreement
 from coview.methods.base import Fact, MetricCameraPoses
 from coview.methods.image_method import ImageConfig, ImageMethod, Views, with_axes_of
-from coview.networks.backbone import Depth
+from coview.networks.backbone import Depth, Maps
+from coview.networks.normalisation import BatchNorm2d
 from coview.representations.heatmaps import gaussian_maps, map_cells, map_stride, peaks, soft_argmax
 from coview.representations.limb_lengths import LimbLengths
 from coview.representations.normalised import ray_from_camera, turned
@@ -28,6 +29,7 @@ from coview.skeletons import Skeleton
 
 _AT_ONCE = 16  # instants that are looked at together where nothing is learnt
 _FLAT = 0.001  # deviation of the depths' first weights
+_NARROW, _GRID, _HIDDEN = 64, 4, 256  # on the way from the whole picture to depths: channels, cells, channels
 _DOUBTFUL = 0.05  # how much a joint that the network does not see at all counts where a person is placed
 
 
@@ -41,9 +43,7 @@ class LatentPoses(MetricCameraPoses):
     rays: Float[Tensor, "*batch views joints 2"]  # x/z and y/z
     relative_depth: Float[Tensor, "*batch views joints"]  # behind the root, in mean torsos
     points: Float[Tensor, "*batch views joints 3"]  # mean torsos
-    trust: Float[
-        Tensor, "*batch views joints"
-    ]  # in [0, 1]; 0 without a lens
+    trust: Float[Tensor, "*batch views joints"]  # in [0, 1]; 0 without a lens
 
 
 @dataclass(frozen=True)
@@ -70,23 +70,30 @@ class Weak25DConfig(ImageConfig):
     sharpness: float = (
         20.0  # of the softmax, at first; learnt per joint. 15 to 20 is best for bumps of height 1
     )
+    # maps: depths are read where a joint's heat map is, as in the paper. picture: from the coarsest features of the whole
+    # picture, by two layers; a small network's depths would take long to come to features that are made for places
+    depths: Literal["maps", "picture"] = "maps"
+    trunk_rate: float = 1.0  # learning rate of what a 2D network began, as a multiple of the depths'
     reach: float = 1.5  # joints are at most so many mean torsos before or behind the root
     ramp: float = 0.1  # share of the training over which L_MC and L_B come in
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not min(self.sigma, self.sharpness, self.reach) > 0:
+        if not min(self.sigma, self.sharpness, self.reach, self.trunk_rate) > 0:
             raise ValueError(
-                f"Weak25DConfig: sigma (map cells), sharpness and reach (mean torsos) must be positive, got "
-                f"{self.sigma}, {self.sharpness} and {self.reach}."
+                f"Weak25DConfig: sigma (map cells), sharpness, reach (mean torsos) and trunk_rate must be positive, got "
+                f"{self.sigma}, {self.sharpness}, {self.reach} and {self.trunk_rate}."
             )
         if min(self.agreement, self.limb_weight, self.pseudo_weight) < 0:
             raise ValueError(
                 f"Weak25DConfig: agreement, limb_weight and pseudo_weight cannot be negative, got {self.agreement}, "
                 f"{self.limb_weight} and {self.pseudo_weight}."
             )
-        if self.loss not in ("mse", "cross_entropy"):
-            raise ValueError(f"Weak25DConfig: loss is 'mse' or 'cross_entropy', got {self.loss!r}.")
+        for name, known in (("loss", ("mse", "cross_entropy")), ("depths", ("maps", "picture"))):
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"Weak25DConfig: {name} is '{known[0]}' or '{known[1]}', got {getattr(self, name)!r}."
+                )
         for name in ("least_trust", "least_pseudo", "ramp"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(
@@ -117,13 +124,28 @@ class Weak25D(ImageMethod[LatentPoses]):
     def __init__(self, config: Weak25DConfig, skeleton: Skeleton) -> None:
         super().__init__(config, skeleton)
         self.limbs = config.limbs.of(skeleton)
+        self.rates = {"backbone": config.trunk_rate}
         # the number whose softplus is the sharpness; one per joint
         start = config.sharpness + math.log(-math.expm1(-config.sharpness))
         self.log_sharpness = nn.Parameter(torch.full((len(skeleton),), start))
         # No part of the backbone: a 2D network's weights begin the heat maps, and depths begin flat. Limbs and views then
         # pull joints apart from where they look right; from a random depth of every joint the answer is a rigid figure
         # along the optical axis, which all views share whatever they see
-        self.depth_layer = nn.Conv2d(config.deconv, len(skeleton), 1)
+        self.depth_layer: nn.Conv2d | nn.Linear
+        if config.depths == "maps":
+            self.depth_layer = nn.Conv2d(config.deconv, len(skeleton), 1)
+        else:
+            self.whole = nn.Sequential(
+                nn.Conv2d(self.backbone.channels, _NARROW, 1, bias=False),
+                BatchNorm2d(_NARROW),
+                nn.ReLU(),
+                nn.AdaptiveAvgPool2d(_GRID),
+                nn.Conv2d(_NARROW, _HIDDEN, _GRID, bias=False),
+                BatchNorm2d(_HIDDEN),
+                nn.ReLU(),
+                nn.Flatten(),
+            )
+            self.depth_layer = nn.Linear(_HIDDEN, len(skeleton))
         nn.init.normal_(self.depth_layer.weight, std=_FLAT)
         nn.init.zeros_(self.depth_layer.bias)
 
@@ -131,11 +153,10 @@ class Weak25D(ImageMethod[LatentPoses]):
         """Poses in the axes of each camera; NaN for a view without intrinsics."""
         views = self.views(batch)
         found = self.maps(views.images)
-        heatmaps, deep = found.heatmaps.float(), self.depth_layer(found.features).float()
+        heatmaps = found.heatmaps.float()
         sharp = self._sharp(heatmaps)
         cells = soft_argmax(sharp, 1.0)
-        shares = sharp.flatten(-2).softmax(dim=-1)
-        depth = self.config.reach * (shares * deep.tanh().flatten(-2)).sum(dim=-1)
+        depth = self.config.reach * self._deep(found, sharp)
         depth = (depth - depth[..., self.root, None]).unflatten(0, views.images.shape[:2])
         pixels = self._pixels(cells, views, found)
         lenses, there = self._lenses(views)
@@ -195,6 +216,13 @@ class Weak25D(ImageMethod[LatentPoses]):
     def _sharp(self, heatmaps: Float[Tensor, "*batch joints height width"]) -> Tensor:
         """Whose softmax is where joints may be."""
         return nn.functional.softplus(self.log_sharpness)[:, None, None] * heatmaps
+
+    def _deep(self, found: Maps, sharp: Tensor) -> Float[Tensor, "n joints"]:
+        """Depths within ±1."""
+        if self.config.depths == "picture":
+            return self.depth_layer(self.whole(found.coarse)).float().tanh()
+        deep = self.depth_layer(found.features).float().tanh()
+        return (sharp.flatten(-2).softmax(dim=-1) * deep.flatten(-2)).sum(dim=-1)
 
     def _of_views(self, predicted: LatentPoses, trust: Tensor) -> dict[str, Tensor]:
         """L_MC and L_B, as far as they have weight."""

@@ -46,19 +46,22 @@ method = Weak25DConfig(
     sharpness=heatmaps.multiplier,  # of the heat maps that it begins with
     sigma=heatmaps.sigma,
     ramp=0.02,
+    depths="picture",
+    trunk_rate=0.25,
 )
 recipe = Recipe(
     method=method,
     data=RenderedConfig(scenes=5000, validation_scenes=400, size=128, cameras="ring", scenery="studio"),
     labels=ShownLabels(share2d=0.25),
-    batching=Mixed(share=0.5),
+    batching=Mixed(share=0.125),  # of many views depths are learnt, and places are known
     augment=Augment(images=ImageAugment(scale=0.1, rotation=10.0, occluders=3, occluded=0.3)),
     init="runs/ransac_rendered",
     steps=6000,
     batch_size=8,
-    learning_rate=5e-4,
+    learning_rate=2e-3,
     weight_decay=0.0,
     clip_norm=1.0,
     schedule="cosine",
     warm_up=100,
+    revise_at=(0.3, 1.0),  # which of two mirrored worlds it comes to is chance
 )
