@@ -47,13 +47,13 @@ method = Weak25DConfig(
     sigma=heatmaps.sigma,
     ramp=0.02,
     depths="picture",
-    trunk_rate=0.25,
+    trunk_rate=0.05,
 )
 recipe = Recipe(
     method=method,
     data=RenderedConfig(scenes=5000, validation_scenes=400, size=128, cameras="ring", scenery="studio"),
     labels=ShownLabels(share2d=0.25),
-    batching=Mixed(share=0.125),  # of many views depths are learnt, and places are known
+    batching=Mixed(share=0.25),
     augment=Augment(images=ImageAugment(scale=0.1, rotation=10.0, occluders=3, occluded=0.3)),
     init="runs/ransac_rendered",
     steps=6000,
