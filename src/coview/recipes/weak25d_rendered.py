@@ -9,7 +9,7 @@ Without --joints2d-from that term is left out, as the paper does for pictures in
 """
 
 from coview.data.augment import Augment
-from coview.data.augment_images import ImageAugment
+from coview.data.augment_images import UNVARIED
 from coview.data.batching import Mixed
 from coview.data.labels import ShownLabels
 from coview.data.rendered import RenderedConfig
@@ -47,18 +47,18 @@ method = Weak25DConfig(
     sigma=heatmaps.sigma,
     ramp=0.02,
     depths="picture",
-    trunk_rate=0.05,
+    trunk_rate=0.2,
 )
 recipe = Recipe(
     method=method,
     data=RenderedConfig(scenes=5000, validation_scenes=400, size=128, cameras="ring", scenery="studio"),
     labels=ShownLabels(share2d=0.25),
     batching=Mixed(share=0.25),
-    augment=Augment(images=ImageAugment(scale=0.1, rotation=10.0, occluders=3, occluded=0.3)),
+    augment=Augment(images=UNVARIED),
     init="runs/ransac_rendered",
     steps=6000,
     batch_size=8,
-    learning_rate=2e-3,
+    learning_rate=5e-4,
     weight_decay=0.0,
     clip_norm=1.0,
     schedule="cosine",
