@@ -67,11 +67,10 @@ class Weak25DConfig(ImageConfig):
     # first step then, and begins where one left off that learnt so, with its multiplier for sharpness
     loss: Literal["mse", "cross_entropy"] = "mse"
     sigma: float = 2.0  # map cells: width of the heat maps that 2D labels become
-    sharpness: float = (
-        20.0  # of the softmax, at first; learnt per joint. 15 to 20 is best for bumps of height 1
-    )
-    # maps: depths are read where a joint's heat map is, as in the paper. picture: from the coarsest features of the whole
-    # picture, by two layers; a small network's depths would take long to come to features that are made for places
+    # of the softmax, at first; learnt per joint where anything teaches it. 15 to 20 is best for bumps of height 1
+    sharpness: float = 20.0
+    # maps: depths are read where a joint's heat map is, as in the paper. picture: from the coarsest features of all of
+    # the picture, by two layers; a small network that begins with places comes to depths sooner so
     depths: Literal["maps", "picture"] = "maps"
     trunk_rate: float = 1.0  # learning rate of what a 2D network began, as a multiple of the depths'
     reach: float = 1.5  # joints are at most so many mean torsos before or behind the root
@@ -81,8 +80,8 @@ class Weak25DConfig(ImageConfig):
         super().__post_init__()
         if not min(self.sigma, self.sharpness, self.reach, self.trunk_rate) > 0:
             raise ValueError(
-                f"Weak25DConfig: sigma (map cells), sharpness, reach (mean torsos) and trunk_rate must be positive, got "
-                f"{self.sigma}, {self.sharpness}, {self.reach} and {self.trunk_rate}."
+                f"Weak25DConfig: sigma (map cells), sharpness, reach (mean torsos) and trunk_rate must be positive, "
+                f"got {self.sigma}, {self.sharpness}, {self.reach} and {self.trunk_rate}."
             )
         if min(self.agreement, self.limb_weight, self.pseudo_weight) < 0:
             raise ValueError(
@@ -128,9 +127,8 @@ class Weak25D(ImageMethod[LatentPoses]):
         # the number whose softplus is the sharpness; one per joint
         start = config.sharpness + math.log(-math.expm1(-config.sharpness))
         self.log_sharpness = nn.Parameter(torch.full((len(skeleton),), start))
-        # No part of the backbone: a 2D network's weights begin the heat maps, and depths begin flat. Limbs and views then
-        # pull joints apart from where they look right; from a random depth of every joint the answer is a rigid figure
-        # along the optical axis, which all views share whatever they see
+        # No part of the backbone: a 2D network's weights begin the heat maps, and depths begin flat. From joints at
+        # depths of their own, the answer is a rigid figure along the optical axis, shared by views of whatever they see
         self.depth_layer: nn.Conv2d | nn.Linear
         if config.depths == "maps":
             self.depth_layer = nn.Conv2d(config.deconv, len(skeleton), 1)
@@ -146,8 +144,8 @@ class Weak25D(ImageMethod[LatentPoses]):
                 nn.Flatten(),
             )
             self.depth_layer = nn.Linear(_HIDDEN, len(skeleton))
-        nn.init.normal_(self.depth_layer.weight, std=_FLAT)
-        nn.init.zeros_(self.depth_layer.bias)
+        for weight in self.depth_layer.parameters():
+            nn.init.normal_(weight, std=_FLAT)
 
     def forward(self, batch: MultiView) -> LatentPoses:
         """Poses in the axes of each camera; NaN for a view without intrinsics."""
@@ -206,8 +204,8 @@ class Weak25D(ImageMethod[LatentPoses]):
             costs.append([float(sum(self._of_views(each, each.trust).values())) for each in both])
         trained, mirrored = torch.tensor(costs).mean(dim=0).tolist()
         if flipped := mirrored < trained:
-            self.depth_layer.weight.neg_()  # tanh is odd
-            self.depth_layer.bias.neg_()
+            for weight in self.depth_layer.parameters():
+                weight.neg_()  # tanh is odd
         words = f"{trained:.4f} as trained, {mirrored:.4f} mirrored"
         return {"mirror_flipped": flipped, "mirror_losses": words}
 
@@ -222,6 +220,7 @@ class Weak25D(ImageMethod[LatentPoses]):
         if self.config.depths == "picture":
             return self.depth_layer(self.whole(found.coarse)).float().tanh()
         deep = self.depth_layer(found.features).float().tanh()
+        sharp = sharp if self.config.views_teach_places else sharp.detach()
         return (sharp.flatten(-2).softmax(dim=-1) * deep.flatten(-2)).sum(dim=-1)
 
     def _of_views(self, predicted: LatentPoses, trust: Tensor) -> dict[str, Tensor]:
