@@ -5,7 +5,9 @@ Chosen before anything was tuned: four cameras in the corners of a room (4 m fro
 26 points (17 joints and the middles of nine bones), 300 frames at 50 Hz, 3 px of independent noise.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import permutations
 
 import torch
 from jaxtyping import Float
@@ -97,6 +99,51 @@ def record(
     trusted = (seen & (chance >= outliers)).double()
     pixels = torch.where(seen[..., None], pixels, torch.nan)
     return Recording(truth, lenses, pixels, seen.double(), late, drift, at_once, clean, trusted)
+
+
+def beside(first: Recording, seed: int, **settings) -> Recording:
+    """Another person in the same recording, who keeps half a metre away from the first."""
+    for other in range(seed + 100_000, seed + 101_000):
+        found = record(other, **settings)
+        apart = (found.world[:, 0, :2] - first.world[:, 0, :2]).norm(dim=-1)
+        if float(apart.min()) > 0.5:
+            return found
+    raise RuntimeError("no second person found that keeps away from the first")
+
+
+def crowd(people: Sequence[Recording], seed: int) -> tuple[Tensor, Tensor]:
+    """Joints (views frames people joints 2) and confidence as a detector gives them: people in any order, and who is
+    hidden behind another not at all."""
+    g = torch.Generator().manual_seed(seed)
+    pixels = torch.stack([person.pixels for person in people], dim=2).transpose(0, 1)  # views frames people
+    seen = torch.stack([person.weights for person in people], dim=2).transpose(0, 1) > 0
+    low = torch.where(seen[..., None], pixels, torch.inf).amin(dim=-2)
+    high = torch.where(seen[..., None], pixels, -torch.inf).amax(dim=-2)
+    area = (high - low).clamp(min=0).prod(dim=-1)
+    for one, other in permutations(range(len(people)), 2):
+        shared = torch.minimum(high[:, :, one], high[:, :, other]) - torch.maximum(
+            low[:, :, one], low[:, :, other]
+        )
+        hidden = shared.clamp(min=0).prod(dim=-1) > 0.6 * area[:, :, one]
+        seen[:, :, one] &= ~(hidden & (area[:, :, one] < area[:, :, other]))[..., None]
+    order = torch.rand(seen.shape[:3], generator=g).argsort(dim=-1)
+    pixels = pixels.gather(2, order[..., None, None].expand_as(pixels))
+    seen = seen.gather(2, order[..., None].expand_as(seen))
+    return torch.where(seen[..., None], pixels, torch.nan), seen.double()
+
+
+def side_by_side(
+    joints: Float[Tensor, "views frames people joints 2"], confidence: Tensor, ids: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Pixels (frames views joints 2) and weights, the joints of each person after those of another."""
+    everybody = []
+    for person in range(1, int(ids.max()) + 1):
+        mine = (ids == person)[..., None]
+        there = mine & (confidence > 0)
+        pixels = torch.where(there[..., None], joints, torch.nan).nanmean(dim=2)
+        everybody.append((pixels.transpose(0, 1), pixels.isfinite().all(dim=-1).double().transpose(0, 1)))
+    pixels, weights = (torch.cat(parts, dim=2) for parts in zip(*everybody, strict=True))
+    return pixels, weights
 
 
 def ring(views: int) -> Cameras:

@@ -16,12 +16,12 @@ NAMES = ("a", "b", "c")
 FRAMES = 120
 
 
-def crowd_session(path, people: int):
-    crowd = generated_crowd(people, 3, FRAMES, seed=1)
+def crowd_session(path, people: int, frames: int = FRAMES, late=None):
+    crowd = generated_crowd(people, 3, frames, seed=1, late=late)
     write_detections(path / "joints2d", NAMES, crowd.detections)
     given = path / "given.toml"
     write_calibration(Calibration(NAMES, crowd.cameras.to(torch.float64)), given)
-    cameras = tuple(SessionCamera(name, (1000, 1000), None, FRAMES) for name in NAMES)
+    cameras = tuple(SessionCamera(name, (1000, 1000), None, frames) for name in NAMES)
     session = Session(path, "crowd", 25.0, H36M_17, cameras, {"calibration_source": str(given)})
     session.save()
     return session, crowd
@@ -43,6 +43,22 @@ def test_cameras_are_found_from_everybody(calibrated):
     true = (crowd.cameras.rotation[1] @ crowd.cameras.rotation[0].mT).to(turned)
     angle = torch.rad2deg(torch.acos((((turned @ true.mT).trace() - 1) / 2).clamp(-1, 1)))
     assert float(angle) < 1.0
+
+
+def test_people_are_told_apart_and_cameras_found_though_these_are_late(tmp_path):
+    late = (0.0, 23.4, -31.0)
+    session, crowd = crowd_session(tmp_path / "session", 2, frames=300, late=late)
+    done = calibrate_from_people(session.path, stature=1.7)
+    assert identity_score(done.people.ids, crowd.who).accuracy >= 0.98
+    found = [done.calibration.clocks[name].offset * session.fps if name in done.calibration.clocks else 0.0
+             for name in NAMES]  # fmt: skip
+    assert found == pytest.approx(late, abs=0.3)
+    assert "began late by frames: b +23, c -31" in said(done.people)
+
+
+def test_cameras_said_to_be_on_time_are_not_searched(tmp_path):
+    session, _crowd = crowd_session(tmp_path / "session", 2)
+    assert people_of(session, None, on_time=True).late == (0.0, 0.0, 0.0)
 
 
 def test_everybody_is_reconstructed_and_exported(calibrated):

@@ -11,7 +11,7 @@ def test_a_row_per_track_and_owner(tmp_path):
     ids = torch.tensor([[[1, 2], [1, 2], [2, -1]]])
     tracks = torch.tensor([[[0, 1], [0, 1], [0, 1]]])
     joints = torch.arange(6.0).view(1, 3, 2, 1, 1).repeat(1, 1, 1, 4, 2)
-    people = People(("cam",), ids, tracks, (1,), {})
+    people = People(("cam",), ids, tracks, (1,), (0.0,), {})
     write_table(people, Detections(joints, torch.ones(1, 3, 2, 4)), tmp_path / "people.csv")
     rows = list(csv.DictReader((tmp_path / "people.csv").read_text().splitlines()))
     told = [

@@ -83,6 +83,17 @@ def test_short_gaps_are_filled_and_long_ones_stay_gaps(truth):
     assert float(off[off.isfinite()].max()) < 4 * module.MOST_SIGMA
 
 
+def test_nothing_is_told_before_the_first_sighting_or_after_the_last(truth):
+    hidden = torch.zeros(300, 4, 17, dtype=torch.bool)
+    hidden[:4, :, 3] = hidden[297:, :, 3] = True
+    start, refined = both(truth, hidden=hidden)
+    there, seen_first = refined.points.isfinite().all(dim=-1), start.points.isfinite().all(dim=-1)
+    assert not there[:4, 3].any()
+    assert not there[297:, 3].any()
+    assert there[4:297, 3].all()
+    assert seen_first[4, 3], "the case is the one meant"
+
+
 def test_a_joint_nobody_saw_is_not_known(truth):
     hidden = torch.zeros(300, 4, 17, dtype=torch.bool)
     hidden[:, :, 13] = True

@@ -112,13 +112,13 @@ def test_a_late_camera_is_read_between_its_frames(tmp_path):
 
 
 def test_nobody_reads_a_session_past_this_door():
-    """`Session.detections` gives every camera's own frames: whoever compares views needs `session_tracks`.
+    """`Session.detections` and `followed` give each camera's own frames: comparing views needs `session_tracks`.
 
     `capture/people.py` numbers the people in each camera's own frames, and hands their lags to the association."""
     source = Path(coview.__file__).parent
     readers = {
         str(path.relative_to(source))
         for path in source.rglob("*.py")
-        if re.search(r"\.detections\(\)", path.read_text())
+        if re.search(r"\.(detections\(\)|followed\()", path.read_text())
     }
-    assert readers == {"data/session_tracks.py", "capture/people.py"}
+    assert readers == {"formats/session.py", "data/session_tracks.py", "capture/people.py"}

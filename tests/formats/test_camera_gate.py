@@ -56,6 +56,8 @@ def intrinsics(**places):
             r"rotation or translation hold numbers that are not finite",
         ),
         ({"distortion": [float("nan")] * 8}, r"distortion .* is not finite"),
+        ({"distortion": [50.0] + [0.0] * 7}, r"distortion \(50, .* which no lens does. The order is k1, k2"),
+        ({"distortion": [-1.2] + [0.0] * 7}, r"distortion \(-1.2, .* which no lens does"),
     ],
 )
 def test_impossible_cameras_are_named(changes, message):

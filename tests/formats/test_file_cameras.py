@@ -27,9 +27,9 @@ def test_a_quarter_turn_about_z_by_hand():
     # w = cos 45°, z = sin 45°: x goes to y. Scalar first.
     turn = np.array([[0, -1, 0], [1, 0, 0], [0, 0, 1]])
     half = 0.5**0.5
-    np.testing.assert_allclose(rotation_from_quaternion((half, 0, 0, half), "q"), turn, atol=1e-15)
+    np.testing.assert_allclose(rotation_from_quaternion((half, 0.0, 0.0, half), "q"), turn, atol=1e-15)
     np.testing.assert_allclose(rotation_matrix([0, 0, np.pi / 2], "r"), turn, atol=1e-15)
-    np.testing.assert_allclose(quaternion(turn.astype(float)), (half, 0, 0, half), atol=1e-15)
+    np.testing.assert_allclose(quaternion(turn.astype(float)), (half, 0.0, 0.0, half), atol=1e-15)
 
 
 def test_quaternions_go_round():
@@ -43,10 +43,10 @@ def test_quaternions_go_round():
     ("provoke", "message"),
     [
         (
-            lambda: rotation_from_quaternion((0.5, 0, 0, 0.5), "here"),
+            lambda: rotation_from_quaternion((0.5, 0.0, 0.0, 0.5), "here"),
             "here: the quaternion .* has length 0.7071",
         ),
-        (lambda: rotation_from_quaternion((np.nan, 0, 0, 0), "here"), "has length nan instead of 1"),
+        (lambda: rotation_from_quaternion((np.nan, 0.0, 0.0, 0.0), "here"), "has length nan instead of 1"),
         (lambda: numbers("1 2 x", 3, "here"), "here should be numbers, found '1 2 x'"),
         (lambda: numbers("1 2", 3, "here"), "here should be 3 numbers, found 2"),
         (lambda: array([1, 2], (3,), "here"), r"here should have shape \(3,\), found \(2,\)"),

@@ -7,7 +7,7 @@ from coview.formats.people import People, edited, read_people, write_people
 
 IDS = torch.tensor([[[1, 2], [2, 1], [1, -1]], [[1, 2], [1, 2], [2, 1]]])
 TRACKS = torch.tensor([[[0, 1], [1, 0], [0, 2]], [[3, 4], [3, 4], [4, 3]]])
-PEOPLE = People(("left", "right"), IDS, TRACKS, (0, 1), {"basis": "none"})
+PEOPLE = People(("left", "right"), IDS, TRACKS, (0, 1), (0.0, 12.5), {"basis": "none"})
 
 
 def after(tmp_path, text: str) -> People:

@@ -18,7 +18,16 @@ def settled(make_walk):
     tracks = Tracks(scene.pixels, scene.weights, scene.fps)
     timing = Timing.together(3)
     times = common_times(timing, scene.weights, scene.fps, 60)
-    return settle(scene.truth, timing, tracks, times, UNKNOWNS, threshold=10.0, names=scene.names)
+    return settle(
+        scene.truth,
+        timing,
+        tracks,
+        times,
+        UNKNOWNS,
+        threshold=10.0,
+        names=scene.names,
+        narrowing=(4.0, 2.0, 1.0),
+    )
 
 
 NAMES = ("left", "middle", "right")

@@ -8,7 +8,16 @@ def chosen(scene, focal, clock):
     timing, unknowns = Timing(scene.late, scene.late * 0), Unknowns("shared", "offset")
     tracks = Tracks(scene.pixels, scene.weights, scene.fps)
     times = common_times(timing, scene.weights, scene.fps, 60)
-    found = settle(scene.truth, timing, tracks, times, unknowns, threshold=10.0, names=scene.names)
+    found = settle(
+        scene.truth,
+        timing,
+        tracks,
+        times,
+        unknowns,
+        threshold=10.0,
+        names=scene.names,
+        narrowing=(4.0, 2.0, 1.0),
+    )
     return choose(found, scene.lenses, scene.fps, unknowns, focal, clock, 10.0)
 
 

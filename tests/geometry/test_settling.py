@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from coview.geometry.linearisation import Unknowns
-from coview.geometry.settling import Tracks, again, settle
+from coview.geometry.settling import Tracks, again, detector_noise, settle
 from coview.geometry.timing import Timing, common_times
 from coview.geometry.view_graph import NotDeterminedError
 
@@ -11,7 +11,16 @@ def settled(scene, unknowns, timing=None, cameras=None):
     timing = timing or Timing.together(len(scene.truth))
     tracks = Tracks(scene.pixels, scene.weights, scene.fps)
     times = common_times(timing, scene.weights, scene.fps, 60)
-    return settle(cameras or scene.truth, timing, tracks, times, unknowns, threshold=10.0, names=scene.names)
+    return settle(
+        cameras or scene.truth,
+        timing,
+        tracks,
+        times,
+        unknowns,
+        threshold=10.0,
+        names=scene.names,
+        narrowing=(4.0, 2.0, 1.0),
+    )
 
 
 def test_a_clock_between_frames_is_found_with_an_honest_sigma(make_walk):
@@ -33,6 +42,12 @@ def test_a_joint_that_is_not_known_to_move_does_not_hold_the_clocks(make_walk):
         late, covariance = found.timing.offset[1:], found.adjusted.covariance_of("offset")[1:, 1:]
         scores.append(float(late @ torch.linalg.solve(covariance, late)) / 3)
     assert 0.2 < sum(scores) / len(scores) < 2.2
+
+
+@pytest.mark.parametrize("luck", [{}, {"outliers": 0.1}, {"missing": 0.3}, {"noise": 4.0}])
+def test_the_detector_s_noise_is_seen_whatever_else_is_wrong(make_walk, luck):
+    found = settled(make_walk(5, views=4, **luck), Unknowns())
+    assert detector_noise(found) == pytest.approx(luck.get("noise", 2.0), rel=0.12)
 
 
 def test_other_unknowns_see_the_same_observations(make_walk):

@@ -14,7 +14,7 @@ SESSION = Session(
 
 
 def people(*switches: int) -> People:
-    return People(("a", "b"), IDS, IDS - 1, switches, {})
+    return People(("a", "b"), IDS, IDS - 1, switches, (0.0, 0.0), {})
 
 
 def test_a_row_per_person_and_per_camera():

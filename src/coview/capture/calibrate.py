@@ -124,8 +124,9 @@ def calibrate_from_people(
     check_settings(trust, threshold)
     loaded = Session.load(session)
     given, guessed = _lenses(loaded, intrinsics, size_mismatch, focal)
-    people = people_of(loaded, None)
+    people = people_of(loaded, None, on_time=clock == "no")
     count = 1 if people is None else people.count
+    late = None if people is None else torch.tensor(people.late, dtype=torch.float64) / loaded.fps
     pixels, weights = _observations(loaded, trust, {}, count)
     chosen = _chosen_frames(frames, len(pixels))
     weights_used = torch.where(chosen[:, None, None], weights, 0.0)
@@ -139,12 +140,13 @@ def calibrate_from_people(
         focal="unknown" if guessed and focal == "auto" else FOCAL_CHOICES[focal],
         clock=CLOCK_CHOICES[clock],
         threshold=limit,
+        late=late,
         seed=seed,
     )
     settled = found.settled
     each = settled.points.unflatten(1, (count, -1))
-    own = replace(settled, points=each[:, 0])  # of person 1: the others are of other statures
-    scale = stated_scale(own, loaded.skeleton, given.names, stature, distance)
+    first = each[:, 0]  # the others are of other statures
+    scale = stated_scale(settled.cameras, first, loaded.skeleton, given.names, stature, distance)
     cameras, upright = upright_cameras(settled.cameras, each.flatten(0, 1), scale, loaded.skeleton)
     calibration = _calibration(given, cameras, found, scale, upright, frames)
     if count > 1:

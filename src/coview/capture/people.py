@@ -9,6 +9,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from coview.capture.associate import Associated, associate_after, associate_before
+from coview.capture.late_people import offsets_of_people
 from coview.capture.people_table import write_table
 from coview.formats.calibrations import Calibration
 from coview.formats.keypoints2d import Detections
@@ -18,6 +19,8 @@ from coview.formats.session import Session, StaleError
 
 TRUST = 0.3  # confidence below which a joint does not say where a person is
 SEVERAL = 0.02  # share of a camera's frames with two people or more, from which on people are told apart
+
+_ON_TIME = 1.5  # frames
 
 
 def several_people(detections: Detections, trust: float = TRUST) -> bool:
@@ -31,26 +34,31 @@ def several_people(detections: Detections, trust: float = TRUST) -> bool:
 def associate(session: Path, *, lags: dict[str, float] | None = None, seed: int = 0) -> People | None:
     """Tell the people of a session apart, with its cameras where it is calibrated and without where it is not.
 
-    `lags`: per camera, frames by which it began late, where no calibration says so. Numbers stay as they were as far as
+    `lags`: per camera, frames by which it began late; where neither they nor a calibration say so, how late cameras
+    are is found by when people move. Numbers stay as they were as far as
     the same people are found again. Returns who is who after the edits of `people.toml`; None, and nothing is written,
     where no camera sees several people: then every later stage follows the one there is, as ever.
     Raises ValueError where nobody is seen by two cameras, and for edits that cannot be meant."""
     loaded = Session.load(session)
     calibration = placed(loaded)
     _check_lags(lags or {}, loaded, calibration)
-    return _told_apart(loaded, calibration, lags or {}, seed)
+    return _told_apart(loaded, calibration, lags, seed)
 
 
-def people_of(session: Session, calibration: Calibration | None, *, seed: int = 0) -> People | None:
-    """Who is who by these cameras (None: by no calibration), told apart anew only where the 2D joints or the cameras
-    are others than before; None where there is one person to follow. Raises as `associate` does."""
+def people_of(
+    session: Session, calibration: Calibration | None, *, on_time: bool = False, seed: int = 0
+) -> People | None:
+    """Who is who by these cameras (None: by no calibration, of cameras that are `on_time` or may be late), told apart
+    anew only where the 2D joints or the cameras are others than before; None where there is one person to follow.
+    Raises as `associate` does."""
     try:
         people = session.people()
     except StaleError:
         people = None
-    if people is not None and people.made.get("basis") == _basis(calibration):
+    lags: dict[str, float] | None = {} if on_time else None
+    if people is not None and people.made.get("basis") == _basis(calibration, lags):
         return people
-    return _told_apart(session, calibration, {}, seed)
+    return _told_apart(session, calibration, lags, seed)
 
 
 def placed(session: Session) -> Calibration | None:
@@ -62,13 +70,14 @@ def placed(session: Session) -> Calibration | None:
 
 
 def _told_apart(
-    loaded: Session, calibration: Calibration | None, lags: dict[str, float], seed: int
+    loaded: Session, calibration: Calibration | None, lags: dict[str, float] | None, seed: int
 ) -> People | None:
     detections = loaded.detections()
     if not several_people(detections):
         loaded.people_path.unlink(missing_ok=True)
         return None
-    found = _found(loaded, detections, calibration, lags, seed)
+    late = _late(loaded, detections, calibration, lags)
+    found = _found(detections, calibration, late, seed)
     if not found.count:
         raise ValueError(
             f"session '{loaded.name}': several people are in view, but nobody could be recognised in two cameras. The "
@@ -78,10 +87,10 @@ def _told_apart(
     ids = _numbered_as_before(found.ids, _before(loaded))
     made = {
         "joints2d": loaded.detections_fingerprint,
-        "basis": _basis(calibration),
+        "basis": _basis(calibration, lags),
         "matched_by": "their cameras" if calibration else "motion and epipolar fit, without a calibration",
     }
-    people = People(loaded.camera_names, ids, found.tracks, found.switches, made)
+    people = People(loaded.camera_names, ids, found.tracks, found.switches, tuple(late), made)
     write_people(people, loaded.people_path)
     if loaded.edits_path.is_file():
         people = edited(people, loaded.edits_path)
@@ -91,13 +100,19 @@ def _told_apart(
 
 
 def said(people: People) -> str:
-    """One line: how many, how often a track changed owner, how many corrections."""
+    """One line: how many, how late cameras are, how often a track changed owner, how many corrections."""
     switches = ", ".join(
         f"{name} {count}" for name, count in zip(people.cameras, people.switches, strict=True)
     )
     count = f"{people.count} {'person' if people.count == 1 else 'people'}"
+    late = ", ".join(
+        f"{name} {frames:+.0f}"
+        for name, frames in zip(people.cameras, people.late, strict=True)
+        if round(frames)
+    )
+    late = f"; began late by frames: {late}" if late else ""
     edits = f"; {people.edits} edits of people.toml" if people.edits else ""
-    return f"{count}, by {people.made['matched_by']}; tracks given to another person: {switches}{edits}"
+    return f"{count}, by {people.made['matched_by']}{late}; tracks given to another person: {switches}{edits}"
 
 
 @dataclass(frozen=True)
@@ -141,30 +156,42 @@ def _check_lags(lags: dict[str, float], session: Session, calibration: Calibrati
         )
 
 
-def _basis(calibration: Calibration | None) -> str:
-    return "none" if calibration is None else calibration.fingerprint
+def _basis(calibration: Calibration | None, lags: dict[str, float] | None) -> str:
+    """By what people are told apart; lags that a user gave are as good as those that are found."""
+    if calibration is None:
+        return "none, on time" if lags == {} else "none"
+    return calibration.fingerprint
 
 
-def _found(
+def _late(
     session: Session,
     detections: Detections,
     calibration: Calibration | None,
-    lags: dict[str, float],
-    seed: int,
+    lags: dict[str, float] | None,
+) -> list[float]:
+    """Frames by which each camera began late: by its clock, as given, or (None) as found; a frame or two are none."""
+    if calibration is not None:
+        clocks = calibration.clocks
+        middle = session.frames / session.fps / 2  # seconds: a drifting clock is right there, and near it
+        late = [
+            clocks[name].offset + clocks[name].drift * middle if name in clocks else 0.0
+            for name in session.camera_names
+        ]
+        return [seconds * session.fps for seconds in late]
+    if lags is not None:
+        return [lags.get(name, 0.0) for name in session.camera_names]
+    found = offsets_of_people(detections.joints, detections.confidence, session.fps, trust=TRUST)
+    frames = (found * session.fps).tolist()
+    return frames if max(abs(lag) for lag in frames) > _ON_TIME else [0.0] * len(frames)
+
+
+def _found(
+    detections: Detections, calibration: Calibration | None, late: list[float], seed: int
 ) -> Associated:
-    frames = [lags.get(name, 0.0) for name in session.camera_names]
+    joints, confidence = detections.joints, detections.confidence
     if calibration is None:
-        return associate_before(detections.joints, detections.confidence, lags=frames, trust=TRUST, seed=seed)
-    clocks = calibration.clocks
-    middle = session.frames / session.fps / 2  # seconds: a drifting clock is right there, and near it
-    late = [
-        clocks[name].offset + clocks[name].drift * middle if name in clocks else 0.0
-        for name in session.camera_names
-    ]
-    frames = [seconds * session.fps for seconds in late]
-    return associate_after(
-        detections.joints, calibration.cameras, detections.confidence, lags=frames, trust=TRUST
-    )
+        return associate_before(joints, confidence, lags=late, trust=TRUST, seed=seed)
+    return associate_after(joints, calibration.cameras, confidence, lags=late, trust=TRUST)
 
 
 def _before(session: Session) -> People | None:

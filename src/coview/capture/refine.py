@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from coview.capture.bone_prior import BonePrior, solve_with_bones
@@ -129,6 +129,7 @@ def refine(
             break
     points, spread = (torch.from_numpy(np.concatenate(each, axis=1)) for each in zip(*parts, strict=True))
     known = torch.linalg.eigvalsh(spread)[..., -1] <= MOST_SIGMA**2  # along the least certain direction
+    known = known & _between(start.points.isfinite().all(dim=-1)).T
     return Refined(
         torch.where(known[..., None], points, torch.nan).transpose(0, 1),
         torch.where(known[..., None, None], spread, torch.nan).transpose(0, 1),
@@ -171,6 +172,12 @@ def _refined(
             variance = _moving((second_differences(paths) ** 2).sum(axis=-1) + uncertain, reach) * _LOOSER / 3
     assert covariance is not None
     return paths, covariance, noise
+
+
+def _between(there: Bool[Tensor, "frames joints"]) -> Bool[Tensor, "frames joints"]:
+    """From a joint's first point to its last: beyond, a path is a guess whose covariance is too small."""
+    since, until = there.int().cummax(dim=0).values, there.int().flip(0).cummax(dim=0).values.flip(0)
+    return (since * until).bool()
 
 
 # --- parts -----------------------------------------------------------------------------------------

@@ -183,7 +183,8 @@ def _lateness(clock: "Clock") -> str:
 def associate(session: Path, /, *, late: tuple[tuple[str, float], ...] = ()) -> None:
     """Tell several people apart, in all cameras and over time. `calibrate` and `reconstruct` do it by themselves.
 
-    For a look at who is who, after writing corrections into people.toml, or to say how late cameras began.
+    For a look at who is who, after writing corrections into people.toml, or to say how late cameras began where that
+    is not found.
 
     Args:
         session: Folder with 2D joints of several people; its calibration is used where there is one.
@@ -191,7 +192,7 @@ def associate(session: Path, /, *, late: tuple[tuple[str, float], ...] = ()) -> 
     """
     from coview.capture import people as stage
 
-    people = stage.associate(session, lags=dict(late))
+    people = stage.associate(session, lags=dict(late) or None)
     if people is None:
         say("people          one at a time: nobody to tell apart, every stage follows the one there is")
         return

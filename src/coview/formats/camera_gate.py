@@ -11,6 +11,8 @@ from coview.formats.names import listed
 
 _EXACT = 1e-6  # how far RᵀR may be from the identity
 _ASPECT = 0.2  # how far fx and fy may differ
+# of the distance from the middle: how far straightening may move a pixel; lenses with much distortion are wide ones
+_PINCHED, _STRETCHED = 0.7, 3.0
 _OFF_CENTRE, _CENTRED = 0.2, 0.1  # of the image's side: where a principal point makes one suspect a swap
 
 
@@ -18,8 +20,8 @@ def check_cameras(names: Sequence[str], cameras: Cameras, where: str) -> None:
     """Raise ValueError where a camera cannot be real; `where` is the file, for the message.
 
     Checked: unique names; known size; finite upper triangular K with positive, similar focal lengths;
-    principal point inside the image; a right-handed orthonormal rotation; finite distortion. Extrinsics
-    that are NaN throughout are allowed: they mean that only the lens is known."""
+    principal point inside the image; a right-handed orthonormal rotation; distortion that some lens could have.
+    Extrinsics that are NaN throughout are allowed: they mean that only the lens is known."""
     doubled = {name for name in names if list(names).count(name) > 1}
     if doubled:
         raise ValueError(
@@ -32,8 +34,7 @@ def check_cameras(names: Sequence[str], cameras: Cameras, where: str) -> None:
         _check_intrinsics(camera.intrinsics, label)
         _check_principal_point(camera, label)
         _check_extrinsics(camera, label)
-        if not bool(camera.distortion.isfinite().all()):
-            raise ValueError(f"{label}: distortion {camera.distortion.tolist()} is not finite.")
+        _check_distortion(camera, label)
 
 
 def _check_size(size: Float[Tensor, "2"], label: str) -> None:
@@ -78,6 +79,25 @@ def _check_principal_point(camera: Cameras, label: str) -> None:
         raise ValueError(
             f"{label}: the principal point {_numbers(centre)} lies outside the image of {_numbers(size)} "
             f"pixels (width, height). The size or the camera matrix belongs to another image."
+        )
+
+
+def _check_distortion(camera: Cameras, label: str) -> None:
+    if not bool(camera.distortion.isfinite().all()):
+        raise ValueError(f"{label}: distortion {camera.distortion.tolist()} is not finite.")
+    corners = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], dtype=torch.float64)
+    camera = camera.to(torch.float64)
+    middle = camera.principal_point
+    away = (corners * camera.size - middle) / 2  # half of the way out, where every lens model holds
+    straight, miss = camera.undistort(middle + away)
+    stretched = (straight - middle).norm(dim=-1) / away.norm(dim=-1)
+    if bool((miss > 1).any()) or float(stretched.min()) < _PINCHED or float(stretched.max()) > _STRETCHED:
+        what = f"moves what lies halfway to a corner to {float(stretched.max()):.2g} times its distance from the middle"
+        if bool((miss > 1).any()):
+            what = "has no inverse halfway to a corner"
+        raise ValueError(
+            f"{label}: distortion {_numbers(camera.distortion)} {what}, which no lens does. The order is k1, k2, p1, "
+            f"p2, k3; a fisheye's coefficients are not those of another lens (`fisheye = true`)."
         )
 
 

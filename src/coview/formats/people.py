@@ -35,6 +35,7 @@ class People:
     ids: Int[Tensor, "views frames people"]  # numbers from 1, 1 being seen most; -1: nobody's
     tracks: Int[Tensor, "views frames people"]  # of single cameras, numbered from 0 over all; -1: none
     switches: tuple[int, ...]  # per camera: how often a track was cut and given to another person
+    late: tuple[float, ...]  # per camera: frames by which it was taken to begin later than the first
     made: dict[str, str]  # how, and from what
     edits: int = 0  # corrections that were applied
 
@@ -64,6 +65,7 @@ class People:
             ids=self.ids[rows],
             tracks=self.tracks[rows],
             switches=tuple(self.switches[row] for row in rows),
+            late=tuple(self.late[row] for row in rows),
         )
 
 
@@ -76,6 +78,7 @@ def write_people(people: People, path: Path) -> None:
             ids=people.ids.numpy().astype(np.int16),
             tracks=people.tracks.numpy().astype(np.int32),
             switches=np.array(people.switches, dtype=np.int64),
+            late=np.array(people.late, dtype=np.float64),
             made=np.array(json.dumps(people.made)),
         )
 
@@ -89,6 +92,7 @@ def read_people(path: Path, *, edits: bool = True) -> People:
             torch.from_numpy(arrays["ids"].astype(np.int64)),
             torch.from_numpy(arrays["tracks"].astype(np.int64)),
             tuple(int(count) for count in arrays["switches"]),
+            tuple(float(frames) for frames in arrays["late"]),
             json.loads(str(arrays["made"])),
         )
     except (KeyError, ValueError) as error:

@@ -6,6 +6,7 @@ read between frames (`settling`). Several starts, because a wrong focal length h
 simplest explanation that the data do not contradict.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import product
@@ -17,9 +18,9 @@ from torch import Tensor
 from coview.cameras import Cameras
 from coview.geometry.determined import check_agreement, check_determined, check_motion, check_settled
 from coview.geometry.explanation import ClockChoice, FocalChoice, choose
-from coview.geometry.lateness import rough_offsets
+from coview.geometry.lateness import Seen, rough_offsets
 from coview.geometry.linearisation import Focal, Unknowns
-from coview.geometry.settling import Settled, Tracks, settle
+from coview.geometry.settling import Settled, Tracks, detector_noise, settle
 from coview.geometry.timing import Timing, common_times
 from coview.geometry.tracks import without_jumps
 from coview.geometry.view_graph import NotDeterminedError, place_cameras, relate_pairs
@@ -27,11 +28,17 @@ from coview.geometry.view_graph import NotDeterminedError, place_cameras, relate
 # of the focal length to begin with; later ones where earlier ones fit badly
 _FACTORS = (1.0, 0.77, 1.3, 0.6, 1.7)
 _WIDE = (2.0, 4.0)  # times the threshold, for the relative poses
+_NARROWING = 4.0  # times the threshold, for the adjustment to begin with, or more:
+_POSES_MISS = 0.02  # radians
 _START_TIMES, MOST_TIMES = 40, 300  # for the relative poses, and for the adjustment
 _CORRELATED = 16384  # frames from the middle that are correlated: memory
 _SAME_SIZE = 0.05  # relative: images that differ by less are taken for those of equal cameras
 _GOOD, _BEYOND_DOUBT = 0.6, 0.8  # share of every camera's detections that agree with the others
 _ON_TIME = 1.5  # frames: what the adjustment finds by itself
+_WRONG = 4.0  # times the detector's noise: a detection that misses by more is wrong
+# times that: what is left out of the last adjustment. A hard limit that poor detections reach keeps those that agree
+# with the cameras of the moment, which then stay where they are; the loss alone (linear from 4/3 sigma) does not
+_FAR = 2.0
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,7 @@ def calibrate_freely(
     focal: FocalChoice = "auto",
     clock: ClockChoice = "auto",
     threshold: float = 12.0,
+    late: Float[Tensor, "views"] | None = None,
     reach: float = 10.0,
     seed: int = 0,
 ) -> FreelyCalibrated:
@@ -73,26 +81,32 @@ def calibrate_freely(
 
     `lenses` gives intrinsics and distortion (its extrinsics are ignored; focal lengths are a start where `focal` is not
     "given"); `pixels` are raw, `weights` 0 where a point was not seen; picture n of every camera was taken at n / `fps`
-    seconds of its own clock, which may be up to `reach` seconds late against the first. `threshold` (pixels) separates
-    a poor detection from a wrong one. At most 300 instants are adjusted, whatever the length. Lens distortion
-    and principal points stay as given. Raises NotDeterminedError, naming cameras and reason, where
-    the recording does not determine what is asked. Sources: [Nister04], [Hartley13], [Triggs00]."""
+    seconds of its own clock, which may be up to `reach` seconds late against the first. `late` says by how many, to a
+    few frames, where that is known: of several people, whose joints lie side by side, motion does not tell it.
+    `threshold` (pixels) separates a poor detection from a wrong one, unless the detector usually errs by more than a
+    quarter of it. At most 300 instants are adjusted, whatever the length. Lens distortion and principal points stay as
+    given. Raises NotDeterminedError, naming cameras and reason, where the recording does not determine what is asked.
+    Sources: [Nister04], [Hartley13], [Triggs00]."""
     lenses, pixels, weights = lenses.to(torch.float64), pixels.double(), weights.double()
     tracks = Tracks(pixels, without_jumps(pixels, weights, 3 * threshold), fps)
-    timings = _rough_timings(tracks, clock, reach)
+    timings = _rough_timings(tracks, clock, late, reach)
     first = Unknowns(_first_focal(lenses, focal), "given" if clock == "given" else "offset")
     start = _best_start(lenses, tracks, timings, first, focal, names, threshold, seed)
+    threshold = _by_noise(threshold, start)
     times = common_times(start.timing, tracks.weights, fps, MOST_TIMES)
 
     def settled(begin: Settled, unknowns: Unknowns) -> Settled:
         cameras, timing = begin.cameras, begin.timing
         if unknowns.focal == "given":
             cameras = replace(cameras, intrinsics=lenses.intrinsics)
+        elif unknowns.focal == "shared":  # the start may have given each its own
+            factor = (cameras.focal / lenses.focal).log().mean().exp()
+            cameras = replace(cameras, intrinsics=_with_focal(lenses, float(factor)).intrinsics)
         if unknowns.clock == "given" and clock == "auto":
             timing = Timing.together(len(lenses))
         return settle(
             cameras, timing, tracks, times, unknowns,
-            threshold=threshold, names=names, narrowing=(1.0,), seed=seed,
+            threshold=threshold, names=names, narrowing=(_FAR,), bend=threshold / 3, seed=seed,
         )  # fmt: skip
 
     found = settled(start, first)
@@ -107,6 +121,17 @@ def calibrate_freely(
     return FreelyCalibrated(found, choice.unknowns, choice.words)
 
 
+def _by_noise(threshold: float, start: Settled) -> float:
+    """Wide enough for what this detector usually errs by.
+
+    A limit amid the noise keeps of every point the views that happen to agree with the focal length and the clocks
+    of the moment, which holds these where they are and shows errors as small as itself. A start that does not
+    fit tells nothing of the noise."""
+    if float(start.agreement.min()) < _GOOD:
+        return threshold
+    return max(threshold, _WRONG * detector_noise(start))
+
+
 def _first_focal(lenses: Cameras, focal: FocalChoice) -> Focal:
     if focal in ("given", "each", "shared"):
         return focal
@@ -114,19 +139,23 @@ def _first_focal(lenses: Cameras, focal: FocalChoice) -> Focal:
     return "shared" if bool(alike) else "each"
 
 
-def _rough_timings(tracks: Tracks, clock: ClockChoice, reach: float) -> Iterator[Timing]:
+def _rough_timings(
+    tracks: Tracks, clock: ClockChoice, known: Float[Tensor, "views"] | None, reach: float
+) -> Iterator[Timing]:
     """How late cameras may be, the likeliest first; what takes long only when it is asked for."""
     together = Timing.together(tracks.pixels.shape[1])
-    if clock == "given":
-        yield together
+    if clock == "given" or known is not None:
+        yield together if known is None else replace(together, offset=known.double())
         return
     begin = max(0, (len(tracks.pixels) - _CORRELATED) // 2)
     middle = slice(begin, begin + _CORRELATED)
+    seen = [
+        [Seen(tracks.pixels[middle, view], tracks.weights[middle, view])]
+        for view in range(len(together.offset))
+    ]
     tried: list[Timing] = []
     for thorough in (False, True):
-        late = rough_offsets(
-            tracks.pixels[middle], tracks.weights[middle], tracks.fps, reach, thorough=thorough
-        )
+        late = rough_offsets(seen, tracks.fps, reach, thorough=thorough)
         late = late if float(late.abs().max()) * tracks.fps > _ON_TIME else torch.zeros_like(late)
         if all(float((late - other.offset).abs().max()) * tracks.fps > _ON_TIME for other in tried):
             tried.append(replace(together, offset=late))
@@ -187,14 +216,25 @@ def _from_start(
     limit = wide * threshold / float(lenses.focal.mean())
     pairs = relate_pairs(flat, reading.weights, limit, names=names, seed=seed)
     placed = replace(lenses, cam_from_world=place_cameras(pairs, flat, reading.weights, names))
-    found = settle(placed, timing, tracks, times, unknowns, threshold=threshold, names=names, seed=seed)
+    narrowing = _narrowing(lenses, threshold)
+    found = settle(
+        placed, timing, tracks, times, unknowns,
+        threshold=threshold, names=names, narrowing=narrowing, seed=seed,
+    )  # fmt: skip
     if focal in ("auto", "unknown") and float(found.agreement.min()) < _GOOD:
         each = replace(unknowns, focal="each")
         other = settle(
-            found.cameras, found.timing, tracks, times, each, threshold=threshold, names=names, seed=seed
-        )
+            found.cameras, found.timing, tracks, times, each,
+            threshold=threshold, names=names, narrowing=narrowing, seed=seed,
+        )  # fmt: skip
         found = other if other.misfit < found.misfit else found
     return found
+
+
+def _narrowing(lenses: Cameras, threshold: float) -> tuple[float, ...]:
+    """What is an outlier in each round, times the threshold: at first nothing that a start's poses may miss by."""
+    width = max(_NARROWING, _POSES_MISS * float(lenses.focal.mean()) / threshold)
+    return (*(width / 2**turn for turn in range(math.ceil(math.log2(width)))), 1.0)
 
 
 def _with_focal(cameras: Cameras, factor: float) -> Cameras:

@@ -1,8 +1,13 @@
-"""How late one camera is against another, to a frame or so, by when things move: no geometry is known yet."""
+"""How late one camera is against another, to a frame or so, by when things move: no geometry is known yet.
+
+Of several people nobody knows yet who is who: what every camera saw is then several tracks, and those pairs of
+tracks that show one person are the ones that fit one epipolar geometry, at one lag.
+"""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -30,6 +35,27 @@ _SURE = 0.35  # a lag that misses by less than this share of what others miss by
 _TRIED = 4  # pairs that are tried at every lag, to tie one more camera
 _SOME_FRAMES, _FEWEST, _REFITS = 60, 60, 5  # frames, points and reweightings of a fundamental matrix
 _AT_ONCE = 32  # lags: memory
+_PAIRINGS = 6  # of the tracks of two cameras: those that move most alike
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one camera saw of one thing that moves."""
+
+    pixels: Float[Tensor, "frames joints 2"]
+    weights: Float[Tensor, "frames joints"]  # 0: not seen
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """The first frame with anything seen, and the one after the last."""
+        frames = (self.weights > 0).any(dim=1).nonzero()[:, 0]
+        return (int(frames[0]), int(frames[-1]) + 1) if len(frames) else (0, 0)
+
+    @property
+    def signal(self) -> Float[Tensor, "frames channels"]:
+        """How it moves: `motion_signal`."""
+        speed, known = velocities(self.pixels[:, None], self.weights[:, None])
+        return motion_signal(self.pixels, speed[:, 0], self.weights * known[:, 0])
 
 
 def motion_signal(
@@ -108,18 +134,19 @@ def candidates(correlation: Float[Tensor, "lags"], reach: int, fps: float) -> li
 
 @dataclass(frozen=True)
 class _Lag:
-    """What two cameras say: the second's picture n + lag shows what the first's picture n shows."""
+    """What a track of one camera and one of another say: the second's picture n + lag shows what the first's picture n
+    shows."""
 
     doubt: float  # its miss over the median miss of other lags; inf: they share too little
     first: int
     second: int
+    tracks: tuple[Seen, Seen]
     lag: int  # frames
     alike: float  # the height of the correlation's peak
 
 
 def rough_offsets(
-    pixels: Float[Tensor, "frames views joints 2"],
-    weights: Float[Tensor, "frames views joints"],
+    tracks: Sequence[Sequence[Seen]],
     fps: float,
     reach: float,
     *,
@@ -127,25 +154,34 @@ def rough_offsets(
 ) -> Float[Tensor, "views"]:
     """Seconds that each camera is later than the first, to a frame or so; 0 for one that nothing ties.
 
-    Steps repeat, so correlation proposes several lags of every pair; the one whose points best fit one fundamental
-    matrix (no lens needs to be known) is believed where it fits far better than the others. Cameras that no such pair
-    ties are tied by trying every lag of the likeliest pairs; if `thorough`, all are."""
-    views, most = pixels.shape[1], min(round(reach * fps), len(pixels) - 1)
-    speed, known = velocities(pixels, weights)
-    signals = [motion_signal(pixels[:, v], speed[:, v], weights[:, v] * known[:, v]) for v in range(views)]
+    `tracks`: per view, what it saw: one track where there is one person. Steps repeat, so correlation proposes several
+    lags of every pair; the one whose points best fit one fundamental matrix (no lens needs to be known) is believed
+    where it fits far better than the others. Cameras that no such pair ties are tied by trying every lag of the
+    likeliest pairs; if `thorough`, all are. Quadratic in views, and in the tracks of each."""
+    frames = next((len(seen.pixels) for view in tracks for seen in view), 1)
+    most = min(round(reach * fps), frames - 1)
+    signals = [[seen.signal for seen in view] for view in tracks]
     sure, pairs = 0.0 if thorough else _SURE, []
-    for a, b in combinations(range(views), 2):
-        found = candidates(correlations(signals[b], signals[a], most, round(LEAST * fps)), most, fps)
-        lags = torch.tensor([0, *(lag for lag, _ in found)])
-        pairs.append(_best_lag(pixels, weights, a, b, lags, found[0][1] if found else -math.inf))
+    for a, b in combinations(range(len(tracks)), 2):
+        proposed = []
+        for i, j in product(range(len(tracks[a])), range(len(tracks[b]))):
+            correlation = correlations(signals[b][j], signals[a][i], most, round(LEAST * fps))
+            found = candidates(correlation, most, fps)
+            lags = torch.tensor([0, *(lag for lag, _ in found)])
+            proposed.append((found[0][1] if found else -math.inf, (tracks[a][i], tracks[b][j]), lags))
+        proposed.sort(key=lambda pairing: -pairing[0])
+        for alike, both, lags in proposed[:_PAIRINGS]:
+            pairs.append(_best_lag(a, b, both, lags, alike))
+            if pairs[-1].doubt < _SURE:
+                break
     late = _chained([pair for pair in pairs if pair.doubt < sure], fps)
     every = torch.arange(-most, most + 1, _COARSE)
-    while len(late) < views:
+    while len(late) < len(tracks):
         bridging = [pair for pair in pairs if (pair.first in late) != (pair.second in late)]
         bridging.sort(key=lambda pair: -pair.alike)
-        tried = [_best_lag(pixels, weights, p.first, p.second, every, p.alike) for p in bridging[:_TRIED]]
-        best = min(tried, key=lambda pair: pair.doubt)
-        if not math.isfinite(best.doubt):
+        tried = [_best_lag(p.first, p.second, p.tracks, every, p.alike) for p in bridging[:_TRIED]]
+        best = min(tried, key=lambda pair: pair.doubt, default=None)
+        if best is None or not math.isfinite(best.doubt):
             break
         pairs = [pair for pair in pairs if (pair.first, pair.second) != (best.first, best.second)] + [best]
         kept = [
@@ -154,7 +190,7 @@ def rough_offsets(
             if pair.doubt < sure or pair is best or (pair.first in late and pair.second in late)
         ]
         late = _chained(kept, fps)
-    return torch.tensor([late.get(view, 0.0) for view in range(views)], dtype=torch.float64)
+    return torch.tensor([late.get(view, 0.0) for view in range(len(tracks))], dtype=torch.float64)
 
 
 def _chained(pairs: list[_Lag], fps: float) -> dict[int, float]:
@@ -167,45 +203,42 @@ def _chained(pairs: list[_Lag], fps: float) -> dict[int, float]:
     return late
 
 
-def _best_lag(pixels: Tensor, weights: Tensor, a: int, b: int, lags: Tensor, alike: float) -> _Lag:
+def _best_lag(a: int, b: int, tracks: tuple[Seen, Seen], lags: Int[Tensor, "lags"], alike: float) -> _Lag:
     """The lag that fits best, looked for among `lags` and then around the best few of them."""
-    both = pixels[:, [b, a]], weights[:, [b, a]]
-    misses = epipolar_misses(*both, lags)
+    first, second = tracks
+    misses = epipolar_misses(second, first, lags)
     known = misses[misses.isfinite()]
     if not len(known):
-        return _Lag(math.inf, a, b, 0, alike)
+        return _Lag(math.inf, a, b, tracks, 0, alike)
     few = lags[misses.argsort()[:_LOOKED_AT]]
     best, least = 0, math.inf
     while True:
         near = (few[:, None] + torch.tensor(_NEARBY)).flatten().unique()
-        closer = epipolar_misses(*both, near)
+        closer = epipolar_misses(second, first, near)
         if not float(closer.min()) < least:
-            return _Lag(least / float(known.median()), a, b, best, alike)
+            return _Lag(least / float(known.median()), a, b, tracks, best, alike)
         best, least = int(near[closer.argmin()]), float(closer.min())
         few = torch.tensor([best])
 
 
-def epipolar_misses(
-    pixels: Float[Tensor, "frames 2 joints 2"],
-    weights: Float[Tensor, "frames 2 joints"],
-    lags: Int[Tensor, "lags"],
-) -> Float[Tensor, "lags"]:
-    """How badly the first view `lag` pictures on fits the second: the median distance to the epipolar geometry that
+def epipolar_misses(first: Seen, second: Seen, lags: Int[Tensor, "lags"]) -> Float[Tensor, "lags"]:
+    """How badly the first `lag` pictures on fits the second: the median distance to the epipolar geometry that
     fits best, as a share of how far the points spread; inf where they share too little."""
-    parts = [_misses(pixels, weights, part) for part in lags.split(_AT_ONCE)]
+    parts = [_misses(first, second, part) for part in lags.split(_AT_ONCE)]
     return torch.cat(parts)
 
 
-def _misses(pixels: Tensor, weights: Tensor, lags: Tensor) -> Tensor:
-    frames = len(pixels)
-    begin, end = (-lags).clamp(min=0), frames - lags.clamp(min=0)  # of the second view's pictures
+def _misses(one: Seen, other: Seen, lags: Int[Tensor, "lags"]) -> Float[Tensor, "lags"]:
+    (start, stop), (start2, stop2) = one.span, other.span
+    begin, end = (start - lags).clamp(min=start2), (stop - lags).clamp(max=stop2)  # of the second's pictures
     share = torch.linspace(0, 1, _SOME_FRAMES, dtype=torch.float64)
-    second = (begin[:, None] + share * (end - 1 - begin)[:, None]).round().long().clamp(0, frames - 1)
-    first = (second + lags[:, None]).clamp(0, frames - 1)
-    seen = ((weights[first, 0] > 0) & (weights[second, 1] > 0)).flatten(1)  # lags points
+    second = (begin[:, None] + share * (end - 1 - begin)[:, None]).round().long()
+    second = second.clamp(0, len(other.pixels) - 1)
+    first = (second + lags[:, None]).clamp(0, len(one.pixels) - 1)
+    seen = ((one.weights[first] > 0) & (other.weights[second] > 0)).flatten(1)  # lags points
     a, b = (
-        torch.nan_to_num(pixels[index, view]).flatten(1, 2).double()
-        for view, index in ((0, first), (1, second))
+        torch.nan_to_num(side.pixels[index]).flatten(1, 2).double()
+        for side, index in ((one, first), (other, second))
     )
     enough = (seen.sum(dim=1) >= _FEWEST) & (end - begin >= _SOME_FRAMES)
     trust = seen.double()

@@ -61,12 +61,14 @@ def settle(
     *,
     threshold: float,
     names: tuple[str, ...],
-    narrowing: Sequence[float] = (4.0, 2.0, 1.0),
+    narrowing: Sequence[float],
+    bend: float | None = None,
     seed: int = 0,
 ) -> Settled:
     """Cameras, clocks and points with the least robust reprojection error, from a start that roughly fits.
 
-    `narrowing`: what is an outlier in each round, times `threshold` (pixels). NotDeterminedError, naming the
+    `narrowing`: what is an outlier in each round, times `threshold` (pixels); `bend`: where the loss becomes linear
+    (pixels; a third of what is an outlier if not given). NotDeterminedError, naming the
     camera, where one shares too few points with the others."""
     timing = timing.around(float(times.mean()))
     adjusted = None
@@ -78,7 +80,9 @@ def settle(
         held = reading.weights * found.inliers
         _check_held(held, names, factor)
         moment = times - timing.middle
-        adjusted = _adjusted(cameras, found.points, reading, held, moment, tracks.fps, unknowns, factor)
+        adjusted = _adjusted(
+            cameras, found.points, reading, held, moment, tracks.fps, unknowns, bend or factor / 3
+        )
         cameras, timing = adjusted.cameras, timing.later(adjusted.clock)
         moved = float(adjusted.clock[:, 0].abs().max()) * tracks.fps
         last = len(widths) == 1
@@ -102,7 +106,7 @@ def again(settled: Settled, fps: float, unknowns: Unknowns, *, threshold: float)
     held = settled.reading.weights * settled.inliers
     moment = settled.times - settled.timing.middle
     adjusted = _adjusted(
-        settled.cameras, settled.points, settled.reading, held, moment, fps, unknowns, threshold
+        settled.cameras, settled.points, settled.reading, held, moment, fps, unknowns, threshold / 3
     )
     return _honest(adjusted, settled.cameras, settled.points, settled.reading, settled.inliers)
 
@@ -121,6 +125,19 @@ def _honest(
     return replace(adjusted, covariance=factor * adjusted.covariance)
 
 
+def detector_noise(found: Settled) -> float:
+    """Standard deviation (pixels, per axis) of a usual detection, wrong ones included as what they are: few.
+
+    From the median length of all misses (of a 2D normal 1.177 σ). Points take up three of their 2n coordinates; a
+    detection that took no part in its point misses by all it errs."""
+    misses = (found.cameras.project(found.points[:, None]) - found.reading.pixels).norm(dim=-1)
+    known = (found.reading.weights > 0) & misses.isfinite()
+    count = found.inliers.sum(dim=1, keepdim=True)
+    left = torch.where(found.inliers, (1 - 1.5 / count.clamp(min=2)).sqrt(), 1.0)
+    errors = (misses / left)[known]
+    return float(errors.median()) / 1.177 if errors.numel() else 0.0
+
+
 def triangulated(cameras: Cameras, reading: Reading, limit: float, seed: int = 0) -> Triangulated:
     """The points that views agree on to `limit` pixels."""
     straight = cameras.undistort(torch.nan_to_num(reading.pixels))[0]
@@ -136,7 +153,7 @@ def _adjusted(
     moment: Float[Tensor, "times"],
     fps: float,
     unknowns: Unknowns,
-    limit: float,
+    bend: float,
 ) -> Adjusted:
     """Bundle adjustment over the detections that agree; every joint of every instant is a point of its own."""
     known = points.isfinite().all(dim=-1).flatten()
@@ -157,7 +174,7 @@ def _adjusted(
         points.flatten(0, 1)[known],
         kept(reading.pixels),
         kept(held),
-        huber=limit / 3,
+        huber=bend,
         fit_focal=unknowns.focal,
         clocks=clocks,
         iterations=30,
