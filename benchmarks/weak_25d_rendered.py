@@ -1,10 +1,11 @@
 """Weakly supervised 2.5D on rendered people: what each term of its loss does on pictures.
 
-    OMP_WAIT_POLICY=passive python benchmarks/weak_25d_rendered.py [--only heat views limbs pseudo] [--threads 1]
+    OMP_WAIT_POLICY=passive python benchmarks/weak_25d_rendered.py [--only heat views limbs pseudo] [--detector RUN]
 
 A quarter of the training instants show their 2D joints. A 2D network learns from these alone, and every variant of
 `weak25d_rendered` begins with its weights: heat maps only (L_H), with agreeing views (+ L_MC), with the lengths of
-limbs (+ L_B), and with what the 2D network sees in the other pictures (+ L_R). Every view of every test scene counts
+limbs (+ L_B), and with what the 2D network sees in the other pictures (+ L_R). --detector begins with a finished 2D
+network instead; --notes should say which labels taught it. Every view of every test scene counts
 by itself; people, motions and clothes of the test were never trained on. `mean` is the training poses' mean, turned
 into each camera: what an answer must beat. Finished runs are kept. Rows go to results/weak_25d_rendered.csv.
 """
@@ -48,7 +49,7 @@ def recipes(given: argparse.Namespace) -> dict[str, Recipe]:
         batching=Mixed(share=0.875),  # pictures without labels teach it nothing
         steps=given.heatmap_steps,
     )
-    detector = given.out / "ransac"
+    detector = given.detector or given.out / "ransac"
     common = replace(own, data=data, steps=given.steps, seed=given.seed, init=str(detector))
     weights = own.method
     variants = {
@@ -64,6 +65,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=list(TERMS), default=list(TERMS))
     parser.add_argument("--out", type=Path, default=Path("runs/weak_25d_rendered"))
+    parser.add_argument(
+        "--detector", type=Path, help="a finished 2D run to begin with; default: trained here"
+    )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--scenes", type=int, default=5000, help="to train on, four views each")
@@ -74,7 +78,8 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     made = recipes(given)
-    train(made.pop("ransac"), given.out / "ransac")
+    heatmaps = made.pop("ransac")
+    detector = load_run(given.detector or train(heatmaps, given.out / "ransac"))
     first = next(iter(made.values()))
     always = {
         "date": date.today().isoformat(),
@@ -93,7 +98,7 @@ def main() -> None:
         row = always | {
             "terms": TERMS[name],
             "steps": record["steps"],
-            "heatmap_steps": given.heatmap_steps,
+            "heatmap_steps": detector.record["steps"],
             "train_seconds": record["seconds"],
             "peak_mb": round(peak_mb("cpu")),
         }

@@ -120,7 +120,7 @@ def test_agrees_with_the_textbook(with_statistics, depth, blocks):
     with torch.no_grad():
         maps = network(images)
         wanted = textbook(network.state_dict(), images, blocks, bottleneck=depth >= 50)
-    for found, slow in zip(maps, wanted, strict=True):
+    for found, slow in zip(maps[:4], wanted, strict=True):
         torch.testing.assert_close(found, slow, rtol=1e-4, atol=1e-5 * slow.abs().max().item())
 
 

@@ -282,9 +282,13 @@ def test_a_heat_map_of_our_own_fills_every_layer_of_its_joint():
         torch.testing.assert_close(volumes[:, :, layer], maps)
 
 
-def test_a_heat_map_begins_the_maps_of_its_own_joint_where_a_method_has_two_per_joint():
-    method = Weak25DConfig(depth=18, size=64, trunk=8, deconv=8).build(H36M_17)
+@pytest.mark.parametrize("depths", ["maps", "picture"])
+def test_a_2d_network_begins_heat_maps_and_leaves_depths_flat(depths):
+    """They were filled with its heat maps once: half a torso of depth at the first step, and nothing was learnt."""
+    method = Weak25DConfig(depth=18, size=64, trunk=8, deconv=8, depths=depths).build(H36M_17)
     flat = RansacTriangulationConfig(depth=18, size=64, trunk=8, deconv=8).build(H36M_17)
+    with torch.no_grad():
+        flat.backbone.final_layer.weight.mul_(30)
     initialise(method, H36M_17, Source("a run", dict(flat.state_dict()), H36M_17, bgr=False))
     method.eval(), flat.eval()
     images = torch.rand(1, 1, 3, 64, 64)
@@ -292,7 +296,9 @@ def test_a_heat_map_begins_the_maps_of_its_own_joint_where_a_method_has_two_per_
         H36M_17, images=images, cameras=ring_cameras(1).resize(torch.tensor([64.0, 64.0]))[None]
     )
     with torch.no_grad():
-        torch.testing.assert_close(method(batch).heatmaps, flat.maps(images).heatmaps[None])
+        found = method(batch)
+        torch.testing.assert_close(found.heatmaps, flat.maps(images).heatmaps[None])
+    assert found.relative_depth.abs().max() < 0.05
 
 
 def test_a_refiner_is_read_with_its_statistics(tmp_path):

@@ -8,6 +8,7 @@ docs/weak_25d.md.
 
 import math
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -15,16 +16,20 @@ from torch import Tensor, nn
 
 from coview.cameras import Cameras
 from coview.losses import limb_error, view_disagreement
-from coview.methods.base import MetricCameraPoses
+from coview.methods.base import Fact, MetricCameraPoses
 from coview.methods.image_method import ImageConfig, ImageMethod, Views, with_axes_of
-from coview.networks.backbone import Depth
-from coview.representations.heatmaps import gaussian_maps, map_cells, map_stride, soft_argmax
+from coview.networks.backbone import Depth, Maps
+from coview.networks.normalisation import BatchNorm2d
+from coview.representations.heatmaps import gaussian_maps, map_cells, map_stride, peaks, soft_argmax
 from coview.representations.limb_lengths import LimbLengths
 from coview.representations.normalised import ray_from_camera, turned
 from coview.representations.relative_depth import Placing, limb_norms, metric_pose
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
 
+_AT_ONCE = 16  # instants that are looked at together where nothing is learnt
+_FLAT = 0.001  # deviation of the depths' first weights
+_NARROW, _GRID, _HIDDEN = 64, 4, 256  # on the way from the whole picture to depths: channels, cells, channels
 _DOUBTFUL = 0.05  # how much a joint that the network does not see at all counts where a person is placed
 
 
@@ -32,15 +37,13 @@ _DOUBTFUL = 0.05  # how much a joint that the network does not see at all counts
 class LatentPoses(MetricCameraPoses):
     """Poses, and what the losses read of how they came about; all of it finite."""
 
-    heatmaps: Float[Tensor, "*batch views joints height width"]  # 1 at a joint that is seen
+    heatmaps: Float[Tensor, "*batch views joints height width"]  # as `loss` teaches them
     joints2d: Float[Tensor, "*batch views joints 2"]  # pixels of the crop
     # The camera's frame, turned so that the root is on its axis
     rays: Float[Tensor, "*batch views joints 2"]  # x/z and y/z
     relative_depth: Float[Tensor, "*batch views joints"]  # behind the root, in mean torsos
     points: Float[Tensor, "*batch views joints 3"]  # mean torsos
-    trust: Float[
-        Tensor, "*batch views joints"
-    ]  # height of the heat map at the joint, in [0, 1]; 0 without a lens
+    trust: Float[Tensor, "*batch views joints"]  # in [0, 1]; 0 without a lens
 
 
 @dataclass(frozen=True)
@@ -52,29 +55,44 @@ class Weak25DConfig(ImageConfig):
     limbs: LimbLengths = field(default_factory=LimbLengths)  # the one thing that 3D measurements gave
     placing: Placing = field(default_factory=Placing)  # how depths become a pose
     agreement: float = 1.0  # weight of L_MC, between views without labels
+    # Whether places in the picture learn from L_MC, as in the paper, or depths alone. On pictures without 2D labels or
+    # L_R nothing else holds places, and one figure that every picture gets agrees best
+    views_teach_places: bool = False
     limb_weight: float = 10.0  # of L_B
     pseudo_weight: float = 0.5  # of L_R: the heat-map loss on joints that a frozen 2D network saw; L_H has 1
     least_trust: float = 0.3  # joints whose heat map is lower do not teach depths
     least_pseudo: float = 0.5  # joints that the frozen network is less sure of do not teach places
+    # mse: heat maps are to equal a bump; a joint is trusted as its map is high there. cross_entropy: the softmax of
+    # `sharpness` times them is to be the bump; trusted as its peak holds the whole. A small network learns from the
+    # first step then, and begins where one left off that learnt so, with its multiplier for sharpness
+    loss: Literal["mse", "cross_entropy"] = "mse"
     sigma: float = 2.0  # map cells: width of the heat maps that 2D labels become
-    sharpness: float = (
-        20.0  # of the softmax, at first; learnt per joint. 15 to 20 is best for bumps of height 1
-    )
+    # of the softmax, at first; learnt per joint where anything teaches it. 15 to 20 is best for bumps of height 1
+    sharpness: float = 20.0
+    # maps: depths are read where a joint's heat map is, as in the paper. picture: from the coarsest features of all of
+    # the picture, by two layers; a small network that begins with places comes to depths sooner so
+    depths: Literal["maps", "picture"] = "maps"
+    trunk_rate: float = 1.0  # learning rate of what a 2D network began, as a multiple of the depths'
     reach: float = 1.5  # joints are at most so many mean torsos before or behind the root
     ramp: float = 0.1  # share of the training over which L_MC and L_B come in
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not min(self.sigma, self.sharpness, self.reach) > 0:
+        if not min(self.sigma, self.sharpness, self.reach, self.trunk_rate) > 0:
             raise ValueError(
-                f"Weak25DConfig: sigma (map cells), sharpness and reach (mean torsos) must be positive, got "
-                f"{self.sigma}, {self.sharpness} and {self.reach}."
+                f"Weak25DConfig: sigma (map cells), sharpness, reach (mean torsos) and trunk_rate must be positive, "
+                f"got {self.sigma}, {self.sharpness}, {self.reach} and {self.trunk_rate}."
             )
         if min(self.agreement, self.limb_weight, self.pseudo_weight) < 0:
             raise ValueError(
                 f"Weak25DConfig: agreement, limb_weight and pseudo_weight cannot be negative, got {self.agreement}, "
                 f"{self.limb_weight} and {self.pseudo_weight}."
             )
+        for name, known in (("loss", ("mse", "cross_entropy")), ("depths", ("maps", "picture"))):
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"Weak25DConfig: {name} is '{known[0]}' or '{known[1]}', got {getattr(self, name)!r}."
+                )
         for name in ("least_trust", "least_pseudo", "ramp"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(
@@ -103,35 +121,49 @@ class Weak25D(ImageMethod[LatentPoses]):
     config: Weak25DConfig
 
     def __init__(self, config: Weak25DConfig, skeleton: Skeleton) -> None:
-        super().__init__(config, skeleton, maps_per_joint=2)
+        super().__init__(config, skeleton)
         self.limbs = config.limbs.of(skeleton)
+        self.rates = {"backbone": config.trunk_rate}
         # the number whose softplus is the sharpness; one per joint
         start = config.sharpness + math.log(-math.expm1(-config.sharpness))
         self.log_sharpness = nn.Parameter(torch.full((len(skeleton),), start))
-        for name, weight in self.backbone.named_parameters():
-            if name == "final_layer.weight":
-                nn.init.normal_(weight, std=0.001)  # flat poses, from which limbs and views pull joints apart
-            elif name == "final_layer.bias":
-                nn.init.zeros_(weight)
+        # No part of the backbone: a 2D network's weights begin the heat maps, and depths begin flat. From joints at
+        # depths of their own, the answer is a rigid figure along the optical axis, shared by views of whatever they see
+        self.depth_layer: nn.Conv2d | nn.Linear
+        if config.depths == "maps":
+            self.depth_layer = nn.Conv2d(config.deconv, len(skeleton), 1)
+        else:
+            self.whole = nn.Sequential(
+                nn.Conv2d(self.backbone.channels, _NARROW, 1, bias=False),
+                BatchNorm2d(_NARROW),
+                nn.ReLU(),
+                nn.AdaptiveAvgPool2d(_GRID),
+                nn.Conv2d(_NARROW, _HIDDEN, _GRID, bias=False),
+                BatchNorm2d(_HIDDEN),
+                nn.ReLU(),
+                nn.Flatten(),
+            )
+            self.depth_layer = nn.Linear(_HIDDEN, len(skeleton))
+        for weight in self.depth_layer.parameters():
+            nn.init.normal_(weight, std=_FLAT)
 
     def forward(self, batch: MultiView) -> LatentPoses:
         """Poses in the axes of each camera; NaN for a view without intrinsics."""
         views = self.views(batch)
         found = self.maps(views.images)
-        # channel joint·2 is the heat map and the next one the depths: joint by joint, as everywhere
-        heatmaps, deep = found.heatmaps.float().unflatten(1, (-1, 2)).unbind(2)
-        sharp = nn.functional.softplus(self.log_sharpness)[:, None, None] * heatmaps
+        heatmaps = found.heatmaps.float()
+        sharp = self._sharp(heatmaps)
         cells = soft_argmax(sharp, 1.0)
-        shares = sharp.flatten(-2).softmax(dim=-1)
-        depth = self.config.reach * (shares * deep.tanh().flatten(-2)).sum(dim=-1)
+        depth = self.config.reach * self._deep(found, sharp)
         depth = (depth - depth[..., self.root, None]).unflatten(0, views.images.shape[:2])
         pixels = self._pixels(cells, views, found)
         lenses, there = self._lenses(views)
-        trust = self._heights(heatmaps.detach(), cells.detach()).unflatten(0, views.images.shape[:2]) * there
+        trust = self._trust(heatmaps.detach(), cells.detach()).unflatten(0, views.images.shape[:2]) * there
         rays = lenses.normalise(pixels)
         frame = ray_from_camera(rays[..., self.root, :])
         rays = turned(rays, frame)
-        points = self.config.placing.place(rays, depth, trust.clamp_min(_DOUBTFUL), self.limbs)
+        taught = rays if self.config.views_teach_places else rays.detach()
+        points = self.config.placing.place(taught, depth, trust.clamp_min(_DOUBTFUL), self.limbs)
         pose = metric_pose(points, trust.clamp_min(_DOUBTFUL), self.limbs, self.root) @ frame
         parts = {
             "joints3d": torch.where(there[..., None], pose, torch.nan),
@@ -155,15 +187,50 @@ class Weak25D(ImageMethod[LatentPoses]):
         if self.config.pseudo_weight:
             terms["pseudo"] = self.config.pseudo_weight * _mean(cost, sure)
         ramp = min(1.0, self.progress / self.config.ramp) if self.config.ramp else 1.0
-        trust = torch.where(labelled | (predicted.trust < self.config.least_trust), 0.0, predicted.trust)
-        if self.config.agreement:
-            disagreement = view_disagreement(predicted.points, trust)
-            terms["agreement"] = ramp * self.config.agreement * disagreement
-        if self.config.limb_weight:
-            terms["limb"] = ramp * self.config.limb_weight * self._limb_error(predicted, trust)
-        return terms
+        of_views = self._of_views(predicted, torch.where(labelled, 0.0, predicted.trust))
+        return terms | {name: ramp * term for name, term in of_views.items()}
+
+    @torch.no_grad()
+    def revise(self, batch: MultiView) -> dict[str, Fact]:
+        """Whether all depths with the other sign agree better between the views, and with the limbs; then they get it.
+
+        Perspective alone tells the two worlds apart, by a little."""
+        costs = []
+        for start in range(0, len(batch.images), _AT_ONCE):
+            found = self(batch[start : start + _AT_ONCE])
+            depth, weights = -found.relative_depth, found.trust.clamp_min(_DOUBTFUL)
+            points = self.config.placing.place(found.rays, depth, weights, self.limbs)
+            both = found, replace(found, relative_depth=depth, points=points)
+            costs.append([float(sum(self._of_views(each, each.trust).values())) for each in both])
+        trained, mirrored = torch.tensor(costs).mean(dim=0).tolist()
+        if flipped := mirrored < trained:
+            for weight in self.depth_layer.parameters():
+                weight.neg_()  # tanh is odd
+        words = f"{trained:.4f} as trained, {mirrored:.4f} mirrored"
+        return {"mirror_flipped": flipped, "mirror_losses": words}
 
     # --- inside ----------------------------------------------------------------------------------
+
+    def _sharp(self, heatmaps: Float[Tensor, "*batch joints height width"]) -> Tensor:
+        """Whose softmax is where joints may be."""
+        return nn.functional.softplus(self.log_sharpness)[:, None, None] * heatmaps
+
+    def _deep(self, found: Maps, sharp: Tensor) -> Float[Tensor, "n joints"]:
+        """Depths within ±1."""
+        if self.config.depths == "picture":
+            return self.depth_layer(self.whole(found.coarse)).float().tanh()
+        deep = self.depth_layer(found.features).float().tanh()
+        sharp = sharp if self.config.views_teach_places else sharp.detach()
+        return (sharp.flatten(-2).softmax(dim=-1) * deep.flatten(-2)).sum(dim=-1)
+
+    def _of_views(self, predicted: LatentPoses, trust: Tensor) -> dict[str, Tensor]:
+        """L_MC and L_B, as far as they have weight."""
+        trust, terms = torch.where(trust < self.config.least_trust, 0.0, trust), {}
+        if self.config.agreement:
+            terms["agreement"] = self.config.agreement * view_disagreement(predicted.points, trust)
+        if self.config.limb_weight:
+            terms["limb"] = self.config.limb_weight * self._limb_error(predicted, trust)
+        return terms
 
     @staticmethod
     def _lenses(views: Views) -> tuple[Cameras, Bool[Tensor, "instants views 1"]]:
@@ -176,12 +243,17 @@ class Weak25D(ImageMethod[LatentPoses]):
     def _heatmap_error(
         self, predicted: LatentPoses, batch: MultiView
     ) -> Float[Tensor, "*batch views joints"]:
-        """Squared distance of heat maps from bumps at the 2D joints, summed over cells."""
+        """Of heat maps from bumps at the 2D joints: squared distance summed over cells, or nats."""
         height, width = predicted.heatmaps.shape[-2:]
         stride = map_stride((batch.images.shape[-1], batch.images.shape[-2]), (width, height))
         cells = map_cells(batch.joints2d, stride, half_pixel=not self.config.reference)
         target = gaussian_maps(cells, batch.confidence, (height, width), self.config.sigma)
-        return (predicted.heatmaps - target).square().sum(dim=(-2, -1))
+        if self.config.loss == "mse":
+            return (predicted.heatmaps - target).square().sum(dim=(-2, -1))
+        found = self._sharp(predicted.heatmaps).flatten(-2).log_softmax(dim=-1)
+        target = target.flatten(-2)
+        target = target / target.sum(dim=-1, keepdim=True).clamp_min(1e-6)
+        return nn.functional.kl_div(found, target, reduction="none").sum(dim=-1)
 
     def _limb_error(self, predicted: LatentPoses, trust: Tensor) -> Float[Tensor, ""]:
         still = predicted.rays.detach()
@@ -190,10 +262,12 @@ class Weak25D(ImageMethod[LatentPoses]):
         lengths = limb_norms(points, self.limbs)
         return limb_error(lengths, self.limbs.in_torsos(lengths), self.limbs.both(trust))
 
-    def _heights(
+    def _trust(
         self, heatmaps: Float[Tensor, "n joints height width"], cells: Float[Tensor, "n joints 2"]
     ) -> Float[Tensor, "n joints"]:
-        """The heat maps at places between cells, within [0, 1]."""
+        """How sure the network is of its places, within [0, 1]: the height there, or the peak's share of the whole."""
+        if self.config.loss == "cross_entropy":
+            return peaks(self._sharp(heatmaps), 1.0)[1]
         size = cells.new_tensor([heatmaps.shape[-1], heatmaps.shape[-2]])
         grid = ((2 * cells + 1) / size - 1).flatten(0, 1)[:, None, None]
         heights = nn.functional.grid_sample(

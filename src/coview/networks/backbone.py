@@ -26,6 +26,7 @@ class Maps(NamedTuple):
     features: Float[Tensor, "n features h4 w4"]  # what the heat-maps are made of
     algebraic: Float[Tensor, "n joints"] | None  # confidences in (0, 1), if asked for
     volumetric: Float[Tensor, "n channels"] | None
+    coarse: Float[Tensor, "n channels32 h32 w32"] | None = None  # of the last residual stage
 
 
 class BasicBlock(nn.Module):
@@ -168,10 +169,10 @@ class PoseResNet(Trunk):
         algebraic = None if self.alg_confidences is None else self.alg_confidences(coarse)
         volumetric = None if self.vol_confidences is None else self.vol_confidences(coarse)
         features = coarse
-        del images, coarse  # for their memory
+        del images  # for their memory
         for start in range(0, len(self.deconv_layers), 3):
             features = self._run(self.deconv_layers[start : start + 3], features)
-        return Maps(self.final_layer(features), features, algebraic, volumetric)
+        return Maps(self.final_layer(features), features, algebraic, volumetric, coarse)
 
 
 def _stage(

@@ -58,7 +58,12 @@ _AUTHORS = {
     "refiner": "EpipolarPose's refiner",
 }
 # Ours, with one channel per joint, or one for every layer of its volume, along the first axis.
-_PER_JOINT = ("backbone.final_layer.", "backbone.alg_confidences.head.4.", "volume_net.output_layer.")
+_PER_JOINT = (
+    "backbone.final_layer.",
+    "backbone.alg_confidences.head.4.",
+    "volume_net.output_layer.",
+    "depth_layer.",
+)
 _COLOURS, _HEAT_MAPS = "backbone.conv1.weight", "backbone.final_layer."
 
 
