@@ -5,7 +5,8 @@
 
 Caliscope is given what coview is: detections and lenses. HumanCalib needs besides what a monocular 3D network says
 in each camera; it is given the truth at that camera's own time, with 30 mm of noise per joint and 3 % of the
-distance per frame (along the rays, as size and distance are confused). Neither is told that a camera is late.
+distance per frame (along the rays, as size and distance are confused), in MeTRAbs's millimetres.
+Neither is told that a camera is late.
 """
 
 import importlib.util
