@@ -1,4 +1,6 @@
 import re
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ from coview.capture.calibrate import calibrate_from_file, calibrate_from_people
 from coview.demo import generate
 from coview.formats.calibrations import Calibration, write_calibration
 from coview.formats.clocks import Clock
+from coview.formats.keypoints2d import write_detections
 from coview.formats.session import Session
 from coview.geometry.alignment import rigid_alignment
 
@@ -92,7 +95,6 @@ def test_lenses_alone_are_not_a_calibration(recorded):
 
 def test_a_session_without_any_calibration_file_says_what_to_give(tmp_path, recorded):
     import shutil
-    from dataclasses import replace
 
     shutil.copytree(recorded[0] / "joints2d", tmp_path / "joints2d")
     replace(Session.load(recorded[0]), path=tmp_path, provenance={}).save()
@@ -138,8 +140,6 @@ def test_the_real_recording_from_its_people(tmp_path, shared_data):
 
 def test_the_real_recording_without_its_lenses(tmp_path, shared_data):
     """Issue 7, done when 3: image sizes only. Focal length, rotations, and frames that were held out."""
-    from dataclasses import replace
-
     from coview.capture.import_session import import_session
     from coview.geometry.rotations import rotation_angle
 
@@ -183,6 +183,29 @@ def test_a_real_camera_that_is_three_frames_late(tmp_path, shared_data):
     )
     late = found.settled.timing.from_own[0] * session.fps
     assert (late - torch.tensor([0.0, 0, 3, 0])).abs().max() < 0.3
+
+
+def test_one_camera_is_refused(recorded, tmp_path):
+    path, _truth = recorded
+    shutil.copytree(path, tmp_path / "one")
+    session = Session.load(path)
+    replace(session, path=tmp_path / "one", cameras=session.cameras[:1]).save()
+    with pytest.raises(
+        ValueError, match="has one camera; where cameras stand is found from what two or more"
+    ):
+        calibrate_from_people(tmp_path / "one", stature=1.75)
+
+
+def test_a_blind_camera_is_named(recorded, tmp_path):
+    path, _truth = recorded
+    shutil.copytree(path, tmp_path / "blind")
+    session = replace(Session.load(path), path=tmp_path / "blind")
+    seen = session.detections()
+    confidence = seen.confidence.clone()
+    confidence[1] = 0.2
+    write_detections(session.detections_dir, session.camera_names, replace(seen, confidence=confidence))
+    with pytest.raises(ValueError, match=r"camera cam_2 has no detection with a confidence of 0.3 or more"):
+        calibrate_from_people(session.path, stature=1.75)
 
 
 def test_a_session_that_is_not_there(tmp_path):

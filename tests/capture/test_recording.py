@@ -35,7 +35,7 @@ def test_pose2sim_prefers_associated_people(tmp_path):
 
 def test_calibration_beside_the_trial_goes_before_one_above(tmp_path):
     files(tmp_path / "p" / "trial", "a_json/0.json", "b_json/0.json", "calibration/own.toml")
-    files(tmp_path, "p/above.toml", "farther.toml")
+    files(tmp_path, "p/above.toml", "anybodys.toml", "calibration/farther.toml")
     names = [path.name for path in find_recording(tmp_path / "p" / "trial").calibrations]
     assert names == ["own.toml", "above.toml", "farther.toml"]
 

@@ -110,6 +110,20 @@ def test_how_late_cameras_are_may_be_said(make_walk):
     assert ((found.settled.timing.from_own[0] - scene.late).abs() < 2e-3).all()
 
 
+def test_a_slow_film_jumps_all_the_time_and_is_no_worse(make_walk):
+    scene = make_walk(1, frames=1500)
+    slow = replace(scene, pixels=scene.pixels[::25], weights=scene.weights[::25], fps=2.0)
+    found = solve(slow, clock="given").settled
+    assert centre_error(found.cameras, scene.truth) < 0.01
+
+
+def test_cameras_said_to_be_on_time_that_are_not(make_walk):
+    found = solve(make_walk(1, frames=300, late=(0.0, 0.04, -0.06)), clock="given")
+    assert found.seems_late[1] > 1
+    assert found.seems_late[2] < -1
+    assert solve(make_walk(1, frames=300), clock="given").seems_late is None
+
+
 @pytest.mark.parametrize("wrong", [0.8, 0.87, 1.15, 1.3])
 def test_three_cameras_whose_lens_is_wrong(make_walk, wrong):
     scene = make_walk(1, focal=wrong)

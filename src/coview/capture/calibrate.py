@@ -31,6 +31,7 @@ from coview.formats.session import Session
 from coview.geometry.free_calibration import calibrate_freely
 from coview.geometry.thresholds import automatic_threshold, check_settings
 from coview.geometry.triangulation import Triangulated, triangulate_robust
+from coview.geometry.view_graph import NotDeterminedError
 
 POOR_DETECTION = 0.006  # of the image's diagonal: beyond it a detection is wrong rather than poor
 
@@ -127,21 +128,25 @@ def calibrate_from_people(
     late = None if people is None else torch.tensor(people.late, dtype=torch.float64) / loaded.fps
     pixels, weights = _observations(loaded, trust, {}, count)
     chosen = _chosen_frames(frames, len(pixels))
+    _check_seen(weights, loaded, trust)
     weights_used = torch.where(chosen[:, None, None], weights, 0.0)
     limit = threshold or POOR_DETECTION * float(given.cameras.size.norm(dim=-1).mean())
-    found = calibrate_freely(
-        given.cameras,
-        pixels,
-        weights_used,
-        names=given.names,
-        fps=loaded.fps,
-        focal="unknown" if guessed and focal == "auto" else FOCAL_CHOICES[focal],
-        clock=CLOCK_CHOICES[clock],
-        distortion="auto" if guessed and distortion == "auto" else DISTORTION_CHOICES[distortion],
-        threshold=limit,
-        late=late,
-        seed=seed,
-    )
+    try:
+        found = calibrate_freely(
+            given.cameras,
+            pixels,
+            weights_used,
+            names=given.names,
+            fps=loaded.fps,
+            focal="unknown" if guessed and focal == "auto" else FOCAL_CHOICES[focal],
+            clock=CLOCK_CHOICES[clock],
+            distortion="auto" if guessed and distortion == "auto" else DISTORTION_CHOICES[distortion],
+            threshold=limit,
+            late=late,
+            seed=seed,
+        )
+    except NotDeterminedError as reason:
+        raise NotDeterminedError(f"{reason}{_told_apart(people, loaded.path)}") from reason
     settled = found.settled
     each = settled.points.unflatten(1, (count, -1))
     first = each[:, 0]  # the others are of other statures
@@ -165,6 +170,45 @@ def _observations(
     pixels, confidence = (torch.cat(parts, dim=2) for parts in zip(*everybody, strict=True))
     weights = torch.where(confidence >= trust, confidence, 0.0)
     return pixels.double(), weights.double()
+
+
+def _check_seen(weights: Float[Tensor, "frames views joints"], session: Session, trust: float) -> None:
+    if weights.shape[1] < 2:
+        raise ValueError(
+            f"session '{session.name}' has one camera; where cameras stand is found from what two or more of them see "
+            f"at the same time. Import the recordings of the others too."
+        )
+    blind = [
+        name
+        for name, seen in zip(session.camera_names, (weights > 0).any(dim=2).any(dim=0), strict=True)
+        if not seen
+    ]
+    if blind:
+        raise ValueError(
+            f"camera {', '.join(blind)} has no detection with a confidence of {trust} or more, so where it stands "
+            f"cannot be found. Lower --trust, look at its detections, or import without it."
+        )
+
+
+def _told_apart(people: People | None, session: Path) -> str:
+    """What went before a failure, where several people were told apart."""
+    if people is None:
+        return ""
+    late = [
+        f"{name} {frames:+.0f}"
+        for name, frames in zip(people.cameras, people.late, strict=True)
+        if round(frames)
+    ]
+    taken = (
+        f"cameras were taken to begin late by (frames) {', '.join(late)}"
+        if late
+        else "cameras were taken to be in step"
+    )
+    return (
+        f" Before that, {people.count} people were told apart; {taken}. If that is wrong, say it: "
+        f"`coview associate {session} --late CAMERA FRAMES`, or --fit-clock no; who is who can be corrected "
+        f"(docs/people.md)."
+    )
 
 
 def _lenses(

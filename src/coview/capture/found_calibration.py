@@ -48,6 +48,20 @@ def found_calibration(
         if found.unknowns.focal == "given"
         else dict(zip(given.names, focal_sigma, strict=True)),
         scale_sigma=scale.relative_sigma,
+        notes=given.notes + _late_notes(found, given.names),
+    )
+
+
+def _late_notes(found: FreelyCalibrated, names: tuple[str, ...]) -> tuple[str, ...]:
+    if found.seems_late is None:
+        return ()
+    told = ", ".join(
+        f"{name} {frames:+.1f}" for name, frames in zip(names, found.seems_late.tolist(), strict=True)
+    )
+    return (
+        f"the cameras were said to be synchronised, and the recording contradicts it: frames late, to first order: "
+        f"{told}. Places and focal lengths may be off by more than their standard deviations say; leave --fit-clock no "
+        f"out.",
     )
 
 

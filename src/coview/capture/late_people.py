@@ -8,6 +8,9 @@ from coview.capture.tracks import track_people
 from coview.geometry.lateness import Seen, rough_offsets
 
 _TRACKS = 4  # of each camera, the longest: cost is quadratic in them
+_BELIEVED = (
+    0.4  # of what other lags miss by: pairs of different people fit some lag half as badly as the others
+)
 _LONGEST = 16384  # frames from the middle that are looked at: memory
 
 
@@ -28,7 +31,7 @@ def offsets_of_people(
     middle = slice(begin, begin + _LONGEST)
     trusted = (confidence >= trust)[:, middle, ..., None]
     seen = torch.where(trusted, joints[:, middle].double(), torch.nan)
-    return rough_offsets([_longest(view) for view in seen], fps, reach)
+    return rough_offsets([_longest(view) for view in seen], fps, reach, believed=_BELIEVED)
 
 
 def _longest(view: Float[Tensor, "frames people joints 2"]) -> list[Seen]:

@@ -16,7 +16,8 @@ from coview.formats.video import ENDINGS as VIDEO_ENDINGS
 # Where programs put 2D joints; the first that is there is used. Associated: one person, chosen across views.
 _JOINT_FOLDERS = ("pose-associated", "pose-sync", "pose", "pose-2d", "joints2d", "keypoints", "2d", ".")
 _VIDEO_FOLDERS = ("videos", "videos-raw", "synchronized_videos", "videos/synchronized", ".")
-_CALIBRATION_FOLDERS = (".", "calibration", "..", "../calibration", "../..", "../../calibration")
+# Two folders up a file of just any name may be anybody's.
+_CALIBRATION_FOLDERS = (".", "calibration", "..", "../calibration", "../../calibration")
 _NOT_CALIBRATIONS = frozenset({"config.toml", "session.toml", "pyproject.toml"})
 _CALIBRATION_ENDINGS = (".toml", ".qca.txt", ".xcp")
 _CALIBRATION_NAMES = frozenset({"intri.yml", "cameras.txt"})  # the other file of each is found beside it

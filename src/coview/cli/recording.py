@@ -54,6 +54,10 @@ def import_(
         size = "unknown size" if camera.size is None else f"{camera.size[0]}×{camera.size[1]}"
         say(f"{camera.name:12s} {camera.frames} frames, {size}, {'video' if camera.video else 'no video'}")
     note(_import_notes(made.provenance))
+    say(f"2D joints       {made.provenance['joints']}")
+    say(
+        f"calibration     {made.provenance.get('calibration_source', 'none found: --from people finds lenses too')}"
+    )
     say(f"session         {made.path}   ({made.skeleton.name}, {made.fps:g} fps)")
 
 

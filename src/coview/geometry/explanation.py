@@ -21,6 +21,7 @@ DistortionChoice = Literal["given", "auto", "shared", "each"]
 _UNLIKELY = 1e-4  # chance under which what was believed is believed no longer
 _NOTICEABLE = 0.015  # relative: a focal length that is so near to the given one is not worth the doubt
 _BENT = 1.0  # pixels at the image's corner: less distortion is not worth the doubt
+_LATE = 0.5  # frames: less is not worth a doubt
 _DRIFT_SECONDS = 20.0  # shorter recordings do not show that clocks run apart
 
 
@@ -86,6 +87,16 @@ def choose(
             unknowns = replace(unknowns, clock="drift") if chance < _UNLIKELY else unknowns
     unknowns = replace(unknowns, clock="drift") if clock == "drift" else unknowns
     return Explanation(unknowns, tuple(words))
+
+
+def seems_late(
+    found: Settled, fps: float, unknowns: Unknowns, threshold: float
+) -> Float[Tensor, "views"] | None:
+    """Frames by which cameras that were said to be on time seem late, where chance does not explain it."""
+    late = again(found, fps, replace(unknowns, clock="offset"), threshold=threshold)
+    frames = late.clock[:, 0] * fps
+    chance = _chance(late.clock[1:, 0], late.covariance_of("offset")[1:, 1:])
+    return frames if chance < _UNLIKELY and float(frames.abs().max()) > _LATE else None
 
 
 def at_corner(cameras: Cameras) -> Float[Tensor, "views"]:

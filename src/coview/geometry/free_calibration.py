@@ -16,7 +16,7 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.geometry.determined import check_agreement, check_determined, check_motion, check_settled
-from coview.geometry.explanation import ClockChoice, DistortionChoice, FocalChoice, choose
+from coview.geometry.explanation import ClockChoice, DistortionChoice, FocalChoice, choose, seems_late
 from coview.geometry.lateness import Seen, rough_offsets
 from coview.geometry.linearisation import Focal, Unknowns
 from coview.geometry.settling import Settled, Tracks, detector_noise, settle
@@ -47,6 +47,9 @@ class FreelyCalibrated:
     settled: Settled
     unknowns: Unknowns
     words: tuple[str, ...]  # why these unknowns
+    seems_late: Float[Tensor, "views"] | None = (
+        None  # frames, where that contradicts what was said of the clocks
+    )
 
     @property
     def clock_sigma(self) -> Float[Tensor, "views 2"]:
@@ -123,7 +126,8 @@ def calibrate_freely(
         check_agreement(found, names, threshold, choice.unknowns)
     check_settled(found, fps)
     check_determined(found, names, choice.unknowns)
-    return FreelyCalibrated(found, choice.unknowns, choice.words)
+    late = seems_late(found, fps, choice.unknowns, threshold) if clock == "given" else None
+    return FreelyCalibrated(found, choice.unknowns, choice.words, late)
 
 
 def _by_noise(threshold: float, start: Settled) -> float:

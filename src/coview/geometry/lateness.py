@@ -151,13 +151,15 @@ def rough_offsets(
     reach: float,
     *,
     thorough: bool = False,
+    believed: float = math.inf,
 ) -> Float[Tensor, "views"]:
     """Seconds that each camera is later than the first, to a frame or so; 0 for one that nothing ties.
 
     `tracks`: per view, what it saw: one track where there is one person. Steps repeat, so correlation proposes several
     lags of every pair; the one whose points best fit one fundamental matrix (no lens needs to be known) is believed
     where it fits far better than the others. Cameras that no such pair ties are tied by trying every lag of the
-    likeliest pairs; if `thorough`, all are. Quadratic in views, and in the tracks of each."""
+    likeliest pairs; if `thorough`, all are; a lag that misses by more than the share `believed` of what others miss by
+    ties nothing. Quadratic in views, and in the tracks of each."""
     frames = next((len(seen.pixels) for view in tracks for seen in view), 1)
     most = min(round(reach * fps), frames - 1)
     signals = [[seen.signal for seen in view] for view in tracks]
@@ -181,7 +183,7 @@ def rough_offsets(
         bridging.sort(key=lambda pair: -pair.alike)
         tried = [_best_lag(p.first, p.second, p.tracks, every, p.alike) for p in bridging[:_TRIED]]
         best = min(tried, key=lambda pair: pair.doubt, default=None)
-        if best is None or not math.isfinite(best.doubt):
+        if best is None or not math.isfinite(best.doubt) or best.doubt > believed:
             break
         pairs = [pair for pair in pairs if (pair.first, pair.second) != (best.first, best.second)] + [best]
         kept = [

@@ -14,6 +14,7 @@ _FAR = (
 _DOUBT = 0.25  # share of a detection's variance that moving it to another time may add
 _RIDGE = (0.0, 1e-6, 0.02, 0.02)  # of the cubic's terms at the edge: gaps leave a line rather than nonsense
 _JUMP_REACH = 3
+_UNUSUAL = 4.0  # times the usual distance from the neighbours
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,8 @@ def without_jumps(
     weights: Float[Tensor, "frames views joints"],
     limit: float,
 ) -> Float[Tensor, "frames views joints"]:
-    """Weights with those detections at 0 that are further than `limit` pixels from the median of their neighbours.
+    """Weights with those detections at 0 that are further than `limit` pixels from the median of their neighbours, and
+    several times further than is usual in their view (a slow film jumps all the time).
 
     A joint that comes and goes is judged by the up to six pictures around; alone, not at all."""
     out = torch.empty_like(weights)
@@ -152,8 +154,9 @@ def without_jumps(
         padded = torch.cat([gap, values, gap])
         steps = [s for s in range(2 * _JUMP_REACH + 1) if s != _JUMP_REACH]
         middle = torch.stack([padded[s : s + len(pixels)] for s in steps]).nanmedian(dim=0).values
-        far = (values - middle).norm(dim=-1) > limit
-        out[:, view] = torch.where(far, 0.0, weights[:, view])
+        away = (values - middle).norm(dim=-1)
+        usual = float(away.nanmedian().nan_to_num())
+        out[:, view] = torch.where(away > max(limit, _UNUSUAL * usual), 0.0, weights[:, view])
     return out
 
 
