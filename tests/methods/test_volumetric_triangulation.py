@@ -40,7 +40,7 @@ def test_learns_by_heart_and_not_where_the_labels_belong_to_other_instants(dotte
     batch = dotted(6)
     # the right people in the wrong instants: a network that only learnt a mean pose would not mind
     shuffled = batch.replaced(joints3d=batch.joints3d.roll(3, dims=0))
-    error, misled = learn(batch, glimpse(), 40), learn(batch, glimpse(), 40, shuffled)
+    error, misled = learn(batch, glimpse(), 60), learn(batch, glimpse(), 60, shuffled)
     assert error < 0.2
     assert misled > 1.5 * error
 
