@@ -17,6 +17,7 @@ from coview.cameras import Cameras
 from coview.data.body import Body, limits, pose
 from coview.data.motion import gait_angles, smooth_noise, walking_speed
 from coview.data.synthetic import ring_cameras
+from coview.formats.keypoints2d import Detections
 
 FPS, FRAMES, SIGMA = 50.0, 300, 3.0
 BONES = [(1, 2), (2, 3), (4, 5), (5, 6), (11, 12), (12, 13), (14, 15), (15, 16), (0, 8)]
@@ -136,12 +137,11 @@ def side_by_side(
     joints: Float[Tensor, "views frames people joints 2"], confidence: Tensor, ids: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Pixels (frames views joints 2) and weights, the joints of each person after those of another."""
-    everybody = []
+    detections, everybody = Detections(joints, confidence), []
     for person in range(1, int(ids.max()) + 1):
-        mine = (ids == person)[..., None]
-        there = mine & (confidence > 0)
-        pixels = torch.where(there[..., None], joints, torch.nan).nanmean(dim=2)
-        everybody.append((pixels.transpose(0, 1), pixels.isfinite().all(dim=-1).double().transpose(0, 1)))
+        mine = ids == person
+        places = torch.where(mine.any(dim=-1), mine.int().argmax(dim=-1), -1)
+        everybody.append(tuple(part.transpose(0, 1) for part in detections.picked(places)))
     pixels, weights = (torch.cat(parts, dim=2) for parts in zip(*everybody, strict=True))
     return pixels, weights
 

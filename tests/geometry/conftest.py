@@ -10,6 +10,9 @@ from torch import Tensor
 from coview.cameras import Cameras
 from coview.data.motion import random_motion
 from coview.data.synthetic import ring_cameras
+from coview.geometry.linearisation import Unknowns
+from coview.geometry.settling import Settled, Tracks, settle
+from coview.geometry.timing import Timing, common_times
 
 FPS, FINE = 50.0, 20
 
@@ -68,3 +71,18 @@ def walk(
 @pytest.fixture(scope="session")
 def make_walk():
     return walk
+
+
+def settled_walk(scene: Walk, unknowns: Unknowns, timing: Timing | None = None) -> Settled:
+    """From the true cameras, at 60 instants; without a `timing` from cameras that are together."""
+    timing = timing or Timing.together(len(scene.truth))
+    times = common_times(timing, scene.weights, scene.fps, 60)
+    return settle(
+        scene.truth, timing, Tracks(scene.pixels, scene.weights, scene.fps), times, unknowns,
+        threshold=10.0, names=scene.names, narrowing=(4.0, 2.0, 1.0),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def settle_walk():
+    return settled_walk

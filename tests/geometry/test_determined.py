@@ -5,29 +5,14 @@ import torch
 
 from coview.geometry.determined import check_agreement, check_determined, check_motion, check_settled
 from coview.geometry.linearisation import Unknowns
-from coview.geometry.settling import Tracks, settle
-from coview.geometry.timing import Timing, common_times
 from coview.geometry.view_graph import NotDeterminedError
 
 UNKNOWNS = Unknowns("shared", "offset")
 
 
 @pytest.fixture(scope="module")
-def settled(make_walk):
-    scene = make_walk(1)
-    tracks = Tracks(scene.pixels, scene.weights, scene.fps)
-    timing = Timing.together(3)
-    times = common_times(timing, scene.weights, scene.fps, 60)
-    return settle(
-        scene.truth,
-        timing,
-        tracks,
-        times,
-        UNKNOWNS,
-        threshold=10.0,
-        names=scene.names,
-        narrowing=(4.0, 2.0, 1.0),
-    )
+def settled(make_walk, settle_walk):
+    return settle_walk(make_walk(1), UNKNOWNS)
 
 
 NAMES = ("left", "middle", "right")

@@ -1,12 +1,18 @@
 """Images without a renderer: every joint of a generated person is a dot of its own colour."""
 
+import math
+from collections.abc import Callable
+
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from coview.data.motion import random_motion
 from coview.data.synthetic import ring_cameras
+from coview.methods.base import MethodConfig
+from coview.metrics.joint_error import n_joint_error
 from coview.networks.backbone import Maps
+from coview.representations.canonical_pose import canonical_pose
 from coview.sample import MultiView
 from coview.skeletons import H36M_17
 
@@ -69,3 +75,31 @@ class Glimpse(nn.Module):
 @pytest.fixture(scope="session")
 def glimpse():
     return Glimpse
+
+
+def canonical_error(
+    config: MethodConfig, shown: MultiView, draws: Callable[[int], Tensor], test: MultiView, steps: int
+) -> float:
+    """N-MPJPE in mm of canonical poses after a short training."""
+    torch.manual_seed(0)
+    method = config.build(H36M_17)
+    method.begin([shown])
+    optimiser = torch.optim.Adam(method.parameters())
+    for step in range(steps):
+        for group in optimiser.param_groups:
+            group["lr"] = 1.5e-3 * (1 + math.cos(math.pi * step / steps))
+        method.progress = step / steps
+        batch = shown[draws(step)]
+        loss = sum(method.losses(method(batch), batch).values())
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    with torch.no_grad():
+        found = method.eval()(test).joints3d
+    truth = canonical_pose(test.joints3d, H36M_17)[:, None].expand_as(found)
+    return float(n_joint_error(found, truth, H36M_17.root_index).nanmean())
+
+
+@pytest.fixture(scope="session")
+def learnt_canonical():
+    return canonical_error

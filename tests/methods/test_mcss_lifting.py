@@ -1,4 +1,3 @@
-import math
 from dataclasses import replace
 
 import pytest
@@ -10,7 +9,6 @@ from coview.data.batching import Mixed
 from coview.data.labels import ShownLabels
 from coview.data.synthetic import DetectorNoise, SyntheticConfig
 from coview.methods.mcss_lifting import McssLiftingConfig
-from coview.metrics.joint_error import n_joint_error
 from coview.representations.canonical_pose import canonical_pose
 from coview.sample import MultiView
 from coview.skeletons import H36M_17
@@ -120,28 +118,6 @@ def test_settings_that_make_no_sense_are_refused(settings, words):
 # --- does it learn? ----------------------------------------------------------------------------------
 
 
-def learnt(config: McssLiftingConfig, shown: MultiView, test: MultiView, steps: int = 400) -> float:
-    """N-MPJPE in mm of canonical poses after a short training."""
-    draws = Mixed(share=1 / 3, by="labelled").draws(InMemory(shown), 32, seed=0)
-    torch.manual_seed(0)
-    method = config.build(H36M_17)
-    method.begin([shown])
-    optimiser = torch.optim.Adam(method.parameters())
-    for step in range(steps):
-        for group in optimiser.param_groups:
-            group["lr"] = 1.5e-3 * (1 + math.cos(math.pi * step / steps))
-        method.progress = step / steps
-        batch = shown[draws(step)]
-        loss = sum(method.losses(method(batch), batch).values())
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-    with torch.no_grad():
-        found = method.eval()(test).joints3d
-    truth = canonical_pose(test.joints3d, H36M_17)[:, None].expand_as(found)
-    return float(n_joint_error(found, truth, H36M_17.root_index).nanmean())
-
-
 def apart(shown: MultiView) -> MultiView:
     """The views of every instant without a label are of different instants."""
     generator = torch.Generator().manual_seed(0)
@@ -152,12 +128,17 @@ def apart(shown: MultiView) -> MultiView:
     )
 
 
-def test_views_of_one_person_make_up_for_labels_and_views_of_different_poses_do_not():
+def test_views_of_one_person_make_up_for_labels_and_views_of_different_poses_do_not(learnt_canonical):
     """Ten labelled instants of 2000; four other people to test on."""
     noise = DetectorNoise(sigma=3.0)
     shown = instants(2000, labels=10, subjects=4, fps=2.0, noise=noise)
     test = SyntheticConfig(instants=400, subjects=4, fps=2.0, noise=noise, seed=5).train().instants
     learner = replace(SMALL, width=128)
-    baseline = learnt(replace(learner, across=0.0, agreement=0.0, limb_weight=0.0), shown, test)
-    assert learnt(learner, shown, test) < 0.95 * baseline
-    assert learnt(learner, apart(shown), test) > baseline
+
+    def learnt(config: McssLiftingConfig, shown: MultiView) -> float:
+        draws = Mixed(share=1 / 3, by="labelled").draws(InMemory(shown), 32, seed=0)
+        return learnt_canonical(config, shown, draws, test, 400)
+
+    baseline = learnt(replace(learner, across=0.0, agreement=0.0, limb_weight=0.0), shown)
+    assert learnt(learner, shown) < 0.95 * baseline
+    assert learnt(learner, apart(shown)) > baseline

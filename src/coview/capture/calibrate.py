@@ -18,7 +18,7 @@ from coview.capture.free_cameras import (
     FitFocal,
     guessed_lenses,
 )
-from coview.capture.people import people_of
+from coview.capture.people import late_words, people_of
 from coview.capture.stated_scale import stated_scale
 from coview.data.people_cameras import upright_cameras
 from coview.data.session_tracks import session_tracks
@@ -194,15 +194,9 @@ def _told_apart(people: People | None, session: Path) -> str:
     """What went before a failure, where several people were told apart."""
     if people is None:
         return ""
-    late = [
-        f"{name} {frames:+.0f}"
-        for name, frames in zip(people.cameras, people.late, strict=True)
-        if round(frames)
-    ]
+    late = late_words(people)
     taken = (
-        f"cameras were taken to begin late by (frames) {', '.join(late)}"
-        if late
-        else "cameras were taken to be in step"
+        f"cameras were taken to begin late by (frames) {late}" if late else "cameras were taken to be in step"
     )
     return (
         f" Before that, {people.count} people were told apart; {taken}. If that is wrong, say it: "

@@ -2,15 +2,12 @@
 
 from dataclasses import replace
 
-import torch
-
 from coview.cameras import Cameras
 from coview.capture.free_cameras import CLOCK_WORDS, FOCAL_WORDS, found_clocks, found_distortion
 from coview.data.body_scale import Scale
 from coview.data.upright import Upright
 from coview.formats.calibrations import Calibration
 from coview.geometry.free_calibration import FreelyCalibrated
-from coview.geometry.rotations import skew
 from coview.geometry.settling import Settled
 
 
@@ -68,12 +65,9 @@ def _late_notes(found: FreelyCalibrated, names: tuple[str, ...]) -> tuple[str, .
 def _sigmas(found: Settled, scale: Scale) -> tuple[list[float], list[float]]:
     """Standard deviations of every centre (metres) and rotation (radians) relative to the first camera.
 
-    The root of the summed variances over the three axes. C = -Rᵀt, so a turn δ (left) and a shift τ of
-    the translation move the centre by -Rᵀ(τ + [t]× δ)."""
-    covariance = found.adjusted.camera_covariance
-    lever = torch.cat(
-        [skew(found.adjusted.cameras.translation), torch.eye(3).expand(len(covariance), 3, 3)], -1
+    The root of the summed variances over the three axes."""
+    centre, rotation = (
+        each.diagonal(dim1=-2, dim2=-1).sum(-1).sqrt()
+        for each in (found.adjusted.centre_covariance, found.adjusted.camera_covariance[:, :3, :3])
     )
-    centre = (lever @ covariance @ lever.mT).diagonal(dim1=-2, dim2=-1).sum(-1).sqrt() * scale.metres_per_unit
-    rotation = covariance[:, :3, :3].diagonal(dim1=-2, dim2=-1).sum(-1).sqrt()
-    return centre.tolist(), rotation.tolist()
+    return (centre * scale.metres_per_unit).tolist(), rotation.tolist()

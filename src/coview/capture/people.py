@@ -105,14 +105,19 @@ def said(people: People) -> str:
         f"{name} {count}" for name, count in zip(people.cameras, people.switches, strict=True)
     )
     count = f"{people.count} {'person' if people.count == 1 else 'people'}"
-    late = ", ".join(
+    late = late_words(people)
+    late = f"; began late by frames: {late}" if late else ""
+    edits = f"; {people.edits} edits of people.toml" if people.edits else ""
+    return f"{count}, by {people.made['matched_by']}{late}; tracks given to another person: {switches}{edits}"
+
+
+def late_words(people: People) -> str:
+    """Cameras and the frames by which they were taken to begin late; empty where all are in step."""
+    return ", ".join(
         f"{name} {frames:+.0f}"
         for name, frames in zip(people.cameras, people.late, strict=True)
         if round(frames)
     )
-    late = f"; began late by frames: {late}" if late else ""
-    edits = f"; {people.edits} edits of people.toml" if people.edits else ""
-    return f"{count}, by {people.made['matched_by']}{late}; tracks given to another person: {switches}{edits}"
 
 
 @dataclass(frozen=True)

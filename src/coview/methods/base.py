@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -90,6 +91,21 @@ class Method(nn.Module, ABC, Generic[P]):
     def needs(self) -> frozenset[str]:
         """Every field that training reads."""
         return self.inputs | self.supervision
+
+
+def turned_if_mirrored(depths: nn.Module, trained: float, mirrored: float) -> dict[str, Fact]:
+    """The weights that an odd function turns into depths get the other sign where the mirrored world costs less.
+
+    What a `revise` says of it."""
+    flipped = mirrored < trained
+    if flipped:
+        with torch.no_grad():
+            for weight in depths.parameters():
+                weight.neg_()
+    return {
+        "mirror_flipped": flipped,
+        "mirror_losses": f"{trained:.4f} as trained, {mirrored:.4f} mirrored",
+    }
 
 
 @dataclass(frozen=True)

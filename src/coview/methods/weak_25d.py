@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from coview.cameras import Cameras
 from coview.losses import limb_error, view_disagreement
-from coview.methods.base import Fact, MetricCameraPoses
+from coview.methods.base import Fact, MetricCameraPoses, turned_if_mirrored
 from coview.methods.image_method import ImageConfig, ImageMethod, Views, with_axes_of
 from coview.networks.backbone import Depth, Maps
 from coview.networks.normalisation import BatchNorm2d
@@ -203,11 +203,7 @@ class Weak25D(ImageMethod[LatentPoses]):
             both = found, replace(found, relative_depth=depth, points=points)
             costs.append([float(sum(self._of_views(each, each.trust).values())) for each in both])
         trained, mirrored = torch.tensor(costs).mean(dim=0).tolist()
-        if flipped := mirrored < trained:
-            for weight in self.depth_layer.parameters():
-                weight.neg_()  # tanh is odd
-        words = f"{trained:.4f} as trained, {mirrored:.4f} mirrored"
-        return {"mirror_flipped": flipped, "mirror_losses": words}
+        return turned_if_mirrored(self.depth_layer, trained, mirrored)  # tanh is odd
 
     # --- inside ----------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coview.losses import limb_error, view_disagreement
-from coview.methods.base import Fact, Method, MethodConfig, MetricCameraPoses
+from coview.methods.base import Fact, Method, MethodConfig, MetricCameraPoses, turned_if_mirrored
 from coview.networks.lifter import DepthLifter
 from coview.representations.limb_lengths import LimbLengths
 from coview.representations.normalised import (
@@ -126,14 +126,7 @@ class Weak25DLifting(Method[RelativeDepths]):
         points = self.placing.place(found.rays, depth, found.trust, self.limbs)
         mirrored = replace(found, relative_depth=depth, points=points)
         costs = [float(torch.stack(list(self._terms(each).values())).sum()) for each in (found, mirrored)]
-        flipped = costs[1] < costs[0]
-        if flipped:
-            self.lifter.depth.weight.neg_()
-            self.lifter.depth.bias.neg_()
-        return {
-            "mirror_flipped": flipped,
-            "mirror_losses": "{:.4f} as trained, {:.4f} mirrored".format(*costs),
-        }
+        return turned_if_mirrored(self.lifter.depth, *costs)
 
     # --- inside ----------------------------------------------------------------------------------
 
