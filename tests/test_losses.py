@@ -185,6 +185,36 @@ def test_only_the_pose_learns_from_what_another_view_saw():
     assert seen.grad is None
 
 
+def test_upright_poses_may_turn_about_the_vertical_and_lean_at_a_price():
+    poses, trust = seen_from(1)
+    angle = torch.randn(3, 4, generator=torch.Generator().manual_seed(2))
+    turn = rotation_from_axis_angle(angle[..., None] * torch.tensor([0.0, 0.0, 1.0]))
+    upright = poses @ turn.mT + torch.randn(3, 4, 1, 3)
+    trust = trust.expand(3, 4, 10)
+    assert view_disagreement(upright, trust, upright=True) < 2e-5
+    assert seen_across(upright, upright, trust, upright=True) < 2e-5
+    leaning = upright @ rotation_from_axis_angle(torch.tensor([0.2, 0.0, 0.0])).mT
+    for cost in (view_disagreement, lambda *a, **k: seen_across(a[0], *a, **k)):
+        assert cost(leaning, trust) < 2e-5
+        assert cost(leaning, trust, upright=True) > 0.05
+
+
+def test_upright_the_motion_takes_part_in_the_gradient():
+    """Held constant, what one step gains is lost by the motion that follows."""
+    poses, trust = seen_from(3)
+    poses = (poses + 0.3 * torch.randn(poses.shape, generator=torch.Generator().manual_seed(1))).double()
+    trust = torch.where(trust < 0.5, 0.0, trust).double()
+    assert torch.autograd.gradcheck(
+        lambda p: view_disagreement(p, trust, upright=True), poses.requires_grad_()
+    )
+    seen = poses.detach() + 0.1
+    assert torch.autograd.gradcheck(lambda p: seen_across(p, seen, trust, upright=True), poses)
+    line = torch.zeros(1, 2, 10, 3) + torch.tensor([0.0, 0.0, 1.0]) * torch.arange(10.0)[:, None]
+    line.requires_grad_()
+    view_disagreement(line, torch.ones(1, 2, 10), upright=True).backward()
+    assert line.grad.isfinite().all()
+
+
 def test_limbs_cost_the_square_of_what_they_lack():
     lengths, means = torch.tensor([[1.0, 2.0, 5.0]]), torch.tensor([1.5, 2.0, 1.0])
     trust = torch.tensor([[1.0, 1.0, 0.0]])

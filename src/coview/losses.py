@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from coview.geometry.alignment import rigid_alignment
+from coview.geometry.alignment import Similarity, rigid_alignment, upright_alignment
 
 _TINY = 1e-12  # under the square root: a prediction with all joints at the root has a finite gradient
 
@@ -40,6 +40,8 @@ def view_disagreement(
     poses: Float[Tensor, "*batch views joints 3"],
     trust: Float[Tensor, "*batch views joints"],
     fewest: int = 6,
+    *,
+    upright: bool = False,
 ) -> Float[Tensor, ""]:
     """How far poses of one instant, each in its own camera's axes, are from being one rigid pose. [Iqbal20]
 
@@ -47,17 +49,16 @@ def view_disagreement(
     that of another, over all pairs of views; weighted, motion and mean, with the product of both trusts (in
     [0, 1]). There is no scale in the motion: it would make a pose that shrinks to a point the best answer. The
     motion is a constant of the gradient; where the views agree on a rotation only badly, its own gradient is
-    not to be had. Pairs with fewer than `fewest` joints trusted in both views do not count; 0 where none counts.
-    Poses must be finite, also where the trust is 0."""
+    not to be had. `upright` is for poses whose z is up: they are turned about it alone, so that views must agree on
+    up as well, and the motion takes part in the gradient. Pairs with fewer than `fewest` joints trusted in both views
+    do not count; 0 where none counts. Poses must be finite, also where the trust is 0."""
     views = poses.shape[-3]
     first, second = torch.triu_indices(views, views, offset=1, device=poses.device)
     source, target = poses[..., first, :, :], poses[..., second, :, :]
     weight = trust[..., first, :] * trust[..., second, :]
     usable = (weight > 0).sum(dim=-1, keepdim=True) >= max(fewest, 3)
     weight = torch.where(usable, weight, 0.0)
-    with torch.no_grad():
-        # an unusable pair is moved as if it were usable, which costs nothing and is finite
-        motion = rigid_alignment(source, target, torch.where(usable, weight, 1.0))
+    motion = _motion(source, target, torch.where(usable, weight, 1.0), upright)
     distance = (motion.apply(source) - target).abs().sum(dim=-1)
     return (weight * distance).sum() / weight.sum().clamp_min(_TINY)
 
@@ -67,14 +68,16 @@ def seen_across(
     seen: Float[Tensor, "*batch views joints 3"],
     trust: Float[Tensor, "*batch views joints"],
     fewest: int = 6,
+    *,
+    upright: bool = False,
 ) -> Float[Tensor, ""]:
     """How far the pose of one view, moved rigidly, is from what each other view saw. ours
 
     Mean distance in the unit of the poses over all ordered pairs of views, weighted with the trust (in [0, 1]) of the
-    view that saw; the motion is found from joints that both trust. What was seen and the motion are constants of the
-    gradient. Errors of the two pictures are independent, so repeating one's own is no answer, and the best is the
-    true place [Lehtinen18]. Pairs with fewer than `fewest` joints trusted in both do not count; 0 where none counts.
-    Poses must be finite, also where the trust is 0."""
+    view that saw; the motion is found from joints that both trust. What was seen is a constant of the gradient, and so
+    is the motion unless `upright`, as in `view_disagreement`. Errors of the two pictures are independent, so repeating
+    one's own is no answer, and the best is the true place [Lehtinen18]. Pairs with fewer than `fewest` joints trusted
+    in both do not count; 0 where none counts. Poses must be finite, also where the trust is 0."""
     views = poses.shape[-3]
     told, teller = (
         torch.cartesian_prod(torch.arange(views), torch.arange(views))[~torch.eye(views).bool().flatten()]
@@ -85,10 +88,17 @@ def seen_across(
     weight, both = trust[..., told, :], trust[..., told, :] * trust[..., teller, :]
     usable = (both > 0).sum(dim=-1, keepdim=True) >= max(fewest, 3)
     weight = torch.where(usable, weight, 0.0)
-    with torch.no_grad():
-        motion = rigid_alignment(source, target, torch.where(usable, both, 1.0))
+    motion = _motion(source, target, torch.where(usable, both, 1.0), upright)
     distance = ((motion.apply(source) - target).square().sum(dim=-1) + _TINY).sqrt()
     return (weight * distance).sum() / weight.sum().clamp_min(_TINY)
+
+
+def _motion(source: Tensor, target: Tensor, weight: Tensor, upright: bool) -> Similarity:
+    """An unusable pair, all weights one, is moved as if it were usable: that costs nothing and is finite."""
+    if upright:  # held constant, it made losses rise from some hundred steps on
+        return upright_alignment(source, target, weight)
+    with torch.no_grad():
+        return rigid_alignment(source, target, weight)
 
 
 def limb_error(

@@ -4,7 +4,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from coview.geometry.alignment import Similarity, rigid_alignment, similarity_alignment
+from coview.geometry.alignment import (
+    Similarity,
+    rigid_alignment,
+    similarity_alignment,
+    upright_alignment,
+)
 from coview.geometry.rotations import rotation_from_axis_angle
 
 seeds = st.integers(0, 2**31)
@@ -70,6 +75,50 @@ def test_rigid_equals_scipy(seed):
     turn, _ = Rotation.align_vectors(a, b, weights=weights.numpy())
     torch.testing.assert_close(found.rotation, torch.from_numpy(turn.as_matrix()), atol=1e-9, rtol=0)
     assert found.scale == 1
+
+
+@given(seed=seeds)
+@settings(deadline=None)
+def test_upright_is_the_best_of_all_turns_about_z(seed):
+    """The slow twin tries a turn for every tenth of a degree, with the translation that each demands."""
+    source, target, weights = random(6, 3, seed=seed), random(6, 3, seed=seed + 1), random(6).abs() + 0.1
+    found = upright_alignment(source, target, weights)
+    angles = torch.arange(0, 2 * torch.pi, torch.pi / 1800, dtype=torch.float64)
+    turns = rotation_from_axis_angle(angles[:, None] * torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64))
+    share = weights / weights.sum()
+    a, b = source - share @ source, target - share @ target
+    costs = (share * (a @ turns.mT - b).square().sum(dim=-1)).sum(dim=-1)
+    cost = (share * (found.apply(source) - target).square().sum(dim=-1)).sum()
+    assert cost <= costs.min() + 1e-9
+    assert cost == pytest.approx(float(costs.min()), rel=1e-3)
+    assert found.scale == 1
+    torch.testing.assert_close(found.rotation[2], torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64))
+    torch.testing.assert_close(torch.linalg.det(found.rotation), torch.tensor(1.0, dtype=torch.float64))
+
+
+def test_upright_finds_a_known_turn_and_leaves_a_vertical_line_alone():
+    turn = rotation_from_axis_angle(torch.tensor([0.0, 0.0, 2.5], dtype=torch.float64))
+    source, shift = random(2, 5, 3), random(3, seed=1)
+    weights = torch.tensor([1.0, 2.0, 0.0, 1.0, 1.0], dtype=torch.float64).expand(2, 5)
+    target = source @ turn.mT + shift
+    target[:, 2] = torch.nan  # of weight 0
+    found = upright_alignment(source, target, weights)
+    torch.testing.assert_close(found.rotation, turn.expand(2, 3, 3))
+    torch.testing.assert_close(found.translation, shift.expand(2, 3))
+    line = torch.tensor([[0.0, 0.0, float(i)] for i in range(4)], requires_grad=True)
+    motion = upright_alignment(line, line + 1)
+    torch.testing.assert_close(motion.rotation, torch.eye(3))
+    motion.apply(line).sum().backward()
+    assert line.grad.isfinite().all()
+
+
+def test_upright_has_a_gradient():
+    source, target = random(5, 3), random(5, 3, seed=1)
+    weights = random(5, seed=2).abs() + 0.1
+    assert torch.autograd.gradcheck(
+        lambda s, t: upright_alignment(s, t, weights).apply(s),
+        (source.requires_grad_(), target.requires_grad_()),
+    )
 
 
 @given(seed=seeds)

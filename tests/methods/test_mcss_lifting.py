@@ -8,8 +8,10 @@ from coview.data.base import InMemory
 from coview.data.batching import Mixed
 from coview.data.labels import ShownLabels
 from coview.data.synthetic import DetectorNoise, SyntheticConfig
+from coview.geometry.rotations import rotation_from_axis_angle
 from coview.methods.mcss_lifting import McssLiftingConfig
 from coview.representations.canonical_pose import canonical_pose
+from coview.representations.normalised import ray_from_camera
 from coview.sample import MultiView
 from coview.skeletons import H36M_17
 
@@ -34,23 +36,48 @@ def test_each_view_gets_a_canonical_pose_and_a_unit_embedding():
 
 
 def test_the_world_is_not_mirrored():
-    """Turned upright by a rotation: what was clockwise stays so."""
+    """Turned to its heading by a rotation about z: what was clockwise stays so."""
     method = SMALL.build(H36M_17)
-    points, up = torch.randn(5, 17, 3), torch.randn(5, 3)
-    turned = method._upright(points, up)
+    points = torch.randn(5, 17, 3)
+    turned = method._headed(points)
     volume = torch.linalg.det((points - points[:, :1])[:, [3, 8, 14]])
     torch.testing.assert_close(torch.linalg.det(turned[:, [3, 8, 14]]), volume, atol=1e-4, rtol=1e-3)
-    along = (points - points[:, :1]) @ torch.nn.functional.normalize(up, dim=-1)[..., None]
-    torch.testing.assert_close(turned[..., 2:], along, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(turned[..., 2], (points - points[:, :1])[..., 2])
+
+
+def test_poses_are_upright_wherever_a_level_camera_sees_them():
+    """Points of the world, in the axes of a camera that looks down by the pitch, then of one turned to the person."""
+    method = SMALL.build(H36M_17)
+    with torch.no_grad():
+        method.pitch.fill_(0.3)
+    camera = rotation_from_axis_angle(torch.tensor([0.3, 0.0, 0.0])) @ torch.tensor(
+        [[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]]
+    )  # from a world whose z is up and whose y leads away; looks down
+    level = camera @ torch.tensor([0.0, 1.0, 0.0])
+    assert level[1] < 0  # above the middle of the picture
+    turn = ray_from_camera(torch.tensor([[0.0, 0.0], [0.3, -0.2], [-0.5, 0.4]]))
+    world = torch.randn(7, 3)
+    found = (world @ camera.mT @ turn.mT) @ method._upright(turn).mT
+    torch.testing.assert_close(found[..., 2], world[:, 2].expand(3, 7), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(found[0], world, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(torch.linalg.det(method._upright(turn)), torch.ones(3))
 
 
 def test_a_mirrored_view_gets_the_mirrored_pose():
-    """In camera axes; the canonical heading goes by the left hip, which is the other one there."""
+    """Before the heading, which goes by the left hip: that is the other one there."""
     batch, method = instants(), SMALL.build(H36M_17)
     flipped = mirrored(batch.only(method.inputs), torch.ones(12).bool())
     sideways = torch.tensor([-1.0, 1.0, 1.0])
     expected = method(batch).corrected[..., list(H36M_17.mirror), :] * sideways
     torch.testing.assert_close(method(flipped).corrected, expected, atol=1e-4, rtol=1e-4)
+
+
+def test_labels_teach_how_far_cameras_look_down():
+    batch, method = instants(), LABELS_ALONE.build(H36M_17)
+    method.begin([batch])
+    method.losses(method(batch), batch)["pose"].backward()
+    assert method.pitch.grad is not None
+    assert method.pitch.grad.abs() > 1e-4
 
 
 def test_missing_joints_views_and_labels_poison_nothing():

@@ -1,12 +1,13 @@
 """The rigid motion or similarity that lays one set of points best onto another (Procrustes)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from coview.geometry.rotations import nearest_rotation
+from coview.geometry.rotations import nearest_rotation, rotation_from_axis_angle
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,18 @@ def rigid_alignment(
     return _aligned(source, target, weights, with_scale=False)
 
 
+def upright_alignment(
+    source: Float[Tensor, "*batch n 3"],
+    target: Float[Tensor, "*batch n 3"],
+    weights: Float[Tensor, "*batch n"] | None = None,
+) -> Similarity:
+    """The rigid motion of least weighted square distance that turns about the z axis alone.
+
+    For clouds that agree on where up is: one angle is found more surely than three. Everything said of
+    `similarity_alignment` holds here; the scale is 1, and points on one vertical line are not turned."""
+    return _aligned(source, target, weights, with_scale=False, nearest=_nearest_about_z)
+
+
 def similarity_alignment(
     source: Float[Tensor, "*batch n 3"],
     target: Float[Tensor, "*batch n 3"],
@@ -60,7 +73,13 @@ def similarity_alignment(
     return _aligned(source, target, weights, with_scale=True)
 
 
-def _aligned(source: Tensor, target: Tensor, weights: Tensor | None, with_scale: bool) -> Similarity:
+def _aligned(
+    source: Tensor,
+    target: Tensor,
+    weights: Tensor | None,
+    with_scale: bool,
+    nearest: Callable[[Tensor], Tensor] = nearest_rotation,
+) -> Similarity:
     if weights is None:
         weights = torch.ones_like(source[..., 0])
     kept = weights > 0
@@ -72,7 +91,7 @@ def _aligned(source: Tensor, target: Tensor, weights: Tensor | None, with_scale:
     mean_source, mean_target = ((share * points).sum(dim=-2) for points in (source, target))
     centred = source - mean_source[..., None, :]
     covariance = (target - mean_target[..., None, :]).mT @ (share * centred)
-    rotation = nearest_rotation(covariance)
+    rotation = nearest(covariance)
     scale = torch.ones_like(share[..., 0, 0])
     if with_scale:
         variance = (share * centred.square()).sum(dim=(-2, -1))
@@ -84,3 +103,11 @@ def _aligned(source: Tensor, target: Tensor, weights: Tensor | None, with_scale:
         torch.where(enough[..., None], translation, torch.nan),
         torch.where(enough, scale, torch.nan),
     )
+
+
+def _nearest_about_z(matrix: Tensor) -> Tensor:
+    """The rotation about z of largest inner product with the matrix; none where all are equal."""
+    cosine, sine = matrix[..., 0, 0] + matrix[..., 1, 1], matrix[..., 1, 0] - matrix[..., 0, 1]
+    decided = (cosine.square() + sine.square()) > 0
+    angle = torch.atan2(torch.where(decided, sine, 0.0), torch.where(decided, cosine, 1.0))
+    return rotation_from_axis_angle(angle[..., None] * matrix.new_tensor([0.0, 0.0, 1.0]))

@@ -24,14 +24,17 @@ def looked_at(
     Float[Tensor, "*batch views joints 2"],
     Float[Tensor, "*batch views joints"],
     Bool[Tensor, "*batch views"],
+    Float[Tensor, "*batch views 3 3"],
 ]:
-    """Rays of a camera that looks at the middle of the person, weights, and which views show enough; all finite."""
+    """Rays of a camera that looks at the middle of the person, weights, which views show enough, and the rotation
+    to its axes from those of the camera that took the picture; all finite."""
     seen = batch.joints2d.isfinite().all(dim=-1) & (batch.confidence > 0)
     weights = torch.where(seen, batch.confidence, 0.0)
     rays = image_rays(torch.where(seen[..., None], batch.joints2d, 0.0), batch.image_size, focal)
     middle = (weights[..., None] * rays).sum(dim=-2) / weights.sum(dim=-1).clamp_min(_TINY)[..., None]
     rays = torch.where(seen[..., None], rays, middle[..., None, :])
-    return turned(rays, ray_from_camera(middle)), weights, seen.sum(dim=-1) >= _FEWEST
+    turn = ray_from_camera(middle)
+    return turned(rays, turn), weights, seen.sum(dim=-1) >= _FEWEST, turn
 
 
 def whole_poses(targets: Sequence[Tensor], method: str) -> Float[Tensor, "poses numbers"]:

@@ -143,7 +143,7 @@ class Mcss(Method[CanonicalPoses]):
         self, batch: MultiView
     ) -> tuple[Float[Tensor, "*batch views features"], Bool[Tensor, "*batch views"]]:
         """Unit vectors, finite everywhere, and which views show enough."""
-        rays, weights, known = looked_at(batch, self.config.focal)
+        rays, weights, known, _ = looked_at(batch, self.config.focal)
         shown = weighted_unit_norm(rays, weights)
         return self.encoder(shown * (2 * len(self.skeleton)) ** 0.5, weights), known
 

@@ -1,9 +1,13 @@
 """MCSS on 2D joints with an encoder that lifts: few labels, and views that see one rigid person. ours
 
 [Mitra20] draws the views of an instant together and pushes others away, and a head learns from few labels what a point
-on the sphere means. Here the point is itself a pose: the encoder finds depths, corrects what it was shown, and says
-where up is; the pose turned upright and to its heading, of unit size, is the embedding. Without labels, the pose of one
-view moved rigidly must be what each other view saw, and limbs as long as limbs are. Labels teach the rest.
+on the sphere means. Here the point is itself a pose: the encoder finds depths and corrects what it was shown; the pose
+turned upright and to its heading, of unit size, is the embedding. Without labels, the pose of one view, moved and
+turned about the vertical, must be what each other view saw, and limbs as long as limbs are. Labels teach the rest.
+
+Up is the same in every picture: cameras stand level, and look down by one angle that labels teach. A pose that leans
+in one view and is seen from another side leans elsewhere, so that views can tell how upright a person stands; were
+the pose free to turn any way, or up an answer of its own, they could not.
 """
 
 from collections.abc import Iterable
@@ -25,15 +29,13 @@ from coview.representations.relative_depth import Placing, limb_norms
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
 
-_START = (
-    0.1  # factor on the first weights of both answers: flat poses, as they were seen, and upright cameras
-)
+_START = 0.1  # factor on the first weights of the answer: flat poses, as they were seen
 _DOUBTFUL = 1e-3  # how much a joint that was not seen counts where a person is placed
 
 
 @dataclass(frozen=True, kw_only=True)
 class LiftedCanonical(CanonicalPoses):
-    """What the losses compare; all of it finite. Mean torsos, axes of a camera that looks at the person."""
+    """What the losses compare; all of it finite. Mean torsos; z is up and y leads away from the camera."""
 
     points: Float[Tensor, "*batch views joints 3"]  # where they were seen, at the depths found
     corrected: Float[Tensor, "*batch views joints 3"]  # where the encoder takes them to be
@@ -46,12 +48,12 @@ class McssLiftingConfig(MethodConfig):
 
     width: int = 256  # of the lifter
     placing: Placing = field(default_factory=Placing)
-    across: float = 2.0  # weight of what one view says of another; with the two below 0: the baseline
-    agreement: float = 0.6  # of the poses as seen, between views [Iqbal20]
+    across: float = 4.0  # weight of what one view says of another; with the two below 0: the baseline
+    agreement: float = 0.5  # of the poses as seen, between views [Iqbal20]
     limb_weight: float = 6.0  # of the limbs' lengths [Iqbal20]
     least_trust: float = 0.3  # joints less confident than this teach nothing
     reach: float = 1.5  # joints are at most so many mean torsos before or behind the root
-    ramp: float = 0.1  # share of the training over which what views teach comes in
+    ramp: float = 0.3  # share of the training over which views come to teach: flat poses agree too easily
     focal: float = 1.0  # assumed focal length in image diagonals
 
     def __post_init__(self) -> None:
@@ -85,7 +87,8 @@ class McssLifting(Method[LiftedCanonical]):
         self.others = [joint for joint in range(len(skeleton)) if joint != self.root]
         usual = LimbLengths().of(skeleton)
         self.ends = usual.starts, usual.ends
-        self.lifter = Lifter(len(skeleton), config.width, rotation_numbers=3)
+        self.lifter = Lifter(len(skeleton), config.width, rotation_numbers=0)
+        self.pitch = nn.Parameter(torch.zeros(()))  # radians by which cameras look down
         numbers = 3 * len(self.others)
         self.head = nn.Linear(numbers, numbers)  # what the embedding lacks to be a pose in metres
         self.size: Tensor
@@ -94,8 +97,6 @@ class McssLifting(Method[LiftedCanonical]):
         self.register_buffer("lengths", torch.tensor(usual.lengths))
         with torch.no_grad():
             self.lifter.pose.weight.mul_(_START)
-            self.lifter.rotation.weight.mul_(_START)
-            self.lifter.rotation.bias.copy_(torch.tensor([0.0, -1.0, 0.0]))
             nn.init.zeros_(self.head.weight)
             nn.init.zeros_(self.head.bias)
 
@@ -115,15 +116,17 @@ class McssLifting(Method[LiftedCanonical]):
 
     def forward(self, batch: MultiView) -> LiftedCanonical:
         """Each view by itself; NaN for a view that shows fewer than four joints."""
-        rays, weights, known = looked_at(batch, self.config.focal)
-        answer, up = self._answer(rays, weights)
+        rays, weights, known, turn = looked_at(batch, self.config.focal)
+        answer = self._answer(rays, weights)
         depth = self.config.reach * (answer[..., 2] / self.config.reach).tanh()
         depth = depth - depth[..., self.root, None]
         points = self.config.placing.place(rays, depth, weights.clamp_min(_DOUBTFUL), self.limbs)
         size = root_mean_square(weighted_centred(rays, weights), weights > 0)
         shift = answer[..., :2] * size[..., None, None] * points[..., 2:].detach()
         corrected = points + torch.cat([shift, torch.zeros_like(depth)[..., None]], dim=-1)
-        embedding = unit(self._upright(corrected, up)[..., self.others, :].flatten(-2))
+        upright = self._upright(turn)
+        points, corrected = points @ upright.mT, corrected @ upright.mT
+        embedding = unit(self._headed(corrected)[..., self.others, :].flatten(-2))
         numbers = self.size * (embedding + self.head(embedding))
         pose = embedding.new_zeros(points.shape)
         pose[..., self.others, :] = numbers.unflatten(-1, (-1, 3))
@@ -141,9 +144,9 @@ class McssLifting(Method[LiftedCanonical]):
         share = min(1.0, self.progress / config.ramp) if config.ramp else 1.0
         points, corrected, trust = predicted.points, predicted.corrected, predicted.trust
         if config.across:
-            terms["across"] = share * config.across * seen_across(corrected, points, trust)
+            terms["across"] = share * config.across * seen_across(corrected, points, trust, upright=True)
         if config.agreement:
-            terms["agreement"] = share * config.agreement * view_disagreement(points, trust)
+            terms["agreement"] = share * config.agreement * view_disagreement(points, trust, upright=True)
         if config.limb_weight:
             lengths = limb_norms(points, self.limbs)
             off = limb_error(lengths, self.limbs.in_torsos(lengths), self.limbs.both(trust))
@@ -157,24 +160,29 @@ class McssLifting(Method[LiftedCanonical]):
 
     # --- inside ----------------------------------------------------------------------------------
 
-    def _answer(
-        self, rays: Tensor, weights: Tensor
-    ) -> tuple[Float[Tensor, "*batch joints 3"], Float[Tensor, "*batch 3"]]:
-        """Shifts in sizes of the person, depths in torsos, and up: means of the answers to a view and its mirror."""
+    def _answer(self, rays: Tensor, weights: Tensor) -> Float[Tensor, "*batch joints 3"]:
+        """Shifts in sizes of the person, and depths in torsos: means of the answers to a view and its mirror."""
         sideways = rays.new_tensor([-1.0, 1.0, 1.0])
         shown = weighted_unit_norm(rays, weights) * (2 * rays.shape[-2]) ** 0.5
-        pose, up = self.lifter(shown, weights)
         flipped = shown[..., self.mirror, :] * sideways[:2]
-        other, other_up = self.lifter(flipped, weights[..., self.mirror])
-        return (pose + other[..., self.mirror, :] * sideways) / 2, (up + other_up * sideways) / 2
+        answer, other = self.lifter(shown, weights)[0], self.lifter(flipped, weights[..., self.mirror])[0]
+        return (answer + other[..., self.mirror, :] * sideways) / 2
 
-    def _upright(self, points: Tensor, up: Tensor) -> Float[Tensor, "*batch joints 3"]:
-        """Root-centred, up on z, the left hip on the +x side: a rotation of determinant +1."""
+    def _upright(self, turn: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3 3"]:
+        """The rotation to axes of which z is up and y leads away, from those of a camera that looks at the person.
+
+        `turn` goes to these from a camera that stands level and looks down by the pitch."""
+        level = torch.stack([torch.zeros_like(self.pitch), -self.pitch.cos(), -self.pitch.sin()])
+        up, away = turn @ level, turn.new_tensor([0.0, 0.0, 1.0])
+        away = unit(away - up[..., 2:] * up)
+        return torch.stack([torch.linalg.cross(away, up), away, up], dim=-2)
+
+    def _headed(self, points: Float[Tensor, "*batch joints 3"]) -> Float[Tensor, "*batch joints 3"]:
+        """Root-centred, turned about z until the left hip is on the +x side."""
         centred = points - points[..., self.root, None, :]
-        up, hip = unit(up), centred[..., self.left_hip, :]
-        side = unit(hip - (hip * up).sum(dim=-1, keepdim=True) * up)
-        axes = torch.stack([side, torch.linalg.cross(up, side), up], dim=-2)
-        return centred @ axes.mT
+        cosine, sine = unit(centred[..., self.left_hip, :2])[..., None, :].unbind(-1)
+        x, y, height = centred.unbind(-1)
+        return torch.stack([cosine * x + sine * y, cosine * y - sine * x, height], dim=-1)
 
     def _target(self, batch: MultiView) -> Float[Tensor, "*batch others 3"]:
         """Canonical joints but the root of the labelled instants, metres; NaN elsewhere."""

@@ -20,7 +20,8 @@ class Residual(nn.Module):
 class Lifter(nn.Module):
     """One trunk, two branches: a pose and the numbers of a rotation. [Wandt21], fig. 2
 
-    With 16 joints, width 1024 and 3 rotation numbers it has the 10,598,451 parameters of the paper."""
+    With 16 joints, width 1024 and 3 rotation numbers it has the 10,598,451 parameters of the paper. Without any, it
+    has the pose's branch alone."""
 
     def __init__(self, joints: int, width: int, rotation_numbers: int) -> None:
         super().__init__()
@@ -28,8 +29,9 @@ class Lifter(nn.Module):
         self.shared = Residual(width)
         self.pose_branch = nn.Sequential(Residual(width), Residual(width))
         self.pose = nn.Linear(width, 3 * joints)
-        self.rotation_branch = nn.Sequential(Residual(width), Residual(width))
-        self.rotation = nn.Linear(width, rotation_numbers)
+        if rotation_numbers:
+            self.rotation_branch = nn.Sequential(Residual(width), Residual(width))
+            self.rotation = nn.Linear(width, rotation_numbers)
 
     def forward(
         self, joints2d: Float[Tensor, "*batch joints 2"], confidence: Float[Tensor, "*batch joints"]
@@ -38,6 +40,8 @@ class Lifter(nn.Module):
         # planar: all x, then all y (then all z), as in the paper; never x y x y
         features = self.shared(self.entry(torch.cat([joints2d.mT.flatten(-2), confidence], dim=-1)))
         planar = self.pose(self.pose_branch(features)).unflatten(-1, (3, -1))
+        if not hasattr(self, "rotation"):
+            return planar.mT, features[..., :0]
         return planar.mT, self.rotation(self.rotation_branch(features))
 
     @torch.no_grad()

@@ -18,6 +18,7 @@ recipe = replace(
     method=McssLiftingConfig(),
     batching=Mixed(share=1 / 3, by="labelled"),
     augment=Augment(mirror=0.5),
+    steps=2000,
     learning_rate=2e-3,
     weight_decay=0.0,
     clip_norm=1.0,
