@@ -46,7 +46,7 @@ class LiftedCanonical(CanonicalPoses):
 class McssLiftingConfig(MethodConfig):
     """Numbers are ours, chosen on held-out training subjects of mocap4 (docs/mcss.md)."""
 
-    width: int = 256  # of the lifter
+    width: int = 512  # of the lifter
     placing: Placing = field(default_factory=Placing)
     across: float = 4.0  # weight of what one view says of another; with the two below 0: the baseline
     agreement: float = 0.5  # of the poses as seen, between views [Iqbal20]
