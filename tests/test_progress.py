@@ -1,7 +1,7 @@
 import io
 import sys
 
-from coview.progress import progress
+from coview.progress import duration, progress
 
 
 class Terminal(io.StringIO):
@@ -19,3 +19,13 @@ def test_a_terminal_sees_the_bar(monkeypatch):
     monkeypatch.setattr(sys, "stderr", screen)
     assert list(progress(iter("abc"), total=3, what="spell")) == ["a", "b", "c"]
     assert "spell" in screen.getvalue()
+
+
+def test_durations_for_people():
+    assert [duration(s) for s in (0.0, 40.0, 700.0, 11_100.0, float("nan"))] == [
+        "0 s",
+        "40 s",
+        "12 min",
+        "3 h 05 min",
+        "an unknown time",
+    ]

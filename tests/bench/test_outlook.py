@@ -2,7 +2,7 @@ from math import isnan
 
 import pytest
 
-from coview.bench.outlook import Outlook, duration
+from coview.bench.outlook import Outlook
 
 
 def test_what_is_left_at_the_pace_of_the_recipe_or_of_all():
@@ -23,13 +23,3 @@ def test_a_line_says_where_the_bench_is():
     outlook.line(0, "a", [("a", 1)])
     outlook.line(1, "a", [])
     assert lines == ["[1/2] a; about 2 min to go", "[2/2] a"]
-
-
-def test_durations_for_people():
-    assert [duration(s) for s in (0.0, 40.0, 700.0, 11_100.0, float("nan"))] == [
-        "0 s",
-        "40 s",
-        "12 min",
-        "3 h 05 min",
-        "an unknown time",
-    ]

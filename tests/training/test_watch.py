@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,6 +56,15 @@ def test_the_bar_shows_steps_and_loss_on_a_terminal(tmp_path, monkeypatch, capsy
     assert "CanonPose" in shown
     assert "4/4" in shown
     assert "loss" in shown
+
+
+def test_a_log_is_told_now_and_then_how_long_it_will_take(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(watch, "_SAID", 0.0)
+    train(RECIPE, tmp_path / "run")
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 5  # not after the last step
+    assert re.fullmatch(r"CanonPose: step 1 of 6, \d+ s left", told[0])
+    assert re.fullmatch(r"CanonPose: step 4 of 6, loss \d+\.\d{4}, \d+ s left", told[3])
 
 
 def test_nothing_is_drawn_where_nobody_watches(tmp_path, capsys):

@@ -4,6 +4,8 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from statistics import mean
 
+from coview.progress import duration
+
 
 class Outlook:
     """Learns from what runs took how long those to come will take."""
@@ -29,13 +31,3 @@ class Outlook:
         """Say that run `number` (from 0) is done, and how long the rest will take."""
         left = f"; about {duration(self.seconds_left(to_come))} to go" if to_come else ""
         self.tell(f"[{number + 1}/{self.total}] {words}{left}")
-
-
-def duration(seconds: float) -> str:
-    """For people: 40 s, 12 min, 3 h 05 min."""
-    if seconds != seconds:
-        return "an unknown time"
-    minutes = round(seconds / 60)
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -17,13 +17,15 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from coview.progress import duration
 from coview.training.learner import Learner
 
 _REDRAWN = 0.25  # seconds between redraws: a bar must not cost training time
+_SAID = 30.0  # seconds between lines where there is no terminal
 
 
 class ProgressBar(Callback):
-    """Steps done, loss, time left; on a terminal only, so that log files stay readable."""
+    """Steps done, loss, time left: a bar on a terminal, else a line now and then, so that log files stay readable."""
 
     def __init__(self, what: str, shown: bool) -> None:
         columns = (
@@ -37,7 +39,7 @@ class ProgressBar(Callback):
         )
         visible = shown and sys.stderr.isatty()
         self.bar = Progress(*columns, console=Console(stderr=True), disable=not visible, refresh_per_second=4)
-        self.what, self.redrawn = what, 0.0
+        self.what, self.shown, self.redrawn, self.began = what, shown, 0.0, (0.0, 0)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, Learner)
@@ -45,18 +47,25 @@ class ProgressBar(Callback):
             self.what, total=pl_module.recipe.steps, completed=pl_module.first_step, loss=""
         )
         self.bar.start()
+        self.redrawn = time.monotonic()
+        self.began = self.redrawn, pl_module.first_step
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         assert isinstance(pl_module, Learner)
-        now = time.monotonic()
-        if self.bar.disable or (now - self.redrawn < _REDRAWN and pl_module.step < pl_module.recipe.steps):
-            return
-        self.redrawn = now
+        now, step, last = time.monotonic(), pl_module.step, pl_module.recipe.steps
         rows = pl_module.history.rows
         loss = f"loss {rows[-1]['loss']:.4f}" if rows and "loss" in rows[-1] else ""
-        self.bar.update(self.task, completed=pl_module.step, loss=loss)
+        if self.bar.disable:
+            if self.shown and now - self.redrawn >= _SAID and step < last:
+                self.redrawn, (start, first) = now, self.began
+                left = (last - step) * (now - start) / max(1, step - first)
+                told = ", ".join([f"step {step} of {last}", *([loss] if loss else []), f"{duration(left)} left"])
+                print(f"{self.what}: {told}", file=sys.stderr, flush=True)
+        elif now - self.redrawn >= _REDRAWN or step == last:
+            self.redrawn = now
+            self.bar.update(self.task, completed=step, loss=loss)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.bar.stop()
