@@ -25,7 +25,6 @@ import torch
 from coview.bench.machine import commit, forget_peak, machine, peak_mb
 from coview.bench.results import append_rows
 from coview.data.base import InMemory
-from coview.data.batching import Shuffled
 from coview.data.labels import ShownLabels
 from coview.data.mocap4 import Mocap4Config
 from coview.recipes import mcss_lifting_mocap4, mcss_mocap4
@@ -117,8 +116,7 @@ def main() -> None:
                     own,
                     method=replace(own.method, **changes),
                     data=data,
-                    labels=(labels := asked(words)),
-                    batching=own.batching if labels.some3d else Shuffled(),  # nothing is left to mix in
+                    labels=asked(words),
                     seed=seed,
                     steps=given.steps or own.steps,
                     device="cpu",

@@ -88,7 +88,9 @@ def table() -> str:
 
 def fields(rows: list[dict[str, str]]) -> str:
     """What the fields that the table names are, in the words of `MultiView`."""
-    named = {name for row in rows for column in list(row)[2:] for name in row[column].split(", ")} - {"nothing"}
+    named = {name for row in rows for column in list(row)[2:] for name in row[column].split(", ")} - {
+        "nothing"
+    }
     lines = ["| field | what it is |", "| --- | --- |"]
     for name in sorted(named):
         words = inspect.getdoc(vars(MultiView)[name]) or ""

@@ -106,6 +106,12 @@ def test_data_without_such_batches_is_refused_before_the_first(batching, data, w
         batching.draws(data, 12, seed=0)
 
 
+def test_where_all_show_their_3d_joints_nothing_is_left_to_mix():
+    data = takes(50, labelled=50)
+    mixed = Mixed(0.5, by="labelled").draws(data, 12, seed=3)
+    assert mixed(7).tolist() == Shuffled().draws(data, 12, seed=3)(7).tolist()
+
+
 def test_settings_that_make_no_sense_are_refused():
     with pytest.raises(ValueError, match=r"gap \(seconds\) and labelled \(instants\) are 0 or more, got -1"):
         SubjectTimes(gap=-1.0)

@@ -66,7 +66,8 @@ class _Passes:
 class Mixed(Batching):
     """A fixed share of every batch from labelled instants, the rest from the others; each in passes of its own.
 
-    Where there are few of a kind, some may come twice in a batch."""
+    Where there are few of a kind, some may come twice in a batch. Where all are `labelled`, nothing is left to mix in.
+    Where none hides its 2D joints (`labelled2d`), nothing is left to learn from views, and that is refused."""
 
     share: float = 0.5  # of labelled instants
     by: Literal["labelled2d", "labelled"] = "labelled2d"  # an instant with any labelled view counts
@@ -82,12 +83,14 @@ class Mixed(Batching):
     def draws(self, data: Instants, size: int, seed: int) -> Draws:
         marked = data.only(self.reads)[: len(data)].held(self.by).cpu().reshape(len(data), -1).any(dim=-1)
         first, second = marked.nonzero().flatten(), (~marked).nonzero().flatten()
+        if self.by == "labelled" and not len(second):
+            return Shuffled().draws(data, size, seed)
         many = round(self.share * size)
         for name, part, count in (("with", first, many), ("without", second, size - many)):
             if not (len(part) and count):
                 raise ValueError(
                     f"Mixed: a batch of {size} instants has {count} {name} {self.by}, and the training data "
-                    f"{len(part)}; both are at least 1. Change batching.share, batch_size or labels, or use Shuffled."
+                    f"{len(part)}; both are at least 1. Change batching.share, batch_size or labels."
                 )
 
         def draw(step: int) -> Int[Tensor, "picked"]:

@@ -61,8 +61,10 @@ class ProgressBar(Callback):
             if self.shown and now - self.redrawn >= _SAID and step < last:
                 self.redrawn, (start, first) = now, self.began
                 left = (last - step) * (now - start) / max(1, step - first)
-                told = ", ".join([f"step {step} of {last}", *([loss] if loss else []), f"{duration(left)} left"])
-                print(f"{self.what}: {told}", file=sys.stderr, flush=True)
+                told = ", ".join(
+                    [f"step {step} of {last}", *([loss] if loss else []), f"{duration(left)} left"]
+                )
+                self.bar.console.print(f"{self.what}: {told}", highlight=False, markup=False, soft_wrap=True)
         elif now - self.redrawn >= _REDRAWN or step == last:
             self.redrawn = now
             self.bar.update(self.task, completed=step, loss=loss)
