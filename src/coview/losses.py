@@ -48,10 +48,10 @@ def view_disagreement(
     Mean L1 distance, in the unit of the poses, after the rigid motion that lays the pose of one view best onto
     that of another, over all pairs of views; weighted, motion and mean, with the product of both trusts (in
     [0, 1]). There is no scale in the motion: it would make a pose that shrinks to a point the best answer. The
-    motion is a constant of the gradient; where the views agree on a rotation only badly, its own gradient is
-    not to be had. `upright` is for poses whose z is up: they are turned about it alone, so that views must agree on
-    up as well, and the motion takes part in the gradient. Pairs with fewer than `fewest` joints trusted in both views
-    do not count; 0 where none counts. Poses must be finite, also where the trust is 0."""
+    motion is a constant of the gradient unless `upright`; where the views agree on a rotation only badly, its own
+    gradient is not to be had. `upright` is for poses in axes whose z is up: they are turned about it alone, so that
+    views must agree on up as well. Pairs with fewer than `fewest` joints trusted in both views do not count; 0 where
+    none counts. Poses must be finite, also where the trust is 0."""
     views = poses.shape[-3]
     first, second = torch.triu_indices(views, views, offset=1, device=poses.device)
     source, target = poses[..., first, :, :], poses[..., second, :, :]

@@ -47,3 +47,17 @@ def test_depths_are_one_per_joint_from_all_that_is_known_of_the_view():
     assert lifter(joints, torch.tensor([7.0, 8, 9]), torch.tensor(10.0)).shape == (3,)
     torch.testing.assert_close(seen[0], torch.arange(1.0, 11.0))
     assert lifter(joints.expand(2, 4, 3, 2), torch.ones(2, 4, 3), torch.ones(2, 4)).shape == (2, 4, 3)
+
+
+def test_without_rotation_numbers_there_is_the_pose_alone():
+    lifter = Lifter(3, 8, rotation_numbers=0)
+    pose, rotation = lifter(torch.randn(5, 3, 2), torch.ones(5, 3))
+    assert pose.shape == (5, 3, 3)
+    assert rotation.shape == (5, 0)
+    assert not any("rotation" in name for name, _ in lifter.named_parameters())
+    lifter.mirror(torch.ones(0))
+    mirrored, _ = lifter(torch.ones(1, 3, 2), torch.ones(1, 3))
+    lifter.mirror(torch.ones(0))
+    torch.testing.assert_close(
+        lifter(torch.ones(1, 3, 2), torch.ones(1, 3))[0] * torch.tensor([1.0, 1.0, -1.0]), mirrored
+    )

@@ -53,8 +53,9 @@ def upright_alignment(
 ) -> Similarity:
     """The rigid motion of least weighted square distance that turns about the z axis alone.
 
-    For clouds that agree on where up is: one angle is found more surely than three. Everything said of
-    `similarity_alignment` holds here; the scale is 1, and points on one vertical line are not turned."""
+    For clouds that agree on where up is: one angle is found more surely than three. Weights, NaN and left and right are
+    as in `similarity_alignment`; the scale is 1. Not determined, and then not turned, where one cloud is a point seen
+    from above; near that, and where the two have nothing in common from above, the gradient grows without bound."""
     return _aligned(source, target, weights, with_scale=False, nearest=_nearest_about_z)
 
 
@@ -106,8 +107,11 @@ def _aligned(
 
 
 def _nearest_about_z(matrix: Tensor) -> Tensor:
-    """The rotation about z of largest inner product with the matrix; none where all are equal."""
+    """The rotation about z of largest inner product with the matrix; the identity where all are equal."""
+    largest = matrix.detach().abs().amax(dim=(-2, -1), keepdim=True)
+    matrix = matrix / torch.where(largest > 0, largest, 1.0)
     cosine, sine = matrix[..., 0, 0] + matrix[..., 1, 1], matrix[..., 1, 0] - matrix[..., 0, 1]
-    decided = (cosine.square() + sine.square()) > 0
+    # what rounding leaves of nothing is no angle, and its gradient is infinite
+    decided = cosine.square() + sine.square() > torch.finfo(matrix.dtype).eps ** 2
     angle = torch.atan2(torch.where(decided, sine, 0.0), torch.where(decided, cosine, 1.0))
     return rotation_from_axis_angle(angle[..., None] * matrix.new_tensor([0.0, 0.0, 1.0]))

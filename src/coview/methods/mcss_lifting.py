@@ -5,9 +5,9 @@ on the sphere means. Here the point is itself a pose: the encoder finds depths a
 turned upright and to its heading, of unit size, is the embedding. Without labels, the pose of one view, moved and
 turned about the vertical, must be what each other view saw, and limbs as long as limbs are. Labels teach the rest.
 
-Up is the same in every picture: cameras stand level, and look down by one angle that labels teach. A pose that leans
-in one view and is seen from another side leans elsewhere, so that views can tell how upright a person stands; were
-the pose free to turn any way, or up an answer of its own, they could not.
+Up is the same in every picture: cameras stand level, and look down by one angle that views and labels teach. A pose
+that leans away from one camera leans elsewhere seen from another, so that views can tell how upright a person stands;
+were the pose free to turn any way, or up an answer of its own, they could not.
 """
 
 from collections.abc import Iterable

@@ -29,6 +29,7 @@ class Lifter(nn.Module):
         self.shared = Residual(width)
         self.pose_branch = nn.Sequential(Residual(width), Residual(width))
         self.pose = nn.Linear(width, 3 * joints)
+        self.rotation_numbers = rotation_numbers
         if rotation_numbers:
             self.rotation_branch = nn.Sequential(Residual(width), Residual(width))
             self.rotation = nn.Linear(width, rotation_numbers)
@@ -40,7 +41,7 @@ class Lifter(nn.Module):
         # planar: all x, then all y (then all z), as in the paper; never x y x y
         features = self.shared(self.entry(torch.cat([joints2d.mT.flatten(-2), confidence], dim=-1)))
         planar = self.pose(self.pose_branch(features)).unflatten(-1, (3, -1))
-        if not hasattr(self, "rotation"):
+        if not self.rotation_numbers:
             return planar.mT, features[..., :0]
         return planar.mT, self.rotation(self.rotation_branch(features))
 
@@ -50,8 +51,9 @@ class Lifter(nn.Module):
         depth = slice(2 * self.pose.out_features // 3, None)
         self.pose.weight[depth] *= -1
         self.pose.bias[depth] *= -1
-        self.rotation.weight.mul_(rotation_signs[:, None])
-        self.rotation.bias.mul_(rotation_signs)
+        if self.rotation_numbers:
+            self.rotation.weight.mul_(rotation_signs[:, None])
+            self.rotation.bias.mul_(rotation_signs)
 
 
 class DepthLifter(nn.Module):

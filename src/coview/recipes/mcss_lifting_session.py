@@ -1,7 +1,7 @@
 """MCSS with an encoder that lifts, ours, on your own recording: give the session with --data.
 
-A tenth of its reconstruction are the labels, which stay hidden for the rest. It must be reconstructed in a world whose
-z axis points up. Cameras are taken to stand level and to look down alike.
+A tenth of its reconstruction are the labels; those of the rest stay hidden in training. It must be reconstructed in a
+world whose z axis points up. Cameras are taken to stand level and to look down alike.
 """
 
 from dataclasses import replace

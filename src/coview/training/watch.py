@@ -1,4 +1,4 @@
-"""What happens around the steps of a run: a progress bar with an ETA, and checkpoints by the clock."""
+"""What happens around the steps of a run: a bar or lines with an ETA, and checkpoints by the clock."""
 
 import sys
 import time
