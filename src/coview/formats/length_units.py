@@ -56,12 +56,12 @@ def _inferred(file: FileCalibration, path: Path) -> tuple[float, str]:
     if 0.5 <= distance <= 50:
         return (
             1.0,
-            f"{fact}, so they were taken for metres. Pass --units to `coview calibrate` if that is wrong.",
+            f"{fact}, so they were taken for metres. Pass --units to `coview calibrate` or `calib convert` if that is wrong.",
         )
     if 500 <= distance <= 50_000:
         return (
             0.001,
-            f"{fact}, so they were taken for millimetres. Pass --units to `coview calibrate` if that is wrong.",
+            f"{fact}, so they were taken for millimetres. Pass --units to `coview calibrate` or `calib convert` if that is wrong.",
         )
     raise AmbiguousUnitsError(
         f"{fact}: that fits no unit well (0.5–50 would be metres, 500–50000 millimetres). "
