@@ -9,6 +9,7 @@ from coview.formats.file_cameras import FileCalibration
 
 Units = Literal["m", "cm", "mm"]
 _METRES: dict[str, float] = {"m": 1.0, "cm": 0.01, "mm": 0.001}
+_SAY = "If that is wrong, give --units to `coview calibrate` or `calib convert`."
 
 
 class AmbiguousUnitsError(ValueError):
@@ -54,15 +55,9 @@ def _inferred(file: FileCalibration, path: Path) -> tuple[float, str]:
     distance = _camera_distance(file)
     fact = f"{path.name} states no unit; its cameras are {distance:.4g} apart (median)"
     if 0.5 <= distance <= 50:
-        return (
-            1.0,
-            f"{fact}, so they were taken for metres. Pass --units to `coview calibrate` or `calib convert` if that is wrong.",
-        )
+        return 1.0, f"{fact}, so they were taken for metres. {_SAY}"
     if 500 <= distance <= 50_000:
-        return (
-            0.001,
-            f"{fact}, so they were taken for millimetres. Pass --units to `coview calibrate` or `calib convert` if that is wrong.",
-        )
+        return 0.001, f"{fact}, so they were taken for millimetres. {_SAY}"
     raise AmbiguousUnitsError(
         f"{fact}: that fits no unit well (0.5–50 would be metres, 500–50000 millimetres). "
         f"Pass --units m, --units cm or --units mm."
