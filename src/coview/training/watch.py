@@ -39,7 +39,7 @@ class ProgressBar(Callback):
         )
         visible = shown and sys.stderr.isatty()
         self.bar = Progress(*columns, console=Console(stderr=True), disable=not visible, refresh_per_second=4)
-        self.what, self.shown, self.redrawn, self.began = what, shown, 0.0, (0.0, 0)
+        self.what, self.shown, self.redrawn = what, shown, 0.0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, Learner)
@@ -48,26 +48,24 @@ class ProgressBar(Callback):
         )
         self.bar.start()
         self.redrawn = time.monotonic()
-        self.began = self.redrawn, pl_module.first_step
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         assert isinstance(pl_module, Learner)
         now, step, last = time.monotonic(), pl_module.step, pl_module.recipe.steps
+        due = now - self.redrawn >= (_SAID if self.bar.disable else _REDRAWN)
+        if not self.shown or not (due if step < last else not self.bar.disable):
+            return
+        self.redrawn = now
         rows = pl_module.history.rows
         loss = f"loss {rows[-1]['loss']:.4f}" if rows and "loss" in rows[-1] else ""
+        self.bar.update(self.task, completed=step, loss=loss)
         if self.bar.disable:
-            if self.shown and now - self.redrawn >= _SAID and step < last:
-                self.redrawn, (start, first) = now, self.began
-                left = (last - step) * (now - start) / max(1, step - first)
-                told = ", ".join(
-                    [f"step {step} of {last}", *([loss] if loss else []), f"{duration(left)} left"]
-                )
-                self.bar.console.print(f"{self.what}: {told}", highlight=False, markup=False, soft_wrap=True)
-        elif now - self.redrawn >= _REDRAWN or step == last:
-            self.redrawn = now
-            self.bar.update(self.task, completed=step, loss=loss)
+            passed = self.bar.tasks[self.task].elapsed or 0.0
+            left = (last - step) * passed / max(1, step - pl_module.first_step)
+            told = ", ".join(filter(None, [f"step {step} of {last}", loss, f"{duration(left)} left"]))
+            self.bar.console.print(f"{self.what}: {told}", highlight=False, markup=False, soft_wrap=True)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.bar.stop()
