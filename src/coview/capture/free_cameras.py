@@ -7,6 +7,7 @@ import torch
 from coview.cameras import Cameras
 from coview.formats.calibrations import Calibration
 from coview.formats.clocks import Clock
+from coview.formats.known_cameras import image_sizes
 from coview.formats.session import Session
 from coview.geometry.explanation import ClockChoice, DistortionChoice, FocalChoice
 from coview.geometry.free_calibration import FreelyCalibrated
@@ -48,13 +49,14 @@ def guessed_lenses(session: Session) -> Calibration:
     """Perfect lenses with the principal point in the middle, from the image sizes alone.
 
     NotDeterminedError where a size is not known."""
-    unknown = [camera.name for camera in session.cameras if camera.size is None]
+    sizes = image_sizes(session)
+    unknown = [name for name, size in zip(session.camera_names, sizes, strict=True) if size is None]
     if unknown:
         raise NotDeterminedError(
             f"neither a lens nor an image size is known of camera {', '.join(unknown)}. Give a calibration file "
             f"(--file CALIBRATION; only its lenses are read), or import with the videos beside the joints."
         )
-    size = torch.tensor([camera.size for camera in session.cameras], dtype=torch.float64)
+    size = torch.tensor(sizes, dtype=torch.float64)
     matrix = torch.eye(3, dtype=torch.float64).repeat(len(size), 1, 1)
     matrix[:, :2, :2] *= _GUESS * size.amax(dim=1)[:, None, None]
     matrix[:, :2, 2] = (size - 1) / 2  # pixel (0, 0) is a centre

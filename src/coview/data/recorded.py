@@ -10,7 +10,7 @@ from torch import Tensor
 from coview.cameras import Cameras
 from coview.data.base import DataConfig, InMemory, joined
 from coview.data.session_tracks import session_tracks
-from coview.formats.calibrations import Calibration, calibration_for, read_calibration
+from coview.formats.known_cameras import has_lenses, image_sizes, known_cameras
 from coview.formats.session import Session
 from coview.sample import MultiView
 from coview.skeletons import COCO_19, H36M_17, Skeleton, can_map, skeleton_map
@@ -44,11 +44,14 @@ class RecordedConfig(DataConfig):
 
     @property
     def provides(self) -> frozenset[str]:
-        """Cameras where every session is calibrated, or came with a calibration that has its lenses; then their
-        extrinsics are NaN. 3D joints where every session is reconstructed."""
-        found = frozenset({"joints2d", "confidence", "image_size", "rig", "subject", "sequence", "time"})
+        """Image sizes where every session, or its calibration, has them. Cameras where every session is calibrated, or
+        came with a calibration that has its lenses; then their extrinsics are NaN. 3D joints where every session is
+        reconstructed."""
+        found = frozenset({"joints2d", "confidence", "rig", "subject", "sequence", "time"})
         sessions = [Session.load(path) for path in self.sessions]
-        if sessions and all(_has_lenses(session) for session in sessions):
+        if not any(self._unsized(session) for session in sessions):
+            found |= {"image_size"}
+        if sessions and all(has_lenses(session) for session in sessions):
             found |= {"cameras"}
         if sessions and all(session.poses3d_path.is_file() for session in sessions):
             found |= {"joints3d"}
@@ -58,7 +61,11 @@ class RecordedConfig(DataConfig):
         if not self.sessions:
             return "No session was given: name its folder with --data SESSION."
         session = self.sessions[0]
+        unsized = [name for path in self.sessions for name in self._unsized(Session.load(path))]
         return {
+            "image_size": f"The image size of camera {', '.join(unsized)} is not known, so its image centre is not "
+            f"either: import again with the videos or a calibration beside the 2D joints, or give one with "
+            f"`coview calibrate {session} --from file --file CALIBRATION`.",
             "cameras": f"Its lenses are not known: give a calibration with `coview calibrate {session} --from file "
             f"--file CALIBRATION`, or import again with one.",
             "joints3d": f"Its 3D joints are not known: run `coview calibrate {session}`, then `coview reconstruct "
@@ -106,13 +113,21 @@ class RecordedConfig(DataConfig):
             skeleton,
             joints2d=joints2d[every, views],
             confidence=confidence[every, views],
-            image_size=torch.stack([image_size(session, name) for name in names]).expand(frames, -1, -1),
             rig=torch.full((frames,), rig),
             subject=torch.full((frames,), rig),  # one person per session, and nobody says who
             sequence=torch.full((frames,), rig),
             time=torch.arange(frames) * (self.stride / session.fps),
         )
+        sizes = [image_sizes(session)[view] for view in views]
+        if None not in sizes:
+            seen = seen.replaced(image_size=torch.tensor(sizes).float().expand(frames, -1, -1))
         return seen.replaced(**_truth(session, skeleton, tuple(names), every, frames))
+
+    def _unsized(self, session: Session) -> list[str]:
+        """Cameras that are asked for and whose image size nobody says."""
+        named = self.cameras or session.camera_names
+        sizes = dict(zip(session.camera_names, image_sizes(session), strict=True))
+        return [name for name in named if name in sizes and sizes[name] is None]
 
 
 def training_skeleton(skeleton: Skeleton) -> Skeleton:
@@ -127,21 +142,10 @@ def session_joints(
 ) -> tuple[Float[Tensor, "frames views joints 2"], Float[Tensor, "frames views joints"]]:
     """One person's pixels (NaN: not seen) and confidence, as joints of `skeleton`, all views at the same times.
 
-    Raises LookupError naming the joints that the session's skeleton cannot give."""
-    mapped = skeleton_map(session.skeleton, skeleton)
+    Joints that the session's skeleton cannot give are not seen in any view. Raises LookupError where it gives none."""
+    mapped = skeleton_map(session.skeleton, skeleton, partial=True)
     joints2d, confidence = session_tracks(session)
     return mapped.apply(joints2d), mapped.confidence(confidence)
-
-
-def image_size(session: Session, camera: str) -> Float[Tensor, "2"]:
-    """Width and height of a camera's image, pixels; ValueError where the session does not know it."""
-    size = session.cameras[_index(session, camera)].size
-    if size is None:
-        raise ValueError(
-            f"session {session.path}: the image size of camera '{camera}' is not known, so its image centre "
-            f"is not either. Import again with the videos or a calibration beside the 2D joints."
-        )
-    return torch.tensor([float(size[0]), float(size[1])])
 
 
 def _index(session: Session, camera: str) -> int:
@@ -154,9 +158,8 @@ def _index(session: Session, camera: str) -> int:
 
 def session_lenses(session: Session) -> Cameras | None:
     """Its cameras without their places (NaN), in its order; None where its lenses are not known."""
-    if not _has_lenses(session):
-        return None
-    return _calibration(session).without_extrinsics().select(session.camera_names).cameras.to(torch.float32)
+    known = known_cameras(session)
+    return None if known is None else known.without_extrinsics().cameras.to(torch.float32)
 
 
 def _truth(
@@ -164,12 +167,12 @@ def _truth(
 ) -> dict[str, object]:
     """Cameras and reconstructed 3D joints where the session has them."""
     found: dict[str, object] = {}
-    if _has_lenses(session):
-        cameras = _calibration(session).select(names).cameras.to(torch.float32)
+    if (known := known_cameras(session)) is not None:
+        cameras = known.select(names).cameras.to(torch.float32)
         found["cameras"] = cameras.expand(frames, len(names))
     if session.poses3d_path.is_file():
         poses = session.poses3d()
-        points = skeleton_map(poses.skeleton, skeleton).apply(poses.points.to(torch.float32))[every]
+        points = skeleton_map(poses.skeleton, skeleton, partial=True).apply(poses.points.float())[every]
         if len(points) != frames:
             raise ValueError(
                 f"session {session.path}: {len(points)} frames of 3D joints, but {frames} of 2D joints. "
@@ -177,21 +180,6 @@ def _truth(
             )
         found["joints3d"] = points
     return found
-
-
-def _has_lenses(session: Session) -> bool:
-    """Whether it is calibrated, or was imported with a calibration file that is still there."""
-    source = session.provenance.get("calibration_source")
-    return session.calibration_path.is_file() or (source is not None and Path(source).is_file())
-
-
-def _calibration(session: Session) -> Calibration:
-    """The session's own, else the lenses of the one it came with: extrinsics of another place are not its own."""
-    if session.calibration_path.is_file():
-        own = session.calibration()
-        return own if own.has_extrinsics else own.without_extrinsics()
-    given = read_calibration(Path(session.provenance["calibration_source"]))
-    return calibration_for(given, session.camera_names, session.sizes).without_extrinsics()
 
 
 def _useful(instants: MultiView, frames: Tensor, path: Path, purpose: str, least: int) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from coview.formats.session import Session
 from coview.metrics.joint_error import NMPJPE, NPCK, PMPJPE
-from coview.skeletons import Skeleton, can_map, skeleton_map
+from coview.skeletons import Skeleton, skeleton_map
 from coview.training.scoring import how_scored
 
 _CLEARLY = 0.6  # an error below this share of another is far smaller; ours: mirrored models lie near 0.3
@@ -84,16 +84,17 @@ def reconstructed(
 ) -> tuple[Float[Tensor, "frames joints 3"] | None, str]:
     """The session's 3D joints as one camera would have to find them: metres, root-centred, its axes.
 
-    None, and why, where the session has no reconstruction or does not know where the camera stands."""
+    NaN for joints that the reconstruction lacks. None, and why, where the session has no reconstruction or does not know where the camera stands."""
     if not session.poses3d_path.is_file():
         return None, "the session is not reconstructed, so there is nothing to compare with"
     rotation, why = camera_from_world(session, camera)
     if rotation is None:
         return None, why
     poses = session.poses3d()
-    if not can_map(poses.skeleton, skeleton):
-        return None, f"the 3D joints of '{poses.skeleton.name}' do not give those of '{skeleton.name}'"
-    points = skeleton_map(poses.skeleton, skeleton).apply(poses.points.float())
+    mapped = skeleton_map(poses.skeleton, skeleton, partial=True)
+    if skeleton.root in mapped.absent:
+        return None, f"the 3D joints of '{poses.skeleton.name}' do not give the root joint, {skeleton.root}"
+    points = mapped.apply(poses.points.float())
     return (points - points[:, skeleton.root_index, None]) @ rotation.mT, ""
 
 

@@ -52,7 +52,8 @@ def predict(
     an OpenPose folder. `size` (width, height) and `skeleton` say what a file does not. `out`: default
     is `predictions/<run>` in the session, where the report looks, or `predictions` in the run's folder
     for other sources. In a reconstructed session the poses are compared with the reconstruction, and
-    <camera>.json says how well they agree. Raises ValueError, naming it, where something is not known."""
+    <camera>.json says how well they agree. Joints that the 2D joints cannot give count as not seen, which a warning
+    says. Raises ValueError, naming it, where something is not known; LookupError where that is the root joint."""
     loaded, source = load_run(run), Path(source)
     lenses = {"cameras"} if loaded.method.lenses_alone else set()
     unmet = sorted(loaded.method.inputs - _FROM_2D - lenses)
@@ -86,12 +87,24 @@ def barely_trained(run: Run) -> Iterator[str]:
         )
 
 
+def _unseen(run: Run, view: View) -> Iterator[str]:
+    """A reason, in a sentence, to doubt poses of a model that is not shown all of its joints."""
+    if view.absent:
+        yield (
+            f"The 2D joints hold no {', '.join(view.absent)}, which the model was trained on: it takes "
+            f"{'it' if len(view.absent) == 1 else 'them'} as never seen, and may do worse than on the joints of "
+            f"{run.skeleton.name}."
+        )
+
+
 @torch.no_grad()
 def _predicted(
     run: Run, view: View, folder: Path, source: Path, session: Session | None, doubts: tuple[str, ...]
 ) -> Lifted:
     found = _lift(run, view)
-    points, own = found.joints3d[:, 0], mean_bone_length(found.joints3d[:, 0], run.skeleton)
+    doubts += tuple(_unseen(run, view))
+    points = found.joints3d[:, 0]
+    own = mean_bone_length(points, run.skeleton, view.bones)
     metric = isinstance(found, MetricCameraPoses) and not view.bone_length
     if metric:
         view = replace(view, bone_length=float(own.nanmedian()), bone_source=_CLAIMED)
