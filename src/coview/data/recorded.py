@@ -1,6 +1,6 @@
 """A recorded session as a data set: its 2D joints teach, its 3D joints, if there are any, only test."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -13,7 +13,16 @@ from coview.data.session_tracks import session_tracks
 from coview.formats.known_cameras import has_lenses, image_sizes, known_cameras
 from coview.formats.session import Session
 from coview.sample import MultiView
-from coview.skeletons import COCO_19, H36M_17, Skeleton, can_map, skeleton_map
+from coview.skeletons import (
+    COCO_19,
+    H36M_17,
+    SKELETONS,
+    Skeleton,
+    SkeletonMap,
+    can_map,
+    named_skeleton,
+    skeleton_map,
+)
 
 _SEES = 4  # joints with a confidence that make a view see the person
 
@@ -27,6 +36,9 @@ class RecordedConfig(DataConfig):
     test_cameras: tuple[str, ...] = ()  # of the validation; default: those of the training
     validation_share: float = 0.2  # the last part of every session: neighbouring frames are too alike to mix
     stride: int = 1  # use every n-th frame
+    # name of the skeleton to learn; None: h36m_17 where the recording's joints give it, else coco_19, else their own.
+    # Joints of it that the recording lacks count as not seen
+    skeleton: str | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.validation_share < 1:
@@ -49,7 +61,7 @@ class RecordedConfig(DataConfig):
         reconstructed."""
         found = frozenset({"joints2d", "confidence", "rig", "subject", "sequence", "time"})
         sessions = [Session.load(path) for path in self.sessions]
-        if not any(self._unsized(session) for session in sessions):
+        if all(self._sized(session) for session in sessions):
             found |= {"image_size"}
         if sessions and all(has_lenses(session) for session in sessions):
             found |= {"cameras"}
@@ -61,17 +73,20 @@ class RecordedConfig(DataConfig):
         if not self.sessions:
             return "No session was given: name its folder with --data SESSION."
         session = self.sessions[0]
-        unsized = [name for path in self.sessions for name in self._unsized(Session.load(path))]
         return {
-            "image_size": f"The image size of camera {', '.join(unsized)} is not known, so its image centre is not "
-            f"either: import again with the videos or a calibration beside the 2D joints, or give one with "
-            f"`coview calibrate {session} --from file --file CALIBRATION`.",
+            "image_size": f"The image size of some camera is not known, so its image centre is not either: import "
+            f"again with the videos or a calibration beside the 2D joints, or give one with `coview calibrate "
+            f"{session} --from file --file CALIBRATION`.",
             "cameras": f"Its lenses are not known: give a calibration with `coview calibrate {session} --from file "
             f"--file CALIBRATION`, or import again with one.",
             "joints3d": f"Its 3D joints are not known: run `coview calibrate {session}`, then `coview reconstruct "
             f"{session}`.",
             "images": "A session holds 2D joints; choose a method that reads them.",
         }.get(field, "")
+
+    def on(self, skeleton: Skeleton) -> "RecordedConfig":
+        """The same sessions as joints of a model's skeleton, unless one is asked for or coview has no name for it."""
+        return replace(self, skeleton=self.skeleton or skeleton.name) if skeleton in SKELETONS else self
 
     def train(self) -> InMemory:
         """The first part of every session."""
@@ -105,7 +120,7 @@ class RecordedConfig(DataConfig):
         views = [_index(session, name) for name in names]
         if len(views) < least:
             raise ValueError(f"session {path}: learning needs 2 or more cameras, got {len(views)}: {names}.")
-        skeleton = training_skeleton(session.skeleton)
+        skeleton = named_skeleton(self.skeleton) if self.skeleton else training_skeleton(session.skeleton)
         joints2d, confidence = session_joints(session, skeleton)
         every = slice(None, None, self.stride)
         frames = len(joints2d[every])
@@ -123,11 +138,10 @@ class RecordedConfig(DataConfig):
             seen = seen.replaced(image_size=torch.tensor(sizes).float().expand(frames, -1, -1))
         return seen.replaced(**_truth(session, skeleton, tuple(names), every, frames))
 
-    def _unsized(self, session: Session) -> list[str]:
-        """Cameras that are asked for and whose image size nobody says."""
-        named = self.cameras or session.camera_names
+    def _sized(self, session: Session) -> bool:
+        """Whether the image sizes of all cameras are known that training reads."""
         sizes = dict(zip(session.camera_names, image_sizes(session), strict=True))
-        return [name for name in named if name in sizes and sizes[name] is None]
+        return None not in [sizes[name] for name in self.cameras or sizes if name in sizes]
 
 
 def training_skeleton(skeleton: Skeleton) -> Skeleton:
@@ -137,13 +151,22 @@ def training_skeleton(skeleton: Skeleton) -> Skeleton:
     return next((target for target in (H36M_17, COCO_19) if can_map(skeleton, target)), skeleton)
 
 
+def joints_for(detected: Skeleton, skeleton: Skeleton) -> SkeletonMap:
+    """The map from a detector's skeleton to the one that a model has, whose joints may be absent but for its root.
+
+    LookupError naming the joints that cannot be had where the root is one of them."""
+    mapped = skeleton_map(detected, skeleton, partial=True)
+    return skeleton_map(detected, skeleton) if skeleton.root in mapped.absent else mapped
+
+
 def session_joints(
     session: Session, skeleton: Skeleton
 ) -> tuple[Float[Tensor, "frames views joints 2"], Float[Tensor, "frames views joints"]]:
     """One person's pixels (NaN: not seen) and confidence, as joints of `skeleton`, all views at the same times.
 
-    Joints that the session's skeleton cannot give are not seen in any view. Raises LookupError where it gives none."""
-    mapped = skeleton_map(session.skeleton, skeleton, partial=True)
+    Joints that the session's skeleton cannot give are not seen in any view. Raises LookupError where that is the
+    root."""
+    mapped = joints_for(session.skeleton, skeleton)
     joints2d, confidence = session_tracks(session)
     return mapped.apply(joints2d), mapped.confidence(confidence)
 

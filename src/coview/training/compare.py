@@ -13,7 +13,7 @@ from torch import Tensor
 from coview.formats.session import Session
 from coview.metrics.joint_error import NMPJPE, NPCK, PMPJPE
 from coview.skeletons import Skeleton, skeleton_map
-from coview.training.scoring import how_scored
+from coview.training.scoring import how_scored, known_somewhere
 
 _CLEARLY = 0.6  # an error below this share of another is far smaller; ours: mirrored models lie near 0.3
 
@@ -41,6 +41,7 @@ class Comparison:
     mean_pose: Scores  # of one pose for all frames: the reconstruction's own mean in this camera's axes
     mirrored_n_mpjpe_mm: float  # of the predicted poses with depth turned round
     frames: int  # with at least one joint known in both
+    unscored: tuple[str, ...] = ()  # joints that are known in no reconstructed frame
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -75,6 +76,7 @@ class Comparison:
             "frames": self.frames,
             "reference": "the session's own multi-view reconstruction, not truth; camera axes",
             "definitions": how_scored(asdict(self.model), skeleton),
+            "unscored_joints": list(self.unscored),
             "warnings": list(self.warnings),
         }
 
@@ -84,7 +86,8 @@ def reconstructed(
 ) -> tuple[Float[Tensor, "frames joints 3"] | None, str]:
     """The session's 3D joints as one camera would have to find them: metres, root-centred, its axes.
 
-    NaN for joints that the reconstruction lacks. None, and why, where the session has no reconstruction or does not know where the camera stands."""
+    NaN for joints that the reconstruction lacks.
+    None, and why, where the session has no reconstruction or does not know where the camera stands."""
     if not session.poses3d_path.is_file():
         return None, "the session is not reconstructed, so there is nothing to compare with"
     rotation, why = camera_from_world(session, camera)
@@ -131,6 +134,11 @@ def compare(
         mean_pose=_scores(mean, reference, skeleton),
         mirrored_n_mpjpe_mm=_scores(turned, reference, skeleton).n_mpjpe_mm,
         frames=int(known.any(dim=-1).sum()),
+        unscored=tuple(
+            joint
+            for joint, scored in zip(skeleton.joints, known_somewhere(reference).tolist(), strict=True)
+            if not scored
+        ),
     )
 
 

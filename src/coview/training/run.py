@@ -49,7 +49,7 @@ from coview.training.folder import (
     opened,
 )
 from coview.training.history import History
-from coview.training.initialise import Report, Source, initialise
+from coview.training.initialise import Report, Source, check_joints, initialise
 from coview.training.learner import Learner, check_finite
 from coview.training.precision import check_precision
 from coview.training.pseudo import lines as label_lines
@@ -106,6 +106,9 @@ def train(
     source = _source(recipe.init) if recipe.init and not begun else None
     data, validation = recipe.data.train(), recipe.data.validation()
     check_fields(recipe, data.fields)
+    if source:
+        with torch.device("meta"):  # before the labels are made, which takes longest
+            check_joints(recipe.method.build(data.skeleton), data.skeleton, source)
     data = recipe.labels.shown(data)
     data, validation = with_base(recipe, data, "train", out), with_base(recipe, validation, "validation", out)
     if filler:
@@ -271,7 +274,7 @@ def _finish(learner: Learner, validation: Instants, out: Path) -> None:
     write_bytes(out / WEIGHTS, as_safetensors(weights))
     if validation.fields >= TRUTH:
         running = scored(method.to(device if "images" in method.inputs else "cpu"), validation)
-        about = data.skeleton, "validation", len(validation), method.inputs
+        about = data.skeleton, "validation", len(validation), method.inputs, running.unscored
         write_evaluation(out / EVALUATION, running.compute(), *about)
         running.embedded.write_map(out / MAP)
     record = {

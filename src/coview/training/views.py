@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from coview.cameras import Cameras
-from coview.data.recorded import session_joints, session_lenses
+from coview.data.recorded import joints_for, session_joints, session_lenses
 from coview.formats.keypoint_files import read_keypoint_file
 from coview.formats.keypoints2d import Detections
 from coview.formats.known_cameras import image_sizes
@@ -68,7 +68,7 @@ def _session_views(session: Session, skeleton: Skeleton, camera: str | None) -> 
     names = session.camera_names
     if camera is not None and camera not in names:
         raise LookupError(f"session {session.path} has no camera '{camera}'; it has: {', '.join(names)}.")
-    mapped = _with_root(session.skeleton, skeleton)
+    mapped = joints_for(session.skeleton, skeleton)
     joints2d, confidence = session_joints(session, skeleton)
     bones, bone_length, source = _reconstructed_bones(session, mapped)
     lenses, sizes = session_lenses(session), image_sizes(session)
@@ -79,12 +79,6 @@ def _session_views(session: Session, skeleton: Skeleton, camera: str | None) -> 
             lens = None if lenses is None else lenses[view]
             seen = joints2d[:, view], confidence[:, view]
             yield View(name, *seen, size, session.fps, bones, bone_length, source, mapped.absent, lens)
-
-
-def _with_root(source: Skeleton, target: Skeleton) -> SkeletonMap:
-    """The map from a detector's skeleton to a model's; LookupError where it cannot even give the root joint."""
-    mapped = skeleton_map(source, target, partial=True)
-    return skeleton_map(source, target) if target.root in mapped.absent else mapped
 
 
 def _reconstructed_bones(
@@ -118,7 +112,7 @@ def _file_view(source: Path, target: Skeleton, size: tuple[int, int] | None, ask
     read = read_openpose_folder(source) if source.is_dir() else read_keypoint_file(source)
     points = body_part(read.points[None])
     skeleton, _ = which_skeleton(points, asked, read.skeleton)
-    mapped = _with_root(skeleton, target)
+    mapped = joints_for(skeleton, target)
     joints2d, confidence = Detections.make(points).single()
     known = size or read.size
     return View(
