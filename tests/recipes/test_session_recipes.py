@@ -16,13 +16,13 @@ from torch import Tensor
 
 from coview import recipes
 from coview.cameras import Cameras
-from coview.capture.import_session import import_session
-from coview.data.recorded import RecordedConfig, training_skeleton
-from coview.data.synthetic import detect, random_motion, ring_cameras
-from coview.formats.calibrations import Calibration, write_calibration
-from coview.formats.poses3d import Poses3D
-from coview.formats.session import Session
-from coview.formats.which_skeleton import OPENPOSE_18
+from coview.capture.importing.import_session import import_session
+from coview.data.session_dataset import RecordedConfig, training_skeleton
+from coview.data.synthetic.recordings import detect, random_motion, ring_cameras
+from coview.formats.calibration.calibration import Calibration, write_calibration
+from coview.formats.keypoints.guess_skeleton import OPENPOSE_18
+from coview.formats.motion.poses3d import Poses3D
+from coview.formats.session.session import Session
 from coview.skeletons import (
     BODY_25,
     BODY_25B,
@@ -33,12 +33,12 @@ from coview.skeletons import (
     Skeleton,
     skeleton_map,
 )
-from coview.training.evaluate import evaluate
-from coview.training.folder import HISTORY
+from coview.training.evaluation.evaluate import evaluate
 from coview.training.history import History
-from coview.training.predict import predict
+from coview.training.prediction.predict import predict
 from coview.training.recipe import Recipe
 from coview.training.run import load_run, train
+from coview.training.run_folder import HISTORY
 
 RECIPES = [name for name in recipes.names() if name.endswith("_session")]
 DETECTED = (
