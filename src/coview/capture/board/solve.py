@@ -15,7 +15,7 @@ from coview.formats.calibration.board import Board
 from coview.geometry.bundle.board_bundle import BoardsAdjusted, adjust_boards
 from coview.geometry.bundle.board_scene import COLUMNS, BoardScene, Sightings, Unknowns, board_rates
 from coview.geometry.epipolar.view_graph import NotDeterminedError
-from coview.geometry.triangulation import triangulate
+from coview.geometry.triangulation.triangulate import triangulate
 
 LEAST_PICTURES = 6  # of a camera whose lens is to be found
 _HUBER = 1.0  # pixels: detectors miss by 0.1 to 0.3, a board that moved or bent by more
