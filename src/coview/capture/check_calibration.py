@@ -72,7 +72,7 @@ def check_calibration(calibration: Calibration, recording: Path) -> Checked:
     if not calibration.has_extrinsics:
         raise InputError(
             "this calibration holds lenses only, so there is nothing to project; place the cameras first "
-            "(`coview calibrate SESSION --from people`)."
+            "(`coview calibrate people SESSION`)."
         )
     if (recording / FILE).is_file():
         return _judged(calibration, Session.load(recording))

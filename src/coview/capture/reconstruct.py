@@ -47,7 +47,7 @@ def reconstruct(
     session: Path,
     *,
     person: int = 1,
-    trust: float = 0.3,
+    min_confidence: float = 0.3,
     threshold: float | None = None,
     solver: Literal["linear", "reprojection"] = "linear",
     max_gap: int = 10,
@@ -58,14 +58,14 @@ def reconstruct(
     """Triangulate every joint of every frame from the views that agree on it.
 
     Of several people it is `person`, by default who is seen most; `reconstruct_everybody` does all.
-    `trust` leaves out less confident detections; `threshold` (pixels) tells a wrong detection from a
+    `min_confidence` leaves out less confident detections; `threshold` (pixels) tells a wrong detection from a
     poor one, by default three times the robust spread of this recording's own residuals. `linear` is
     the weighted DLT that other tools compute, `reprojection` the maximum-likelihood point. Gaps of up to
     `max_gap` frames are interpolated; `smooth` is the cut-off of a zero-lag Butterworth filter in Hz. `refine`
     solves for the whole take with smooth motion and constant bones as priors instead (`coview.capture.refine`).
     A finished result of the same calibration and settings is kept unless `overwrite`.
     Raises NothingReconstructedError instead of writing a result without a single joint."""
-    check_settings(trust, threshold)
+    check_settings(min_confidence, threshold)
     if max_gap < 0:
         raise InputError(f"max_gap {max_gap} must be 0 (no gap is filled) or more frames.")
     if refine and smooth is not None:
@@ -75,7 +75,8 @@ def reconstruct(
     several = people_of(loaded, placed(loaded)) is not None
     path = loaded.poses3d_path_of(person)
     settings = {
-        "trust": f"{trust:g}",
+        # stored under this name since 0.1.0: with another, finished results would be made again
+        "trust": f"{min_confidence:g}",
         "threshold": "auto" if threshold is None else f"{threshold:g}",
         "solver": solver,
         "max_gap": str(max_gap),
@@ -96,7 +97,7 @@ def reconstruct(
             f"recording of two or more, or use a one-camera model (`coview predict`)."
         )
     pixels, confidence = session_tracks(loaded, calibration.clocks, person=person)
-    weights = torch.where(confidence >= trust, confidence, 0.0)
+    weights = torch.where(confidence >= min_confidence, confidence, 0.0)
     cameras = calibration.cameras.to(torch.float64)
     limit = threshold or automatic_threshold(cameras, pixels, weights)
     found = _triangulate_all(cameras, pixels, weights, limit, solver)

@@ -170,7 +170,7 @@ def _no_joints(folder: Path, videos: dict[str, Path]) -> str:
         )
     if (folder / "session.toml").is_file():
         return (
-            f"{folder} is a session already. Go on with `coview calibrate {folder}`; to import again, name the "
+            f"{folder} is a session already. Go on with `coview calibrate people {folder}`; to import again, name the "
             f"folder of the recording."
         )
     below = [path.name for path in folder.iterdir() if path.is_dir() and _holds_recording(path)]

@@ -60,10 +60,10 @@ class RecordedConfig(DataConfig):
             return "No session was given: name its folder with --data SESSION."
         session = self.sessions[0]
         return {
-            "cameras": f"Its lenses are not known: give a calibration with `coview calibrate {session} --from file "
-            f"--file CALIBRATION`, or import again with one.",
-            "joints3d": f"Its 3D joints are not known: run `coview calibrate {session}`, then `coview reconstruct "
-            f"{session}`.",
+            "cameras": f"Its lenses are not known: give a calibration with `coview calibrate file {session} "
+            f"CALIBRATION`, or import again with one.",
+            "joints3d": f"Its 3D joints are not known: run `coview calibrate people {session}` (or `file`, "
+            f"`board`), then `coview reconstruct {session}`.",
             "images": "A session holds 2D joints; choose a method that reads them.",
         }.get(field, "")
 

@@ -78,5 +78,5 @@ def _check_overlap(session: Session, names: Sequence[str], places: Float[Tensor,
         raise InputError(
             f"session {session.path}: by its calibration's clock, camera {', '.join(apart)} recorded nothing at the "
             f"time of the first camera's {len(places)} frames. Clocks belong to one recording: calibrate this session "
-            f"itself (`coview calibrate {session.path} --from people`)."
+            f"itself (`coview calibrate people {session.path}`)."
         )

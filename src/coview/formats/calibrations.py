@@ -171,7 +171,7 @@ def _check_finite(cameras: Sequence[FileCamera], path: Path) -> None:
             if values is not None and not np.isfinite(values).all():
                 raise InputError(
                     f"{path}: camera '{camera.name}' has a {what} that is not a number. Calibrate it again, or leave "
-                    f"rotation and translation out and use `coview calibrate --from people`."
+                    f"rotation and translation out and use `coview calibrate people`."
                 )
 
 

@@ -126,7 +126,7 @@ def _check_holds(calibration: Calibration, form: CalibrationFormat) -> None:
     if not calibration.has_extrinsics and not form.lenses_only:
         raise InputError(
             f"this calibration knows only the lenses, and {form.title} always says where the cameras stand. Find that "
-            f"out first (`coview calibrate SESSION --from people`), or write {_holding(lambda f: f.lenses_only)}."
+            f"out first (`coview calibrate people SESSION`), or write {_holding(lambda f: f.lenses_only)}."
         )
     for index, name in enumerate(calibration.names):
         camera = calibration.cameras[index]

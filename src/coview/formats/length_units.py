@@ -38,7 +38,7 @@ def metres_per_unit(file: FileCalibration, units: Units | None, path: Path) -> t
         raise AmbiguousUnitsError(
             f"{path}: a {file.format} has no scale, so its lengths are in no unit and none can be guessed. If you "
             f"scaled it yourself, pass --units m, --units cm or --units mm. Else take its lenses alone and "
-            f"place the cameras with `coview calibrate SESSION --from people`, which finds the scale too."
+            f"place the cameras with `coview calibrate people SESSION`, which finds the scale too."
         )
     return _inferred(file, path)
 

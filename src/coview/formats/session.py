@@ -139,7 +139,7 @@ class Session:
         if not self.calibration_path.is_file():
             raise MissingFileError(
                 f"session {self.path} is not calibrated: {self.calibration_path.name} is not there. "
-                f"Run `coview calibrate {self.path}`."
+                f"Run `coview calibrate people {self.path}` (or `board`, or `file`)."
             )
         found = read_calibration(self.calibration_path)
         return calibration_for(found, self.camera_names, self.sizes, size_mismatch="refuse")

@@ -33,11 +33,12 @@ def automatic_threshold(
     return max(least, 3.0 * float(residuals.median()) / 1.177) if residuals.numel() else least
 
 
-def check_settings(trust: float, threshold: float | None) -> None:
+def check_settings(min_confidence: float, threshold: float | None) -> None:
     """ValueError for numbers that would silently use nothing, or everything."""
-    if not 0 <= trust <= 1:
+    if not 0 <= min_confidence <= 1:
         raise InputError(
-            f"trust {trust:g} is no confidence: it must be in [0, 1]. Detections below it are left out."
+            f"min_confidence {min_confidence:g} is no confidence: it must be in [0, 1]. Detections below it are left "
+            f"out."
         )
     if threshold is not None and not threshold > 0:
         raise InputError(
