@@ -4,8 +4,8 @@ from coview.cli.calibration import board, calibrate, file, people
 from coview.cli.ending import UsageError
 from coview.cli.group import flags_of
 from coview.demo import generate
-from coview.formats.calibrations import Calibration, write_calibration
-from coview.formats.session import Session
+from coview.formats.calibration.calibration import Calibration, write_calibration
+from coview.formats.session.session import Session
 
 
 def test_each_source_has_its_own_flags():

@@ -5,7 +5,7 @@ import pytest
 
 from coview import recipes
 from coview.cli import recipe_help
-from coview.cli.recipe_help import show_help, summaries
+from coview.cli.recipe_help import show_help
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ class Flags:
 
 
 def test_every_recipe_says_what_it_is_for():
-    found = summaries()
+    found = recipes.summaries()
     assert list(found) == recipes.names()
     assert all(about.endswith((".", ":")) or len(about) > 20 for about in found.values())
 

@@ -10,8 +10,8 @@ from coview.cli.recording import say_people
 from coview.cli.say import note, say
 
 if TYPE_CHECKING:
-    from coview.capture.calibrate import Calibrated, CameraFit
-    from coview.formats.clocks import Clock
+    from coview.capture.calibration.from_people import Calibrated, CameraFit
+    from coview.formats.calibration.clock import Clock
 
 SizeMismatch = Literal["keep", "centre", "resize", "refuse"]
 
@@ -61,7 +61,7 @@ def people(
             recording demands it; `fixed` leaves it as given or zero; `shared`, `each` find it in any case.
         seed: Of the robust search.
     """
-    from coview.capture.calibrate import calibrate_from_people
+    from coview.capture.calibration.from_people import calibrate_from_people
 
     say_calibrated(
         calibrate_from_people(
@@ -108,7 +108,7 @@ def board(
         size_mismatch: Where --intrinsics and the videos differ in size by a crop: keep the principal point, move it by
             half the difference, rescale, or refuse.
     """
-    from coview.capture.calibrate_board import calibrate_from_board
+    from coview.capture.board.calibrate import calibrate_from_board
 
     say_calibrated(
         calibrate_from_board(
@@ -141,7 +141,7 @@ def file(
             the difference, rescale, or refuse.
         units: Of the lengths in the file, where it does not say.
     """
-    from coview.capture.calibrate import calibrate_from_file
+    from coview.capture.calibration.from_people import calibrate_from_file
 
     say_calibrated(calibrate_from_file(session, calibration, size_mismatch=size_mismatch, units=units))
 

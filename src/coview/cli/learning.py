@@ -7,13 +7,12 @@ import tyro
 from tyro.conf import arg
 
 from coview.cli.arguments import OptionalFolder, OptionalSession, RunFolder, Size
-from coview.cli.recipe_help import show_help, summaries
+from coview.cli.recipe_help import show_help
 from coview.cli.say import note, say
 from coview.errors import InputError
 
 if TYPE_CHECKING:
-    from coview.training.predict import Lifted
-    from coview.training.recipe import Recipe
+    from coview.training.prediction.predict import Lifted
 
 _FOR_SESSIONS = "coview_session"  # what a recording trains where no recipe is named
 
@@ -40,6 +39,9 @@ def train(arguments: list[str]) -> None:
 
 
 def _say_recipes() -> None:
+    """What `coview train` can do; only the first sentences of the recipes' files are read."""
+    from coview import recipes as known
+
     say(
         "usage: coview train [RECIPE] [--data SESSION] [--init RUN] [--out DIR] [--overwrite] [flags of the recipe]\n"
         f"       --data SESSION trains on a recording; without RECIPE that is {_FOR_SESSIONS}\n"
@@ -49,7 +51,7 @@ def _say_recipes() -> None:
         "       coview train RECIPE --help shows the flags of a recipe; coview recipes says what each one reads\n\n"
         "recipes:"
     )
-    for name, about in summaries().items():
+    for name, about in known.summaries().items():
         say(f"{name:33s} {about}")
 
 
@@ -58,7 +60,7 @@ def _asked(name: str, data: str | None, flags: list[str]) -> "Recipe":
     from dataclasses import replace
 
     from coview import recipes as known
-    from coview.data.recorded import RecordedConfig
+    from coview.data.session_dataset import RecordedConfig
 
     recipe = known.load(name)
     if data is not None:
@@ -81,8 +83,8 @@ def _recipe_name(arguments: list[str], data: str | None) -> tuple[str, list[str]
 
 def _check_session(folder: Path) -> None:
     """ValueError where prepared motion was given as a session; what else is wrong, the data says."""
-    from coview.data.mocap import META
-    from coview.formats.session import FILE
+    from coview.data.mocap.clips import META
+    from coview.formats.session.session import FILE
 
     if (folder / META).is_file() and not (folder / FILE).is_file():
         raise InputError(
@@ -116,8 +118,8 @@ def evaluate(run: RunFolder, /, *, data: OptionalSession = None) -> None:
         run: Folder made by `coview train`.
         data: A calibrated and reconstructed session to test on (its last fifth); default: the recipe's data.
     """
-    from coview.data.recorded import RecordedConfig
-    from coview.training.evaluate import evaluate as measure
+    from coview.data.session_dataset import RecordedConfig
+    from coview.training.evaluation.evaluate import evaluate as measure
 
     metrics = measure(run, None if data is None else RecordedConfig(sessions=(data,)))
     for name, value in metrics.items():
@@ -145,7 +147,7 @@ def predict(
         size: Width and height of the image in pixels, where a file does not say.
         skeleton: Joint order of a file that does not say.
     """
-    from coview.training.predict import predict as lift
+    from coview.training.prediction.predict import predict as lift
 
     lifted = lift(run, source, camera=camera, out=out, size=size, skeleton=skeleton)
     for one in lifted:

@@ -6,7 +6,6 @@ flags of a recipe are kept as text, once they have been worked out, in `~/.cache
 long as no file of coview changes.
 """
 
-import ast
 import contextlib
 import hashlib
 import io
@@ -18,20 +17,9 @@ from pathlib import Path
 
 import coview
 from coview import recipes
-from coview.formats.atomic import write_text
+from coview.formats.io.atomic import write_text
 
 _HELP = frozenset({"-h", "--help"})
-
-
-def summaries() -> dict[str, str]:
-    """Every recipe that comes with coview, and the first sentence of its file; nothing is imported."""
-    folder = Path(recipes.__file__).parent
-    return {name: _first_sentence(folder / f"{name}.py") for name in recipes.names()}
-
-
-def _first_sentence(file: Path) -> str:
-    about = ast.get_docstring(ast.parse(file.read_text("utf-8"))) or ""
-    return about.partition("\n")[0]
 
 
 def show_help(name: str, arguments: list[str], work_out: Callable[[], object], *, keep: bool = True) -> bool:

@@ -8,7 +8,7 @@ from coview.cli.arguments import OptionalFile, Recording, SessionFolder
 from coview.cli.say import note, say
 
 if TYPE_CHECKING:
-    from coview.formats.people import People
+    from coview.formats.session.people import People
 
 
 def import_(
@@ -35,7 +35,7 @@ def import_(
         allow_unequal: Cut all cameras to the shortest one.
         overwrite: Replace a session that is there; the old content is kept beside it.
     """
-    from coview.capture.import_session import import_session
+    from coview.capture.importing.import_session import import_session
 
     made = import_session(
         source,
@@ -85,7 +85,7 @@ def associate(
         time_offset: Without a calibration: cameras and the frames by which they began late, e.g.
             `--time-offset cam02 12`.
     """
-    from coview.capture import people as stage
+    from coview.capture.association import stage
 
     people = stage.associate(session, time_offsets=dict(time_offset) or None)
     if people is None:
@@ -102,6 +102,6 @@ def associate(
 
 def say_people(people: "People") -> None:
     """How many people there are, and how they were told apart."""
-    from coview.capture.people import said
+    from coview.capture.association.stage import said
 
     say(f"people          {said(people)}")

@@ -39,7 +39,7 @@ def refuse_retired(arguments: Sequence[str]) -> None:
 def flags_with_values(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Every flag, with hyphens, and the argument that follows it or stands behind its `=`; "" where there is none."""
     words = [word for argument in arguments for word in _parted(argument)]
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip(words, [*words, ""][1:], strict=True):
         if word.startswith("--"):
             yield word, following
 
