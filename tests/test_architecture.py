@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "src" / "coview"
 FLOORS = [
+    ["errors"],
     ["skeletons", "cameras", "progress"],
     ["sample", "geometry"],
     ["body"],

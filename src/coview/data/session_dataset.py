@@ -9,6 +9,7 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.data.base import DataConfig, InMemory, joined
+from coview.errors import InputError, UnknownNameError
 from coview.formats.session.known_cameras import has_lenses, image_sizes, known_cameras
 from coview.formats.session.session import Session
 from coview.formats.session.synchronised_tracks import session_tracks
@@ -42,17 +43,17 @@ class RecordedConfig(DataConfig):
 
     def __post_init__(self) -> None:
         if not 0 <= self.validation_share < 1:
-            raise ValueError(
+            raise InputError(
                 f"RecordedConfig: validation_share is 0 to below 1, got {self.validation_share}."
             )
         for setting, named in (("cameras", self.cameras), ("test_cameras", self.test_cameras)):
             if doubled := sorted({name for name in named if named.count(name) > 1}):
-                raise ValueError(
+                raise InputError(
                     f"RecordedConfig: {setting} names {', '.join(doubled)} twice, and a camera has nothing to learn "
                     f"from itself. Name each camera once."
                 )
         if self.stride < 1:
-            raise ValueError(f"RecordedConfig: stride must be at least 1, got {self.stride}.")
+            raise InputError(f"RecordedConfig: stride must be at least 1, got {self.stride}.")
 
     @property
     def provides(self) -> frozenset[str]:
@@ -75,11 +76,11 @@ class RecordedConfig(DataConfig):
         session = self.sessions[0]
         return {
             "image_size": f"The image size of some camera is not known, so its image centre is not either: import "
-            f"again with the videos or a calibration beside the 2D joints, or give one with `coview calibrate "
-            f"{session} --from file --file CALIBRATION`.",
-            "cameras": f"Its lenses are not known: give a calibration with `coview calibrate {session} --from file "
-            f"--file CALIBRATION`, or import again with one.",
-            "joints3d": f"Its 3D joints are not known: run `coview calibrate {session}`, then `coview reconstruct "
+            f"again with the videos or a calibration beside the 2D joints, or give one with `coview calibrate file "
+            f"{session} CALIBRATION`.",
+            "cameras": f"Its lenses are not known: give a calibration with `coview calibrate file {session} "
+            f"CALIBRATION`, or import again with one.",
+            "joints3d": f"Its 3D joints are not known: run `coview calibrate people {session}` (or `file`, `board`), then `coview reconstruct "
             f"{session}`.",
             "images": "A session holds 2D joints; choose a method that reads them.",
         }.get(field, "")
@@ -98,7 +99,7 @@ class RecordedConfig(DataConfig):
 
     def _part(self, first: bool) -> InMemory:
         if not self.sessions:
-            raise ValueError("no session to learn from was given. Name its folder: --data <session>.")
+            raise InputError("no session to learn from was given. Name its folder: --data <session>.")
         named = self.cameras if first else self.test_cameras or self.cameras
         least = 1 if self.test_cameras and not first else 2
         loaded = [self._load(path, rig, named, least) for rig, path in enumerate(self.sessions)]
@@ -111,7 +112,7 @@ class RecordedConfig(DataConfig):
             parts.append(instants[kept])
         counts = {str(path): part.joints2d.shape[1] for path, part in zip(self.sessions, parts, strict=True)}
         if len(set(counts.values())) > 1:
-            raise ValueError(f"sessions with different numbers of cameras cannot be one data set: {counts}.")
+            raise InputError(f"sessions with different numbers of cameras cannot be one data set: {counts}.")
         return InMemory(joined(parts))
 
     def _load(self, path: Path, rig: int, named: tuple[str, ...], least: int) -> MultiView:
@@ -119,7 +120,7 @@ class RecordedConfig(DataConfig):
         names = named or session.camera_names
         views = [_index(session, name) for name in names]
         if len(views) < least:
-            raise ValueError(f"session {path}: learning needs 2 or more cameras, got {len(views)}: {names}.")
+            raise InputError(f"session {path}: learning needs 2 or more cameras, got {len(views)}: {names}.")
         skeleton = named_skeleton(self.skeleton) if self.skeleton else training_skeleton(session.skeleton)
         joints2d, confidence = session_joints(session, skeleton)
         every = slice(None, None, self.stride)
@@ -173,7 +174,7 @@ def session_joints(
 
 def _index(session: Session, camera: str) -> int:
     if camera not in session.camera_names:
-        raise LookupError(
+        raise UnknownNameError(
             f"session {session.path} has no camera '{camera}'; it has: {', '.join(session.camera_names)}."
         )
     return session.camera_names.index(camera)
@@ -197,7 +198,7 @@ def _truth(
         poses = session.poses3d()
         points = skeleton_map(poses.skeleton, skeleton, partial=True).apply(poses.points.float())[every]
         if len(points) != frames:
-            raise ValueError(
+            raise InputError(
                 f"session {session.path}: {len(points)} frames of 3D joints, but {frames} of 2D joints. "
                 f"Run `coview reconstruct` again."
             )
@@ -211,7 +212,7 @@ def _useful(instants: MultiView, frames: Tensor, path: Path, purpose: str, least
     kept = frames[seen.sum(dim=-1) >= least]
     if not len(kept):
         where = "two cameras at once" if least > 1 else "the camera"
-        raise ValueError(
+        raise InputError(
             f"session {path}: of {len(frames)} frames for {purpose}, none has a person with {_SEES} or more "
             f"joints in {where}. Look at the detections, or use other cameras."
         )

@@ -16,7 +16,8 @@ from coview.capture.importing.checks import (
     warnings,
 )
 from coview.capture.importing.find_recording import Recording, find_recording
-from coview.capture.importing.transaction import installing
+from coview.capture.importing.transaction import COPIED, installing
+from coview.errors import OccupiedError
 from coview.formats.calibration.calibration import Calibration, calibration_for, read_calibration
 from coview.formats.calibration.units import AmbiguousUnitsError
 from coview.formats.io.camera_names import listed, match_names
@@ -58,7 +59,7 @@ def import_session(
     Repeating an import of an unchanged recording returns the session as it is. A failed import leaves no
     half session. Raises ValueError or FileNotFoundError naming what is wrong with the recording;
     FileExistsError where `session` holds another import and `overwrite` is not set (with it, what was there
-    is moved to a sub-folder `replaced-<time>`, not deleted)."""
+    is moved to a sub-folder `replaced-<time>`, not deleted; trained models stay, and that is said)."""
     src, session = Path(src), Path(session)
     options = ImportOptions(skeleton, fps, calibration, copy_videos, allow_unequal)
     found = find_recording(src)
@@ -66,7 +67,7 @@ def import_session(
     if (session / FILE).is_file() and not overwrite:
         return _unchanged(Session.load(session), fingerprint, src)
     made, detections = _build(found, options, session)
-    made = made.with_provenance(source_fingerprint=fingerprint)
+    made = made.with_provenance(source_fingerprint=fingerprint, **_models_of_before(made))
     with installing(session, overwrite) as folder:
         write_detections(folder / made.detections_dir.name, made.camera_names, detections)
         if copy_videos:
@@ -79,12 +80,23 @@ def _unchanged(session: Session, fingerprint: str, src: Path) -> Session:
     """The session that is there, if it came from the same recording with the same options."""
     if session.provenance.get("source_fingerprint") == fingerprint:
         return session
-    raise FileExistsError(
+    raise OccupiedError(
         f"{session.path} already holds a session, imported from "
         f"{session.provenance.get('source', 'elsewhere')}; {src}, or the options, differ from that import. "
         f"Choose another session folder, or pass --overwrite: what is there is then moved to a sub-folder "
         f"`replaced-<time>`, not deleted."
     )
+
+
+def _models_of_before(session: Session) -> dict[str, str]:
+    """Models are the user's work, perhaps of hours, and serve for other recordings: they stay, and that is said."""
+    kept = sorted(path.name for path in session.models_dir.glob("*") if path.is_dir())
+    if not kept or not (session.path / FILE).is_file():
+        return {}
+    return {
+        "warning_models": f"{listed(kept)} in {session.models_dir}: trained on the recording that was replaced, and "
+        f"kept. Train again with --overwrite for models of this one."
+    }
 
 
 # --- putting it together -------------------------------------------------------------------------
@@ -172,7 +184,7 @@ def _videos_note(found: Recording, videos: dict[str, Path], options: ImportOptio
     used = {path.stem for path in videos.values()}
     without = [camera for camera in found.joints if camera not in videos]
     spare = [stem for stem in found.videos if stem not in used]
-    parts = ["none" if not videos else "copied" if options.copy_videos else "referred to where they are"]
+    parts = ["none" if not videos else COPIED if options.copy_videos else "referred to where they are"]
     if videos and without:
         parts.append(f"no video for {listed(without)}")
     if spare:
