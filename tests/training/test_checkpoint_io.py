@@ -9,7 +9,7 @@ from lightning import Trainer
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from coview.data.synthetic import SyntheticConfig
+from coview.data.synthetic.recordings import SyntheticConfig
 from coview.methods.canonpose import CanonPose, CanonPoseConfig
 from coview.training.checkpoint import Checkpoint
 from coview.training.checkpoint_io import RUN, SafetensorsIO, fast_forwarded

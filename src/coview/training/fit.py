@@ -13,17 +13,17 @@ from lightning import Callback, Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from coview.data.base import Instants
-from coview.training.batches import InOrder, at_once
+from coview.data.loading import InOrder, at_once
+from coview.training.callbacks import Checkpoints, ProgressBar
 from coview.training.checkpoint import Checkpoint
 from coview.training.checkpoint_io import SafetensorsIO
+from coview.training.evaluation.scoring import TRUTH
 from coview.training.history_logger import HistoryLogger
 from coview.training.learner import Learner
 from coview.training.memory import Estimate, advice, estimate, explained, fits_beside
 from coview.training.precision import networks_in
 from coview.training.processes import part_ways
 from coview.training.recipe import Recipe
-from coview.training.scoring import TRUTH
-from coview.training.watch import Checkpoints, ProgressBar
 
 
 def fit(
