@@ -80,8 +80,8 @@ class RecordedConfig(DataConfig):
             f"{session} CALIBRATION`.",
             "cameras": f"Its lenses are not known: give a calibration with `coview calibrate file {session} "
             f"CALIBRATION`, or import again with one.",
-            "joints3d": f"Its 3D joints are not known: run `coview calibrate people {session}` (or `file`, `board`), then `coview reconstruct "
-            f"{session}`.",
+            "joints3d": f"Its 3D joints are not known: run `coview calibrate people {session}` (or `file`, `board`), "
+            f"then `coview reconstruct {session}`.",
             "images": "A session holds 2D joints; choose a method that reads them.",
         }.get(field, "")
 

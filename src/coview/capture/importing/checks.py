@@ -61,7 +61,7 @@ def check_calibration_fits(
         seen = joints[joints.isfinite().all(dim=-1)]
         if size is not None and _outside(seen, size) > _OUTSIDE:
             right, bottom = (float(value) for value in seen.max(dim=0).values)
-            raise ValueError(
+            raise InputError(
                 f"{file}: camera '{camera}' is calibrated for images of {size[0]}×{size[1]} pixels (width × height), "
                 f"and {_outside(seen, size):.0%} of its 2D joints lie outside; they reach to x = {right:.0f}, "
                 f"y = {bottom:.0f}. The calibration would give wrong angles. Give the one of these images, or import "
