@@ -12,7 +12,7 @@ from torchmetrics import Metric
 from coview.data.base import Instants
 from coview.formats.atomic import write_text
 from coview.methods.base import CameraPoses, CanonicalPoses, ImagePoses, Method, MetricCameraPoses, WorldPose
-from coview.metrics.image_error import ImageError
+from coview.metrics.detection import ImageError
 from coview.metrics.joint_error import (
     CPS,
     MPJPE,
