@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coview.cameras import Cameras
-from coview.data.synthetic import ring_cameras
+from coview.data.synthetic.recordings import ring_cameras
 from coview.report.eye import enclosing_eye, free_azimuth, near_cameras
 
 SLOPES = (0.6, 0.45)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from coview.formats.calibrations import write_calibration
+from coview.formats.calibration.calibration import write_calibration
 from coview.report.page import write_report
 
 SECTIONS = ("scene", "overlay", "cameras", "errors", "bones", "coverage", "run-first_model", "assumed")

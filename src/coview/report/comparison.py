@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from coview.data.mocap4 import INPUTS
+from coview.data.mocap.mocap4 import INPUTS
 from coview.report.benchmark import Group, Row, groups, markdown, spread, usual
 from coview.report.chart import Line, lines_svg
 from coview.report.html import render_markdown

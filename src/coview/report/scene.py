@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from coview.cameras import Cameras
-from coview.formats.poses3d import Poses3D
+from coview.formats.motion.poses3d import Poses3D
 from coview.report.colours import CAMERA, bone_colours, side_colour
 from coview.report.eye import enclosing_eye, free_azimuth, near_cameras
 
