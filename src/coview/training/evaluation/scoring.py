@@ -20,7 +20,7 @@ from coview.methods.shared.base import (
     MetricCameraPoses,
     WorldPose,
 )
-from coview.metrics.image_error import ImageError
+from coview.metrics.detection import ImageError
 from coview.metrics.joint_error import (
     CPS,
     MPJPE,
