@@ -13,6 +13,7 @@ from coview.errors import InputError
 
 if TYPE_CHECKING:
     from coview.training.prediction.predict import Lifted
+    from coview.training.recipe import Recipe
 
 _FOR_SESSIONS = "coview_session"  # what a recording trains where no recipe is named
 
