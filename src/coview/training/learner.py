@@ -14,6 +14,7 @@ from coview.data.loading import Batches, InOrder, at_once
 from coview.methods.shared.base import Fact, Method
 from coview.sample import MultiView
 from coview.training.checkpoint_io import RUN, fast_forwarded
+from coview.training.evaluation.scoring import Score
 from coview.training.gradient_accumulation import Parts
 from coview.training.optimisation import IN_A_ROW, Guard, parameter_groups
 from coview.training.processes import gathered, same_everywhere
