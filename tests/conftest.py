@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import register_random, settings
 
-from coview.data.synthetic import ring_cameras
+from coview.data.synthetic.recordings import ring_cameras
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
