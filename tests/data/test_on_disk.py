@@ -69,7 +69,7 @@ def test_pictures_of_a_batch_are_read_at_the_same_time():
         together.wait()
         return picture(instant, view)
 
-    assert some(meeting)[:3].held("images")[:, :, 0, 0, 0].tolist() == [[0, 1], [10, 11], [20, 21]]
+    assert some(meeting)[:3].stored("images")[:, :, 0, 0, 0].tolist() == [[0, 1], [10, 11], [20, 21]]
 
 
 def test_what_reading_raises_names_the_file():
