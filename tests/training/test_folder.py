@@ -34,7 +34,7 @@ def test_a_run_of_before_a_setting_existed_is_that_of_its_default(folder):
 
 def test_runs_of_different_methods_differ_in_the_method_and_not_in_all_of_its_settings(folder):
     words = difference(folder, replace(TINY, method=SupervisedLiftingConfig()))
-    assert words == "method is a CanonPoseConfig there and a SupervisedLiftingConfig now"
+    assert words == "method is canonpose there and supervised_lifting now"
 
 
 def test_a_start_that_failed_is_no_run(folder):

@@ -20,6 +20,7 @@ from coview.capture.rejoin import rejoined
 from coview.capture.together import BLOCK, body_sizes, gather_evidence
 from coview.capture.tracks import MAX_GAP, track_people
 from coview.capture.view_pairs import Fundamentals, refit_fundamentals, search_fundamentals
+from coview.errors import InputError
 from coview.geometry.epipolar import fundamental_from_projections
 
 LEAST_FRAMES = 10  # that two cameras must see somebody together; who is seen less is nobody
@@ -110,7 +111,7 @@ def _starts(lags: Sequence[float] | None, views: int) -> list[int]:
     """Frames by which each view is moved so that all are in step; the earliest one is not."""
     rounded = [round(lag) for lag in lags or [0.0] * views]
     if len(rounded) != views:
-        raise ValueError(
+        raise InputError(
             f"associate: {len(rounded)} lags given for {views} views. Give one per view, in frames."
         )
     return [lag - min(rounded) for lag in rounded]

@@ -22,6 +22,7 @@ from coview.capture.people import late_words, people_of
 from coview.capture.stated_scale import stated_scale
 from coview.data.people_cameras import upright_cameras
 from coview.data.session_tracks import session_tracks
+from coview.errors import InputError
 from coview.formats.calibrations import Calibration, calibration_for, read_calibration, write_calibration
 from coview.formats.clocks import SYNCHRONOUS, Clock
 from coview.formats.image_sizes import SizeMismatch
@@ -73,7 +74,7 @@ def calibrate_from_file(
     loaded = Session.load(session)
     calibration = _given(loaded, file, size_mismatch, units)
     if not calibration.has_extrinsics:
-        raise ValueError(
+        raise InputError(
             f"{calibration.provenance['file']} holds lenses only, not where the cameras stand. "
             f"Place them with `coview calibrate {session} --from people`."
         )
@@ -174,7 +175,7 @@ def _observations(
 
 def _check_seen(weights: Float[Tensor, "frames views joints"], session: Session, trust: float) -> None:
     if weights.shape[1] < 2:
-        raise ValueError(
+        raise InputError(
             f"session '{session.name}' has one camera; where cameras stand is found from what two or more of them see "
             f"at the same time. Import the recordings of the others too."
         )
@@ -184,7 +185,7 @@ def _check_seen(weights: Float[Tensor, "frames views joints"], session: Session,
         if not seen
     ]
     if blind:
-        raise ValueError(
+        raise InputError(
             f"camera {', '.join(blind)} has no detection with a confidence of {trust} or more, so where it stands "
             f"cannot be found. Lower --trust, look at its detections, or import without it."
         )
@@ -225,7 +226,7 @@ def _given(
     found = session.provenance.get("calibration_source")
     path = file or (Path(found) if found else None)
     if path is None:
-        raise ValueError(
+        raise InputError(
             f"session '{session.name}' came with no calibration file, and none was named. Give one: "
             f"--file CALIBRATION; with --from people its lenses alone are read."
         )
@@ -239,7 +240,7 @@ def _given(
 def _chosen_frames(frames: tuple[int, int] | None, count: int) -> Bool[Tensor, "frames"]:
     first, last = frames or (0, count)
     if not 0 <= first < last <= count:
-        raise ValueError(
+        raise InputError(
             f"frames {first} to {last} are not in the recording, which has frames 0 to {count} "
             f"(the last one is exclusive)."
         )

@@ -26,6 +26,7 @@ from coview.capture.board_solve import (
 )
 from coview.capture.board_start import LEAST_CORNERS
 from coview.capture.calibrate import Calibrated
+from coview.errors import InputError
 from coview.formats.boards import Board, read_board
 from coview.formats.calibrations import Calibration, calibration_for, read_calibration, write_calibration
 from coview.formats.image_sizes import SizeMismatch
@@ -55,9 +56,9 @@ def calibrate_from_board(
     folder that is no session: then the cameras are those filmed. With `lenses` alone only the lenses are found.
     Raises NotDeterminedError, ValueError or FileNotFoundError saying what to record or mend."""
     if looked < 1:
-        raise ValueError(f"--board-frames {looked}: at least one frame of each camera must be looked at.")
+        raise InputError(f"--board-frames {looked}: at least one frame of each camera must be looked at.")
     if origin_frame is not None and origin_frame < 0:
-        raise ValueError(f"--origin-frame {origin_frame}: frames are counted from 0.")
+        raise InputError(f"--origin-frame {origin_frame}: frames are counted from 0.")
     printed = read_board(board)
     known = Session.load(session) if (Path(session) / FILE).is_file() or videos is lenses is None else None
     films, alone, where = _films(Path(session), known, videos, lenses)
@@ -68,7 +69,7 @@ def calibrate_from_board(
         return _lenses_alone(Path(session), printed, more)
     names = tuple(films)
     if printed.looks_the_same_turned and len(names) > 1:
-        raise ValueError(
+        raise InputError(
             f"a {printed} looks the same when turned by half a turn (a square one by a quarter), so two cameras cannot "
             f"tell its corners apart. Use a board with an even and an odd count of squares, or a ChArUco board."
         )
@@ -96,7 +97,7 @@ def _films(
         assert session is not None
         together = {c.name: Film(c.name, (c.video,)) for c in session.cameras if c.video is not None}
         if not together:
-            raise ValueError(
+            raise InputError(
                 f"session {path} has no videos. Say where those of the board are: --videos FOLDER."
             )
     single = find_films(Path(alone)) if alone is not None else {}
@@ -104,7 +105,7 @@ def _films(
     together = films_of(together, names, where) if together else {}
     missing = [name for name in names if together and name not in together]
     if missing:
-        raise ValueError(
+        raise InputError(
             f"{where} has no video or picture of camera {', '.join(missing)}; each must see the board."
         )
     return together, films_of(single, names, Path(alone or path)) if single else {}, where
@@ -127,7 +128,7 @@ def board_recording(
         (a is None) != (fps is None) or (a and fps and abs(a / fps - 1) > _RATES_DIFFER) for a in rates
     ):
         shown = ", ".join(f"{name} {one.fps or 'pictures'}" for name, one in seen.items())
-        raise ValueError(
+        raise InputError(
             f"frame n is not the same instant in all videos: their rates are {shown} per second. Convert them to one "
             f"rate, or put a timestamps.csv (cam_id, frame_time) beside them."
         )
@@ -171,7 +172,7 @@ def _sightings(rows: list[tuple[int, int, np.ndarray]], board: Board) -> Sightin
 
 def _check_same_size(name: str, together: SeenBoard, alone: SeenBoard) -> None:
     if together.size != alone.size:
-        raise ValueError(
+        raise InputError(
             f"camera '{name}': its lens was filmed at {alone.size[0]}×{alone.size[1]} pixels and the board with the "
             f"other cameras at {together.size[0]}×{together.size[1]}. Calibrate the lenses first "
             f"(--lenses without --videos), then give the result with --file: it is fitted to the "

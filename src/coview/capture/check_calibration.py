@@ -11,6 +11,7 @@ from torch import Tensor
 from coview.cameras import Cameras
 from coview.capture.import_session import import_session
 from coview.data.session_tracks import session_tracks
+from coview.errors import InputError
 from coview.formats.calibrations import Calibration, calibration_for
 from coview.formats.names import listed
 from coview.formats.session import FILE, Session
@@ -69,7 +70,7 @@ def check_calibration(calibration: Calibration, recording: Path) -> Checked:
     Cameras are read at the times that the clocks of `calibration` say. ValueError
     where cameras and recording do not belong together by name or size, or where only the lenses are known."""
     if not calibration.has_extrinsics:
-        raise ValueError(
+        raise InputError(
             "this calibration holds lenses only, so there is nothing to project; place the cameras first "
             "(`coview calibrate SESSION --from people`)."
         )

@@ -11,6 +11,7 @@ from torch import Tensor
 from coview.capture.associate import Associated, associate_after, associate_before
 from coview.capture.late_people import offsets_of_people
 from coview.capture.people_table import write_table
+from coview.errors import InputError
 from coview.formats.calibrations import Calibration
 from coview.formats.keypoints2d import Detections
 from coview.formats.names import listed
@@ -79,7 +80,7 @@ def _told_apart(
     late = _late(loaded, detections, calibration, lags)
     found = _found(detections, calibration, late, seed)
     if not found.count:
-        raise ValueError(
+        raise InputError(
             f"session '{loaded.name}': several people are in view, but nobody could be recognised in two cameras. The "
             f"cameras may not be in step, or the calibration is of another recording. Say how late they began (`coview "
             f"associate {loaded.path} --late CAMERA FRAMES`), or calibrate with another file."
@@ -150,12 +151,12 @@ def presences(people: People) -> tuple[Presence, ...]:
 def _check_lags(lags: dict[str, float], session: Session, calibration: Calibration | None) -> None:
     unknown = [name for name in lags if name not in session.camera_names]
     if unknown:
-        raise ValueError(
+        raise InputError(
             f"--late: no camera {listed(unknown)} in session '{session.name}'. Its "
             f"cameras: {listed(session.camera_names)}."
         )
     if lags and calibration is not None:
-        raise ValueError(
+        raise InputError(
             f"--late is for sessions without a calibration; here the clocks of {session.calibration_path} count. Leave "
             f"--late out, or take the calibration away first."
         )

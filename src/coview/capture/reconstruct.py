@@ -16,6 +16,7 @@ from coview.capture.people import people_of, placed
 from coview.capture.refine import refine as refine_take
 from coview.capture.smooth import fill_gaps, low_pass
 from coview.data.session_tracks import session_tracks
+from coview.errors import InputError
 from coview.formats.names import listed
 from coview.formats.poses3d import Poses3D
 from coview.formats.session import Session
@@ -38,7 +39,7 @@ class Reconstructed:
     left_out: float  # share of detections judged wrong
 
 
-class NothingReconstructedError(ValueError):
+class NothingReconstructedError(InputError):
     """No joint could be placed in any frame; writing an empty result would hide it."""
 
 
@@ -66,9 +67,9 @@ def reconstruct(
     Raises NothingReconstructedError instead of writing a result without a single joint."""
     check_settings(trust, threshold)
     if max_gap < 0:
-        raise ValueError(f"max_gap {max_gap} must be 0 (no gap is filled) or more frames.")
+        raise InputError(f"max_gap {max_gap} must be 0 (no gap is filled) or more frames.")
     if refine and smooth is not None:
-        raise ValueError("refine finds from the take itself how smooth the motion is: leave smooth out.")
+        raise InputError("refine finds from the take itself how smooth the motion is: leave smooth out.")
     loaded = Session.load(session)
     calibration = loaded.calibration()
     several = people_of(loaded, placed(loaded)) is not None

@@ -18,6 +18,7 @@ from coview.capture.smooth import fill_gaps, low_pass
 from coview.capture.videos import session_videos
 from coview.data.session_tracks import nearest_pictures, session_tracks
 from coview.data.viewpoints import MARGIN
+from coview.errors import InputError
 from coview.formats.poses3d import Poses3D
 from coview.formats.session import Session
 from coview.geometry.thresholds import check_settings
@@ -84,7 +85,7 @@ def reconstruct_images(
     or FileNotFoundError for what the session lacks."""
     check_settings(trust, None)
     if max_gap < 0 or at_once < 1 or not margin >= 1:
-        raise ValueError(
+        raise InputError(
             f"max_gap must be 0 or more, at_once 1 or more and margin at least 1; got {max_gap}, {at_once}, {margin:g}."
         )
     loaded = Session.load(session)
@@ -131,12 +132,12 @@ def reconstruct_images(
 def _cameras(session: Session) -> Cameras:
     calibration = session.calibration()
     if not calibration.has_extrinsics:
-        raise ValueError(
+        raise InputError(
             f"session {session.path}: its calibration knows the lenses and not where the cameras stand. "
             f"Run `coview calibrate {session.path} --from people`."
         )
     if len(session.cameras) < 2:
-        raise ValueError(f"session {session.path} has one camera; finding joints in 3D takes two or more.")
+        raise InputError(f"session {session.path} has one camera; finding joints in 3D takes two or more.")
     return calibration.select(session.camera_names).cameras.to(torch.float64)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from coview.cli.say import say
+from coview.errors import UnknownNameError
 
 
 def bench(
@@ -45,7 +46,7 @@ def bench(
         overwrite: Train again where `out` holds runs of a recipe that was changed since.
     """
     if name != "mocap4":
-        raise LookupError(f"no benchmark '{name}'. Known: mocap4.")
+        raise UnknownNameError(f"no benchmark '{name}'. Known: mocap4.")
     from coview.bench.mocap4 import Settings, run_mocap4
     from coview.report.benchmark import table
 

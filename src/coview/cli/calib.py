@@ -7,6 +7,7 @@ from typing import Literal
 import tyro
 
 from coview.cli.say import note, say
+from coview.errors import InputError
 
 Format = Literal[
     "anipose",
@@ -89,7 +90,7 @@ def _checked(calibration, recording: Path, target: Path) -> None:  # type: ignor
             f"{fit.name:15s} {fit.median_px:.1f} px median residual, {fit.agreement:.0%} of its detections agree"
         )
     if checked.problem:
-        raise ValueError(
+        raise InputError(
             f"the cameras do not fit {recording}: {checked.problem}. {target} was not written. The calibration belongs "
             f"to another recording or other cameras, was made for another image size, or was read under a wrong "
             f"convention; convert without --check to look at it."

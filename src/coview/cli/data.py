@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import tyro
 
 from coview.cli.say import note, say
+from coview.errors import InputError
 
 if TYPE_CHECKING:
     from coview.data.mocap_sources import Found
@@ -77,7 +78,7 @@ def prepare(
 def _refuse_motion_settings(unit: str | None, fps: float | None) -> None:
     given = [name for name, value in (("--unit", unit), ("--fps", fps)) if value is not None]
     if given:
-        raise ValueError(f"{' and '.join(given)}: Human3.6M's labels are millimetres at 50 Hz; leave it out.")
+        raise InputError(f"{' and '.join(given)}: Human3.6M's labels are millimetres at 50 Hz; leave it out.")
 
 
 def _prepare_human36m(source: Path, out: Path | None, overwrite: bool) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import tyro
 
 from coview.cli.say import note, say
+from coview.errors import InputError
 
 if TYPE_CHECKING:
     from coview.training.predict import Lifted
@@ -51,7 +52,7 @@ def _recipe_name(arguments: list[str], data: str | None) -> tuple[str, list[str]
     if arguments and not arguments[0].startswith("-"):
         return arguments[0], arguments[1:]
     if data is None:
-        raise ValueError(
+        raise InputError(
             "which recipe? Name one of `coview recipes` first, as in `coview train canonpose_mocap4`, or give a "
             "recording with --data SESSION."
         )
@@ -64,7 +65,7 @@ def _check_session(folder: Path) -> None:
     from coview.formats.session import FILE
 
     if (folder / META).is_file() and not (folder / FILE).is_file():
-        raise ValueError(
+        raise InputError(
             f"{folder} holds prepared motion ({META}), and --data takes a recorded session ({FILE}). "
             f"Name it with --data.folder {folder}, which recipes ending in _mocap4 have."
         )
@@ -84,7 +85,7 @@ def _take(arguments: list[str], options: dict[str, str | None]) -> tuple[dict[st
         else:
             rest.append(argument)
     if waiting is not None:
-        raise ValueError(f"{waiting} needs a value.")
+        raise InputError(f"{waiting} needs a value.")
     return found, rest
 
 

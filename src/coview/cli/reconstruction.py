@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from coview.cli.say import note, say
+from coview.errors import InputError
 
 
 def reconstruct(
@@ -55,7 +56,7 @@ def reconstruct(
         _from_images(session, method, weights, device, options)
         return
     if weights is not None:
-        raise ValueError(
+        raise InputError(
             "--weights needs --method algebraic or volumetric; detections are triangulated without."
         )
     from coview.capture import reconstruct as stage
@@ -97,7 +98,7 @@ def _only_of_detections(
         if value not in (None, "linear")
     ]
     if given:
-        raise ValueError(f"--{given[0]} belongs to --method detections; {method} has no use for it.")
+        raise InputError(f"--{given[0]} belongs to --method detections; {method} has no use for it.")
 
 
 def _from_images(
@@ -108,7 +109,7 @@ def _from_images(
     options: dict[str, Any],
 ) -> None:
     if weights is None:
-        raise ValueError(
+        raise InputError(
             f"--method {method} needs --weights RUN: the folder of a trained model of images "
             f"(`coview train {method}_rendered`)."
         )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from coview.cli.say import note, say
+from coview.errors import InputError
 
 if TYPE_CHECKING:
     from coview.formats.clocks import Clock
@@ -132,7 +133,7 @@ def calibrate(
         from coview.capture.calibrate_board import calibrate_from_board
 
         if board is None:
-            raise ValueError("--from board needs --board, e.g. --board charuco:7x5:0.04:0.03:DICT_4X4_50.")
+            raise InputError("--from board needs --board, e.g. --board charuco:7x5:0.04:0.03:DICT_4X4_50.")
         done = calibrate_from_board(
             session,
             board,

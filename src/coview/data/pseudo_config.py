@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from coview.errors import InputError
 from coview.geometry.thresholds import check_settings
 
 
@@ -34,8 +35,8 @@ class PseudoConfig:
     def __post_init__(self) -> None:
         check_settings(self.trust, self.threshold)
         if self.prior < 0:
-            raise ValueError(f"PseudoConfig: prior counts Gaussians, 0 or more, got {self.prior}.")
+            raise InputError(f"PseudoConfig: prior counts Gaussians, 0 or more, got {self.prior}.")
         if self.frames < 1:
-            raise ValueError(
+            raise InputError(
                 f"PseudoConfig: frames must be at least 1, got {self.frames}: no camera can be found from nothing."
             )

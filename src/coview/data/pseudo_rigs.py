@@ -13,6 +13,7 @@ from coview.data.people_cameras import POOR, PlacedRig, cameras_from_people, eve
 from coview.data.pseudo_config import PseudoConfig
 from coview.data.reference_views import in_reference, reference_cameras
 from coview.data.upright import upright_from_body
+from coview.errors import InputError
 from coview.geometry.thresholds import automatic_threshold
 from coview.geometry.triangulation import Triangulated, triangulate_robust
 from coview.geometry.view_graph import NotDeterminedError
@@ -105,12 +106,12 @@ def _given(seen: MultiView, judged: Tensor, lenses: Cameras, name: str) -> Camer
     """The extrinsics of the data; ValueError where they are unknown or not those of one static rig."""
     places = seen.cameras.cam_from_world[judged].double()
     if not bool(places.isfinite().all()):
-        raise ValueError(
+        raise InputError(
             f"{name}: PseudoConfig(cameras='given') needs to know where the cameras stand, and the data do not say "
             f"(NaN). Use cameras='people', which finds them."
         )
     if float((places - places[0]).abs().max()) > 1e-4:
-        raise ValueError(
+        raise InputError(
             f"{name}: its cameras move by up to {float((places - places[0]).abs().max()):.3g} (metres or parts of a "
             f"rotation matrix) between instants, and a rig is static. Give instants with other cameras another "
             f"number in `rig`."
@@ -120,7 +121,7 @@ def _given(seen: MultiView, judged: Tensor, lenses: Cameras, name: str) -> Camer
         torch.linalg.det(turns) > 0
     )
     if not bool(proper.all()):
-        raise ValueError(
+        raise InputError(
             f"{name}, view {int(proper.int().argmin())}: its extrinsics hold no rotation (orthonormal, determinant "
             f"+1). A mirrored axis gives determinant -1: coview's cameras look along +z with x right and y down."
         )

@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from coview import __version__
 from coview.cameras import COEFFICIENTS, Cameras
+from coview.errors import InputError, UnknownNameError
 from coview.formats.atomic import write_text
 from coview.formats.calibration_files import read_calibration_file
 from coview.formats.camera_gate import check_cameras
@@ -78,7 +79,7 @@ class Calibration:
         """The cameras `names`, in that order. LookupError where one is not here."""
         unknown = [name for name in names if name not in self.names]
         if unknown:
-            raise LookupError(
+            raise UnknownNameError(
                 f"no camera {', '.join(unknown)}; this calibration has {', '.join(self.names)}."
             )
         index = torch.tensor([self.names.index(name) for name in names])
@@ -162,7 +163,7 @@ def read_calibration(
     check_cameras(names, cameras, str(path))
     clocks = clocks_from_table(file.metadata.get("clocks", {}), str(path))
     if strange := sorted(set(clocks) - set(names)):
-        raise ValueError(
+        raise InputError(
             f"{path}: a clock is given for {listed(strange)}, and no camera has that name ({listed(names)}). Its delay "
             f"would be ignored; mend the name under [metadata.clocks], or remove it."
         )
@@ -204,7 +205,7 @@ def _check_finite(cameras: Sequence[FileCamera], path: Path) -> None:
     for camera in cameras:
         for what, values in (("rotation", camera.rotation), ("translation", camera.translation)):
             if values is not None and not np.isfinite(values).all():
-                raise ValueError(
+                raise InputError(
                     f"{path}: camera '{camera.name}' has a {what} that is not a number. Calibrate it again, or leave "
                     f"rotation and translation out and use `coview calibrate --from people`."
                 )
@@ -278,7 +279,7 @@ def _matched(calibration: Calibration, names: Sequence[str]) -> list[str]:
             return [by_alias[aliased[name]] for name in names]
     missing = [name for name in names if name not in found]
     if missing:
-        raise ValueError(
+        raise InputError(
             f"the calibration has no camera {listed(missing)}. The recording's cameras: {listed(names)}; "
             f"the calibration's: {listed(calibration.names)} "
             f"(from {calibration.provenance.get('file', 'no file')}). It belongs to other cameras, or "

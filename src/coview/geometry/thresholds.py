@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coview.cameras import Cameras
+from coview.errors import InputError
 from coview.geometry.triangulation import triangulate_robust
 
 LEAST = 0.01  # of the image's diagonal: detectors have long tails, and a poor view is better than none
@@ -35,10 +36,10 @@ def automatic_threshold(
 def check_settings(trust: float, threshold: float | None) -> None:
     """ValueError for numbers that would silently use nothing, or everything."""
     if not 0 <= trust <= 1:
-        raise ValueError(
+        raise InputError(
             f"trust {trust:g} is no confidence: it must be in [0, 1]. Detections below it are left out."
         )
     if threshold is not None and not threshold > 0:
-        raise ValueError(
+        raise InputError(
             f"threshold {threshold:g} must be above 0 pixels; leave it out to take it from the recording."
         )

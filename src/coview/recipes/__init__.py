@@ -4,6 +4,8 @@ import importlib
 import pkgutil
 from typing import Any
 
+from coview.errors import UnknownNameError
+
 
 def names() -> list[str]:
     """The recipes that come with coview; nothing is imported."""
@@ -14,13 +16,15 @@ def load(name: str) -> Any:
     """The `Recipe` of that name, or of a dotted module path of yours; LookupError naming the known ones."""
     module = name if "." in name else f"{__name__}.{name}"
     if "." not in name and name not in names():
-        raise LookupError(f"no recipe '{name}'. Known: {', '.join(names())}. Or give a dotted module path.")
+        raise UnknownNameError(
+            f"no recipe '{name}'. Known: {', '.join(names())}. Or give a dotted module path."
+        )
     try:
         return importlib.import_module(module).recipe
     except ModuleNotFoundError as error:
-        raise LookupError(f"no module '{module}' for a recipe: {error}.") from error
+        raise UnknownNameError(f"no module '{module}' for a recipe: {error}.") from error
     except AttributeError as error:
-        raise LookupError(f"module '{module}' defines no value named `recipe`.") from error
+        raise UnknownNameError(f"module '{module}' defines no value named `recipe`.") from error
 
 
 def taught_by(name: str) -> str:

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from coview.errors import InputError
 from coview.representations.limb_lengths import Limbs, scale_of
 
 NEAREST, FARTHEST = 2.0, 40.0  # the root's depth is kept between, in body units; beyond, it has no gradient
@@ -92,7 +93,7 @@ class Placing:
 
     def __post_init__(self) -> None:
         if not 0 <= self.least_share < 1:
-            raise ValueError(f"Placing: least_share is a share, 0 to below 1, got {self.least_share}.")
+            raise InputError(f"Placing: least_share is a share, 0 to below 1, got {self.least_share}.")
 
     def place(
         self,

@@ -10,6 +10,7 @@ from lightning import LightningModule
 from torch import Tensor
 
 from coview.data.base import Instants
+from coview.errors import InputError
 from coview.methods.base import Fact, Method
 from coview.sample import MultiView
 from coview.training.batches import Batches, InOrder, at_once
@@ -30,7 +31,7 @@ _PART = (
 )
 
 
-class Diverged(ValueError, RuntimeError):
+class Diverged(InputError, RuntimeError):
     """The loss or its gradients are not finite: settings or data are to be changed, found out while running."""
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from coview.data.recorded import RecordedConfig
+from coview.errors import InputError
 from coview.formats.atomic import write_text
 from coview.formats.session import FILE as SESSION_FILE
 from coview.formats.session import Session
@@ -64,11 +65,11 @@ def predict(
 
 
 def check_reads_joints(run: Run) -> None:
-    """ValueError where a run's method reads more than the 2D joints of one camera, its image size and intrinsics."""
+    """InputError where a run's method reads more than the 2D joints of one camera, its image size and intrinsics."""
     lenses = {"cameras"} if run.method.lenses_alone else set()
     unmet = sorted(run.method.inputs - _FROM_2D - lenses)
     if unmet:
-        raise ValueError(
+        raise InputError(
             f"{run.record['method']} reads {', '.join(unmet)}, which 2D joints do not hold. "
             + (
                 "It corrects the poses of another run and is a stage of `coview train` and `coview evaluate`; predict "
@@ -135,7 +136,7 @@ def _predicted(
 def _lift(run: Run, view: View) -> CameraPoses:
     """What the method says about every frame; any size. ValueError where it can say nothing at all."""
     if view.size is None and "image_size" in run.method.inputs:
-        raise ValueError(
+        raise InputError(
             f"the image size of '{view.name}' is not known, and this model needs the image centre. "
             f"Pass --size <width> <height>."
         )
@@ -144,24 +145,24 @@ def _lift(run: Run, view: View) -> CameraPoses:
         batch = batch.replaced(image_size=view.size.expand(len(view.joints2d), 1, 2))
     if "cameras" in run.method.inputs:
         if view.lens is None:
-            raise ValueError(
+            raise InputError(
                 f"the lens of '{view.name}' is not known, and {run.record['method']} measures angles with it. Predict "
                 f"on a session whose lenses are known: import it with a calibration, or run `coview calibrate` first."
             )
         batch = batch.replaced(cameras=view.lens.expand(len(view.joints2d))[:, None])
     predicted = run.method(batch.only(run.method.inputs))
     if isinstance(predicted, CanonicalPoses):
-        raise ValueError(
+        raise InputError(
             f"{run.record['method']} predicts canonical poses, turned until the left hip points along x. Files of "
             f"predictions hold camera axes, and the azimuth between the two is just what it cannot tell. "
             f"`coview evaluate` measures it; for poses in camera axes train another method, as coview_session."
         )
     if not isinstance(predicted, CameraPoses):
-        raise ValueError(f"{run.record['method']} does not predict 3D poses from one camera.")
+        raise InputError(f"{run.record['method']} does not predict 3D poses from one camera.")
     points = predicted.joints3d[:, 0]
     if not bool(points.isfinite().any()):
         root = run.skeleton.root
-        raise ValueError(f"'{view.name}': the root joint ({root}) is seen in none of {len(points)} frames.")
+        raise InputError(f"'{view.name}': the root joint ({root}) is seen in none of {len(points)} frames.")
     return predicted
 
 

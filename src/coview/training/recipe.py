@@ -15,9 +15,11 @@ from coview.data.base import DataConfig
 from coview.data.batching import Batching, Shuffled
 from coview.data.labels import ShownLabels
 from coview.data.pseudo_labels import PseudoConfig
+from coview.errors import InputError
 from coview.methods.base import Method, MethodConfig
 from coview.skeletons import H36M_17, SKELETONS, Skeleton, named_skeleton
 from coview.training.precision import Precision
+from coview.training.stored_names import import_path, renamed_fields, stored_name
 
 # Fields that an earlier run may predict, and the settings that name it.
 _LABELS = frozenset({"pseudo3d", "pseudo_covariance", "pseudo_cameras"})  # what `pseudo` makes
@@ -72,20 +74,20 @@ class Recipe:
         _check_finite(self, "")
         for name in ("steps", "batch_size", "accumulate", "log_every"):
             if getattr(self, name) < 1:
-                raise ValueError(f"Recipe: {name} must be at least 1, got {getattr(self, name)}.")
+                raise InputError(f"Recipe: {name} must be at least 1, got {getattr(self, name)}.")
         if self.precision not in get_args(Precision):
-            raise ValueError(f"Recipe: precision is '32' or 'bf16', got {self.precision!r}.")
+            raise InputError(f"Recipe: precision is '32' or 'bf16', got {self.precision!r}.")
         if not self.learning_rate > 0:
-            raise ValueError(f"Recipe: learning_rate must be above 0, got {self.learning_rate}.")
+            raise InputError(f"Recipe: learning_rate must be above 0, got {self.learning_rate}.")
         for name in ("weight_decay", "clip_norm", "warm_up", "validate_every"):
             if getattr(self, name) < 0:
-                raise ValueError(f"Recipe: {name} cannot be negative, got {getattr(self, name)}.")
+                raise InputError(f"Recipe: {name} cannot be negative, got {getattr(self, name)}.")
         if self.batch_size % self.accumulate:
-            raise ValueError(
+            raise InputError(
                 f"Recipe: batch_size {self.batch_size} cannot be cut into {self.accumulate} equal parts (accumulate)."
             )
         if any(not 0 < share <= 1 for share in self.revise_at):
-            raise ValueError(
+            raise InputError(
                 f"Recipe: revise_at holds shares of the run, above 0 up to 1, got {self.revise_at}."
             )
 
@@ -107,7 +109,7 @@ def check_fields(recipe: Recipe, available: frozenset[str]) -> None:
     needed = _with_shown(recipe)
     predicted = {name for name, setting in _EARLIER.items() if getattr(recipe, setting)}
     for name in sorted(predicted - needed):
-        raise ValueError(
+        raise InputError(
             f"{_EARLIER[name]} is given, and {type(recipe.method).__name__} as it is set reads no {name}. Leave it out."
         )
     provided = available
@@ -119,7 +121,7 @@ def check_fields(recipe: Recipe, available: frozenset[str]) -> None:
         if set(missing) <= _LABELS:
             way_out = ", or have them made from the 2D joints with --pseudo.cameras people"
         remedies = " ".join(filter(None, map(recipe.data.remedy, missing)))
-        raise ValueError(
+        raise InputError(
             f"{type(recipe.method).__name__} needs {', '.join(repr(name) for name in missing)}, which "
             f"{type(recipe.data).__name__} does not provide; it has: {', '.join(sorted(provided))}. "
             + (remedies or f"Choose other data, or settings of the method that do without{way_out}.")
@@ -130,12 +132,12 @@ def _with_shown(recipe: Recipe) -> frozenset[str]:
     """What training reads, and what says whose labels are shown. ValueError for labels that cannot be hidden."""
     labels, name = recipe.labels, type(recipe.method).__name__
     if labels.some2d and {"joints2d", "confidence"} & recipe.unbuilt().inputs:
-        raise ValueError(
+        raise InputError(
             f"labels.split2d and share2d hide 2D joints, and {name} sees 2D joints at test time: they are no labels to "
             f"it. Leave both as they are."
         )
     if (labels.some3d or labels.some2d) and (recipe.base_from or recipe.first_from):
-        raise ValueError(
+        raise InputError(
             "labels hides some, and base_from or first_from names a run that would be shown the rest. Leave out one "
             "of the two."
         )
@@ -149,7 +151,7 @@ def _with_labels(
     if recipe.pseudo.cameras == "none":
         return needed, available
     if not needed & _LABELS:
-        raise ValueError(
+        raise InputError(
             f"pseudo-labels are asked for (pseudo.cameras {recipe.pseudo.cameras!r}), and "
             f"{type(recipe.method).__name__} as it is set reads none. Set --pseudo.cameras none."
         )
@@ -163,7 +165,7 @@ def _check_size(recipe: Recipe) -> None:
     sides = [getattr(recipe.data, name, None) for name in ("size", "height")]
     given = [side for side in sides if isinstance(side, int)]
     if isinstance(wanted, int) and given and (max(given) != wanted or any(side % 32 for side in given)):
-        raise ValueError(
+        raise InputError(
             f"the data's pictures are {' × '.join(map(str, given))} pixels, and "
             f"{type(recipe.method).__name__} is built for a longer side of {wanted} and sides that are "
             f"multiples of 32. Set --data.size and --method.size alike."
@@ -179,14 +181,14 @@ def _check_finite(value: Any, where: str) -> None:
         endless = isinstance(each.default, float) and math.isinf(each.default)
         for number in held if isinstance(held, tuple) else (held,):
             if isinstance(number, float) and not (math.isfinite(number) or (endless and math.isinf(number))):
-                raise ValueError(f"Recipe: {name} must be a finite number, got {number}.")
+                raise InputError(f"Recipe: {name} must be a finite number, got {number}.")
 
 
 # --- as JSON -------------------------------------------------------------------------------------
 
 
 def to_plain(value: Any) -> Any:
-    """Dicts, lists, strings, numbers; a dataclass becomes its import path and its fields.
+    """Dicts, lists, strings, numbers; a dataclass becomes its stored name and its fields.
 
     A skeleton that coview knows becomes its name."""
     if isinstance(value, Skeleton) and value in SKELETONS:
@@ -194,7 +196,7 @@ def to_plain(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         kind = type(value)
         parts = {each.name: to_plain(getattr(value, each.name)) for each in fields(value)}
-        return {"type": f"{kind.__module__}.{kind.__qualname__}", **parts}
+        return {"type": stored_name(kind), **parts}
     if isinstance(value, tuple | list):
         return [to_plain(part) for part in value]
     if isinstance(value, Path):
@@ -230,7 +232,7 @@ def differences(old: dict[str, Any], new: dict[str, Any], where: str = "") -> st
     """The fields in which two plain recipes differ, in words."""
     kinds = [str(plain.get("type")).rpartition(".")[2] for plain in (old, new)]
     if where and kinds[0] != kinds[1]:  # nothing below can be compared
-        return f"{where[:-1]} is a {kinds[0]} there and a {kinds[1]} now"
+        return f"{where[:-1]} is {kinds[0]} there and {kinds[1]} now"
     words = []
     for name in sorted(set(old) | set(new)):
         a, b = old.get(name), new.get(name)
@@ -242,18 +244,20 @@ def differences(old: dict[str, Any], new: dict[str, Any], where: str = "") -> st
 
 
 def _restored(plain: dict[str, Any], kind: Any) -> Any:
-    path = plain.get("type", "")
+    stored = str(plain.get("type", ""))
+    path = import_path(stored)
     found = _named(path)
     if not (isinstance(found, type) and is_dataclass(found) and issubclass(found, kind)):
-        raise ValueError(
-            f"'{path}' in the recipe is no {getattr(kind, '__name__', kind)}; was it edited by hand?"
+        raise InputError(
+            f"'{stored}' in the recipe is no {getattr(kind, '__name__', kind)}; was it edited by hand?"
         )
     hints = get_type_hints(found)
-    given = {name: value for name, value in plain.items() if name != "type"}
+    today = renamed_fields(stored)
+    given = {today.get(name, name): value for name, value in plain.items() if name != "type"}
     unknown = sorted(set(given) - {each.name for each in fields(found)})
     if unknown:
-        raise ValueError(
-            f"{path} has no {', '.join(unknown)}: the recipe comes from another version of coview."
+        raise InputError(
+            f"{stored} has no {', '.join(unknown)}: the recipe comes from another version of coview."
         )
     return found(**{name: from_plain(value, hints[name]) for name, value in given.items()})
 
@@ -261,8 +265,8 @@ def _restored(plain: dict[str, Any], kind: Any) -> Any:
 def _named(path: str) -> Any:
     module, _, name = path.rpartition(".")
     if module.partition(".")[0] != "coview" and module not in sys.modules:
-        raise ValueError(f"the recipe names '{path}', which is not part of coview. Import '{module}' first.")
+        raise InputError(f"the recipe names '{path}', which is not part of coview. Import '{module}' first.")
     try:
         return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(f"the recipe names '{path}', which cannot be found: {error}.") from error
+        raise InputError(f"the recipe names '{path}', which cannot be found: {error}.") from error
