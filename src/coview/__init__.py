@@ -3,10 +3,9 @@
 Everything that a notebook needs is here, and is loaded when it is first used:
 
     >>> import coview
-    >>> session = coview.example_session("walk")
-    >>> calibrated = session.calibrate(stature=1.75)
+    >>> session = coview.example_session("walk", calibrated=True)  # your own: session.calibrate()
     >>> pixels, confidence = session.joints2d()
-    >>> points = coview.triangulate(calibrated.calibration.cameras, pixels, confidence)
+    >>> points = coview.triangulate(session.calibration().cameras, pixels, confidence)
     >>> points.shape
     (375, 17, 3)
 
@@ -16,11 +15,11 @@ before is batch. Inside: metres, pixels, radians, seconds; OpenCV camera axes; a
 centre of the top-left pixel; NaN for what is not known. Errors that a caller can mend are `coview.CoviewError`.
 
 Stability. The names in `coview.__all__`, their signatures and the meaning of what they return are public;
-`tests/api_surface.json` lists them. While the version is 0.x, a public name or argument that goes, or changes its
-meaning, is announced in the changelog and warns with a `DeprecationWarning` for one minor release before it does (what
-0.3 deprecates, 0.4 may remove); new arguments have defaults that change nothing. Modules below `coview` may be imported
-by name, and may move in any minor release; so may whatever begins with an underscore, in any release. Files that a
-version wrote (sessions, calibrations, runs) are read by every later 0.x version.
+`tests/api_surface.json` lists them, and which members of classes are meant. While the version is 0.x, a public name or
+argument that goes, or changes its meaning, is announced in the changelog and warns with a `DeprecationWarning` for one
+minor release before it does (what 0.3 deprecates, 0.4 may remove); new arguments have defaults that change nothing.
+Modules below `coview` may be imported by name, and may move in any minor release; so may whatever begins with an
+underscore, in any release. Files that a version wrote (sessions, calibrations, runs) are read by every later 0.x.
 """
 
 import importlib

@@ -22,6 +22,8 @@ from coview.errors import InputError
 # What the public functions accept as numbers: a NumPy array, a torch tensor or nested sequences of numbers. It is `Any`
 # because every value is looked at by `read`, whose messages say more than a type checker's.
 ArrayLike: TypeAlias = Any
+# One number; 30 is as good as 30.0.
+Number: TypeAlias = float | int
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,11 @@ def read(name: str, values: ArrayLike) -> tuple[Tensor, Kind]:
         return tensor, Kind(False, tensor.dtype, tensor.device)
     tensor = _from_numpy(name, _as_numpy(name, values))
     return tensor, Kind(True, tensor.dtype, tensor.device)
+
+
+def as_float(number: Number | None) -> float | None:
+    """The same number as a float; None stays None."""
+    return None if number is None else float(number)
 
 
 def read_beside(name: str, values: ArrayLike, beside: Tensor) -> Tensor:

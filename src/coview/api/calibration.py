@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from coview.api.arrays import ArrayLike, read
+from coview.api.arrays import ArrayLike, Number, read
 from coview.api.axes import Axis, expect
 from coview.api.session import Session
 from coview.cameras import Cameras
@@ -98,11 +98,11 @@ def calibrate_from_people(
     confidence: ArrayLike | None = None,
     *,
     skeleton: str | Skeleton,
-    fps: float,
+    fps: Number,
     image_size: ArrayLike | None = None,
     intrinsics: Cameras | Calibration | None = None,
     camera_names: Sequence[str] | None = None,
-    stature: float | None = None,
+    stature: Number | None = None,
     distance: tuple[str, str, float] | None = None,
     fit_clock: Literal["auto", "fixed", "offset", "drift"] = "auto",
     seed: int = 0,

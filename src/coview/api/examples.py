@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from coview.api.arrays import Number
 from coview.api.session import Session
 from coview.cameras import Cameras
 from coview.data.synthetic import ring_cameras
@@ -33,7 +34,7 @@ def example_cameras(views: int = 4) -> Cameras:
 
 
 def example_session(
-    path: str | Path, *, minutes: float = 0.25, calibrated: bool = False, seed: int = 0
+    path: str | Path, *, minutes: Number = 0.25, calibrated: bool = False, seed: int = 0
 ) -> Session:
     """Generate a recording to try coview on: a moving person 1.75 m tall, seen by four cameras and a noisy detector.
 
@@ -58,7 +59,7 @@ def example_session(
         >>> session.camera_names, session.frames
         (('cam_1', 'cam_2', 'cam_3', 'cam_4'), 375)
     """
-    truth = generate(Path(path), seed, minutes)
+    truth = generate(Path(path), seed, float(minutes))
     session = Session.open(path)
     if calibrated:
         known = Calibration(session.camera_names, truth.cameras, {"source": "generated"})

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from coview.api.arrays import ArrayLike, Kind, read
+from coview.api.arrays import ArrayLike, Kind, Number, read
 from coview.api.axes import Axis, expect, expect_equal
 from coview.errors import InputError
 from coview.metrics.joint_error import correct_share, joint_error, n_joint_error, p_joint_error
@@ -108,7 +108,7 @@ def p_mpjpe(predicted: ArrayLike, truth: ArrayLike) -> Any:
 def pck(
     predicted: ArrayLike,
     truth: ArrayLike,
-    threshold: float = 150.0,
+    threshold: Number = 150.0,
     *,
     alignment: Alignment = "root",
     root: int | Skeleton | None = None,
@@ -142,7 +142,7 @@ def pck(
     if not threshold > 0:
         raise InputError(f"threshold: it is in millimetres and must be above 0, got {threshold}.")
     errors, known = _aligned_errors(first, second, alignment, root)
-    return kind.give(correct_share(errors, known, threshold))
+    return kind.give(correct_share(errors, known, float(threshold)))
 
 
 def pss(predicted: ArrayLike, truth: ArrayLike, centres: int | PoseCentres = 50) -> Any:

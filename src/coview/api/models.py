@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from coview import recipes
-from coview.api.arrays import ArrayLike, read
+from coview.api.arrays import ArrayLike, Number, as_float, read
 from coview.api.axes import Axis, expect
 from coview.api.views import read_confidence
 from coview.cameras import Cameras
@@ -130,7 +130,7 @@ def predict(
     image_size: tuple[int, int] | None = None,
     intrinsics: Cameras | None = None,
     skeleton: str | Skeleton | None = None,
-    bone_length: float | None = None,
+    bone_length: Number | None = None,
 ) -> Array:
     """Predict 3D poses from the 2D joints of one camera, with a trained model.
 
@@ -173,7 +173,7 @@ def predict(
         confidence=trust.flatten(0, -2) if trust.ndim > 1 else trust[None],
         size=None if size is None else torch.tensor([float(side) for side in size]),
         fps=None,
-        bone_length=bone_length,
+        bone_length=as_float(bone_length),
         bone_source="given",
         lens=lens,
     )

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from coview.api.arrays import ArrayLike, read
+from coview.api.arrays import ArrayLike, Number, as_float, read
 from coview.api.axes import Axis, expect
 from coview.api.poses import skeleton as skeleton_of
 from coview.api.views import read_confidence
@@ -50,8 +50,13 @@ class Session(files.Session):
         name: Exports are named after it.
         fps: Frames per second.
         skeleton: Of the joints.
-        cameras: What was recorded by each camera; their calibration is `calibration()`.
+        cameras: What was recorded by each camera: name, image size, video, number of frames.
         provenance: Where everything came from, in words.
+        camera_names: In the order of the views of every array.
+        frames: How many.
+
+    Besides the methods below there are `calibration()`, the `Calibration` once there is one, and `poses3d(person=1)`,
+    the 3D joints with their covariance.
 
     Example:
         >>> import coview
@@ -69,7 +74,7 @@ class Session(files.Session):
     # --- making one --------------------------------------------------------------------------------
 
     @classmethod
-    def open(cls, path: str | Path) -> Self:
+    def open(cls, path: str | Path) -> "Session":
         """Open a session that is there.
 
         Args:
@@ -96,12 +101,12 @@ class Session(files.Session):
         source: str | Path,
         *,
         skeleton: str | None = None,
-        fps: float | None = None,
+        fps: Number | None = None,
         calibration: str | Path | None = None,
         copy_videos: bool = False,
         allow_unequal: bool = False,
         overwrite: bool = False,
-    ) -> Self:
+    ) -> "Session":
         """Import a recording: a Pose2Sim or OpenPose folder, or videos with one file of 2D joints per camera.
 
         Args:
@@ -126,7 +131,7 @@ class Session(files.Session):
             >>> coview.Session.create("session", "no such folder")
             Traceback (most recent call last):
             ...
-            FileNotFoundError: no folder 'no such folder'.
+            coview.errors.MissingFileError: ...
         """
         from coview.capture.import_session import import_session
 
@@ -134,7 +139,7 @@ class Session(files.Session):
             Path(source),
             Path(path),
             skeleton=skeleton,
-            fps=fps,
+            fps=as_float(fps),
             calibration=None if calibration is None else Path(calibration),
             copy_videos=copy_videos,
             allow_unequal=allow_unequal,
@@ -149,12 +154,12 @@ class Session(files.Session):
         pixels: ArrayLike,
         confidence: ArrayLike | None = None,
         *,
-        fps: float,
+        fps: Number,
         skeleton: str | Skeleton,
         image_size: ArrayLike | None = None,
         camera_names: Sequence[str] | None = None,
         calibration: Calibration | Cameras | None = None,
-    ) -> Self:
+    ) -> "Session":
         """Make a session from the 2D joints of one person as arrays.
 
         Args:
@@ -231,10 +236,10 @@ class Session(files.Session):
         source: Source = "people",
         *,
         file: str | Path | None = None,
-        stature: float | None = None,
+        stature: Number | None = None,
         distance: tuple[str, str, float] | None = None,
         frames: tuple[int, int] | None = None,
-        min_confidence: float | None = None,
+        min_confidence: Number | None = None,
         fit_focal: Fixed | None = None,
         fit_clock: Literal["auto", "fixed", "offset", "drift"] | None = None,
         fit_distortion: Fixed | None = None,
@@ -274,9 +279,12 @@ class Session(files.Session):
 
         Example:
             >>> import coview
-            >>> done = coview.example_session("walk").calibrate(stature=1.75)
-            >>> all(fit.agreement > 0.8 for fit in done.fits)
-            True
+            >>> session = coview.example_session("walk")
+            >>> known = coview.Calibration(session.camera_names, coview.example_cameras(4))
+            >>> coview.write_calibration(known, "cameras.toml")
+            >>> done = session.calibrate("file", file="cameras.toml")
+            >>> len(done.fits), done.calibration.has_extrinsics
+            (4, True)
         """
         given = {
             name: value
@@ -301,11 +309,11 @@ class Session(files.Session):
         self,
         *,
         person: int = 1,
-        min_confidence: float = 0.3,
-        threshold: float | None = None,
+        min_confidence: Number = 0.3,
+        threshold: Number | None = None,
         solver: Literal["linear", "reprojection"] = "linear",
         max_gap: int = 10,
-        smooth: float | None = None,
+        smooth: Number | None = None,
         refine: bool = False,
         overwrite: bool = False,
     ) -> "Reconstructed":
@@ -339,11 +347,11 @@ class Session(files.Session):
         return reconstruct(
             self.path,
             person=person,
-            trust=min_confidence,
-            threshold=threshold,
+            trust=float(min_confidence),
+            threshold=as_float(threshold),
             solver=solver,
             max_gap=max_gap,
-            smooth=smooth,
+            smooth=as_float(smooth),
             refine=refine,
             overwrite=overwrite,
         )
@@ -448,7 +456,7 @@ class Session(files.Session):
     # --- inside ------------------------------------------------------------------------------------
 
     @classmethod
-    def _with_stages(cls, plain: files.Session) -> Self:
+    def _with_stages(cls, plain: files.Session) -> "Session":
         return cls(**{field.name: getattr(plain, field.name) for field in fields(plain) if field.init})
 
 
@@ -466,6 +474,8 @@ _STAGE_NAMES = {
 def _as_stage(name: str, value: Any) -> Any:
     if name in ("file", "videos"):
         return Path(value)
+    if name in ("stature", "min_confidence"):
+        return float(value)
     return "no" if value == "fixed" else value
 
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from coview.api.arrays import ArrayLike, read
+from coview.api.arrays import ArrayLike, Number, read
 from coview.api.axes import Axis, expect
 from coview.api.views import check_batches, check_cameras, check_pixels, check_placed, read_confidence
 from coview.cameras import Cameras
@@ -44,7 +44,7 @@ def triangulate(
     confidence: ArrayLike | None = None,
     robust: bool = True,
     *,
-    threshold: float | None = None,
+    threshold: Number | None = None,
     details: bool = False,
 ) -> Any:
     """Triangulate joints: 3D points in metres from their pixels in two or more calibrated views.
@@ -212,7 +212,7 @@ def _misfit(cameras: Cameras, pixels: Tensor, weights: Tensor) -> float:
     return float(residuals.median()) if residuals.numel() else torch.inf
 
 
-def _check_options(robust: bool, threshold: float | None, details: bool) -> None:
+def _check_options(robust: bool, threshold: Number | None, details: bool) -> None:
     if not robust and (threshold is not None or details):
         raise InputError(
             "triangulate: threshold and details belong to robust=True; the linear method leaves nothing out."
@@ -221,7 +221,7 @@ def _check_options(robust: bool, threshold: float | None, details: bool) -> None
         raise InputError(f"threshold: it is in pixels and must be above 0, got {threshold}.")
 
 
-def _threshold(cameras: Cameras, given: float | None) -> float:
+def _threshold(cameras: Cameras, given: Number | None) -> float:
     """In pixels. InputError where it would follow from an image size that is not known."""
     if given is not None:
         return float(given)
