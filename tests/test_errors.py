@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from coview import errors
-from coview.capture.reconstruct import NothingReconstructedError
-from coview.data.body_scale import NoScaleError
+from coview.body.stature_scale import NoScaleError
+from coview.capture.reconstruction.reconstruct import NothingReconstructedError
 from coview.errors import CoviewError
-from coview.formats.length_units import AmbiguousUnitsError
-from coview.formats.session import StaleError
-from coview.geometry.view_graph import NotDeterminedError
+from coview.formats.calibration.units import AmbiguousUnitsError
+from coview.formats.session.session import StaleError
+from coview.geometry.epipolar.view_graph import NotDeterminedError
 from coview.training.learner import Diverged
 from coview.training.memory import TooLarge
 

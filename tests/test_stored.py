@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from coview import recipes
-from coview.formats.session import Session
-from coview.training.evaluate import evaluate
-from coview.training.predict import predict
+from coview.formats.session.session import Session
+from coview.training.evaluation.evaluate import evaluate
+from coview.training.prediction.predict import predict
 from coview.training.recipe import Recipe, differences, from_plain, to_plain
 from coview.training.run import load_run, train
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from coview.errors import InputError
-from coview.formats.atomic import write_text
+from coview.formats.io.atomic import write_text
 from coview.metrics.detection import GROUPS, OVERALL
 
 Row = dict[str, str]

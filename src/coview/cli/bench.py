@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from typing import Literal
 
+from coview.cli.arguments import File, Folder, OptionalFolder
 from coview.cli.say import say
 from coview.errors import UnknownNameError
 
@@ -17,9 +18,9 @@ def bench(
     views: tuple[int, ...] = (4,),
     seeds: tuple[int, ...] = (0, 1, 2),
     rings: tuple[Literal["same", "near", "far"], ...] = ("same", "near", "far"),
-    out: Path = Path("runs/bench"),
-    results: Path = Path("results/mocap4.csv"),
-    folder: Path | None = None,
+    out: Folder = Path("runs/bench"),
+    results: File = Path("results/mocap4.csv"),
+    folder: OptionalFolder = None,
     steps: int | None = None,
     width: int | None = None,
     device: Literal["auto", "cpu", "cuda", "mps"] | None = None,

@@ -2,10 +2,12 @@
 
 import tempfile
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-import tyro
+from tyro.conf import arg
 
+from coview.cli.arguments import File, Size
+from coview.cli.group import run_group
 from coview.cli.say import note, say
 from coview.errors import InputError
 
@@ -25,24 +27,23 @@ Format = Literal[
 
 def calib(arguments: list[str]) -> None:
     """Calibration files: `calib convert A B` between ten formats, `calib show FILE`; docs/calibrations.md."""
-    tyro.extras.subcommand_cli_from_dict(
+    run_group(
+        "calib",
         {"convert": convert, "show": show},
-        prog="coview calib",
-        description="Calibration files: convert one to the format of another program, or show what it says.",
-        args=arguments or ["--help"],
-        config=(tyro.conf.FlagCreatePairsOff,),
+        "Calibration files: convert one to the format of another program, or show what it says.",
+        arguments,
     )
 
 
 def convert(
-    a: Path,
-    b: Path,
+    a: Annotated[Path, arg(metavar="A")],
+    b: Annotated[Path, arg(metavar="B")],
     /,
     *,
     to: Format | None = None,
     units: Literal["m", "cm", "mm"] | None = None,
-    size: tuple[int, int] | None = None,
-    check: Path | None = None,
+    size: Size = None,
+    check: Annotated[Path | None, arg(metavar="RECORDING")] = None,
     overwrite: bool = False,
 ) -> None:
     """Write a calibration in the format of another program; what that cannot hold is said, or refused.
@@ -62,8 +63,8 @@ def convert(
             projected back, and nothing is written where the cameras do not fit.
         overwrite: Replace what is at B.
     """
-    from coview.formats.calibrations import read_calibration
-    from coview.formats.convert_calibration import target_format, write_converted
+    from coview.formats.calibration.calibration import read_calibration
+    from coview.formats.calibration.convert import target_format, write_converted
 
     form = target_format(b, to)
     calibration = read_calibration(a, units=units, sizes={"*": size})
@@ -81,7 +82,7 @@ def convert(
 
 
 def _checked(calibration, recording: Path, target: Path) -> None:  # type: ignore[no-untyped-def]
-    from coview.capture.check_calibration import check_calibration
+    from coview.capture.calibration.check import check_calibration
 
     checked = check_calibration(calibration, recording)
     note(checked.notes)
@@ -98,11 +99,11 @@ def _checked(calibration, recording: Path, target: Path) -> None:  # type: ignor
 
 
 def show(
-    file: Path,
+    file: File,
     /,
     *,
     units: Literal["m", "cm", "mm"] | None = None,
-    size: tuple[int, int] | None = None,
+    size: Size = None,
 ) -> None:
     """What a calibration says, in metres and OpenCV's conventions.
 
@@ -111,7 +112,7 @@ def show(
         units: Of its lengths, where it does not say.
         size: Width and height of the images in pixels, where it does not say.
     """
-    from coview.formats.calibrations import read_calibration
+    from coview.formats.calibration.calibration import read_calibration
 
     found = read_calibration(file, units=units, sizes={"*": size})
     title, lengths = found.read_as

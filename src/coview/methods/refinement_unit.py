@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from coview.errors import InputError
-from coview.methods.base import CameraPoses, Method, MethodConfig
+from coview.methods.shared.base import CameraPoses, Method, MethodConfig
 from coview.networks.refiner import Refiner
 from coview.sample import MultiView
 from coview.skeletons import Skeleton

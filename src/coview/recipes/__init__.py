@@ -1,21 +1,41 @@
-"""One frozen value per file: method × data × optimiser. Nothing is registered; a file here is a recipe."""
+"""One frozen value per file: method × data × optimiser. Nothing is registered; a file in a folder here is a recipe.
 
+The folders say what a recipe learns from; a recipe is named by its file alone (`coview train canonpose_mocap4`)."""
+
+import ast
 import importlib
-import pkgutil
+from pathlib import Path
 from typing import Any
 
 from coview.errors import UnknownNameError
 
 
+def _modules() -> dict[str, str]:
+    """Dotted module path of every recipe that comes with coview, by its name; nothing is imported."""
+    files = Path(__file__).parent.glob("*/[!_]*.py")
+    return {file.stem: f"{__name__}.{file.parent.name}.{file.stem}" for file in sorted(files)}
+
+
 def names() -> list[str]:
     """The recipes that come with coview; nothing is imported."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return sorted(_modules())
+
+
+def summaries() -> dict[str, str]:
+    """Every recipe that comes with coview, and the first sentence of its file; nothing is imported."""
+    files = sorted(Path(__file__).parent.glob("*/[!_]*.py"), key=lambda file: file.stem)
+    return {file.stem: _first_sentence(file) for file in files}
+
+
+def _first_sentence(file: Path) -> str:
+    about = ast.get_docstring(ast.parse(file.read_text("utf-8"))) or ""
+    return about.partition("\n")[0]
 
 
 def load(name: str) -> Any:
     """The `Recipe` of that name, or of a dotted module path of yours; LookupError naming the known ones."""
-    module = name if "." in name else f"{__name__}.{name}"
-    if "." not in name and name not in names():
+    module = name if "." in name else _modules().get(name)
+    if module is None:
         raise UnknownNameError(
             f"no recipe '{name}'. Known: {', '.join(names())}. Or give a dotted module path."
         )

@@ -10,8 +10,8 @@ from typing import Any
 
 from coview import __version__
 from coview.errors import InputError, MissingFileError
-from coview.formats.atomic import write_text
-from coview.formats.session import FILE
+from coview.formats.io.atomic import write_text
+from coview.formats.session.session import FILE
 from coview.report.cameras import camera_lines, camera_section
 from coview.report.evidence import Evidence, gather
 from coview.report.html import text

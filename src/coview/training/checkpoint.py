@@ -14,7 +14,7 @@ from safetensors.torch import save as as_safetensors
 from torch import Tensor, nn
 
 from coview.errors import InputError
-from coview.formats.atomic import write_bytes
+from coview.formats.io.atomic import write_bytes
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ import torch
 from coview.data.augment import Augment
 from coview.data.base import DataConfig
 from coview.data.batching import Batching, Shuffled
-from coview.data.labels import ShownLabels
-from coview.data.pseudo_labels import PseudoConfig
+from coview.data.label_budget import ShownLabels
+from coview.data.pseudo_labels.labels import PseudoConfig
 from coview.errors import InputError
-from coview.methods.base import Method, MethodConfig
+from coview.methods.shared.base import Method, MethodConfig
 from coview.skeletons import H36M_17, SKELETONS, Skeleton, named_skeleton
 from coview.training.precision import Precision
 from coview.training.stored_names import import_path, renamed_fields, stored_name

@@ -25,24 +25,24 @@ NAMES = {
     "supervised_lifting": "coview.methods.supervised_lifting.SupervisedLiftingConfig",
     "skeleton_morphing": "coview.methods.skeleton_morphing.SkeletonMorphingConfig",
     # data
-    "session_data": "coview.data.recorded.RecordedConfig",
-    "synthetic": "coview.data.synthetic.SyntheticConfig",
-    "detector_noise": "coview.data.synthetic.DetectorNoise",
-    "mocap4": "coview.data.mocap4.Mocap4Config",
-    "human36m": "coview.data.human36m.Human36MConfig",
-    "rendered": "coview.data.rendered.RenderedConfig",
+    "session_data": "coview.data.session_dataset.RecordedConfig",
+    "synthetic": "coview.data.synthetic.recordings.SyntheticConfig",
+    "detector_noise": "coview.data.synthetic.recordings.DetectorNoise",
+    "mocap4": "coview.data.mocap.mocap4.Mocap4Config",
+    "human36m": "coview.data.human36m.dataset.Human36MConfig",
+    "rendered": "coview.data.rendering.dataset.RenderedConfig",
     # how they are batched, shown and varied
     "shuffled": "coview.data.batching.Shuffled",
     "mixed": "coview.data.batching.Mixed",
     "subject_times": "coview.data.batching.SubjectTimes",
-    "label_budget": "coview.data.labels.ShownLabels",
+    "label_budget": "coview.data.label_budget.ShownLabels",
     "augment": "coview.data.augment.Augment",
     "image_augment": "coview.data.augment_images.ImageAugment",
     "virtual_views": "coview.data.virtual_views.VirtualViews",
-    "pseudo_labels": "coview.data.pseudo_config.PseudoConfig",
+    "pseudo_labels": "coview.data.pseudo_labels.config.PseudoConfig",
     # parts of methods
-    "fusion": "coview.representations.evidence_maps.FusionSettings",
-    "limb_lengths": "coview.representations.limb_lengths.LimbLengths",
+    "fusion": "coview.representations.fusion.evidence_maps.FusionSettings",
+    "limb_lengths": "coview.body.limb_lengths.LimbLengths",
     "placing": "coview.representations.relative_depth.Placing",
     "skeleton": "coview.skeletons.Skeleton",
 }
@@ -86,7 +86,7 @@ OLD_PATHS = {
 }
 
 # name -> {field as stored earlier: field today}
-OLD_FIELDS: dict[str, dict[str, str]] = {}
+OLD_FIELDS: dict[str, dict[str, str]] = {"pseudo_labels": {"trust": "min_confidence"}}
 
 _NAME_OF = {path: name for name, path in NAMES.items()}
 
