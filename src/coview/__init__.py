@@ -29,7 +29,7 @@ __version__ = "0.1.0"
 
 # Public name: the module it comes from.
 _HOMES = {
-    "Calibration": "coview.formats.calibrations",
+    "Calibration": "coview.formats.calibration.calibration",
     "Cameras": "coview.cameras",
     "CoviewError": "coview.errors",
     "Session": "coview.api.session",
@@ -49,12 +49,12 @@ _HOMES = {
     "predict": "coview.api.models",
     "project": "coview.api.triangulation",
     "pss": "coview.api.metrics",
-    "read_calibration": "coview.formats.calibrations",
+    "read_calibration": "coview.formats.calibration.calibration",
     "skeleton": "coview.api.poses",
     "train": "coview.api.models",
     "triangulate": "coview.api.triangulation",
     "undistort": "coview.api.triangulation",
-    "write_calibration": "coview.formats.calibrations",
+    "write_calibration": "coview.formats.calibration.calibration",
 }
 __all__ = ["__version__", *_HOMES]
 
@@ -81,9 +81,9 @@ if TYPE_CHECKING:
     from coview.api.triangulation import undistort as undistort
     from coview.cameras import Cameras as Cameras
     from coview.errors import CoviewError as CoviewError
-    from coview.formats.calibrations import Calibration as Calibration
-    from coview.formats.calibrations import read_calibration as read_calibration
-    from coview.formats.calibrations import write_calibration as write_calibration
+    from coview.formats.calibration.calibration import Calibration as Calibration
+    from coview.formats.calibration.calibration import read_calibration as read_calibration
+    from coview.formats.calibration.calibration import write_calibration as write_calibration
     from coview.skeletons import Skeleton as Skeleton
 
 

@@ -98,9 +98,10 @@ def _mistake(name: str, shape: tuple[int, ...], axes: tuple[Axis, ...]) -> str:
         return (
             f"the array is transposed, its axes are in the reverse order. Pass {name}.T, or permute its axes."
         )
-    for other in itertools.permutations(range(count)):
-        if _fits(tuple(shape[axis] for axis in other), axes):
-            return f"its axes are in another order; taken in the order {other} they would fit."
+    if any(
+        _fits(tuple(shape[axis] for axis in other), axes) for other in itertools.permutations(range(count))
+    ):
+        return "its axes are in another order."
     return ""
 
 

@@ -13,8 +13,8 @@ from coview.api.axes import Axis, expect
 from coview.api.session import Session
 from coview.cameras import Cameras
 from coview.errors import InputError
-from coview.formats.calibrations import Calibration
-from coview.formats.camera_gate import check_cameras
+from coview.formats.calibration.calibration import Calibration
+from coview.formats.calibration.validate import check_cameras
 from coview.geometry.rotations import rotation_from_axis_angle
 from coview.skeletons import Skeleton
 

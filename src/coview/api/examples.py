@@ -5,9 +5,9 @@ from pathlib import Path
 from coview.api.arrays import Number
 from coview.api.session import Session
 from coview.cameras import Cameras
-from coview.data.synthetic import ring_cameras
+from coview.data.synthetic.recordings import ring_cameras
 from coview.demo import generate
-from coview.formats.calibrations import Calibration, write_calibration
+from coview.formats.calibration.calibration import Calibration, write_calibration
 
 
 def example_cameras(views: int = 4) -> Cameras:

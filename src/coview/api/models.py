@@ -13,16 +13,16 @@ from coview.api.axes import Axis, expect
 from coview.api.views import read_confidence
 from coview.cameras import Cameras
 from coview.data.base import DataConfig
-from coview.data.recorded import RecordedConfig
+from coview.data.session_dataset import RecordedConfig
 from coview.errors import InputError
-from coview.formats.session import Session
+from coview.formats.session.session import Session
 from coview.skeletons import Skeleton
-from coview.training.evaluate import evaluate as measure
-from coview.training.predict import check_reads_joints, lift_view
+from coview.training.evaluation.evaluate import evaluate as measure
+from coview.training.prediction.predict import check_reads_joints, lift_view
+from coview.training.prediction.single_view_inputs import View
 from coview.training.recipe import Recipe
 from coview.training.run import Run, load_run
 from coview.training.run import train as learn
-from coview.training.views import View
 
 Array = TypeVar("Array")
 Data = DataConfig | Session | str | Path

@@ -14,19 +14,19 @@ from coview.api.axes import Axis, expect
 from coview.api.poses import skeleton as skeleton_of
 from coview.api.views import read_confidence
 from coview.cameras import Cameras
-from coview.data.session_tracks import session_tracks
 from coview.errors import InputError, OccupiedError
-from coview.formats import session as files
-from coview.formats.calibrations import Calibration, write_calibration
-from coview.formats.keypoints2d import Detections, write_detections
+from coview.formats.calibration.calibration import Calibration, write_calibration
+from coview.formats.keypoints.detections import Detections, write_detections
+from coview.formats.session import session as files
+from coview.formats.session.synchronised_tracks import session_tracks
 from coview.skeletons import Skeleton
 
 if TYPE_CHECKING:
-    from coview.capture.calibrate import Calibrated
-    from coview.capture.reconstruct import Reconstructed
+    from coview.capture.calibration.from_people import Calibrated
+    from coview.capture.reconstruction.reconstruct import Reconstructed
 
 Source = Literal["people", "board", "file"]
-Fixed = Literal["fixed", "auto", "shared", "each"]
+Fit = Literal["fixed", "auto", "shared", "each"]
 # What `calibrate` takes from each source; anything else would be ignored, and is refused instead.
 _OPTIONS: dict[str, tuple[str, ...]] = {
     "people": (
@@ -133,7 +133,7 @@ class Session(files.Session):
             ...
             coview.errors.MissingFileError: ...
         """
-        from coview.capture.import_session import import_session
+        from coview.capture.importing.import_session import import_session
 
         made = import_session(
             Path(source),
@@ -240,9 +240,9 @@ class Session(files.Session):
         distance: tuple[str, str, float] | None = None,
         frames: tuple[int, int] | None = None,
         min_confidence: Number | None = None,
-        fit_focal: Fixed | None = None,
+        fit_focal: Fit | None = None,
         fit_clock: Literal["auto", "fixed", "offset", "drift"] | None = None,
-        fit_distortion: Fixed | None = None,
+        fit_distortion: Fit | None = None,
         units: Literal["m", "cm", "mm"] | None = None,
         size_mismatch: Literal["keep", "centre", "resize", "refuse"] | None = None,
         board: str | None = None,
@@ -296,10 +296,10 @@ class Session(files.Session):
             _STAGE_NAMES.get((source, name), name): _as_stage(name, value) for name, value in given.items()
         }
         if source == "board":
-            from coview.capture.calibrate_board import calibrate_from_board
+            from coview.capture.board.calibrate import calibrate_from_board
 
             return calibrate_from_board(self.path, **options)
-        from coview.capture import calibrate as stage
+        from coview.capture.calibration import from_people as stage
 
         if source == "file":
             return stage.calibrate_from_file(self.path, **options)
@@ -342,12 +342,12 @@ class Session(files.Session):
             >>> session.reconstruct().found > 0.95
             True
         """
-        from coview.capture.reconstruct import reconstruct
+        from coview.capture.reconstruction.reconstruct import reconstruct
 
         return reconstruct(
             self.path,
             person=person,
-            trust=float(min_confidence),
+            min_confidence=float(min_confidence),
             threshold=as_float(threshold),
             solver=solver,
             max_gap=max_gap,
@@ -463,7 +463,6 @@ class Session(files.Session):
 # How the stages name an option, where they name it otherwise.
 _STAGE_NAMES = {
     ("people", "file"): "intrinsics",
-    ("people", "min_confidence"): "trust",
     ("people", "fit_focal"): "focal",
     ("people", "fit_clock"): "clock",
     ("people", "fit_distortion"): "distortion",
@@ -476,7 +475,7 @@ def _as_stage(name: str, value: Any) -> Any:
         return Path(value)
     if name in ("stature", "min_confidence"):
         return float(value)
-    return "no" if value == "fixed" else value
+    return value
 
 
 def _check_options(source: str, given: dict[str, Any]) -> None:

@@ -10,8 +10,8 @@ from coview.api.axes import Axis, expect
 from coview.api.views import check_batches, check_cameras, check_pixels, check_placed, read_confidence
 from coview.cameras import Cameras
 from coview.errors import InputError
-from coview.geometry.triangulation import reprojection_residuals, triangulate_robust
-from coview.geometry.triangulation import triangulate as linear_points
+from coview.geometry.triangulation.triangulate import reprojection_residuals, triangulate_robust
+from coview.geometry.triangulation.triangulate import triangulate as linear_points
 
 Array = TypeVar("Array")
 

@@ -11,7 +11,7 @@ from coview.errors import InputError
 VIEWS, JOINTS = "views", "joints"
 
 
-def check_cameras(cameras: Cameras, least: int = 1) -> int:
+def check_cameras(cameras: object, least: int = 1) -> int:
     """The number of views. InputError where `cameras` are none, have no axis of views, or are fewer than `least`."""
     if not isinstance(cameras, Cameras):
         hint = (
