@@ -12,7 +12,6 @@ from coview.api.arrays import ArrayLike, Number, read
 from coview.api.axes import Axis, expect
 from coview.api.session import Session
 from coview.cameras import Cameras
-from coview.errors import InputError
 from coview.formats.calibration.calibration import Calibration
 from coview.formats.calibration.validate import check_cameras
 from coview.geometry.rotations import rotation_from_axis_angle
@@ -61,13 +60,11 @@ def make_cameras(
     """
     place = _numbers("translation", translation)
     place = place[..., 0] if place.ndim == 3 and place.shape[-1] == 1 else place
-    expect("translation", place, Axis("views"), Axis("", 3))
-    if place.ndim != 2:
-        raise InputError(f"translation: expected (views, 3), got {tuple(place.shape)}.")
+    expect("translation", place, Axis("views"), Axis("", 3), batch=False)
     views = len(place)
     turn = _numbers("rotation", rotation)
     turn = rotation_from_axis_angle(turn) if tuple(turn.shape) == (views, 3) else turn
-    expect("rotation", turn, Axis("views", views), Axis("", 3), Axis("", 3))
+    expect("rotation", turn, Axis("views", views), Axis("", 3), Axis("", 3), batch=False)
     lens = None if distortion is None else _shared("distortion", distortion, views, 1)
     cameras = Cameras.make(
         _shared("intrinsics", intrinsics, views, 2, 3, 3),
@@ -89,7 +86,7 @@ def _shared(name: str, values: ArrayLike, views: int, axes: int, *sizes: int) ->
     numbers = _numbers(name, values)
     numbers = numbers.expand(views, *numbers.shape).clone() if numbers.ndim == axes else numbers
     last = [Axis("", size) for size in sizes] or [Axis("coefficients")]
-    expect(name, numbers, Axis("views", views), *last)
+    expect(name, numbers, Axis("views", views), *last, batch=False)
     return numbers
 
 

@@ -6,17 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from coview.api.arrays import ArrayLike, Number, as_float, read
-from coview.api.axes import Axis, expect
+from coview.api.arrays import ArrayLike, Number, as_float
 from coview.api.poses import skeleton as skeleton_of
-from coview.api.views import read_confidence
+from coview.api.write_session import write_session
 from coview.cameras import Cameras
-from coview.errors import InputError, OccupiedError
-from coview.formats.calibration.calibration import Calibration, write_calibration
-from coview.formats.keypoints.detections import Detections, write_detections
+from coview.errors import InputError
+from coview.formats.calibration.calibration import Calibration
 from coview.formats.session import session as files
 from coview.formats.session.synchronised_tracks import session_tracks
 from coview.skeletons import Skeleton
@@ -187,25 +183,17 @@ class Session(files.Session):
             >>> session.frames, len(session.cameras)
             (50, 4)
         """
-        path, bones = Path(path), skeleton_of(skeleton)
-        if (path / files.FILE).exists():
-            raise OccupiedError(f"{path} already holds a session. Choose another folder, or remove it first.")
-        known = _named_calibration(calibration, camera_names)
-        names = _names(known, camera_names, pixels)
-        points = _points(pixels, confidence, len(names), bones)
-        sizes = _sizes(image_size, known, len(names))
-        write_detections(path / "joints2d", names, Detections.make(points.transpose(0, 1)[:, :, None]))
-        provenance = {"source": "arrays"}
-        if known is not None:
-            write_calibration(known, path / "given_calibration.toml")
-            provenance["calibration_source"] = str((path / "given_calibration.toml").resolve())
-        cameras = tuple(
-            files.SessionCamera(name, size, None, len(points))
-            for name, size in zip(names, sizes, strict=True)
+        made = write_session(
+            Path(path),
+            pixels,
+            confidence,
+            fps=float(fps),
+            skeleton=skeleton_of(skeleton),
+            image_size=image_size,
+            camera_names=camera_names,
+            calibration=calibration,
         )
-        made = cls(path, path.resolve().name, float(fps), bones, cameras, provenance)
-        made.save()
-        return made
+        return cls._with_stages(made)
 
     # --- the stages --------------------------------------------------------------------------------
 
@@ -490,49 +478,3 @@ def _check_options(source: str, given: dict[str, Any]) -> None:
         raise InputError(
             "calibrate('board') needs to know the board, e.g. board='charuco:7x5:0.04:0.03:DICT_4X4_50'."
         )
-
-
-def _named_calibration(
-    calibration: Calibration | Cameras | None, names: Sequence[str] | None
-) -> Calibration | None:
-    if not isinstance(calibration, Cameras):
-        return calibration
-    default = tuple(f"cam_{view + 1}" for view in range(len(calibration)))
-    cameras = calibration.to(torch.float64)
-    if names is not None and len(names) != len(calibration):
-        raise InputError(f"camera_names: {len(names)} names for {len(calibration)} cameras.")
-    return Calibration(tuple(names or default), cameras, {"source": "given as arrays"})
-
-
-def _names(known: Calibration | None, names: Sequence[str] | None, pixels: ArrayLike) -> tuple[str, ...]:
-    if names is not None:
-        return tuple(names)
-    if known is not None:
-        return known.names
-    values, _ = read("pixels", pixels)
-    expect("pixels", values, Axis("frames"), Axis("views"), Axis("joints"), Axis("", 2))
-    return tuple(f"cam_{view + 1}" for view in range(values.shape[-3]))
-
-
-def _points(pixels: ArrayLike, confidence: ArrayLike | None, views: int, skeleton: Skeleton) -> Tensor:
-    """x, y, confidence: (frames, views, joints, 3)."""
-    values = read("pixels", pixels)[0].detach().cpu()
-    expect("pixels", values, Axis("frames"), Axis("views", views), Axis("joints", len(skeleton)), Axis("", 2))
-    if values.ndim != 4:
-        raise InputError(
-            f"pixels: expected (frames, views={views}, joints={len(skeleton)}, 2), got {tuple(values.shape)}."
-        )
-    return torch.cat([values, read_confidence(confidence, values)[..., None]], dim=-1)
-
-
-def _sizes(given: ArrayLike | None, known: Calibration | None, views: int) -> list[tuple[int, int] | None]:
-    if given is None:
-        return (
-            [None] * views
-            if known is None
-            else [(round(w), round(h)) for w, h in known.cameras.size.tolist()]
-        )
-    sizes = read("image_size", given)[0]
-    sizes = sizes.expand(views, 2) if tuple(sizes.shape) == (2,) else sizes
-    expect("image_size", sizes, Axis("views", views), Axis("", 2))
-    return [(round(w), round(h)) for w, h in sizes.tolist()]
