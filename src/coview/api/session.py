@@ -30,7 +30,7 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
         *("fit_focal", "fit_clock", "fit_distortion", "seed"),
     ),
     "file": ("file", "units", "size_mismatch"),
-    "board": ("board", "file", "videos", "origin_frame", "size_mismatch"),
+    "board": ("board", "file", "videos", "intrinsics_videos", "origin_frame", "size_mismatch"),
 }
 
 
@@ -235,6 +235,7 @@ class Session(files.Session):
         size_mismatch: Literal["keep", "centre", "resize", "refuse"] | None = None,
         board: str | None = None,
         videos: str | Path | None = None,
+        intrinsics_videos: str | Path | None = None,
         origin_frame: int | None = None,
         seed: int | None = None,
     ) -> "Calibrated":
@@ -255,6 +256,7 @@ class Session(files.Session):
             size_mismatch: Where calibration and images differ in size: "keep" (default), "centre", "resize", "refuse".
             board: Of "board": such as "charuco:7x5:0.04:0.03:DICT_4X4_50" or "checkerboard:7x5:0.04", or a TOML file.
             videos: Of "board": folder of what the cameras filmed of it; default: the session's videos.
+            intrinsics_videos: Of "board": folder of more videos or pictures of each camera by itself.
             origin_frame: Of "board": frame in which it lies on the floor.
             seed: Of "people": of the robust search.
 
@@ -290,8 +292,8 @@ class Session(files.Session):
         from coview.capture.calibration import from_people as stage
 
         if source == "file":
-            return stage.calibrate_from_file(self.path, **options)
-        return stage.calibrate_from_people(self.path, **options)
+            return stage.calibrate_from_file(self, **options)
+        return stage.calibrate_from_people(self, **options)
 
     def reconstruct(
         self,
@@ -333,7 +335,7 @@ class Session(files.Session):
         from coview.capture.reconstruction.reconstruct import reconstruct
 
         return reconstruct(
-            self.path,
+            self,
             person=person,
             min_confidence=float(min_confidence),
             threshold=as_float(threshold),
@@ -459,7 +461,7 @@ _STAGE_NAMES = {
 
 
 def _as_stage(name: str, value: Any) -> Any:
-    if name in ("file", "videos"):
+    if name in ("file", "videos", "intrinsics_videos"):
         return Path(value)
     if name in ("stature", "min_confidence"):
         return float(value)
