@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-# What torch and numpy load themselves is found by loading them; jaxtyping holds the shapes in all of coview's signatures.
+# Besides what torch and numpy load themselves; jaxtyping holds the shapes in all of coview's signatures.
 OURS = {"coview", "jaxtyping"}
 
 
