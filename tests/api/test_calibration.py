@@ -73,6 +73,11 @@ def test_people_calibrate_cameras_as_well_as_a_session_does(tmp_path):
     assert np.linalg.norm(coview.align(centres, truth, scale=False) - truth, axis=-1).max() < 0.1
 
 
+def test_people_need_an_image_size_where_no_intrinsics_are_given():
+    with pytest.raises(InputError, match="^image_size: without intrinsics"):
+        coview.calibrate_from_people(np.zeros((100, 4, 17, 2)), skeleton="h36m_17", fps=25)
+
+
 def test_people_in_another_layout_are_named():
     with pytest.raises(
         InputError, match=r"^pixels: expected \(frames, views=4, .*frames and views are swapped"

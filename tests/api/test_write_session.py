@@ -56,4 +56,4 @@ def test_from_arrays_with_cameras(tmp_path):
 def test_wrong_arrays_are_named(tmp_path, shape, options, words):
     with pytest.raises(InputError, match=words):
         coview.Session.from_arrays(tmp_path / "a", np.zeros(shape), fps=25, skeleton="coco_17", **options)
-    assert not (tmp_path / "a" / "session.toml").exists()
+    assert not (tmp_path / "a").exists()

@@ -12,6 +12,7 @@ from coview.api.arrays import ArrayLike, Number, read
 from coview.api.axes import Axis, expect
 from coview.api.session import Session
 from coview.cameras import Cameras
+from coview.errors import InputError
 from coview.formats.calibration.calibration import Calibration
 from coview.formats.calibration.validate import check_cameras
 from coview.geometry.rotations import rotation_from_axis_angle
@@ -142,6 +143,11 @@ def calibrate_from_people(
         >>> len(found.cameras)
         4
     """
+    if image_size is None and intrinsics is None:
+        raise InputError(
+            "image_size: without intrinsics the images' width and height are needed, (width, height) or one per view: the "
+            "principal point is taken to be in the middle."
+        )
     with tempfile.TemporaryDirectory(prefix="coview-") as folder:
         session = Session.from_arrays(
             Path(folder) / "recording",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from coview.capture.reconstruction.reconstruct import Reconstructed
 
 Source = Literal["people", "board", "file"]
+Format = Literal["trc", "c3d", "csv", "npz"]
 Fit = Literal["fixed", "auto", "shared", "each"]
 # What `calibrate` takes from each source; anything else would be ignored, and is refused instead.
 _OPTIONS: dict[str, tuple[str, ...]] = {
@@ -348,14 +349,14 @@ class Session(files.Session):
 
     def export(
         self,
-        formats: Sequence[Literal["trc", "c3d", "csv", "npz"]] = ("trc", "csv", "npz"),
+        formats: Format | Sequence[Format] = ("trc", "csv", "npz"),
         *,
         trc_units: Literal["m", "mm"] = "m",
     ) -> list[Path]:
         """Write the 3D joints of everybody for other programs, as `exports/<name>.<format>`.
 
         Args:
-            formats: Any of "trc" (OpenSim), "c3d", "csv", "npz".
+            formats: One or more of "trc" (OpenSim), "c3d", "csv", "npz".
             trc_units: Unit of length in TRC files.
 
         Returns:
@@ -373,7 +374,9 @@ class Session(files.Session):
         """
         from coview.capture.export import export_session
 
-        return export_session(self, list(formats), trc_units=trc_units)
+        return export_session(
+            self, [formats] if isinstance(formats, str) else list(formats), trc_units=trc_units
+        )
 
     def report(self, out: str | Path | None = None) -> Path:
         """Write a self-contained HTML report: what was measured, how well, and what was assumed.

@@ -59,9 +59,10 @@ def write_session(
     cameras = (SessionCamera(name, size, None, len(points)) for name, size in zip(names, sizes, strict=True))
     provenance = {"source": "arrays"}
     if known is not None:
-        write_calibration(known, path / GIVEN)
         provenance["calibration_source"] = str((path / GIVEN).resolve())
     made = Session(path, path.resolve().name, fps, skeleton, tuple(cameras), provenance)
+    if known is not None:
+        write_calibration(known, path / GIVEN)
     write_detections(made.detections_dir, names, Detections.make(points.transpose(0, 1)[:, :, None]))
     made.save()
     return made
