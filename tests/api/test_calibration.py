@@ -74,7 +74,7 @@ def test_people_calibrate_cameras_as_well_as_a_session_does(tmp_path):
 
 
 def test_people_need_an_image_size_where_no_intrinsics_are_given():
-    with pytest.raises(InputError, match="^image_size: without intrinsics"):
+    with pytest.raises(InputError, match=r"^image_size: without intrinsics"):
         coview.calibrate_from_people(np.zeros((100, 4, 17, 2)), skeleton="h36m_17", fps=25)
 
 

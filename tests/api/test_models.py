@@ -60,6 +60,13 @@ def test_predict_in_kind_and_any_batch(session, model):
     np.testing.assert_allclose(tensor.numpy(), known, atol=1e-5)
 
 
+def test_joints_of_another_detector(model):
+    pixels = np.random.default_rng(0).uniform(200, 800, size=(6, 25, 2))
+    poses = coview.predict(model, pixels, image_size=(1000, 1000), skeleton="body_25")
+    assert poses.shape == (6, 17, 3)
+    assert np.isfinite(poses).all()
+
+
 def test_wrong_joints_are_named(model):
     with pytest.raises(
         InputError, match=r"^pixels: expected .*joints=17, 2.*they must be the 17 joints of h36m_17"

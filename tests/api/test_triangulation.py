@@ -221,7 +221,6 @@ def test_points_without_coordinates():
     ("options", "words"),
     [
         ({"threshold": 0}, "threshold: it is in pixels and must be above 0"),
-        ({"robust": "linear"}, "robust: True or False, got 'linear'"),
         ({"robust": False, "threshold": 5}, "belong to robust=True"),
         ({"robust": False, "details": True}, "belong to robust=True"),
         ({"confidence": np.ones((20, 17, 4))}, "^confidence: expected .* views and joints are swapped"),

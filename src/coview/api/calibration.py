@@ -145,8 +145,8 @@ def calibrate_from_people(
     """
     if image_size is None and intrinsics is None:
         raise InputError(
-            "image_size: without intrinsics the images' width and height are needed, (width, height) or one per view: the "
-            "principal point is taken to be in the middle."
+            "image_size: without intrinsics the images' width and height are needed, (width, height) or one pair per "
+            "view: the principal point is taken to be in the middle."
         )
     with tempfile.TemporaryDirectory(prefix="coview-") as folder:
         session = Session.from_arrays(

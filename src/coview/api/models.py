@@ -10,16 +10,17 @@ from torch import Tensor
 from coview import recipes
 from coview.api.arrays import ArrayLike, Number, as_float, read
 from coview.api.axes import Axis, expect
+from coview.api.poses import skeleton as named
 from coview.api.views import read_confidence
 from coview.cameras import Cameras
 from coview.data.base import DataConfig
-from coview.data.session_dataset import RecordedConfig
+from coview.data.session_dataset import RecordedConfig, joints_for
 from coview.errors import InputError
 from coview.formats.session.session import Session
-from coview.skeletons import Skeleton
+from coview.skeletons import Skeleton, SkeletonMap
 from coview.training.evaluation.evaluate import evaluate as measure
 from coview.training.prediction.predict import check_reads_joints, lift_view
-from coview.training.prediction.single_view_inputs import View
+from coview.training.prediction.single_view_inputs import View, bones_of
 from coview.training.recipe import Recipe
 from coview.training.run import Run, load_run
 from coview.training.run import train as learn
@@ -143,7 +144,7 @@ def predict(
         confidence: (*batch, joints), in [0, 1]. Default: 1 wherever the pixels are not NaN.
         image_size: Width, height in pixels, where the model reads it. Default: that of `intrinsics`.
         intrinsics: The camera (a single one), where the model reads it; where it stands is ignored.
-        skeleton: Of the joints, or its name; default: the model's.
+        skeleton: Of the joints, or its name; default: the model's. Joints that it lacks are taken as never seen.
         bone_length: Mean length of the model's bones on this person, metres.
 
     Returns:
@@ -164,7 +165,8 @@ def predict(
     run = model if isinstance(model, Run) else load_model(model)
     check_reads_joints(run)
     values, kind = read("pixels", pixels)
-    joints, trust = _joints(run, values, confidence, skeleton)
+    mapped = joints_for(run.skeleton if skeleton is None else named(skeleton), run.skeleton)
+    joints, trust = _joints(values, confidence, mapped)
     lens = None if intrinsics is None else _lens(intrinsics)
     size = image_size if image_size is not None else None if lens is None else tuple(lens.size.tolist())
     view = View(
@@ -173,8 +175,10 @@ def predict(
         confidence=trust.flatten(0, -2) if trust.ndim > 1 else trust[None],
         size=None if size is None else torch.tensor([float(side) for side in size]),
         fps=None,
+        bones=bones_of(mapped),
         bone_length=as_float(bone_length),
         bone_source="given",
+        absent=mapped.absent,
         lens=lens,
     )
     points, _ = lift_view(run, view)
@@ -213,20 +217,15 @@ def _folder(model: Run | str | Path) -> Path:
     return model.path if isinstance(model, Run) else Path(model)
 
 
-def _joints(
-    run: Run, values: Tensor, confidence: ArrayLike | None, skeleton: str | Skeleton | None
-) -> tuple[Tensor, Tensor]:
+def _joints(values: Tensor, confidence: ArrayLike | None, mapped: SkeletonMap) -> tuple[Tensor, Tensor]:
     """Joints of the model's skeleton, NaN where not seen, and their confidence; float32, on the CPU."""
-    from coview.api.poses import convert_joints
-    from coview.api.poses import skeleton as named
-
-    given = run.skeleton if skeleton is None else named(skeleton)
+    given = mapped.source
     axes = (Axis("joints", len(given)), Axis("", 2))
     expect("pixels", values, *axes, more=f"they must be the {len(given)} joints of {given.name}.")
     trust = read_confidence(confidence, values)
     seen = torch.where(trust[..., None] > 0, values, torch.nan)
-    joints, trust = convert_joints(seen, given, run.skeleton, confidence=trust)
-    return joints.detach().cpu().float(), trust.detach().cpu().float()
+    joints, sure = mapped.apply(seen), mapped.confidence(trust)
+    return joints.detach().cpu().float(), sure.detach().cpu().float()
 
 
 def _lens(camera: Cameras) -> Cameras:

@@ -67,8 +67,8 @@ class Calibration:
     def __post_init__(self) -> None:
         if len(self.names) != len(self.cameras):
             raise InputError(
-                f"Calibration: {len(self.names)} names for {len(self.cameras)} cameras ({listed(self.names)}). Give each "
-                f"camera one name, in the order of the cameras."
+                f"Calibration: {len(self.names)} names for {len(self.cameras)} cameras ({listed(self.names)}). "
+                f"Give each camera one name, in the order of the cameras."
             )
 
     @property
