@@ -1,9 +1,9 @@
 import json
 
 import torch
-from coview.formats.session.session.files import SESSION_FILES
 
 from coview import demo
+from coview.formats.session.files import SESSION_FILES
 from coview.formats.session.session import Session
 
 

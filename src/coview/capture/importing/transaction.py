@@ -9,8 +9,8 @@ from pathlib import Path
 
 from coview.errors import CoviewError, OccupiedError
 from coview.formats.io.atomic import explained
+from coview.formats.session.files import files_of_recording
 from coview.formats.session.session import FILE, Session
-from coview.formats.session.session.files import files_of_recording
 
 COPIED = "copied"  # how provenance says that import copied the videos
 
