@@ -210,7 +210,9 @@ def associate(session: Path, /, *, late: tuple[tuple[str, float], ...] = ()) -> 
             f"person {row.person:<8d} frames {row.first} to {row.last}; {row.together:.0%} seen by two or more ({seen})"
         )
     _say_people(people)
-    say(f"tracks          {session / 'people.csv'}   (corrections: people.toml, see docs/people.md)")
+    say(
+        f"tracks          {session / 'people.csv'}   (corrections: people.toml, see docs/howto/several_people.md)"
+    )
 
 
 def _say_people(people: "People") -> None:

@@ -107,7 +107,7 @@ def read_calibration(
     sizes: Mapping[str, tuple[int, int] | None] | None = None,
     lenses_only: bool = False,
 ) -> Calibration:
-    """Read a calibration in any format of docs/calibrations.md, or our own file.
+    """Read a calibration in any format of docs/howto/calibration_files.md, or our own file.
 
     The format is found from the content. Lengths become metres: by the unit the file states, else by
     `units`, else by how far apart the cameras are (said in `notes`; ValueError where that is ambiguous).
