@@ -23,7 +23,9 @@ Format = Literal[
 
 
 def calib(arguments: list[str]) -> None:
-    """Calibration files: `calib convert A B` between ten formats, `calib show FILE`; docs/howto/calibration_files.md."""
+    """Calibration files: `calib convert A B` between ten formats, `calib show FILE`.
+
+    The formats: docs/howto/calibration_files.md."""
     tyro.extras.subcommand_cli_from_dict(
         {"convert": convert, "show": show},
         prog="coview calib",

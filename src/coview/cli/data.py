@@ -16,7 +16,9 @@ DataSet = Literal["cmu_mocap", "human36m"]
 
 
 def data(arguments: list[str]) -> None:
-    """Data sets: `data prepare NAME SOURCE` makes one ready, `data check NAME [DIR]` verifies it; docs/howto/data_sets.md."""
+    """Data sets: `data prepare NAME SOURCE` makes one ready, `data check NAME [DIR]` verifies it.
+
+    The data sets: docs/howto/data_sets.md."""
     tyro.extras.subcommand_cli_from_dict(
         {"prepare": prepare, "check": check},
         prog="coview data",
