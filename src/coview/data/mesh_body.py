@@ -1,8 +1,8 @@
 """A realistic body: MakeHuman's mesh (CC0) bent to the joints of H36M_17 by linear blend skinning.
 
 Its file is not part of coview: see docs/howto/rendered_people.md. Limbs turn with the directions of our bones and
-stretch to their lengths, so knees, ankles, shoulders, elbows and wrists of mesh and labels agree, and so do spine and crown;
-hips are off by 15 mm on average and the tip of the nose by 49 mm (tests/data/test_mesh_body.py).
+stretch to their lengths, so knees, ankles, shoulders, elbows and wrists of mesh and labels agree, and so do spine
+and crown; hips are off by 15 mm on average and the tip of the nose by 49 mm (tests/data/test_mesh_body.py).
 """
 
 import functools
