@@ -33,10 +33,10 @@ import numpy as np
 import torch
 
 from coview.bench.results import append_rows
+from coview.body.procedural_motion import random_motion
 from coview.cameras import Cameras
-from coview.data.motion import random_motion
-from coview.data.synthetic import ring_cameras
-from coview.geometry.triangulation import refine_points, triangulate, triangulate_robust
+from coview.data.synthetic.recordings import ring_cameras
+from coview.geometry.triangulation.triangulate import refine_points, triangulate, triangulate_robust
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE.parent / "results" / "triangulation.csv"

@@ -33,7 +33,6 @@ may import which. Names that are not in the :doc:`public API </reference/public_
 """
 _SPAN = re.compile(r"(`+[^`]+`+)")
 _MARKUP = re.compile(r"([|\\]|[*](?!\s)|(?<=\S )[*](?=\s))")
-_GLUED = re.compile(r"(?<=\S)``(?=\w)")  # the end of a code span amid a word
 _ROLE = re.compile(r"(?<=[\w)])_(?![\w])")
 
 
@@ -102,13 +101,12 @@ def restructured(lines: list[str]) -> list[str]:
 
 def _prose(lines: list[str]) -> list[str]:
     """Lines without a doctest; a code span may go over their ends."""
-    parts = _SPAN.split("\n".join(lines))
-    text = "".join(_code(part) if part.startswith("`") else _escaped(part) for part in parts)
-    return _GLUED.sub(r"``\\ ", text).split("\n") if lines else []
-
-
-def _code(span: str) -> str:
-    return f"``{span.strip('`')}``"
+    before, *rest = _SPAN.split("\n".join(lines))
+    text = _escaped(before)
+    for span, after in zip(rest[::2], rest[1::2], strict=True):
+        glue = "\\ " if after[:1].isalnum() else ""  # `seed`s: a code span that goes on as a word
+        text += f"``{span.strip('`')}``{glue}{_escaped(after)}"
+    return text.split("\n") if lines else []
 
 
 def _escaped(text: str) -> str:
