@@ -70,17 +70,20 @@ def public_page(names: list[str]) -> str:
 
 def package_page(name: str, modules: list[str]) -> str:
     """The package's docstring, a table of its modules, then each module with its members."""
-    parts = [_title(name, "="), f".. automodule:: {name}"]
+    members = "" if name == "coview" else "\n   :members:"  # those of `coview` are the public API
+    parts = [_title(name, "="), f".. automodule:: {name}{members}"]
     if modules:
-        parts.append(".. autosummary::\n\n" + "\n".join(f"   {module.rpartition('.')[2]}" for module in modules))
-    if name != "coview.recipes":  # a recipe's module holds one value, and its first sentence says which
+        parts.append(
+            ".. autosummary::\n\n" + "\n".join(f"   {module.rpartition('.')[2]}" for module in modules)
+        )
+    if not name.startswith(
+        "coview.recipes."
+    ):  # a recipe's module holds one value, and its summary says which
         parts += [f"{_title(module, '-')}\n\n.. automodule:: {module}\n   :members:" for module in modules]
     return "\n\n".join(parts) + "\n"
 
 
-def as_restructured_text(
-    app: Any, what: str, name: str, value: Any, options: Any, lines: list[str]
-) -> None:
+def as_restructured_text(app: Any, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
     """A docstring's lines, in place: code spans doubled, and what only looks like markup escaped. Doctests stay."""
     lines[:] = restructured(lines)
 
@@ -123,5 +126,3 @@ def _put(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.is_file() or path.read_text() != text:
         path.write_text(text)
-
-
