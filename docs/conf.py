@@ -1,5 +1,6 @@
 """Settings of the documentation site, for Sphinx. `make docs` builds it into docs/_build/html."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -36,14 +37,21 @@ html_show_sphinx = False
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 nb_execution_mode = "force"
+nb_execution_in_temp = True
 nb_execution_timeout = 120
 nb_execution_raise_on_error = True
 nb_output_stderr = "remove"  # progress bars
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
+# recorded motion for the notebook of the benchmark, where it lies beside the checkout; else it generates its own
+_MOTION = HERE.parents[1] / "shared" / "data" / "mocap_cmu"
+if _MOTION.is_dir():
+    os.environ.setdefault("COVIEW_DOCS_MOTION", str(_MOTION))
+
 # reference
 autosummary_generate = True
+toc_object_entries = False  # thousands of entries, which Furo repeats on every page
 autodoc_member_order = "bysource"
 autodoc_inherit_docstrings = False  # those of Lightning are written for another site
 python_use_unqualified_type_names = True
