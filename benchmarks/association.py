@@ -2,8 +2,8 @@
 
     OMP_WAIT_POLICY=passive python benchmarks/association.py [--cases 2x4 3x4 4x8] [--seeds 3] [--frames 500]
 
-A case is people x cameras: generated people who walk among each other (`coview.data.synthetic.crowd`: 3 px noise, 5 % of
-joints 80 px off, whole people overlooked in 5 % of frames and wherever somebody hides them, another order every frame).
+A case is people x cameras: generated people who walk among each other (`coview.data.synthetic.crowd`: 3 px noise, 5 %
+of joints 80 px off, whole people overlooked in 5 % of frames and where somebody hides them, another order every frame).
 `late` adds clocks up to 2 s apart, told to a frame or so. The accuracy is the share of detections that carry the right
 person's number, one number per person in all cameras and frames; a switch is a change of that number from one
 detection of a person in a camera to the next. Seconds are of the CPU, so that other work does not count. Rows go to

@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "src" / "coview"
 FLOORS = [
+    ["errors"],
     ["skeletons", "cameras", "progress"],
     ["sample", "geometry"],
     ["body"],
@@ -17,7 +18,7 @@ FLOORS = [
     ["training", "capture"],
     ["recipes", "report", "viewer"],
     ["demo", "doctor", "bench"],
-    ["cli"],
+    ["cli", "api"],
 ]
 FLOOR = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from coview.cameras import Cameras
+from coview.errors import InputError, UnknownNameError
 from coview.skeletons import Skeleton
 
 
@@ -179,7 +180,7 @@ class MultiView:
         ValueError where their skeletons have other joints: equal counts would hide the mistake."""
         if len({sample.skeleton.joints for sample in samples}) > 1:
             names = ", ".join(sorted({sample.skeleton.name for sample in samples}))
-            raise ValueError(
+            raise InputError(
                 f"MultiView.stack: these instants have different skeletons: {names}. Joint 0 of one is not "
                 f"joint 0 of the other; bring them to one skeleton with `skeleton_map` first."
             )
@@ -193,7 +194,7 @@ class MultiView:
 
     def _read(self, name: str) -> Any:
         if name not in self._known:
-            raise LookupError(
+            raise UnknownNameError(
                 f"this MultiView has no '{name}'; it has: {', '.join(sorted(self._known)) or 'nothing'}. "
                 f"A method reads only what it lists in `inputs` or `supervision`."
             )

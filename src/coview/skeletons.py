@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from coview.errors import InputError, UnknownNameError
+
 # A joint that a skeleton lacks may be computed as the mean of these; tried in order.
 _MEANS: dict[str, tuple[tuple[str, ...], ...]] = {
     "pelvis": (("left_hip", "right_hip"),),
@@ -33,7 +35,21 @@ _MEANS: dict[str, tuple[tuple[str, ...], ...]] = {
 
 @dataclass(frozen=True)
 class Skeleton:
-    """Named joints, the bones between them, the joint that poses are centred on."""
+    """Named joints, the bones between them, the joint that poses are centred on.
+
+    Attributes:
+        name: Of the skeleton.
+        joints: Names in the order of arrays; the same names mean the same places in all skeletons.
+        bones: Pairs of parent and child.
+        root: The joint that poses are centred on.
+        left_right: Pairs of joints that swap under a mirror.
+
+    Example:
+        >>> import coview
+        >>> stick = coview.Skeleton("stick", ("head", "foot"), bones=(("head", "foot"),), root="foot")
+        >>> len(stick), stick.root_index
+        (2, 1)
+    """
 
     name: str
     joints: tuple[str, ...]
@@ -44,11 +60,11 @@ class Skeleton:
     def __post_init__(self) -> None:
         doubled = sorted({joint for joint in self.joints if self.joints.count(joint) > 1})
         if doubled:
-            raise ValueError(f"skeleton '{self.name}': joints named twice: {doubled}. Names must be unique.")
+            raise InputError(f"skeleton '{self.name}': joints named twice: {doubled}. Names must be unique.")
         named = {joint for pair in self.bones + self.left_right for joint in pair} | {self.root}
         unknown = sorted(named - set(self.joints))
         if unknown:
-            raise ValueError(
+            raise InputError(
                 f"skeleton '{self.name}': bones, pairs or root name joints it does not have: {unknown}. "
                 f"Known joints: {', '.join(self.joints)}."
             )
@@ -59,7 +75,7 @@ class Skeleton:
     def index(self, joint: str) -> int:
         """Position of a joint; LookupError naming the known ones where there is none."""
         if joint not in self.joints:
-            raise LookupError(
+            raise UnknownNameError(
                 f"skeleton '{self.name}' has no joint '{joint}'. Known joints: {', '.join(self.joints)}."
             )
         return self.joints.index(joint)
@@ -112,7 +128,7 @@ def skeleton_map(source: Skeleton, target: Skeleton) -> SkeletonMap:
     found = {joint: _find(joint, source, frozenset()) for joint in target.joints}
     missing = [joint for joint, shares in found.items() if not shares]
     if missing:
-        raise LookupError(
+        raise UnknownNameError(
             f"no map from skeleton '{source.name}' to '{target.name}': nothing there stands for "
             f"{', '.join(missing)}. Choose a target among the joints of '{source.name}': "
             f"{', '.join(source.joints)}."
@@ -133,7 +149,7 @@ def named_skeleton(name: str) -> Skeleton:
     """One of the skeletons of this module by its name; LookupError with the known names."""
     known = {skeleton.name: skeleton for skeleton in SKELETONS}
     if name not in known:
-        raise LookupError(f"no skeleton '{name}'. Known: {', '.join(sorted(known))}.")
+        raise UnknownNameError(f"no skeleton '{name}'. Known: {', '.join(sorted(known))}.")
     return known[name]
 
 

@@ -193,7 +193,7 @@ def test_a_camera_is_named_once():
 
 def test_what_is_missing_comes_with_what_to_do(tmp_path):
     config = RecordedConfig(sessions=(tmp_path / "s",))
-    assert f"coview calibrate {tmp_path / 's'} --from file" in config.remedy("cameras")
+    assert f"coview calibrate file {tmp_path / 's'}" in config.remedy("cameras")
     assert "coview reconstruct" in config.remedy("joints3d")
     assert config.remedy("rig") == ""
 

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coview.body.anthropometry import DOFS, Body, limits, pose
+from coview.errors import InputError
 from coview.skeletons import H36M_17, Skeleton, skeleton_map
 
 Kind = Literal["gait", "random", "mixed"]
@@ -29,7 +30,7 @@ def random_motion(
     no frames, a frame rate that is not positive, or a stature that is not in metres; LookupError for a
     skeleton whose joints cannot be had from `H36M_17`."""
     if frames < 1 or fps <= 0:
-        raise ValueError(f"random_motion: needs frames ≥ 1 and fps > 0, got frames={frames}, fps={fps}.")
+        raise InputError(f"random_motion: needs frames ≥ 1 and fps > 0, got frames={frames}, fps={fps}.")
     mapped = skeleton_map(H36M_17, skeleton)
     generator = torch.Generator().manual_seed(seed)
     body = Body.make(stature, generator)

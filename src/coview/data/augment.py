@@ -9,6 +9,7 @@ from torch import Tensor
 from coview.cameras import Cameras
 from coview.data.augment_images import UNVARIED, ImageAugment
 from coview.data.virtual_views import READS, VirtualViews
+from coview.errors import InputError
 from coview.sample import MultiView
 
 _CAMERAS = frozenset({"cameras", "pseudo_cameras"})
@@ -25,7 +26,7 @@ class Augment:
 
     def __post_init__(self) -> None:
         if not 0 <= self.mirror <= 1:
-            raise ValueError(f"Augment: mirror is a share, 0 to 1, got {self.mirror}.")
+            raise InputError(f"Augment: mirror is a share, 0 to 1, got {self.mirror}.")
 
     @property
     def reads(self) -> frozenset[str]:

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from coview.cameras import Cameras
+from coview.errors import InputError
 from coview.sample import MultiView
 
 _CAMERAS = ("cameras", "pseudo_cameras")
@@ -37,11 +38,11 @@ class ImageAugment:
     def __post_init__(self) -> None:
         for name, most in (("scale", 0.9), ("rotated", 1.0), ("gain", 1.0), ("occluded", 1.0)):
             if not 0 <= getattr(self, name) <= most:
-                raise ValueError(
+                raise InputError(
                     f"ImageAugment: {name} is a share, 0 to {most:g} (not per cent), got {getattr(self, name)}."
                 )
         if not 0 <= self.rotation <= 90 or self.occluders < 0:
-            raise ValueError(
+            raise InputError(
                 f"ImageAugment: rotation is in degrees, 0 to 90, and occluders 0 or more, got {self.rotation} and "
                 f"{self.occluders}."
             )
@@ -131,7 +132,7 @@ def moved(
 def _turned(cameras: Cameras, linear: Tensor, centre: Tensor) -> Cameras:
     """Cameras whose pictures are p ↦ linear (p − centre) + centre of what they were."""
     if bool((cameras.distortion != 0).any() | cameras.fisheye.any()):
-        raise ValueError(
+        raise InputError(
             "ImageAugment: these cameras have lens distortion, which does not turn and zoom with a picture. Undistort "
             "the pictures, and give `cameras.without_distortion()`."
         )

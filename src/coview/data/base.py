@@ -10,6 +10,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from coview.cameras import Cameras
+from coview.errors import InputError
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
 
@@ -65,9 +66,9 @@ class InMemory(Instants):
     def __init__(self, instants: MultiView) -> None:
         lengths = {name: len(instants.held(name)) for name in sorted(instants.known)}
         if not lengths:
-            raise ValueError("InMemory: the sample has no fields at all, so it holds no instants.")
+            raise InputError("InMemory: the sample has no fields at all, so it holds no instants.")
         if len(set(lengths.values())) > 1:
-            raise ValueError(
+            raise InputError(
                 f"InMemory: the fields count different numbers of instants: {lengths}. "
                 f"Every field needs the instants as its first axis."
             )
@@ -131,7 +132,7 @@ def joined(parts: list[MultiView]) -> MultiView:
     Raises ValueError for parts of different skeletons."""
     names = sorted({part.skeleton.name for part in parts})
     if len(names) != 1:
-        raise ValueError(
+        raise InputError(
             f"cannot join instants of different skeletons: {', '.join(names) or 'no parts given'}."
         )
     shared = frozenset.intersection(*(part.known for part in parts))

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.data.base import DataConfig, InMemory, joined
+from coview.errors import InputError, UnknownNameError
 from coview.formats.calibration.calibration import Calibration, calibration_for, read_calibration
 from coview.formats.session.session import Session
 from coview.formats.session.synchronised_tracks import session_tracks
@@ -30,17 +31,17 @@ class RecordedConfig(DataConfig):
 
     def __post_init__(self) -> None:
         if not 0 <= self.validation_share < 1:
-            raise ValueError(
+            raise InputError(
                 f"RecordedConfig: validation_share is 0 to below 1, got {self.validation_share}."
             )
         for setting, named in (("cameras", self.cameras), ("test_cameras", self.test_cameras)):
             if doubled := sorted({name for name in named if named.count(name) > 1}):
-                raise ValueError(
+                raise InputError(
                     f"RecordedConfig: {setting} names {', '.join(doubled)} twice, and a camera has nothing to learn "
                     f"from itself. Name each camera once."
                 )
         if self.stride < 1:
-            raise ValueError(f"RecordedConfig: stride must be at least 1, got {self.stride}.")
+            raise InputError(f"RecordedConfig: stride must be at least 1, got {self.stride}.")
 
     @property
     def provides(self) -> frozenset[str]:
@@ -59,10 +60,10 @@ class RecordedConfig(DataConfig):
             return "No session was given: name its folder with --data SESSION."
         session = self.sessions[0]
         return {
-            "cameras": f"Its lenses are not known: give a calibration with `coview calibrate {session} --from file "
-            f"--file CALIBRATION`, or import again with one.",
-            "joints3d": f"Its 3D joints are not known: run `coview calibrate {session}`, then `coview reconstruct "
-            f"{session}`.",
+            "cameras": f"Its lenses are not known: give a calibration with `coview calibrate file {session} "
+            f"CALIBRATION`, or import again with one.",
+            "joints3d": f"Its 3D joints are not known: run `coview calibrate people {session}` (or `file`, "
+            f"`board`), then `coview reconstruct {session}`.",
             "images": "A session holds 2D joints; choose a method that reads them.",
         }.get(field, "")
 
@@ -76,7 +77,7 @@ class RecordedConfig(DataConfig):
 
     def _part(self, first: bool) -> InMemory:
         if not self.sessions:
-            raise ValueError("no session to learn from was given. Name its folder: --data <session>.")
+            raise InputError("no session to learn from was given. Name its folder: --data <session>.")
         named = self.cameras if first else self.test_cameras or self.cameras
         least = 1 if self.test_cameras and not first else 2
         loaded = [self._load(path, rig, named, least) for rig, path in enumerate(self.sessions)]
@@ -89,7 +90,7 @@ class RecordedConfig(DataConfig):
             parts.append(instants[kept])
         counts = {str(path): part.joints2d.shape[1] for path, part in zip(self.sessions, parts, strict=True)}
         if len(set(counts.values())) > 1:
-            raise ValueError(f"sessions with different numbers of cameras cannot be one data set: {counts}.")
+            raise InputError(f"sessions with different numbers of cameras cannot be one data set: {counts}.")
         return InMemory(joined(parts))
 
     def _load(self, path: Path, rig: int, named: tuple[str, ...], least: int) -> MultiView:
@@ -97,7 +98,7 @@ class RecordedConfig(DataConfig):
         names = named or session.camera_names
         views = [_index(session, name) for name in names]
         if len(views) < least:
-            raise ValueError(f"session {path}: learning needs 2 or more cameras, got {len(views)}: {names}.")
+            raise InputError(f"session {path}: learning needs 2 or more cameras, got {len(views)}: {names}.")
         skeleton = training_skeleton(session.skeleton)
         joints2d, confidence = session_joints(session, skeleton)
         every = slice(None, None, self.stride)
@@ -137,7 +138,7 @@ def image_size(session: Session, camera: str) -> Float[Tensor, "2"]:
     """Width and height of a camera's image, pixels; ValueError where the session does not know it."""
     size = session.cameras[_index(session, camera)].size
     if size is None:
-        raise ValueError(
+        raise InputError(
             f"session {session.path}: the image size of camera '{camera}' is not known, so its image centre "
             f"is not either. Import again with the videos or a calibration beside the 2D joints."
         )
@@ -146,7 +147,7 @@ def image_size(session: Session, camera: str) -> Float[Tensor, "2"]:
 
 def _index(session: Session, camera: str) -> int:
     if camera not in session.camera_names:
-        raise LookupError(
+        raise UnknownNameError(
             f"session {session.path} has no camera '{camera}'; it has: {', '.join(session.camera_names)}."
         )
     return session.camera_names.index(camera)
@@ -171,7 +172,7 @@ def _truth(
         poses = session.poses3d()
         points = skeleton_map(poses.skeleton, skeleton).apply(poses.points.to(torch.float32))[every]
         if len(points) != frames:
-            raise ValueError(
+            raise InputError(
                 f"session {session.path}: {len(points)} frames of 3D joints, but {frames} of 2D joints. "
                 f"Run `coview reconstruct` again."
             )
@@ -200,7 +201,7 @@ def _useful(instants: MultiView, frames: Tensor, path: Path, purpose: str, least
     kept = frames[seen.sum(dim=-1) >= least]
     if not len(kept):
         where = "two cameras at once" if least > 1 else "the camera"
-        raise ValueError(
+        raise InputError(
             f"session {path}: of {len(frames)} frames for {purpose}, none has a person with {_SEES} or more "
             f"joints in {where}. Look at the detections, or use other cameras."
         )

@@ -15,6 +15,7 @@ from torch import Tensor
 from coview.body.procedural_motion import Kind, random_motion
 from coview.cameras import Cameras
 from coview.data.viewpoints import looking
+from coview.errors import InputError
 from coview.sample import MultiView
 from coview.skeletons import H36M_17, Skeleton, skeleton_map
 
@@ -43,21 +44,21 @@ class VirtualViews:
 
     def __post_init__(self) -> None:
         if min(self.count, self.generated) < 0:
-            raise ValueError(
+            raise InputError(
                 f"VirtualViews: count (views per instant) and generated (instants) are 0 or more, got {self.count} "
                 f"and {self.generated}."
             )
         if self.generated and not self.count:
-            raise ValueError(
+            raise InputError(
                 "VirtualViews: generated people need virtual views to be seen by; set count to 1 or more."
             )
         if not 0 < self.distance[0] <= self.distance[1] or not self.height[0] <= self.height[1]:
-            raise ValueError(
+            raise InputError(
                 f"VirtualViews: distance and height are (least, most) in metres, distance above 0; got "
                 f"{self.distance} and {self.height}."
             )
         if min(self.roll, self.aim) < 0:
-            raise ValueError(f"VirtualViews: roll and aim are 0 or more, got {self.roll} and {self.aim}.")
+            raise InputError(f"VirtualViews: roll and aim are 0 or more, got {self.roll} and {self.aim}.")
 
     def beside(self, batch: MultiView) -> MultiView:
         """The batch with `count` more views per instant, then `generated` instants.

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from coview.errors import InputError
 from coview.metrics.k_means import k_means, nearest_centre
 
 GROUPS = 6  # of poses; more colours are not told apart
@@ -32,7 +33,7 @@ def embedding_map(
     whole = poses.isfinite().flatten(1).all(dim=-1) & embedding.isfinite().flatten(1).all(dim=-1)
     chosen = whole.nonzero().flatten()
     if not len(chosen):
-        raise ValueError(
+        raise InputError(
             "embedding_map: no instant has both a whole pose and an embedding in every view, so nothing can be drawn."
         )
     chosen = chosen[:: max(1, -(-len(chosen) * embedding.shape[1] // _POINTS))]

@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from coview.errors import InputError
+
 
 def k_means(
     points: Float[Tensor, "n dims"], k: int, *, seed: int = 0, starts: int = 10, rounds: int = 300
@@ -69,11 +71,11 @@ def _uniform(generator: torch.Generator) -> Tensor:
 
 def _check(points: Tensor, k: int) -> None:
     if not bool(points.isfinite().all()):
-        raise ValueError(
+        raise InputError(
             "k_means: some points are not finite, and would make every centre NaN. Leave them out."
         )
     different = len(points.unique(dim=0)) if len(points) else 0
     if not 1 <= k <= different:
-        raise ValueError(
+        raise InputError(
             f"k_means: {k} centres need as many different points at least; there are {different}."
         )

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from coview.errors import InputError
 from coview.report.html import text
 
 WIDTH, HEIGHT = 360, 200
@@ -39,7 +40,7 @@ def lines_svg(lines: Sequence[Line], *, title: str, across: str, up: str) -> str
     need not begin at zero. The same lines give the same text. Raises ValueError where there is no point."""
     every = [point for line in lines for point in line.points]
     if not every:
-        raise ValueError(f"lines_svg '{title}': no points to draw.")
+        raise InputError(f"lines_svg '{title}': no points to draw.")
     x_low, x_high = _range([x for x, *_ in every])
     y_low, y_high = _range([value for _, *values in every for value in values])
     room = 0.06 * (y_high - y_low)
@@ -117,7 +118,7 @@ def line_chart(points: Sequence[tuple[float, float]], title: str, across: str) -
     The y axis is logarithmic (and says so) where positive values span a factor above 30.
     Raises ValueError for a curve without points."""
     if not points:
-        raise ValueError(f"line_chart '{title}': no points to draw.")
+        raise InputError(f"line_chart '{title}': no points to draw.")
     thin = list(points)[:: -(-len(points) // _MOST_POINTS)]
     values = [y for _, y in thin]
     logarithmic = min(values) > 0 and max(values) / min(values) > _LOG_RANGE

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from coview.errors import InputError
 from coview.report.chart import COLOURS
 from coview.report.html import text
 
@@ -30,7 +31,7 @@ def read_dots(path: Path) -> Dots:
         places = tuple((float(row["x"]), float(row["y"])) for row in rows)
         groups, views = (tuple(int(row[name]) for row in rows) for name in ("group", "view"))
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(
+        raise InputError(
             f"{path} is damaged: it should have the columns x, y, group and view. Run `coview evaluate` again."
         ) from error
     return Dots(path.stem, places, groups, views, first.removeprefix("# "))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from coview import __version__
+from coview.errors import InputError, MissingFileError
 from coview.formats.io.atomic import write_text
 from coview.formats.session.session import FILE
 from coview.report.cameras import camera_lines, camera_section
@@ -58,7 +59,7 @@ def write_report(path: Path, out: Path | None = None) -> Path:
     if not (path / FILE).is_file() and is_run(path):
         document = run_page(read_run(path))
     elif not (path / FILE).is_file():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"{path} is neither a session ({FILE} is not there) nor a training run ({' or '.join(MARKS)}). "
             f"Name the folder that `coview import` or `coview train` made."
         )
@@ -102,7 +103,7 @@ def session_page(evidence: Evidence) -> str:
 def run_page(run: Run) -> str:
     """The whole document about one training run. ValueError where the folder holds no result yet."""
     if not run.curves and not run.evaluations:
-        raise ValueError(
+        raise InputError(
             f"run {run.path} has nothing to report yet: neither training curves nor an evaluation. "
             f"Run `coview train` again to finish it."
         )

@@ -14,6 +14,7 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from coview.cameras import Cameras
+from coview.errors import MissingPackageError
 from coview.formats.motion.poses3d import Poses3D
 from coview.report.colours import CAMERA, bone_colours, side_colour
 
@@ -45,7 +46,7 @@ def make_scene(
     try:
         import viser
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
+        raise MissingPackageError(
             "the 3D scene needs viser, which is not installed. Run: pip install 'coview[view]'"
         ) from error
     first, last, step = playing(poses)

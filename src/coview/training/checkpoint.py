@@ -13,6 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import save as as_safetensors
 from torch import Tensor, nn
 
+from coview.errors import InputError
 from coview.formats.io.atomic import write_bytes
 
 
@@ -39,10 +40,10 @@ class Checkpoint:
         try:
             method.load_state_dict(self.weights)
             if not 0 <= self.step <= steps:
-                raise ValueError(f"it is of step {self.step}, and the recipe has {steps}")
+                raise InputError(f"it is of step {self.step}, and the recipe has {steps}")
         except (RuntimeError, ValueError) as error:
             words = " ".join(" ".join(str(error).splitlines()[:2]).split()).rstrip(".")
-            raise ValueError(
+            raise InputError(
                 f"{path} does not fit the recipe beside it: {words}. Train again with --overwrite."
             ) from error
 
@@ -55,7 +56,7 @@ class Checkpoint:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
         except Exception as error:
             # safetensors raises its own class for damage, and TypeError or KeyError for foreign files
-            raise ValueError(
+            raise InputError(
                 f"{path} is no checkpoint of coview: {error}. Train again with --overwrite."
             ) from error
         return Checkpoint(

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from coview.data.loading import Batches
+from coview.errors import InputError
 from coview.sample import MultiView
 
 
@@ -26,7 +27,7 @@ class Parts:
         instants = len(batch.held(min(batch.known)))
         size, left = divmod(instants, self.count)
         if left:
-            raise ValueError(
+            raise InputError(
                 f"a batch of {instants} instants cannot be cut into {self.count} equal parts, and unequal ones would "
                 f"not weigh alike. The data may hold less than one batch: choose another batch_size or accumulate."
             )

@@ -17,6 +17,7 @@ from torch.utils._pytree import tree_flatten
 
 from coview.cameras import Cameras
 from coview.data.base import Instants
+from coview.errors import InputError
 from coview.methods.shared.base import Method
 from coview.networks.recompute import statistics_kept
 from coview.sample import MultiView
@@ -28,7 +29,7 @@ _USABLE = (
 _FULL = ("out of memory", "can't allocate memory", "not enough memory")  # how torch says it, by device
 
 
-class TooLarge(ValueError, RuntimeError):
+class TooLarge(InputError, RuntimeError):
     """The memory of the device is full: settings are to be changed, found out while running."""
 
 

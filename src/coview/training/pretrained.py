@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 import torch
 from torch import Tensor, nn
 
+from coview.errors import InputError
 from coview.formats.weights.released_weights import VOLUMES, ReleasedWeights
 from coview.skeletons import EPIPOLAR_16, H36M_17, LEARNABLE_17, Skeleton
 
@@ -153,7 +154,7 @@ def initialise(method: nn.Module, skeleton: Skeleton, source: Source, *, bgr: bo
     taken = set(report.used)
     report.started = [name for name in state if name not in taken]
     if not report.used:
-        raise ValueError(
+        raise InputError(
             f"nothing in {source.words} fits {type(method).__name__}: none of its {len(source.tensors)} names has the "
             f"shape that is needed ({_collapsed(list(source.tensors))}). Is it a file of another method, or of "
             f"another depth?"
@@ -180,7 +181,7 @@ def _rows(skeleton: Skeleton, source: Source, per_joint: bool) -> list[int | Non
     """For every joint of the method, its channel in the source."""
     theirs = source.skeleton
     if not per_joint and theirs.joints != skeleton.joints:
-        raise ValueError(
+        raise InputError(
             f"{source.words} has the joints of '{theirs.name}', and this method those of '{skeleton.name}': its "
             f"weights do not say which numbers belong to which joint. Begin with a run on the same skeleton."
         )

@@ -25,6 +25,7 @@ from safetensors.torch import save as as_safetensors
 
 from coview import __version__
 from coview.data.base import DataConfig, Instants
+from coview.errors import InputError, MissingFileError
 from coview.formats.io.atomic import write_bytes, write_text
 from coview.formats.io.text import read_json
 from coview.formats.weights.released_weights import read_released
@@ -142,7 +143,7 @@ def load_run(path: Path) -> Run:
         state = (
             "was begun and not finished: train again to go on" if (path / RECIPE).is_file() else "is no run"
         )
-        raise FileNotFoundError(f"{path} {state} ({RECORD} is not there).")
+        raise MissingFileError(f"{path} {state} ({RECORD} is not there).")
     part = RECORD
     try:
         record = read_json(path / RECORD)
@@ -165,7 +166,7 @@ def load_run(path: Path) -> Run:
         # torch lists every weight that does not fit, over pages: the first says enough
         words = " ".join(" ".join(str(error).splitlines()[:2]).split())
         fit = f" not fitting {RECIPE}" if isinstance(error, RuntimeError) else ""
-        raise ValueError(
+        raise InputError(
             f"the run {path} cannot be loaded, because of {part}{fit}: {words.rstrip('.')}. "
             f"Put the file back as it was, or train again with --overwrite."
         ) from error
@@ -242,7 +243,7 @@ def _named_run(setting: str, path: Path) -> Run:
         return load_run(path)
     except FileNotFoundError as error:
         flag = setting.replace("_", "-")
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"this recipe builds on an earlier run ({setting}): {error} Train that one first (`coview train RECIPE "
             f"--out {path}`; docs or the recipe's file say which), or name another with --{flag}."
         ) from error

@@ -128,8 +128,10 @@ def test_a_damaged_file_is_made_again(tmp_path):
 
 def test_a_delay_that_would_be_ignored_is_refused(tmp_path):
     session, crowd = crowd_session(tmp_path / "session", 2)
-    with pytest.raises(ValueError, match=r"--late: no camera x in session 'crowd'. Its cameras: a, b, c"):
-        associate(session.path, lags={"x": 3.0})
+    with pytest.raises(
+        ValueError, match=r"--time-offset: no camera x in session 'crowd'. Its cameras: a, b, c"
+    ):
+        associate(session.path, time_offsets={"x": 3.0})
     write_calibration(Calibration(NAMES, crowd.cameras.to(torch.float64)), session.calibration_path)
-    with pytest.raises(ValueError, match=r"--late is for sessions without a calibration"):
-        associate(session.path, lags={"b": 3.0})
+    with pytest.raises(ValueError, match=r"--time-offset is for sessions without a calibration"):
+        associate(session.path, time_offsets={"b": 3.0})

@@ -89,7 +89,7 @@ def test_stature_and_distance_together_are_refused(recorded):
 
 
 def test_lenses_alone_are_not_a_calibration(recorded):
-    with pytest.raises(ValueError, match=r"lenses only.*--from people"):
+    with pytest.raises(ValueError, match=r"lenses only.*coview calibrate people"):
         calibrate_from_file(recorded[0])
 
 
@@ -98,8 +98,8 @@ def test_a_session_without_any_calibration_file_says_what_to_give(tmp_path, reco
 
     shutil.copytree(recorded[0] / "joints2d", tmp_path / "joints2d")
     replace(Session.load(recorded[0]), path=tmp_path, provenance={}).save()
-    with pytest.raises(ValueError, match=r"--file CALIBRATION"):
-        calibrate_from_people(tmp_path, focal="no")
+    with pytest.raises(ValueError, match=r"came with no calibration file, .* Give one: --intrinsics FILE"):
+        calibrate_from_people(tmp_path, focal="fixed")
 
 
 def test_a_calibration_for_other_cameras_is_refused(tmp_path, recorded):
@@ -144,7 +144,7 @@ def test_the_real_recording_without_its_lenses(tmp_path, shared_data):
     from coview.geometry.rotations import rotation_angle
 
     session = import_session(shared_data / "pose2sim_single" / "balancing", tmp_path / "beam")
-    given = calibrate_from_people(session.path, frames=(0, 50), stature=1.75, focal="no", clock="no")
+    given = calibrate_from_people(session.path, frames=(0, 50), stature=1.75, focal="fixed", clock="fixed")
     bare = {key: value for key, value in session.provenance.items() if not key.startswith("calibration")}
     replace(session, provenance=bare).save()
     found = calibrate_from_people(session.path, frames=(0, 50), stature=1.75)

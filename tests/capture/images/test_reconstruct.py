@@ -194,7 +194,7 @@ def test_too_few_boxes(film, finder, tmp_path):
         arrays = dict(np.load(file))
         np.savez(file, joints=arrays["joints"] * np.array([1, 1, 0.1], dtype=np.float32))
     with pytest.raises(
-        NothingReconstructedError, match=r"in no frame do 2 cameras.*north: 100%, east: 0%.*--trust"
+        NothingReconstructedError, match=r"in no frame do 2 cameras.*north: 100%, east: 0%.*--min-confidence"
     ):
         reconstruct_images(session.path, finder())
 
@@ -233,7 +233,7 @@ def test_a_triangulation_of_another_calibration_is_refused(fresh, finder):
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"trust": 2.0}, "trust 2 is no confidence"),
+        ({"min_confidence": 2.0}, "min_confidence 2 is no confidence"),
         ({"margin": 0.5}, "margin at least 1; got 10, 4, 0.5"),
         ({"at_once": 0}, "at_once 1 or more"),
         ({"smooth": 20.0}, "between 0 and 12.5 Hz"),

@@ -149,8 +149,8 @@ def test_agrees_with_pose2sim_on_the_real_recording(tmp_path, shared_data):
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"trust": 2.0}, r"trust 2 is no confidence: it must be in \[0, 1\]"),
-        ({"trust": -1.0}, r"trust -1 is no confidence"),
+        ({"min_confidence": 2.0}, r"min_confidence 2 is no confidence: it must be in \[0, 1\]"),
+        ({"min_confidence": -1.0}, r"min_confidence -1 is no confidence"),
         ({"threshold": -1.0}, r"threshold -1 must be above 0 pixels"),
         ({"max_gap": -3}, r"max_gap -3 must be 0"),
         ({"smooth": 100.0}, r"between 0 and 12.5 Hz"),

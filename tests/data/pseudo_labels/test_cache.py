@@ -89,7 +89,7 @@ def test_the_name_follows_settings_and_data_and_nothing_else(tmp_path: Path):
     seen = recording()
     about = provenance(seen, GIVEN)
     assert provenance(recording(), GIVEN) == about
-    assert provenance(seen, replace(GIVEN, trust=0.5)) != about
+    assert provenance(seen, replace(GIVEN, min_confidence=0.5)) != about
     nudged = seen.joints2d.clone()
     nudged[7, 1, 3, 0] += 1e-3
     assert provenance(seen.replaced(joints2d=nudged), GIVEN) != about

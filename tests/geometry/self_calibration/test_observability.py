@@ -49,7 +49,7 @@ def test_no_motion_beyond_the_noise_tells_no_clock(settled):
     still = replace(
         settled, reading=replace(settled.reading, velocity=0.02 * settled.reading.velocity.sign())
     )
-    with pytest.raises(NotDeterminedError, match=r"stands still.*--fit-clock no"):
+    with pytest.raises(NotDeterminedError, match=r"stands still.*--fit-clock fixed"):
         check_motion(still, NAMES, UNKNOWNS)
     check_motion(still, NAMES, Unknowns("shared", "given"))
 
@@ -57,7 +57,7 @@ def test_no_motion_beyond_the_noise_tells_no_clock(settled):
 def test_a_guess_is_refused_with_its_reason(settled):
     vague = replace(settled, adjusted=replace(settled.adjusted, covariance=1e5 * settled.adjusted.covariance))
     with pytest.raises(
-        NotDeterminedError, match=r"focal length of camera '.*fills too little.*--fit-focal no"
+        NotDeterminedError, match=r"focal length of camera '.*fills too little.*--fit-focal fixed"
     ):
         check_determined(vague, NAMES, UNKNOWNS)
     flat = replace(vague, points=vague.points * torch.tensor([1.0, 1.0, 0.0]))

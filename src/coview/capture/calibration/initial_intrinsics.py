@@ -12,25 +12,25 @@ from coview.geometry.epipolar.view_graph import NotDeterminedError
 from coview.geometry.self_calibration.model_selection import ClockChoice, DistortionChoice, FocalChoice
 from coview.geometry.self_calibration.self_calibrate import FreelyCalibrated
 
-FitFocal = Literal["auto", "no", "shared", "each"]
-FitClock = Literal["auto", "no", "offset", "drift"]
-FitDistortion = Literal["auto", "no", "shared", "each"]
+FitFocal = Literal["auto", "fixed", "shared", "each"]
+FitClock = Literal["auto", "fixed", "offset", "drift"]
+FitDistortion = Literal["auto", "fixed", "shared", "each"]
 
 FOCAL_CHOICES: dict[FitFocal, FocalChoice] = {
     "auto": "auto",
-    "no": "given",
+    "fixed": "given",
     "shared": "shared",
     "each": "each",
 }
 CLOCK_CHOICES: dict[FitClock, ClockChoice] = {
     "auto": "auto",
-    "no": "given",
+    "fixed": "given",
     "offset": "offset",
     "drift": "drift",
 }
 DISTORTION_CHOICES: dict[FitDistortion, DistortionChoice] = {
     "auto": "given",
-    "no": "given",
+    "fixed": "given",
     "shared": "shared",
     "each": "each",
 }
@@ -52,7 +52,8 @@ def guessed_lenses(session: Session) -> Calibration:
     if unknown:
         raise NotDeterminedError(
             f"neither a lens nor an image size is known of camera {', '.join(unknown)}. Give a calibration file "
-            f"(--file CALIBRATION; only its lenses are read), or import with the videos beside the joints."
+            f"(--intrinsics CALIBRATION; where its cameras stand is not read), or import with the videos beside the "
+            f"joints."
         )
     size = torch.tensor([camera.size for camera in session.cameras], dtype=torch.float64)
     matrix = torch.eye(3, dtype=torch.float64).repeat(len(size), 1, 1)

@@ -10,6 +10,7 @@ from coview import __version__
 from coview.capture.importing.checks import check_seen, check_several, rate, said_skeleton, warnings
 from coview.capture.importing.find_recording import Recording, find_recording
 from coview.capture.importing.transaction import installing
+from coview.errors import OccupiedError
 from coview.formats.calibration.calibration import Calibration, calibration_for, read_calibration
 from coview.formats.calibration.units import AmbiguousUnitsError
 from coview.formats.io.camera_names import listed, match_names
@@ -72,7 +73,7 @@ def _unchanged(session: Session, fingerprint: str, src: Path) -> Session:
     """The session that is there, if it came from the same recording with the same options."""
     if session.provenance.get("source_fingerprint") == fingerprint:
         return session
-    raise FileExistsError(
+    raise OccupiedError(
         f"{session.path} already holds a session, imported from "
         f"{session.provenance.get('source', 'elsewhere')}; {src}, or the options, differ from that import. "
         f"Choose another session folder, or pass --overwrite: what is there is then moved to a sub-folder "

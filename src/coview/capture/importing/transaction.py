@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from coview.errors import OccupiedError
 from coview.formats.io.atomic import explained
 from coview.formats.session.session import FILE
 
@@ -68,7 +69,7 @@ def _refuse_strangers(staging: Path, session: Path) -> None:
         return
     there = [path.name for path in staging.iterdir() if (session / path.name).exists()]
     if there:
-        raise FileExistsError(
+        raise OccupiedError(
             f"{session} is no session, but holds {', '.join(sorted(there))}, which an import would replace. "
             f"Choose another session folder, or pass --overwrite to move it to `replaced-<time>` there."
         )

@@ -15,6 +15,7 @@ from coview.capture.association.stage import people_of, placed
 from coview.capture.reconstruction.filtering import fill_gaps, low_pass
 from coview.capture.reconstruction.motion_quality import bone_spread, jitter
 from coview.capture.reconstruction.trajectory_refinement import refine as refine_take
+from coview.errors import InputError
 from coview.formats.io.camera_names import listed
 from coview.formats.motion.poses3d import Poses3D
 from coview.formats.session.session import Session
@@ -38,7 +39,7 @@ class Reconstructed:
     left_out: float  # share of detections judged wrong
 
 
-class NothingReconstructedError(ValueError):
+class NothingReconstructedError(InputError):
     """No joint could be placed in any frame; writing an empty result would hide it."""
 
 
@@ -46,7 +47,7 @@ def reconstruct(
     session: Path,
     *,
     person: int = 1,
-    trust: float = 0.3,
+    min_confidence: float = 0.3,
     threshold: float | None = None,
     solver: Literal["linear", "reprojection"] = "linear",
     max_gap: int = 10,
@@ -57,7 +58,7 @@ def reconstruct(
     """Triangulate every joint of every frame from the views that agree on it.
 
     Of several people it is `person`, by default who is seen most; `reconstruct_everybody` does all.
-    `trust` leaves out less confident detections; `threshold` (pixels) tells a wrong detection from a
+    `min_confidence` leaves out less confident detections; `threshold` (pixels) tells a wrong detection from a
     poor one, by default three times the robust spread of this recording's own residuals. `linear` is
     the weighted DLT that other tools compute, `reprojection` the maximum-likelihood point. Gaps of up to
     `max_gap` frames are interpolated; `smooth` is the cut-off of a zero-lag Butterworth filter in Hz. `refine`
@@ -65,17 +66,18 @@ def reconstruct(
     (`coview.capture.reconstruction.trajectory_refinement`).
     A finished result of the same calibration and settings is kept unless `overwrite`.
     Raises NothingReconstructedError instead of writing a result without a single joint."""
-    check_settings(trust, threshold)
+    check_settings(min_confidence, threshold)
     if max_gap < 0:
-        raise ValueError(f"max_gap {max_gap} must be 0 (no gap is filled) or more frames.")
+        raise InputError(f"max_gap {max_gap} must be 0 (no gap is filled) or more frames.")
     if refine and smooth is not None:
-        raise ValueError("refine finds from the take itself how smooth the motion is: leave smooth out.")
+        raise InputError("refine finds from the take itself how smooth the motion is: leave smooth out.")
     loaded = Session.load(session)
     calibration = loaded.calibration()
     several = people_of(loaded, placed(loaded)) is not None
     path = loaded.poses3d_path_of(person)
     settings = {
-        "trust": f"{trust:g}",
+        # stored under this name since 0.1.0: with another, finished results would be made again
+        "trust": f"{min_confidence:g}",
         "threshold": "auto" if threshold is None else f"{threshold:g}",
         "solver": solver,
         "max_gap": str(max_gap),
@@ -96,7 +98,7 @@ def reconstruct(
             f"recording of two or more, or use a one-camera model (`coview predict`)."
         )
     pixels, confidence = session_tracks(loaded, calibration.clocks, person=person)
-    weights = torch.where(confidence >= trust, confidence, 0.0)
+    weights = torch.where(confidence >= min_confidence, confidence, 0.0)
     cameras = calibration.cameras.to(torch.float64)
     limit = threshold or automatic_threshold(cameras, pixels, weights)
     found = _triangulate_all(cameras, pixels, weights, limit, solver)

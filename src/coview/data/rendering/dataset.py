@@ -30,6 +30,7 @@ from coview.data.rendering.scenes import (
 from coview.data.shards import cache_folder, digest, gathered
 from coview.data.synthetic.recordings import ring_cameras
 from coview.data.viewpoints import person_boxes, varied_cameras
+from coview.errors import InputError
 from coview.sample import MultiView
 from coview.skeletons import H36M_17, Skeleton, skeleton_map
 
@@ -85,17 +86,17 @@ class RenderedConfig(DataConfig):
     def __post_init__(self) -> None:
         counts = (self.scenes, self.validation_scenes, self.views, self.subjects, self.validation_subjects)
         if min(*counts, self.validation_views) < 1:
-            raise ValueError(
+            raise InputError(
                 "RenderedConfig: scenes, validation_scenes, views, subjects, validation_subjects and test_views "
                 f"are at least 1, got {counts} and {self.test_views}."
             )
         if not 16 <= min(self.width_height) <= max(self.width_height) <= 1024:
-            raise ValueError(
+            raise InputError(
                 f"RenderedConfig: size and height are in pixels, 16 to 1024, got {self.width_height}."
             )
         for name, most in (("occlusion", 0.3), ("jitter", 0.25)):
             if not 0 <= getattr(self, name) <= most:
-                raise ValueError(
+                raise InputError(
                     f"RenderedConfig: {name} is a share, 0 to {most} (not per cent), got {getattr(self, name)}."
                 )
         skeleton_map(H36M_17, self.skeleton)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from coview.data.mocap.clips import data_folder
 from coview.data.rendering.capsule_body import GARMENTS
+from coview.errors import InputError, MissingFileError
 from coview.formats.io.untrusted import read_npz
 
 FILE = "makehuman_cmu_rig.npz"
@@ -128,13 +129,13 @@ def mesh_file(path: Path | None) -> Path:
 def read_mesh(path: Path) -> MeshBody:
     """The mesh of a file. FileNotFoundError saying where to get it; ValueError where it holds something else."""
     if not path.is_file():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"{path} is not there: rendered people with body='mesh' need MakeHuman's mesh, which is CC0 and no part "
             f"of coview. Put it there or name it in mesh_file (docs/howto/rendered_people.md), or use body='capsules'."
         )
     found = read_npz(path)
     if missing := sorted(_ARRAYS - found.keys()):
-        raise ValueError(
+        raise InputError(
             f"{path} lacks the array '{missing[0]}', so it is not MakeHuman's mesh with the CMU rig."
         )
     names = [str(name) for name in found["bone_names"]]

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.data.rendering.textures import patterns
+from coview.errors import MissingPackageError, UnavailableError
 
 TILE_FIELDS = 16  # texels of four floats per picture, see `Tiles`
 PART_FIELDS = 32  # floats per part, see `Parts`
@@ -235,14 +236,14 @@ def new_context() -> Any:
     try:
         import moderngl
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
+        raise MissingPackageError(
             "moderngl is not installed, and draws the rendered people. Install it: pip install 'coview[synth]'."
         ) from error
     create: Any = moderngl.create_context  # its annotation says that `backend` is a dict
     try:
         return create(standalone=True, backend="egl")
     except Exception as error:
-        raise OSError(
+        raise UnavailableError(
             f"OpenGL without a window (EGL) does not work here: {error}. Rendered people need it. On Debian or "
             f"Ubuntu: apt-get install libegl1 libgl1-mesa-dri (or `make system` in a checkout)."
         ) from error

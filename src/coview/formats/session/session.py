@@ -14,6 +14,7 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
+from coview.errors import InputError, MissingFileError
 from coview.formats.calibration.calibration import Calibration, calibration_for, read_calibration
 from coview.formats.io.atomic import write_text
 from coview.formats.io.text import read_toml
@@ -28,7 +29,7 @@ FILE = "session.toml"
 _SAFE_NAME = re.compile(r"[^\W_][\w .+-]*")  # becomes a file name: no slashes, no leading dot
 
 
-class StaleError(ValueError):
+class StaleError(InputError):
     """A result rests on something that was made anew since; the message says what to run."""
 
 
@@ -43,7 +44,7 @@ class SessionCamera:
 
     def __post_init__(self) -> None:
         if not _SAFE_NAME.fullmatch(self.name):
-            raise ValueError(
+            raise InputError(
                 f"camera name '{self.name}' cannot be a file name. Begin with a letter or digit and use "
                 f"only letters, digits, spaces and . _ + - (rename the folder or video it came from)."
             )
@@ -62,16 +63,16 @@ class Session:
 
     def __post_init__(self) -> None:
         if self.name in ("", "..") or Path(self.name).name != self.name or "\\" in self.name:
-            raise ValueError(f"session name '{self.name}' cannot be a file name: exports are named after it.")
+            raise InputError(f"session name '{self.name}' cannot be a file name: exports are named after it.")
         lowered = [camera.name.casefold() for camera in self.cameras]
         doubled = sorted({name for name in lowered if lowered.count(name) > 1})
         if doubled:
-            raise ValueError(
+            raise InputError(
                 f"session '{self.name}': two cameras are named {', '.join(doubled)} (upper and lower case "
                 f"count as the same, because some disks do so too). Give each camera its own name."
             )
         if not self.fps > 0:
-            raise ValueError(f"session '{self.name}': fps must be above 0, got {self.fps}. Pass --fps.")
+            raise InputError(f"session '{self.name}': fps must be above 0, got {self.fps}. Pass --fps.")
 
     @staticmethod
     def load(path: Path) -> "Session":
@@ -79,7 +80,7 @@ class Session:
         path = Path(path)
         file = path / FILE
         if not file.is_file():
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f"no session at {path}: {file.name} is not there. Make one with "
                 f"`coview import <recording folder> {path}`."
             )
@@ -126,7 +127,7 @@ class Session:
         if people is not None:
             return self.detections().picked(people.places(person))
         if person != 1:
-            raise ValueError(
+            raise InputError(
                 f"session {self.path} follows one person, so there is no person {person}. If several people are in "
                 f"view, run `coview associate {self.path}`."
             )
@@ -136,9 +137,9 @@ class Session:
         """The session's own calibration, its cameras in the session's order. FileNotFoundError where it is not
         calibrated yet, ValueError where a file laid there by hand is of other cameras or images."""
         if not self.calibration_path.is_file():
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f"session {self.path} is not calibrated: {self.calibration_path.name} is not there. "
-                f"Run `coview calibrate {self.path}`."
+                f"Run `coview calibrate people {self.path}` (or `board`, or `file`)."
             )
         found = read_calibration(self.calibration_path)
         return calibration_for(found, self.camera_names, self.sizes, size_mismatch="refuse")
@@ -148,7 +149,7 @@ class Session:
         session was calibrated again since: they are in another world than its cameras."""
         path = self.poses3d_path_of(person)
         if not path.is_file():
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f"session {self.path} has no 3D joints: {path.name} is not there. "
                 f"Run `coview reconstruct {self.path}`."
             )
@@ -269,7 +270,7 @@ def _skeleton_to_table(skeleton: Skeleton) -> str | dict[str, Any]:
 def _from_table(table: dict[str, Any], path: Path) -> Session:
     file = path / FILE
     if int(table.get("format", 0)) > FORMAT:
-        raise ValueError(
+        raise InputError(
             f"{file} has format {table['format']}, and this coview reads up to {FORMAT}. Update coview."
         )
     try:
@@ -283,7 +284,7 @@ def _from_table(table: dict[str, Any], path: Path) -> Session:
         )
     except (KeyError, TypeError, LookupError, ValueError) as error:
         missing = f"the key {error} is missing" if type(error) is KeyError else str(error)
-        raise ValueError(f"{file}: {missing}. Mend the file, or import the recording again.") from error
+        raise InputError(f"{file}: {missing}. Mend the file, or import the recording again.") from error
 
 
 def _camera_from_table(row: dict[str, Any], folder: Path) -> SessionCamera:

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from coview.errors import InputError
 from coview.formats.session.session import Session
 from coview.metrics.joint_error import NMPJPE, NPCK, PMPJPE
 from coview.skeletons import Skeleton, can_map, skeleton_map
@@ -115,13 +116,13 @@ def compare(
     knows the person's size and mean heading, which no model does: on a short recording of somebody
     who hardly turns it is hard to beat. ValueError where the frames differ or nothing is in both."""
     if points.shape != reference.shape:
-        raise ValueError(
+        raise InputError(
             f"{len(points)} predicted frames of {points.shape[1]} joints cannot be compared with "
             f"{len(reference)} reconstructed ones of {reference.shape[1]}: run `coview predict` again."
         )
     known = (points.isfinite() & reference.isfinite()).all(dim=-1)
     if not bool(known.any()):
-        raise ValueError("no joint is known both from the one camera and in the reconstruction.")
+        raise InputError("no joint is known both from the one camera and in the reconstruction.")
     mean = reference.nanmean(dim=0).expand_as(reference)
     mean = torch.where(points.isfinite(), mean, torch.nan)
     turned = points * points.new_tensor([1.0, 1.0, -1.0])

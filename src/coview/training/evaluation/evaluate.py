@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from coview.data.base import DataConfig
+from coview.errors import InputError
 from coview.training.device import resolved
 from coview.training.evaluation.scoring import TRUTH, scored, write_evaluation
 from coview.training.run import load_run, with_base
@@ -21,12 +22,12 @@ def evaluate(run: Path, data: DataConfig | None = None, out: Path | None = None)
     kind = type(config).__name__
     missing = sorted((loaded.method.inputs | TRUTH) - validation.fields)
     if missing:
-        raise ValueError(
+        raise InputError(
             f"{kind} has no {', '.join(missing)} for validation: {loaded.record['method']} cannot be "
             f"scored on it. For a session: `coview calibrate` and `coview reconstruct` it first."
         )
     if validation.skeleton != loaded.skeleton:
-        raise ValueError(
+        raise InputError(
             f"the run predicts joints of {loaded.skeleton.name}, and {kind} has {validation.skeleton.name}: "
             f"their errors cannot be compared. Evaluate on data with the run's skeleton."
         )

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.data.session_dataset import image_size, session_joints, session_lenses
+from coview.errors import MissingFileError, UnknownNameError
 from coview.formats.keypoints.detections import Detections
 from coview.formats.keypoints.files import read_keypoint_file
 from coview.formats.keypoints.guess_skeleton import body_part, which_skeleton
@@ -58,7 +59,9 @@ def mean_bone_length(points: Float[Tensor, "*batch joints 3"], skeleton: Skeleto
 def _session_views(session: Session, skeleton: Skeleton, camera: str | None) -> Iterator[View]:
     names = session.camera_names
     if camera is not None and camera not in names:
-        raise LookupError(f"session {session.path} has no camera '{camera}'; it has: {', '.join(names)}.")
+        raise UnknownNameError(
+            f"session {session.path} has no camera '{camera}'; it has: {', '.join(names)}."
+        )
     joints2d, confidence = session_joints(session, skeleton)
     bone_length, source = _reconstructed_bone_length(session, skeleton)
     lenses = session_lenses(session)
@@ -84,9 +87,7 @@ def _reconstructed_bone_length(session: Session, skeleton: Skeleton) -> tuple[fl
 
 def _file_view(source: Path, target: Skeleton, size: tuple[int, int] | None, asked: str | None) -> View:
     if not source.exists():
-        raise FileNotFoundError(
-            f"{source} is not there. Give a session, a 2D joint file or a folder of JSON."
-        )
+        raise MissingFileError(f"{source} is not there. Give a session, a 2D joint file or a folder of JSON.")
     read = read_openpose_folder(source) if source.is_dir() else read_keypoint_file(source)
     points = body_part(read.points[None])
     skeleton, _ = which_skeleton(points, asked, read.skeleton)
