@@ -38,7 +38,7 @@ myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 nb_execution_mode = "force"
 nb_execution_in_temp = True
-nb_execution_timeout = 120
+nb_execution_timeout = 900  # of a cell that takes ten seconds, on a machine that is busy with other work
 nb_execution_raise_on_error = True
 nb_output_stderr = "remove"  # progress bars
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
@@ -58,6 +58,8 @@ python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 90
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False
+napoleon_use_ivar = True  # fields of a class in one list, not described a second time beside its members
+napoleon_attr_annotations = False  # shapes such as "*batch 3 3" look like markup
 
 api_pages.write(HERE / "reference")
 
