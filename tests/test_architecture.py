@@ -1,6 +1,7 @@
 """Imports point down: a module imports from floors below its own, or from its own room without a cycle."""
 
 import ast
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,23 @@ def modules_imported(path: Path) -> set[str]:
 
 def room_of(path: Path) -> str:
     return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def without_docstring(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module) -> int:
+    """Lines from the first to the last, less those of docstrings within: a page that explains is no page of code."""
+    first = getattr(node, "lineno", 1)
+    docstrings = (
+        inner.body[0]
+        for inner in ast.walk(node)
+        if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module)
+        if ast.get_docstring(inner) is not None
+    )
+    return node.body[-1].end_lineno - first + 1 - sum(d.end_lineno - d.lineno + 1 for d in docstrings)
+
+
+def lines_of_code(path: Path) -> int:
+    tree = ast.parse(path.read_text())
+    return without_docstring(tree) if tree.body else 0
 
 
 def relative(path: Path) -> str:
@@ -86,7 +104,19 @@ def test_no_folder_is_too_full_to_find_a_thing(folder: Path):
 
 @pytest.mark.parametrize("path", MODULES, ids=relative)
 def test_files_hold_one_idea(path: Path):
-    assert len(path.read_text().splitlines()) <= 320, "a file that long holds two ideas: split it"
+    assert lines_of_code(path) <= 320, "a file that long holds two ideas: split it"
+
+
+def test_functions_fit_a_screen():
+    lengths = {
+        f"{relative(path)}:{node.lineno} {node.name}": without_docstring(node)
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    longest = max(lengths, key=lengths.__getitem__)
+    assert lengths[longest] <= 60, f"{longest} has {lengths[longest]} lines"
+    assert statistics.median(lengths.values()) <= 10
 
 
 HEAVY = ["lightning", "torchmetrics", "cv2", "viser", "av", "scipy", "tyro", "rich", "matplotlib", "ezc3d"]

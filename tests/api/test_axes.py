@@ -46,7 +46,7 @@ def test_what_fits_passes(shape):
         ),
         (
             (17, 2),
-            "pixels: expected (*batch, views=4, joints, 2), got (17, 2): 3 axes or more are needed, and it has 2.",
+            "pixels: expected (*batch, views=4, joints, 2), got (17, 2): it has 2 axes.",
         ),
     ],
 )

@@ -43,7 +43,7 @@ def test_what_all_share_is_given_once():
         ({"translation": RIG.translation[0]}, "translation: expected"),
         ({"intrinsics": RIG.intrinsics.mT}, "not upper triangular"),
         ({"intrinsics": RIG.intrinsics[:2]}, "intrinsics: expected .*views=4"),
-        ({"image_size": (500, 2000)}, "lies"),
+        ({"image_size": (300, 2000)}, "lies outside the image"),
         ({"image_size": [[1000, 1000]] * 3}, "image_size: expected .*views=4, 2"),
         ({"distortion": [0.0] * 9}, "at most 8 are known"),
         ({"distortion": [[0.0] * 5] * 3}, "distortion: expected .*views=4, coefficients"),
@@ -73,8 +73,15 @@ def test_people_calibrate_cameras_as_well_as_a_session_does(tmp_path):
     assert np.linalg.norm(coview.align(centres, truth, scale=False) - truth, axis=-1).max() < 0.1
 
 
+def test_people_need_an_image_size_where_no_intrinsics_are_given():
+    with pytest.raises(InputError, match="^image_size: without intrinsics"):
+        coview.calibrate_from_people(np.zeros((100, 4, 17, 2)), skeleton="h36m_17", fps=25)
+
+
 def test_people_in_another_layout_are_named():
-    with pytest.raises(InputError, match=r"pixels: .*batch and views are swapped|views and .* are swapped"):
+    with pytest.raises(
+        InputError, match=r"^pixels: expected \(frames, views=4, .*frames and views are swapped"
+    ):
         coview.calibrate_from_people(
             np.zeros((4, 100, 17, 2)),
             skeleton="h36m_17",

@@ -65,7 +65,7 @@ def test_wrong_joints_are_named(model):
         InputError, match=r"^pixels: expected .*joints=17, 2.*they must be the 17 joints of h36m_17"
     ):
         coview.predict(model, np.zeros((5, 25, 2)), image_size=(1000, 1000))
-    with pytest.raises(InputError, match="^pixels: .*joints and coordinates are swapped"):
+    with pytest.raises(InputError, match=r"^pixels: .*joints and coordinates are swapped"):
         coview.predict(model, np.zeros((5, 2, 17)), image_size=(1000, 1000))
     with pytest.raises(InputError, match="a single camera is needed"):
         coview.predict(model, np.zeros((5, 17, 2)), intrinsics=coview.example_cameras(4))

@@ -94,9 +94,9 @@ def test_wrong_joints_are_named():
         InputError, match=r"joints=17, 3\), got \(5, 16, 3\): skeleton 'coco_17' has 17 joints, not 16"
     ):
         coview.convert_joints(np.zeros((5, 16, 3)), "coco_17", "coco_19")
-    with pytest.raises(InputError, match="^joints: .*joints and coordinates are swapped"):
+    with pytest.raises(InputError, match=r"^joints: .*joints and coordinates are swapped"):
         coview.convert_joints(np.zeros((5, 2, 17)), "coco_17", "coco_19")
     with pytest.raises(coview.CoviewError, match="nothing there stands for head_top"):
         coview.convert_joints(np.zeros((5, 17, 3)), "coco_17", "h36m_17")
-    with pytest.raises(InputError, match="^confidence: expected"):
+    with pytest.raises(InputError, match=r"^confidence: expected"):
         coview.convert_joints(np.zeros((5, 17, 3)), "coco_17", "coco_19", confidence=np.zeros((5, 16)))

@@ -213,7 +213,7 @@ def test_points_without_coordinates():
         InputError, match=r"^points: expected \(\*batch, joints, 3\), got .*joints and coordinates"
     ):
         coview.project(RIG, JOINTS[0].T)
-    with pytest.raises(InputError, match="2 axes or more"):
+    with pytest.raises(InputError, match="it has 1 axis"):
         coview.project(RIG, [0, 0, 1])
 
 
@@ -221,6 +221,7 @@ def test_points_without_coordinates():
     ("options", "words"),
     [
         ({"threshold": 0}, "threshold: it is in pixels and must be above 0"),
+        ({"robust": "linear"}, "robust: True or False, got 'linear'"),
         ({"robust": False, "threshold": 5}, "belong to robust=True"),
         ({"robust": False, "details": True}, "belong to robust=True"),
         ({"confidence": np.ones((20, 17, 4))}, "^confidence: expected .* views and joints are swapped"),

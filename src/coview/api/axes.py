@@ -26,23 +26,25 @@ class Axis(NamedTuple):
         return "=".join(filter(None, (self.name, known)))
 
 
-def expect(name: str, values: Tensor, *axes: Axis, more: str = "") -> None:
+def expect(name: str, values: Tensor, *axes: Axis, more: str = "", batch: bool = True) -> None:
     """Compare the last axes of an array with what they must be.
 
     Args:
         name: Of the argument, as the caller knows it.
         values: The array.
         axes: The expected last axes; whatever comes before is batch.
+        batch: Whether anything may come before.
         more: What else explains a mismatch, where the axes' order does not.
 
     Raises:
         InputError: They differ; the message names the axes and, where one is evident, the mistake."""
     shape = tuple(values.shape)
-    if _fits(shape, axes):
+    if _fits(shape, axes) and (batch or len(shape) == len(axes)):
         return
-    wanted = ", ".join(["*batch", *(axis.words for axis in axes)])
+    wanted = ", ".join([*["*batch"] * batch, *(axis.words for axis in axes)])
     raise InputError(
-        f"{name}: expected ({wanted}), got {shape}: {_mistake(name, shape, axes) or more or _plain(shape, axes)}"
+        f"{name}: expected ({wanted}), got {shape}: "
+        + (_count(shape, axes, batch) or _mistake(name, shape, axes) or more or _plain(shape, axes))
     )
 
 
@@ -69,10 +71,14 @@ def _fits(shape: tuple[int, ...], axes: tuple[Axis, ...]) -> bool:
     return all(axis.size in (None, size) for axis, size in zip(axes, last, strict=True))
 
 
+def _count(shape: tuple[int, ...], axes: tuple[Axis, ...], batch: bool) -> str:
+    """That there are too few axes, or too many; nothing where there are as many as there should be."""
+    enough = len(shape) >= len(axes) if batch else len(shape) == len(axes)
+    return "" if enough else f"it has {len(shape)} {'axis' if len(shape) == 1 else 'axes'}."
+
+
 def _plain(shape: tuple[int, ...], axes: tuple[Axis, ...]) -> str:
     """What is wrong, where no other order of the axes would be right."""
-    if len(shape) < len(axes):
-        return f"{len(axes)} axes or more are needed, and it has {len(shape)}."
     last = shape[len(shape) - len(axes) :]
     wrong = [
         f"the axis of {axis.name or 'coordinates'} has length {size}, not {axis.size}"
@@ -85,7 +91,7 @@ def _plain(shape: tuple[int, ...], axes: tuple[Axis, ...]) -> str:
 def _mistake(name: str, shape: tuple[int, ...], axes: tuple[Axis, ...]) -> str:
     """The order in which the axes seem to be instead; nothing where no order fits."""
     count = len(shape)
-    if count < len(axes) or count > 6:
+    if count > 6:
         return ""
     pairs = sorted(itertools.combinations(range(-count, 0), 2), key=lambda pair: (-pair[0], -pair[1]))
     for first, second in pairs:

@@ -61,13 +61,11 @@ def make_cameras(
     """
     place = _numbers("translation", translation)
     place = place[..., 0] if place.ndim == 3 and place.shape[-1] == 1 else place
-    expect("translation", place, Axis("views"), Axis("", 3))
-    if place.ndim != 2:
-        raise InputError(f"translation: expected (views, 3), got {tuple(place.shape)}.")
+    expect("translation", place, Axis("views"), Axis("", 3), batch=False)
     views = len(place)
     turn = _numbers("rotation", rotation)
     turn = rotation_from_axis_angle(turn) if tuple(turn.shape) == (views, 3) else turn
-    expect("rotation", turn, Axis("views", views), Axis("", 3), Axis("", 3))
+    expect("rotation", turn, Axis("views", views), Axis("", 3), Axis("", 3), batch=False)
     lens = None if distortion is None else _shared("distortion", distortion, views, 1)
     cameras = Cameras.make(
         _shared("intrinsics", intrinsics, views, 2, 3, 3),
@@ -89,7 +87,7 @@ def _shared(name: str, values: ArrayLike, views: int, axes: int, *sizes: int) ->
     numbers = _numbers(name, values)
     numbers = numbers.expand(views, *numbers.shape).clone() if numbers.ndim == axes else numbers
     last = [Axis("", size) for size in sizes] or [Axis("coefficients")]
-    expect(name, numbers, Axis("views", views), *last)
+    expect(name, numbers, Axis("views", views), *last, batch=False)
     return numbers
 
 
@@ -145,6 +143,11 @@ def calibrate_from_people(
         >>> len(found.cameras)
         4
     """
+    if image_size is None and intrinsics is None:
+        raise InputError(
+            "image_size: without intrinsics the images' width and height are needed, (width, height) or one per view: the "
+            "principal point is taken to be in the middle."
+        )
     with tempfile.TemporaryDirectory(prefix="coview-") as folder:
         session = Session.from_arrays(
             Path(folder) / "recording",

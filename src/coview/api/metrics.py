@@ -12,7 +12,7 @@ from torch import Tensor
 from coview.api.arrays import ArrayLike, Kind, Number, read
 from coview.api.axes import Axis, expect, expect_equal
 from coview.errors import InputError
-from coview.metrics.joint_error import correct_share, joint_error, n_joint_error, p_joint_error
+from coview.metrics.joint_error import joint_error, n_joint_error, p_joint_error
 from coview.metrics.structure_score import PSS, PoseCentres, shipped_centres
 from coview.skeletons import Skeleton
 
@@ -142,7 +142,8 @@ def pck(
     if not threshold > 0:
         raise InputError(f"threshold: it is in millimetres and must be above 0, got {threshold}.")
     errors, known = _aligned_errors(first, second, alignment, root)
-    return kind.give(correct_share(errors, known, float(threshold)))
+    right = ((errors < threshold) & known).sum(dtype=torch.float64)
+    return kind.give(100.0 * right / known.sum())
 
 
 def pss(predicted: ArrayLike, truth: ArrayLike, centres: int | PoseCentres = 50) -> Any:

@@ -235,5 +235,5 @@ def _lens(camera: Cameras) -> Cameras:
         raise InputError(
             f"intrinsics: a single camera is needed, cameras[i], got {camera.fisheye.numel()} of them."
         )
-    single = camera.reshape().to(torch.float32)
+    single = camera.reshape(1)[0].to(torch.float32)
     return replace(single, cam_from_world=torch.full_like(single.cam_from_world, torch.nan))

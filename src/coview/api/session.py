@@ -6,17 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from coview.api.arrays import ArrayLike, Number, as_float, read
-from coview.api.axes import Axis, expect
+from coview.api.arrays import ArrayLike, Number, as_float
 from coview.api.poses import skeleton as skeleton_of
-from coview.api.views import read_confidence
+from coview.api.write_session import write_session
 from coview.cameras import Cameras
-from coview.errors import InputError, OccupiedError
-from coview.formats.calibration.calibration import Calibration, write_calibration
-from coview.formats.keypoints.detections import Detections, write_detections
+from coview.errors import InputError
+from coview.formats.calibration.calibration import Calibration
 from coview.formats.session import session as files
 from coview.formats.session.synchronised_tracks import session_tracks
 from coview.skeletons import Skeleton
@@ -26,6 +22,7 @@ if TYPE_CHECKING:
     from coview.capture.reconstruction.reconstruct import Reconstructed
 
 Source = Literal["people", "board", "file"]
+Format = Literal["trc", "c3d", "csv", "npz"]
 Fit = Literal["fixed", "auto", "shared", "each"]
 # What `calibrate` takes from each source; anything else would be ignored, and is refused instead.
 _OPTIONS: dict[str, tuple[str, ...]] = {
@@ -34,7 +31,7 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
         *("fit_focal", "fit_clock", "fit_distortion", "seed"),
     ),
     "file": ("file", "units", "size_mismatch"),
-    "board": ("board", "file", "videos", "origin_frame", "size_mismatch"),
+    "board": ("board", "file", "videos", "intrinsics_videos", "origin_frame", "size_mismatch"),
 }
 
 
@@ -187,25 +184,17 @@ class Session(files.Session):
             >>> session.frames, len(session.cameras)
             (50, 4)
         """
-        path, bones = Path(path), skeleton_of(skeleton)
-        if (path / files.FILE).exists():
-            raise OccupiedError(f"{path} already holds a session. Choose another folder, or remove it first.")
-        known = _named_calibration(calibration, camera_names)
-        names = _names(known, camera_names, pixels)
-        points = _points(pixels, confidence, len(names), bones)
-        sizes = _sizes(image_size, known, len(names))
-        write_detections(path / "joints2d", names, Detections.make(points.transpose(0, 1)[:, :, None]))
-        provenance = {"source": "arrays"}
-        if known is not None:
-            write_calibration(known, path / "given_calibration.toml")
-            provenance["calibration_source"] = str((path / "given_calibration.toml").resolve())
-        cameras = tuple(
-            files.SessionCamera(name, size, None, len(points))
-            for name, size in zip(names, sizes, strict=True)
+        made = write_session(
+            Path(path),
+            pixels,
+            confidence,
+            fps=float(fps),
+            skeleton=skeleton_of(skeleton),
+            image_size=image_size,
+            camera_names=camera_names,
+            calibration=calibration,
         )
-        made = cls(path, path.resolve().name, float(fps), bones, cameras, provenance)
-        made.save()
-        return made
+        return cls._with_stages(made)
 
     # --- the stages --------------------------------------------------------------------------------
 
@@ -247,6 +236,7 @@ class Session(files.Session):
         size_mismatch: Literal["keep", "centre", "resize", "refuse"] | None = None,
         board: str | None = None,
         videos: str | Path | None = None,
+        intrinsics_videos: str | Path | None = None,
         origin_frame: int | None = None,
         seed: int | None = None,
     ) -> "Calibrated":
@@ -267,6 +257,7 @@ class Session(files.Session):
             size_mismatch: Where calibration and images differ in size: "keep" (default), "centre", "resize", "refuse".
             board: Of "board": such as "charuco:7x5:0.04:0.03:DICT_4X4_50" or "checkerboard:7x5:0.04", or a TOML file.
             videos: Of "board": folder of what the cameras filmed of it; default: the session's videos.
+            intrinsics_videos: Of "board": folder of more videos or pictures of each camera by itself.
             origin_frame: Of "board": frame in which it lies on the floor.
             seed: Of "people": of the robust search.
 
@@ -302,8 +293,8 @@ class Session(files.Session):
         from coview.capture.calibration import from_people as stage
 
         if source == "file":
-            return stage.calibrate_from_file(self.path, **options)
-        return stage.calibrate_from_people(self.path, **options)
+            return stage.calibrate_from_file(self, **options)
+        return stage.calibrate_from_people(self, **options)
 
     def reconstruct(
         self,
@@ -345,7 +336,7 @@ class Session(files.Session):
         from coview.capture.reconstruction.reconstruct import reconstruct
 
         return reconstruct(
-            self.path,
+            self,
             person=person,
             min_confidence=float(min_confidence),
             threshold=as_float(threshold),
@@ -358,14 +349,14 @@ class Session(files.Session):
 
     def export(
         self,
-        formats: Sequence[Literal["trc", "c3d", "csv", "npz"]] = ("trc", "csv", "npz"),
+        formats: Format | Sequence[Format] = ("trc", "csv", "npz"),
         *,
         trc_units: Literal["m", "mm"] = "m",
     ) -> list[Path]:
         """Write the 3D joints of everybody for other programs, as `exports/<name>.<format>`.
 
         Args:
-            formats: Any of "trc" (OpenSim), "c3d", "csv", "npz".
+            formats: One or more of "trc" (OpenSim), "c3d", "csv", "npz".
             trc_units: Unit of length in TRC files.
 
         Returns:
@@ -383,7 +374,9 @@ class Session(files.Session):
         """
         from coview.capture.export import export_session
 
-        return export_session(self, list(formats), trc_units=trc_units)
+        return export_session(
+            self, [formats] if isinstance(formats, str) else list(formats), trc_units=trc_units
+        )
 
     def report(self, out: str | Path | None = None) -> Path:
         """Write a self-contained HTML report: what was measured, how well, and what was assumed.
@@ -471,7 +464,7 @@ _STAGE_NAMES = {
 
 
 def _as_stage(name: str, value: Any) -> Any:
-    if name in ("file", "videos"):
+    if name in ("file", "videos", "intrinsics_videos"):
         return Path(value)
     if name in ("stature", "min_confidence"):
         return float(value)
@@ -490,49 +483,3 @@ def _check_options(source: str, given: dict[str, Any]) -> None:
         raise InputError(
             "calibrate('board') needs to know the board, e.g. board='charuco:7x5:0.04:0.03:DICT_4X4_50'."
         )
-
-
-def _named_calibration(
-    calibration: Calibration | Cameras | None, names: Sequence[str] | None
-) -> Calibration | None:
-    if not isinstance(calibration, Cameras):
-        return calibration
-    default = tuple(f"cam_{view + 1}" for view in range(len(calibration)))
-    cameras = calibration.to(torch.float64)
-    if names is not None and len(names) != len(calibration):
-        raise InputError(f"camera_names: {len(names)} names for {len(calibration)} cameras.")
-    return Calibration(tuple(names or default), cameras, {"source": "given as arrays"})
-
-
-def _names(known: Calibration | None, names: Sequence[str] | None, pixels: ArrayLike) -> tuple[str, ...]:
-    if names is not None:
-        return tuple(names)
-    if known is not None:
-        return known.names
-    values, _ = read("pixels", pixels)
-    expect("pixels", values, Axis("frames"), Axis("views"), Axis("joints"), Axis("", 2))
-    return tuple(f"cam_{view + 1}" for view in range(values.shape[-3]))
-
-
-def _points(pixels: ArrayLike, confidence: ArrayLike | None, views: int, skeleton: Skeleton) -> Tensor:
-    """x, y, confidence: (frames, views, joints, 3)."""
-    values = read("pixels", pixels)[0].detach().cpu()
-    expect("pixels", values, Axis("frames"), Axis("views", views), Axis("joints", len(skeleton)), Axis("", 2))
-    if values.ndim != 4:
-        raise InputError(
-            f"pixels: expected (frames, views={views}, joints={len(skeleton)}, 2), got {tuple(values.shape)}."
-        )
-    return torch.cat([values, read_confidence(confidence, values)[..., None]], dim=-1)
-
-
-def _sizes(given: ArrayLike | None, known: Calibration | None, views: int) -> list[tuple[int, int] | None]:
-    if given is None:
-        return (
-            [None] * views
-            if known is None
-            else [(round(w), round(h)) for w, h in known.cameras.size.tolist()]
-        )
-    sizes = read("image_size", given)[0]
-    sizes = sizes.expand(views, 2) if tuple(sizes.shape) == (2,) else sizes
-    expect("image_size", sizes, Axis("views", views), Axis("", 2))
-    return [(round(w), round(h)) for w, h in sizes.tolist()]

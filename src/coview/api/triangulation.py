@@ -213,6 +213,8 @@ def _misfit(cameras: Cameras, pixels: Tensor, weights: Tensor) -> float:
 
 
 def _check_options(robust: bool, threshold: Number | None, details: bool) -> None:
+    if not isinstance(robust, bool):
+        raise InputError(f"robust: True or False, got {robust!r}.")
     if not robust and (threshold is not None or details):
         raise InputError(
             "triangulate: threshold and details belong to robust=True; the linear method leaves nothing out."

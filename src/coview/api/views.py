@@ -57,8 +57,11 @@ def check_pixels(pixels: Tensor, views: int) -> None:
             f"pixels: expected (*batch, views={views}, joints, 2), got {shape}: a third number beside x and y. If "
             f"it is the confidence, pass pixels[..., :2] and confidence=pixels[..., 2]."
         )
-    if len(shape) == 2 and shape == (views, 2):
-        more = "an axis of joints is missing. Pass pixels[..., None, :]."
+    if shape == (views, 2):
+        raise InputError(
+            f"pixels: expected (*batch, views={views}, joints, 2), got {shape}: an axis of joints is missing. Pass "
+            f"pixels[..., None, :]."
+        )
     expect("pixels", pixels, Axis(VIEWS, views), Axis(JOINTS), Axis("", 2), more=more)
 
 

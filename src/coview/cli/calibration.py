@@ -62,10 +62,11 @@ def people(
         seed: Of the robust search.
     """
     from coview.capture.calibration.from_people import calibrate_from_people
+    from coview.formats.session.session import Session
 
     say_calibrated(
         calibrate_from_people(
-            session,
+            Session.load(session),
             intrinsics=intrinsics,
             stature=stature,
             distance=distance,
@@ -111,10 +112,11 @@ def board(
             half the difference, rescale, or refuse.
     """
     from coview.capture.board.calibrate import calibrate_from_board
+    from coview.formats.session.session import FILE, Session
 
     say_calibrated(
         calibrate_from_board(
-            session,
+            Session.load(session) if (session / FILE).is_file() else session,
             board,
             videos=videos,
             intrinsics=intrinsics,
@@ -144,8 +146,11 @@ def file(
         units: Of the lengths in the file, where it does not say.
     """
     from coview.capture.calibration.from_people import calibrate_from_file
+    from coview.formats.session.session import Session
 
-    say_calibrated(calibrate_from_file(session, calibration, size_mismatch=size_mismatch, units=units))
+    say_calibrated(
+        calibrate_from_file(Session.load(session), calibration, size_mismatch=size_mismatch, units=units)
+    )
 
 
 # --- what was found --------------------------------------------------------------------------------

@@ -69,9 +69,15 @@ def reconstruct(
     if refine and max_gap is not None:
         raise UsageError("--refine fills gaps by itself, from how the take moves: leave --max-gap out.")
     from coview.capture.reconstruction import reconstruct as stage
+    from coview.formats.session.session import Session
 
     every, failed = stage.reconstruct_everybody(
-        session, person=person, threshold=threshold, solver=solver or "linear", refine=refine, **common
+        Session.load(session),
+        person=person,
+        threshold=threshold,
+        solver=solver or "linear",
+        refine=refine,
+        **common,
     )
     for done in every:
         if "person" in done.poses.provenance:
@@ -106,6 +112,7 @@ def _from_images(
         )
     from coview.capture.images.model import image_model
     from coview.capture.images.reconstruct import reconstruct_images
+    from coview.formats.session.session import Session
     from coview.training.device import check_device, resolved
     from coview.training.prediction.predict import barely_trained
     from coview.training.run import load_run
@@ -113,7 +120,7 @@ def _from_images(
     check_device(device)
     run = load_run(weights)
     model = image_model(run.method, run.skeleton, run.path, method)
-    done = reconstruct_images(session, model, device=str(resolved(device)), **options)
+    done = reconstruct_images(Session.load(session), model, device=str(resolved(device)), **options)
     say(f"method          {model.name}, crops of {model.size} px, run {model.weights}")
     say(
         f"joints          {done.found:.1%} of all joints and frames have a 3D position, from {done.views:.1f} views"

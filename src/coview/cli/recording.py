@@ -86,8 +86,10 @@ def associate(
             `--time-offset cam02 12`.
     """
     from coview.capture.association import stage
+    from coview.formats.session.session import Session
 
-    people = stage.associate(session, time_offsets=dict(time_offset) or None)
+    found = Session.load(session)
+    people = stage.associate(found, time_offsets=dict(time_offset) or None)
     if people is None:
         say("people          one at a time: nobody to tell apart, every stage follows the one there is")
         return
@@ -97,9 +99,7 @@ def associate(
             f"person {row.person:<8d} frames {row.first} to {row.last}; {row.together:.0%} seen by two or more ({seen})"
         )
     say_people(people)
-    say(
-        f"tracks          {session / 'people.csv'}   (corrections: people.toml, see docs/howto/several_people.md)"
-    )
+    say(f"tracks          {found.tracks_path}   (corrections: people.toml, see docs/howto/several_people.md)")
 
 
 def say_people(people: "People") -> None:

@@ -154,6 +154,18 @@ def test_a_changed_recording_asks_for_overwrite_and_deletes_nothing(tmp_path):
     assert everything(aside) == before
 
 
+def test_trained_models_outlive_the_recording_and_that_is_said(tmp_path):
+    src = pose2sim(tmp_path / "t")
+    assert "warning_models" not in import_session(src, tmp_path / "s").provenance
+    (tmp_path / "s" / "models" / "canonpose_session").mkdir(parents=True)
+    (src / "pose" / "cam01_json" / "cam01.0002.json").write_text(frame(person(999)))
+    made = import_session(src, tmp_path / "s", overwrite=True)
+    assert (made.models_dir / "canonpose_session").is_dir()
+    said = made.provenance["warning_models"]
+    assert said.startswith("canonpose_session in ")
+    assert "trained on the recording that was replaced, and kept" in said
+
+
 @pytest.mark.parametrize(
     "where",
     ["coview.capture.importing.import_session.write_detections", "coview.formats.session.session.write_text"],

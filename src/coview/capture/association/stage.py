@@ -1,7 +1,6 @@
 """Stage: who is who in a session with several people, written to `people.npz` for the stages after it."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from jaxtyping import Int
@@ -32,34 +31,79 @@ def several_people(detections: Detections, min_confidence: float = MIN_CONFIDENC
     return bool(((there.sum(dim=-1) >= 2).float().mean(dim=-1) > SEVERAL).any())
 
 
-def associate(session: Path, *, time_offsets: dict[str, float] | None = None, seed: int = 0) -> People | None:
+def associate(
+    session: Session, *, time_offsets: dict[str, float] | None = None, seed: int = 0
+) -> People | None:
     """Tell the people of a session apart, with its cameras where it is calibrated and without where it is not.
 
-    `time_offsets`: per camera, frames by which it began late; where neither they nor a calibration say so, it is
-    found by when people move. Numbers stay as they were as far as the same people are found again. Returns who is who
-    after the edits of `people.toml`; None, and nothing is written, where no camera sees several people: then every
-    later stage follows the one there is, as ever.
-    Raises ValueError where nobody is seen by two cameras, and for edits that cannot be meant."""
-    loaded = Session.load(session)
-    calibration = placed(loaded)
-    _check_offsets(time_offsets or {}, loaded, calibration)
-    return _told_apart(loaded, calibration, time_offsets, seed)
+    Numbers stay as they were as far as the same people are found again.
+
+    Args:
+        session: The session; `people.npz`, `people.csv` and its provenance are written.
+        time_offsets: Camera: frames by which it began late. Where neither they nor a calibration say so, they are found
+            by when people move.
+        seed: Of the search for the geometry of two cameras.
+
+    Returns:
+        Who is who after the edits of `people.toml`; None, and nothing is written, where no camera sees several people:
+        then every later stage follows the one there is.
+
+    Raises:
+        InputError: Where nobody is seen by two cameras, and for edits that cannot be meant.
+    """
+    calibration = placed(session)
+    _check_offsets(time_offsets or {}, session, calibration)
+    return _told_apart(session, calibration, time_offsets, seed)
 
 
-def people_of(
+def kept_people(session: Session, calibration: Calibration | None, *, on_time: bool = False) -> People | None:
+    """Read who is who by these cameras, as `update_people` wrote it; nothing is written.
+
+    Args:
+        session: The session.
+        calibration: The cameras by which people were told apart; None: by no calibration.
+        on_time: Without a calibration: whether cameras were taken to begin at the same time.
+
+    Returns:
+        Who is who after the edits of `people.toml`; None where nobody told people apart, which is right where one
+        person is followed.
+
+    Raises:
+        StaleError: Where people were told apart by other 2D joints or other cameras.
+        InputError: For edits that cannot be meant.
+    """
+    people = session.people()
+    if people is not None and people.made.get("basis") != _basis(calibration, {} if on_time else None):
+        raise StaleError(
+            f"{session.people_path} was made with other cameras than these. Run `coview associate {session.path}`."
+        )
+    return people
+
+
+def update_people(
     session: Session, calibration: Calibration | None, *, on_time: bool = False, seed: int = 0
 ) -> People | None:
-    """Who is who by these cameras (None: by no calibration, of cameras that are `on_time` or may be late), told apart
-    anew only where the 2D joints or the cameras are others than before; None where there is one person to follow.
-    Raises as `associate` does."""
+    """Who is who by these cameras: read where that is current (`kept_people`), else told apart anew and written.
+
+    Args:
+        session: The session; `people.npz`, `people.csv` and the provenance are written where anything has changed.
+        calibration: Its cameras; None: by no calibration.
+        on_time: Without a calibration: whether cameras began at the same time, or may be late.
+        seed: Of the search for the geometry of two cameras.
+
+    Returns:
+        Who is who after the edits of `people.toml`; None where there is one person to follow.
+
+    Raises:
+        InputError: As `associate` does.
+    """
     try:
-        people = session.people()
+        people = kept_people(session, calibration, on_time=on_time)
     except StaleError:
         people = None
-    time_offsets: dict[str, float] | None = {} if on_time else None
-    if people is not None and people.made.get("basis") == _basis(calibration, time_offsets):
+    if people is not None:
         return people
-    return _told_apart(session, calibration, time_offsets, seed)
+    return _told_apart(session, calibration, {} if on_time else None, seed)
 
 
 def placed(session: Session) -> Calibration | None:
@@ -71,32 +115,32 @@ def placed(session: Session) -> Calibration | None:
 
 
 def _told_apart(
-    loaded: Session, calibration: Calibration | None, time_offsets: dict[str, float] | None, seed: int
+    session: Session, calibration: Calibration | None, time_offsets: dict[str, float] | None, seed: int
 ) -> People | None:
-    detections = loaded.detections()
+    detections = session.detections()
     if not several_people(detections):
-        loaded.people_path.unlink(missing_ok=True)
+        session.people_path.unlink(missing_ok=True)
         return None
-    late = _late(loaded, detections, calibration, time_offsets)
+    late = _late(session, detections, calibration, time_offsets)
     found = _found(detections, calibration, late, seed)
     if not found.count:
         raise InputError(
-            f"session '{loaded.name}': several people are in view, but nobody could be recognised in two cameras. The "
+            f"session '{session.name}': several people are in view, but nobody could be recognised in two cameras. The "
             f"cameras may not be in step, or the calibration is of another recording. Say how late they began (`coview "
-            f"associate {loaded.path} --time-offset CAMERA FRAMES`), or calibrate with another file."
+            f"associate {session.path} --time-offset CAMERA FRAMES`), or calibrate with another file."
         )
-    ids = _numbered_as_before(found.ids, _before(loaded))
+    ids = _numbered_as_before(found.ids, _before(session))
     made = {
-        "joints2d": loaded.detections_fingerprint,
+        "joints2d": session.detections_fingerprint,
         "basis": _basis(calibration, time_offsets),
         "matched_by": "their cameras" if calibration else "motion and epipolar fit, without a calibration",
     }
-    people = People(loaded.camera_names, ids, found.tracks, found.switches, tuple(late), made)
-    write_people(people, loaded.people_path)
-    if loaded.edits_path.is_file():
-        people = edited(people, loaded.edits_path)
-    write_table(people, detections, loaded.path / "people.csv")
-    Session.load(loaded.path).with_provenance(people=said(people)).save()
+    people = People(session.camera_names, ids, found.tracks, found.switches, tuple(late), made)
+    write_people(people, session.people_path)
+    if session.edits_path.is_file():
+        people = edited(people, session.edits_path)
+    write_table(people, detections, session.tracks_path)
+    Session.load(session.path).with_provenance(people=said(people)).save()
     return people
 
 

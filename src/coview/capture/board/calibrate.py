@@ -26,6 +26,7 @@ from coview.capture.board.solve import (
 )
 from coview.capture.board.videos import Film, board_folders, films_of, find_films, instants
 from coview.capture.calibration.from_people import Calibrated
+from coview.capture.calibration.install import install_calibration, with_notes
 from coview.errors import InputError
 from coview.formats.calibration.board import Board, read_board
 from coview.formats.calibration.calibration import (
@@ -35,14 +36,14 @@ from coview.formats.calibration.calibration import (
     write_calibration,
 )
 from coview.formats.calibration.fit_size import SizeMismatch
-from coview.formats.session.session import FILE, Session
+from coview.formats.session.session import BOARD_FOLDER, CALIBRATION_FILE, INTRINSICS_FILE, Session
 from coview.geometry.bundle.board_scene import Sightings
 
 _RATES_DIFFER = 0.01  # relative: frame n of two such videos is not one instant
 
 
 def calibrate_from_board(
-    session: Path,
+    session: Session | Path,
     board: str,
     *,
     videos: Path | None = None,
@@ -57,26 +58,26 @@ def calibrate_from_board(
     `videos` holds what the cameras filmed of the board at once (default: the session's videos), `intrinsics_videos`
     more videos or pictures of each camera alone; a Caliscope or Pose2Sim project holds both. With `intrinsics` the
     lenses are those of that file. The world is metric, by the size of the squares; its z axis points up from the
-    board that lies on the floor in frame `origin_frame`, or else is the first camera's own up. `session` may be a
-    folder that is no session: then the cameras are those filmed. With `intrinsics_videos` alone only the lenses are
-    found.
+    board that lies on the floor in frame `origin_frame`, or else is the first camera's own up. `session` is a session
+    or, before there is one, the folder to write to: then the cameras are those filmed. With `intrinsics_videos` alone
+    only the lenses are found.
     Raises NotDeterminedError, ValueError or FileNotFoundError saying what to record or mend."""
     if looked < 1:
         raise InputError(f"--board-frames {looked}: at least one frame of each camera must be looked at.")
     if origin_frame is not None and origin_frame < 0:
         raise InputError(f"--origin-frame {origin_frame}: frames are counted from 0.")
     printed = read_board(board)
-    known = (
-        Session.load(session)
-        if (Path(session) / FILE).is_file() or videos is intrinsics_videos is None
-        else None
-    )
-    films, alone, where = _films(Path(session), known, videos, intrinsics_videos)
-    folder = Path(session) / "board2d"
+    known = session if isinstance(session, Session) else None
+    path = session if isinstance(session, Path) else session.path
+    if known is None and videos is intrinsics_videos is None:
+        # only the videos of a session could be meant: it says that there is none
+        known = Session.load(path)
+    films, alone, where = _films(path, known, videos, intrinsics_videos)
+    folder = path / BOARD_FOLDER
     seen = {name: _look(film, printed, looked, folder / "together") for name, film in films.items()}
     more = {name: _look(film, printed, looked, folder / "alone") for name, film in alone.items()}
     if not films:
-        return _lenses_alone(Path(session), printed, more)
+        return _lenses_alone(path / INTRINSICS_FILE, printed, more)
     names = tuple(films)
     if printed.looks_the_same_turned and len(names) > 1:
         raise InputError(
@@ -86,7 +87,7 @@ def calibrate_from_board(
     recording, numbers, fps = board_recording(printed, names, seen, more, where)
     given = _given(intrinsics, recording, size_mismatch)
     solution = solve_boards(recording, None if given is None else given.cameras.to(torch.float64))
-    return _finished(Path(session), known, solution, numbers, fps, origin_frame, given, videos is None)
+    return _finished(path, known, solution, numbers, fps, origin_frame, given, videos is None)
 
 
 # --- what was filmed -------------------------------------------------------------------------------
@@ -232,16 +233,18 @@ def _finished(
         clocks=clocks if own_videos else {},
         focal_sigma=focal_sigmas(solution) if given is None else given.focal_sigma,
     )
+    target = path / CALIBRATION_FILE
     if session is not None:
         calibration = calibration_for(calibration, session.camera_names, session.sizes)
-    target = path / "calibration.toml"
-    write_calibration(_with_notes(calibration), target)
+        install_calibration(session, calibration)
+    else:
+        write_calibration(with_notes(calibration), target)
     return Calibrated(
         target, calibration, tuple(camera_fit(solution, v, centre[v]) for v in range(len(names)))
     )
 
 
-def _lenses_alone(path: Path, board: Board, seen: dict[str, SeenBoard]) -> Calibrated:
+def _lenses_alone(target: Path, board: Board, seen: dict[str, SeenBoard]) -> Calibrated:
     """Every camera by itself; written to lenses.toml, for `--intrinsics` of `calibrate people` or `board`."""
     fits, cameras = [], []
     provenance: dict[str, str] = {}
@@ -257,15 +260,8 @@ def _lenses_alone(path: Path, board: Board, seen: dict[str, SeenBoard]) -> Calib
         sigma |= focal_sigmas(found)
     note = (
         "only lenses were found: the board was not filmed by several cameras at once. Place the cameras with "
-        f"`coview calibrate people SESSION --intrinsics {path / 'lenses.toml'}`."
+        f"`coview calibrate people SESSION --intrinsics {target}`."
     )
     made = Calibration(tuple(seen), Cameras.stack(cameras), provenance, notes=(note,), focal_sigma=sigma)
-    write_calibration(_with_notes(made), path / "lenses.toml")
-    return Calibrated(path / "lenses.toml", made, tuple(fits))
-
-
-def _with_notes(calibration: Calibration) -> Calibration:
-    if not calibration.notes:
-        return calibration
-    provenance = {**calibration.provenance, "notes": " | ".join(calibration.notes)}
-    return replace(calibration, provenance=provenance)
+    write_calibration(with_notes(made), target)
+    return Calibrated(target, made, tuple(fits))

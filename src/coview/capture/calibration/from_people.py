@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from coview.body.metric_rig import upright_cameras
-from coview.capture.association.stage import late_words, people_of
+from coview.capture.association.stage import late_words, update_people
 from coview.capture.calibration.initial_intrinsics import (
     CLOCK_CHOICES,
     DISTORTION_CHOICES,
@@ -19,15 +19,11 @@ from coview.capture.calibration.initial_intrinsics import (
     FitFocal,
     guessed_lenses,
 )
+from coview.capture.calibration.install import install_calibration
 from coview.capture.calibration.metric_scale import stated_scale
 from coview.capture.calibration.provenance import found_calibration
 from coview.errors import InputError
-from coview.formats.calibration.calibration import (
-    Calibration,
-    calibration_for,
-    read_calibration,
-    write_calibration,
-)
+from coview.formats.calibration.calibration import Calibration, calibration_for, read_calibration
 from coview.formats.calibration.clock import SYNCHRONOUS, Clock
 from coview.formats.calibration.fit_size import SizeMismatch
 from coview.formats.calibration.units import Units
@@ -67,23 +63,33 @@ class Calibrated:
 
 
 def calibrate_from_file(
-    session: Path,
+    session: Session,
     file: Path | None = None,
     *,
     size_mismatch: SizeMismatch = "keep",
     units: Units | None = None,
 ) -> Calibrated:
-    """Take the cameras of a calibration file, matched to the session's cameras by name; also their clocks, aloud.
+    """Cameras of a calibration file, matched to the session's cameras by name; also their clocks, with a note.
 
-    Raises ValueError where the file is for other cameras or images, or is not a calibration."""
-    loaded = Session.load(session)
-    calibration = _given(loaded, file, size_mismatch, units)
+    Args:
+        session: The session; its `calibration.toml` is written.
+        file: A calibration in any format that `read_calibration` reads; default: the one found at import.
+        size_mismatch: What to do where its images differ from the session's by a crop.
+        units: Of its lengths, where the file does not say.
+
+    Returns:
+        The cameras, and how well they explain the session's 2D joints.
+
+    Raises:
+        InputError: Where the file is for other cameras or images, holds intrinsics alone, or is not a calibration.
+    """
+    calibration = _given(session, file, size_mismatch, units)
     if not calibration.has_extrinsics:
         raise InputError(
             f"{calibration.provenance['file']} holds lenses only, not where the cameras stand. "
-            f"Place them with `coview calibrate people {session}`."
+            f"Place them with `coview calibrate people {session.path}`."
         )
-    return _finish(loaded, replace(calibration, notes=calibration.notes + _clock_notes(calibration)), None)
+    return _finish(session, replace(calibration, notes=calibration.notes + _clock_notes(calibration)), None)
 
 
 def _clock_notes(calibration: Calibration) -> tuple[str, ...]:
@@ -99,7 +105,7 @@ def _clock_notes(calibration: Calibration) -> tuple[str, ...]:
 
 
 def calibrate_from_people(
-    session: Path,
+    session: Session,
     *,
     intrinsics: Path | None = None,
     stature: float | None = None,
@@ -113,7 +119,7 @@ def calibrate_from_people(
     distortion: FitDistortion = "auto",
     seed: int = 0,
 ) -> Calibrated:
-    """Find the cameras from the joints they saw together: where they stand, and what else is not known of them.
+    """Find the cameras of a session from the joints they saw together: where they stand, and what else is not known.
 
     Several people are told apart first, and all of them tell where the cameras stand; a `stature` is that of
     person 1, who is seen most.
@@ -127,14 +133,13 @@ def calibrate_from_people(
     metres between them), z up (from the body), its origin on the floor. Raises NotDeterminedError where
     the recording does not determine the cameras, with what to record instead."""
     check_settings(min_confidence, threshold)
-    loaded = Session.load(session)
-    given, guessed = _lenses(loaded, intrinsics, size_mismatch, focal)
-    people = people_of(loaded, None, on_time=clock == "fixed")
+    given, guessed = _lenses(session, intrinsics, size_mismatch, focal)
+    people = update_people(session, None, on_time=clock == "fixed")
     count = 1 if people is None else people.count
-    late = None if people is None else torch.tensor(people.late, dtype=torch.float64) / loaded.fps
-    pixels, weights = _observations(loaded, min_confidence, {}, count)
+    late = None if people is None else torch.tensor(people.late, dtype=torch.float64) / session.fps
+    pixels, weights = _observations(session, min_confidence, {}, count)
     chosen = _chosen_frames(frames, len(pixels))
-    _check_seen(weights, loaded, min_confidence)
+    _check_seen(weights, session, min_confidence)
     weights_used = torch.where(chosen[:, None, None], weights, 0.0)
     limit = threshold or POOR_DETECTION * float(given.cameras.size.norm(dim=-1).mean())
     try:
@@ -143,7 +148,7 @@ def calibrate_from_people(
             pixels,
             weights_used,
             names=given.names,
-            fps=loaded.fps,
+            fps=session.fps,
             focal="unknown" if guessed and focal == "auto" else FOCAL_CHOICES[focal],
             clock=CLOCK_CHOICES[clock],
             distortion="auto" if guessed and distortion == "auto" else DISTORTION_CHOICES[distortion],
@@ -152,16 +157,16 @@ def calibrate_from_people(
             seed=seed,
         )
     except NotDeterminedError as reason:
-        raise NotDeterminedError(f"{reason}{_told_apart(people, loaded.path)}") from reason
+        raise NotDeterminedError(f"{reason}{_told_apart(people, session.path)}") from reason
     settled = found.settled
     each = settled.points.unflatten(1, (count, -1))
     first = each[:, 0]  # the others are of other statures
-    scale = stated_scale(settled.cameras, first, loaded.skeleton, given.names, stature, distance)
-    cameras, upright = upright_cameras(settled.cameras, each.flatten(0, 1), scale, loaded.skeleton)
+    scale = stated_scale(settled.cameras, first, session.skeleton, given.names, stature, distance)
+    cameras, upright = upright_cameras(settled.cameras, each.flatten(0, 1), scale, session.skeleton)
     calibration = found_calibration(given, cameras, found, scale, upright, frames)
     if count > 1:
         calibration.provenance["people"] = f"{count} people, matched across the cameras before calibrating"
-    return _finish(loaded, calibration, chosen, min_confidence=min_confidence, threshold=limit)
+    return _finish(session, calibration, chosen, min_confidence=min_confidence, threshold=limit)
 
 
 # --- parts ---------------------------------------------------------------------------------------
@@ -265,17 +270,12 @@ def _finish(
     threshold: float | None = None,
 ) -> Calibrated:
     """Write the cameras, and say how well they explain what they saw."""
-    noted = calibration
-    if calibration.notes:
-        noted = replace(
-            calibration, provenance={**calibration.provenance, "notes": " | ".join(calibration.notes)}
-        )
-    people = people_of(session, calibration)  # these cameras tell them apart better than anything before
+    people = update_people(session, calibration)  # these cameras tell them apart better than anything before
     found = _triangulated(
         session, calibration, min_confidence, threshold, 1 if people is None else people.count
     )
     fits = tuple(_fit(calibration, found, view, chosen) for view in range(len(calibration.names)))
-    write_calibration(noted, session.calibration_path)
+    noted = install_calibration(session, calibration)
     return Calibrated(session.calibration_path, noted, fits, people)
 
 

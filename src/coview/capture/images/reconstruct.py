@@ -52,7 +52,7 @@ class FoundInImages:
 
 def result_path(session: Session, kind: Kind) -> Path:
     """Where the stage writes; the detections' triangulation stays where it is."""
-    return session.path / f"joints3d_{kind}.npz"
+    return session.poses3d_path.with_name(f"joints3d_{kind}.npz")
 
 
 def results(session: Session) -> dict[Kind, Path]:
@@ -62,7 +62,7 @@ def results(session: Session) -> dict[Kind, Path]:
 
 
 def reconstruct_images(
-    session: Path,
+    session: Session,
     model: ImageModel,
     *,
     min_confidence: float = 0.3,
@@ -88,12 +88,11 @@ def reconstruct_images(
         raise InputError(
             f"max_gap must be 0 or more, at_once 1 or more and margin at least 1; got {max_gap}, {at_once}, {margin:g}."
         )
-    loaded = Session.load(session)
     if smooth is not None:
-        low_pass(torch.zeros(1, 1, 3), loaded.fps, smooth)  # an impossible cut-off is said before the work
-    cameras = _cameras(loaded)
-    videos = session_videos(loaded)
-    triangulated = _triangulated(loaded, min_confidence)
+        low_pass(torch.zeros(1, 1, 3), session.fps, smooth)  # an impossible cut-off is said before the work
+    cameras = _cameras(session)
+    videos = session_videos(session)
+    triangulated = _triangulated(session, min_confidence)
     roots = _roots(triangulated, model, max_gap) if model.needs_root else None
     treatment = {
         "crop": f"{model.size} px, margin {margin:g}",
@@ -102,12 +101,12 @@ def reconstruct_images(
         "max_gap": str(max_gap),
         "smooth": "none" if smooth is None else f"{smooth:g} Hz",
     }
-    settings = treatment | _inputs(loaded, model, videos, roots)
-    path = result_path(loaded, model.kind)
+    settings = treatment | _inputs(session, model, videos, roots)
+    path = result_path(session, model.kind)
     if not overwrite and (done := made_so(path, settings)):
-        return _summary(loaded, path, done, triangulated)
-    pixels, confidence = session_tracks(loaded)
-    framing = _framing(loaded.skeleton, model.skeleton)
+        return _summary(session, path, done, triangulated)
+    pixels, confidence = session_tracks(session)
+    framing = _framing(session.skeleton, model.skeleton)
     boxes = person_boxes(
         cameras,
         pixels[:, :, framing],
@@ -117,19 +116,19 @@ def reconstruct_images(
         max_gap=max_gap,
     )
     unfinished = path.with_name(f".{path.stem}.unfinished.npz")
-    pictures = nearest_pictures(loaded)
+    pictures = nearest_pictures(session)
     search = Search(
-        loaded, model, cameras, videos, boxes, pictures, roots, settings, unfinished, at_once, device
+        session, model, cameras, videos, boxes, pictures, roots, settings, unfinished, at_once, device
     )
     poses = search.done(fresh=overwrite)
     points = fill_gaps(poses.points, None, max_gap)[0]
     points = points if smooth is None else low_pass(points, poses.fps, smooth)
     told = settings | {"weights": str(model.weights.resolve())}
     poses = replace(poses, points=points, provenance=told)
-    poses = replace(poses, residuals=_residuals(poses, cameras, pixels, loaded.skeleton))
+    poses = replace(poses, residuals=_residuals(poses, cameras, pixels, session.skeleton))
     poses.save(path)
     unfinished.unlink(missing_ok=True)
-    return _summary(loaded, path, poses, triangulated)
+    return _summary(session, path, poses, triangulated)
 
 
 # --- what is needed ------------------------------------------------------------------------------
@@ -160,7 +159,7 @@ def _triangulated(session: Session, min_confidence: float) -> Poses3D:
 
     ValueError where it was made with another calibration, so that its points are in another world."""
     if not session.poses3d_path.is_file():
-        return reconstruct(session.path, min_confidence=min_confidence).poses
+        return reconstruct(session, min_confidence=min_confidence).poses
     return session.poses3d()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from coview import __version__
 from coview.capture.importing.checks import check_seen, check_several, rate, said_skeleton, warnings
 from coview.capture.importing.find_recording import Recording, find_recording
-from coview.capture.importing.transaction import installing
+from coview.capture.importing.transaction import COPIED, installing
 from coview.errors import OccupiedError
 from coview.formats.calibration.calibration import Calibration, calibration_for, read_calibration
 from coview.formats.calibration.units import AmbiguousUnitsError
@@ -52,7 +52,7 @@ def import_session(
     Repeating an import of an unchanged recording returns the session as it is. A failed import leaves no
     half session. Raises ValueError or FileNotFoundError naming what is wrong with the recording;
     FileExistsError where `session` holds another import and `overwrite` is not set (with it, what was there
-    is moved to a sub-folder `replaced-<time>`, not deleted)."""
+    is moved to a sub-folder `replaced-<time>`, not deleted; trained models stay, and that is said)."""
     src, session = Path(src), Path(session)
     options = ImportOptions(skeleton, fps, calibration, copy_videos, allow_unequal)
     found = find_recording(src)
@@ -60,7 +60,7 @@ def import_session(
     if (session / FILE).is_file() and not overwrite:
         return _unchanged(Session.load(session), fingerprint, src)
     made, detections = _build(found, options, session)
-    made = made.with_provenance(source_fingerprint=fingerprint)
+    made = made.with_provenance(source_fingerprint=fingerprint, **_models_of_before(made))
     with installing(session, overwrite) as folder:
         write_detections(folder / made.detections_dir.name, made.camera_names, detections)
         if copy_videos:
@@ -79,6 +79,17 @@ def _unchanged(session: Session, fingerprint: str, src: Path) -> Session:
         f"Choose another session folder, or pass --overwrite: what is there is then moved to a sub-folder "
         f"`replaced-<time>`, not deleted."
     )
+
+
+def _models_of_before(session: Session) -> dict[str, str]:
+    """Models are the user's work, perhaps of hours, and serve for other recordings: they stay, and that is said."""
+    kept = sorted(path.name for path in session.models_dir.glob("*") if path.is_dir())
+    if not kept or not (session.path / FILE).is_file():
+        return {}
+    return {
+        "warning_models": f"{listed(kept)} in {session.models_dir}: trained on the recording that was replaced, and "
+        f"kept. Train again with --overwrite for models of this one."
+    }
 
 
 # --- putting it together -------------------------------------------------------------------------
@@ -163,7 +174,7 @@ def _videos_note(found: Recording, videos: dict[str, Path], options: ImportOptio
     used = {path.stem for path in videos.values()}
     without = [camera for camera in found.joints if camera not in videos]
     spare = [stem for stem in found.videos if stem not in used]
-    parts = ["none" if not videos else "copied" if options.copy_videos else "referred to where they are"]
+    parts = ["none" if not videos else COPIED if options.copy_videos else "referred to where they are"]
     if videos and without:
         parts.append(f"no video for {listed(without)}")
     if spare:

@@ -64,6 +64,13 @@ class Calibration:
         "",
     )  # format and unit of the file itself; provenance may tell of an earlier one
 
+    def __post_init__(self) -> None:
+        if len(self.names) != len(self.cameras):
+            raise InputError(
+                f"Calibration: {len(self.names)} names for {len(self.cameras)} cameras ({listed(self.names)}). Give each "
+                f"camera one name, in the order of the cameras."
+            )
+
     @property
     def has_extrinsics(self) -> bool:
         """Whether it is known where every camera stands, not only what its lens is."""

@@ -1,13 +1,14 @@
 """A session: one recording by several cameras, as a folder with a readable `session.toml`.
 
-The folder holds `joints2d/<camera>.npz`, and as the stages run `calibration.toml`, `joints3d.npz`,
-`exports/`, `models/` and `report.html`. Videos stay where they are and are only referred to.
+`files.SESSION_FILES` lists what the folder may hold, and which stage makes it. Videos stay where they are and are
+only referred to.
 """
 
 import hashlib
 import os
 import re
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,15 @@ from coview.formats.io.text import read_toml
 from coview.formats.io.toml import dump_toml
 from coview.formats.keypoints.detections import Detections, read_detections
 from coview.formats.motion.poses3d import Poses3D
+from coview.formats.session.files import Stage, remove_shown
 from coview.formats.session.people import EDITS, People, read_people
 from coview.skeletons import SKELETONS, Skeleton, named_skeleton
 
 FORMAT = 1  # of session.toml; raised when an older coview could no longer read it
 FILE = "session.toml"
+CALIBRATION_FILE = "calibration.toml"
+INTRINSICS_FILE = "lenses.toml"
+BOARD_FOLDER = "board2d"
 _SAFE_NAME = re.compile(r"[^\W_][\w .+-]*")  # becomes a file name: no slashes, no leading dot
 
 
@@ -141,8 +146,17 @@ class Session:
                 f"session {self.path} is not calibrated: {self.calibration_path.name} is not there. "
                 f"Run `coview calibrate people {self.path}` (or `board`, or `file`)."
             )
-        found = read_calibration(self.calibration_path)
-        return calibration_for(found, self.camera_names, self.sizes, size_mismatch="refuse")
+        found = _calibration(
+            self.calibration_path, _stamp(self.calibration_path), self.camera_names, self.sizes
+        )
+        # the dictionaries are the caller's own: whoever adds to them does not change what the next caller gets
+        return replace(
+            found,
+            provenance=dict(found.provenance),
+            sigma=dict(found.sigma),
+            clocks=dict(found.clocks),
+            focal_sigma=dict(found.focal_sigma),
+        )
 
     def poses3d(self, person: int = 1) -> Poses3D:
         """The 3D joints of a person. FileNotFoundError where nothing was reconstructed yet, StaleError where the
@@ -162,6 +176,10 @@ class Session:
                 f"are in another world than the cameras. Run `coview reconstruct {self.path}` first."
             )
         return poses
+
+    def remove_shown(self, stage: Stage) -> tuple[Path, ...]:
+        """Remove files that show the earlier result of `stage` without saying so (`files.SESSION_FILES`)."""
+        return remove_shown(self.path, stage, self.name)
 
     # --- where -------------------------------------------------------------------------------------
 
@@ -184,7 +202,7 @@ class Session:
 
     @property
     def calibration_path(self) -> Path:
-        return self.path / "calibration.toml"
+        return self.path / CALIBRATION_FILE
 
     @property
     def poses3d_path(self) -> Path:
@@ -220,8 +238,34 @@ class Session:
         return self.path / "models"
 
     @property
+    def tracks_path(self) -> Path:
+        """The table of everybody's tracks, to look things up in when writing corrections."""
+        return self.path / "people.csv"
+
+    @property
+    def predictions_dir(self) -> Path:
+        return self.path / "predictions"
+
+    @property
     def report_path(self) -> Path:
         return self.path / "report.html"
+
+
+# --- calibration.toml ------------------------------------------------------------------------------
+
+
+def _stamp(file: Path) -> tuple[int, ...]:
+    """Changes when the file is written again, or another one is put in its place."""
+    found = file.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+@lru_cache(maxsize=8)
+def _calibration(
+    file: Path, stamp: tuple[int, ...], names: tuple[str, ...], sizes: tuple[tuple[int, int] | None, ...]
+) -> Calibration:
+    """Read and checked once per `stamp`: stages ask for the calibration many times."""
+    return calibration_for(read_calibration(file), names, sizes, size_mismatch="refuse")
 
 
 # --- session.toml --------------------------------------------------------------------------------
