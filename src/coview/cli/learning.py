@@ -13,6 +13,7 @@ from coview.errors import InputError
 
 if TYPE_CHECKING:
     from coview.training.prediction.predict import Lifted
+    from coview.training.recipe import Recipe
 
 _FOR_SESSIONS = "coview_session"  # what a recording trains where no recipe is named
 
@@ -40,7 +41,7 @@ def train(arguments: list[str]) -> None:
 
 def _say_recipes() -> None:
     """What `coview train` can do; only the first sentences of the recipes' files are read."""
-    from coview import recipes as known
+    from coview import recipes as available
 
     say(
         "usage: coview train [RECIPE] [--data SESSION] [--init RUN] [--out DIR] [--overwrite] [flags of the recipe]\n"
@@ -51,7 +52,7 @@ def _say_recipes() -> None:
         "       coview train RECIPE --help shows the flags of a recipe; coview recipes says what each one reads\n\n"
         "recipes:"
     )
-    for name, about in known.summaries().items():
+    for name, about in available.summaries().items():
         say(f"{name:33s} {about}")
 
 
@@ -59,10 +60,10 @@ def _asked(name: str, data: str | None, flags: list[str]) -> "Recipe":
     """The recipe of that name, on a session where one is given, with what its flags say."""
     from dataclasses import replace
 
-    from coview import recipes as known
+    from coview import recipes as available
     from coview.data.session_dataset import RecordedConfig
 
-    recipe = known.load(name)
+    recipe = available.load(name)
     if data is not None:
         _check_session(Path(data))
         recipe = replace(recipe, data=RecordedConfig(sessions=(Path(data),)))
@@ -164,12 +165,13 @@ def _compared(lifted: "Lifted") -> list[str]:
     found, skeleton = lifted.comparison, lifted.skeleton
     if found is None:
         return [f"not compared: {lifted.not_compared}"]
+    without = f"; without {', '.join(found.unscored)}, never reconstructed" if found.unscored else ""
     return [
         f"this model: {found.model}",
         f"mean pose:  {found.mean_pose} (of the session, in every frame: what guessing would give)",
         f"            against the multi-view reconstruction, which is not truth; {found.frames} frames; N- of "
         f"{len(skeleton) - 1} joints of {skeleton.name} (root-aligned, least-squares scaled), P- of "
-        f"{len(skeleton)} (similarity alignment without reflection)",
+        f"{len(skeleton)} (similarity alignment without reflection){without}",
     ]
 
 

@@ -34,7 +34,8 @@ from coview.errors import InputError
 from coview.sample import MultiView
 from coview.skeletons import H36M_17, Skeleton, skeleton_map
 
-VERSION = 3  # of what a config looks like; raise it with every change of the pictures or labels
+# Of what a config looks like; raise it with every change of the pictures or labels. 4: meshes show their near side.
+VERSION = 4
 _SHARD = 128  # scenes that are drawn and kept together
 _STREAMS = {"train": 0, "validation": 1}
 _CLIPS = {"train": "train", "validation": "val"}  # of recorded motion

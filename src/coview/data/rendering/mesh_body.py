@@ -53,6 +53,7 @@ class MeshBody:
     """The mesh at rest, metres, z up, facing -y; and how it hangs on the blocks."""
 
     vertices: Float[Tensor, "vertices 3"]
+    # anticlockwise seen from outside
     triangles: Int[Tensor, "triangles 3"]
     weights: Float[Tensor, "vertices blocks"]  # each row sums to one
     heads: dict[str, Tensor]  # bone of the file: the vertices whose mean is its joint

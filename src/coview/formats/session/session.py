@@ -22,7 +22,7 @@ from coview.formats.io.text import read_toml
 from coview.formats.io.toml import dump_toml
 from coview.formats.keypoints.detections import Detections, read_detections
 from coview.formats.motion.poses3d import Poses3D
-from coview.formats.session.files import Stage, remove_shown
+from coview.formats.session.session.files import Stage, remove_shown
 from coview.formats.session.people import EDITS, People, read_people
 from coview.skeletons import SKELETONS, Skeleton, named_skeleton
 
@@ -43,7 +43,8 @@ class SessionCamera:
     """One camera of a session, as recorded (not its calibration)."""
 
     name: str
-    size: tuple[int, int] | None  # width, height of the video in pixels; None: unknown
+    # width, height of its images in pixels, as video, joint file or calibration say at import; None: unknown
+    size: tuple[int, int] | None
     video: Path | None  # None: only 2D joints are known
     frames: int  # of 2D joints; the same for all cameras of a session
 

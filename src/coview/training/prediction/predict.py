@@ -54,7 +54,8 @@ def predict(
     an OpenPose folder. `size` (width, height) and `skeleton` say what a file does not. `out`: default
     is `predictions/<run>` in the session, where the report looks, or `predictions` in the run's folder
     for other sources. In a reconstructed session the poses are compared with the reconstruction, and
-    <camera>.json says how well they agree. Raises ValueError, naming it, where something is not known."""
+    <camera>.json says how well they agree. Joints that the 2D joints cannot give count as not seen, which a warning
+    says. Raises ValueError, naming it, where something is not known; LookupError where that is the root joint."""
     loaded, source = load_run(run), Path(source)
     check_reads_joints(loaded)
     session = Session.load(source) if (source / SESSION_FILE).is_file() else None
@@ -93,12 +94,22 @@ def barely_trained(run: Run) -> Iterator[str]:
         )
 
 
+def _unseen(run: Run, view: View) -> Iterator[str]:
+    """A reason, in a sentence, to doubt poses of a model that is not shown all of its joints."""
+    if view.absent:
+        yield (
+            f"The 2D joints hold no {', '.join(view.absent)}, which the model was trained on: it takes "
+            f"{'it' if len(view.absent) == 1 else 'them'} as never seen, and may do worse than on the joints of "
+            f"{run.skeleton.name}."
+        )
+
+
 @torch.no_grad()
 def lift_view(run: Run, view: View) -> tuple[Tensor, View]:
     """Root-centred poses of every frame (frames, joints, 3) in camera axes, all of one mean bone length, and the view
     with that length: as it was given, else the model's own, else None and the poses have a mean bone length of 1."""
     found = _lift(run, view)
-    points, own = found.joints3d[:, 0], mean_bone_length(found.joints3d[:, 0], run.skeleton)
+    points, own = found.joints3d[:, 0], mean_bone_length(found.joints3d[:, 0], run.skeleton, view.bones)
     if isinstance(found, MetricCameraPoses) and not view.bone_length:
         view = replace(view, bone_length=float(own.nanmedian()), bone_source=_CLAIMED)
     # every frame comes in a size of its own; a person's bones are as long in all of them
@@ -109,6 +120,7 @@ def _predicted(
     run: Run, view: View, folder: Path, source: Path, session: Session | None, doubts: tuple[str, ...]
 ) -> Lifted:
     points, view = lift_view(run, view)
+    doubts += tuple(_unseen(run, view))
     comparison, why = None, "the source is not a session"
     if session:
         reference, why = reconstructed(session, view.name, run.skeleton)
