@@ -3,7 +3,7 @@ import json
 import torch
 
 from coview import demo
-from coview.formats.session.session.files import SESSION_FILES
+from coview.formats.session.files import SESSION_FILES
 from coview.formats.session.session import Session
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from coview.cameras import Cameras
 from coview.data.base import DataConfig, InMemory, joined
 from coview.errors import InputError, UnknownNameError
-from coview.formats.session.session.known_cameras import has_lenses, image_sizes, known_cameras
+from coview.formats.session.known_cameras import has_lenses, image_sizes, known_cameras
 from coview.formats.session.session import Session
 from coview.formats.session.synchronised_tracks import session_tracks
 from coview.sample import MultiView

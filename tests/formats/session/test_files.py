@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from coview.formats.session.session.files import SESSION_FILES, files_of_recording, remove_shown
+from coview.formats.session.files import SESSION_FILES, files_of_recording, remove_shown
 
 
 def make(folder: Path, *names: str) -> None:

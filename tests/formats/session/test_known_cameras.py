@@ -5,7 +5,7 @@ import torch
 
 from coview.data.synthetic.recordings import ring_cameras
 from coview.formats.calibration.calibration import Calibration, write_calibration
-from coview.formats.session.session.known_cameras import has_lenses, image_sizes, known_cameras
+from coview.formats.session.known_cameras import has_lenses, image_sizes, known_cameras
 from coview.formats.session.session import Session, SessionCamera
 from coview.skeletons import COCO_17
 

@@ -7,7 +7,7 @@ import torch
 from coview.cameras import Cameras
 from coview.formats.calibration.calibration import Calibration
 from coview.formats.calibration.clock import Clock
-from coview.formats.session.session.known_cameras import image_sizes
+from coview.formats.session.known_cameras import image_sizes
 from coview.formats.session.session import Session
 from coview.geometry.epipolar.view_graph import NotDeterminedError
 from coview.geometry.self_calibration.model_selection import ClockChoice, DistortionChoice, FocalChoice

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from coview.errors import CoviewError, OccupiedError
 from coview.formats.io.atomic import explained
-from coview.formats.session.session.files import files_of_recording
+from coview.formats.session.files import files_of_recording
 from coview.formats.session.session import FILE, Session
 
 COPIED = "copied"  # how provenance says that import copied the videos

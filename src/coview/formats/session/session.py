@@ -22,7 +22,7 @@ from coview.formats.io.text import read_toml
 from coview.formats.io.toml import dump_toml
 from coview.formats.keypoints.detections import Detections, read_detections
 from coview.formats.motion.poses3d import Poses3D
-from coview.formats.session.session.files import Stage, remove_shown
+from coview.formats.session.files import Stage, remove_shown
 from coview.formats.session.people import EDITS, People, read_people
 from coview.skeletons import SKELETONS, Skeleton, named_skeleton
 

@@ -15,7 +15,7 @@ from coview.formats.keypoints.detections import Detections
 from coview.formats.keypoints.files import read_keypoint_file
 from coview.formats.keypoints.guess_skeleton import body_part, which_skeleton
 from coview.formats.keypoints.openpose import read_openpose_folder
-from coview.formats.session.session.known_cameras import image_sizes
+from coview.formats.session.known_cameras import image_sizes
 from coview.formats.session.session import FILE as SESSION_FILE
 from coview.formats.session.session import Session
 from coview.skeletons import Skeleton, SkeletonMap, skeleton_map
