@@ -25,7 +25,7 @@ underscore, in any release. Files that a version wrote (sessions, calibrations, 
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 # Public name: the module it comes from.
 _HOMES = {

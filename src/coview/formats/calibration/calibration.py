@@ -134,7 +134,9 @@ def read_calibration(
     sizes: Mapping[str, tuple[int, int] | None] | None = None,
     lenses_only: bool = False,
 ) -> Calibration:
-    """Read calibrated cameras from a file in any format of docs/calibrations.md; the format is found from the content.
+    """Read calibrated cameras from a file; the format is found from the content.
+
+    Formats: docs/howto/calibration_files.md.
 
     Lengths become metres: by the unit that the file states, else by `units`, else by how far apart the cameras are
     (said in `notes`). Every camera is checked to be one that can exist.
