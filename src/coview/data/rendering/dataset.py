@@ -80,7 +80,7 @@ class RenderedConfig(DataConfig):
     scenery: Literal["varied", "studio"] = "varied"  # anywhere; or one empty room, as in Human3.6M
     motion_folder: Path | None = None  # real, prepared motion instead of generated motion
     skeleton: Skeleton = H36M_17
-    mesh_file: Path | None = None  # of body "mesh"; default: where docs/rendered.md puts it
+    mesh_file: Path | None = None  # of body "mesh"; default: where docs/howto/rendered_people.md puts it
     seed: int = 0
     cache: bool = True  # keep what is drawn, under $COVIEW_DATA/rendered or ~/.cache/coview/rendered
 
