@@ -11,7 +11,7 @@ from coview.cameras import Cameras
 from coview.capture.reconstruction.filtering import low_pass
 from coview.formats.session.session import Session
 from coview.geometry.rotations import check_rotation
-from coview.geometry.triangulation import triangulate
+from coview.geometry.triangulation.triangulate import triangulate
 from coview.sample import MultiView
 from coview.skeletons import COCO_17, H36M_17, Skeleton, named_skeleton, skeleton_map
 

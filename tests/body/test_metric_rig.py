@@ -10,7 +10,7 @@ from coview.data.synthetic.recordings import random_motion, ring_cameras
 from coview.geometry.alignment import similarity_alignment
 from coview.geometry.epipolar.view_graph import NotDeterminedError
 from coview.geometry.rotations import rotation_angle
-from coview.geometry.triangulation import triangulate
+from coview.geometry.triangulation.triangulate import triangulate
 from coview.skeletons import H36M_17
 
 NAMES = ("a", "b", "c", "d")

@@ -15,7 +15,7 @@ from coview.data.synthetic.recordings import ring_cameras
 from coview.formats.calibration.calibration import Calibration, write_calibration
 from coview.formats.keypoints.detections import Detections, write_detections
 from coview.formats.session.session import Session, SessionCamera
-from coview.geometry.triangulation import triangulate
+from coview.geometry.triangulation.triangulate import triangulate
 from coview.methods.shared.base import Method, MethodConfig, WorldPose
 from coview.skeletons import H36M_17, Skeleton
 

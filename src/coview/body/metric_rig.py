@@ -11,7 +11,7 @@ from torch import Tensor
 from coview.body.gravity import Upright, upright_from_body
 from coview.body.stature_scale import Scale, assumed_scale
 from coview.cameras import Cameras
-from coview.geometry.self_calibration import self_calibrate
+from coview.geometry.self_calibration.fixed_intrinsics import self_calibrate
 from coview.skeletons import Skeleton
 
 POOR = 0.022  # of the person's size in the image: a detection further off than that is wrong rather than poor

@@ -13,6 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import save as as_safetensors
 from torch import Tensor, nn
 
+from coview.errors import InputError
 from coview.formats.io.atomic import write_bytes
 
 
@@ -51,7 +52,7 @@ class Checkpoint:
             words = f"it is of step {self.step}, and the recipe has {steps}"
         else:
             return
-        raise ValueError(f"{path} does not fit the recipe beside it: {words}. Train again with --overwrite.")
+        raise InputError(f"{path} does not fit the recipe beside it: {words}. Train again with --overwrite.")
 
     @staticmethod
     def load(path: Path) -> "Checkpoint":
@@ -62,7 +63,7 @@ class Checkpoint:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
         except Exception as error:
             # safetensors raises its own class for damage, and TypeError or KeyError for foreign files
-            raise ValueError(
+            raise InputError(
                 f"{path} is no checkpoint of coview: {error}. Train again with --overwrite."
             ) from error
         return Checkpoint(

@@ -8,6 +8,7 @@ changes what an update sees, or what is drawn for it."""
 from collections.abc import Iterator
 
 from coview.data.loading import Batches
+from coview.errors import InputError
 from coview.sample import MultiView
 
 
@@ -40,10 +41,10 @@ class Parts:
         if parts == 1:
             yield batch
             return
-        instants = len(batch.held(min(batch.known)))
+        instants = len(batch.stored(min(batch.fields)))
         size, left = divmod(instants, parts)
         if left:
-            raise ValueError(
+            raise InputError(
                 f"a batch of {instants} instants cannot be cut into {parts} equal parts, and unequal ones would "
                 f"not weigh alike. The data may hold less than one batch: choose another batch_size, accumulate or "
                 f"devices."

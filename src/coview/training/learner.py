@@ -11,6 +11,7 @@ from torch import Tensor
 
 from coview.data.base import Instants
 from coview.data.loading import Batches, InOrder, at_once
+from coview.errors import InputError
 from coview.methods.shared.base import Fact, Method
 from coview.sample import MultiView
 from coview.training.checkpoint_io import RUN, fast_forwarded
@@ -31,7 +32,7 @@ _PART = (
 )
 
 
-class Diverged(ValueError, RuntimeError):
+class Diverged(InputError, RuntimeError):
     """The loss or its gradients are not finite: settings or data are to be changed, found out while running."""
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from coview.errors import InputError
 from coview.methods.shared.base import Method
 
 IN_A_ROW = 20  # updates without finite gradients after which a run has no hope; ours
@@ -17,7 +18,7 @@ def parameter_groups(method: Method[Any]) -> list[dict[str, Any]]:
     groups: dict[float, list[nn.Parameter]] = {}
     known = {outer for name, _ in method.named_parameters() for outer in _around(name)}
     if unknown := sorted(set(method.rates) - known):
-        raise ValueError(
+        raise InputError(
             f"{type(method).__name__}.rates names {', '.join(unknown)}, which it does not have. "
             f"Its modules: {', '.join(sorted(name for name in known if '.' not in name))}, and what is in them."
         )
@@ -26,7 +27,7 @@ def parameter_groups(method: Method[Any]) -> list[dict[str, Any]]:
             factor = next((method.rates[outer] for outer in _around(name) if outer in method.rates), 1.0)
             groups.setdefault(factor, []).append(parameter)
     if not groups:
-        raise ValueError(
+        raise InputError(
             f"{type(method).__name__} has nothing to learn: it has no parameter that is not frozen."
         )
     return [{"params": parameters, "factor": factor} for factor, parameters in groups.items()]

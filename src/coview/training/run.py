@@ -25,6 +25,7 @@ from safetensors.torch import save as as_safetensors
 
 from coview import __version__
 from coview.data.base import DataConfig, Instants
+from coview.errors import InputError, MissingFileError
 from coview.formats.io.atomic import write_bytes, write_text
 from coview.formats.io.text import read_json
 from coview.formats.weights.released_weights import read_released
@@ -37,7 +38,7 @@ from coview.training.fit import fit
 from coview.training.initial_poses import first_guesses
 from coview.training.learner import Learner, check_finite
 from coview.training.precision import check_precision
-from coview.training.pretrained import Report, Source, initialise
+from coview.training.pretrained import Report, Source, check_joints, initialise
 from coview.training.processes import leads
 from coview.training.pseudo import lines as label_lines
 from coview.training.pseudo import with_detections, with_pseudo
@@ -108,6 +109,9 @@ def train(
     source = _source(recipe.init) if recipe.init and not begun else None
     data, validation = recipe.data.train(), recipe.data.validation()
     check_fields(recipe, data.fields)
+    if source:
+        with torch.device("meta"):  # before the labels are made, which takes longest
+            check_joints(recipe.method.build(data.skeleton), data.skeleton, source)
     data = recipe.labels.shown(data)
     data, validation = with_base(recipe, data, "train", out), with_base(recipe, validation, "validation", out)
     if filler:
@@ -148,7 +152,7 @@ def load_run(path: Path) -> Run:
         state = (
             "was begun and not finished: train again to go on" if (path / RECIPE).is_file() else "is no run"
         )
-        raise FileNotFoundError(f"{path} {state} ({RECORD} is not there).")
+        raise MissingFileError(f"{path} {state} ({RECORD} is not there).")
     part = RECORD
     try:
         record = read_json(path / RECORD)
@@ -171,7 +175,7 @@ def load_run(path: Path) -> Run:
         # torch lists every weight that does not fit, over pages: the first says enough
         words = " ".join(" ".join(str(error).splitlines()[:2]).split())
         fit = f" not fitting {RECIPE}" if isinstance(error, RuntimeError) else ""
-        raise ValueError(
+        raise InputError(
             f"the run {path} cannot be loaded, because of {part}{fit}: {words.rstrip('.')}. "
             f"Put the file back as it was, or train again with --overwrite."
         ) from error
@@ -252,7 +256,7 @@ def _named_run(setting: str, path: Path) -> Run:
         return load_run(path)
     except FileNotFoundError as error:
         flag = setting.replace("_", "-")
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"this recipe builds on an earlier run ({setting}): {error} Train that one first (`coview train RECIPE "
             f"--out {path}`; docs or the recipe's file say which), or name another with --{flag}."
         ) from error
@@ -280,7 +284,7 @@ def _finish(learner: Learner, validation: Instants, out: Path) -> None:
     write_bytes(out / WEIGHTS, as_safetensors(weights))
     if validation.fields >= TRUTH:
         running = scored(method.to(device if "images" in method.inputs else "cpu"), validation)
-        about = data.skeleton, "validation", len(validation), method.inputs
+        about = data.skeleton, "validation", len(validation), method.inputs, running.unscored
         write_evaluation(out / EVALUATION, running.compute(), *about)
         running.embedded.write_map(out / MAP)
     record = {

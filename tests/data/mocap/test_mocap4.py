@@ -9,7 +9,7 @@ import torch
 from coview.data.mocap.clips import Clip, read_clips
 from coview.data.mocap.mocap4 import EVERY, REACH, Mocap4Config, centred
 from coview.data.synthetic.recordings import EXACT
-from coview.geometry.triangulation import triangulate
+from coview.geometry.triangulation.triangulate import triangulate
 from coview.skeletons import H36M_17, MOCAP_19
 
 

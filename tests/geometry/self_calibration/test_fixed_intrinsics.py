@@ -5,7 +5,7 @@ from coview.data.synthetic.recordings import random_motion, ring_cameras
 from coview.geometry.alignment import similarity_alignment
 from coview.geometry.epipolar.view_graph import NotDeterminedError
 from coview.geometry.rotations import rotation_angle
-from coview.geometry.self_calibration import self_calibrate
+from coview.geometry.self_calibration.fixed_intrinsics import self_calibrate
 
 NAMES = ("left", "right", "front", "back")
 

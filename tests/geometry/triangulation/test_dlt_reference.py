@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from coview.data.synthetic.recordings import ring_cameras
-from coview.geometry.triangulation import triangulate
 from coview.geometry.triangulation.dlt_reference import homogeneous_dlt
+from coview.geometry.triangulation.triangulate import triangulate
 
 MILLIMETRES = torch.tensor([1.0, 1.0, 1.0, 1000.0], dtype=torch.float64)  # per column, up to a factor
 

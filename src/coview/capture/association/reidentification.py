@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from coview.geometry.triangulation import triangulate
+from coview.geometry.triangulation.triangulate import triangulate
 
 _GAP = 75  # frames that somebody may be out of sight
 _NEAR = 0.35  # body heights from where they should be, at once; and more per frame:

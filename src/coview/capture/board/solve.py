@@ -15,7 +15,7 @@ from coview.formats.calibration.board import Board
 from coview.geometry.bundle.board_bundle import BoardsAdjusted, adjust_boards
 from coview.geometry.bundle.board_scene import COLUMNS, BoardScene, Sightings, Unknowns, board_rates
 from coview.geometry.epipolar.view_graph import NotDeterminedError
-from coview.geometry.triangulation import triangulate
+from coview.geometry.triangulation.triangulate import triangulate
 
 LEAST_PICTURES = 6  # of a camera whose lens is to be found
 _HUBER = 1.0  # pixels: detectors miss by 0.1 to 0.3, a board that moved or bent by more
@@ -193,7 +193,7 @@ def _check_enough(recording: BoardRecording, given: bool) -> None:
     for view, name in enumerate(recording.names):
         count = int((recording.seen.view == view).sum())
         if count < least:
-            way = "" if given else ", or give the lenses with --file"
+            way = "" if given else ", or give the lenses with --intrinsics"
             raise NotDeterminedError(
                 f"camera '{name}' saw the board in {count} pictures, and needs at least {least}. Record the board "
                 f"in front of it, near and far, in every corner of the picture, tilted by 30 to 45° each way{way}."
@@ -225,7 +225,7 @@ def _check_focal(solution: BoardSolution) -> None:
     raise NotDeterminedError(
         f"the focal length is not determined: {said}. A board that is always parallel to the picture looks the same "
         f"near with a short lens and far with a long one. Record it tilted by 30 to 45° to the left, right, up and "
-        f"down, near and far, or give the lenses with --file."
+        f"down, near and far, or give the lenses with --intrinsics."
     )
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from coview.capture.reconstruction.bone_length_prior import BonePrior, solve_with_bones
 from coview.capture.reconstruction.smoothing_spline import ORDER, Factor, precision, second_differences
+from coview.errors import InputError
 from coview.geometry.triangulation.triangulate import Triangulated
 
 FEWEST = 12  # frames: fewer say nothing of how smooth a motion is
@@ -107,7 +108,7 @@ def refine(
     it is too small. ValueError for fewer than 12 frames."""
     frames = len(pixels)
     if frames < FEWEST:
-        raise ValueError(
+        raise InputError(
             f"a take of {frames} frames is too short to tell how smooth its motion is: refining needs {FEWEST} or "
             f"more. Reconstruct it without."
         )

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from coview.geometry.epipolar.relative_pose import fundamental_from_projections
-from coview.geometry.triangulation import triangulate
+from coview.geometry.triangulation.triangulate import triangulate
 
 _STEPS = 8  # two suffice where the noise is small against the distance to the epipoles
 _NEAR = 0.1  # a correction larger than this share of the distance to an epipole may be a local optimum
