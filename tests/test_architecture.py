@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "src" / "coview"
 FLOORS = [
+    ["distortion"],
     ["skeletons", "cameras", "progress"],
     ["sample", "geometry"],
     ["representations", "networks", "losses", "formats"],

@@ -11,7 +11,8 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from coview import __version__
-from coview.cameras import COEFFICIENTS, Cameras
+from coview.cameras import Cameras
+from coview.distortion import COEFFICIENTS
 from coview.formats.atomic import write_text
 from coview.formats.calibration_files import read_calibration_file
 from coview.formats.camera_gate import check_cameras

@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from coview.cameras import COEFFICIENTS, Cameras
+from coview.cameras import Cameras
+from coview.distortion import COEFFICIENTS
 from coview.formats.atomic import write_bytes
 from coview.formats.calibration_files import FORMATS
 from coview.formats.calibrations import Calibration, read_calibration, write_calibration
