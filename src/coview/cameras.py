@@ -248,14 +248,15 @@ class Cameras:
         """Where the lens puts the undistorted point `flat` (both on the plane at depth one)."""
         if not self.is_distorted:
             return flat
-        return torch.stack(distort(*flat.unbind(-1), self.distortion, self.fisheye), dim=-1)
+        return torch.stack(distort(flat[..., 0], flat[..., 1], self.distortion, self.fisheye), dim=-1)
 
     def _undistort(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """The undistorted point on the plane at depth one; and the residual in pixels."""
         target = _solve_upper(self.intrinsics[..., None, :2, :2], pixels - self.principal_point[..., None, :])
         if not self.is_distorted:
             return target, torch.zeros_like(target[..., 0])
-        flat = torch.stack(undistort(*target.unbind(-1), self.distortion, self.fisheye), dim=-1)
+        x, y = target.unbind(-1)
+        flat = torch.stack(undistort(x, y, self.distortion, self.fisheye), dim=-1)
         residual = (self._pixels(self._distort(flat)) - pixels).norm(dim=-1)
         return flat, residual
 

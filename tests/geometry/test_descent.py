@@ -55,7 +55,7 @@ def test_the_cost_never_rises_and_the_iterations_are_counted():
     for limit in (1, 2, 4, 8):
         found = descend(problem, start, limit, tolerance=1e-9)
         assert found.iterations <= limit
-        costs.append(found.place.cost)
+        costs.append(found.estimate.cost)
     assert costs == sorted(costs, reverse=True)
 
 

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.geometry.adjustment_checks import check_input, check_tied
-from coview.geometry.descent import Descent, Place, Problem, descend, gauge_basis
+from coview.geometry.descent import Place, Problem, descend, gauge_basis
 from coview.geometry.distance_prior import DistancePrior, linearise_prior
+from coview.geometry.levenberg_marquardt import Minimum
 from coview.geometry.linearisation import Clock, Distortion, Focal, Observations, RobustLoss, Scene, Unknowns
 from coview.geometry.normal_equations import eliminate, normal_equations
 from coview.geometry.rotations import skew
@@ -186,13 +187,13 @@ def _among(prior: DistancePrior | None, held: Bool[Tensor, "points"]) -> Distanc
 
 def _report(
     problem: Problem,
-    found: Descent,
+    found: Minimum[Place],
     held: Bool[Tensor, "points"],
     pixel_sigma: float | None,
     covariance: bool,
     dtype: torch.dtype,
 ) -> Adjusted:
-    place, weights = found.place, problem.seen.weights
+    place, weights = found.estimate, problem.seen.weights
     observed = (weights > 0) & (place.rows.front > 0)
     length = place.rows.misses.square().sum(dim=1).sqrt()
     squared = torch.where(observed, weights.square(), 0.0)

@@ -1,4 +1,4 @@
-"""Levenberg-Marquardt for bundle adjustment: the loop, the steps, and the gauge they stay in."""
+"""Bundle adjustment as a least squares problem: its cost, its steps, and the gauge they stay in."""
 
 from dataclasses import dataclass, replace
 
@@ -8,6 +8,7 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.geometry.distance_prior import DistancePrior, PairRows, linearise_prior
+from coview.geometry.levenberg_marquardt import Minimum, Nielsen, levenberg_marquardt
 from coview.geometry.linearisation import (
     POSES,
     Linearised,
@@ -20,15 +21,33 @@ from coview.geometry.linearisation import (
 from coview.geometry.normal_equations import NormalEquations, eliminate, normal_equations
 from coview.geometry.rotations import rotation_from_axis_angle
 
-_DAMPING = 1e-4  # to begin with, as a share of the curvature
-_STUCK = 1e12  # damping beyond which no step is left to try
-_LIGHT = 1e-3  # damping below which a short step means that the goal is near
 _EXACT = 1e-9  # pixels: an RMS below this is rounding
-_ROUNDING = 1e-14  # relative change of the cost that means nothing
+
+
+@dataclass(frozen=True)
+class Place:
+    """A scene and its linearisation."""
+
+    scene: Scene
+    rows: Linearised
+    pairs: PairRows | None
+    cost: float
+
+
+@dataclass(frozen=True)
+class _Step:
+    """Of the cameras and of the points."""
+
+    cameras: Float[Tensor, "views parameters"]
+    points: Float[Tensor, "3 points"]
+    gain: float  # the decrease of the cost that the linear model promises
+    camera_gain: float  # the part of it that would be lost without moving the cameras
 
 
 @dataclass(frozen=True)
 class Problem:
+    """What is seen, what is unknown, and what a miss costs: `LeastSquares` for `levenberg_marquardt`."""
+
     seen: Observations
     loss: RobustLoss
     prior: DistancePrior | None
@@ -47,22 +66,36 @@ class Problem:
         lenses = list(self.unknowns.of_lenses.values())
         return len(self.unknowns.columns) - lenses.count("each") + (views - 2) * lenses.count("shared")
 
-    def at(self, scene: Scene) -> "Place":
+    def at(self, scene: Scene) -> Place:
         rows = linearise(scene, self.seen, self.loss, self.unknowns)
         if self.prior is None:
             return Place(scene, rows, None, rows.cost)
         pairs = linearise_prior(self.prior, scene.points, self.prior_pixels)
         return Place(scene, rows, pairs, rows.cost + pairs.cost)
 
+    @property
+    def exact(self) -> float:
+        """The cost of residuals that are rounding."""
+        return 0.5 * _EXACT**2 * float(self.seen.weights.square().sum())
 
-@dataclass(frozen=True)
-class Place:
-    """A scene and its linearisation."""
+    def linearise(self, at: Place) -> NormalEquations:
+        """The normal equations."""
+        return normal_equations(at.rows, at.pairs)
 
-    scene: Scene
-    rows: Linearised
-    pairs: PairRows | None
-    cost: float
+    def step(self, equations: NormalEquations, at: Place, damping: float) -> "_Step | None":
+        """The damped Gauss-Newton step within the gauge; None if the matrix is not positive definite."""
+        return _step(equations, at.scene, damping, self.unknowns, fix_scale=self.prior is None)
+
+    def moved(self, at: Place, step: "_Step") -> Place:
+        """The scene after a step, linearised."""
+        return self.at(_moved(at.scene, step, self.unknowns))
+
+    def is_small(self, step: "_Step", reached: Place, tolerance: float) -> bool:
+        """Whether it moves the cameras, and the points on average, by less than the share `tolerance`
+        of their standard deviations: half a square pixel of noise is what one deviation gains."""
+        variance = 2 * reached.cost / max(1, self.freedom)
+        limit = 0.5 * tolerance**2 * variance
+        return step.camera_gain <= limit and step.gain <= limit * step.points.shape[1]
 
 
 # --- gauge -----------------------------------------------------------------------------------------
@@ -131,67 +164,23 @@ def _scaled_to_prior(scene: Scene, prior: DistancePrior) -> Scene:
 # --- descent ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Step:
-    cameras: Float[Tensor, "views parameters"]
-    points: Float[Tensor, "3 points"]
-    gain: float  # the decrease of the cost that the linear model promises
-    camera_gain: float  # the part of it that would be lost without moving the cameras
-
-    def is_small(self, tolerance: float, variance: float) -> bool:
-        """Whether it moves the cameras, and the points on average, by less than the share `tolerance`
-        of their standard deviations: half a square pixel of noise is what one deviation gains."""
-        limit = 0.5 * tolerance**2 * variance
-        return self.camera_gain <= limit and self.gain <= limit * self.points.shape[1]
-
-
-@dataclass(frozen=True)
-class Descent:
-    place: Place
-    iterations: int  # systems solved
-    converged: bool
-
-
-def descend(problem: Problem, start: Scene, iterations: int, tolerance: float) -> Descent:
+def descend(problem: Problem, start: Scene, iterations: int, tolerance: float) -> Minimum[Place]:
     """From `start` (by a prior first brought to its scale) to where the cost no longer falls.
 
     The answer stands in the gauge of the start: first camera and, without a prior, longest baseline."""
     if problem.prior is not None:
-        return _levenberg_marquardt(problem, _scaled_to_prior(start, problem.prior), iterations, tolerance)
-    found = _levenberg_marquardt(problem, start, iterations, tolerance)
-    return replace(found, place=problem.at(_keep_baseline(found.place.scene, start.cameras)))
-
-
-def _levenberg_marquardt(problem: Problem, start: Scene, iterations: int, tolerance: float) -> Descent:
-    """The damping rule is that of [Nielsen99], lowered faster while the model predicts well."""
-    here = problem.at(start)
-    equations = normal_equations(here.rows, here.pairs)
-    exact = 0.5 * _EXACT**2 * float(problem.seen.weights.square().sum())
-    damping, growth = _DAMPING, 2.0
-    for count in range(1, iterations + 1):
-        step = _step(equations, here.scene, damping, problem.unknowns, fix_scale=problem.prior is None)
-        there = None if step is None else problem.at(_moved(here.scene, step, problem.unknowns))
-        if step is not None and there is not None and there.cost <= here.cost:
-            drop = here.cost - there.cost
-            settled = damping < _LIGHT and step.is_small(tolerance, 2 * there.cost / max(1, problem.freedom))
-            if settled or drop <= _ROUNDING * here.cost or there.cost <= exact:
-                return Descent(there, count, True)
-            here, growth = there, 2.0
-            damping *= max(0.1, 1 - (2 * drop / max(step.gain, 1e-300) - 1) ** 3)
-            equations = normal_equations(here.rows, here.pairs)
-        elif step is not None and step.gain <= _ROUNDING * here.cost:
-            return Descent(here, count, True)  # the gradient is zero to rounding
-        elif damping > _STUCK:
-            return Descent(here, count, False)
-        else:
-            damping, growth = damping * growth, growth * 2
-    return Descent(here, iterations, False)
+        start = _scaled_to_prior(start, problem.prior)
+    found = levenberg_marquardt(
+        problem, problem.at(start), damping=Nielsen(), iterations=iterations, tolerance=tolerance
+    )
+    if problem.prior is not None:
+        return found
+    return replace(found, estimate=problem.at(_keep_baseline(found.estimate.scene, start.cameras)))
 
 
 def _step(
     equations: NormalEquations, scene: Scene, damping: float, unknowns: Unknowns, fix_scale: bool
 ) -> _Step | None:
-    """The damped Gauss-Newton step within the gauge; None if the matrix is not positive definite."""
     views, columns, _ = equations.camera_blocks.shape
     reduced = eliminate(equations, damping)
     basis = gauge_basis(scene.cameras, unknowns, fix_scale)

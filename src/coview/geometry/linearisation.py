@@ -218,6 +218,6 @@ def _lens(flat: Tensor, cameras: Cameras) -> tuple[Tensor, Tensor | None]:
     None for perfect lenses."""
     if not cameras.is_distorted:
         return flat, None
-    bent = distort_with_jacobian(*flat.unbind(1), cameras.distortion, cameras.fisheye)
+    bent = distort_with_jacobian(flat[:, 0], flat[:, 1], cameras.distortion, cameras.fisheye)
     slopes = torch.stack([bent.x_by_x, bent.x_by_y, bent.x_by_y, bent.y_by_y], dim=1).unflatten(1, (2, 2))
     return torch.stack([bent.x, bent.y], dim=1), slopes
