@@ -30,7 +30,8 @@ from coview.formats.people import People
 from coview.formats.session import Session
 from coview.geometry.free_calibration import calibrate_freely
 from coview.geometry.thresholds import automatic_threshold, check_settings
-from coview.geometry.triangulation import Triangulated, triangulate_robust
+from coview.geometry.triangulation import triangulate_robust
+from coview.geometry.undistorted import Triangulated
 from coview.geometry.view_graph import NotDeterminedError
 
 POOR_DETECTION = 0.006  # of the image's diagonal: beyond it a detection is wrong rather than poor
@@ -275,11 +276,8 @@ def _triangulated(
     """Every joint from the views that agree, with the calibration that is to be judged."""
     pixels, weights = _observations(session, trust, calibration.clocks, people)
     cameras = calibration.cameras.to(torch.float64)
-    straight = cameras.undistort(torch.nan_to_num(pixels))[0]
     limit = threshold or automatic_threshold(cameras, pixels, weights)
-    return triangulate_robust(
-        straight, cameras.without_distortion().pixels_from_world, weights, threshold=limit
-    )
+    return triangulate_robust(cameras, pixels, weights, threshold=limit)
 
 
 def _fit(

@@ -14,7 +14,8 @@ from coview.data.pseudo_config import PseudoConfig
 from coview.data.reference_views import in_reference, reference_cameras
 from coview.data.upright import upright_from_body
 from coview.geometry.thresholds import automatic_threshold
-from coview.geometry.triangulation import Triangulated, triangulate_robust
+from coview.geometry.triangulation import triangulate_robust
+from coview.geometry.undistorted import Triangulated
 from coview.geometry.view_graph import NotDeterminedError
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
@@ -58,7 +59,7 @@ def find_rig(seen: MultiView, where: Int[Tensor, "members"], config: PseudoConfi
     placed = _placed(seen, judged, lenses, pixels, weights, size, config, name)
     least = WRONG * size
     threshold = config.threshold or automatic_threshold(placed.cameras, pixels, weights, least)
-    found = triangulate_robust(pixels, placed.cameras.pixels_from_world, weights, threshold=threshold)
+    found = triangulate_robust(placed.cameras, pixels, weights, threshold=threshold)
     sigma, facts = _noise(found, weights)
     about = {"instants": len(where), "cameras": config.cameras, "threshold_px": threshold}
     up = _up(found.points, seen.skeleton, placed.cameras)

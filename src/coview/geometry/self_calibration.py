@@ -13,7 +13,8 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.geometry.adjustment import Adjusted, adjust
-from coview.geometry.triangulation import Triangulated, triangulate_robust
+from coview.geometry.triangulation import triangulate_robust
+from coview.geometry.undistorted import Triangulated
 from coview.geometry.view_graph import (
     MIN_SHARED,
     NotDeterminedError,
@@ -126,9 +127,7 @@ def _settle(
 
 
 def _triangulated(cameras: Cameras, pixels: Tensor, weights: Tensor, limit: float, seed: int) -> Triangulated:
-    straight = cameras.undistort(torch.nan_to_num(pixels))[0]
-    projections = cameras.without_distortion().pixels_from_world
-    return triangulate_robust(straight, projections, weights, threshold=limit, seed=seed)
+    return triangulate_robust(cameras, pixels, weights, threshold=limit, seed=seed)
 
 
 def _adjusted(

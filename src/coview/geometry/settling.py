@@ -13,7 +13,8 @@ from coview.geometry.correlation import variance_factor
 from coview.geometry.linearisation import Unknowns
 from coview.geometry.timing import Timing
 from coview.geometry.tracks import Reading, read_at
-from coview.geometry.triangulation import Triangulated, triangulate_robust
+from coview.geometry.triangulation import triangulate_robust
+from coview.geometry.undistorted import Triangulated
 from coview.geometry.view_graph import MIN_SHARED, NotDeterminedError
 
 _ALIKE, _NEAR = (
@@ -140,9 +141,7 @@ def detector_noise(found: Settled) -> float:
 
 def triangulated(cameras: Cameras, reading: Reading, limit: float, seed: int = 0) -> Triangulated:
     """The points that views agree on to `limit` pixels."""
-    straight = cameras.undistort(torch.nan_to_num(reading.pixels))[0]
-    projections = cameras.without_distortion().pixels_from_world
-    return triangulate_robust(straight, projections, reading.weights, threshold=limit, seed=seed)
+    return triangulate_robust(cameras, reading.pixels, reading.weights, threshold=limit, seed=seed)
 
 
 def _adjusted(
