@@ -18,7 +18,7 @@ import torch
 
 from coview.bench.mocap4 import Settings, run_mocap4
 from coview.data.augment import Augment
-from coview.recipes import canonpose_mocap4
+from coview.recipes.mocap4 import canonpose_mocap4
 from coview.training.recipe import Recipe
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "ablation.csv"

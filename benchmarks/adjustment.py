@@ -27,8 +27,8 @@ import torch
 
 from coview.bench.results import append_rows
 from coview.cameras import Cameras
-from coview.data.synthetic import ring_cameras
-from coview.geometry.adjustment import adjust
+from coview.data.synthetic.recordings import ring_cameras
+from coview.geometry.bundle.bundle_adjustment import adjust
 from coview.geometry.rotations import nearest_rotation, rotation_angle, rotation_from_axis_angle
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "adjustment.csv"

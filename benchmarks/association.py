@@ -2,13 +2,12 @@
 
     OMP_WAIT_POLICY=passive python benchmarks/association.py [--cases 2x4 3x4 4x8] [--seeds 3] [--frames 500]
 
-A case is people x cameras: generated people who walk among each other (`coview.data.crowd`: 3 px noise, 5 % of joints
-80 px off, whole people overlooked in 5 % of frames and wherever somebody hides them, another order every frame).
-`late` adds clocks up to 2 s apart, told to a frame or so. The accuracy is the share of detections that carry the right
-person's number, one number per person in all cameras and frames; a switch is a change of that number from one
-detection of a person in a camera to the next. Seconds are of the CPU, so that other work does not count. Rows go to
-results/association.csv.
-"""
+A case is people x cameras: generated people who walk among each other (`coview.data.synthetic.crowd`: 3 px
+noise, 5 % of joints 80 px off, whole people overlooked in 5 % of frames and wherever somebody hides them,
+another order every frame). `late` adds clocks up to 2 s apart, told to a frame or so. The accuracy is the share
+of detections that carry the right person's number, one number per person in all cameras and frames; a switch is
+a change of that number from one detection of a person in a camera to the next. Seconds are of the CPU, so that
+other work does not count. Rows go to results/association.csv."""
 
 import argparse
 import random
@@ -20,8 +19,8 @@ import torch
 
 from coview.bench.machine import commit, machine
 from coview.bench.results import append_rows
-from coview.capture.associate import associate_after, associate_before
-from coview.data.crowd import Crowd, generated_crowd
+from coview.capture.association.association import associate_after, associate_before
+from coview.data.synthetic.crowd import Crowd, generated_crowd
 from coview.metrics.identity import identity_score
 
 ROOT = Path(__file__).resolve().parents[1]

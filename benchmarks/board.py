@@ -19,13 +19,13 @@ from torch import Tensor
 from coview.bench.machine import commit, machine
 from coview.bench.results import append_rows
 from coview.cameras import Cameras
-from coview.capture.board_films import board_folders, find_films
-from coview.capture.board_sightings import look
-from coview.capture.board_solve import BoardRecording, distance_errors, solve_boards
-from coview.capture.calibrate_board import board_recording, calibrate_from_board
-from coview.formats.boards import read_board
-from coview.formats.calibrations import read_calibration
-from coview.geometry.board_scene import Sightings
+from coview.capture.board.calibrate import board_recording, calibrate_from_board
+from coview.capture.board.observations import look
+from coview.capture.board.solve import BoardRecording, distance_errors, solve_boards
+from coview.capture.board.videos import board_folders, find_films
+from coview.formats.calibration.board import read_board
+from coview.formats.calibration.calibration import read_calibration
+from coview.geometry.bundle.board_scene import Sightings
 
 ROOT = Path(__file__).resolve().parents[1]
 COLUMNS = (

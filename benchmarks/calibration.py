@@ -29,13 +29,13 @@ from calibration_scenes import FPS, Recording, beside, crowd, record, ring, side
 
 from coview.bench.results import append_rows
 from coview.cameras import Cameras
-from coview.capture.associate import associate_before
-from coview.capture.late_people import offsets_of_people
-from coview.data.synthetic import ring_cameras
-from coview.geometry.adjustment import adjust
+from coview.capture.association.association import associate_before
+from coview.capture.association.time_offset import offsets_of_people
+from coview.data.synthetic.recordings import ring_cameras
 from coview.geometry.alignment import similarity_alignment
-from coview.geometry.free_calibration import FreelyCalibrated, calibrate_freely
-from coview.geometry.view_graph import NotDeterminedError
+from coview.geometry.bundle.bundle_adjustment import adjust
+from coview.geometry.epipolar.view_graph import NotDeterminedError
+from coview.geometry.self_calibration.self_calibrate import FreelyCalibrated, calibrate_freely
 
 RESULTS = Path(__file__).resolve().parent.parent / "results" / "calibration.csv"
 COLUMNS = [

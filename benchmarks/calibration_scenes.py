@@ -13,11 +13,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from coview.body.anthropometry import Body, limits, pose
+from coview.body.procedural_motion import gait_angles, smooth_noise, walking_speed
 from coview.cameras import Cameras
-from coview.data.body import Body, limits, pose
-from coview.data.motion import gait_angles, smooth_noise, walking_speed
-from coview.data.synthetic import ring_cameras
-from coview.formats.keypoints2d import Detections
+from coview.data.synthetic.recordings import ring_cameras
+from coview.formats.keypoints.detections import Detections
 
 FPS, FRAMES, SIGMA = 50.0, 300, 3.0
 BONES = [(1, 2), (2, 3), (4, 5), (5, 6), (11, 12), (12, 13), (14, 15), (15, 16), (0, 8)]

@@ -20,17 +20,18 @@ import torch
 
 from coview.bench.machine import commit, machine, peak_mb
 from coview.bench.results import append_rows
-from coview.data.pseudo_config import PseudoConfig
-from coview.data.rendered import RenderedConfig
-from coview.formats.text import read_json
-from coview.methods.base import CameraPoses
+from coview.data.pseudo_labels.config import PseudoConfig
+from coview.data.rendering.dataset import RenderedConfig
+from coview.formats.io.text import read_json
 from coview.methods.refinement_unit import RefinementUnitConfig
-from coview.recipes import epipolar_pose_rendered, ransac_rendered, refinement_unit
+from coview.methods.shared.base import CameraPoses
+from coview.recipes.mocap4 import refinement_unit
+from coview.recipes.rendered import epipolar_pose_rendered, ransac_rendered
 from coview.sample import MultiView
-from coview.training.evaluate import evaluate
+from coview.training.evaluation.evaluate import evaluate
+from coview.training.evaluation.scoring import Score, truth_for
 from coview.training.recipe import Recipe
 from coview.training.run import train
-from coview.training.scoring import Score, truth_for
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "epipolar_pose.csv"
 METRICS = ("n_mpjpe_mm", "p_mpjpe_mm", "n_pck_150", "pss_50", "pss_100")

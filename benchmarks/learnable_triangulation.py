@@ -37,8 +37,8 @@ from torch import Tensor
 from coview.bench.machine import commit, forget_peak, machine, peak_mb
 from coview.bench.results import append_rows
 from coview.cameras import Cameras
-from coview.data.synthetic import ring_cameras
-from coview.methods.image_method import MEAN, SPREAD
+from coview.data.synthetic.recordings import ring_cameras
+from coview.methods.shared.image_method import MEAN, SPREAD
 from coview.methods.volumetric_triangulation import VolumetricTriangulation, VolumetricTriangulationConfig
 from coview.networks.folding import folded
 from coview.representations.unprojection import unproject

@@ -35,9 +35,9 @@ from torch.utils.data import DataLoader, Dataset
 from coview.bench.machine import commit, forget_peak, machine, peak_mb
 from coview.bench.results import append_rows
 from coview.data.base import DataConfig, InMemory
-from coview.data.synthetic import SyntheticConfig
+from coview.data.synthetic.recordings import SyntheticConfig
 from coview.methods.canonpose import CanonPose, CanonPoseConfig
-from coview.representations.view_pairs import permutation_within
+from coview.representations.cross_view_poses import permutation_within
 from coview.sample import MultiView
 from coview.skeletons import H36M_17
 from coview.training.learner import Learner

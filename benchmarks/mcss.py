@@ -26,13 +26,13 @@ import torch
 from coview.bench.machine import commit, forget_peak, machine, peak_mb
 from coview.bench.results import append_rows
 from coview.data.base import InMemory
-from coview.data.labels import ShownLabels, Split
-from coview.data.mocap4 import Mocap4Config
-from coview.recipes import mcss_lifting_mocap4, mcss_mocap4
-from coview.training.evaluate import evaluate
-from coview.training.folder import EVALUATION, RECORD
+from coview.data.label_budget import ShownLabels, Split
+from coview.data.mocap.mocap4 import Mocap4Config
+from coview.recipes.mocap4 import mcss_lifting_mocap4, mcss_mocap4
+from coview.training.evaluation.evaluate import evaluate
 from coview.training.recipe import Recipe
 from coview.training.run import train
+from coview.training.run_folder import EVALUATION, RECORD
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "mcss.csv"
 _HARDEST = {"negatives": "hardest", "semi_hard": 1.0, "margin": 1.0, "metric_weight": 2.0}

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from coview.bench.machine import commit, machine
 from coview.bench.results import append_rows
-from coview.data.mocap4 import Mocap4Config
-from coview.data.pseudo_labels import PseudoConfig, pseudo_labels
-from coview.geometry.view_graph import NotDeterminedError
+from coview.data.mocap.mocap4 import Mocap4Config
+from coview.data.pseudo_labels.labels import PseudoConfig, pseudo_labels
+from coview.geometry.epipolar.view_graph import NotDeterminedError
 from coview.metrics.joint_error import p_joint_error
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "pseudo_label_error.csv"

@@ -26,10 +26,10 @@ import torch
 
 from coview.bench.machine import commit, forget_peak, machine, peak_mb
 from coview.bench.results import append_rows
-from coview.data.mocap4 import DETECTED
-from coview.data.motion import random_motion
-from coview.data.pseudo_labels import PseudoConfig, PseudoLabels, pseudo_labels, usable_cores
-from coview.data.synthetic import detect, ring_cameras
+from coview.body.procedural_motion import random_motion
+from coview.data.mocap.mocap4 import DETECTED
+from coview.data.pseudo_labels.labels import PseudoConfig, PseudoLabels, pseudo_labels, usable_cores
+from coview.data.synthetic.recordings import detect, ring_cameras
 from coview.metrics.joint_error import p_joint_error
 from coview.sample import MultiView
 from coview.skeletons import H36M_17

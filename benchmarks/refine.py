@@ -28,16 +28,16 @@ import torch
 
 from coview.bench.machine import commit, machine
 from coview.bench.results import append_rows
+from coview.body.procedural_motion import random_motion
 from coview.cameras import Cameras
-from coview.capture.motion_quality import bone_spread, jitter
-from coview.capture.refine import refine
-from coview.data.mocap import Clip, read_clips
-from coview.data.motion import random_motion
-from coview.data.synthetic import ring_cameras
-from coview.formats.clocks import Clock, frame_places
-from coview.geometry.tracks import read_at
-from coview.geometry.triangulation import triangulate_robust
-from coview.geometry.undistorted import Triangulated
+from coview.capture.reconstruction.motion_quality import bone_spread, jitter
+from coview.capture.reconstruction.trajectory_refinement import refine
+from coview.data.mocap.clips import Clip, read_clips
+from coview.data.synthetic.recordings import ring_cameras
+from coview.formats.calibration.clock import Clock, frame_places
+from coview.geometry.self_calibration.track_interpolation import read_at
+from coview.geometry.triangulation.triangulate import triangulate_robust
+from coview.geometry.triangulation.undistorted import Triangulated
 from coview.skeletons import H36M_17
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "refine.csv"

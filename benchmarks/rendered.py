@@ -20,10 +20,10 @@ import torch
 
 from coview.bench.machine import commit, machine, peak_mb
 from coview.data.base import InMemory
-from coview.formats.text import read_json
-from coview.methods.base import Method, WorldPose
+from coview.formats.io.text import read_json
+from coview.methods.shared.base import Method, WorldPose
 from coview.metrics.joint_error import joint_error
-from coview.recipes import algebraic_rendered, ransac_rendered, volumetric_rendered
+from coview.recipes.rendered import algebraic_rendered, ransac_rendered, volumetric_rendered
 from coview.sample import MultiView
 from coview.training.recipe import Recipe
 from coview.training.run import load_run, train

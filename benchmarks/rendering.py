@@ -16,8 +16,8 @@ from pathlib import Path
 
 from coview.bench.machine import commit, forget_peak, machine, peak_mb
 from coview.bench.results import append_rows
-from coview.data.mesh_body import mesh_file
-from coview.data.rendered import RenderedConfig
+from coview.data.rendering.dataset import RenderedConfig
+from coview.data.rendering.mesh_body import mesh_file
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "rendering.csv"
 COLUMNS = ["date", "commit", "machine", "seed", "body", "size", "views", "images", "seconds", "images_per_s"]

@@ -18,16 +18,16 @@ import torch
 from coview import recipes
 from coview.bench.machine import commit, machine, peak_mb
 from coview.bench.results import append_rows
-from coview.capture.calibrate import calibrate_from_file
-from coview.capture.import_session import import_session
-from coview.capture.reconstruct import reconstruct
-from coview.data.recorded import RecordedConfig
-from coview.formats.session import FILE
-from coview.formats.text import read_json
+from coview.capture.calibration.from_people import calibrate_from_file
+from coview.capture.importing.import_session import import_session
+from coview.capture.reconstruction.reconstruct import reconstruct
+from coview.data.session_dataset import RecordedConfig
+from coview.formats.io.text import read_json
+from coview.formats.session.session import FILE
 from coview.metrics.joint_error import n_joint_error, p_joint_error
+from coview.training.evaluation.scoring import score
 from coview.training.pseudo import FILE as PSEUDO
 from coview.training.run import load_run, train
-from coview.training.scoring import score
 
 ROOT = Path(__file__).resolve().parents[1]
 COLUMNS = (

@@ -33,11 +33,11 @@ import numpy as np
 import torch
 
 from coview.bench.results import append_rows
+from coview.body.procedural_motion import random_motion
 from coview.cameras import Cameras
-from coview.data.motion import random_motion
-from coview.data.synthetic import ring_cameras
-from coview.geometry.triangulation import triangulate, triangulate_robust
-from coview.geometry.undistorted import refine_points
+from coview.data.synthetic.recordings import ring_cameras
+from coview.geometry.triangulation.triangulate import triangulate, triangulate_robust
+from coview.geometry.triangulation.undistorted import refine_points
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE.parent / "results" / "triangulation.csv"

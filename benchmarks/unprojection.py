@@ -27,7 +27,7 @@ from torch.nn import functional
 
 from coview.bench.machine import commit, forget_peak, machine, peak_mb
 from coview.bench.results import append_rows
-from coview.data.synthetic import ring_cameras
+from coview.data.synthetic.recordings import ring_cameras
 from coview.representations.heatmaps import cells_from_world
 from coview.representations.unprojection import unproject
 from coview.representations.volumes import cuboid

@@ -18,13 +18,13 @@ import torch
 from coview import recipes
 from coview.bench.machine import commit, forget_peak, machine, peak_mb
 from coview.bench.results import append_rows
+from coview.body.limb_lengths import LimbLengths
 from coview.data.base import InMemory
-from coview.data.mocap4 import INPUTS, Mocap4Config
-from coview.representations.limb_lengths import LimbLengths
+from coview.data.mocap.mocap4 import INPUTS, Mocap4Config
 from coview.representations.relative_depth import Placing
+from coview.training.evaluation.scoring import score
 from coview.training.recipe import Recipe
 from coview.training.run import load_run, train
-from coview.training.scoring import score
 
 ROOT = Path(__file__).resolve().parents[1]
 COLUMNS = (

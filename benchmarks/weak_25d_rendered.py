@@ -21,8 +21,8 @@ from epipolar_pose import mean_pose
 from coview.bench.machine import commit, forget_peak, machine, peak_mb
 from coview.bench.results import append_rows
 from coview.data.batching import Mixed
-from coview.recipes import ransac_rendered, weak25d_rendered
-from coview.training.evaluate import evaluate
+from coview.recipes.rendered import ransac_rendered, weak25d_rendered
+from coview.training.evaluation.evaluate import evaluate
 from coview.training.recipe import Recipe
 from coview.training.run import load_run, train
 

@@ -6,8 +6,8 @@ Everything is generated here, so the answer can be compared with the truth.
 import tempfile
 from pathlib import Path
 
-from coview.capture.calibrate import calibrate_from_people
-from coview.capture.reconstruct import reconstruct
+from coview.capture.calibration.from_people import calibrate_from_people
+from coview.capture.reconstruction.reconstruct import reconstruct
 from coview.demo import generate
 
 with tempfile.TemporaryDirectory() as folder:

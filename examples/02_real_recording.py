@@ -18,15 +18,15 @@ from pathlib import Path
 import torch
 
 from coview import recipes
-from coview.capture.calibrate import calibrate_from_file, calibrate_from_people
+from coview.capture.calibration.from_people import calibrate_from_file, calibrate_from_people
 from coview.capture.export import export_session
-from coview.capture.import_session import import_session
-from coview.capture.reconstruct import reconstruct
-from coview.data.recorded import RecordedConfig
-from coview.formats.trc import read_trc
+from coview.capture.importing.import_session import import_session
+from coview.capture.reconstruction.reconstruct import reconstruct
+from coview.data.session_dataset import RecordedConfig
+from coview.formats.motion.trc import read_trc
 from coview.geometry.alignment import similarity_alignment
 from coview.report.page import write_report
-from coview.training.predict import predict
+from coview.training.prediction.predict import predict
 from coview.training.run import summary_line, train
 
 DATA = Path(__file__).resolve().parents[2] / "shared/data/pose2sim_single/balancing"

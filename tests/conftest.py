@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from coview.data.synthetic import ring_cameras
+from coview.data.synthetic.recordings import ring_cameras
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

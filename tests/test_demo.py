@@ -3,7 +3,7 @@ import json
 import torch
 
 from coview import demo
-from coview.formats.session import Session
+from coview.formats.session.session import Session
 
 
 def test_the_same_seed_gives_the_same_recording(tmp_path):

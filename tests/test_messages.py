@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from coview import recipes
+from coview.body.stature_scale import scale_from_stature
 from coview.cameras import Cameras
-from coview.capture.smooth import low_pass
-from coview.data.body_scale import scale_from_stature
-from coview.formats.session import Session
+from coview.capture.reconstruction.filtering import low_pass
+from coview.formats.session.session import Session
 from coview.geometry.rotations import check_rotation
-from coview.geometry.undistorted import triangulate_undistorted
+from coview.geometry.triangulation.undistorted import triangulate_undistorted
 from coview.sample import MultiView
 from coview.skeletons import COCO_17, H36M_17, Skeleton, named_skeleton, skeleton_map
 

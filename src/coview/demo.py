@@ -18,22 +18,22 @@ from torch import Tensor
 
 from coview import recipes
 from coview.cameras import Cameras
-from coview.capture.calibrate import calibrate_from_people
-from coview.capture.reconstruct import reconstruct
+from coview.capture.calibration.from_people import calibrate_from_people
+from coview.capture.reconstruction.reconstruct import reconstruct
 from coview.data.base import InMemory
-from coview.data.recorded import RecordedConfig
-from coview.data.synthetic import DetectorNoise, detect, random_motion, ring_cameras
-from coview.formats.atomic import write_text
-from coview.formats.calibrations import Calibration, write_calibration
-from coview.formats.keypoints2d import Detections, write_detections
-from coview.formats.session import Session, SessionCamera
+from coview.data.session_dataset import RecordedConfig
+from coview.data.synthetic.recordings import DetectorNoise, detect, random_motion, ring_cameras
+from coview.formats.calibration.calibration import Calibration, write_calibration
+from coview.formats.io.atomic import write_text
+from coview.formats.keypoints.detections import Detections, write_detections
+from coview.formats.session.session import Session, SessionCamera
 from coview.geometry.alignment import rigid_alignment, similarity_alignment
 from coview.geometry.rotations import rotation_angle
 from coview.metrics.joint_error import joint_error
 from coview.report.page import write_report
 from coview.skeletons import H36M_17
+from coview.training.evaluation.scoring import score
 from coview.training.run import load_run, train
-from coview.training.scoring import score
 
 FPS, MINUTES, STATURE = 25.0, 6.0, 1.75
 NOISE = DetectorNoise(sigma=3.0, outlier_rate=0.02, outlier_px=60.0, missing_rate=0.03, swap_rate=0.002)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from coview.data.mocap4 import Mocap4Config
-from coview.data.motion import random_motion
+from coview.body.procedural_motion import random_motion
+from coview.data.mocap.mocap4 import Mocap4Config
 from coview.methods.canonpose import CanonPoseConfig
 from coview.skeletons import MOCAP_19
 from coview.training.recipe import Recipe

@@ -4,10 +4,10 @@ from torch import nn
 
 from coview.bench.measure import detections, measure, refined_detections, refines
 from coview.data.base import InMemory
-from coview.data.synthetic import DetectorNoise, SyntheticConfig
-from coview.methods.base import CameraPoses, Method
+from coview.data.synthetic.recordings import DetectorNoise, SyntheticConfig
+from coview.methods.shared.base import CameraPoses, Method
 from coview.sample import MultiView
-from coview.training.scoring import truth_for
+from coview.training.evaluation.scoring import truth_for
 
 NOISE = DetectorNoise(sigma=3.0, outlier_rate=0.2, outlier_px=200.0, missing_rate=0.05, swap_rate=0.0)
 MIRROR = torch.tensor([1.0, 1.0, -1.0])

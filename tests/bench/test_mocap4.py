@@ -9,8 +9,8 @@ from coview import recipes
 from coview.bench import mocap4
 from coview.bench.mocap4 import COST, Settings, is_mirrored, plan, run_mocap4
 from coview.bench.results import read_rows
-from coview.data.mocap4 import DETECTED
-from coview.data.synthetic import EXACT
+from coview.data.mocap.mocap4 import DETECTED
+from coview.data.synthetic.recordings import EXACT
 from coview.methods.canonpose import CanonPose
 from coview.training.run import train
 

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 
+from coview.body.procedural_motion import random_motion
 from coview.cameras import Cameras
-from coview.data.motion import random_motion
-from coview.data.synthetic import ring_cameras
-from coview.formats.calibrations import Calibration, write_calibration
-from coview.formats.keypoints2d import Detections, write_detections
-from coview.formats.session import Session, SessionCamera
-from coview.geometry.undistorted import triangulate_undistorted
-from coview.methods.base import Method, MethodConfig, WorldPose
+from coview.data.synthetic.recordings import ring_cameras
+from coview.formats.calibration.calibration import Calibration, write_calibration
+from coview.formats.keypoints.detections import Detections, write_detections
+from coview.formats.session.session import Session, SessionCamera
+from coview.geometry.triangulation.undistorted import triangulate_undistorted
+from coview.methods.shared.base import Method, MethodConfig, WorldPose
 from coview.skeletons import H36M_17, Skeleton
 
 NAMES = ("north", "east", "south", "west")

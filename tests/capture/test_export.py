@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from coview.capture.export import FORMATS, export_session
-from coview.formats.c3d import read_c3d
-from coview.formats.poses3d import Poses3D, read_poses_npz
-from coview.formats.session import Session, SessionCamera
-from coview.formats.table import read_csv
-from coview.formats.trc import read_trc
+from coview.formats.motion.c3d import read_c3d
+from coview.formats.motion.csv import read_csv
+from coview.formats.motion.poses3d import Poses3D, read_poses_npz
+from coview.formats.motion.trc import read_trc
+from coview.formats.session.session import Session, SessionCamera
 from coview.skeletons import BODY_25B
 
 READ = {"trc": read_trc, "c3d": read_c3d, "csv": read_csv, "npz": read_poses_npz}

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from coview.cli.main import main
-from coview.formats.calibration_files import FORMATS
+from coview.formats.calibration.registry import FORMATS
 
 TOML = """[left]
 name = "left"

@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from coview.cli.data import data
-from coview.data.mocap import read_clips
+from coview.data.mocap.clips import read_clips
 
 
 def test_prepare_and_check(shared_data, tmp_path, capsys):

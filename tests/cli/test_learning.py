@@ -3,9 +3,9 @@ import torch
 
 from coview.cli.learning import _take, predict, recipes, train
 from coview.demo import generate
-from coview.formats.calibrations import Calibration, write_calibration
-from coview.formats.poses3d import Poses3D
-from coview.formats.session import Session
+from coview.formats.calibration.calibration import Calibration, write_calibration
+from coview.formats.motion.poses3d import Poses3D
+from coview.formats.session.session import Session
 from coview.recipes import names
 
 

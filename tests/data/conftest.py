@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from coview.cameras import Cameras
-from coview.data.human36m_prepare import prepare_labels
-from coview.data.renderer import Tiles, context
+from coview.data.human36m.prepare import prepare_labels
+from coview.data.rendering.renderer import Tiles, context
 
 # Offsets in centimetres; +Y up, facing +Z, so left is +X. Names as in conversions of CMU for Poser.
 _TREE = """Hips 0 0 0 (

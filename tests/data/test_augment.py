@@ -5,7 +5,7 @@ import torch
 
 from coview.cameras import Cameras
 from coview.data.augment import Augment, mirrored
-from coview.data.synthetic import DetectorNoise, SyntheticConfig
+from coview.data.synthetic.recordings import DetectorNoise, SyntheticConfig
 from coview.sample import MultiView
 from coview.skeletons import H36M_17
 

@@ -4,11 +4,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from coview.body.procedural_motion import random_motion
 from coview.cameras import Cameras
 from coview.data.augment import Augment
 from coview.data.augment_images import UNVARIED, ImageAugment, moved, warped, with_things
-from coview.data.motion import random_motion
-from coview.data.synthetic import ring_cameras
+from coview.data.synthetic.recordings import ring_cameras
 from coview.sample import MultiView
 from coview.skeletons import H36M_17
 

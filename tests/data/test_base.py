@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from coview.data.base import InMemory, joined
-from coview.data.synthetic import ring_cameras
+from coview.data.synthetic.recordings import ring_cameras
 from coview.sample import MultiView
 from coview.skeletons import CANONPOSE_16, H36M_17
 

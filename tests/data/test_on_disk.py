@@ -5,7 +5,7 @@ import torch
 
 from coview.data.base import InMemory
 from coview.data.on_disk import OnDisk
-from coview.data.synthetic import ring_cameras
+from coview.data.synthetic.recordings import ring_cameras
 from coview.sample import MultiView
 from coview.skeletons import H36M_17
 

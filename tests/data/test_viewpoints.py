@@ -2,7 +2,7 @@ import math
 
 import torch
 
-from coview.data.synthetic import ring_cameras
+from coview.data.synthetic.recordings import ring_cameras
 from coview.data.viewpoints import looking, person_boxes, varied_cameras
 
 

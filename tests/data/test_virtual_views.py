@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from coview.data.augment import Augment
-from coview.data.synthetic import EXACT, DetectorNoise, SyntheticConfig
+from coview.data.synthetic.recordings import EXACT, DetectorNoise, SyntheticConfig
 from coview.data.virtual_views import VirtualViews
 from coview.sample import MultiView
 

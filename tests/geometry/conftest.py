@@ -7,12 +7,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from coview.body.procedural_motion import random_motion
 from coview.cameras import Cameras
-from coview.data.motion import random_motion
-from coview.data.synthetic import ring_cameras
-from coview.geometry.linearisation import Unknowns
-from coview.geometry.settling import Settled, Tracks, settle
-from coview.geometry.timing import Timing, common_times
+from coview.data.synthetic.recordings import ring_cameras
+from coview.geometry.bundle.residuals import Unknowns
+from coview.geometry.self_calibration.camera_clocks import Timing, common_times
+from coview.geometry.self_calibration.iterative_refinement import Settled, Tracks, settle
 
 FPS, FINE = 50.0, 20
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from coview.data.motion import random_motion
-from coview.data.synthetic import ring_cameras
-from coview.methods.base import MethodConfig
+from coview.body.procedural_motion import random_motion
+from coview.data.synthetic.recordings import ring_cameras
+from coview.methods.shared.base import MethodConfig
 from coview.metrics.joint_error import n_joint_error
 from coview.networks.backbone import Maps
 from coview.representations.canonical_pose import canonical_pose

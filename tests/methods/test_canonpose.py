@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from coview.cameras import Cameras
-from coview.data.synthetic import SyntheticConfig, ring_cameras
+from coview.data.synthetic.recordings import SyntheticConfig, ring_cameras
 from coview.geometry.rotations import nearest_rotation
 from coview.methods.canonpose import CanonPose, CanonPoseConfig
-from coview.methods.lifted import LiftedPoses
+from coview.methods.shared.lifted import LiftedPoses
 from coview.metrics.joint_error import n_joint_error
-from coview.representations.view_pairs import permutation_within
+from coview.representations.cross_view_poses import permutation_within
 from coview.sample import MultiView
 from coview.skeletons import CANONPOSE_16, H36M_17
 

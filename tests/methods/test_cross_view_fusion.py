@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from coview.data.synthetic import DetectorNoise, SyntheticConfig
+from coview.data.synthetic.recordings import DetectorNoise, SyntheticConfig
 from coview.methods.cross_view_fusion import (
     SECOND_PASS,
     STAGES,
@@ -13,10 +13,10 @@ from coview.methods.cross_view_fusion import (
     agreement,
     pass_difference,
 )
-from coview.methods.lifted import LiftedPoses
+from coview.methods.shared.lifted import LiftedPoses
 from coview.metrics.detection import detection_rates
 from coview.networks.morpher import Morpher
-from coview.representations.evidence_maps import FAITHFUL, OURS
+from coview.representations.fusion.evidence_maps import FAITHFUL, OURS
 from coview.sample import MultiView
 from coview.skeletons import CANONPOSE_16, COCO_19, H36M_17
 

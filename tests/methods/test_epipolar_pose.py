@@ -7,16 +7,16 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from coview.body.anthropometry import FOREARM, SHANK, THIGH, UPPER_ARM
+from coview.body.stature_scale import ASSUMED_STATURE
 from coview.data.augment import mirrored
-from coview.data.body import FOREARM, SHANK, THIGH, UPPER_ARM
-from coview.data.body_scale import ASSUMED_STATURE
-from coview.data.synthetic import ring_cameras
+from coview.data.synthetic.recordings import ring_cameras
 from coview.methods.epipolar_pose import EpipolarPoseConfig
-from coview.methods.image_method import MEAN, SPREAD
+from coview.methods.shared.image_method import MEAN, SPREAD
 from coview.networks.backbone import Maps
 from coview.sample import MultiView
 from coview.skeletons import COCO_17, EPIPOLAR_16, H36M_17, Skeleton
-from coview.training.scoring import truth_for
+from coview.training.evaluation.scoring import truth_for
 
 SMALL = EpipolarPoseConfig(depth=18, size=64, deconv=16, trunk=8, cells=16, taught_by="truth")
 REFERENCE = Path(__file__).resolve().parents[3] / "shared" / "reference"

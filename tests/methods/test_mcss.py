@@ -4,18 +4,18 @@ from dataclasses import replace
 import pytest
 import torch
 
+from coview.body.procedural_motion import random_motion
 from coview.data.base import InMemory
 from coview.data.batching import SubjectTimes
-from coview.data.labels import ShownLabels
-from coview.data.motion import random_motion
-from coview.data.synthetic import DetectorNoise, SyntheticConfig, detect, ring_cameras
+from coview.data.label_budget import ShownLabels
+from coview.data.synthetic.recordings import DetectorNoise, SyntheticConfig, detect, ring_cameras
 from coview.geometry.rotations import rotation_from_axis_angle
 from coview.methods.mcss import (
     McssConfig,
     McssImageConfig,
     admissible,
 )
-from coview.methods.triplets import spread_of
+from coview.methods.shared.triplets import spread_of
 from coview.networks.encoders import unit
 from coview.representations.canonical_pose import canonical_pose
 from coview.sample import MultiView

@@ -6,8 +6,8 @@ import torch
 from coview.data.augment import mirrored
 from coview.data.base import InMemory
 from coview.data.batching import Mixed
-from coview.data.labels import ShownLabels
-from coview.data.synthetic import DetectorNoise, SyntheticConfig
+from coview.data.label_budget import ShownLabels
+from coview.data.synthetic.recordings import DetectorNoise, SyntheticConfig
 from coview.geometry.rotations import rotation_from_axis_angle
 from coview.methods.mcss_lifting import McssLiftingConfig
 from coview.representations.canonical_pose import canonical_pose

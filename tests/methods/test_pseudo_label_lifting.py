@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from coview.data.synthetic import DetectorNoise, SyntheticConfig
+from coview.data.synthetic.recordings import DetectorNoise, SyntheticConfig
 from coview.methods.pseudo_label_lifting import PseudoLabelLiftingConfig
 from coview.methods.supervised_lifting import SupervisedLiftingConfig
 from coview.sample import MultiView

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from coview.data.synthetic import random_motion, ring_cameras
+from coview.data.synthetic.recordings import random_motion, ring_cameras
 from coview.methods.refinement_unit import RefinementUnit, RefinementUnitConfig
 from coview.sample import MultiView
 from coview.skeletons import EPIPOLAR_16, H36M_17, skeleton_map

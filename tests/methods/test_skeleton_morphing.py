@@ -3,16 +3,16 @@
 import pytest
 import torch
 
-from coview.data.synthetic import DetectorNoise, SyntheticConfig
-from coview.formats.text import read_json
-from coview.methods.base import ImagePoses
+from coview.data.synthetic.recordings import DetectorNoise, SyntheticConfig
+from coview.formats.io.text import read_json
+from coview.methods.shared.base import ImagePoses
 from coview.methods.skeleton_morphing import SkeletonMorphingConfig
 from coview.networks.morpher import load_morpher
 from coview.sample import MultiView
 from coview.skeletons import H36M_17
+from coview.training.evaluation.scoring import Score
 from coview.training.recipe import Recipe
 from coview.training.run import load_run, train
-from coview.training.scoring import Score
 
 NOISE = DetectorNoise(sigma=2.0, outlier_rate=0.0, outlier_px=0.0, missing_rate=0.05, swap_rate=0.0)
 DATA = SyntheticConfig(instants=600, validation_instants=200, subjects=1, noise=NOISE)

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from coview.data.synthetic import SyntheticConfig
+from coview.data.synthetic.recordings import SyntheticConfig
 from coview.methods.supervised_lifting import SupervisedLiftingConfig
 from coview.sample import MultiView
 from coview.skeletons import H36M_17

@@ -3,10 +3,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from coview.body.limb_lengths import LimbLengths
 from coview.methods.weak_25d import Weak25D, Weak25DConfig
 from coview.networks.backbone import Maps
 from coview.representations.heatmaps import gaussian_maps, soft_argmax
-from coview.representations.limb_lengths import LimbLengths
 from coview.sample import MultiView
 from coview.skeletons import H36M_17
 

@@ -3,9 +3,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from coview.data.synthetic import EXACT, DetectorNoise, SyntheticConfig
+from coview.body.limb_lengths import LimbLengths
+from coview.data.synthetic.recordings import EXACT, DetectorNoise, SyntheticConfig
 from coview.methods.weak_25d_lifting import RelativeDepths, Weak25DLifting, Weak25DLiftingConfig
-from coview.representations.limb_lengths import LimbLengths
 from coview.representations.relative_depth import Placing, metric_pose
 from coview.sample import MultiView
 from coview.skeletons import H36M_17

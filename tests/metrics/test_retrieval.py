@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from coview.data.motion import random_motion
+from coview.body.procedural_motion import random_motion
 from coview.metrics.joint_error import p_joint_error
 from coview.metrics.retrieval import Views, mean_of_nearest, pose_distances, retrieval
 from coview.networks.encoders import unit

@@ -7,14 +7,14 @@ import torch
 
 from coview import recipes
 from coview.data.base import InMemory
-from coview.data.labels import ShownLabels
-from coview.data.recorded import RecordedConfig
-from coview.data.synthetic import DetectorNoise, SyntheticConfig
+from coview.data.label_budget import ShownLabels
+from coview.data.session_dataset import RecordedConfig
+from coview.data.synthetic.recordings import DetectorNoise, SyntheticConfig
 from coview.methods.epipolar_pose import EpipolarPoseConfig
-from coview.methods.image_method import ImageConfig
 from coview.methods.mcss import McssConfig, McssImageConfig
 from coview.methods.mcss_lifting import McssLiftingConfig
 from coview.methods.refinement_unit import RefinementUnitConfig
+from coview.methods.shared.image_method import ImageConfig
 from coview.methods.skeleton_morphing import SkeletonMorphingConfig
 from coview.methods.supervised_lifting import SupervisedLiftingConfig
 from coview.methods.volumetric_triangulation import VolumetricTriangulationConfig

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from coview.body.procedural_motion import random_motion
 from coview.cameras import Cameras
-from coview.data.motion import random_motion
-from coview.data.synthetic import DetectorNoise, detect, ring_cameras
-from coview.formats.calibrations import Calibration, write_calibration
-from coview.formats.keypoints2d import Detections, write_detections
-from coview.formats.poses3d import Poses3D
-from coview.formats.session import Session, SessionCamera
-from coview.geometry.triangulation import triangulate_robust
+from coview.data.synthetic.recordings import DetectorNoise, detect, ring_cameras
+from coview.formats.calibration.calibration import Calibration, write_calibration
+from coview.formats.keypoints.detections import Detections, write_detections
+from coview.formats.motion.poses3d import Poses3D
+from coview.formats.session.session import Session, SessionCamera
+from coview.geometry.triangulation.triangulate import triangulate_robust
 from coview.skeletons import H36M_17
 
 NOISE = DetectorNoise(sigma=3.0, outlier_rate=0.01, outlier_px=80.0, missing_rate=0.05, swap_rate=0.0)

@@ -25,8 +25,8 @@ import pytest
 
 from coview.report.colours import CAMERA
 from coview.report.page import write_report
-from coview.training.compare import reconstructed
-from coview.training.prediction_files import Prediction, write_prediction
+from coview.training.evaluation.compare import reconstructed
+from coview.training.prediction.prediction_files import Prediction, write_prediction
 
 CHROMIUM = shutil.which("chromium")
 PATIENCE = 120.0  # seconds

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from coview.cameras import Cameras
-from coview.formats.clocks import Clock
+from coview.formats.calibration.clock import Clock
 from coview.report.cameras import camera_facts, camera_lines, camera_section, covered_shares
 from coview.report.evidence import gather
 

@@ -3,9 +3,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from coview.formats.keypoints2d import Detections, write_detections
-from coview.formats.poses3d import Poses3D
-from coview.formats.session import Session
+from coview.formats.keypoints.detections import Detections, write_detections
+from coview.formats.motion.poses3d import Poses3D
+from coview.formats.session.session import Session
 from coview.report.evidence import gather
 from coview.skeletons import CANONPOSE_16, COCO_17, Skeleton
 
@@ -46,7 +46,7 @@ def test_what_is_not_there_is_said_and_nothing_fails(new_session):
 def test_lenses_without_places_are_not_cameras(new_session):
     session = new_session(reconstructed=False)
     calibration = session.calibration()
-    from coview.formats.calibrations import write_calibration
+    from coview.formats.calibration.calibration import write_calibration
 
     write_calibration(calibration.without_extrinsics(), session.calibration_path)
     evidence = gather(session.path)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from coview.formats.poses3d import Poses3D
+from coview.formats.motion.poses3d import Poses3D
 from coview.report.evidence import gather
 from coview.report.image_methods import found_in_images, image_lines, image_section
 from coview.report.page import write_report

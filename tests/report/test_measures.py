@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from coview.data.synthetic import ring_cameras
+from coview.data.synthetic.recordings import ring_cameras
 from coview.report.measures import (
     agreements,
     bones,

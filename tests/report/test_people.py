@@ -2,8 +2,8 @@ from pathlib import Path
 
 import torch
 
-from coview.formats.people import People
-from coview.formats.session import Session, SessionCamera
+from coview.formats.session.people import People
+from coview.formats.session.session import Session, SessionCamera
 from coview.report.people import further_people, people_lines, people_section
 from coview.skeletons import H36M_17
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from coview.data.motion import random_motion
-from coview.data.synthetic import ring_cameras
+from coview.body.procedural_motion import random_motion
+from coview.data.synthetic.recordings import ring_cameras
 from coview.report.prediction_viewer import (
     MOST_FRAMES,
     SCRIPT,

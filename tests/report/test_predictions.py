@@ -8,8 +8,8 @@ import torch
 from coview.report.evidence import gather
 from coview.report.page import write_report
 from coview.report.predictions import prediction_lines, prediction_section, shown_predictions
-from coview.training.compare import reconstructed
-from coview.training.prediction_files import Prediction, write_prediction
+from coview.training.evaluation.compare import reconstructed
+from coview.training.prediction.prediction_files import Prediction, write_prediction
 
 
 @pytest.fixture

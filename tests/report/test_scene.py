@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from coview.data.synthetic import ring_cameras
+from coview.data.synthetic.recordings import ring_cameras
 from coview.report.evidence import gather
 from coview.report.scene import MOST_FRAMES, filled, free_azimuth, make_scene, playing
 

@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coview.data.mocap import z_up
-from coview.data.motion import random_motion
+from coview.body.procedural_motion import random_motion
+from coview.data.mocap.clips import z_up
 from coview.representations.canonical_pose import azimuth, canonical_pose, carried_over
 from coview.skeletons import COCO_19, H36M_17
 

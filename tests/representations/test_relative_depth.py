@@ -3,8 +3,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coview.data.synthetic import SyntheticConfig
-from coview.representations.limb_lengths import LimbLengths
+from coview.body.limb_lengths import LimbLengths
+from coview.data.synthetic.recordings import SyntheticConfig
 from coview.representations.relative_depth import (
     FARTHEST,
     NEAREST,

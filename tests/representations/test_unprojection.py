@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 import coview.representations.unprojection as unprojection
-from coview.data.synthetic import ring_cameras
+from coview.data.synthetic.recordings import ring_cameras
 from coview.representations.heatmaps import cells_from_world
 from coview.representations.unprojection import unproject
 from coview.representations.volumes import cuboid

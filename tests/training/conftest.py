@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from coview import recipes
-from coview.data.recorded import RecordedConfig
+from coview.data.session_dataset import RecordedConfig
 from coview.demo import generate
-from coview.formats.calibrations import Calibration, write_calibration
-from coview.formats.poses3d import Poses3D
-from coview.formats.session import Session
+from coview.formats.calibration.calibration import Calibration, write_calibration
+from coview.formats.motion.poses3d import Poses3D
+from coview.formats.session.session import Session
 from coview.training.run import train
 
 

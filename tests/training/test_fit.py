@@ -7,8 +7,8 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from coview.data.synthetic import SyntheticConfig
-from coview.methods.base import Method, MethodConfig, WorldPose
+from coview.data.synthetic.recordings import SyntheticConfig
+from coview.methods.shared.base import Method, MethodConfig, WorldPose
 from coview.training.checkpoint import Checkpoint
 from coview.training.history import History
 from coview.training.learner import Diverged

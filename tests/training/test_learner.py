@@ -5,9 +5,9 @@ import torch
 
 from coview import recipes
 from coview.data.augment import Augment
-from coview.data.synthetic import SyntheticConfig
-from coview.methods.base import CameraPoses, Method
+from coview.data.synthetic.recordings import SyntheticConfig
 from coview.methods.canonpose import CanonPose, CanonPoseConfig
+from coview.methods.shared.base import CameraPoses, Method
 from coview.methods.supervised_lifting import SupervisedLiftingConfig
 from coview.sample import MultiView
 from coview.skeletons import H36M_17

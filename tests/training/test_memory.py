@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from coview.data.base import InMemory
-from coview.data.synthetic import SyntheticConfig
-from coview.methods.base import Method, MethodConfig, WorldPose
+from coview.data.synthetic.recordings import SyntheticConfig
+from coview.methods.shared.base import Method, MethodConfig, WorldPose
 from coview.networks.normalisation import BatchNorm2d
 from coview.sample import MultiView
 from coview.skeletons import H36M_17

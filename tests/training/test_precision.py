@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from coview.data.synthetic import random_motion, ring_cameras
+from coview.data.synthetic.recordings import random_motion, ring_cameras
 from coview.methods.algebraic_triangulation import AlgebraicTriangulationConfig
 from coview.methods.volumetric_triangulation import VolumetricTriangulationConfig
 from coview.networks.backbone import Maps

@@ -7,8 +7,8 @@ from torch import nn
 
 from coview.data.augment import Augment
 from coview.data.base import InMemory
-from coview.data.pseudo_labels import PseudoConfig
-from coview.data.synthetic import EXACT, SyntheticConfig
+from coview.data.pseudo_labels.labels import PseudoConfig
+from coview.data.synthetic.recordings import EXACT, SyntheticConfig
 from coview.data.virtual_views import VirtualViews
 from coview.methods.pseudo_label_lifting import PseudoLabelLiftingConfig
 from coview.methods.supervised_lifting import SupervisedLiftingConfig

@@ -8,9 +8,9 @@ import pytest
 
 from coview import recipes
 from coview.data.batching import SubjectTimes
-from coview.data.labels import ShownLabels
-from coview.data.recorded import RecordedConfig
-from coview.data.synthetic import SyntheticConfig
+from coview.data.label_budget import ShownLabels
+from coview.data.session_dataset import RecordedConfig
+from coview.data.synthetic.recordings import SyntheticConfig
 from coview.methods.canonpose import CanonPoseConfig
 from coview.skeletons import COCO_17, H36M_17, Skeleton
 from coview.training.recipe import Recipe, check_fields, from_plain, to_plain

@@ -12,18 +12,18 @@ from safetensors.torch import load_file, save_file
 
 from coview.data.base import InMemory
 from coview.data.batching import SubjectTimes
-from coview.data.labels import ShownLabels
-from coview.data.synthetic import SyntheticConfig
+from coview.data.label_budget import ShownLabels
+from coview.data.synthetic.recordings import SyntheticConfig
 from coview.methods.canonpose import CanonPose, CanonPoseConfig
 from coview.methods.mcss import McssConfig
 from coview.methods.supervised_lifting import SupervisedLiftingConfig
 from coview.training.checkpoint import Checkpoint
-from coview.training.evaluate import evaluate
+from coview.training.evaluation.evaluate import evaluate
+from coview.training.evaluation.scoring import score
 from coview.training.history import History
 from coview.training.learner import Diverged
 from coview.training.recipe import Recipe, to_plain
 from coview.training.run import load_run, summary_line, train
-from coview.training.scoring import score
 
 TINY = Recipe(
     method=CanonPoseConfig(width=8),
@@ -228,7 +228,7 @@ TRACED = """
 import functools, sys
 from pathlib import Path
 import torch
-from coview.formats.text import read_json
+from coview.formats.io.text import read_json
 from coview.training.recipe import Recipe, from_plain
 from coview.training.run import train
 
@@ -406,7 +406,7 @@ LONG = replace(TINY, steps=60, log_every=10)
 PROGRAM = """
 import os, signal, sys
 from pathlib import Path
-from coview.formats.text import read_json
+from coview.formats.io.text import read_json
 from coview.training.learner import Learner
 from coview.training.recipe import Recipe, from_plain
 from coview.training.run import train

@@ -8,11 +8,11 @@ from torch import Tensor
 
 from coview.bench.results import RATES, WHENS
 from coview.data.base import InMemory
-from coview.methods.base import CameraPoses, Method
+from coview.methods.shared.base import CameraPoses, Method
 from coview.metrics.detection import JDR
 from coview.metrics.mirror import MirroredShare
 from coview.sample import MultiView
-from coview.training.scoring import TRUTH, Score, truth_for
+from coview.training.evaluation.scoring import TRUTH, Score, truth_for
 
 
 def refines(method: Method[Any]) -> bool:

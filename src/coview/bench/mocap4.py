@@ -21,19 +21,19 @@ from coview.bench.measure import measure
 from coview.bench.outlook import Outlook
 from coview.bench.results import COLUMNS, KEY, Row, key_of, put_rows, read_rows
 from coview.data.base import InMemory
-from coview.data.mocap import data_folder, read_clips
-from coview.data.mocap4 import INPUTS, VIEWS, Mocap4Config, Ring
-from coview.formats.atomic import write_text
-from coview.formats.text import read_json
+from coview.data.mocap.clips import data_folder, read_clips
+from coview.data.mocap.mocap4 import INPUTS, VIEWS, Mocap4Config, Ring
+from coview.formats.io.atomic import write_text
+from coview.formats.io.text import read_json
 from coview.methods.mcss import McssConfig
 from coview.methods.mcss_lifting import McssLiftingConfig
 from coview.metrics.detection import head_size_rule
 from coview.skeletons import Skeleton
 from coview.training.device import check_device
-from coview.training.folder import CHECKPOINT, RECORD, difference
+from coview.training.evaluation.scoring import how_scored
 from coview.training.recipe import Recipe
 from coview.training.run import load_run, train
-from coview.training.scoring import how_scored
+from coview.training.run_folder import CHECKPOINT, RECORD, difference
 
 RINGS: tuple[Ring, ...] = get_args(Ring)
 WITH_RATES: Ring = "same"  # where 2D refinement is judged: the views it learned with

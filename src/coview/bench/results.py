@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from coview.formats.atomic import write_text
+from coview.formats.io.atomic import write_text
 from coview.metrics.detection import GROUPS, OVERALL
 
 Row = dict[str, str]

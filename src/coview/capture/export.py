@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
-from coview.formats.c3d import write_c3d
-from coview.formats.poses3d import Poses3D, write_npz
-from coview.formats.session import Session
-from coview.formats.table import write_csv
-from coview.formats.trc import write_trc
+from coview.formats.motion.c3d import write_c3d
+from coview.formats.motion.csv import write_csv
+from coview.formats.motion.poses3d import Poses3D, write_npz
+from coview.formats.motion.trc import write_trc
+from coview.formats.session.session import Session
 
 Format = Literal["trc", "c3d", "csv", "npz"]
 FORMATS: tuple[Format, ...] = get_args(Format)

@@ -61,8 +61,8 @@ def convert(
             projected back, and nothing is written where the cameras do not fit.
         overwrite: Replace what is at B.
     """
-    from coview.formats.calibrations import read_calibration
-    from coview.formats.convert_calibration import target_format, write_converted
+    from coview.formats.calibration.calibration import read_calibration
+    from coview.formats.calibration.convert import target_format, write_converted
 
     form = target_format(b, to)
     calibration = read_calibration(a, units=units, sizes={"*": size})
@@ -80,7 +80,7 @@ def convert(
 
 
 def _checked(calibration, recording: Path, target: Path) -> None:  # type: ignore[no-untyped-def]
-    from coview.capture.check_calibration import check_calibration
+    from coview.capture.calibration.check import check_calibration
 
     checked = check_calibration(calibration, recording)
     note(checked.notes)
@@ -110,7 +110,7 @@ def show(
         units: Of its lengths, where it does not say.
         size: Width and height of the images in pixels, where it does not say.
     """
-    from coview.formats.calibrations import read_calibration
+    from coview.formats.calibration.calibration import read_calibration
 
     found = read_calibration(file, units=units, sizes={"*": size})
     title, lengths = found.read_as

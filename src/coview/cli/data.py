@@ -10,7 +10,7 @@ import tyro
 from coview.cli.say import note, say
 
 if TYPE_CHECKING:
-    from coview.data.mocap_sources import Found
+    from coview.data.mocap.sources import Found
 
 DataSet = Literal["cmu_mocap", "human36m"]
 
@@ -54,11 +54,11 @@ def prepare(
     if dataset == "human36m":
         _refuse_motion_settings(unit, fps)
         return _prepare_human36m(source, out, overwrite)
-    from coview.data.mocap import data_folder
-    from coview.data.mocap_folders import check_apart, check_writable, not_used
-    from coview.data.mocap_prepare import copy_prepared, is_prepared
-    from coview.data.mocap_raw import check_rate
-    from coview.data.mocap_sources import find_sources
+    from coview.data.mocap.clips import data_folder
+    from coview.data.mocap.folders import check_apart, check_writable, not_used
+    from coview.data.mocap.prepare import copy_prepared, is_prepared
+    from coview.data.mocap.raw import check_rate
+    from coview.data.mocap.sources import find_sources
 
     check_rate(fps)
     folder = data_folder(out)
@@ -81,10 +81,10 @@ def _refuse_motion_settings(unit: str | None, fps: float | None) -> None:
 
 
 def _prepare_human36m(source: Path, out: Path | None, overwrite: bool) -> None:
-    from coview.data.human36m_labels import PREPARED, picture_folder
-    from coview.data.human36m_prepare import prepare_labels
-    from coview.data.mocap import data_folder
-    from coview.data.mocap_folders import check_writable
+    from coview.data.human36m.labels import PREPARED, picture_folder
+    from coview.data.human36m.prepare import prepare_labels
+    from coview.data.mocap.clips import data_folder
+    from coview.data.mocap.folders import check_writable
 
     folder = data_folder(out, "human36m")
     check_writable(folder, out is not None)
@@ -107,8 +107,8 @@ def _convert(
     fps: float | None,
     overwrite: bool,
 ) -> None:
-    from coview.data.mocap_prepare import prepare as convert
-    from coview.data.mocap_sources import TEST_SUBJECTS
+    from coview.data.mocap.prepare import prepare as convert
+    from coview.data.mocap.sources import TEST_SUBJECTS
     from coview.progress import progress
 
     note(found.passed_over)
@@ -143,8 +143,8 @@ def check(dataset: DataSet, folder: Path | None = None, /) -> None:
     """
     if dataset == "human36m":
         return _check_human36m(folder)
-    from coview.data.mocap import data_folder
-    from coview.data.mocap_check import check_folder
+    from coview.data.mocap.check import check_folder
+    from coview.data.mocap.clips import data_folder
 
     report = check_folder(data_folder(folder))
     if report.rows:
@@ -161,8 +161,8 @@ def check(dataset: DataSet, folder: Path | None = None, /) -> None:
 
 
 def _check_human36m(folder: Path | None) -> None:
-    from coview.data.human36m_check import check_human36m
-    from coview.data.mocap import data_folder
+    from coview.data.human36m.check import check_human36m
+    from coview.data.mocap.clips import data_folder
 
     report = check_human36m(data_folder(folder, "human36m"))
     say("subject  part     clips instants  without a view  joints in boxes  off the middle  pictures missing")

@@ -8,7 +8,7 @@ import tyro
 from coview.cli.say import note, say
 
 if TYPE_CHECKING:
-    from coview.training.predict import Lifted
+    from coview.training.prediction.predict import Lifted
 
 _FOR_SESSIONS = "coview_session"  # what a recording trains where no recipe is named
 
@@ -20,7 +20,7 @@ def train(arguments: list[str]) -> None:
     from dataclasses import replace
 
     from coview import recipes as known
-    from coview.data.recorded import RecordedConfig
+    from coview.data.session_dataset import RecordedConfig
     from coview.training.run import summary_line
     from coview.training.run import train as learn
 
@@ -60,8 +60,8 @@ def _recipe_name(arguments: list[str], data: str | None) -> tuple[str, list[str]
 
 def _check_session(folder: Path) -> None:
     """ValueError where prepared motion was given as a session; what else is wrong, the data says."""
-    from coview.data.mocap import META
-    from coview.formats.session import FILE
+    from coview.data.mocap.clips import META
+    from coview.formats.session.session import FILE
 
     if (folder / META).is_file() and not (folder / FILE).is_file():
         raise ValueError(
@@ -95,8 +95,8 @@ def evaluate(run: Path, /, *, data: Path | None = None) -> None:
         run: Folder made by `coview train`.
         data: A calibrated and reconstructed session to test on (its last fifth); default: the recipe's data.
     """
-    from coview.data.recorded import RecordedConfig
-    from coview.training.evaluate import evaluate as measure
+    from coview.data.session_dataset import RecordedConfig
+    from coview.training.evaluation.evaluate import evaluate as measure
 
     metrics = measure(run, None if data is None else RecordedConfig(sessions=(data,)))
     for name, value in metrics.items():
@@ -124,7 +124,7 @@ def predict(
         size: Width and height of the image in pixels, where a file does not say.
         skeleton: Joint order of a file that does not say.
     """
-    from coview.training.predict import predict as lift
+    from coview.training.prediction.predict import predict as lift
 
     lifted = lift(run, source, camera=camera, out=out, size=size, skeleton=skeleton)
     for one in lifted:

@@ -58,7 +58,7 @@ def reconstruct(
         raise ValueError(
             "--weights needs --method algebraic or volumetric; detections are triangulated without."
         )
-    from coview.capture import reconstruct as stage
+    from coview.capture.reconstruction import reconstruct as stage
 
     every, failed = stage.reconstruct_everybody(
         session,
@@ -112,10 +112,10 @@ def _from_images(
             f"--method {method} needs --weights RUN: the folder of a trained model of images "
             f"(`coview train {method}_rendered`)."
         )
-    from coview.capture.image_model import image_model
-    from coview.capture.reconstruct_images import reconstruct_images
+    from coview.capture.images.model import image_model
+    from coview.capture.images.reconstruct import reconstruct_images
     from coview.training.device import check_device, resolved
-    from coview.training.predict import barely_trained
+    from coview.training.prediction.predict import barely_trained
     from coview.training.run import load_run
 
     check_device(device)
@@ -147,7 +147,7 @@ def export(
         trc_units: Of lengths in the TRC file, which says them too.
     """
     from coview.capture.export import export_session
-    from coview.formats.session import Session
+    from coview.formats.session.session import Session
 
     for path in export_session(Session.load(session), to, trc_units=trc_units):
         say(f"{path.suffix[1:]:15s} {path}")

@@ -8,8 +8,8 @@ import tyro
 from coview.cli.say import note, say
 
 if TYPE_CHECKING:
-    from coview.formats.clocks import Clock
-    from coview.formats.people import People
+    from coview.formats.calibration.clock import Clock
+    from coview.formats.session.people import People
 
 SizeMismatch = Literal["keep", "centre", "resize", "refuse"]
 
@@ -38,7 +38,7 @@ def import_(
         allow_unequal: Cut all cameras to the shortest one.
         overwrite: Replace a session that is there; the old content is kept beside it.
     """
-    from coview.capture.import_session import import_session
+    from coview.capture.importing.import_session import import_session
 
     made = import_session(
         source,
@@ -126,10 +126,10 @@ def calibrate(
         origin_frame: Of `board`: frame in which the board lies on the floor, which becomes z = 0.
         board_frames: Of `board`: frames per camera that are looked at.
     """
-    from coview.capture import calibrate as stage
+    from coview.capture.calibration import from_people as stage
 
     if source == "board":
-        from coview.capture.calibrate_board import calibrate_from_board
+        from coview.capture.board.calibrate import calibrate_from_board
 
         if board is None:
             raise ValueError("--from board needs --board, e.g. --board charuco:7x5:0.04:0.03:DICT_4X4_50.")
@@ -198,7 +198,7 @@ def associate(session: Path, /, *, late: tuple[tuple[str, float], ...] = ()) -> 
         session: Folder with 2D joints of several people; its calibration is used where there is one.
         late: Without a calibration: cameras and the frames by which they began late, e.g. `--late cam02 12`.
     """
-    from coview.capture import people as stage
+    from coview.capture.association import stage
 
     people = stage.associate(session, lags=dict(late) or None)
     if people is None:
@@ -214,6 +214,6 @@ def associate(session: Path, /, *, late: tuple[tuple[str, float], ...] = ()) -> 
 
 
 def _say_people(people: "People") -> None:
-    from coview.capture.people import said
+    from coview.capture.association.stage import said
 
     say(f"people          {said(people)}")

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from coview.formats.kept_tensors import keep, kept
+from coview.formats.io.tensor_cache import keep, kept
 from coview.progress import progress
 
 Make = Callable[[int], dict[str, Tensor]]

@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from coview.body.procedural_motion import Kind, random_motion
 from coview.cameras import Cameras
-from coview.data.motion import Kind, random_motion
 from coview.data.viewpoints import looking
 from coview.sample import MultiView
 from coview.skeletons import H36M_17, Skeleton, skeleton_map

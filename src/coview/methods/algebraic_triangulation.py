@@ -14,10 +14,14 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from coview.geometry.homogeneous import homogeneous_dlt
-from coview.geometry.undistorted import refine_points, reprojection_residuals, triangulate_undistorted
-from coview.methods.base import WorldPose
-from coview.methods.image_method import CENTIMETRES, ImageConfig, ImageMethod, with_axes_of
+from coview.geometry.triangulation.dlt_reference import homogeneous_dlt
+from coview.geometry.triangulation.undistorted import (
+    refine_points,
+    reprojection_residuals,
+    triangulate_undistorted,
+)
+from coview.methods.shared.base import WorldPose
+from coview.methods.shared.image_method import CENTIMETRES, ImageConfig, ImageMethod, with_axes_of
 from coview.networks.backbone import Maps
 from coview.representations.heatmaps import (
     gaussian_maps,

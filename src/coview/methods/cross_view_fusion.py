@@ -12,11 +12,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from coview.losses import scale_free_error
-from coview.methods.base import Fact
-from coview.methods.lifted import LiftedPoses, Seen, flattened
-from coview.methods.lifting import LiftingConfig, LiftingMethod
-from coview.representations.evidence_maps import FAITHFUL, FusionSettings
-from coview.representations.fused_joints import Fused, confidence_quantile, fused_joints
+from coview.methods.shared.base import Fact
+from coview.methods.shared.lifted import LiftedPoses, Seen, flattened
+from coview.methods.shared.lifting import LiftingConfig, LiftingMethod
+from coview.representations.fusion.evidence_maps import FAITHFUL, FusionSettings
+from coview.representations.fusion.fused_joints import Fused, confidence_quantile, fused_joints
 from coview.representations.normalised import turned
 from coview.sample import MultiView
 from coview.skeletons import Skeleton

@@ -13,8 +13,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from coview.cameras import Cameras
-from coview.methods.base import CameraPoses
-from coview.methods.image_method import ImageConfig, ImageMethod, with_axes_of
+from coview.methods.shared.base import CameraPoses
+from coview.methods.shared.image_method import ImageConfig, ImageMethod, with_axes_of
 from coview.networks.backbone import Depth
 from coview.representations.crop_volume import depth_of_size, marginals, mean_cell, unlikeliness
 from coview.sample import MultiView

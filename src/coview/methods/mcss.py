@@ -14,10 +14,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from coview.methods.base import CanonicalPoses, Fact, Method, MethodConfig
-from coview.methods.canonical import looked_at, said_of, whole_poses
-from coview.methods.image_method import MEAN, SPREAD
-from coview.methods.triplets import (
+from coview.methods.shared.base import CanonicalPoses, Fact, Method, MethodConfig
+from coview.methods.shared.canonical_targets import looked_at, said_of, whole_poses
+from coview.methods.shared.image_method import MEAN, SPREAD
+from coview.methods.shared.triplets import (
     Triplets,
     distances,
     hard_triplets,

@@ -17,13 +17,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from coview.body.limb_lengths import LimbLengths, Limbs
 from coview.losses import limb_error, seen_across, view_disagreement
-from coview.methods.base import CanonicalPoses, Fact, Method, MethodConfig
-from coview.methods.canonical import looked_at, said_of, whole_poses
+from coview.methods.shared.base import CanonicalPoses, Fact, Method, MethodConfig
+from coview.methods.shared.canonical_targets import looked_at, said_of, whole_poses
 from coview.networks.encoders import unit
 from coview.networks.lifter import Lifter
 from coview.representations.canonical_pose import canonical_pose
-from coview.representations.limb_lengths import LimbLengths, Limbs
 from coview.representations.normalised import root_mean_square, weighted_centred, weighted_unit_norm
 from coview.representations.relative_depth import Placing, limb_norms
 from coview.sample import MultiView

@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from coview.methods.base import Fact
-from coview.methods.lifted import LiftedPoses
-from coview.methods.lifting import LiftingConfig, LiftingMethod
+from coview.methods.shared.base import Fact
+from coview.methods.shared.lifted import LiftedPoses
+from coview.methods.shared.lifting import LiftingConfig, LiftingMethod
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
 

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from coview.methods.base import CameraPoses, Method, MethodConfig
+from coview.methods.shared.base import CameraPoses, Method, MethodConfig
 from coview.networks.refiner import Refiner
 from coview.sample import MultiView
 from coview.skeletons import Skeleton

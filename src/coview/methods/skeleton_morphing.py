@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from coview.methods.base import ImagePoses, Method, MethodConfig
+from coview.methods.shared.base import ImagePoses, Method, MethodConfig
 from coview.networks.morpher import Morpher
 from coview.representations.morphed import morphed
 from coview.representations.normalised import present, root_centred, root_mean_square

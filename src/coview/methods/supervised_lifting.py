@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-from coview.methods.base import Fact
-from coview.methods.lifted import LiftedPoses
-from coview.methods.lifting import LiftingConfig, LiftingMethod
+from coview.methods.shared.base import Fact
+from coview.methods.shared.lifted import LiftedPoses
+from coview.methods.shared.lifting import LiftingConfig, LiftingMethod
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
 

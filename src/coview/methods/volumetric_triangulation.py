@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from coview.methods.base import WorldPose
-from coview.methods.image_method import CENTIMETRES, ImageConfig, ImageMethod, with_axes_of
+from coview.methods.shared.base import WorldPose
+from coview.methods.shared.image_method import CENTIMETRES, ImageConfig, ImageMethod, with_axes_of
 from coview.networks.v2v import V2V
 from coview.representations.heatmaps import cells_from_world, map_stride
 from coview.representations.unprojection import unproject

@@ -14,14 +14,14 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from coview.body.limb_lengths import LimbLengths
 from coview.cameras import Cameras
 from coview.losses import limb_error, view_disagreement
-from coview.methods.base import Fact, MetricCameraPoses, turned_if_mirrored
-from coview.methods.image_method import ImageConfig, ImageMethod, Views, with_axes_of
+from coview.methods.shared.base import Fact, MetricCameraPoses, turned_if_mirrored
+from coview.methods.shared.image_method import ImageConfig, ImageMethod, Views, with_axes_of
 from coview.networks.backbone import Depth, Maps
 from coview.networks.normalisation import BatchNorm2d
 from coview.representations.heatmaps import gaussian_maps, map_cells, map_stride, peaks, soft_argmax
-from coview.representations.limb_lengths import LimbLengths
 from coview.representations.normalised import ray_from_camera, turned
 from coview.representations.relative_depth import Placing, limb_norms, metric_pose
 from coview.sample import MultiView

@@ -12,10 +12,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from coview.body.limb_lengths import LimbLengths
 from coview.losses import limb_error, view_disagreement
-from coview.methods.base import Fact, Method, MethodConfig, MetricCameraPoses, turned_if_mirrored
+from coview.methods.shared.base import Fact, Method, MethodConfig, MetricCameraPoses, turned_if_mirrored
 from coview.networks.lifter import DepthLifter
-from coview.representations.limb_lengths import LimbLengths
 from coview.representations.normalised import (
     present,
     ray_from_camera,

@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as as_safetensors
 from torch import Tensor
 
-from coview.formats.atomic import write_bytes
+from coview.formats.io.atomic import write_bytes
 from coview.metrics.k_means import k_means
 from coview.metrics.mean import Mean
 from coview.skeletons import Skeleton

@@ -1,19 +1,27 @@
-"""One frozen value per file: method × data × optimiser. Nothing is registered; a file here is a recipe."""
+"""One frozen value per file: method × data × optimiser. Nothing is registered; a file in a folder here is a recipe.
+
+The folders say what a recipe learns from; a recipe is named by its file alone (`coview train canonpose_mocap4`)."""
 
 import importlib
-import pkgutil
+from pathlib import Path
 from typing import Any
+
+
+def _modules() -> dict[str, str]:
+    """Dotted module path of every recipe that comes with coview, by its name; nothing is imported."""
+    files = Path(__file__).parent.glob("*/[!_]*.py")
+    return {file.stem: f"{__name__}.{file.parent.name}.{file.stem}" for file in sorted(files)}
 
 
 def names() -> list[str]:
     """The recipes that come with coview; nothing is imported."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return sorted(_modules())
 
 
 def load(name: str) -> Any:
     """The `Recipe` of that name, or of a dotted module path of yours; LookupError naming the known ones."""
-    module = name if "." in name else f"{__name__}.{name}"
-    if "." not in name and name not in names():
+    module = name if "." in name else _modules().get(name)
+    if module is None:
         raise LookupError(f"no recipe '{name}'. Known: {', '.join(names())}. Or give a dotted module path.")
     try:
         return importlib.import_module(module).recipe

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from coview.formats.clocks import SYNCHRONOUS, Clock
+from coview.formats.calibration.clock import SYNCHRONOUS, Clock
 from coview.report.evidence import Evidence
 from coview.report.html import number, paragraph, percent, section, table, text
 from coview.report.measures import Agreement, agreements

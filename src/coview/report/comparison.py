@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from coview.data.mocap4 import INPUTS
+from coview.data.mocap.mocap4 import INPUTS
 from coview.report.benchmark import Group, Row, groups, markdown, spread, usual
 from coview.report.chart import Line, lines_svg
 

@@ -10,10 +10,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from coview.cameras import Cameras
-from coview.data.session_tracks import session_tracks
-from coview.formats.calibrations import Calibration
-from coview.formats.poses3d import Poses3D
-from coview.formats.session import Session, StaleError
+from coview.formats.calibration.calibration import Calibration
+from coview.formats.motion.poses3d import Poses3D
+from coview.formats.session.session import Session, StaleError
+from coview.formats.session.synchronised_tracks import session_tracks
 from coview.report.runs import Run, find_runs
 from coview.skeletons import Skeleton, can_map, skeleton_map
 

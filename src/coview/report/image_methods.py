@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from coview.capture.beside import Beside, beside
-from coview.capture.reconstruct_images import results
-from coview.formats.poses3d import Poses3D
+from coview.capture.images.compare import Beside, beside
+from coview.capture.images.reconstruct import results
+from coview.formats.motion.poses3d import Poses3D
 from coview.report.evidence import Evidence
 from coview.report.html import definitions, number, paragraph, percent, section, table, text
 from coview.report.verdict import Line

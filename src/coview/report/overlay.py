@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from coview.data.session_tracks import nearest_pictures
-from coview.formats.session import SessionCamera
-from coview.formats.video import read_frames
+from coview.formats.io.video import read_frames
+from coview.formats.session.session import SessionCamera
+from coview.formats.session.synchronised_tracks import nearest_pictures
 from coview.report.colours import CANVAS, DETECTION, RGB, bone_colours, side_colour
 from coview.report.evidence import Comparison, Evidence
 from coview.skeletons import Skeleton

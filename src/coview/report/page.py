@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from coview import __version__
-from coview.formats.atomic import write_text
-from coview.formats.session import FILE
+from coview.formats.io.atomic import write_text
+from coview.formats.session.session import FILE
 from coview.report.cameras import camera_lines, camera_section
 from coview.report.evidence import Evidence, gather
 from coview.report.html import text

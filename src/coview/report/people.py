@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from coview.capture.people import Presence, presences
-from coview.formats.people import EDITS, People
-from coview.formats.poses3d import Poses3D
-from coview.formats.session import Session, StaleError
+from coview.capture.association.stage import Presence, presences
+from coview.formats.motion.poses3d import Poses3D
+from coview.formats.session.people import EDITS, People
+from coview.formats.session.session import Session, StaleError
 from coview.report.html import number, paragraph, percent, section, table, text
 from coview.report.measures import spread_of
 from coview.report.verdict import Line

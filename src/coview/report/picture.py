@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from coview.cameras import Cameras
-from coview.formats.atomic import replacing
-from coview.formats.session import Session
+from coview.formats.io.atomic import replacing
+from coview.formats.session.session import Session
 from coview.report.colours import CAMERA, RGB, bone_colours
 from coview.report.evidence import Evidence, gather
 from coview.report.overlay import Overlay, instants, overlays

@@ -10,9 +10,9 @@ from coview.report.html import definitions, number, paragraph, section, table, t
 from coview.report.prediction_viewer import Drawn, viewer
 from coview.report.sections import verdict_list
 from coview.report.verdict import Line, Tone
-from coview.training.compare import Comparison, camera_from_world, compare, reconstructed
-from coview.training.prediction_files import Prediction, find_predictions
-from coview.training.scoring import how_scored
+from coview.training.evaluation.compare import Comparison, camera_from_world, compare, reconstructed
+from coview.training.evaluation.scoring import how_scored
+from coview.training.prediction.prediction_files import Prediction, find_predictions
 
 _TOLD = ("method", "steps", "trained_on", "run")  # of the provenance; the recipe is in the files
 _MEASURES = {"n_mpjpe_mm": "N-MPJPE", "p_mpjpe_mm": "P-MPJPE", "n_pck_150": "N-PCK@150"}

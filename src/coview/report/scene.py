@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from coview.cameras import Cameras
-from coview.formats.poses3d import Poses3D
+from coview.formats.motion.poses3d import Poses3D
 from coview.report.colours import CAMERA, bone_colours, side_colour
 
 MOST_FRAMES, MOST_RATE = 500, 30.0  # of the animation: about twenty seconds in a megabyte

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from coview.representations.limb_lengths import Limbs, scale_of
+from coview.body.limb_lengths import Limbs, scale_of
 
 NEAREST, FARTHEST = 2.0, 40.0  # the root's depth is kept between, in body units; beyond, it has no gradient
 _FLAT = 1e-5  # least square of a limb's length in the image; a person 5 m away has a torso of 1e-2

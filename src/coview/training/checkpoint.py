@@ -13,7 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import save as as_safetensors
 from torch import Tensor, nn
 
-from coview.formats.atomic import write_bytes
+from coview.formats.io.atomic import write_bytes
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,13 @@ from lightning import Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from coview.data.base import Instants
-from coview.training.batches import InOrder, at_once
+from coview.data.loading import InOrder, at_once
+from coview.training.callbacks import Checkpoints, ProgressBar
+from coview.training.evaluation.scoring import TRUTH
+from coview.training.gradient_accumulation import Parts
 from coview.training.learner import Learner
 from coview.training.memory import Estimate, advice, estimate, explained, fits_beside
-from coview.training.parts import Parts
 from coview.training.precision import networks_in
-from coview.training.scoring import TRUTH
-from coview.training.watch import Checkpoints, ProgressBar
 
 
 def fit(

@@ -5,7 +5,7 @@ import io
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from coview.formats.atomic import write_text
+from coview.formats.io.atomic import write_text
 
 
 @dataclass

@@ -10,14 +10,14 @@ from lightning import LightningModule
 from torch import Tensor
 
 from coview.data.base import Instants
-from coview.methods.base import Fact, Method
+from coview.data.loading import Batches, InOrder, at_once
+from coview.methods.shared.base import Fact, Method
 from coview.sample import MultiView
-from coview.training.batches import Batches, InOrder, at_once
 from coview.training.checkpoint import Checkpoint, optimiser_tensors, restore_optimiser
-from coview.training.gradients import IN_A_ROW, Guard, parameter_groups
+from coview.training.evaluation.scoring import Score
 from coview.training.history import History
+from coview.training.optimisation import IN_A_ROW, Guard, parameter_groups
 from coview.training.recipe import Recipe
-from coview.training.scoring import Score
 
 _REVISED_WITH = 256  # training instants that a method may look at to revise itself
 _COMPILED: dict[str, Any] = {

@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_flatten
 
 from coview.cameras import Cameras
 from coview.data.base import Instants
-from coview.methods.base import Method
+from coview.methods.shared.base import Method
 from coview.networks.recompute import statistics_kept
 from coview.sample import MultiView
 from coview.training.recipe import Recipe

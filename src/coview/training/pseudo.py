@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from coview.data.base import Instants
-from coview.data.pseudo_labels import PseudoConfig, PseudoLabels, pseudo_labels
+from coview.data.loading import InOrder, at_once
+from coview.data.pseudo_labels.labels import PseudoConfig, PseudoLabels, pseudo_labels
 from coview.data.shards import cache_folder
 from coview.metrics.joint_error import p_joint_error
 from coview.progress import progress
 from coview.sample import MultiView
-from coview.training.batches import InOrder, at_once
 
 FILE = "pseudo_labels.json"  # in the run's folder
 _RIGS = 4  # that are told of one by one, and as many poor ones

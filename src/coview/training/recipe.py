@@ -13,11 +13,12 @@ import torch
 from coview.data.augment import Augment
 from coview.data.base import DataConfig
 from coview.data.batching import Batching, Shuffled
-from coview.data.labels import ShownLabels
-from coview.data.pseudo_labels import PseudoConfig
-from coview.methods.base import Method, MethodConfig
+from coview.data.label_budget import ShownLabels
+from coview.data.pseudo_labels.labels import PseudoConfig
+from coview.methods.shared.base import Method, MethodConfig
 from coview.skeletons import H36M_17, SKELETONS, Skeleton, named_skeleton
 from coview.training.precision import Precision
+from coview.training.stored_names import import_path, renamed_fields, stored_name
 
 # Fields that an earlier run may predict, and the settings that name it.
 _LABELS = frozenset({"pseudo3d", "pseudo_covariance", "pseudo_cameras"})  # what `pseudo` makes
@@ -186,7 +187,7 @@ def _check_finite(value: Any, where: str) -> None:
 
 
 def to_plain(value: Any) -> Any:
-    """Dicts, lists, strings, numbers; a dataclass becomes its import path and its fields.
+    """Dicts, lists, strings, numbers; a dataclass becomes its stored name and its fields.
 
     A skeleton that coview knows becomes its name."""
     if isinstance(value, Skeleton) and value in SKELETONS:
@@ -194,7 +195,7 @@ def to_plain(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         kind = type(value)
         parts = {each.name: to_plain(getattr(value, each.name)) for each in fields(value)}
-        return {"type": f"{kind.__module__}.{kind.__qualname__}", **parts}
+        return {"type": stored_name(kind), **parts}
     if isinstance(value, tuple | list):
         return [to_plain(part) for part in value]
     if isinstance(value, Path):
@@ -230,7 +231,7 @@ def differences(old: dict[str, Any], new: dict[str, Any], where: str = "") -> st
     """The fields in which two plain recipes differ, in words."""
     kinds = [str(plain.get("type")).rpartition(".")[2] for plain in (old, new)]
     if where and kinds[0] != kinds[1]:  # nothing below can be compared
-        return f"{where[:-1]} is a {kinds[0]} there and a {kinds[1]} now"
+        return f"{where[:-1]} is {kinds[0]} there and {kinds[1]} now"
     words = []
     for name in sorted(set(old) | set(new)):
         a, b = old.get(name), new.get(name)
@@ -242,18 +243,20 @@ def differences(old: dict[str, Any], new: dict[str, Any], where: str = "") -> st
 
 
 def _restored(plain: dict[str, Any], kind: Any) -> Any:
-    path = plain.get("type", "")
+    stored = str(plain.get("type", ""))
+    path = import_path(stored)
     found = _named(path)
     if not (isinstance(found, type) and is_dataclass(found) and issubclass(found, kind)):
         raise ValueError(
-            f"'{path}' in the recipe is no {getattr(kind, '__name__', kind)}; was it edited by hand?"
+            f"'{stored}' in the recipe is no {getattr(kind, '__name__', kind)}; was it edited by hand?"
         )
     hints = get_type_hints(found)
-    given = {name: value for name, value in plain.items() if name != "type"}
+    today = renamed_fields(stored)
+    given = {today.get(name, name): value for name, value in plain.items() if name != "type"}
     unknown = sorted(set(given) - {each.name for each in fields(found)})
     if unknown:
         raise ValueError(
-            f"{path} has no {', '.join(unknown)}: the recipe comes from another version of coview."
+            f"{stored} has no {', '.join(unknown)}: the recipe comes from another version of coview."
         )
     return found(**{name: from_plain(value, hints[name]) for name, value in given.items()})
 

@@ -25,17 +25,25 @@ from safetensors.torch import save as as_safetensors
 
 from coview import __version__
 from coview.data.base import DataConfig, Instants
-from coview.formats.atomic import write_bytes, write_text
-from coview.formats.released_weights import read_released
-from coview.formats.text import read_json
-from coview.methods.base import Method
+from coview.formats.io.atomic import write_bytes, write_text
+from coview.formats.io.text import read_json
+from coview.formats.weights.released_weights import read_released
+from coview.methods.shared.base import Method
 from coview.skeletons import Skeleton
-from coview.training.base_points import Guesser
 from coview.training.device import check_device, resolved
-from coview.training.embedded import MAP
-from coview.training.first_guesses import first_guesses
+from coview.training.evaluation.embedded import MAP
+from coview.training.evaluation.scoring import TRUTH, scored, write_evaluation
 from coview.training.fit import fit
-from coview.training.folder import (
+from coview.training.history import History
+from coview.training.initial_poses import first_guesses
+from coview.training.learner import Learner, check_finite
+from coview.training.precision import check_precision
+from coview.training.pretrained import Report, Source, initialise
+from coview.training.pseudo import lines as label_lines
+from coview.training.pseudo import with_detections, with_pseudo
+from coview.training.recipe import Recipe, check_fields, from_plain, to_plain
+from coview.training.root_predictions import Guesser
+from coview.training.run_folder import (
     CHECKPOINT,
     EVALUATION,
     HISTORY,
@@ -48,14 +56,6 @@ from coview.training.folder import (
     clear,
     opened,
 )
-from coview.training.history import History
-from coview.training.initialise import Report, Source, initialise
-from coview.training.learner import Learner, check_finite
-from coview.training.precision import check_precision
-from coview.training.pseudo import lines as label_lines
-from coview.training.pseudo import with_detections, with_pseudo
-from coview.training.recipe import Recipe, check_fields, from_plain, to_plain
-from coview.training.scoring import TRUTH, scored, write_evaluation
 
 _RELEASED = "released:"  # begins what `init` says where it names a file of the authors
 

@@ -1,0 +1,1 @@
+"""What is true of human bodies: proportions, stature, gravity, pose priors, generated motion."""

@@ -1,0 +1,126 @@
+"""Which way is up and where the floor is: a world with z up that people can read.
+
+Two witnesses, neither of them sure. A body stands on its feet, so its hips are above them on average. Cameras are
+mostly set up level, so their x axes are horizontal; one that is not (a tilted tripod) must not be believed.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from coview.body.anthropometry import ANKLE_HEIGHT
+from coview.skeletons import Skeleton
+
+_LOW = ("left_heel", "right_heel", "left_big_toe", "right_big_toe", "left_ankle", "right_ankle", "left_toe")
+ADULT = 1.7  # metres: the stature that an ankle's height above the floor is guessed from
+_LEAN = math.radians(4.0)  # how far a person's mean stance leans, beside how much it varies within the take
+_ROLL = math.radians(3.0)  # how far a camera that is meant to be level is not
+
+
+@dataclass(frozen=True)
+class Upright:
+    """The gravity-aligned world: origin on the floor, z up, the first camera looking along +y."""
+
+    world_from_new: Float[Tensor, "3 4"]
+    up: Float[Tensor, "3"]  # unit, in the old world
+    sigma: float  # radians
+    source: str
+
+    @property
+    def words(self) -> str:
+        """Where the vertical comes from, and how sure it is."""
+        return f"{self.source}, ± {math.degrees(self.sigma):.1f}°"
+
+
+def upright_from_body(
+    points: Float[Tensor, "frames joints 3"],
+    skeleton: Skeleton,
+    cam_from_world: Float[Tensor, "views 3 3"],
+) -> Upright:
+    """Up is where the hips are above the feet, on average over the take, and square to level cameras' x axes.
+
+    `points` in metres in any world; rotations of the cameras in the same world. A take that is all lying or
+    crawling, with cameras that are all tilted, gives a wrong world. Raises ValueError when feet and hips
+    were never seen together."""
+    stance = _stance(points, skeleton)
+    body = torch.nn.functional.normalize(_middle_direction(stance), dim=0)
+    spread = float((stance - body).norm(dim=-1).median())
+    body_sigma = math.hypot(_LEAN, spread)
+    up, sigma, level = _with_level_cameras(body, body_sigma, cam_from_world[:, 0])
+    source = f"hips above feet over {len(stance)} frames, and {level} of {len(cam_from_world)} cameras level"
+    return Upright(_frame(points, skeleton, up, cam_from_world[0]), up, sigma, source)
+
+
+def _stance(points: Tensor, skeleton: Skeleton) -> Tensor:
+    """Unit direction from between the ankles to between the hips, for the frames that have both."""
+    feet = _middle(points, skeleton, ("left_ankle", "right_ankle"))
+    hips = _middle(points, skeleton, ("left_hip", "right_hip"))
+    known = (hips - feet).isfinite().all(dim=-1)
+    if not bool(known.any()):
+        raise ValueError(
+            "gravity cannot be found from the body: both ankles and both hips were never reconstructed in the same "
+            "frame. Record the whole person, from head to feet, in at least two cameras at once."
+        )
+    return torch.nn.functional.normalize((hips - feet)[known], dim=-1)
+
+
+def _middle(points: Tensor, skeleton: Skeleton, names: tuple[str, str]) -> Tensor:
+    missing = [name for name in names if name not in skeleton.joints]
+    if missing:
+        raise ValueError(
+            f"gravity from the body needs {' and '.join(names)}; skeleton '{skeleton.name}' has no "
+            f"{' or '.join(missing)}."
+        )
+    return torch.stack([points[:, skeleton.index(name)] for name in names]).mean(dim=0)
+
+
+def _middle_direction(directions: Tensor) -> Tensor:
+    """Geometric median (Weiszfeld's iteration): a few crouches must not tilt the world."""
+    middle = directions.mean(dim=0)
+    for _ in range(30):
+        off = (directions - middle).norm(dim=-1).clamp(min=0.02)
+        middle = (directions / off[:, None]).sum(dim=0) / (1 / off).sum()
+    return middle
+
+
+def _with_level_cameras(body: Tensor, body_sigma: float, across: Tensor) -> tuple[Tensor, float, int]:
+    """The direction that both witnesses like best, its standard deviation, and how many cameras are level.
+
+    The least eigenvector of the summed information; a camera's weight falls with its roll (Cauchy)."""
+    eye = torch.eye(3, dtype=body.dtype)
+    from_body = (eye - body[:, None] * body) / body_sigma**2
+    up = body
+    for _ in range(50):
+        trust = 1 / (1 + (across @ up / _ROLL) ** 2)
+        information = (
+            from_body + (trust[:, None, None] * across[:, :, None] * across[:, None]).sum(0) / _ROLL**2
+        )
+        values, vectors = torch.linalg.eigh(information)
+        up = vectors[:, 0] * torch.sign(vectors[:, 0] @ body)
+    return up, float((values[1] - values[0]) ** -0.5), int((trust > 0.2).sum())
+
+
+def _frame(points: Tensor, skeleton: Skeleton, up: Tensor, first_camera: Tensor) -> Tensor:
+    """World-from-new: x to the right of the first camera, y away from it, z up; origin under the body."""
+    forward = first_camera[2] - (first_camera[2] @ up) * up
+    if float(forward.norm()) < 1e-3:  # the camera looks straight down: take its image-up instead
+        forward = -first_camera[1] + (first_camera[1] @ up) * up
+    forward = forward / forward.norm()
+    turn = torch.stack([torch.linalg.cross(forward, up), forward, up], dim=-1)
+    middle = (points.flatten(0, 1) @ turn).nanmedian(dim=0).values  # in the new axes: the same from any world
+    middle[2] = _floor(points, skeleton, up)
+    origin = turn @ middle
+    return torch.cat([turn, origin[:, None]], dim=-1)
+
+
+def _floor(points: Tensor, skeleton: Skeleton, up: Tensor) -> Tensor:
+    """Height of the floor along `up`: where the lowest joint of the feet is when it is lowest."""
+    low = [name for name in _LOW if name in skeleton.joints]
+    heights = points[:, [skeleton.index(name) for name in low]] @ up
+    lowest = torch.nan_to_num(heights, nan=torch.inf).amin(dim=-1)
+    floor = lowest[lowest.isfinite()].quantile(0.05)
+    only_ankles = all(name.endswith("ankle") for name in low)
+    return floor - ANKLE_HEIGHT * ADULT if only_ankles else floor

@@ -1,0 +1,1 @@
+"""Who is who: detections of several people joined across views and over time."""

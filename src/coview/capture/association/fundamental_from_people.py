@@ -1,0 +1,202 @@
+"""Epipolar geometry of views of which nothing is known, from several people of whom nobody knows who is who.
+
+Whoever is taken for the same person in two views gives a fundamental matrix; only the right pairing gives one that the
+other people fit as well.
+"""
+
+from itertools import combinations
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from coview.capture.association.epipolar_affinity import frame_evidence, misfits
+from coview.capture.association.multicut import contracted
+from coview.geometry.epipolar.fundamental_ransac import robust_fundamental
+
+ROUGH = 0.03  # body sizes: what a pair may miss while cameras are a frame late and matrices are first guesses
+FINE = 0.015
+_USUAL = 0.012  # body sizes: what right pairs are expected to miss meanwhile
+_LONGEST = 5  # tracks of each view that are paired with each other
+_TRIED = 12  # of these pairings, those that share most frames
+_SHARED = 20  # frames that two tracks must share
+_INSTANTS = 80  # that a pairing is judged on
+_POINTS = 400  # pairs of joints that a matrix is first fitted to
+_SURE = 0.75  # share of the best possible agreement from which on no other pairing is tried ...
+_ALIKE = 0.4  # correlation of motion that goes with it
+_ENOUGH = 0.2  # ... and below which two views are not said to be related
+
+Fundamentals = dict[tuple[int, int], Float[Tensor, "3 3"]]
+
+
+def search_fundamentals(
+    joints: Float[Tensor, "views frames people joints 2"],
+    nodes: Int[Tensor, "views frames people"],
+    seed: int = 0,
+) -> Fundamentals:
+    """b̃ᵀ F ã = 0 for the pairs of views (a < b) whose people agree on a matrix, whatever pairing that takes.
+
+    `joints` in body sizes of each view, NaN where not seen; `nodes` are numbers of tracks that no two views share. Cost
+    does not depend on the number of frames, and is quadratic in views."""
+    found = {}
+    for a, b in combinations(range(len(joints)), 2):
+        matrix = _related(joints[a], joints[b], nodes[a], nodes[b], seed)
+        if matrix is not None:
+            found[a, b] = matrix
+    return found
+
+
+def refit_fundamentals(
+    joints: Float[Tensor, "views frames people joints 2"],
+    ids: Int[Tensor, "views frames people"],
+    seed: int = 0,
+) -> Fundamentals:
+    """The same where it is known (well enough) who is who: `ids` are numbers of people, -1 for nobody."""
+    found = {}
+    for a, b in combinations(range(len(joints)), 2):
+        matrix = _fitted(*_paired(joints[a], joints[b], ids[a], ids[b]), FINE, seed, 4 * _POINTS)
+        if matrix is not None:
+            found[a, b] = matrix
+    return found
+
+
+def _related(
+    a: Float[Tensor, "frames people joints 2"],
+    b: Float[Tensor, "frames others joints 2"],
+    in_a: Int[Tensor, "frames people"],
+    in_b: Int[Tensor, "frames others"],
+    seed: int,
+) -> Float[Tensor, "3 3"] | None:
+    together = ((in_a >= 0).any(dim=1) & (in_b >= 0).any(dim=1)).nonzero()[:, 0]
+    if len(together) < _SHARED:
+        return None
+    some = together[torch.linspace(0, len(together) - 1, min(len(together), _INSTANTS)).long()]
+    glance = a[some], b[some], in_a[some], in_b[some]
+    possible = float(torch.minimum((in_a[some] >= 0).sum(dim=1), (in_b[some] >= 0).sum(dim=1)).sum())
+    best, most, leads = None, 0.0, 0.0
+    for one, other, alike in _candidates(a, b, in_a, in_b):
+        matrix = _fitted(*_paired(a, b, _only(in_a, one), _only(in_b, other)), ROUGH, seed, _POINTS)
+        if matrix is None:
+            continue
+        matrix, score = _grown(matrix, *glance, seed)
+        if score * (0.5 + alike) > leads:
+            best, most, leads = matrix, score, score * (0.5 + alike)
+        if score >= _SURE * possible and alike >= _ALIKE:
+            break
+    return best if most >= _ENOUGH * possible else None
+
+
+def _grown(
+    matrix: Float[Tensor, "3 3"], a: Tensor, b: Tensor, in_a: Tensor, in_b: Tensor, seed: int
+) -> tuple[Float[Tensor, "3 3"], float]:
+    """Fitted again to everybody who fits, as long as that makes more people fit; and how much fits."""
+    score, groups = _agreement(matrix, a, b, in_a, in_b)
+    for _ in range(3):
+        again = _fitted(*_paired(a, b, _renamed(in_a, groups), _renamed(in_b, groups)), ROUGH, seed, _POINTS)
+        if again is None:
+            break
+        better, regrouped = _agreement(again, a, b, in_a, in_b)
+        if better <= score:
+            break
+        matrix, score, groups = again, better, regrouped
+    return matrix, score
+
+
+def _agreement(
+    matrix: Float[Tensor, "3 3"], a: Tensor, b: Tensor, in_a: Tensor, in_b: Tensor
+) -> tuple[float, list[list[int]]]:
+    """How much evidence for pairs the best grouping of all tracks has under a matrix, and that grouping."""
+    names, place = torch.cat([in_a.flatten(), in_b.flatten()]).unique(return_inverse=True)
+    one, other = place[: in_a.numel()].view_as(in_a), place[in_a.numel() :].view_as(in_b)
+    value = frame_evidence(misfits(matrix, a, b), _USUAL).double()
+    found = torch.zeros(len(names), len(names), dtype=torch.float64)
+    rows, columns = torch.broadcast_tensors(one[:, :, None], other[:, None])
+    found.index_put_((rows.flatten(), columns.flatten()), value.flatten(), accumulate=True)
+    weights = (found + found.mT).numpy()
+    for view in (one, other):
+        seen = torch.nn.functional.one_hot(view, len(names)).sum(dim=1).double()
+        weights[((seen.mT @ seen) > 0).numpy()] = -np.inf
+    weights[names.numpy() < 0] = -np.inf
+    weights[:, names.numpy() < 0] = -np.inf
+    groups = [group for group in contracted(weights) if len(group) > 1]
+    total = sum(weights[i, j] for group in groups for i in group for j in group if i < j)
+    return float(total), [[int(names[index]) for index in group] for group in groups]
+
+
+def _candidates(
+    a: Float[Tensor, "frames people joints 2"],
+    b: Float[Tensor, "frames others joints 2"],
+    in_a: Int[Tensor, "frames people"],
+    in_b: Int[Tensor, "frames others"],
+) -> list[tuple[int, int, float]]:
+    """Pairings of long tracks and how alike they move, those first that move most alike for longest.
+
+    A motionless person fits many matrices with anybody, but moves like nobody."""
+    pairs = []
+    for one in _long(in_a):
+        for other in _long(in_b):
+            both = (in_a == one).any(dim=1) & (in_b == other).any(dim=1)
+            if int(both.sum()) >= _SHARED:
+                heights = [
+                    _heights(points, nodes == node)[both]
+                    for points, nodes, node in ((a, in_a, one), (b, in_b, other))
+                ]
+                pairs.append((one, other, _alike(*heights), int(both.sum())))
+    ranked = sorted(pairs, key=lambda pair: -(0.5 + pair[2]) * pair[3])
+    return [pair[:3] for pair in ranked[:_TRIED]]
+
+
+def _heights(points: Tensor, mine: Tensor) -> Float[Tensor, "frames joints"]:
+    """How high each joint of one person is in the image against the others: much the same from every side."""
+    row = torch.where(mine[..., None], points[..., 1], torch.nan).nanmean(dim=1)
+    return row - row.nanmedian(dim=1, keepdim=True).values
+
+
+def _alike(one: Float[Tensor, "frames joints"], other: Float[Tensor, "frames joints"]) -> float:
+    """Mean over joints of the correlation over time, 0 to 1; 0 where there is nothing to correlate."""
+    both = one.isfinite() & other.isfinite()
+    first, second = (torch.where(both, each, torch.nan) for each in (one, other))
+    first, second = (each - each.nanmean(dim=0) for each in (first, second))
+    spread = (first.square().nansum(dim=0) * second.square().nansum(dim=0)).sqrt()
+    each = torch.where(spread > 0, (first * second).nansum(dim=0) / spread.clamp(min=1e-12), torch.nan)
+    mean = float(each[both.sum(dim=0) >= _SHARED // 2].nanmean())
+    return max(mean, 0.0) if mean == mean else 0.0
+
+
+def _long(nodes: Int[Tensor, "frames people"]) -> list[int]:
+    names, counts = nodes[nodes >= 0].unique(return_counts=True)
+    return [int(name) for name in names[counts.argsort(descending=True)[:_LONGEST]]]
+
+
+def _only(nodes: Tensor, node: int) -> Tensor:
+    return torch.where(nodes == node, 0, -1)
+
+
+def _renamed(nodes: Tensor, groups: list[list[int]]) -> Tensor:
+    renamed = torch.full_like(nodes, -1)
+    for number, group in enumerate(groups):
+        renamed[torch.isin(nodes, torch.tensor(group))] = number
+    return renamed
+
+
+def _paired(
+    a: Float[Tensor, "frames people joints 2"],
+    b: Float[Tensor, "frames others joints 2"],
+    in_a: Int[Tensor, "frames people"],
+    in_b: Int[Tensor, "frames others"],
+) -> tuple[Float[Tensor, "n 2"], Float[Tensor, "n 2"]]:
+    """Joints of detections with the same number in the same frame."""
+    frame, one, other = ((in_a[:, :, None] == in_b[:, None]) & (in_a >= 0)[:, :, None]).nonzero(as_tuple=True)
+    first, second = a[frame, one].flatten(0, 1), b[frame, other].flatten(0, 1)
+    known = (first.isfinite() & second.isfinite()).all(dim=-1)
+    return first[known], second[known]
+
+
+def _fitted(
+    a: Float[Tensor, "n 2"], b: Float[Tensor, "n 2"], threshold: float, seed: int, most: int
+) -> Float[Tensor, "3 3"] | None:
+    some = torch.linspace(0, max(len(a) - 1, 0), min(len(a), most)).long()
+    return robust_fundamental(
+        a[some], b[some], torch.ones(len(some), dtype=a.dtype), threshold=threshold, seed=seed
+    )

@@ -1,0 +1,36 @@
+"""`people.csv`: the tracks of every camera and whose they are, to look things up in when writing `people.toml`."""
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+
+from coview.formats.io.atomic import write_text
+from coview.formats.keypoints.detections import Detections
+from coview.formats.session.people import People
+
+_HEADER = ("camera", "track", "person", "first_frame", "last_frame", "detections", "first_x", "first_y")
+
+
+def write_table(people: People, detections: Detections, path: Path) -> None:
+    """One row per track and owner; no person where it is nobody's. x and y (pixels) are its middle at first."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(_HEADER)
+    for view, camera in enumerate(people.cameras):
+        tracks, ids = people.tracks[view].numpy(), people.ids[view].numpy()
+        frame, place = np.nonzero(tracks >= 0)
+        number, person = tracks[frame, place], ids[frame, place]
+        order = np.lexsort((frame, person, number))
+        keys = np.stack([number[order], person[order]], axis=1)
+        begins = np.flatnonzero(np.r_[True, (np.diff(keys, axis=0) != 0).any(axis=1)])[: len(keys)]
+        for begin, end in zip(begins, [*begins[1:], len(order)], strict=True):
+            rows = order[begin:end]
+            at = frame[rows[0]], place[rows[0]]
+            x, y = detections.joints[view][at].nanmedian(dim=0).values.tolist()
+            owner = "" if person[rows[0]] < 1 else int(person[rows[0]])
+            writer.writerow(
+                [camera, number[rows[0]], owner, at[0], frame[rows[-1]], len(rows), f"{x:.0f}", f"{y:.0f}"]
+            )
+    write_text(path, out.getvalue())

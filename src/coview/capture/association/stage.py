@@ -1,0 +1,230 @@
+"""Stage: who is who in a session with several people, written to `people.npz` for the stages after it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Int
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from coview.capture.association.association import Associated, associate_after, associate_before
+from coview.capture.association.people_table import write_table
+from coview.capture.association.time_offset import offsets_of_people
+from coview.formats.calibration.calibration import Calibration
+from coview.formats.io.camera_names import listed
+from coview.formats.keypoints.detections import Detections
+from coview.formats.session.people import People, edited, read_people, write_people
+from coview.formats.session.session import Session, StaleError
+
+TRUST = 0.3  # confidence below which a joint does not say where a person is
+SEVERAL = 0.02  # share of a camera's frames with two people or more, from which on people are told apart
+
+_ON_TIME = 1.5  # frames
+
+
+def several_people(detections: Detections, trust: float = TRUST) -> bool:
+    """Whether more than one person is in view of some camera, but for a stray detection now and then."""
+    if detections.joints.shape[2] < 2:
+        return False
+    there = (detections.confidence >= trust).sum(dim=-1) >= 3
+    return bool(((there.sum(dim=-1) >= 2).float().mean(dim=-1) > SEVERAL).any())
+
+
+def associate(session: Path, *, lags: dict[str, float] | None = None, seed: int = 0) -> People | None:
+    """Tell the people of a session apart, with its cameras where it is calibrated and without where it is not.
+
+    `lags`: per camera, frames by which it began late; where neither they nor a calibration say so, how late cameras
+    are is found by when people move. Numbers stay as they were as far as
+    the same people are found again. Returns who is who after the edits of `people.toml`; None, and nothing is written,
+    where no camera sees several people: then every later stage follows the one there is, as ever.
+    Raises ValueError where nobody is seen by two cameras, and for edits that cannot be meant."""
+    loaded = Session.load(session)
+    calibration = placed(loaded)
+    _check_lags(lags or {}, loaded, calibration)
+    return _told_apart(loaded, calibration, lags, seed)
+
+
+def people_of(
+    session: Session, calibration: Calibration | None, *, on_time: bool = False, seed: int = 0
+) -> People | None:
+    """Who is who by these cameras (None: by no calibration, of cameras that are `on_time` or may be late), told apart
+    anew only where the 2D joints or the cameras are others than before; None where there is one person to follow.
+    Raises as `associate` does."""
+    try:
+        people = session.people()
+    except StaleError:
+        people = None
+    lags: dict[str, float] | None = {} if on_time else None
+    if people is not None and people.made.get("basis") == _basis(calibration, lags):
+        return people
+    return _told_apart(session, calibration, lags, seed)
+
+
+def placed(session: Session) -> Calibration | None:
+    """The session's calibration, where it says where the cameras stand."""
+    if not session.calibration_path.is_file():
+        return None
+    calibration = session.calibration().select(session.camera_names)
+    return calibration if calibration.has_extrinsics else None
+
+
+def _told_apart(
+    loaded: Session, calibration: Calibration | None, lags: dict[str, float] | None, seed: int
+) -> People | None:
+    detections = loaded.detections()
+    if not several_people(detections):
+        loaded.people_path.unlink(missing_ok=True)
+        return None
+    late = _late(loaded, detections, calibration, lags)
+    found = _found(detections, calibration, late, seed)
+    if not found.count:
+        raise ValueError(
+            f"session '{loaded.name}': several people are in view, but nobody could be recognised in two cameras. The "
+            f"cameras may not be in step, or the calibration is of another recording. Say how late they began (`coview "
+            f"associate {loaded.path} --late CAMERA FRAMES`), or calibrate with another file."
+        )
+    ids = _numbered_as_before(found.ids, _before(loaded))
+    made = {
+        "joints2d": loaded.detections_fingerprint,
+        "basis": _basis(calibration, lags),
+        "matched_by": "their cameras" if calibration else "motion and epipolar fit, without a calibration",
+    }
+    people = People(loaded.camera_names, ids, found.tracks, found.switches, tuple(late), made)
+    write_people(people, loaded.people_path)
+    if loaded.edits_path.is_file():
+        people = edited(people, loaded.edits_path)
+    write_table(people, detections, loaded.path / "people.csv")
+    Session.load(loaded.path).with_provenance(people=said(people)).save()
+    return people
+
+
+def said(people: People) -> str:
+    """One line: how many, how late cameras are, how often a track changed owner, how many corrections."""
+    switches = ", ".join(
+        f"{name} {count}" for name, count in zip(people.cameras, people.switches, strict=True)
+    )
+    count = f"{people.count} {'person' if people.count == 1 else 'people'}"
+    late = late_words(people)
+    late = f"; began late by frames: {late}" if late else ""
+    edits = f"; {people.edits} edits of people.toml" if people.edits else ""
+    return f"{count}, by {people.made['matched_by']}{late}; tracks given to another person: {switches}{edits}"
+
+
+def late_words(people: People) -> str:
+    """Cameras and the frames by which they were taken to begin late; empty where all are in step."""
+    return ", ".join(
+        f"{name} {frames:+.0f}"
+        for name, frames in zip(people.cameras, people.late, strict=True)
+        if round(frames)
+    )
+
+
+@dataclass(frozen=True)
+class Presence:
+    """How much of one person was seen."""
+
+    person: int
+    first: int  # frame
+    last: int
+    seen: tuple[float, ...]  # per camera, share of its frames
+    together: float  # share of frames in which two cameras or more see the person
+
+
+def presences(people: People) -> tuple[Presence, ...]:
+    """Every person, in order."""
+    rows = []
+    for person in range(1, people.count + 1):
+        seen = (people.ids == person).any(dim=-1)
+        ever = seen.any(dim=0).nonzero()[:, 0]
+        if len(ever):
+            shares = tuple(seen.float().mean(dim=1).tolist())
+            both = float((seen.sum(dim=0) >= 2).float().mean())
+            rows.append(Presence(person, int(ever[0]), int(ever[-1]), shares, both))
+    return tuple(rows)
+
+
+# --- inside --------------------------------------------------------------------------------------
+
+
+def _check_lags(lags: dict[str, float], session: Session, calibration: Calibration | None) -> None:
+    unknown = [name for name in lags if name not in session.camera_names]
+    if unknown:
+        raise ValueError(
+            f"--late: no camera {listed(unknown)} in session '{session.name}'. Its "
+            f"cameras: {listed(session.camera_names)}."
+        )
+    if lags and calibration is not None:
+        raise ValueError(
+            f"--late is for sessions without a calibration; here the clocks of {session.calibration_path} count. Leave "
+            f"--late out, or take the calibration away first."
+        )
+
+
+def _basis(calibration: Calibration | None, lags: dict[str, float] | None) -> str:
+    """By what people are told apart; lags that a user gave are as good as those that are found."""
+    if calibration is None:
+        return "none, on time" if lags == {} else "none"
+    return calibration.fingerprint
+
+
+def _late(
+    session: Session,
+    detections: Detections,
+    calibration: Calibration | None,
+    lags: dict[str, float] | None,
+) -> list[float]:
+    """Frames by which each camera began late: by its clock, as given, or (None) as found; a frame or two are none."""
+    if calibration is not None:
+        clocks = calibration.clocks
+        middle = session.frames / session.fps / 2  # seconds: a drifting clock is right there, and near it
+        late = [
+            clocks[name].offset + clocks[name].drift * middle if name in clocks else 0.0
+            for name in session.camera_names
+        ]
+        return [seconds * session.fps for seconds in late]
+    if lags is not None:
+        return [lags.get(name, 0.0) for name in session.camera_names]
+    found = offsets_of_people(detections.joints, detections.confidence, session.fps, trust=TRUST)
+    frames = (found * session.fps).tolist()
+    return frames if max(abs(lag) for lag in frames) > _ON_TIME else [0.0] * len(frames)
+
+
+def _found(
+    detections: Detections, calibration: Calibration | None, late: list[float], seed: int
+) -> Associated:
+    joints, confidence = detections.joints, detections.confidence
+    if calibration is None:
+        return associate_before(joints, confidence, lags=late, trust=TRUST, seed=seed)
+    return associate_after(joints, calibration.cameras, confidence, lags=late, trust=TRUST)
+
+
+def _before(session: Session) -> People | None:
+    """Who was who until now, without edits, where the 2D joints are the same and the file is whole."""
+    if not session.people_path.is_file():
+        return None
+    try:
+        people = read_people(session.people_path, edits=False)
+    except ValueError:
+        return None
+    return people if people.made.get("joints2d") == session.detections_fingerprint else None
+
+
+def _numbered_as_before(
+    ids: Int[Tensor, "views frames people"], before: People | None
+) -> Int[Tensor, "views frames people"]:
+    """The same people under the numbers they had; new ones get the next that are free."""
+    if before is None or before.ids.shape != ids.shape:
+        return ids
+    both = (ids > 0) & (before.ids > 0)
+    size = max(int(ids.max()), before.count)
+    votes = torch.zeros(size, size)
+    votes.index_put_((ids[both] - 1, before.ids[both] - 1), torch.ones(()), accumulate=True)
+    rows, columns = linear_sum_assignment(votes.numpy(), maximize=True)
+    renamed = dict(zip(rows.tolist(), columns.tolist(), strict=True))
+    kept = sorted(renamed[person] for person in range(int(ids.max())))
+    rank = {number: place for place, number in enumerate(kept)}  # no gaps, where people have vanished
+    new = torch.full_like(ids, -1)
+    for person in range(int(ids.max())):
+        new[ids == person + 1] = rank[renamed[person]] + 1
+    return new

@@ -1,0 +1,265 @@
+"""Stage: cameras from a calibration board that they saw, ChArUco or checkerboard."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from coview.cameras import Cameras
+from coview.capture.board.initialisation import LEAST_CORNERS
+from coview.capture.board.observations import SeenBoard, check_found, look
+from coview.capture.board.results import (
+    board_clocks,
+    board_provenance,
+    board_remarks,
+    board_world,
+    camera_fit,
+    focal_sigmas,
+)
+from coview.capture.board.solve import (
+    BoardRecording,
+    BoardSolution,
+    distance_errors,
+    solve_boards,
+    solve_lens,
+)
+from coview.capture.board.videos import Film, board_folders, films_of, find_films, instants
+from coview.capture.calibration.from_people import Calibrated
+from coview.formats.calibration.board import Board, read_board
+from coview.formats.calibration.calibration import (
+    Calibration,
+    calibration_for,
+    read_calibration,
+    write_calibration,
+)
+from coview.formats.calibration.fit_size import SizeMismatch
+from coview.formats.session.session import FILE, Session
+from coview.geometry.bundle.board_scene import Sightings
+
+_RATES_DIFFER = 0.01  # relative: frame n of two such videos is not one instant
+
+
+def calibrate_from_board(
+    session: Path,
+    board: str,
+    *,
+    videos: Path | None = None,
+    lenses: Path | None = None,
+    intrinsics: Path | None = None,
+    origin_frame: int | None = None,
+    looked: int = 200,
+    size_mismatch: SizeMismatch = "keep",
+) -> Calibrated:
+    """Lenses and places of cameras from a board (`formats.boards.read_board` reads its description).
+
+    `videos` holds what the cameras filmed of the board at once (default: the session's videos), `lenses` more
+    videos or pictures of each camera alone; a Caliscope or Pose2Sim project holds both. With `intrinsics` the
+    lenses are those of that file. The world is metric, by the size of the squares; its z axis points up from the
+    board that lies on the floor in frame `origin_frame`, or else is the first camera's own up. `session` may be a
+    folder that is no session: then the cameras are those filmed. With `lenses` alone only the lenses are found.
+    Raises NotDeterminedError, ValueError or FileNotFoundError saying what to record or mend."""
+    if looked < 1:
+        raise ValueError(f"--board-frames {looked}: at least one frame of each camera must be looked at.")
+    if origin_frame is not None and origin_frame < 0:
+        raise ValueError(f"--origin-frame {origin_frame}: frames are counted from 0.")
+    printed = read_board(board)
+    known = Session.load(session) if (Path(session) / FILE).is_file() or videos is lenses is None else None
+    films, alone, where = _films(Path(session), known, videos, lenses)
+    folder = Path(session) / "board2d"
+    seen = {name: _look(film, printed, looked, folder / "together") for name, film in films.items()}
+    more = {name: _look(film, printed, looked, folder / "alone") for name, film in alone.items()}
+    if not films:
+        return _lenses_alone(Path(session), printed, more)
+    names = tuple(films)
+    if printed.looks_the_same_turned and len(names) > 1:
+        raise ValueError(
+            f"a {printed} looks the same when turned by half a turn (a square one by a quarter), so two cameras cannot "
+            f"tell its corners apart. Use a board with an even and an odd count of squares, or a ChArUco board."
+        )
+    recording, numbers, fps = board_recording(printed, names, seen, more, where)
+    given = _given(intrinsics, recording, size_mismatch)
+    solution = solve_boards(recording, None if given is None else given.cameras.to(torch.float64))
+    return _finished(Path(session), known, solution, numbers, fps, origin_frame, given, videos is None)
+
+
+# --- what was filmed -------------------------------------------------------------------------------
+
+
+def _films(
+    path: Path, session: Session | None, videos: Path | None, lenses: Path | None
+) -> tuple[dict[str, Film], dict[str, Film], Path]:
+    """Of the cameras together and of each alone, under the session's names; and the folder of the first."""
+    alone = lenses
+    together: dict[str, Film] = {}
+    where = path
+    if videos is not None:
+        where, found = board_folders(Path(videos))
+        alone = lenses or found
+        together = find_films(where)
+    elif lenses is None:
+        assert session is not None
+        together = {c.name: Film(c.name, (c.video,)) for c in session.cameras if c.video is not None}
+        if not together:
+            raise ValueError(
+                f"session {path} has no videos. Say where those of the board are: --videos FOLDER."
+            )
+    single = find_films(Path(alone)) if alone is not None else {}
+    names = session.camera_names if session is not None else tuple(together or single)
+    together = films_of(together, names, where) if together else {}
+    missing = [name for name in names if together and name not in together]
+    if missing:
+        raise ValueError(
+            f"{where} has no video or picture of camera {', '.join(missing)}; each must see the board."
+        )
+    return together, films_of(single, names, Path(alone or path)) if single else {}, where
+
+
+def _look(film: Film, board: Board, most: int, folder: Path) -> SeenBoard:
+    seen = look(film, board, most, folder)
+    check_found(seen, film, board)
+    return seen
+
+
+def board_recording(
+    board: Board, names: tuple[str, ...], seen: dict[str, SeenBoard], more: dict[str, SeenBoard], where: Path
+) -> tuple[BoardRecording, list[int], float | None]:
+    """All sightings with instants counted from 0; the frame number of each instant (−1: a camera alone); the rate."""
+    rates = [one.fps for one in seen.values()]
+    fps = rates[0]
+    said = instants(where, names, [seen[name].count for name in names])
+    if said is None and any(
+        (a is None) != (fps is None) or (a and fps and abs(a / fps - 1) > _RATES_DIFFER) for a in rates
+    ):
+        shown = ", ".join(f"{name} {one.fps or 'pictures'}" for name, one in seen.items())
+        raise ValueError(
+            f"frame n is not the same instant in all videos: their rates are {shown} per second. Convert them to one "
+            f"rate, or put a timestamps.csv (cam_id, frame_time) beside them."
+        )
+    rows: list[tuple[int, int, np.ndarray]] = []  # view, frame number of the instant, corners
+    for view, name in enumerate(names):
+        for frame, corners in zip(seen[name].frames.tolist(), seen[name].corners, strict=True):
+            instant = frame if said is None else said[view].get(frame)
+            if instant is not None:
+                rows.append((view, instant, corners))
+    numbers = sorted({instant for _, instant, _ in rows})
+    place = {number: index for index, number in enumerate(numbers)}
+    rows = [(view, place[instant], corners) for view, instant, corners in rows]
+    for view, name in enumerate(names):
+        if name in more:
+            _check_same_size(name, seen[name], more[name])
+            for corners in more[name].corners:
+                rows.append((view, len(numbers), corners))
+                numbers.append(-1)
+    times = torch.tensor([n / fps if fps and n >= 0 else np.nan for n in numbers], dtype=torch.float64)
+    sizes = tuple(seen[name].size for name in names)
+    return BoardRecording(names, sizes, board, _sightings(rows, board), times), numbers, fps
+
+
+def _sightings(rows: list[tuple[int, int, np.ndarray]], board: Board) -> Sightings:
+    """Those with enough corners, not all in one line."""
+    pixels = torch.from_numpy(np.stack([corners for _, _, corners in rows])).double()
+    weights = pixels.isfinite().all(dim=-1).double()
+    flat = board.corners[:, :2]
+    middle = (weights @ flat) / weights.sum(dim=-1, keepdim=True).clamp(min=1)
+    spread = (flat - middle[:, None]) * weights[..., None]
+    wide = torch.linalg.svdvals(spread)[:, 1] > 0.1 * board.square
+    usable = wide & (weights.sum(dim=-1) >= LEAST_CORNERS)
+    every = Sightings(
+        torch.tensor([view for view, _, _ in rows]),
+        torch.tensor([instant for _, instant, _ in rows]),
+        torch.nan_to_num(pixels),
+        weights,
+    )
+    return every.where(usable)
+
+
+def _check_same_size(name: str, together: SeenBoard, alone: SeenBoard) -> None:
+    if together.size != alone.size:
+        raise ValueError(
+            f"camera '{name}': its lens was filmed at {alone.size[0]}×{alone.size[1]} pixels and the board with the "
+            f"other cameras at {together.size[0]}×{together.size[1]}. Calibrate the lenses first "
+            f"(--lenses without --videos), then give the result with --file: it is fitted to the "
+            f"other size where that is possible."
+        )
+
+
+def _given(file: Path | None, recording: BoardRecording, size_mismatch: SizeMismatch) -> Calibration | None:
+    if file is None:
+        return None
+    read = read_calibration(file, units="m").without_extrinsics()
+    return calibration_for(read, recording.names, recording.sizes, size_mismatch=size_mismatch)
+
+
+# --- results ---------------------------------------------------------------------------------------
+
+
+def _finished(
+    path: Path,
+    session: Session | None,
+    solution: BoardSolution,
+    numbers: list[int],
+    fps: float | None,
+    origin_frame: int | None,
+    given: Calibration | None,
+    own_videos: bool,
+) -> Calibrated:
+    recording, adjusted = solution.recording, solution.adjusted
+    names = recording.names
+    world, vertical = board_world(solution, numbers, origin_frame)
+    clocks, late = board_clocks(solution)
+    centre = adjusted.centre_covariance.diagonal(dim1=1, dim2=2).sum(-1).sqrt().tolist()
+    turn = adjusted.covariance[:, :3, :3].diagonal(dim1=1, dim2=2).sum(-1).sqrt().tolist()
+    provenance = board_provenance(solution, given is None) | {"gravity": vertical}
+    if len(names) > 1:
+        errors = distance_errors(solution.cameras, adjusted.scene.clocks, recording)
+        provenance["distances"] = (
+            f"{1000 * float(errors.square().mean().sqrt()):.2f} mm RMS off the print, {len(errors)} between "
+            f"triangulated corners"
+        )
+    calibration = Calibration(
+        names,
+        solution.cameras.moved(world),
+        provenance,
+        dict(zip(names, zip(centre, turn, strict=True), strict=True)),
+        notes=(() if given is None else given.notes) + late + board_remarks(solution, origin_frame),
+        clocks=clocks if own_videos else {},
+        focal_sigma=focal_sigmas(solution) if given is None else given.focal_sigma,
+    )
+    if session is not None:
+        calibration = calibration_for(calibration, session.camera_names, session.sizes)
+    target = path / "calibration.toml"
+    write_calibration(_with_notes(calibration), target)
+    return Calibrated(
+        target, calibration, tuple(camera_fit(solution, v, centre[v]) for v in range(len(names)))
+    )
+
+
+def _lenses_alone(path: Path, board: Board, seen: dict[str, SeenBoard]) -> Calibrated:
+    """Every camera by itself; written to lenses.toml, for `--from people --file` or `--from board --file`."""
+    fits, cameras = [], []
+    provenance: dict[str, str] = {}
+    sigma: dict[str, float] = {}
+    for name, one in seen.items():
+        rows = [(0, number, corners) for number, corners in enumerate(one.corners)]
+        times = torch.full((len(rows),), torch.nan, dtype=torch.float64)
+        found = solve_lens(BoardRecording((name,), (one.size,), board, _sightings(rows, board), times), 0)
+        unknown = torch.full_like(found.cameras.cam_from_world, torch.nan)
+        cameras.append(replace(found.cameras, cam_from_world=unknown)[0])
+        fits.append(camera_fit(found, 0, float("nan")))
+        provenance |= board_provenance(found, True)
+        sigma |= focal_sigmas(found)
+    note = (
+        "only lenses were found: the board was not filmed by several cameras at once. Place the cameras with "
+        f"`coview calibrate SESSION --from people --file {path / 'lenses.toml'}`."
+    )
+    made = Calibration(tuple(seen), Cameras.stack(cameras), provenance, notes=(note,), focal_sigma=sigma)
+    write_calibration(_with_notes(made), path / "lenses.toml")
+    return Calibrated(path / "lenses.toml", made, tuple(fits))
+
+
+def _with_notes(calibration: Calibration) -> Calibration:
+    if not calibration.notes:
+        return calibration
+    provenance = {**calibration.provenance, "notes": " | ".join(calibration.notes)}
+    return replace(calibration, provenance=provenance)

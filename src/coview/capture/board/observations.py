@@ -1,0 +1,145 @@
+"""Looking for the board in videos and pictures; what was found is kept, so that a stopped run goes on."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from coview.capture.board.detection import LEAST_CORNERS, better_boards, board_detector
+from coview.capture.board.videos import Film
+from coview.formats.calibration.board import Board
+from coview.formats.io.atomic import replacing
+from coview.formats.io.video import probe, read_frames
+from coview.progress import progress
+
+LONGEST_GAP = 0.35  # seconds between frames over which the board's motion can be told
+_PAIR = 0.1  # seconds between two frames that are looked at for the motion between them
+_TRIED = 12  # pictures in which other descriptions of the board are tried
+_VERSION = 1  # of the detection; raised when kept results are no longer what would be found
+
+
+@dataclass(frozen=True)
+class SeenBoard:
+    """The board as one camera saw it."""
+
+    camera: str
+    size: tuple[int, int]  # pixels
+    fps: float | None  # None: pictures
+    count: int  # frames there are
+    looked: int  # frames looked at
+    frames: np.ndarray  # found: their numbers, ascending
+    corners: np.ndarray  # found, corners, 2: pixels, NaN where hidden
+
+
+def look(film: Film, board: Board, most: int, folder: Path) -> SeenBoard:
+    """The board in up to `most` frames, evenly spread; kept in `folder` under the camera's name.
+
+    Raises ValueError naming the camera where pictures differ in size or cannot be read."""
+    key = _key(film, board, most)
+    kept = folder / f"{film.camera}-{key}.npz"
+    if kept.is_file():
+        return _read(kept, film.camera)
+    seen = _looked(film, board, most)
+    with replacing(kept) as temporary:
+        np.savez_compressed(
+            temporary,
+            size=np.array(seen.size),
+            fps=np.array(np.nan if seen.fps is None else seen.fps),
+            counts=np.array([seen.count, seen.looked]),
+            frames=seen.frames,
+            corners=seen.corners,
+        )
+    return seen
+
+
+def check_found(seen: SeenBoard, film: Film, board: Board) -> None:
+    """ValueError where the board is nowhere, with the description under which it would be found."""
+    if len(seen.frames):
+        return
+    if film.is_video:
+        few = np.linspace(0, seen.count - 1, min(seen.count, 4 * _TRIED)).round().astype(int)
+        pictures = [picture for _, picture in _grey(film, few.tolist())]
+    else:
+        pictures = [picture for _, picture in _grey(film, list(range(min(len(film.files), _TRIED))))]
+    raise ValueError(
+        f"camera '{film.camera}': the board was found in none of {seen.looked} frames of {film.files[0]}. Looked for: "
+        f"{board}.{better_boards(board, pictures)} Check the description, the light, and that at least {LEAST_CORNERS} "
+        f"corners (of a checkerboard: all) are in the picture and sharp."
+    )
+
+
+def frames_to_look_at(count: int, most: int, fps: float | None) -> list[int]:
+    """Evenly spread; in pairs where the gaps are too long to tell how the board moved."""
+    step = -(-count // most)
+    if fps is None or step == 1 or step / fps <= LONGEST_GAP:
+        return list(range(0, count, step))
+    apart = max(1, round(_PAIR * fps))
+    begins = range(0, count - apart, -(-2 * count // most))
+    return sorted({frame for begin in begins for frame in (begin, begin + apart)})
+
+
+# --- parts ---------------------------------------------------------------------------------------
+
+
+def _looked(film: Film, board: Board, most: int) -> SeenBoard:
+    detect = board_detector(board, thorough=not film.is_video)
+    info = probe(film.files[0]) if film.is_video else None
+    count = len(film.files) if info is None else info.frames
+    wanted = frames_to_look_at(count, most, None if info is None else info.fps)
+    size, frames, corners = None, [], []
+    for number, picture in progress(_grey(film, wanted), total=len(wanted), what=f"board in {film.camera}"):
+        shape = (picture.shape[1], picture.shape[0])
+        if size not in (None, shape):
+            raise ValueError(
+                f"camera '{film.camera}': {film.files[number].name} has {shape[0]}×{shape[1]} pixels and others "
+                f"{size[0]}×{size[1]}. One lens calibration needs pictures of one size."
+            )
+        size = shape
+        there = detect(picture)
+        if there is not None:
+            frames.append(number)
+            corners.append(there)
+    if size is None:
+        raise ValueError(f"camera '{film.camera}': {film.files[0]} holds no frame that can be read.")
+    stacked = np.stack(corners) if corners else np.zeros((0, len(board.corners), 2))
+    numbers = np.array(frames, dtype=np.int64)
+    return SeenBoard(
+        film.camera, size, None if info is None else info.fps, count, len(wanted), numbers, stacked
+    )
+
+
+def _grey(film: Film, frames: list[int]) -> Iterator[tuple[int, np.ndarray]]:
+    if film.is_video:
+        for number, picture in read_frames(film.files[0], frames):
+            yield number, cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+        return
+    for number in frames:
+        loaded = cv2.imread(str(film.files[number]), cv2.IMREAD_GRAYSCALE)
+        if loaded is None:
+            raise ValueError(f"camera '{film.camera}': {film.files[number]} is not a readable picture.")
+        yield number, loaded
+
+
+def _key(film: Film, board: Board, most: int) -> str:
+    """Changes with the files, the board and what was looked at."""
+    told = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in film.files]
+    return hashlib.sha256(repr((_VERSION, board, most, told)).encode()).hexdigest()[:12]
+
+
+def _read(path: Path, camera: str) -> SeenBoard:
+    with np.load(path, allow_pickle=False) as kept:
+        fps = float(kept["fps"])
+        width, height = kept["size"].tolist()
+        count, looked = kept["counts"].tolist()
+        return SeenBoard(
+            camera,
+            (width, height),
+            None if np.isnan(fps) else fps,
+            count,
+            looked,
+            kept["frames"],
+            kept["corners"],
+        )

@@ -1,0 +1,1 @@
+"""Stage 2: cameras of a session, from people or from a file."""

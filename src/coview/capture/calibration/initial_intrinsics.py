@@ -1,0 +1,88 @@
+"""What a session's cameras are taken to be before calibration, and in which words the rest was found."""
+
+from typing import Literal
+
+import torch
+
+from coview.cameras import Cameras
+from coview.formats.calibration.calibration import Calibration
+from coview.formats.calibration.clock import Clock
+from coview.formats.session.session import Session
+from coview.geometry.epipolar.view_graph import NotDeterminedError
+from coview.geometry.self_calibration.model_selection import ClockChoice, DistortionChoice, FocalChoice
+from coview.geometry.self_calibration.self_calibrate import FreelyCalibrated
+
+FitFocal = Literal["auto", "no", "shared", "each"]
+FitClock = Literal["auto", "no", "offset", "drift"]
+FitDistortion = Literal["auto", "no", "shared", "each"]
+
+FOCAL_CHOICES: dict[FitFocal, FocalChoice] = {
+    "auto": "auto",
+    "no": "given",
+    "shared": "shared",
+    "each": "each",
+}
+CLOCK_CHOICES: dict[FitClock, ClockChoice] = {
+    "auto": "auto",
+    "no": "given",
+    "offset": "offset",
+    "drift": "drift",
+}
+DISTORTION_CHOICES: dict[FitDistortion, DistortionChoice] = {
+    "auto": "given",
+    "no": "given",
+    "shared": "shared",
+    "each": "each",
+}
+FOCAL_WORDS = {
+    "given": "as given",
+    "shared": "found, one factor for all cameras",
+    "each": "found, each camera its own",
+}
+CLOCK_WORDS = {"given": "synchronised", "offset": "found, an offset each", "drift": "found, offset and drift"}
+
+_GUESS = 1.0  # focal length over the image's longer side: 53 degrees; phones, webcams and film cameras lie around it
+
+
+def guessed_lenses(session: Session) -> Calibration:
+    """Perfect lenses with the principal point in the middle, from the image sizes alone.
+
+    NotDeterminedError where a size is not known."""
+    unknown = [camera.name for camera in session.cameras if camera.size is None]
+    if unknown:
+        raise NotDeterminedError(
+            f"neither a lens nor an image size is known of camera {', '.join(unknown)}. Give a calibration file "
+            f"(--file CALIBRATION; only its lenses are read), or import with the videos beside the joints."
+        )
+    size = torch.tensor([camera.size for camera in session.cameras], dtype=torch.float64)
+    matrix = torch.eye(3, dtype=torch.float64).repeat(len(size), 1, 1)
+    matrix[:, :2, :2] *= _GUESS * size.amax(dim=1)[:, None, None]
+    matrix[:, :2, 2] = (size - 1) / 2  # pixel (0, 0) is a centre
+    cameras = Cameras.make(matrix, torch.full((len(size), 3, 4), torch.nan, dtype=torch.float64), size)
+    return Calibration(session.camera_names, cameras, {"file": "none: perfect lenses, from the image sizes"})
+
+
+def found_distortion(found: FreelyCalibrated, names: tuple[str, ...]) -> str:
+    """In words, with standard deviations."""
+    if found.unknowns.distortion == "given":
+        return "as given"
+    adjusted = found.settled.adjusted
+    k1, sigma = adjusted.cameras.distortion[:, 0], adjusted.covariance_of("k1").diagonal().clamp(min=0).sqrt()
+    rows = [f"{name} {float(k1[v]):+.4f} ± {float(sigma[v]):.4f}" for v, name in enumerate(names)]
+    how = "one change for all" if found.unknowns.distortion == "shared" else "each camera its own"
+    return f"k1 found, {how}: {', '.join(rows)}"
+
+
+def found_clocks(found: FreelyCalibrated, names: tuple[str, ...]) -> dict[str, Clock]:
+    """As the calibration keeps them, by each camera's own time; none where all are on time."""
+    if found.unknowns.clock == "given":
+        return {}
+    offset, drift = found.settled.timing.from_own
+    offset_sigma, drift_sigma = found.clock_sigma.unbind(-1)
+    known = found.unknowns.clock == "drift"
+    return {
+        name: Clock(
+            float(offset[v]), float(drift[v]), float(offset_sigma[v]), float(drift_sigma[v]) if known else 0.0
+        )
+        for v, name in enumerate(names)
+    }

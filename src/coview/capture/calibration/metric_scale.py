@@ -1,0 +1,58 @@
+"""How large a calibrated world is: what the user stated, against what was found."""
+
+from dataclasses import replace
+
+from jaxtyping import Float
+from torch import Tensor
+
+from coview.body.stature_scale import Scale, assumed_scale, scale_from_distance, scale_from_stature
+from coview.cameras import Cameras
+from coview.skeletons import Skeleton
+
+
+def stated_scale(
+    cameras: Cameras,
+    points: Float[Tensor, "times joints 3"],
+    skeleton: Skeleton,
+    names: tuple[str, ...],
+    stature: float | None,
+    distance: tuple[str, str, float] | None,
+) -> Scale:
+    """Metres per unit of a calibrated world, from what was stated of its cameras or of one person, or else an adult's
+    stature. `points` are that person's joints.
+
+    ValueError for two statements, or a name that is neither a camera nor a joint."""
+    if stature is not None and distance is not None:
+        raise ValueError(
+            "both a stature and a known distance were given; the scale can follow only one of them."
+        )
+    if distance is not None:
+        return _scale_from_distance(cameras, points, skeleton, names, distance)
+    if stature is not None:
+        return scale_from_stature(points, skeleton, stature)
+    assumed = assumed_scale(points, skeleton)
+    return replace(assumed, source=f"{assumed.source} (none was stated: use --stature or --distance)")
+
+
+def _scale_from_distance(
+    cameras: Cameras,
+    points: Float[Tensor, "times joints 3"],
+    skeleton: Skeleton,
+    names: tuple[str, ...],
+    distance: tuple[str, str, float],
+) -> Scale:
+    a, b, metres = distance
+    if a in names and b in names:
+        centres = cameras.centres
+        length = float((centres[names.index(a)] - centres[names.index(b)]).norm())
+        return scale_from_distance(length, metres, max(0.01 * metres, 0.01), f"{a} to {b}")
+    known = (*names, *skeleton.joints)
+    unknown = [name for name in (a, b) if name not in skeleton.joints]
+    if unknown:
+        raise ValueError(
+            f"a known distance is between two cameras or two joints; {', '.join(unknown)} is neither. "
+            f"Known: {', '.join(known)}."
+        )
+    ends = points[:, skeleton.index(a)], points[:, skeleton.index(b)]
+    length = float((ends[0] - ends[1]).norm(dim=-1).nanmedian())
+    return scale_from_distance(length, metres, max(0.02 * metres, 0.005), f"{a} to {b}")

@@ -1,0 +1,1 @@
+"""Reconstruction by a method that looks at the pictures themselves."""

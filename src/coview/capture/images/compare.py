@@ -1,0 +1,102 @@
+"""Joints found in images beside those triangulated from 2D detections: how far apart, and which fit the detections.
+
+The triangulation is no truth: it rests on a detector. It was fitted to the detections, so its own residual is
+smaller by construction.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from coview.cameras import Cameras
+from coview.formats.motion.poses3d import Poses3D
+from coview.formats.session.session import Session
+from coview.formats.session.synchronised_tracks import session_tracks
+from coview.metrics.joint_error import joint_error, p_joint_error
+
+_FITS_WORSE = 2.0  # times the triangulation's residual: more is said aloud
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Over the joints of one name in both skeletons, in frames where both are known."""
+
+    joints: tuple[str, ...]
+    frames: int  # in which at least one joint is known in both
+    covered: float  # share of the triangulation's joints that the images gave too
+    median_mm: float
+    mean_mm: float
+    p_mpjpe_mm: float  # mean after a similarity alignment of every frame
+    residual_px: float  # median distance to the detections that the triangulation rests on
+    triangulated_px: float  # the triangulation's own
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Reasons to look before use, in sentences."""
+        said = []
+        if self.residual_px > _FITS_WORSE * self.triangulated_px:
+            said.append(
+                f"the joints found in the images lie {self.residual_px:.1f} px from the 2D detections (median), the "
+                f"triangulated ones {self.triangulated_px:.1f} px: look at both before using the former."
+            )
+        if self.covered < 0.9:
+            said.append(
+                f"only {self.covered:.0%} of the joints that were triangulated were found in the images."
+            )
+        return tuple(said)
+
+
+def beside(session: Session, found: Poses3D, triangulated: Poses3D) -> Beside:
+    """Compare joints of the same name (joints that are means of others are no labels, and are left out).
+
+    ValueError where the frames differ, or no joint has the same name or is known in both."""
+    if len(found.points) != len(triangulated.points):
+        raise ValueError(
+            f"{len(found.points)} frames from the images cannot be compared with {len(triangulated.points)} "
+            f"triangulated ones: run `coview reconstruct` again."
+        )
+    shared = tuple(joint for joint in found.skeleton.joints if joint in triangulated.skeleton.joints)
+    mine = found.points[:, [found.skeleton.index(joint) for joint in shared]].double()
+    others = triangulated.points[:, [triangulated.skeleton.index(joint) for joint in shared]].double()
+    error = joint_error(mine, others)
+    both = error.isfinite()
+    if not bool(both.any()):
+        raise ValueError(
+            f"no joint of '{found.skeleton.name}' is known both from the images and from the detections "
+            f"('{triangulated.skeleton.name}')."
+        )
+    aligned = p_joint_error(mine, others)
+    pixels, used = _detected(session, triangulated, shared)
+    cameras = session.calibration().select(session.camera_names).cameras
+    used = used & both[:, None]
+    return Beside(
+        joints=shared,
+        frames=int(both.any(dim=-1).sum()),
+        covered=float(both.sum() / others.isfinite().all(dim=-1).sum()),
+        median_mm=float(error[both].median()),
+        mean_mm=float(error[both].mean()),
+        p_mpjpe_mm=float(aligned.nanmean()),
+        residual_px=_median_residual(cameras, mine, pixels, used),
+        triangulated_px=_median_residual(cameras, others, pixels, used),
+    )
+
+
+def _detected(
+    session: Session, triangulated: Poses3D, shared: tuple[str, ...]
+) -> tuple[Float[Tensor, "frames views joints 2"], Bool[Tensor, "frames views joints"]]:
+    """The detections of the shared joints, and which of them the triangulation rests on (all, if not known)."""
+    pixels, confidence = session_tracks(session)
+    used = confidence > 0
+    if triangulated.inliers is not None:
+        used = used & triangulated.inliers
+    columns = [session.skeleton.index(joint) for joint in shared]
+    return pixels[:, :, columns].double(), used[:, :, columns]
+
+
+def _median_residual(cameras: Cameras, points: Tensor, pixels: Tensor, used: Tensor) -> float:
+    distance = (cameras.to(torch.float64).project(points[:, None]) - pixels).norm(dim=-1)
+    distance = distance[used & distance.isfinite()]
+    return float(distance.median()) if distance.numel() else math.nan

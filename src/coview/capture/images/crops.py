@@ -1,0 +1,148 @@
+"""Pictures of the person cut from video frames, as a perfect pinhole camera would have taken them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int, UInt8
+from torch import Tensor
+
+from coview.cameras import Cameras
+from coview.capture.images.person_boxes import Boxes
+from coview.formats.io.video import read_frames
+
+_FARTHEST = 4.0  # tangent of the widest angle from the axis that any lens is asked about (76°)
+_NODE = 8.0  # undistorted pixels between the places at which the lens is asked; linear in between
+_OUTSIDE = -1e6  # pixels: far from every image
+
+
+@dataclass(frozen=True)
+class Crops:
+    """A few frames in a row, cut to the person."""
+
+    frames: tuple[int, ...]  # their numbers
+    images: UInt8[Tensor, "frames views 3 size size"]  # RGB; black outside the picture and in absent views
+    cameras: Cameras  # frames × views, without distortion, of `size` pixels
+    present: Bool[Tensor, "frames views"]  # whether the view has a box and its video has the frame
+
+
+def stream_crops(
+    videos: Sequence[Path],
+    cameras: Cameras,
+    boxes: Boxes,
+    size: int,
+    *,
+    frames: Sequence[int],
+    pictures: Int[Tensor, "frames views"] | None = None,
+    at_once: int = 8,
+) -> Iterator[Crops]:
+    """The `frames` (ascending) in portions of `at_once`; each video is decoded once, and never held.
+
+    `pictures` says which of a video's own pictures belongs to a frame, -1 for none (by default the same number).
+    Raises FileNotFoundError or ValueError naming a video that cannot be read."""
+    lenses = [Lens(cameras[view]) for view in range(len(videos))]
+    if pictures is None:
+        pictures = torch.arange(len(boxes.present))[:, None].expand_as(boxes.present)
+    own = torch.where(boxes.present, pictures, -1).tolist()
+    wanted = [[own[frame][view] for frame in frames if own[frame][view] >= 0] for view in range(len(videos))]
+    readers = [read_frames(video, numbers) for video, numbers in zip(videos, wanted, strict=True)]
+    waiting = [next(reader, None) for reader in readers]
+    for first in range(0, len(frames), at_once):
+        portion = tuple(frames[first : first + at_once])
+        images = np.zeros((len(portion), len(videos), size, size, 3), dtype=np.uint8)
+        present = torch.zeros(len(portion), len(videos), dtype=torch.bool)
+        for view, reader in enumerate(readers):
+            for row, frame in enumerate(portion):
+                while (one := waiting[view]) is not None and one[0] < own[frame][view]:
+                    waiting[view] = next(reader, None)
+                if one is not None and one[0] == own[frame][view]:
+                    box = boxes.left_top[frame, view], float(boxes.side[frame, view])
+                    images[row, view] = lenses[view].cut(one[1], *box, size)
+                    present[row, view] = True
+        index = torch.tensor(portion)
+        cut = Boxes(boxes.left_top[index], boxes.side[index]).cameras(cameras, size)
+        yield Crops(portion, torch.from_numpy(images).permute(0, 1, 4, 2, 3), cut, present)
+
+
+class Lens:
+    """One camera's lens: where the light of an undistorted pixel lies in the picture as filmed."""
+
+    def __init__(self, camera: Cameras) -> None:
+        """`camera` has no batch axes; its extrinsics do not matter."""
+        nowhere = torch.eye(3, 4).to(camera.intrinsics)
+        self.camera = replace(camera.to(torch.float64), cam_from_world=nowhere.double())
+        self.reach = _reach(self.camera)  # at depth one: beyond it, the lens model turns back on itself
+
+    def cut(
+        self,
+        picture: UInt8[np.ndarray, "height width 3"],
+        left_top: Float[Tensor, "2"],
+        side: float,
+        size: int,
+    ) -> UInt8[np.ndarray, "size size 3"]:
+        """The square that begins at the undistorted pixel `left_top`, resized to `size` pixels.
+
+        Pixels that shrink are averaged over their area, then read bilinearly. Black where the box leaves
+        the picture. It is the image of `camera.without_distortion().crop(left_top, side).resize(size)`."""
+        step = max(1, int(_NODE * size / side))
+        nodes = self._filmed(left_top, side, size, step)
+        shrink = max(1, round(side / size))
+        found = _region(nodes, picture, shrink)
+        if found is None:
+            return np.zeros((size, size, 3), dtype=np.uint8)
+        region, corner = found
+        small = cv2.resize(region, None, fx=1 / shrink, fy=1 / shrink, interpolation=cv2.INTER_AREA)
+        at = cv2.resize((nodes - corner + 0.5) / shrink - 0.5, None, fx=step, fy=step)
+        at = at[step : step + size, step : step + size].astype(np.float32)
+        return cv2.remap(small, at[..., 0], at[..., 1], cv2.INTER_LINEAR, borderValue=(0, 0, 0))
+
+    def _filmed(
+        self, left_top: Float[Tensor, "2"], side: float, size: int, step: int
+    ) -> Float[np.ndarray, "nodes nodes 2"]:
+        """Where the middles of blocks of `step` × `step` crop pixels were filmed, with one block more all around;
+        far outside where the lens model does not reach."""
+        middles = (torch.arange(-1, -(-size // step) + 1, dtype=torch.float64) + 0.5) * step
+        across, down = (middles * (side / size) - 0.5 + float(start) for start in left_top)
+        straight = torch.stack(torch.meshgrid(across, down, indexing="xy"), dim=-1).flatten(0, 1)
+        flat = self.camera.without_distortion().normalise(straight)
+        filmed = self.camera.project(torch.cat([flat, torch.ones_like(flat[:, :1])], dim=-1))
+        filmed = torch.where(flat.norm(dim=-1, keepdim=True) <= self.reach, filmed, _OUTSIDE)
+        return filmed.unflatten(0, (len(middles), len(middles))).numpy()
+
+
+def _region(
+    filmed: np.ndarray, picture: np.ndarray, shrink: int
+) -> tuple[UInt8[np.ndarray, "height width 3"], Float[np.ndarray, "2"]] | None:
+    """The part of the picture that is read, whole multiples of `shrink` pixels large and padded with black
+    where it sticks out, and its first pixel (x, y); None where nothing is read."""
+    height, width = picture.shape[:2]
+    reached = filmed[filmed[..., 0] > _OUTSIDE]
+    if not len(reached):
+        return None
+    low = np.maximum(np.floor(reached.min(axis=0)).astype(int), 0) - shrink
+    high = np.minimum(np.ceil(reached.max(axis=0)).astype(int) + 1, (width, height)) + shrink
+    if (high - low <= 2 * shrink).any():
+        return None
+    high += -(high - low) % shrink
+    (left, top), (right, bottom) = np.maximum(low, 0), np.minimum(high, (width, height))
+    padded = np.zeros((high[1] - low[1], high[0] - low[0], 3), dtype=np.uint8)
+    padded[top - low[1] : bottom - low[1], left - low[0] : right - low[0]] = picture[top:bottom, left:right]
+    return padded, low.astype(np.float64)
+
+
+def _reach(camera: Cameras) -> float:
+    """Largest x²+y² under a root, at depth one, up to which farther points are also filmed farther out.
+
+    Polynomials of lenses are fitted inside the picture; outside they turn back and would show a part of
+    the picture again."""
+    radius = torch.linspace(0.0, _FARTHEST, 1001, dtype=torch.float64)
+    angle = torch.linspace(0.0, 2 * torch.pi, 9, dtype=torch.float64)[:-1]
+    plain = replace(camera, intrinsics=torch.eye(3, dtype=torch.float64))
+    rim = torch.stack([angle.cos(), angle.sin()], dim=-1) * radius[:, None, None]
+    points = torch.cat([rim, torch.ones_like(rim[..., :1])], dim=-1)
+    bent = plain.project(points.flatten(0, 1)).unflatten(0, rim.shape[:2]).norm(dim=-1)
+    back = (bent.diff(dim=0) <= 0).any(dim=-1).nonzero()
+    return float(radius[back[0, 0]]) if len(back) else float("inf")

@@ -1,0 +1,71 @@
+"""A trained method that finds joints in images, checked before a session's videos are decoded for it."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from coview.methods.shared.base import Method
+from coview.networks.folding import folded
+from coview.skeletons import Skeleton
+
+Kind = Literal["algebraic", "volumetric"]
+KINDS: tuple[Kind, ...] = ("algebraic", "volumetric")
+_ROOTS = frozenset({"base_point", "joints3d"})  # fields that tell where a volume is to be placed
+_KNOWN = frozenset({"images", "cameras"}) | _ROOTS  # what a session with videos can give
+
+
+@dataclass(frozen=True)
+class ImageModel:
+    """Reads crops of one size and their cameras, predicts joints in the world."""
+
+    method: Method[Any]
+    skeleton: Skeleton
+    kind: Kind
+    size: int  # pixels of a crop
+    weights: Path  # the run's folder
+    digest: str  # changes with the weights and the settings
+
+    @property
+    def needs_root(self) -> bool:
+        """Whether it must be told where the root joint is, more or less."""
+        return bool(self.method.inputs & _ROOTS)
+
+    @property
+    def name(self) -> str:
+        return type(self.method).__name__
+
+
+def image_model(method: Method[Any], skeleton: Skeleton, weights: Path, kind: Kind) -> ImageModel:
+    """The method of the run `weights`, as one of `kind`: volumetric are those that read a root.
+
+    The method itself is made ready for use: its normalisations are multiplied into its convolutions.
+    ValueError where it does not read images, reads what a session cannot give, or is of the other kind."""
+    name, inputs = type(method).__name__, method.inputs
+    if "images" not in inputs:
+        raise ValueError(
+            f"{weights} is a run of {name}, which reads {', '.join(sorted(inputs))} and no images. Use "
+            f"`coview predict` for models of 2D joints; here give --weights a run of a model of images."
+        )
+    if unmet := sorted(inputs - _KNOWN):
+        raise ValueError(
+            f"{weights} is a run of {name}, which reads {', '.join(unmet)}: a session's videos have none."
+        )
+    found: Kind = "volumetric" if inputs & _ROOTS else "algebraic"
+    if found != kind:
+        raise ValueError(f"{weights} is a run of {name}: use --method {found} with it, not {kind}.")
+    size = getattr(getattr(method, "config", None), "size", None)
+    if not isinstance(size, int):
+        raise ValueError(f"{weights}: {name} does not say for crops of which size it was trained.")
+    digest = _digest(method)
+    return ImageModel(folded(method.eval(), in_place=True), skeleton, kind, size, Path(weights), digest)
+
+
+def _digest(method: Method[Any]) -> str:
+    digest = hashlib.sha256(repr(getattr(method, "config", "")).encode())
+    for name, tensor in sorted(method.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]

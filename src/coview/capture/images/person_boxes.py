@@ -1,0 +1,73 @@
+"""Where the person is in each view: a square around the 2D joints, frame by frame."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from coview.cameras import Cameras
+from coview.capture.reconstruction.filtering import fill_gaps
+from coview.data.viewpoints import MARGIN
+
+FEWEST = 4  # joints that make a box: fewer can be an arm, and a person is larger than an arm
+_WINDOW = 5  # frames whose median a box is: one wrong joint in one frame moves nothing
+_MISSED_PX = 1.0  # a joint whose undistortion misses by more lies beyond the lens model
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """Squares in the images of perfect lenses (pixels that went through `Cameras.undistort`).
+
+    NaN where a view does not see the person."""
+
+    left_top: Float[Tensor, "frames views 2"]  # the centre of the box's first pixel
+    side: Float[Tensor, "frames views"]  # pixels
+
+    @property
+    def present(self) -> Bool[Tensor, "frames views"]:
+        return self.side.isfinite()
+
+    def cameras(self, cameras: Cameras, size: int) -> Cameras:
+        """The cameras, frames × views, of the boxes resized to `size` pixels. NaN where there is no box."""
+        straight = cameras.without_distortion().expand(*self.side.shape)
+        cropped = straight.crop(self.left_top, self.side[..., None].expand_as(self.left_top))
+        return cropped.resize(torch.full_like(self.left_top, float(size)))
+
+
+def person_boxes(
+    cameras: Cameras,  # of the views
+    joints: Float[Tensor, "frames views joints 2"],  # distorted pixels; NaN: not seen
+    confidence: Float[Tensor, "frames views joints"],
+    *,
+    trust: float = 0.3,
+    margin: float = MARGIN,
+    max_gap: int = 10,
+) -> Boxes:
+    """Squares around the joints of at least `trust`, `margin` times their extent, steadied over time.
+
+    The margin is that of rendered people: models expect people of the size they were trained on.
+
+    A view with too few joints for up to `max_gap` frames gets boxes interpolated between those before
+    and after; where the gap is longer, or at an end of the recording, the view has none."""
+    seen = (confidence >= trust) & (confidence > 0) & joints.isfinite().all(dim=-1)
+    straight, missed = cameras.undistort(torch.nan_to_num(joints).to(cameras.intrinsics))
+    seen = seen & (missed < _MISSED_PX)
+    low = torch.where(seen[..., None], straight, torch.inf).amin(dim=-2)
+    high = torch.where(seen[..., None], straight, -torch.inf).amax(dim=-2)
+    side = margin * (high - low).amax(dim=-1, keepdim=True)
+    enough = (seen.sum(dim=-1) >= FEWEST) & (side[..., 0] > 0)
+    squares = torch.cat([(low + high) / 2, side], dim=-1)
+    squares = _steadied(torch.where(enough[..., None], squares, torch.nan))
+    squares = fill_gaps(squares, None, max_gap)[0]
+    centre, side = squares[..., :2], squares[..., 2]
+    # a box of n pixels reaches from half a pixel before its first centre to half a pixel past its last
+    return Boxes(centre - side[..., None] / 2 + 0.5, side)
+
+
+def _steadied(squares: Float[Tensor, "frames views 3"]) -> Float[Tensor, "frames views 3"]:
+    """The median over a few frames; frames without a box stay without."""
+    half = _WINDOW // 2
+    padded = torch.nn.functional.pad(squares, (0, 0, 0, 0, half, half), value=torch.nan)
+    median = padded.unfold(0, _WINDOW, 1).nanmedian(dim=-1).values
+    return torch.where(squares.isfinite(), median, torch.nan)

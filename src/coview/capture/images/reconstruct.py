@@ -1,0 +1,217 @@
+"""Stage: a trained method finds the 3D joints of a session in its videos, cut to the person."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from coview.cameras import Cameras
+from coview.capture.images.compare import Beside, beside
+from coview.capture.images.inference import Search, made_so
+from coview.capture.images.model import KINDS, ImageModel, Kind
+from coview.capture.images.person_boxes import FEWEST, person_boxes
+from coview.capture.images.videos import session_videos
+from coview.capture.reconstruction.filtering import fill_gaps, low_pass
+from coview.capture.reconstruction.reconstruct import input_fingerprint, reconstruct
+from coview.data.viewpoints import MARGIN
+from coview.formats.motion.poses3d import Poses3D
+from coview.formats.session.session import Session
+from coview.formats.session.synchronised_tracks import nearest_pictures, session_tracks
+from coview.geometry.triangulation.inlier_threshold import check_settings
+from coview.skeletons import Skeleton, skeleton_map
+
+
+@dataclass(frozen=True)
+class FoundInImages:
+    """What the stage wrote, and how it agrees with the detections' triangulation."""
+
+    path: Path
+    poses: Poses3D
+    found: float  # share of joints with a position
+    views: float  # mean number of views that a frame was found from, over the frames that were
+    compared: Beside | None
+    not_compared: str  # why not
+
+    def lines(self) -> list[str]:
+        """The comparison for a person to read."""
+        found = self.compared
+        if found is None:
+            return [f"not compared    {self.not_compared}"]
+        return [
+            f"beside          the detections' triangulation (no truth): {found.median_mm:.0f} mm apart in the median, "
+            f"{found.mean_mm:.0f} mm in the mean, over {len(found.joints)} joints of the same name and {found.frames} "
+            f"frames; {found.p_mpjpe_mm:.0f} mm (P-MPJPE) after a similarity alignment of each frame",
+            f"residual        {found.residual_px:.1f} px median to the 2D detections; the triangulation has "
+            f"{found.triangulated_px:.1f} px, and was fitted to them",
+        ]
+
+
+def result_path(session: Session, kind: Kind) -> Path:
+    """Where the stage writes; the detections' triangulation stays where it is."""
+    return session.path / f"joints3d_{kind}.npz"
+
+
+def results(session: Session) -> dict[Kind, Path]:
+    """What the stage wrote into the session so far."""
+    paths = {kind: result_path(session, kind) for kind in KINDS}
+    return {kind: path for kind, path in paths.items() if path.is_file()}
+
+
+def reconstruct_images(
+    session: Path,
+    model: ImageModel,
+    *,
+    trust: float = 0.3,
+    margin: float = MARGIN,
+    max_gap: int = 10,
+    smooth: float | None = None,
+    at_once: int = 4,
+    device: str = "cpu",
+    overwrite: bool = False,
+) -> FoundInImages:
+    """Cut every frame of every view to a square around its 2D joints and give the crops to `model`.
+
+    `trust`, `margin`, `max_gap`: see `person_boxes`; a frame is left out where fewer than two views have
+    a box (one, for a method that is told the root). Methods that are told where the root is get it from
+    the detections' triangulation, which is made first where it is not there. Of a camera whose clock differs
+    the nearest picture is taken, up to half a frame off. `max_gap` and `smooth` (Hz)
+    also treat the result, as in `reconstruct`. `at_once` frames are in memory together. A finished result
+    of the same input, settings and weights is kept unless `overwrite`; interrupted work goes on where it
+    was. Raises NothingReconstructedError instead of writing a result without a single joint, ValueError
+    or FileNotFoundError for what the session lacks."""
+    check_settings(trust, None)
+    if max_gap < 0 or at_once < 1 or not margin >= 1:
+        raise ValueError(
+            f"max_gap must be 0 or more, at_once 1 or more and margin at least 1; got {max_gap}, {at_once}, {margin:g}."
+        )
+    loaded = Session.load(session)
+    if smooth is not None:
+        low_pass(torch.zeros(1, 1, 3), loaded.fps, smooth)  # an impossible cut-off is said before the work
+    cameras = _cameras(loaded)
+    videos = session_videos(loaded)
+    triangulated = _triangulated(loaded, trust)
+    roots = _roots(triangulated, model, max_gap) if model.needs_root else None
+    treatment = {
+        "crop": f"{model.size} px, margin {margin:g}",
+        "trust": f"{trust:g}",
+        "max_gap": str(max_gap),
+        "smooth": "none" if smooth is None else f"{smooth:g} Hz",
+    }
+    settings = treatment | _inputs(loaded, model, videos, roots)
+    path = result_path(loaded, model.kind)
+    if not overwrite and (done := made_so(path, settings)):
+        return _summary(loaded, path, done, triangulated)
+    pixels, confidence = session_tracks(loaded)
+    framing = _framing(loaded.skeleton, model.skeleton)
+    boxes = person_boxes(
+        cameras, pixels[:, :, framing], confidence[:, :, framing], trust=trust, margin=margin, max_gap=max_gap
+    )
+    unfinished = path.with_name(f".{path.stem}.unfinished.npz")
+    pictures = nearest_pictures(loaded)
+    search = Search(
+        loaded, model, cameras, videos, boxes, pictures, roots, settings, unfinished, at_once, device
+    )
+    poses = search.done(fresh=overwrite)
+    points = fill_gaps(poses.points, None, max_gap)[0]
+    points = points if smooth is None else low_pass(points, poses.fps, smooth)
+    told = settings | {"weights": str(model.weights.resolve())}
+    poses = replace(poses, points=points, provenance=told)
+    poses = replace(poses, residuals=_residuals(poses, cameras, pixels, loaded.skeleton))
+    poses.save(path)
+    unfinished.unlink(missing_ok=True)
+    return _summary(loaded, path, poses, triangulated)
+
+
+# --- what is needed ------------------------------------------------------------------------------
+
+
+def _cameras(session: Session) -> Cameras:
+    calibration = session.calibration()
+    if not calibration.has_extrinsics:
+        raise ValueError(
+            f"session {session.path}: its calibration knows the lenses and not where the cameras stand. "
+            f"Run `coview calibrate {session.path} --from people`."
+        )
+    if len(session.cameras) < 2:
+        raise ValueError(f"session {session.path} has one camera; finding joints in 3D takes two or more.")
+    return calibration.select(session.camera_names).cameras.to(torch.float64)
+
+
+def _framing(source: Skeleton, target: Skeleton) -> list[int]:
+    """The joints that boxes are put around: those that the model finds too, as in its training.
+
+    Toes or heels would make the person smaller in the crop. All joints where hardly any has the same name."""
+    shared = [column for column, joint in enumerate(source.joints) if joint in target.joints]
+    return shared if len(shared) >= FEWEST else list(range(len(source)))
+
+
+def _triangulated(session: Session, trust: float) -> Poses3D:
+    """The detections' triangulation: the session's own, made now where there is none.
+
+    ValueError where it was made with another calibration, so that its points are in another world."""
+    if not session.poses3d_path.is_file():
+        return reconstruct(session.path, trust=trust).poses
+    return session.poses3d()
+
+
+def _roots(poses: Poses3D, model: ImageModel, max_gap: int) -> Float[Tensor, "frames 3"]:
+    """The model's root joint in every frame, metres; NaN where it is not known."""
+    root = Skeleton(f"the root of {model.skeleton.name}", (model.skeleton.root,), (), model.skeleton.root)
+    points = skeleton_map(poses.skeleton, root).apply(poses.points.float())
+    return fill_gaps(points, None, max_gap)[0][:, 0]
+
+
+def _inputs(
+    session: Session, model: ImageModel, videos: tuple[Path, ...], roots: Tensor | None
+) -> dict[str, str]:
+    """What the result rests on, as words and hashes."""
+    pictures = "\n".join(f"{video.name} {video.stat().st_size}" for video in videos)
+    told = b"" if roots is None else roots.numpy().tobytes()
+    return {
+        "kind": model.kind,
+        "method": model.name,
+        "weights_hash": model.digest,
+        "input": input_fingerprint(session),
+        "videos_hash": _hash(pictures.encode()),
+        "root": "found by itself" if roots is None else "from the detections' triangulation",
+        "root_hash": _hash(told),
+        "calibration_hash": session.calibration().fingerprint,
+    }
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _residuals(
+    poses: Poses3D, cameras: Cameras, pixels: Float[Tensor, "frames views source 2"], source: Skeleton
+) -> Float[Tensor, "frames views joints"]:
+    """Distance to the detections of joints of the same name, pixels."""
+    residuals = torch.full((*pixels.shape[:2], len(poses.skeleton)), torch.nan)
+    projected = cameras.project(poses.points[:, None].double()).float()
+    for column, joint in enumerate(poses.skeleton.joints):
+        if joint in source.joints:
+            residuals[..., column] = (projected[..., column, :] - pixels[..., source.index(joint), :]).norm(
+                dim=-1
+            )
+    return residuals
+
+
+def _summary(session: Session, path: Path, poses: Poses3D, triangulated: Poses3D) -> FoundInImages:
+    try:
+        compared, why = beside(session, poses, triangulated), ""
+    except ValueError as error:
+        compared, why = None, str(error)
+    assert poses.inliers is not None
+    views = poses.inliers.any(dim=-1).sum(dim=-1).float()
+    return FoundInImages(
+        path,
+        poses,
+        float(poses.points.isfinite().all(dim=-1).float().mean()),
+        float(views[views > 0].mean()) if bool((views > 0).any()) else 0.0,
+        compared,
+        why,
+    )

@@ -1,0 +1,1 @@
+"""Stage 1: a session from files of others, whole or not at all."""

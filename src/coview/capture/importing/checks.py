@@ -1,0 +1,128 @@
+"""Whether what was found in a recording can be one recording: refused where not, noted where doubtful."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from coview.formats.io.camera_names import listed
+from coview.formats.io.video import VideoInfo
+from coview.formats.keypoints.detections import Detections
+from coview.formats.keypoints.view_joints import TOLERATED, ViewJoints
+
+_GUESSED_FPS = 30.0
+_SAME_RATE = 0.01  # relative
+_RARE = 0.05  # share of confidences above 1 that rounding does not explain
+_OUTSIDE = 0.2  # share of joints outside the image that is no accident
+
+
+def check_several(views: dict[str, ViewJoints], where: str) -> None:
+    """Two or more cameras, all with the same number of joints per person."""
+    if len(views) < 2:
+        raise ValueError(
+            f"{where} holds 2D joints of one camera only ({listed(views)}). "
+            f"coview compares cameras and needs two or more that saw the same person at the same time."
+        )
+    counts = {name: view.joint_count for name, view in views.items()}
+    if len(set(counts.values())) > 1:
+        shown = ", ".join(f"{name} {count}" for name, count in counts.items())
+        raise ValueError(
+            f"{where}: the cameras have different numbers of joints per person: {shown}. Detect all "
+            f"views with the same model."
+        )
+
+
+def said_skeleton(views: dict[str, ViewJoints]) -> str | None:
+    """The skeleton that the files name; None where none does."""
+    said = {view.skeleton for view in views.values() if view.skeleton}
+    if len(said) > 1:
+        raise ValueError(f"the cameras' files name different skeletons: {listed(said)}. Pass --skeleton.")
+    return next(iter(said), None)
+
+
+def check_seen(detections: Detections, sizes: dict[str, tuple[int, int] | None]) -> None:
+    """Every camera sees somebody, and inside its image: else the detections belong to another video."""
+    for (camera, size), joints in zip(sizes.items(), detections.joints, strict=True):
+        seen = joints[joints.isfinite().all(dim=-1)]
+        if len(seen) == 0:
+            raise ValueError(
+                f"camera '{camera}': {len(joints)} frames, but not one joint with a confidence above 0. "
+                f"Detect again, or leave this camera's 2D joints out."
+            )
+        if size is not None and _outside(seen, size) > _OUTSIDE:
+            raise ValueError(_outside_message(camera, seen, size))
+
+
+def _outside(joints: Float[Tensor, "joints 2"], size: tuple[int, int]) -> float:
+    limit = torch.tensor(size)
+    return float(((joints < -0.5) | (joints > limit - 0.5)).any(dim=-1).float().mean())
+
+
+def _outside_message(camera: str, joints: Float[Tensor, "joints 2"], size: tuple[int, int]) -> str:
+    right, bottom = (float(value) for value in joints.max(dim=0).values)
+    turned = _outside(joints, (size[1], size[0])) <= _OUTSIDE
+    why = (
+        "They would fit if width and height were swapped: the video was turned after the detection."
+        if turned
+        else "They were detected in another video, or in one of another size."
+    )
+    return (
+        f"camera '{camera}': {_outside(joints, size):.0%} of its 2D joints lie outside the video of "
+        f"{size[0]}×{size[1]} pixels (width × height); they reach to x = {right:.0f}, "
+        f"y = {bottom:.0f}. {why} Detect again in this video."
+    )
+
+
+def rate(given: float | None, views: dict[str, ViewJoints], infos: dict[str, VideoInfo]) -> tuple[float, str]:
+    """Frames per second and where the number comes from, in words."""
+    if given is not None:
+        return given, f"{given:g}, as given by --fps"
+    for origin, rates in (
+        ("the videos", {name: info.fps for name, info in infos.items() if info.fps}),
+        ("the files of 2D joints", {name: view.fps for name, view in views.items() if view.fps}),
+    ):
+        if rates:
+            return _common_rate(rates, origin)
+    return _GUESSED_FPS, f"{_GUESSED_FPS:g}, A GUESS: neither video nor file says; pass --fps"
+
+
+def _common_rate(rates: dict[str, float], origin: str) -> tuple[float, str]:
+    low, high = min(rates.values()), max(rates.values())
+    if high / low - 1 > _SAME_RATE:
+        shown = ", ".join(f"{name} {rate:g}" for name, rate in rates.items())
+        raise ValueError(
+            f"the cameras have different frame rates: {shown} (from {origin}). Frame n would not be the same "
+            f"instant. Convert the videos to one rate and detect again; pass --fps if the rates are wrong."
+        )
+    return low, f"{low:g}, from {origin}"
+
+
+def warnings(views: dict[str, ViewJoints], infos: dict[str, VideoInfo]) -> dict[str, str]:
+    """Things that do not stop an import and that somebody should look at."""
+    found = {}
+    lengths = {name: (len(views[name].points), info.frames) for name, info in infos.items()}
+    differ = {name: pair for name, pair in lengths.items() if abs(pair[0] - pair[1]) > TOLERATED}
+    if differ:
+        shown = ", ".join(
+            f"{name}: {joints} frames of joints, {video} of video" for name, (joints, video) in differ.items()
+        )
+        found["warning_lengths"] = (
+            f"2D joints and videos differ in length: {shown}. Is it the same recording?"
+        )
+    high = [name for name, view in views.items() if _share_above_one(view) > _RARE]
+    if high:
+        found["warning_confidence"] = (
+            f"many confidences of {listed(high)} are above 1 and were cut to 1, so all joints there count "
+            f"the same; coview expects confidences from 0 to 1."
+        )
+    uneven = [name for name, info in infos.items() if info.uneven]
+    if uneven:
+        found["warning_rate"] = (
+            f"the frame rate of {listed(uneven)} varies (phones do that), so that frame numbers do not tell "
+            f"the time; convert the videos to a constant rate before detecting."
+        )
+    return found
+
+
+def _share_above_one(view: ViewJoints) -> float:
+    confidence = view.points[..., 2]
+    return float((confidence > 1).sum() / (confidence > 0).sum().clamp(min=1))

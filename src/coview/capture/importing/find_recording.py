@@ -1,0 +1,181 @@
+"""Finding what a recording folder holds: 2D joints per camera, videos, calibrations."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from coview.formats.io.camera_names import listed, natural_key
+from coview.formats.io.text import read_json
+from coview.formats.io.video import ENDINGS as VIDEO_ENDINGS
+from coview.formats.keypoints.files import ENDINGS as JOINT_ENDINGS
+from coview.formats.keypoints.files import is_keypoint_content
+from coview.formats.keypoints.openpose import frame_files
+from coview.formats.session.session import FILE
+
+# Where programs put 2D joints; the first that is there is used. Associated: one person, chosen across views.
+_JOINT_FOLDERS = ("pose-associated", "pose-sync", "pose", "pose-2d", "joints2d", "keypoints", "2d", ".")
+_VIDEO_FOLDERS = ("videos", "videos-raw", "synchronized_videos", "videos/synchronized", ".")
+# Two folders up a file of just any name may be anybody's.
+_CALIBRATION_FOLDERS = (".", "calibration", "..", "../calibration", "../../calibration")
+_NOT_CALIBRATIONS = frozenset({"config.toml", "session.toml", "pyproject.toml"})
+_CALIBRATION_ENDINGS = (".toml", ".qca.txt", ".xcp")
+_CALIBRATION_NAMES = frozenset({"intri.yml", "cameras.txt"})  # the other file of each is found beside it
+_PANOPTIC = re.compile(r"calibration_.*\.json")
+_SUFFIXES = ("_json", "-json", "_keypoints", "_alphapose")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What was found; paths are absolute."""
+
+    folder: Path
+    joints: dict[str, Path]  # camera: folder of per-frame JSON, or one file; in natural order
+    joints_from: str  # the sub-folder, for provenance
+    joints_unused: tuple[str, ...]  # other sub-folders with 2D joints
+    videos: dict[str, Path]  # by file name without ending
+    calibrations: tuple[Path, ...]  # files that may be one, best first; not opened yet
+
+
+def find_recording(folder: Path) -> Recording:
+    """Look through a folder in Pose2Sim's, OpenPose's or a plain layout.
+
+    Raises FileNotFoundError or ValueError that says what was found and what is expected: no folder, an
+    empty one, no 2D joints, frames of one camera instead of a folder per camera."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no folder {folder}" + (": that is a file." if folder.exists() else "."))
+    folder = Path(os.path.abspath(folder))
+    if not any(not path.name.startswith(".") for path in folder.iterdir()):
+        raise ValueError(f"{folder} is empty. {EXPECTED}")
+    videos = _videos(folder)
+    # the joints2d/ of a session that was made in this very folder is a copy, not a source
+    places = [sub for sub in _JOINT_FOLDERS if sub != "joints2d" or not (folder / FILE).exists()]
+    found = {sub: joints for sub in places if (joints := _joints(folder / sub))}
+    if not found:
+        raise ValueError(_no_joints(folder, videos))
+    first, *others = found
+    return Recording(folder, found[first], first, tuple(others), videos, _calibrations(folder))
+
+
+EXPECTED = (
+    "Expected is a folder with 2D joints and, if there are any, videos: Pose2Sim's trial folder "
+    "(pose/<camera>_json/*.json, videos/<camera>.mp4), a folder <camera>_json of OpenPose JSON per camera, "
+    "or one <camera>.json per camera."
+)
+
+
+def _joints(folder: Path) -> dict[str, Path]:
+    """Cameras with 2D joints directly in `folder`: sub-folders of frames first, else single files."""
+    if not folder.is_dir():
+        return {}
+    entries = sorted(
+        (p for p in folder.iterdir() if not p.name.startswith(".")), key=lambda p: natural_key(p.name)
+    )
+    folders = [path for path in entries if path.is_dir() and _holds_frames(path)]
+    if folders:
+        return _by_camera({path: path.name for path in folders})
+    files = [p for p in entries if p.suffix.casefold() in JOINT_ENDINGS and p.is_file()]
+    return _by_camera({path: path.stem for path in files if _holds_joints(path)})
+
+
+def _by_camera(names: dict[Path, str]) -> dict[str, Path]:
+    """Path per camera. ValueError where two paths are of the same camera."""
+    cameras: dict[str, Path] = {}
+    for path, name in names.items():
+        twin = cameras.setdefault(_camera(name), path)
+        if twin != path:
+            raise ValueError(
+                f"{path.parent}: '{twin.name}' and '{path.name}' are both camera '{_camera(name)}'. "
+                f"Rename or remove one; every camera needs a name of its own."
+            )
+    return cameras
+
+
+def _camera(name: str) -> str:
+    """The camera's name in the name of a file or folder of its joints."""
+    for suffix in _SUFFIXES:
+        name = name.removesuffix(suffix)
+    return name
+
+
+def _holds_frames(folder: Path) -> bool:
+    """Whether a folder holds OpenPose JSON. A broken first file counts: reading it will say what is wrong."""
+    files = frame_files(folder)
+    if not files:
+        return folder.name.endswith("_json")  # a camera without frames is reported, not skipped
+    try:
+        content = read_json(files[0])
+    except ValueError:
+        return True
+    return isinstance(content, dict) and "people" in content
+
+
+def _holds_joints(file: Path) -> bool:
+    if file.suffix.casefold() == ".npz":
+        return file.parent.name in {"joints2d", "keypoints"}  # elsewhere an npz may be anything
+    try:
+        return is_keypoint_content(read_json(file))
+    except ValueError:
+        return True
+
+
+def _videos(folder: Path) -> dict[str, Path]:
+    for sub in _VIDEO_FOLDERS:
+        place = folder / sub
+        files = [p for p in place.iterdir() if _is_video(p)] if place.is_dir() else []
+        if files:
+            return {path.stem: path for path in sorted(files, key=lambda path: natural_key(path.name))}
+    return {}
+
+
+def _is_video(path: Path) -> bool:
+    return path.suffix.casefold() in VIDEO_ENDINGS and not path.name.startswith(".") and path.is_file()
+
+
+def _calibrations(folder: Path) -> tuple[Path, ...]:
+    """Files that may be a calibration, nearest first; TOML before others."""
+    found: list[Path] = []
+    for sub in _CALIBRATION_FOLDERS:
+        place = Path(os.path.normpath(folder / sub))
+        if place.is_dir():
+            files = [p for p in place.iterdir() if _may_be_calibration(p)]
+            found += sorted(
+                files, key=lambda path: (path.suffix.casefold() != ".toml", natural_key(path.name))
+            )
+    return tuple(dict.fromkeys(found))
+
+
+def _may_be_calibration(path: Path) -> bool:
+    name = path.name.casefold()
+    likely = name.endswith(_CALIBRATION_ENDINGS) or name in _CALIBRATION_NAMES
+    return (
+        path.is_file() and name not in _NOT_CALIBRATIONS and (likely or _PANOPTIC.fullmatch(name) is not None)
+    )
+
+
+def _no_joints(folder: Path, videos: dict[str, Path]) -> str:
+    frames = [path for path in frame_files(folder)]
+    if frames and _holds_frames(folder):
+        return (
+            f"{folder} holds {len(frames)} frames of OpenPose JSON directly. That is one camera; give the "
+            f"folder above it, with one folder per camera."
+        )
+    if videos:
+        return (
+            f"{folder} holds {len(videos)} videos ({listed(videos)}) and no 2D joints. This version detects "
+            f"nothing itself: run a 2D detector (OpenPose, RTMPose, Pose2Sim's `poseEstimation`) first and "
+            f"put its JSON into pose/<camera>_json/. {EXPECTED}"
+        )
+    if (folder / "session.toml").is_file():
+        return (
+            f"{folder} is a session already. Go on with `coview calibrate {folder}`; to import again, name the "
+            f"folder of the recording."
+        )
+    below = [path.name for path in folder.iterdir() if path.is_dir() and _holds_recording(path)]
+    hint = f"Its sub-folders {listed(below)} do; import one of them. " if below else ""
+    return f"{folder} holds neither videos nor 2D joints. {hint}{EXPECTED}"
+
+
+def _holds_recording(folder: Path) -> bool:
+    return any(_joints(folder / sub) for sub in _JOINT_FOLDERS)

@@ -1,0 +1,225 @@
+"""From a recording folder of other programs to a session: all or nothing, and safe to repeat."""
+
+import datetime
+import hashlib
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from coview import __version__
+from coview.capture.importing.checks import check_seen, check_several, rate, said_skeleton, warnings
+from coview.capture.importing.find_recording import Recording, find_recording
+from coview.capture.importing.transaction import installing
+from coview.formats.calibration.calibration import Calibration, calibration_for, read_calibration
+from coview.formats.calibration.units import AmbiguousUnitsError
+from coview.formats.io.camera_names import listed, match_names
+from coview.formats.io.video import probe
+from coview.formats.keypoints.detections import Detections, stack_views, write_detections
+from coview.formats.keypoints.files import read_keypoint_file
+from coview.formats.keypoints.guess_skeleton import body_part, which_skeleton
+from coview.formats.keypoints.openpose import frame_files, read_openpose_folder
+from coview.formats.keypoints.view_joints import ViewJoints, align_frames
+from coview.formats.session.session import FILE, Session, SessionCamera
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """What the user may say; part of what decides whether an import is repeated or new."""
+
+    skeleton: str | None = None
+    fps: float | None = None
+    calibration: Path | None = None
+    copy_videos: bool = False
+    allow_unequal: bool = False
+
+
+def import_session(
+    src: Path,
+    session: Path,
+    *,
+    skeleton: str | None = None,
+    fps: float | None = None,
+    calibration: Path | None = None,
+    copy_videos: bool = False,
+    overwrite: bool = False,
+    allow_unequal: bool = False,
+) -> Session:
+    """Make the session folder `session` from the recording in `src`.
+
+    Understood are Pose2Sim's and OpenPose's folders and plain folders (see `recording.EXPECTED`). The
+    calibration found or given is checked and remembered, not installed: `coview calibrate` does that.
+    Repeating an import of an unchanged recording returns the session as it is. A failed import leaves no
+    half session. Raises ValueError or FileNotFoundError naming what is wrong with the recording;
+    FileExistsError where `session` holds another import and `overwrite` is not set (with it, what was there
+    is moved to a sub-folder `replaced-<time>`, not deleted)."""
+    src, session = Path(src), Path(session)
+    options = ImportOptions(skeleton, fps, calibration, copy_videos, allow_unequal)
+    found = find_recording(src)
+    fingerprint = _fingerprint(found, options)
+    if (session / FILE).is_file() and not overwrite:
+        return _unchanged(Session.load(session), fingerprint, src)
+    made, detections = _build(found, options, session)
+    made = made.with_provenance(source_fingerprint=fingerprint)
+    with installing(session, overwrite) as folder:
+        write_detections(folder / made.detections_dir.name, made.camera_names, detections)
+        if copy_videos:
+            _copy_videos(made, found, folder)
+        made.save(folder)
+    return Session.load(session)
+
+
+def _unchanged(session: Session, fingerprint: str, src: Path) -> Session:
+    """The session that is there, if it came from the same recording with the same options."""
+    if session.provenance.get("source_fingerprint") == fingerprint:
+        return session
+    raise FileExistsError(
+        f"{session.path} already holds a session, imported from "
+        f"{session.provenance.get('source', 'elsewhere')}; {src}, or the options, differ from that import. "
+        f"Choose another session folder, or pass --overwrite: what is there is then moved to a sub-folder "
+        f"`replaced-<time>`, not deleted."
+    )
+
+
+# --- putting it together -------------------------------------------------------------------------
+
+
+def _build(found: Recording, options: ImportOptions, path: Path) -> tuple[Session, Detections]:
+    views = {camera: _read_view(file) for camera, file in found.joints.items()}
+    check_several(views, str(found.folder))
+    aligned, frames_note = align_frames(views, options.allow_unequal)
+    points = body_part(stack_views(aligned))
+    skeleton, skeleton_note = which_skeleton(points, options.skeleton, said_skeleton(views))
+    detections = Detections.make(points)
+    videos = _match_videos(found)
+    infos = {camera: probe(video) for camera, video in videos.items()}
+    sizes = {camera: infos[camera].size if camera in infos else view.size for camera, view in views.items()}
+    check_seen(detections, sizes)
+    fps, fps_note = rate(options.fps, views, infos)
+    cameras = tuple(
+        SessionCamera(
+            name, sizes[name], _video_place(videos.get(name), path, options), detections.joints.shape[1]
+        )
+        for name in views
+    )
+    provenance = {
+        "source": str(found.folder),
+        "joints": _joints_note(found),
+        "skeleton": f"{skeleton.name}, {skeleton_note}",
+        "frames": frames_note,
+        "fps": fps_note,
+        "videos": _videos_note(found, videos, options),
+        **warnings(views, infos),
+        **_calibration_notes(found, options, tuple(views), tuple(sizes.values())),
+        "software": f"coview {__version__}",
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+    return Session(path, _session_name(path), fps, skeleton, cameras, provenance), detections
+
+
+def _session_name(path: Path) -> str:
+    return Path(path).resolve().name or "session"
+
+
+def _read_view(path: Path) -> ViewJoints:
+    return read_openpose_folder(path) if path.is_dir() else read_keypoint_file(path)
+
+
+# --- videos --------------------------------------------------------------------------------
+
+
+def _match_videos(found: Recording) -> dict[str, Path]:
+    matched = match_names(list(found.joints), list(found.videos))
+    return {camera: found.videos[matched[camera]] for camera in found.joints if camera in matched}
+
+
+def _video_place(video: Path | None, session: Path, options: ImportOptions) -> Path | None:
+    if video is None or not options.copy_videos or _inside(video, session):
+        return video
+    return session / "videos" / video.name
+
+
+def _inside(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
+
+
+def _copy_videos(session: Session, found: Recording, folder: Path) -> None:
+    for video in _match_videos(found).values():
+        if not _inside(video, session.path):
+            (folder / "videos").mkdir(exist_ok=True)
+            shutil.copyfile(video, folder / "videos" / video.name)
+
+
+# --- provenance ----------------------------------------------------------------------------------
+
+
+def _joints_note(found: Recording) -> str:
+    place = "the folder itself" if found.joints_from == "." else found.joints_from
+    unused = f"; not used: {', '.join(found.joints_unused)}" if found.joints_unused else ""
+    return place + unused
+
+
+def _videos_note(found: Recording, videos: dict[str, Path], options: ImportOptions) -> str:
+    used = {path.stem for path in videos.values()}
+    without = [camera for camera in found.joints if camera not in videos]
+    spare = [stem for stem in found.videos if stem not in used]
+    parts = ["none" if not videos else "copied" if options.copy_videos else "referred to where they are"]
+    if videos and without:
+        parts.append(f"no video for {listed(without)}")
+    if spare:
+        parts.append(f"videos without 2D joints, left out: {listed(spare)}")
+    return "; ".join(parts)
+
+
+def _calibration_notes(
+    found: Recording,
+    options: ImportOptions,
+    names: tuple[str, ...],
+    sizes: tuple[tuple[int, int] | None, ...],
+) -> dict[str, str]:
+    """Where a calibration of these cameras is; one that was given by name must fit."""
+    known = dict(zip(names, sizes, strict=True))
+    if options.calibration is not None:
+        fitted = calibration_for(_read_whatever_unit(options.calibration, known), names, sizes)
+        return _calibration_note(options.calibration, fitted.notes, [])
+    skipped = []
+    for path in found.calibrations:
+        try:
+            fitted = calibration_for(_read_whatever_unit(path, known), names, sizes)
+        except ValueError as error:
+            skipped.append(str(error))
+            continue
+        return _calibration_note(path, fitted.notes, skipped)
+    return {"calibration_skipped": " | ".join(skipped)} if skipped else {}
+
+
+def _read_whatever_unit(path: Path, sizes: dict[str, tuple[int, int] | None]) -> Calibration:
+    """An import checks names, sizes and lenses; the unit of length is asked for when it is used."""
+    try:
+        return read_calibration(path, sizes=sizes)
+    except AmbiguousUnitsError as error:
+        read = read_calibration(path, units="m", sizes=sizes)
+        return replace(read, notes=(f"{error} (when calibrating; the import does not need it)",))
+
+
+def _calibration_note(path: Path, notes: tuple[str, ...], skipped: list[str]) -> dict[str, str]:
+    entries = {"calibration_source": str(path.resolve())}
+    if notes:
+        entries["calibration_notes"] = " | ".join(notes)
+    return entries | ({"calibration_skipped": " | ".join(skipped)} if skipped else {})
+
+
+# --- has the recording changed -------------------------------------------------------------------
+
+
+def _fingerprint(found: Recording, options: ImportOptions) -> str:
+    """A hash of the 2D joints, the beginnings of the videos, and the options."""
+    digest = hashlib.sha256(repr(options).encode())
+    for camera, path in found.joints.items():
+        digest.update(camera.encode())
+        for file in frame_files(path) if path.is_dir() else [path]:
+            digest.update(file.name.encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
+    for stem, video in found.videos.items():
+        with video.open("rb") as stream:
+            beginning = stream.read(1 << 20)
+        digest.update(f"{stem} {video.stat().st_size}".encode() + hashlib.sha256(beginning).digest())
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Stage 3: 3D joints in metres with a covariance each, and their refinement over time."""

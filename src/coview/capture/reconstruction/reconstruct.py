@@ -1,0 +1,260 @@
+"""Stage: a session's 2D joints become 3D joints, in metres, each with a covariance."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from coview.cameras import Cameras
+from coview.capture.association.stage import people_of, placed
+from coview.capture.reconstruction.filtering import fill_gaps, low_pass
+from coview.capture.reconstruction.motion_quality import bone_spread, jitter
+from coview.capture.reconstruction.trajectory_refinement import refine as refine_take
+from coview.formats.io.camera_names import listed
+from coview.formats.motion.poses3d import Poses3D
+from coview.formats.session.session import Session
+from coview.formats.session.synchronised_tracks import session_tracks
+from coview.geometry.triangulation.inlier_threshold import automatic_threshold, check_settings
+from coview.geometry.triangulation.triangulate import triangulate_robust
+from coview.geometry.triangulation.undistorted import Triangulated, reprojection_residuals
+from coview.progress import progress
+
+CHUNK = 4096  # frames triangulated at once: bounds memory, and is what the progress bar counts
+
+
+@dataclass(frozen=True)
+class Reconstructed:
+    """What the stage wrote and how good it is."""
+
+    path: Path
+    poses: Poses3D
+    threshold_px: float
+    found: float  # share of joints with a position
+    median_px: float  # reprojection residual of the inliers
+    left_out: float  # share of detections judged wrong
+
+
+class NothingReconstructedError(ValueError):
+    """No joint could be placed in any frame; writing an empty result would hide it."""
+
+
+def reconstruct(
+    session: Path,
+    *,
+    person: int = 1,
+    trust: float = 0.3,
+    threshold: float | None = None,
+    solver: Literal["linear", "reprojection"] = "linear",
+    max_gap: int = 10,
+    smooth: float | None = None,
+    refine: bool = False,
+    overwrite: bool = False,
+) -> Reconstructed:
+    """Triangulate every joint of every frame from the views that agree on it.
+
+    Of several people it is `person`, by default who is seen most; `reconstruct_everybody` does all.
+    `trust` leaves out less confident detections; `threshold` (pixels) tells a wrong detection from a
+    poor one, by default three times the robust spread of this recording's own residuals. `linear` is
+    the weighted DLT that other tools compute, `reprojection` the maximum-likelihood point. Gaps of up to
+    `max_gap` frames are interpolated; `smooth` is the cut-off of a zero-lag Butterworth filter in Hz. `refine`
+    solves for the whole take with smooth motion and constant bones as priors instead
+    (`coview.capture.reconstruction.trajectory_refinement`).
+    A finished result of the same calibration and settings is kept unless `overwrite`.
+    Raises NothingReconstructedError instead of writing a result without a single joint."""
+    check_settings(trust, threshold)
+    if max_gap < 0:
+        raise ValueError(f"max_gap {max_gap} must be 0 (no gap is filled) or more frames.")
+    if refine and smooth is not None:
+        raise ValueError("refine finds from the take itself how smooth the motion is: leave smooth out.")
+    loaded = Session.load(session)
+    calibration = loaded.calibration()
+    several = people_of(loaded, placed(loaded)) is not None
+    path = loaded.poses3d_path_of(person)
+    settings = {
+        "trust": f"{trust:g}",
+        "threshold": "auto" if threshold is None else f"{threshold:g}",
+        "solver": solver,
+        "max_gap": str(max_gap),
+        "smooth": "none" if smooth is None else f"{smooth:g} Hz",
+        "refine": "yes" if refine else "no",
+        "input": input_fingerprint(loaded),
+        **({"person": str(person)} if several else {}),
+    }
+    if (done := _finished(path, settings)) and not overwrite:
+        return _summary(path, done)
+    if loaded.frames == 0:
+        raise NothingReconstructedError(
+            f"session {session} has no frames, so there is nothing to reconstruct."
+        )
+    if len(loaded.cameras) < 2:
+        raise NothingReconstructedError(
+            f"session {session} has one camera ({listed(loaded.camera_names)}), and one ray has no depth. Import a "
+            f"recording of two or more, or use a one-camera model (`coview predict`)."
+        )
+    pixels, confidence = session_tracks(loaded, calibration.clocks, person=person)
+    weights = torch.where(confidence >= trust, confidence, 0.0)
+    cameras = calibration.cameras.to(torch.float64)
+    limit = threshold or automatic_threshold(cameras, pixels, weights)
+    found = _triangulate_all(cameras, pixels, weights, limit, solver)
+    known = {"threshold_px": f"{limit:.2f}", "calibration_hash": calibration.fingerprint}
+    poses = _poses(found, loaded, settings | known)
+    if not bool(poses.points.isfinite().any()):
+        raise NothingReconstructedError(_why_nothing(loaded, weights, limit))
+    raw = poses
+    poses = _between(raw, max_gap, smooth)
+    if refine:
+        poses = _refined(raw, cameras, pixels, weights, found, limit)
+    poses.save(path)
+    return _summary(path, poses)
+
+
+def reconstruct_everybody(
+    session: Path, *, person: int | None = None, **options: Any
+) -> tuple[list[Reconstructed], list[str]]:
+    """`reconstruct` with the same options for every person in view, one file each; and whom it could not place.
+
+    `person`: only this one. 3D joints of people whom the session does not have any more are removed."""
+    if person is not None:
+        return [reconstruct(session, person=person, **options)], []
+    loaded = Session.load(session)
+    people = people_of(loaded, placed(loaded))
+    done, failed = [], []
+    for person in range(1, (1 if people is None else people.count) + 1):
+        try:
+            done.append(reconstruct(session, person=person, **options))
+        except NothingReconstructedError as error:
+            if person == 1:
+                raise
+            loaded.poses3d_path_of(person).unlink(missing_ok=True)
+            failed.append(f"person {person}: {error}")
+    number = 1 if people is None else people.count
+    while (left := loaded.poses3d_path_of(number := number + 1)).is_file():
+        left.unlink()
+    return done, failed
+
+
+def _chunks(
+    cameras: Cameras, pixels: Tensor, weights: Tensor, limit: float, solver: Literal["linear", "reprojection"]
+) -> Iterator[Triangulated]:
+    for first in range(0, len(pixels), CHUNK):
+        part = slice(first, first + CHUNK)
+        yield triangulate_robust(
+            cameras,
+            pixels[part].to(torch.float64),
+            weights[part].to(torch.float64),
+            threshold=limit,
+            sigma=_noise(limit),
+            solver=solver,
+        )
+
+
+def _noise(limit: float) -> float:
+    """What `automatic_threshold` takes a detection's standard deviation to be, pixels."""
+    return limit / 3.0
+
+
+def _triangulate_all(
+    cameras: Cameras, pixels: Tensor, weights: Tensor, limit: float, solver: Literal["linear", "reprojection"]
+) -> Triangulated:
+    chunks = _chunks(cameras, pixels, weights, limit, solver)
+    total = -(-len(pixels) // CHUNK)
+    parts = list(progress(chunks, total=total, what="reconstruct"))
+    names = ("points", "covariance", "inliers", "residuals")
+    return Triangulated(*(torch.cat([getattr(part, name) for part in parts]) for name in names))
+
+
+def _poses(found: Triangulated, session: Session, provenance: dict[str, str]) -> Poses3D:
+    return Poses3D(
+        points=found.points.float(),
+        covariance=found.covariance.float(),
+        inliers=found.inliers,
+        residuals=found.residuals.float(),
+        fps=session.fps,
+        skeleton=session.skeleton,
+        provenance=provenance,
+    )
+
+
+def _between(poses: Poses3D, max_gap: int, smooth: float | None) -> Poses3D:
+    """Short gaps interpolated, then smoothed; interpolated joints carry no inlier in any view."""
+    points, grown = fill_gaps(poses.points, poses.covariance, max_gap)
+    if smooth is not None:
+        points = low_pass(points, poses.fps, smooth)
+    return replace(poses, points=points, covariance=grown)
+
+
+def _refined(
+    poses: Poses3D, cameras: Cameras, pixels: Tensor, weights: Tensor, found: Triangulated, limit: float
+) -> Poses3D:
+    """The whole take solved at once; joints that the priors filled in carry no inlier in any view."""
+    straight = torch.cat([cameras.undistorted(part.double())[1] for part in pixels.split(CHUNK)])
+    projections = cameras.pixels_from_world
+    bones = poses.skeleton.bone_indices
+    better = refine_take(straight, projections, weights, found, bones, poses.fps, sigma=_noise(limit))
+    residuals = reprojection_residuals(better.points, straight, projections)
+    residuals = torch.where(weights > 0, residuals, torch.nan)
+    before, after = ((bone_spread(each, bones), jitter(each)) for each in (found.points, better.points))
+    told = {
+        "refined": f"detections err by {float(better.noise.median()):.1f} px (standard deviation, median joint); bone "
+        f"lengths vary by {1000 * before[0]:.1f} → {1000 * after[0]:.1f} mm, jitter {1000 * before[1]:.1f} → "
+        f"{1000 * after[1]:.1f} mm"
+    }
+    return replace(
+        poses,
+        points=better.points.float(),
+        covariance=better.covariance.float(),
+        inliers=residuals < limit,
+        residuals=residuals.float(),
+        provenance=poses.provenance | told,
+    )
+
+
+def input_fingerprint(session: Session) -> str:
+    """A hash that changes when the session's calibration, any of its 2D joints, or who is who changes."""
+    digest = hashlib.sha256(session.calibration_path.read_bytes())
+    if session.people_path.is_file():
+        for file in filter(Path.is_file, (session.people_path, session.edits_path)):
+            digest.update(file.read_bytes())
+    for file in sorted(session.detections_dir.iterdir()):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _finished(path: Path, settings: dict[str, str]) -> Poses3D | None:
+    """The result that is there, if it was made from the same input in the same way."""
+    if not path.exists():
+        return None
+    poses = Poses3D.load(path)
+    return poses if settings.items() <= poses.provenance.items() else None
+
+
+def _summary(path: Path, poses: Poses3D) -> Reconstructed:
+    assert poses.inliers is not None
+    assert poses.residuals is not None
+    seen = poses.residuals.isfinite()
+    inside: Bool[Tensor, "frames views joints"] = poses.inliers & seen
+    return Reconstructed(
+        path,
+        poses,
+        float(poses.provenance["threshold_px"]),
+        float(poses.points.isfinite().all(dim=-1).float().mean()),
+        float(poses.residuals[inside].median()) if bool(inside.any()) else float("nan"),
+        1 - float(inside.sum()) / max(int(seen.sum()), 1),
+    )
+
+
+def _why_nothing(session: Session, weights: Tensor, limit: float) -> str:
+    per_camera = ", ".join(
+        f"{camera.name}: {float((weights[:, view] > 0).float().mean()):.0%}"
+        for view, camera in enumerate(session.cameras)
+    )
+    return (
+        f"session '{session.name}': not one joint could be placed in 3D. Joints detected per camera: {per_camera}. "
+        f"At least two cameras must see a joint in the same frame and agree within {limit:.0f} px. If they all see "
+        f"the person, the calibration does not belong to this recording, or the videos are not synchronised."
+    )

@@ -1,0 +1,1 @@
+"""Human3.6M from the user's own copy."""

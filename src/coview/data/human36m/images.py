@@ -1,0 +1,145 @@
+"""Human3.6M's pictures: undistorted by its own lens model, cropped to a box, resized, as RGB bytes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+from coview.cameras import Cameras
+from coview.data.human36m.labels import Labels
+
+
+def raw_pixels(
+    pixels: Float[Tensor, "*points 2"], intrinsics: Float[Tensor, "3 3"], lens: Float[Tensor, "5"]
+) -> Float[Tensor, "*points 2"]:
+    """Where the lens put what a perfect one puts at `pixels` [Ionescu14].
+
+    Radial as OpenCV's; the tangential terms p1·x·y and p2·x², and their like, have half of OpenCV's factors."""
+    focal, centre = intrinsics.diagonal()[:2], intrinsics[:2, 2]
+    flat = (pixels - centre) / focal
+    k1, k2, p1, p2, k3 = lens
+    swapped, r2 = torch.stack([p2, p1]), flat.square().sum(dim=-1, keepdim=True)
+    radial = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
+    tangential = p1 * flat[..., 1:] + p2 * flat[..., :1]
+    return (flat * (radial + tangential) + swapped * r2) * focal + centre
+
+
+def crop_regions(boxes: Int[Tensor, "*views 4"], scale: float) -> Int[Tensor, "*views 4"]:
+    """Boxes (top, left, bottom, right) scaled about their centres, as left, top, width, height in whole pixels."""
+    top, left, bottom, right = boxes.long().unbind(-1)
+    width, height = ((right - left) * scale).long(), ((bottom - top) * scale).long()
+    x, y = (left + right) // 2 - width // 2, (top + bottom) // 2 - height // 2
+    return torch.stack([x, y, width, height], dim=-1)
+
+
+def crop_cameras(
+    cameras: Cameras, regions: Int[Tensor, "*views 4"], size: int, *, reference: bool
+) -> Cameras:
+    """The cameras of the crops after resizing them to `size` pixels a side.
+
+    `reference`: as the released weights were trained, without the half pixel by which the resized picture's
+    centres are off; 0.5·(scale − 1) pixels in error."""
+    wanted = torch.full((2,), float(size))
+    cropped = cameras.crop(regions[..., :2].float(), regions[..., 2:].float())
+    if not reference:
+        return cropped.resize(wanted)
+    scale = wanted / cropped.size
+    rows = torch.cat([scale, torch.ones_like(scale[..., :1])], dim=-1)
+    return replace(
+        cropped, intrinsics=cropped.intrinsics * rows[..., None], size=wanted.expand_as(scale).clone()
+    )
+
+
+@dataclass(frozen=True)
+class Crops:
+    """Reads the crop of a row in a view, for `OnDisk`; black for a view that is absent."""
+
+    labels: Labels
+    regions: Int[Tensor, "rows views 4"]  # left, top, width, height
+    pictures: Path
+    size: int
+    undistort: bool  # else pictures are read that were undistorted before
+    reference: bool
+
+    def __call__(self, row: int, view: int) -> UInt8[Tensor, "3 height width"]:
+        """FileNotFoundError or ValueError naming a picture that is not there or cannot be decoded."""
+        import cv2
+
+        if not self.regions[row, view, 2:].any():
+            return torch.zeros(3, self.size, self.size, dtype=torch.uint8)
+        path = self.labels.picture(self.pictures, row, view, undistorted=not self.undistort)
+        raw = cv2.imread(str(path), cv2.IMREAD_COLOR) if path.is_file() else None
+        if raw is None:
+            raise _unreadable(path)
+        left, top, width, height = self.regions[row, view].tolist()
+        straight = self._undistorted(raw, row, view) if self.undistort else _as_it_is(raw)
+        crop = _padded(straight, raw.shape, left, top, width, height)
+        shrinks = width >= self.size and height >= self.size
+        how = cv2.INTER_AREA if shrinks or self.reference else cv2.INTER_LINEAR
+        resized = cv2.resize(crop, (self.size, self.size), interpolation=how)
+        return torch.from_numpy(np.ascontiguousarray(resized[..., ::-1].transpose(2, 0, 1)))
+
+    def _undistorted(self, raw: np.ndarray, row: int, view: int) -> "_Part":
+        import cv2
+
+        subject = int(self.labels.subject[row])
+        intrinsics, lens = self.labels.intrinsics[subject, view], self.labels.lens[subject, view]
+        place, fraction = lens_map(
+            tuple(intrinsics.flatten().tolist()), tuple(lens.tolist()), raw.shape[1], raw.shape[0]
+        )
+
+        def part(rows: slice, columns: slice) -> np.ndarray:
+            return cv2.remap(
+                raw,
+                np.ascontiguousarray(place[rows, columns]),
+                np.ascontiguousarray(fraction[rows, columns]),
+                cv2.INTER_CUBIC,
+            )
+
+        return part
+
+
+_Part = Callable[[slice, slice], np.ndarray]  # rows and columns of the straightened picture
+
+
+def _as_it_is(raw: np.ndarray) -> _Part:
+    return lambda rows, columns: raw[rows, columns]
+
+
+@lru_cache(maxsize=32)  # 6 MB each; the four cameras have the same lenses for every subject
+def lens_map(
+    intrinsics: tuple[float, ...], lens: tuple[float, ...], width: int, height: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """For every pixel of the straight picture the raw one, in OpenCV's fixed point (1/32 pixel)."""
+    import cv2
+
+    columns, rows = torch.arange(width, dtype=torch.float64), torch.arange(height, dtype=torch.float64)
+    grid = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), dim=-1)
+    matrix = torch.tensor(intrinsics, dtype=torch.float64).reshape(3, 3)
+    raw = raw_pixels(grid, matrix, torch.tensor(lens, dtype=torch.float64)).float().numpy()
+    return cv2.convertMaps(raw[..., 0].copy(), raw[..., 1].copy(), cv2.CV_16SC2)
+
+
+def _padded(
+    part: _Part, shape: tuple[int, ...], left: int, top: int, width: int, height: int
+) -> UInt8[np.ndarray, "height width 3"]:
+    """The region of a picture, black where it reaches outside."""
+    crop = np.zeros((height, width, 3), dtype=np.uint8)
+    x0, x1 = max(left, 0), min(left + width, shape[1])
+    y0, y1 = max(top, 0), min(top + height, shape[0])
+    if x0 < x1 and y0 < y1:
+        crop[y0 - top : y1 - top, x0 - left : x1 - left] = part(slice(y0, y1), slice(x0, x1))
+    return crop
+
+
+def _unreadable(path: Path) -> Exception:
+    if path.is_file():
+        return ValueError(f"{path} is no picture that can be decoded; fetch it again.")
+    return FileNotFoundError(
+        f"{path} is not there. `coview data check human36m` lists what is missing; extract the frames with h36m-fetch."
+    )

@@ -1,0 +1,166 @@
+"""Human3.6M's labels as our own prepared file `human36m.npz`: cameras, boxes and 3D joints, in metres.
+
+Pictures stay where anibali/h36m-fetch puts them: processed/S1/Phoning-1/imageSequence/54138969/img_000001.jpg.
+"""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from coview.cameras import Cameras
+from coview.formats.io.atomic import replacing
+from coview.formats.io.untrusted import read_npz
+from coview.skeletons import LEARNABLE_17
+
+PREPARED = "human36m.npz"
+UNDISTORTED = "imageSequence-undistorted"  # of pictures made with the authors' script
+PREPARE = (
+    "Make it with `coview data prepare human36m LABELS.npy --out FOLDER`; see docs/data.md for LABELS.npy."
+)
+_THIGH = (0.3, 0.6)  # metres, between hip and knee: narrow enough to tell every wrong unit
+_REACH = (1.0, 15.0)  # metres between camera and person; the laboratory is 4 m wide
+
+
+@dataclass(frozen=True)
+class Labels:
+    """One row per instant; joints in the order of `LEARNABLE_17`."""
+
+    subjects: tuple[str, ...]  # "S1"
+    actions: tuple[str, ...]  # "Phoning-1"
+    cameras: tuple[str, ...]  # "54138969"
+    intrinsics: Float[Tensor, "subjects views 3 3"]  # pixels
+    cam_from_world: Float[Tensor, "subjects views 3 4"]  # metres
+    lens: Float[Tensor, "subjects views 5"]  # k1 k2 p1 p2 k3 of Human3.6M's own model, not OpenCV's
+    subject: Int[Tensor, "rows"]
+    action: Int[Tensor, "rows"]
+    frame: Int[Tensor, "rows"]  # from 0; the picture's number is one higher
+    joints3d: Float[Tensor, "rows joints 3"]  # metres, world z up
+    boxes: Int[Tensor, "rows views 4"]  # top, left, bottom, right in pixels; zeros where the view is absent
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def __getitem__(self, rows: Tensor) -> "Labels":
+        """Some of the rows."""
+        per_row = ("subject", "action", "frame", "joints3d", "boxes")
+        return Labels(**{**vars(self), **{name: getattr(self, name)[rows] for name in per_row}})
+
+    def of_views(self, views: list[int]) -> "Labels":
+        """The same rows seen by some of the cameras."""
+        parts = {
+            name: getattr(self, name)[:, views] for name in ("intrinsics", "cam_from_world", "lens", "boxes")
+        }
+        return Labels(**{**vars(self), **parts, "cameras": tuple(self.cameras[view] for view in views)})
+
+    @property
+    def seen(self) -> Tensor:
+        """Per row and view, whether there is a picture."""
+        return (self.boxes != 0).any(dim=-1)
+
+    @property
+    def complete(self) -> Tensor:
+        """Per row, whether every view is there."""
+        return self.seen.all(dim=-1)
+
+    def clip(self, row: int) -> str:
+        """Where below `processed` the pictures of a row lie."""
+        return f"{self.subjects[self.subject[row]]}/{self.actions[self.action[row]]}"
+
+    def picture(self, pictures: Path, row: int, view: int, *, undistorted: bool) -> Path:
+        """The picture of a row in a view."""
+        kind = UNDISTORTED if undistorted else "imageSequence"
+        return pictures / self.clip(row) / kind / self.cameras[view] / picture_name(int(self.frame[row]))
+
+
+def picture_name(frame: int) -> str:
+    """The file of a frame counted from 0; the files are counted from 1."""
+    return f"img_{frame + 1:06d}.jpg"
+
+
+def picture_folder(folder: Path) -> Path:
+    """Where the subjects' folders lie: `processed`, as h36m-fetch makes it, or the folder itself."""
+    return folder / "processed" if (folder / "processed").is_dir() else folder
+
+
+def write_labels(labels: Labels, folder: Path) -> Path:
+    """Write the prepared file."""
+    arrays: dict[str, Any] = {each.name: np.asarray(getattr(labels, each.name)) for each in fields(labels)}
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing(folder / PREPARED) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(stream, **arrays)
+    return folder / PREPARED
+
+
+def read_labels(folder: Path) -> Labels:
+    """The prepared labels of a folder.
+
+    FileNotFoundError where nothing was prepared; ValueError naming the file where it is damaged or wrong."""
+    path = folder / PREPARED
+    if not folder.is_dir() or not path.is_file():
+        raise FileNotFoundError(f"{path} is not there: no prepared Human3.6M in {folder}. {PREPARE}")
+    arrays = read_npz(path)
+    if missing := [each.name for each in fields(Labels) if each.name not in arrays]:
+        raise ValueError(f"{path} lacks {', '.join(missing)}: it is not what coview prepared. {PREPARE}")
+    return checked(
+        {
+            each.name: tuple(arrays[each.name].tolist())
+            if each.type == tuple[str, ...]
+            else torch.from_numpy(arrays[each.name])
+            for each in fields(Labels)
+        },
+        path,
+    )
+
+
+def checked(parts: dict[str, Any], path: Path) -> Labels:
+    """Labels of these parts; ValueError naming file, array and what is wrong with it."""
+    names = {name: len(parts[name]) for name in ("subjects", "actions", "cameras")}
+    rows = len(parts["frame"])
+    wanted = {
+        "intrinsics": (names["subjects"], names["cameras"], 3, 3),
+        "cam_from_world": (names["subjects"], names["cameras"], 3, 4),
+        "lens": (names["subjects"], names["cameras"], 5),
+        "subject": (rows,),
+        "action": (rows,),
+        "frame": (rows,),
+        "joints3d": (rows, len(LEARNABLE_17), 3),
+        "boxes": (rows, names["cameras"], 4),
+    }
+    for name, shape in wanted.items():
+        if tuple(parts[name].shape) != shape:
+            raise ValueError(
+                f"{path}: {name} has the shape {tuple(parts[name].shape)} and must have {shape}."
+            )
+    for name, count in (("subject", names["subjects"]), ("action", names["actions"])):
+        if rows and not 0 <= int(parts[name].min()) <= int(parts[name].max()) < count:
+            raise ValueError(f"{path}: {name} numbers one that has no name; there are {count} names.")
+    labels = Labels(**parts)
+    if not rows:
+        raise ValueError(f"{path} has no rows, so there is nothing to learn from.")
+    _check_lengths(labels, path)
+    return labels
+
+
+def _check_lengths(labels: Labels, path: Path) -> None:
+    hip, knee = LEARNABLE_17.index("left_hip"), LEARNABLE_17.index("left_knee")
+    thigh = float((labels.joints3d[:, hip] - labels.joints3d[:, knee]).norm(dim=-1).median())
+    if not _THIGH[0] <= thigh <= _THIGH[1]:
+        raise ValueError(
+            f"{path}: a thigh is {thigh:.4g} m long, and people's are {_THIGH[0]} to {_THIGH[1]} m. The 3D joints "
+            f"must be millimetres in LABELS.npy and metres in {PREPARED}; or their order is not that of the labels."
+        )
+    centres = Cameras.make(
+        labels.intrinsics, labels.cam_from_world, torch.ones(*labels.intrinsics.shape[:-2], 2)
+    ).centres
+    pelvis = labels.joints3d[:, LEARNABLE_17.root_index]
+    away = float((centres[labels.subject] - pelvis[:, None]).norm(dim=-1).median())
+    if not _REACH[0] <= away <= _REACH[1]:
+        raise ValueError(
+            f"{path}: cameras are {away:.4g} m away from the person, which cannot be in that laboratory. Translations "
+            f"must be millimetres in LABELS.npy, from world to camera (t = −R C, not the centre C)."
+        )

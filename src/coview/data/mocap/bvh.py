@@ -1,0 +1,108 @@
+"""BVH conversions of CMU's motion: which of their joints are ours, and the trunk bone that they drop."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from coview.data.mocap.skeleton_plausibility import TRUNK_TO_LEG, trunk_to_leg
+from coview.formats.motion.asf import Asf
+from coview.formats.motion.bvh import Bvh, joint_positions
+from coview.skeletons import MOCAP_19
+
+
+@dataclass(frozen=True)
+class Names:
+    """What one family of conversions calls things."""
+
+    family: str
+    joints: tuple[str, ...]  # of MOCAP_19 without the pelvis, which is the middle of the hips
+    upper_back: str  # the joint at the end of ASF's `upperback`; its rotation is that of `thorax`
+    above: tuple[str, ...]  # what sits on the end of `thorax`: root of the neck, both collars
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+FAMILIES = (
+    Names(
+        "Poser names",
+        _words(
+            "RightHip RightKnee RightAnkle LeftHip LeftKnee LeftAnkle Chest2 lowerneck Head Head_end "
+            "LeftShoulder LeftElbow LeftWrist RightShoulder RightElbow RightWrist LeftToe_end RightToe_end"
+        ),
+        "Chest2",
+        ("lowerneck", "LeftCollar", "RightCollar"),
+    ),
+    Names(
+        "MotionBuilder names",
+        _words(
+            "RightUpLeg RightLeg RightFoot LeftUpLeg LeftLeg LeftFoot Spine1 Neck Head Head_end "
+            "LeftArm LeftForeArm LeftHand RightArm RightForeArm RightHand LeftToeBase_end RightToeBase_end"
+        ),
+        "Spine1",
+        ("Neck", "LeftShoulder", "RightShoulder"),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Repair:
+    """The bone `thorax` that was put back."""
+
+    length: float  # in the file's unit
+    source: str  # whose length and direction it has
+
+
+def bvh_joints(bvh: Bvh, asf: Asf | None = None) -> tuple[Float[Tensor, "frames joints 3"], Repair | None]:
+    """Joints of MOCAP_19 in the file's unit and axes, and what was mended (None: nothing).
+
+    Many conversions lack ASF's bone `thorax`, so that neck and shoulders sit about 117 mm too low. The fault is seen
+    by a trunk shorter than 0.47 of the leg *and* a neck and collars that sit on the upper back without
+    an offset. Then the bone is put back: from `asf` (the same subject's) where given, else as a copy of the
+    bone below it, `upperback`. That rule is ours: the two differ by 0.1 and 2.6 mm in length and 2° and 4° in
+    direction in the skeletons of subjects 02 and 09, and the shared clip 131_01 was mended the same way.
+    A short trunk of another kind is left as it is, for the caller to refuse. LookupError for foreign names."""
+    names = _family(bvh)
+    points = _joints(bvh, names)
+    if trunk_to_leg(points) >= TRUNK_TO_LEG or not _lacks_thorax(bvh, names):
+        return points, None
+    offset, source = _thorax(bvh, names, asf)
+    for joint in names.above:
+        bvh = bvh.with_offset(joint, offset)
+    return _joints(bvh, names), Repair(float(offset.norm()), source)
+
+
+def _family(bvh: Bvh) -> Names:
+    for names in FAMILIES:
+        if {*names.joints, *names.above} <= set(bvh.joints):
+            return names
+    wanted = sorted({*FAMILIES[1].joints, *FAMILIES[1].above} - set(bvh.joints))
+    raise LookupError(
+        f"{bvh.path}: not the joints of a conversion of CMU's motion; missing from the usual names: "
+        f"{', '.join(wanted)}. It has: {', '.join(bvh.joints)}. Use the .asf and .amc of the take."
+    )
+
+
+def _joints(bvh: Bvh, names: Names) -> Float[Tensor, "frames joints 3"]:
+    ends = joint_positions(bvh)[:, [bvh.index(joint) for joint in names.joints]]
+    hips = [MOCAP_19.index(joint) - 1 for joint in ("right_hip", "left_hip")]
+    return torch.cat([ends[:, hips].mean(dim=1, keepdim=True), ends], dim=1)
+
+
+def _lacks_thorax(bvh: Bvh, names: Names) -> bool:
+    """Whether neck and collars all begin exactly where the upper back ends."""
+    upper_back = bvh.index(names.upper_back)
+    above = [bvh.index(joint) for joint in names.above]
+    return all(bvh.parents[joint] == upper_back for joint in above) and not bool(bvh.offsets[above].any())
+
+
+def _thorax(bvh: Bvh, names: Names, asf: Asf | None) -> tuple[Float[Tensor, "3"], str]:
+    """The bone in the file's unit; rest axes of ASF and of its conversions are the same."""
+    below = bvh.offsets[bvh.index(names.upper_back)]
+    if asf is None or "thorax" not in asf.bones or "upperback" not in asf.bones:
+        return below, f"a copy of {names.upper_back} below it"
+    thorax, upper = (asf.offsets[asf.index(bone)] for bone in ("thorax", "upperback"))
+    return thorax * (below.norm() / upper.norm()), f"from {asf.path.name}"

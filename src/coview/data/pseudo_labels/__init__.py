@@ -1,0 +1,1 @@
+"""Labels that the views of training data determine by themselves."""

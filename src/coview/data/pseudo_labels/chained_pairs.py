@@ -1,0 +1,83 @@
+"""Poses by neighbouring pairs of views, as EpipolarPose makes its labels [Kocabas19 §3.2].
+
+The camera after a camera is its neighbour, the first follows the last. Essential matrices from joints pooled over
+many instants (five points, robust: the joints of one instant are too few), cheirality, pairs chained into one
+rig without adjustment; then optimal two-view triangulation of every pair, and the vector median over pairs.
+"""
+
+from dataclasses import replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from coview.body.metric_rig import PlacedRig, stood_upright
+from coview.cameras import Cameras
+from coview.geometry.epipolar.view_graph import NotDeterminedError, Pair, place_cameras, relate_pairs
+from coview.geometry.triangulation.optimal_two_view import triangulate_pair, vector_median
+from coview.skeletons import Skeleton
+
+_IN_FRONT = 0.75  # share of a pair's inliers
+
+
+def neighbours(views: int) -> list[tuple[int, int]]:
+    """(0, 1), (1, 2), … and, where it is another pair, (0, last)."""
+    return [(view, view + 1) for view in range(views - 1)] + ([(0, views - 1)] if views > 2 else [])
+
+
+def cameras_from_pairs(
+    lenses: Cameras,
+    pixels: Float[Tensor, "frames views joints 2"],
+    weights: Float[Tensor, "frames views joints"],
+    skeleton: Skeleton,
+    *,
+    names: tuple[str, ...],
+    threshold: float,
+    seed: int,
+) -> PlacedRig:
+    """The cameras from neighbouring pairs alone; unit and up as `cameras_from_people` finds them.
+
+    `lenses` gives intrinsics, `threshold` is in pixels. Raises NotDeterminedError, naming the view, where a pair does
+    not determine its pose."""
+    flat = lenses.normalise(torch.nan_to_num(pixels))
+    limit = threshold / float(lenses.focal.mean())
+    pairs = relate_pairs(flat, weights, limit, names=names, seed=seed, among=neighbours(len(lenses)))
+    _check_in_front(pairs, names)
+    chained = replace(lenses, cam_from_world=place_cameras(pairs, flat, weights, names))
+    points = points_from_pairs(chained, pixels, weights)
+    facts = {
+        "pairs": [[pair.first, pair.second] for pair in pairs],
+        "pair_inliers": [float(pair.pose.inliers.double().mean()) for pair in pairs],
+    }
+    return stood_upright(chained, points, skeleton, facts)
+
+
+def _check_in_front(pairs: tuple[Pair, ...], names: tuple[str, ...]) -> None:
+    """Mirrored pictures and swapped axes fit an essential matrix, but only with the people behind a camera."""
+    for pair in pairs:
+        if not pair.pose.in_front >= _IN_FRONT:
+            raise NotDeterminedError(
+                f"'{names[pair.first]}' and '{names[pair.second]}' do not fit: only {pair.pose.in_front:.0%} of the "
+                f"joints that agree on how the two stand would be in front of both (needed: {_IN_FRONT:.0%}). Usual "
+                f"causes: a mirrored picture, x and y exchanged, or views from one place."
+            )
+
+
+def points_from_pairs(
+    cameras: Cameras,
+    pixels: Float[Tensor, "frames views joints 2"],
+    weights: Float[Tensor, "frames views joints"],
+) -> Float[Tensor, "frames joints 3"]:
+    """The vector median over the optimal points of all neighbouring pairs; perfect lenses.
+
+    NaN where no pair saw the joint in front of both its cameras. Nothing else is left out: the paper trusts the
+    median, which two wrong views of four defeat."""
+    seen = torch.where((weights > 0)[..., None], pixels, torch.nan).double()
+    projections = cameras.pixels_from_world
+    candidates = []
+    for first, second in neighbours(len(cameras)):
+        found = triangulate_pair(projections[first], projections[second], seen[:, first], seen[:, second])
+        depths = cameras[[first, second]].to_camera(found[:, None])[..., 2]
+        front = (depths > 0).all(dim=1)[..., None]
+        candidates.append(torch.where(front, found, torch.nan))
+    return vector_median(torch.stack(candidates, dim=-2))

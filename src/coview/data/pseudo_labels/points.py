@@ -1,0 +1,74 @@
+"""The points of some instants of a rig, once its cameras are known."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from coview.body.metric_rig import evenly
+from coview.body.pose_prior import PosePrior, learn_prior
+from coview.data.pseudo_labels.chained_pairs import points_from_pairs
+from coview.data.pseudo_labels.config import PseudoConfig
+from coview.data.pseudo_labels.rigs import Rig, observed
+from coview.geometry.triangulation.undistorted import triangulate_robust_undistorted
+from coview.sample import MultiView
+
+SAMPLE = 20_000  # instants that the poses' distribution is learnt from, at most
+
+
+class Points(NamedTuple):
+    """float32; see `PseudoLabels`."""
+
+    points: Float[Tensor, "instants joints 3"]
+    covariance: Float[Tensor, "instants joints 3 3"]
+    inliers: Bool[Tensor, "instants views joints"]
+
+
+def block_of_labels(
+    seen: MultiView, rig: Rig, config: PseudoConfig, prior: PosePrior | None = None
+) -> Points:
+    """Robust triangulation with the least reprojection error, covariance from the rig's measured noise; then what
+    the `prior` makes of it. By "pairs": as [Kocabas19] does, with unknown covariance and no view left out."""
+    pixels, weights = observed(seen, rig.cameras, config.trust)
+    if config.method == "pairs":
+        return _by_pairs(rig, pixels, weights)
+    common = float(rig.sigma.square().mean().sqrt())
+    found = triangulate_robust_undistorted(
+        pixels.float(),
+        rig.cameras.pixels_from_world.float(),
+        weights.float(),
+        sigma=common,
+        threshold=rig.threshold,
+        seed=config.seed,
+    )
+    share = (rig.sigma / common).square().float()[:, None, None]
+    points, covariance = found.points, share * found.covariance
+    if prior is not None:
+        points, covariance = prior.posterior(points, covariance, rig.up)
+    return Points(points, covariance, found.inliers)
+
+
+def _by_pairs(rig: Rig, pixels: Tensor, weights: Tensor) -> Points:
+    found = points_from_pairs(rig.cameras, pixels, weights)
+    known = found.isfinite().all(dim=-1)
+    unknown = torch.full((*found.shape, 3), torch.nan)
+    return Points(found.float(), unknown, (weights > 0) & known[:, None])
+
+
+def prior_of_poses(
+    seen: MultiView, rigs: Mapping[int, Rig], members: Mapping[int, Tensor], config: PseudoConfig
+) -> PosePrior | None:
+    """Learnt from at most 20 000 instants of all rigs, each rig by its share of them."""
+    if not config.prior or config.method == "pairs":
+        return None
+    every = sum(len(where) for where in members.values())
+    parts = []
+    for number, where in members.items():
+        wanted = max(1, SAMPLE * len(where) // every)
+        some = where[evenly(len(where), wanted)]
+        made = block_of_labels(seen[some], rigs[number], config)
+        parts.append((made.points, made.covariance, rigs[number].up.float().expand(len(some), 3)))
+    points, covariance, up = (torch.cat(column) for column in zip(*parts, strict=True))
+    return learn_prior(points, covariance, up, seen.skeleton, config.prior, config.seed)

@@ -1,0 +1,157 @@
+"""Where a rig's cameras stand, and how well its 2D joints agree: what every pseudo-label of the rig rests on."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from coview.body.gravity import upright_from_body
+from coview.body.metric_rig import POOR, PlacedRig, cameras_from_people, evenly, person_size, spread_out
+from coview.cameras import Cameras
+from coview.data.pseudo_labels.chained_pairs import cameras_from_pairs
+from coview.data.pseudo_labels.config import PseudoConfig
+from coview.data.pseudo_labels.rectified_views import in_reference, reference_cameras
+from coview.geometry.epipolar.view_graph import NotDeterminedError
+from coview.geometry.triangulation.inlier_threshold import automatic_threshold
+from coview.geometry.triangulation.triangulate import triangulate_robust
+from coview.geometry.triangulation.undistorted import Triangulated
+from coview.sample import MultiView
+from coview.skeletons import Skeleton
+
+WRONG = 0.07  # of the person's size in the image: detectors have long tails
+JUDGED = 2000  # instants that the noise of a rig is measured on
+LOOKED_AT = 40_000  # instants that those are chosen from, at most: a rig may have millions
+
+
+@dataclass(frozen=True)
+class Rig:
+    """One set of static cameras, and the noise of what they saw."""
+
+    cameras: Cameras  # views; the reference intrinsics, perfect lenses, float64
+    threshold: float  # reference pixels: a view that is further off is left out
+    sigma: Float[Tensor, "joints"]  # reference pixels: standard deviation of a 2D joint of confidence 1
+    up: Float[Tensor, "3"]  # unit, world
+    facts: dict[str, Any]
+
+
+def find_rig(seen: MultiView, where: Int[Tensor, "members"], config: PseudoConfig, name: str) -> Rig:
+    """The rig of the instants `where` of `seen`. Raises NotDeterminedError where they do not determine it."""
+    among = where[evenly(len(where), LOOKED_AT)]
+    lenses = reference_cameras(seen.cameras[among])
+    there = _seen_twice(seen, among, config.trust)
+    if not bool(there.any()):  # a rig that rarely sees anyone
+        among, there = where, _seen_twice(seen, where, config.trust)
+    if not bool(there.any()):
+        raise NotDeterminedError(
+            f"{name}: in none of its {len(where)} instants did two views see a joint with confidence {config.trust:g} "
+            f"or more, so there is nothing to triangulate. Lower `trust`, or look at the detections."
+        )
+    judged = among[spread_out(there, JUDGED)]
+    pixels, weights = observed(seen[judged], lenses, config.trust)
+    size = person_size(pixels, weights)
+    if not size > 0:
+        raise NotDeterminedError(
+            f"{name}: no view of {len(judged)} instants shows half of the joints with confidence {config.trust:g} or "
+            f"more, so how large the person is, and how far off a wrong joint, cannot be told. Lower `trust`."
+        )
+    placed = _placed(seen, judged, lenses, pixels, weights, size, config, name)
+    least = WRONG * size
+    threshold = config.threshold or automatic_threshold(placed.cameras, pixels, weights, least)
+    found = triangulate_robust(placed.cameras, pixels, weights, threshold=threshold)
+    sigma, facts = _noise(found, weights)
+    about = {"instants": len(where), "cameras": config.cameras, "threshold_px": threshold}
+    up = _up(found.points, seen.skeleton, placed.cameras)
+    return Rig(placed.cameras, threshold, sigma, up, {**about, **placed.facts, **facts})
+
+
+def _seen_twice(seen: MultiView, where: Int[Tensor, "some"], trust: float) -> Bool[Tensor, "some"]:
+    """The instants in which two views or more saw a joint."""
+    return (seen.confidence[where] >= max(trust, 1e-12)).any(dim=-1).sum(dim=-1) >= 2
+
+
+def observed(
+    seen: MultiView, lenses: Cameras, trust: float
+) -> tuple[Float[Tensor, "instants views joints 2"], Float[Tensor, "instants views joints"]]:
+    """Reference pixels and weights (float64); weight 0 below `trust` or where the pixel is not finite."""
+    pixels = in_reference(seen.cameras, lenses, seen.joints2d)
+    there = (seen.confidence >= trust) & pixels.isfinite().all(dim=-1)
+    return pixels, torch.where(there, seen.confidence.double(), 0.0)
+
+
+def _placed(
+    seen: MultiView,
+    judged: Tensor,
+    lenses: Cameras,
+    pixels: Tensor,
+    weights: Tensor,
+    size: float,
+    config: PseudoConfig,
+    name: str,
+) -> PlacedRig:
+    if config.cameras == "given":
+        return PlacedRig(_given(seen, judged, lenses, name), {"scale": "given", "gravity": "given"})
+    some = evenly(len(pixels), config.frames)
+    names = tuple(f"{name}, view {view}" for view in range(len(lenses)))
+    limit = config.threshold or POOR * size
+    find = cameras_from_people if config.cameras == "people" else cameras_from_pairs
+    placed = find(
+        lenses, pixels[some], weights[some], seen.skeleton, names=names, threshold=limit, seed=config.seed
+    )
+    return replace(placed, facts={"frames": len(some), "calibration_threshold_px": limit, **placed.facts})
+
+
+def _given(seen: MultiView, judged: Tensor, lenses: Cameras, name: str) -> Cameras:
+    """The extrinsics of the data; ValueError where they are unknown or not those of one static rig."""
+    places = seen.cameras.cam_from_world[judged].double()
+    if not bool(places.isfinite().all()):
+        raise ValueError(
+            f"{name}: PseudoConfig(cameras='given') needs to know where the cameras stand, and the data do not say "
+            f"(NaN). Use cameras='people', which finds them."
+        )
+    if float((places - places[0]).abs().max()) > 1e-4:
+        raise ValueError(
+            f"{name}: its cameras move by up to {float((places - places[0]).abs().max()):.3g} (metres or parts of a "
+            f"rotation matrix) between instants, and a rig is static. Give instants with other cameras another "
+            f"number in `rig`."
+        )
+    turns = places[0, :, :, :3]
+    proper = ((turns @ turns.mT - torch.eye(3).double()).abs().amax(dim=(-2, -1)) < 1e-3) & (
+        torch.linalg.det(turns) > 0
+    )
+    if not bool(proper.all()):
+        raise ValueError(
+            f"{name}, view {int(proper.int().argmin())}: its extrinsics hold no rotation (orthonormal, determinant "
+            f"+1). A mirrored axis gives determinant -1: coview's cameras look along +z with x right and y down."
+        )
+    return replace(lenses, cam_from_world=places[0])
+
+
+def _up(points: Tensor, skeleton: Skeleton, cameras: Cameras) -> Float[Tensor, "3"]:
+    """Which way is up in a world that need not say: z where the body does not tell."""
+    try:
+        return upright_from_body(points, skeleton, cameras.rotation).up
+    except ValueError:
+        return torch.tensor([0.0, 0, 1], dtype=points.dtype)
+
+
+def _noise(found: Triangulated, weights: Tensor) -> tuple[Float[Tensor, "joints"], dict[str, Any]]:
+    """Standard deviation of each 2D joint from how far views that agree miss each other; and what they say.
+
+    A point takes three of the 2m numbers that m views give, so Σ weight² |miss|² over the views has the mean
+    (2m - 3) σ² [HZ04 §5.1]. A joint that too few views saw gets the deviation of all."""
+    used = found.inliers & found.residuals.isfinite()
+    squares = torch.where(used, (weights * torch.nan_to_num(found.residuals)).square(), 0.0).sum(dim=1)
+    spare = (2 * used.sum(dim=1) - 3).clamp(min=0).double()
+    squares = torch.where(spare > 0, squares, 0.0).sum(dim=0)
+    every = float((squares.sum() / spare.sum().clamp(min=1)).sqrt())
+    enough = spare.sum(dim=0) >= 30
+    sigma = torch.where(enough, (squares / spare.sum(dim=0).clamp(min=1)).sqrt(), every)
+    medians = [_median(found.residuals[:, view][used[:, view]]) for view in range(used.shape[1])]
+    known = found.points.isfinite().all(dim=-1).double().mean()
+    return sigma.clamp(min=1e-6), {"median_px": medians, "sigma_px": every, "known": float(known)}
+
+
+def _median(values: Tensor) -> float:
+    return float(values.median()) if values.numel() else float("nan")

@@ -1,0 +1,1 @@
+"""Rendered people: scenes, bodies, appearance, and the renderer."""

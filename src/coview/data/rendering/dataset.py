@@ -1,0 +1,233 @@
+"""Pictures of generated people from several cameras, with exact labels: what image-based methods train on.
+
+Every picture is drawn as the crop it is, with the crop's own camera. Labels are the joints that the bodies are
+built around.
+"""
+
+import functools
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+
+from coview.cameras import Cameras
+from coview.data.base import DataConfig, InMemory
+from coview.data.mocap.clips import META
+from coview.data.rendering import occluders
+from coview.data.rendering.drawing import pictures
+from coview.data.rendering.mesh_body import MeshBody, mesh_file, read_mesh
+from coview.data.rendering.scenes import (
+    People,
+    Whereabouts,
+    generated_people,
+    generated_whereabouts,
+    recorded_people,
+    recorded_whereabouts,
+)
+from coview.data.shards import cache_folder, digest, gathered
+from coview.data.synthetic.recordings import ring_cameras
+from coview.data.viewpoints import person_boxes, varied_cameras
+from coview.sample import MultiView
+from coview.skeletons import H36M_17, Skeleton, skeleton_map
+
+VERSION = 3  # of what a config looks like; raise it with every change of the pictures or labels
+_SHARD = 128  # scenes that are drawn and kept together
+_STREAMS = {"train": 0, "validation": 1}
+_CLIPS = {"train": "train", "validation": "val"}  # of recorded motion
+_KEPT = frozenset(
+    {"images", "joints2d", "confidence", "image_size", "joints3d", "rig"}
+)  # as they are yielded
+Split = Literal["train", "validation"]
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """Instants with their pictures, and which joints something stands in front of."""
+
+    instants: MultiView
+    hidden: Bool[Tensor, "scenes views joints"]  # by an occluder; a body hides its own joints besides
+
+    @property
+    def hidden_share(self) -> float:
+        """Of the joints inside their picture, how many an occluder hides."""
+        inside = self.instants.confidence > 0
+        return float((self.hidden & inside).sum() / inside.sum())
+
+
+@dataclass(frozen=True)
+class RenderedConfig(DataConfig):
+    """Rendered people. Training and validation share no person, motion, clothes, varied scenery or varied rig.
+
+    Needs the extra `synth`."""
+
+    scenes: int = 4000  # instants to learn from, each seen by all views
+    validation_scenes: int = 400
+    views: int = 4
+    test_views: int | None = None  # views of the validation; default: as many as in training
+    size: int = 128  # of a crop, pixels: its width, and its height too unless that is given
+    height: int | None = None
+    subjects: int = 200  # people that the training scenes are shared among
+    validation_subjects: int = 40
+    body: Literal["capsules", "mesh"] = "capsules"
+    occlusion: float = 0.1  # share of the joints inside their picture that something hides
+    jitter: float = 0.06  # of the crop's place and size, as a share of it
+    cameras: Literal["varied", "ring"] = "varied"  # a random rig per person, or one ring for all
+    scenery: Literal["varied", "studio"] = "varied"  # anywhere; or one empty room, as in Human3.6M
+    motion_folder: Path | None = None  # real, prepared motion instead of generated motion
+    skeleton: Skeleton = H36M_17
+    mesh_file: Path | None = None  # of body "mesh"; default: where docs/rendered.md puts it
+    seed: int = 0
+    cache: bool = True  # keep what is drawn, under $COVIEW_DATA/rendered or ~/.cache/coview/rendered
+
+    def __post_init__(self) -> None:
+        counts = (self.scenes, self.validation_scenes, self.views, self.subjects, self.validation_subjects)
+        if min(*counts, self.validation_views) < 1:
+            raise ValueError(
+                "RenderedConfig: scenes, validation_scenes, views, subjects, validation_subjects and test_views "
+                f"are at least 1, got {counts} and {self.test_views}."
+            )
+        if not 16 <= min(self.width_height) <= max(self.width_height) <= 1024:
+            raise ValueError(
+                f"RenderedConfig: size and height are in pixels, 16 to 1024, got {self.width_height}."
+            )
+        for name, most in (("occlusion", 0.3), ("jitter", 0.25)):
+            if not 0 <= getattr(self, name) <= most:
+                raise ValueError(
+                    f"RenderedConfig: {name} is a share, 0 to {most} (not per cent), got {getattr(self, name)}."
+                )
+        skeleton_map(H36M_17, self.skeleton)
+
+    @property
+    def provides(self) -> frozenset[str]:
+        return frozenset({"cameras"}) | _KEPT | {"subject", "sequence", "time"}
+
+    @property
+    def validation_views(self) -> int:
+        return self.views if self.test_views is None else self.test_views
+
+    @property
+    def width_height(self) -> tuple[int, int]:
+        """Of every picture, pixels."""
+        return self.size, self.size if self.height is None else self.height
+
+    @property
+    def mesh(self) -> MeshBody | None:
+        """The mesh that people are made of, if they are.
+
+        FileNotFoundError or ValueError where its file is not there or holds something else."""
+        return read_mesh(mesh_file(self.mesh_file)) if self.body == "mesh" else None
+
+    def train(self) -> InMemory:
+        return InMemory(self.rendered("train").instants)
+
+    def validation(self) -> InMemory:
+        return InMemory(self.rendered("validation").instants)
+
+    def rendered(self, split: Split) -> Rendered:
+        """The pictures of a split, and what is hidden in them; drawn, or read from the cache.
+
+        ModuleNotFoundError or OSError saying what to install where drawing is not possible."""
+        scenes = self.scenes if split == "train" else self.validation_scenes
+        lengths = [len(part) for part in torch.arange(scenes).split(_SHARD)]
+        found = gathered(
+            _Draw(self, split), lengths, folder=self._folder(), stem=split, what=f"render {split}"
+        )
+        cameras = Cameras.make(found["intrinsics"], found["cam_from_world"], found["image_size"])
+        known: dict[str, Any] = {name: found[name] for name in _KEPT} | vars(self._whereabouts(split))
+        return Rendered(MultiView(self.skeleton, cameras=cameras, **known), found["hidden"])
+
+    def _folder(self) -> Path | None:
+        """Where the pictures of these very settings are kept."""
+        if not self.cache:
+            return None
+        settings = {field.name: str(getattr(self, field.name)) for field in fields(self)}
+        settings |= {"cache": "", "skeleton": " ".join(self.skeleton.joints), "version": str(VERSION)}
+        if self.motion_folder is not None:
+            meta = self.motion_folder / META
+            settings["motion"] = str(meta.stat().st_mtime_ns if meta.is_file() else 0)
+        return cache_folder("rendered") / digest(settings)
+
+    def _people(self, split: Split) -> People:
+        seed = self.seed * 2 + _STREAMS[split]
+        scenes, subjects = self._counts(split)
+        if self.motion_folder is not None:
+            return recorded_people(scenes, self.motion_folder, _CLIPS[split], seed)
+        return generated_people(scenes, subjects, seed)
+
+    def _whereabouts(self, split: Split) -> Whereabouts:
+        """Not kept with the pictures: it follows from the settings at once."""
+        scenes, subjects = self._counts(split)
+        if self.motion_folder is not None:
+            return recorded_whereabouts(scenes, self.motion_folder, _CLIPS[split])
+        return generated_whereabouts(scenes, subjects)
+
+    def _counts(self, split: Split) -> tuple[int, int]:
+        """Scenes and subjects of a split."""
+        if split == "train":
+            return self.scenes, min(self.subjects, self.scenes)
+        return self.validation_scenes, min(self.validation_subjects, self.validation_scenes)
+
+    def _rigs(self, split: Split, subjects: int) -> Cameras:
+        """Cameras of each subject, subjects × views."""
+        views = self.views if split == "train" else self.validation_views
+        if self.cameras == "ring":
+            return ring_cameras(views).expand(subjects, views)
+        seed = (self.seed * 2 + _STREAMS[split]) * 1_000_003 + 999_983
+        return varied_cameras(subjects, views, torch.Generator().manual_seed(seed))
+
+
+class _Draw:
+    """Makes one shard after another; who stands where is found out once, and only when something is drawn."""
+
+    def __init__(self, config: RenderedConfig, split: Split) -> None:
+        self.config, self.split = config, split
+
+    def __call__(self, number: int) -> dict[str, Tensor]:
+        people, rigs = self._cast
+        picked = torch.arange(len(people.joints3d)).split(_SHARD)[number]
+        part = people.picked(picked)
+        seed = (self.config.seed * 2 + _STREAMS[self.split]) * 1_000_003 + number
+        return _shard(self.config, part, rigs[part.subject], torch.Generator().manual_seed(seed))
+
+    @functools.cached_property
+    def _cast(self) -> tuple[People, Cameras]:
+        people = self.config._people(self.split)
+        return people, self.config._rigs(self.split, 1 + int(people.subject.max()))
+
+
+def _shard(
+    config: RenderedConfig, people: People, cameras: Cameras, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """Crop, dress, hide, draw: the fields of scenes × views."""
+    scenes, views = cameras.fisheye.shape
+    size = torch.tensor([float(side) for side in config.width_height])
+    seen = cameras.project(people.joints3d[:, None])
+    crops = cameras.crop(*person_boxes(seen, config.width_height, config.jitter, generator)).resize(size)
+    labels = skeleton_map(H36M_17, config.skeleton).apply(people.joints3d)
+    joints2d = crops.project(labels[:, None])
+    inside = ((joints2d >= -0.5) & (joints2d <= size - 0.5)).all(dim=-1)
+    flat = Cameras.make(
+        crops.intrinsics.flatten(0, 1), crops.cam_from_world.flatten(0, 1), crops.size.flatten(0, 1)
+    )
+    body = people.joints3d.repeat_interleave(views, dim=0)
+    large = max(1.0, config.occlusion / 0.12)  # small things cannot hide much, however many there are
+    things = occluders.propose(flat, body, H36M_17.root_index, generator, large)
+    hides = occluders.hidden_by(things, flat, labels.repeat_interleave(views, dim=0))
+    kept = occluders.chosen(hides, inside.flatten(0, 1), config.occlusion, generator)
+    studio = config.scenery == "studio"
+    images = pictures(config.width_height, people, flat, things, kept, generator, config.mesh, studio=studio)
+    varied = config.cameras == "varied"
+    return {
+        "images": images.unflatten(0, (scenes, views)),
+        "intrinsics": crops.intrinsics,
+        "cam_from_world": crops.cam_from_world,
+        "image_size": crops.size,
+        "joints2d": joints2d,
+        "confidence": inside.float(),
+        "joints3d": labels,
+        "rig": people.subject if varied else torch.zeros_like(people.subject),
+        "hidden": (hides & kept[:, None]).unflatten(0, (scenes, views)),
+    }

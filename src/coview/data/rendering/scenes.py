@@ -1,0 +1,122 @@
+"""Who stands where, seen by which cameras: everything about rendered people but the pictures."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from coview.body.procedural_motion import Kind, random_motion
+from coview.data.mocap.clips import Clip, read_clips
+from coview.skeletons import H36M_17
+
+_KINDS: tuple[Kind, ...] = ("random", "random", "random", "mixed", "mixed", "gait")
+_FPS = 2.0  # instants per second of a motion: nearer ones look alike
+_REACH = 0.8  # metres: how far from the origin people stand, at most
+_SHORTEST, _TALLEST = 1.5, 1.98  # metres
+
+
+@dataclass(frozen=True)
+class Whereabouts:
+    """Who each scene shows, and when: the same scenes as the people made with the same numbers."""
+
+    subject: Int[Tensor, "scenes"]
+    sequence: Int[Tensor, "scenes"]  # which continuous motion
+    time: Float[Tensor, "scenes"]  # seconds within it
+
+
+@dataclass(frozen=True)
+class People:
+    """The poses of a split, one per scene."""
+
+    joints3d: Float[Tensor, "scenes 17 3"]  # of H36M_17, metres, world z up
+    subject: Int[Tensor, "scenes"]  # who; scenes of one subject lie together
+    girth: Float[Tensor, "scenes 3"]  # of trunk, arms, legs; 1 for a lean adult
+    figure: Int[Tensor, "scenes"]  # seed of the subject's shape, for a body that has more than girth
+
+    def picked(self, index: Int[Tensor, "picked"]) -> "People":
+        """Some of the scenes."""
+        return People(self.joints3d[index], self.subject[index], self.girth[index], self.figure[index])
+
+
+def generated_people(scenes: int, subjects: int, seed: int) -> People:
+    """Procedural motion [Winter09] of `subjects` people of different stature, build and movement.
+
+    No two `seed`s that differ share a person."""
+    poses, who, build, figure = [], [], [], []
+    for subject, part in enumerate(_shares(scenes, subjects)):
+        own = seed * 1_000_003 + subject
+        generator = torch.Generator().manual_seed(own)
+        stature = _SHORTEST + (_TALLEST - _SHORTEST) * torch.rand((), generator=generator).item()
+        kind = _KINDS[int(torch.randint(len(_KINDS), (), generator=generator))]
+        poses.append(random_motion(len(part), fps=_FPS, seed=own, kind=kind, stature=stature))
+        who.append(torch.full((len(part),), subject))
+        build.append(_girth(generator).expand(len(part), 3))
+        figure.append(torch.full((len(part),), own))
+    return People(_gathered(torch.cat(poses)), torch.cat(who), torch.cat(build), torch.cat(figure))
+
+
+def generated_whereabouts(scenes: int, subjects: int) -> Whereabouts:
+    """Of the scenes of `generated_people`: one motion per subject."""
+    parts = _shares(scenes, subjects)
+    subject = torch.arange(subjects).repeat_interleave(torch.tensor([len(part) for part in parts]))
+    return Whereabouts(subject, subject, torch.cat([torch.arange(float(len(part))) for part in parts]) / _FPS)
+
+
+def recorded_people(scenes: int, folder: Path, split: str, seed: int) -> People:
+    """Instants of real, prepared motion, evenly over the clips of a split ("train" or "val").
+
+    Builds are random per person. Errors are those of `read_clips`; ValueError where there are no clips."""
+    clips, names = _clips(folder, split)
+    # the first 17 joints of MOCAP_19 are those of H36M_17
+    points = torch.cat([clip.points[:, : len(H36M_17)] for clip in clips])
+    owner = torch.cat([torch.full((len(clip.points),), names.index(clip.subject)) for clip in clips])
+    picked = _evenly(len(points), scenes)
+    builds = torch.stack(
+        [_girth(torch.Generator().manual_seed(seed * 1_000_003 + i)) for i in range(len(names))]
+    )
+    return People(
+        _gathered(points[picked]), owner[picked], builds[owner[picked]], seed * 1_000_003 + owner[picked]
+    )
+
+
+def recorded_whereabouts(scenes: int, folder: Path, split: str) -> Whereabouts:
+    """Of the scenes of `recorded_people`: one sequence per clip. Raises what that does."""
+    clips, names = _clips(folder, split)
+    frames = torch.tensor([len(clip.points) for clip in clips])
+    picked = _evenly(int(frames.sum()), scenes)
+    clip = torch.arange(len(clips)).repeat_interleave(frames)[picked]
+    owner = torch.tensor([names.index(each.subject) for each in clips])
+    fps = torch.tensor([each.fps for each in clips])
+    return Whereabouts(owner[clip], clip, (picked - (frames.cumsum(0) - frames)[clip]) / fps[clip])
+
+
+def _clips(folder: Path, split: str) -> tuple[list[Clip], list[str]]:
+    """The clips of a split, subject by subject, and the subjects' names; ValueError where there are none."""
+    clips = sorted(read_clips(folder, split), key=lambda clip: clip.subject)  # type: ignore[arg-type]
+    if not clips:
+        raise ValueError(f"{folder} has no clips for split '{split}', so there is no motion to render.")
+    return clips, sorted({clip.subject for clip in clips})
+
+
+def _shares(scenes: int, subjects: int) -> tuple[Tensor, ...]:
+    return torch.arange(scenes).tensor_split(subjects)
+
+
+def _evenly(frames: int, scenes: int) -> Int[Tensor, "scenes"]:
+    return torch.linspace(0, frames - 1, scenes).round().long()
+
+
+def _gathered(joints3d: Tensor) -> Tensor:
+    """People moved, as they are, to within `_REACH` of the origin; heights stay."""
+    root = joints3d[:, H36M_17.root_index, :2]
+    distance = root.norm(dim=-1, keepdim=True)
+    kept = root * (_REACH * (distance / 1.2).tanh() / distance.clamp_min(1e-6))
+    shift = torch.cat([kept - root, torch.zeros(len(root), 1)], dim=-1)
+    return joints3d + shift[:, None]
+
+
+def _girth(generator: torch.Generator) -> Tensor:
+    stout = 0.92 + 0.45 * torch.rand(1, generator=generator).square()
+    return stout * (1 + 0.06 * torch.randn(3, generator=generator).clamp(-2, 2))

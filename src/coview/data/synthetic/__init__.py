@@ -1,0 +1,1 @@
+"""Generated recordings: people who move, cameras, a detector with stated errors, boards."""

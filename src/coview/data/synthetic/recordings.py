@@ -1,0 +1,254 @@
+"""Generated recordings: a procedural person in a ring of cameras, seen by a detector with real habits."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from coview.body.procedural_motion import Kind, random_motion
+from coview.cameras import Cameras
+from coview.data.base import DataConfig, InMemory, joined
+from coview.sample import MultiView
+from coview.skeletons import H36M_17, Skeleton
+
+# How unsure people are about each joint, as a share of body size: the constants of COCO's keypoint
+# evaluation [Lin14]; trunk points and the crown are ours. Only their ratios matter here.
+_UNSURE = {
+    **{"nose": 0.026, "eye": 0.025, "ear": 0.035, "shoulder": 0.079, "elbow": 0.072, "wrist": 0.062},
+    **{"hip": 0.107, "knee": 0.087, "ankle": 0.089, "pelvis": 0.09, "spine": 0.09, "head_top": 0.05},
+}
+_UNSURE_OTHERWISE = 0.08
+_LEG_PARTS = ("hip", "knee", "ankle", "heel", "toe", "foot")
+
+
+@dataclass(frozen=True)
+class DetectorNoise:
+    """How a 2D joint detector errs. Rates are shares in [0, 1].
+
+    `sigma`: pixels per coordinate, root mean square over joints. Each joint has its own share of it
+    ([Lin14]: hips are vague, the nose is not), and each single detection its own luck."""
+
+    sigma: float = 4.0
+    outlier_rate: float = 0.02  # detections that are elsewhere altogether, in one view at a time
+    outlier_px: float = 60.0  # their typical distance; heavy-tailed, so some are far beyond
+    missing_rate: float = 0.02  # detections that are not there
+    swap_rate: float = 0.01  # views of an instant in which left and right arms, legs or both are swapped
+
+    def __post_init__(self) -> None:
+        for name in ("sigma", "outlier_px"):
+            value = getattr(self, name)
+            if not 0 <= value < math.inf:
+                raise ValueError(f"DetectorNoise: {name} is in pixels and cannot be negative, got {value}.")
+        for name in ("outlier_rate", "missing_rate", "swap_rate"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(
+                    f"DetectorNoise: {name} is a share, 0 to 1 (not per cent), got {getattr(self, name)}."
+                )
+
+
+EXACT = DetectorNoise(sigma=0.0, outlier_rate=0.0, outlier_px=0.0, missing_rate=0.0, swap_rate=0.0)
+
+
+def ring_cameras(
+    views: int,
+    *,
+    radius: float = 5.0,
+    height: float = 1.5,
+    focal: float = 1145.0,
+    size: tuple[int, int] = (1000, 1000),
+    target: tuple[float, float, float] = (0.0, 0.0, 1.0),
+    start_angle: float = 0.0,
+) -> Cameras:
+    """`views` cameras evenly on a circle around the z axis, all looking at `target`; perfect lenses.
+
+    Metres, pixels, radians; the first camera stands at `start_angle` from the x axis towards y.
+    Raises ValueError for no views or a radius that is not positive."""
+    if views < 1 or radius <= 0:
+        raise ValueError(
+            f"ring_cameras: needs views ≥ 1 and radius > 0 m, got views={views}, radius={radius}."
+        )
+    angles = start_angle + torch.arange(views, dtype=torch.float64) * (2 * torch.pi / views)
+    centres = torch.stack([radius * angles.cos(), radius * angles.sin(), torch.full_like(angles, height)], -1)
+    forward = torch.nn.functional.normalize(torch.tensor(target).to(centres) - centres, dim=-1)
+    right = torch.nn.functional.normalize(
+        torch.stack([forward[:, 1], -forward[:, 0], 0 * angles], -1), dim=-1
+    )
+    rotation = torch.stack([right, torch.linalg.cross(forward, right), forward], dim=-2)
+    translation = -(rotation @ centres[..., None])
+    width, tall = size
+    middle = ((width - 1) / 2, (tall - 1) / 2)
+    intrinsics = torch.tensor([[focal, 0, middle[0]], [0, focal, middle[1]], [0, 0, 1]])
+    return Cameras.make(
+        intrinsics.expand(views, 3, 3).clone(),
+        torch.cat([rotation, translation], dim=-1).float(),
+        torch.tensor([float(width), float(tall)]).expand(views, 2).clone(),
+    )
+
+
+def detect(
+    joints3d: Float[Tensor, "frames joints 3"],
+    cameras: Cameras,
+    noise: DetectorNoise = EXACT,
+    seed: int = 0,
+    *,
+    skeleton: Skeleton = H36M_17,
+) -> tuple[Float[Tensor, "frames views joints 2"], Float[Tensor, "frames views joints"]]:
+    """What a detector with this `noise` says in each view: pixels, and confidence in [0, 1].
+
+    World metres in. Joints that are missing, behind a camera or outside its image are NaN with
+    confidence 0; everything else lies inside the image. Confidence falls with the error the way a
+    detector's does: on average, with exceptions. Errors of different frames are independent,
+    which a real detector's are not. The same seed gives the same detections.
+    Raises ValueError when the joints are not those of `skeleton`."""
+    if joints3d.shape[-2] != len(skeleton):
+        raise ValueError(
+            f"detect: {joints3d.shape[-2]} joints given, but skeleton '{skeleton.name}' has {len(skeleton)}. "
+            f"Pass the skeleton of these joints."
+        )
+    generator = torch.Generator().manual_seed(seed)
+    pixels = cameras.project(joints3d[:, None])
+    limit = cameras.size[:, None] - 0.5
+    seen = ((pixels >= -0.5) & (pixels <= limit)).all(dim=-1)
+    pixels = torch.where(seen[..., None], pixels, torch.nan)
+    pixels, trust = _blurred(pixels, noise.sigma, skeleton, generator)
+    pixels, trust = _strayed(pixels, trust, noise, generator)
+    pixels, trust = _swapped(pixels, trust, noise.swap_rate, skeleton, generator)
+    missing = torch.rand(seen.shape, generator=generator) < noise.missing_rate
+    seen = pixels.isfinite().all(dim=-1) & ~missing
+    inside = torch.minimum(pixels.clamp_min(-0.5), limit)
+    return torch.where(seen[..., None], inside, torch.nan), torch.where(seen, trust, 0.0)
+
+
+def _blurred(
+    pixels: Tensor, sigma: float, skeleton: Skeleton, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Everyday errors, and a confidence that knows how bad each one could have been."""
+    unsure = torch.tensor([_unsureness(joint) for joint in skeleton.joints])
+    share = unsure / unsure.square().mean().sqrt()
+    spread = 0.4  # of the luck's logarithm; its mean square is one
+    luck = (spread * torch.randn(pixels.shape[:-1], generator=generator) - spread**2).exp()
+    error = sigma * (share * luck)[..., None] * torch.randn(pixels.shape, generator=generator)
+    doubt = 0.05 * torch.randn(pixels.shape[:-1], generator=generator)
+    trust = (1 / (1 + 0.15 * (share * luck).square()) + doubt).clamp(0.05, 1.0)
+    return pixels + error, trust if sigma > 0 else torch.ones_like(trust)
+
+
+def _strayed(
+    pixels: Tensor, trust: Tensor, noise: DetectorNoise, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Some detections sit elsewhere: a Pareto distance (no variance) in any direction; mostly unsure."""
+    chance, angle, depth, doubt = torch.rand(4, *trust.shape, generator=generator).unbind(0)
+    out = chance < noise.outlier_rate
+    distance = noise.outlier_px * (1 - depth).clamp_min(1e-3).pow(-0.5) / math.sqrt(2)  # median: outlier_px
+    away = distance[..., None] * torch.stack([(2 * torch.pi * angle).cos(), (2 * torch.pi * angle).sin()], -1)
+    return torch.where(out[..., None], pixels + away, pixels), torch.where(
+        out, trust * (0.1 + 0.7 * doubt), trust
+    )
+
+
+def _swapped(
+    pixels: Tensor, trust: Tensor, rate: float, skeleton: Skeleton, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Left and right exchanged in some views: legs, arms (with the face) or both, equally often."""
+    chance, which = torch.rand(2, *trust.shape[:2], generator=generator).unbind(0)
+    leg = torch.tensor([any(part in joint for part in _LEG_PARTS) for joint in skeleton.joints])
+    part = torch.where(leg, which[..., None] < 2 / 3, which[..., None] > 1 / 3)
+    swap = (chance < rate)[..., None] & part
+    mirror = list(skeleton.mirror)
+    swapped = torch.where(swap[..., None], pixels[..., mirror, :], pixels)
+    return swapped, torch.where(swap, 0.8 * trust[..., mirror], trust)
+
+
+def _unsureness(joint: str) -> float:
+    return next((value for name, value in _UNSURE.items() if name in joint), _UNSURE_OTHERWISE)
+
+
+# --- a data set ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SyntheticConfig(DataConfig):
+    """Generated people in a ring of cameras, every instant with its truth. No download.
+
+    Training and validation people differ; the cameras are the same."""
+
+    instants: int = 4000
+    validation_instants: int = 400
+    views: int = 4
+    subjects: int = 8  # people the training instants are shared among
+    kind: Kind = "mixed"
+    fps: float = 10.0  # instants per second: nearer ones add little
+    noise: DetectorNoise = EXACT
+    skeleton: Skeleton = H36M_17
+    shortest: float = 1.55  # metres
+    tallest: float = 1.95
+    radius: float = 5.0  # of the ring, metres
+    height: float = 1.5  # of the cameras, metres
+    focal: float = 1145.0  # pixels
+    size: tuple[int, int] = (1000, 1000)
+    start_angle: float = 0.0  # radians
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.instants, self.validation_instants, self.views, self.subjects) < 1:
+            raise ValueError(
+                "SyntheticConfig: instants, validation_instants, views and subjects are at least 1, got "
+                f"{self.instants}, {self.validation_instants}, {self.views}, {self.subjects}."
+            )
+        if self.subjects > self.instants:
+            raise ValueError(
+                f"SyntheticConfig: {self.subjects} subjects cannot share {self.instants} instants."
+            )
+        if not 0.5 <= self.shortest <= self.tallest <= 2.5:
+            raise ValueError(
+                "SyntheticConfig: shortest and tallest are statures in metres, 0.5 to 2.5 and in this order, "
+                f"got {self.shortest} and {self.tallest}."
+            )
+
+    @property
+    def provides(self) -> frozenset[str]:
+        known = {"cameras", "joints2d", "confidence", "image_size", "joints3d", "rig"}
+        return frozenset(known) | {"subject", "sequence", "time"}
+
+    def cameras(self) -> Cameras:
+        """The ring."""
+        return ring_cameras(
+            self.views,
+            radius=self.radius,
+            height=self.height,
+            focal=self.focal,
+            size=self.size,
+            start_angle=self.start_angle,
+        )
+
+    def train(self) -> InMemory:
+        shares = [len(part) for part in torch.arange(self.instants).tensor_split(self.subjects)]
+        return InMemory(joined([self._person(frames, who) for who, frames in enumerate(shares)]))
+
+    def validation(self) -> InMemory:
+        return InMemory(self._person(self.validation_instants, self.subjects))
+
+    def _person(self, frames: int, who: int) -> MultiView:
+        """One subject's take. Subject numbers name seeds, so that no two share a motion."""
+        seed = self.seed * 100_003 + who
+        share = torch.rand((), generator=torch.Generator().manual_seed(seed)).item()
+        stature = self.shortest + share * (self.tallest - self.shortest)
+        joints3d = random_motion(
+            frames, fps=self.fps, seed=seed, kind=self.kind, skeleton=self.skeleton, stature=stature
+        )
+        cameras = self.cameras()
+        joints2d, confidence = detect(joints3d, cameras, self.noise, seed, skeleton=self.skeleton)
+        return MultiView(
+            self.skeleton,
+            cameras=cameras.expand(frames, self.views),
+            joints2d=joints2d,
+            confidence=confidence,
+            image_size=cameras.size.expand(frames, self.views, 2),
+            joints3d=joints3d,
+            rig=torch.zeros(frames, dtype=torch.long),
+            subject=torch.full((frames,), who),
+            sequence=torch.full((frames,), who),
+            time=torch.arange(frames) / self.fps,
+        )

@@ -1,0 +1,1 @@
+"""Camera calibrations of ten kinds of file: in, out, checked and converted."""

@@ -1,0 +1,84 @@
+"""Whether cameras look at something in common, upright: what a wrong convention of axes breaks first."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from coview.formats.calibration.file_camera import FileCamera, placed
+
+_CLEARLY = 0.25  # by how much another convention must score better to be believed
+_GOOD = 1.5  # of 2: most cameras look at one place, upright
+_PARALLEL = 1e-3  # of the best determined direction: axes that meet nowhere in particular
+
+
+def turned_cameras(cameras: Sequence[FileCamera], path: Path) -> list[str]:
+    """Notes where most cameras look away from the others, or stand on their heads in a world with z up."""
+    seen = _in_front_upright_apart(cameras)
+    if seen is None:
+        return []
+    in_front, upright, _ = seen
+    found = []
+    if in_front <= 0.5:
+        found.append("their optical axes meet behind most of them")
+    if upright < 0.5:
+        found.append("most of them stand on their heads (the images' upper side has negative z)")
+    return [
+        f"{path.name}: {what}; check the calibration against 2D joints (`coview calib convert … --check SESSION`)."
+        for what in found
+    ]
+
+
+def most_plausible(
+    cameras: Sequence[FileCamera], conventions: Sequence[tuple[str, np.ndarray, bool]]
+) -> tuple[tuple[FileCamera, ...], str]:
+    """The cameras under the first of `conventions`, unless another fits clearly better; and which, in words.
+
+    A convention is a name, a turn of the camera's axes (applied on the left), and whether the file's rotation is
+    camera→world. The cameras' centres stay. Judged by cameras that see one place in front of them, upright in a
+    world with z up, along axes that meet; with one camera, or parallel ones, the first is taken untested."""
+    variants = [tuple(_turned(c, turn, transposed) for c in cameras) for _, turn, transposed in conventions]
+    scores = [_score(variant) for variant in variants]
+    best = max(range(len(scores)), key=scores.__getitem__)
+    if scores[0] >= _GOOD:
+        return variants[0], f"{conventions[0][0]}, with which the cameras look at one place, upright"
+    if scores[best] < max(_GOOD, scores[0] + _CLEARLY):
+        return variants[0], f"{conventions[0][0]}; where these cameras look cannot confirm it"
+    return variants[best], (
+        f"{conventions[best][0]}, and not {conventions[0][0]}, because only so the cameras look at one place, "
+        f"upright"
+    )
+
+
+def _turned(camera: FileCamera, turn: np.ndarray, transposed: bool) -> FileCamera:
+    rotation, translation = placed(camera)
+    centre = -rotation.T @ translation
+    turned = turn @ (rotation.T if transposed else rotation)
+    return replace(camera, rotation=turned, translation=-turned @ centre)
+
+
+def _score(cameras: Sequence[FileCamera]) -> float:
+    """2 for cameras that all look at one place, upright; 0 where their axes determine none."""
+    seen = _in_front_upright_apart(cameras)
+    return 0.0 if seen is None else seen[0] + seen[1] - min(seen[2], 1.0)
+
+
+def _in_front_upright_apart(cameras: Sequence[FileCamera]) -> tuple[float, float, float] | None:
+    """Share of cameras with the place all axes come nearest to in front; share whose image's upper side has +z; how
+    far the axes pass from that place, relative to its distance. None where the axes determine no such place."""
+    if len(cameras) < 2 or any(camera.rotation is None for camera in cameras):
+        return None
+    rotations = np.stack([placed(camera)[0] for camera in cameras])
+    centres = np.stack([-r.T @ placed(c)[1] for r, c in zip(rotations, cameras, strict=True)])
+    axes = rotations[:, 2]  # row 2 of camera-from-world: the optical axis in the world
+    across = np.eye(3) - axes[:, :, None] * axes[:, None]
+    total = across.sum(axis=0)
+    if np.linalg.cond(total) > 1 / _PARALLEL:
+        return None
+    place = np.linalg.solve(total, (across @ centres[..., None]).sum(axis=0))[:, 0]
+    ahead = ((place - centres) * axes).sum(axis=-1)
+    missed = np.linalg.norm((across @ (place - centres)[..., None])[..., 0], axis=-1)
+    distance = np.median(np.linalg.norm(place - centres, axis=-1))
+    upright = -rotations[:, 1, 2] > 0
+    return float((ahead > 0).mean()), float(upright.mean()), float(missed.mean() / distance)

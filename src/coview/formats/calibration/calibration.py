@@ -1,0 +1,310 @@
+"""Calibrated cameras by name: read from the formats in use, written as anipose/Pose2Sim TOML in metres."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from scipy.spatial.transform import Rotation
+
+from coview import __version__
+from coview.cameras import Cameras
+from coview.distortion import COEFFICIENTS
+from coview.formats.calibration.clock import Clock, clocks_from_table, clocks_to_table
+from coview.formats.calibration.file_camera import FileCamera
+from coview.formats.calibration.fit_size import SizeMismatch, fit_size
+from coview.formats.calibration.registry import read_calibration_file
+from coview.formats.calibration.units import Units, metres_per_unit
+from coview.formats.calibration.validate import check_cameras
+from coview.formats.io.atomic import write_text
+from coview.formats.io.camera_names import listed, match_names
+from coview.formats.io.toml import dump_toml
+
+_RESERVED = frozenset({"metadata", "cameras", "capture_volume", "charuco", "checkerboard"})
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Cameras with their names, where they came from, and how sure they are. Float64, metres."""
+
+    names: tuple[str, ...]
+    cameras: Cameras  # batch: views; NaN extrinsics where only the lenses are known
+    provenance: dict[str, str] = field(default_factory=dict)
+    sigma: dict[str, tuple[float, float]] = field(default_factory=dict)  # name: centre [m], rotation [rad]
+    scale_sigma: float | None = None  # relative; None: not known
+    notes: tuple[str, ...] = ()  # what a person should read before relying on it
+    aliases: dict[str, str] = field(default_factory=dict)  # name: another name the file gives that camera
+    clocks: dict[str, Clock] = field(default_factory=dict)  # name: when it took its pictures; absent: on time
+    focal_sigma: dict[str, float] = field(default_factory=dict)  # name: pixels
+    read_as: tuple[str, str] = (
+        "",
+        "",
+    )  # format and unit of the file itself; provenance may tell of an earlier one
+
+    @property
+    def has_extrinsics(self) -> bool:
+        """Whether it is known where every camera stands, not only what its lens is."""
+        return not bool(self.cameras.cam_from_world.isnan().any())
+
+    def without_extrinsics(self) -> "Calibration":
+        """Only the lenses: a clock belongs to a recording, as a place does."""
+        unknown = torch.full_like(self.cameras.cam_from_world, torch.nan)
+        cameras = replace(self.cameras, cam_from_world=unknown)
+        return replace(self, cameras=cameras, sigma={}, scale_sigma=None, clocks={})
+
+    def select(self, names: Sequence[str]) -> "Calibration":
+        """The cameras `names`, in that order. LookupError where one is not here."""
+        unknown = [name for name in names if name not in self.names]
+        if unknown:
+            raise LookupError(
+                f"no camera {', '.join(unknown)}; this calibration has {', '.join(self.names)}."
+            )
+        index = torch.tensor([self.names.index(name) for name in names])
+        return replace(
+            self,
+            names=tuple(names),
+            cameras=self.cameras[index],
+            sigma=_named(self.sigma, names, names),
+            aliases=_named(self.aliases, names, names),
+            clocks=_named(self.clocks, names, names),
+            focal_sigma=_named(self.focal_sigma, names, names),
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of names and numbers: the same for the same cameras, whatever file they came from."""
+        digest = hashlib.sha256("\n".join(self.names).encode())
+        for part in (
+            self.cameras.intrinsics,
+            self.cameras.cam_from_world,
+            self.cameras.distortion,
+            self.cameras.size,
+        ):
+            digest.update(np.ascontiguousarray(part.double().numpy().round(9) + 0.0).tobytes())
+        late = {
+            name: clock for name, clock in self.clocks.items() if name in self.names and not clock.is_zero
+        }
+        for name, clock in sorted(late.items()):  # none: the hash of files from before there were clocks
+            digest.update(f"{name} {clock.offset:.9f} {clock.drift:.12f}".encode())
+        return digest.hexdigest()[:16]
+
+
+def _named(values: Mapping[str, T], old: Sequence[str], new: Sequence[str]) -> dict[str, T]:
+    """What is known of the cameras `old`, under their new names."""
+    return {b: values[a] for a, b in zip(old, new, strict=True) if a in values}
+
+
+# --- reading -------------------------------------------------------------------------------------
+
+
+def read_calibration(
+    path: Path,
+    *,
+    units: Units | None = None,
+    sizes: Mapping[str, tuple[int, int] | None] | None = None,
+    lenses_only: bool = False,
+) -> Calibration:
+    """Read a calibration in any format of docs/calibrations.md, or our own file.
+
+    The format is found from the content. Lengths become metres: by the unit the file states, else by
+    `units`, else by how far apart the cameras are (said in `notes`; ValueError where that is ambiguous).
+    `sizes` (camera: width, height in pixels; "*": all) are for files that state none. With `lenses_only` it is
+    not read where the cameras stand, and no unit of length is needed.
+    Every camera passes `check_cameras`; ValueError names file, camera and value."""
+    path = Path(path)
+    file = read_calibration_file(path)
+    _check_finite(file.cameras, path)
+    file = replace(file, cameras=_sized(file.cameras, sizes or {}))
+    if lenses_only:
+        file = replace(file, cameras=tuple(replace(c, rotation=None, translation=None) for c in file.cameras))
+    metres, said = metres_per_unit(file, units, path)
+    names = tuple(camera.name for camera in file.cameras)
+    cameras = _stacked([_tensors(camera, metres) for camera in file.cameras])
+    check_cameras(names, cameras, str(path))
+    clocks = clocks_from_table(file.metadata.get("clocks", {}), str(path))
+    if strange := sorted(set(clocks) - set(names)):
+        raise ValueError(
+            f"{path}: a clock is given for {listed(strange)}, and no camera has that name ({listed(names)}). Its delay "
+            f"would be ignored; mend the name under [metadata.clocks], or remove it."
+        )
+    guessed = (said,) if file.units is None and units is None and metres is not None else ()
+    provenance = {"file": str(path), "format": file.format, "units": said}
+    return Calibration(
+        names,
+        cameras,
+        provenance | {key: str(value) for key, value in _table(file.metadata, "provenance").items()},
+        {
+            name: (float(row["centre_m"]), float(row["rotation_rad"]))
+            for name, row in _table(file.metadata, "sigma").items()
+        },
+        file.metadata.get("scale_sigma"),
+        file.notes + guessed,
+        {camera.name: camera.alias for camera in file.cameras if camera.alias != camera.name},
+        clocks,
+        {name: float(sigma) for name, sigma in _table(file.metadata, "focal_sigma_px").items()},
+        (file.format, said),
+    )
+
+
+def _sized(
+    cameras: Sequence[FileCamera], sizes: Mapping[str, tuple[int, int] | None]
+) -> tuple[FileCamera, ...]:
+    """The cameras with the sizes that the file leaves open, where these are known."""
+    unsized = [camera.name for camera in cameras if not np.isfinite(camera.size).all()]
+    found = match_names(unsized, list(sizes))
+
+    def size(camera: FileCamera) -> tuple[float, float]:
+        known = sizes.get(found.get(camera.name, "*")) if camera.name in unsized else None
+        return (float(known[0]), float(known[1])) if known else camera.size
+
+    return tuple(replace(camera, size=size(camera)) for camera in cameras)
+
+
+def _check_finite(cameras: Sequence[FileCamera], path: Path) -> None:
+    """Before anything is guessed from the numbers."""
+    for camera in cameras:
+        for what, values in (("rotation", camera.rotation), ("translation", camera.translation)):
+            if values is not None and not np.isfinite(values).all():
+                raise ValueError(
+                    f"{path}: camera '{camera.name}' has a {what} that is not a number. Calibrate it again, or leave "
+                    f"rotation and translation out and use `coview calibrate --from people`."
+                )
+
+
+def _table(metadata: dict[str, Any], key: str) -> dict[str, Any]:
+    """A sub-table of ours; nothing where another program keeps something else under that key."""
+    value = metadata.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _tensors(camera: FileCamera, metres: float | None) -> tuple[np.ndarray, ...]:
+    pose = np.full((3, 4), np.nan)
+    if camera.rotation is not None and camera.translation is not None and metres is not None:
+        pose = np.concatenate([camera.rotation, camera.translation[:, None] * metres], axis=1)
+    distortion = np.pad(
+        np.array(camera.distortions, dtype=np.float64), (0, COEFFICIENTS - len(camera.distortions))
+    )
+    return camera.matrix, pose, np.array(camera.size), distortion, np.array(camera.fisheye)
+
+
+def _stacked(parts: list[tuple[np.ndarray, ...]]) -> Cameras:
+    return Cameras(*(torch.from_numpy(np.stack(field)) for field in zip(*parts, strict=True)))
+
+
+# --- fitting to a recording ----------------------------------------------------------------------
+
+
+def calibration_for(
+    calibration: Calibration,
+    names: Sequence[str],
+    sizes: Sequence[tuple[int, int] | None],
+    *,
+    size_mismatch: SizeMismatch = "keep",
+) -> Calibration:
+    """The calibration of the cameras `names` (in that order, under those names) for images of `sizes`.
+
+    Cameras are matched by name, never by position; trivial differences (cam_01, cam1, cam01_json) are
+    bridged and said. Where the image size differs see `fit_size`; None: unknown, nothing is checked.
+    `notes` holds what the user must be told. Raises ValueError listing both sets of names where a
+    camera is missing."""
+    chosen = calibration.select(_matched(calibration, names))
+    fitted = [
+        (chosen.cameras[i], "") if size is None else fit_size(chosen.cameras[i], size, name, size_mismatch)
+        for i, (name, size) in enumerate(zip(names, sizes, strict=True))
+    ]
+    renamed = [f"{old} → {new}" for old, new in zip(chosen.names, names, strict=True) if old != new]
+    said = (f"cameras of the calibration were matched by name: {', '.join(renamed)}.",) if renamed else ()
+    cameras = Cameras.stack(camera for camera, _ in fitted)
+    grown = dict(zip(names, (cameras.focal / chosen.cameras.focal).mean(dim=-1).tolist(), strict=True))
+    focal_sigma = _named(chosen.focal_sigma, chosen.names, names)
+    return replace(
+        chosen,
+        names=tuple(names),
+        cameras=cameras,
+        sigma=_named(chosen.sigma, chosen.names, names),
+        notes=calibration.notes + said + tuple(note for _, note in fitted if note),
+        aliases={},
+        clocks=_named(chosen.clocks, chosen.names, names),
+        focal_sigma={name: value * grown[name] for name, value in focal_sigma.items()},
+    )
+
+
+def _matched(calibration: Calibration, names: Sequence[str]) -> list[str]:
+    """The calibration's name for each of `names`."""
+    found = match_names(names, calibration.names)
+    if len(found) < len(names):
+        by_alias = {calibration.aliases.get(name, name): name for name in calibration.names}
+        aliased = match_names(names, list(by_alias))
+        if len(aliased) == len(names):
+            return [by_alias[aliased[name]] for name in names]
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise ValueError(
+            f"the calibration has no camera {listed(missing)}. The recording's cameras: {listed(names)}; "
+            f"the calibration's: {listed(calibration.names)} "
+            f"(from {calibration.provenance.get('file', 'no file')}). It belongs to other cameras, or "
+            f"they have other names: rename them in the calibration; coview never matches by position."
+        )
+    return [found[name] for name in names]
+
+
+# --- writing -------------------------------------------------------------------------------------
+
+
+def write_calibration(calibration: Calibration, path: Path) -> None:
+    """Write TOML that anipose and Pose2Sim read, in metres, with what only coview knows in [metadata].
+
+    Atomic. The cameras pass the same gate as on the way in."""
+    check_cameras(calibration.names, calibration.cameras, f"writing {Path(path).name}")
+    tables = {_title(name): _camera_table(calibration, i, name) for i, name in enumerate(calibration.names)}
+    write_text(Path(path), dump_toml({**tables, "metadata": _metadata(calibration)}))
+
+
+def _title(name: str) -> str:
+    return f"camera_{name}" if name in _RESERVED else name
+
+
+def _camera_table(calibration: Calibration, index: int, name: str) -> dict[str, Any]:
+    camera = calibration.cameras[index]
+    table = {
+        "name": name,
+        "size": [round(side) for side in camera.size.tolist()],
+        "matrix": camera.intrinsics.tolist(),
+        "distortions": _coefficients(camera),
+        "fisheye": bool(camera.fisheye),
+    }
+    if bool(camera.cam_from_world.isnan().any()):
+        return table
+    return table | {
+        "rotation": Rotation.from_matrix(camera.rotation.double().numpy()).as_rotvec().tolist(),
+        "translation": camera.translation.tolist(),
+    }
+
+
+def _coefficients(camera: Cameras) -> list[float]:
+    """As many as other programs expect: 4 for a fisheye lens, 5, or 8 where the last three matter."""
+    values: list[float] = camera.distortion.tolist()
+    if bool(camera.fisheye):
+        return values[:4]
+    return values if any(values[5:]) else values[:5]
+
+
+def _metadata(calibration: Calibration) -> dict[str, Any]:
+    sigma = {
+        name: {"centre_m": float(centre), "rotation_rad": float(rotation)}
+        for name, (centre, rotation) in calibration.sigma.items()
+    }
+    return {
+        "units": "m",
+        "axes": "x = R X + t with rotation a Rodrigues vector; OpenCV camera axes; right-handed world",
+        "software": f"coview {__version__}",
+        "scale_sigma": calibration.scale_sigma,
+        "provenance": dict(calibration.provenance) or None,
+        "sigma": sigma or None,
+        "clocks": clocks_to_table(calibration.clocks) or None,
+        "focal_sigma_px": {name: float(value) for name, value in calibration.focal_sigma.items()} or None,
+    }

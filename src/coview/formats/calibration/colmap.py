@@ -1,0 +1,234 @@
+"""COLMAP's sparse model: cameras.txt and images.txt, or .bin. No scale; pixel centres at halves."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from coview.formats.calibration.colmap_binary import Lens, View, read_cameras, read_images
+from coview.formats.calibration.file_camera import (
+    CalibrationFormat,
+    FileCalibration,
+    FileCamera,
+    camera_matrix,
+    lens,
+    numbers,
+    placed,
+    quaternion,
+    rotation_from_quaternion,
+    whole_size,
+)
+from coview.formats.io.camera_names import listed, natural_key
+from coview.formats.io.text import read_text
+
+_HALF = 0.5  # COLMAP's pixel (0, 0) has its centre at (0.5, 0.5)
+_PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"})
+_SAME_PLACE = 1e-6
+_STATED = "# Lengths in metres, written by coview."
+# one focal length or two; places of the distortion parameters in OpenCV's order; fisheye
+_MODELS: dict[str, tuple[int, tuple[int, ...], bool]] = {
+    "SIMPLE_PINHOLE": (1, (), False),
+    "PINHOLE": (2, (), False),
+    "SIMPLE_RADIAL": (1, (0,), False),
+    "RADIAL": (1, (0, 1), False),
+    "OPENCV": (2, (0, 1, 2, 3), False),
+    "FULL_OPENCV": (2, (0, 1, 2, 3, 4, 5, 6, 7), False),
+    "OPENCV_FISHEYE": (2, (0, 1, 2, 3), True),
+    "SIMPLE_RADIAL_FISHEYE": (1, (0,), True),
+    "RADIAL_FISHEYE": (1, (0, 1), True),
+}
+_NAMES = frozenset({"cameras.txt", "images.txt", "cameras.bin", "images.bin"})
+
+
+def _recognises(path: Path, text: str) -> bool:
+    folder = path if path.is_dir() else path.parent
+    return (path.is_dir() or path.name in _NAMES) and _pair(folder) is not None
+
+
+def _pair(folder: Path) -> tuple[Path, Path] | None:
+    """Text before binary, as COLMAP's own converter leaves both."""
+    for ending in ("txt", "bin"):
+        pair = folder / f"cameras.{ending}", folder / f"images.{ending}"
+        if all(path.is_file() for path in pair):
+            return pair
+    return None
+
+
+def _read(path: Path) -> FileCalibration:
+    pair = _pair(path if path.is_dir() else path.parent)
+    assert pair is not None  # recognised
+    cameras_file, images_file = pair
+    binary = cameras_file.suffix == ".bin"
+    lenses = read_cameras(cameras_file) if binary else dict(_text_cameras(cameras_file))
+    views = read_images(images_file) if binary else list(_text_images(images_file))
+    if not views:
+        raise ValueError(
+            f"{images_file} holds no image, so nobody knows where a camera stands. Map the scene first."
+        )
+    cameras = [_camera(view, lenses, pair) for view in views]
+    named = _still(_named(cameras), images_file)
+    stated = not binary and _STATED in read_text(images_file)
+    return FileCalibration(
+        tuple(sorted(named, key=lambda camera: natural_key(camera.name))),
+        COLMAP.title,
+        "m" if stated else None,
+        notes=() if stated else (_WORLD,),
+        scale_known=stated,
+    )
+
+
+_WORLD = "a COLMAP model's world is turned at random: z is not up, so nothing made from it stands upright."
+
+
+def _lines(path: Path) -> list[str]:
+    return read_text(path).splitlines()
+
+
+def _text_cameras(path: Path) -> Iterator[tuple[int, Lens]]:
+    for number, line in enumerate(_lines(path), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        label = f"{path}, line {number}"
+        parts = line.split()
+        if len(parts) < 5:
+            raise ValueError(f"{label}: expected CAMERA_ID MODEL WIDTH HEIGHT PARAMS, found '{line[:80]}'.")
+        camera, width, height = numbers(" ".join([parts[0], *parts[2:4]]), 3, label)
+        parameters = parts[4:]
+        yield (
+            int(camera),
+            (parts[1], int(width), int(height), numbers(" ".join(parameters), len(parameters), label)),
+        )
+
+
+def _text_images(path: Path) -> Iterator[View]:
+    """Two lines per image; the second, its 2D points, is skipped and may be empty."""
+    lines = enumerate(_lines(path), 1)
+    for number, line in lines:
+        if not line.strip() or line.startswith("#"):
+            continue
+        label = f"{path}, line {number}"
+        parts = line.split(maxsplit=9)
+        if len(parts) < 10:
+            raise ValueError(
+                f"{label}: expected IMAGE_ID QW QX QY QZ TX TY TZ CAMERA_ID NAME, found '{line[:80]}'. Every image has "
+                f"two lines; the second holds its points and stays, even where it is empty."
+            )
+        values = numbers(" ".join(parts[:9]), 9, label)
+        yield values[1:8], int(values[8]), parts[9].strip()
+        skipped, points = next(lines, (number + 1, ""))
+        if len(points.split()) % 3:
+            raise ValueError(
+                f"{path}, line {skipped}: here should be the points of image '{parts[9].strip()}' (X Y POINT3D_ID, any "
+                f"number of times). Were empty lines removed? Every image has two lines, even if the second is empty."
+            )
+
+
+def _camera(view: View, lenses: dict[int, Lens], pair: tuple[Path, Path]) -> FileCamera:
+    pose, number, image = view
+    if number not in lenses:
+        raise ValueError(
+            f"{pair[1]}: image '{image}' is of camera {number}, which {pair[0].name} does not have "
+            f"(it has {listed(map(str, lenses))}). The two files are of different models."
+        )
+    model, width, height, parameters = lenses[number]
+    label = f"{pair[0]}: camera {number}"
+    if model not in _MODELS:
+        raise ValueError(
+            f"{label} has the lens model {model}, which OpenCV's polynomials cannot express. Let COLMAP undistort the "
+            f"images (`colmap image_undistorter`) and use that model, with the undistorted images."
+        )
+    focals, places, fisheye = _MODELS[model]
+    if len(parameters) != focals + 2 + len(places):
+        raise ValueError(
+            f"{label}: {model} has {focals + 2 + len(places)} parameters, and {len(parameters)} are given."
+        )
+    distortions = np.zeros(4 if fisheye else 8)
+    distortions[list(places)] = parameters[focals + 2 :]
+    cx, cy = (value - _HALF for value in parameters[focals : focals + 2])
+    return FileCamera(
+        image,
+        str(number),
+        (float(width), float(height)),
+        camera_matrix(parameters[0], parameters[focals - 1], cx, cy),
+        tuple(distortions.tolist()),
+        fisheye,
+        rotation_from_quaternion(pose[:4], f"{pair[1]}: image '{image}'"),
+        np.array(pose[4:]),
+    )
+
+
+def _named(cameras: Sequence[FileCamera]) -> list[FileCamera]:
+    """Cameras called after their image, or after its folder where every camera has one."""
+    paths = [PurePosixPath(camera.name) for camera in cameras]
+    folders = [path.parent.as_posix() for path in paths]
+    by_folder = "." not in folders and len(set(folders)) > 1
+    names = folders if by_folder else [p.stem if p.suffix.casefold() in _PICTURES else p.name for p in paths]
+    return [replace(c, name=name, alias=c.name) for c, name in zip(cameras, names, strict=True)]
+
+
+def _still(cameras: Sequence[FileCamera], path: Path) -> list[FileCamera]:
+    """One of each name. ValueError where a camera moves between its images."""
+    first: dict[str, FileCamera] = {}
+    for camera in cameras:
+        same = first.setdefault(camera.name, camera)
+        moved = [np.abs(a - b).max() for a, b in zip(placed(same), placed(camera), strict=True)]
+        if max(moved) > _SAME_PLACE:
+            raise ValueError(
+                f"{path}: camera '{camera.name}' has several images with different poses ({same.alias}, "
+                f"{camera.alias}). coview's cameras stand still: keep one image of each camera in the model."
+            )
+    return list(first.values())
+
+
+def _write(cameras: Sequence[FileCamera], path: Path) -> dict[Path, bytes]:
+    folder = path.parent if path.name in _NAMES else path
+    lenses, images = [], []
+    for number, camera in enumerate(cameras, 1):
+        rotation, translation = placed(camera)
+        lenses.append(f"{number} {_lens_text(camera)}")
+        images += [f"{number} {_text([*quaternion(rotation), *translation])} {number} {camera.name}.png", ""]
+    head = [
+        "# Camera list with one line of data per camera:",
+        "#   CAMERA_ID, MODEL, WIDTH, HEIGHT, PARAMS[]",
+    ]
+    poses = [
+        "# Image list with two lines of data per image:",
+        "#   IMAGE_ID, QW, QX, QY, QZ, TX, TY, TZ, CAMERA_ID, NAME",
+        "#   POINTS2D[] as (X, Y, POINT3D_ID)",
+        _STATED,
+    ]
+    return {
+        folder / "cameras.txt": "\n".join([*head, *lenses, ""]).encode(),
+        folder / "images.txt": "\n".join([*poses, *images, ""]).encode(),
+        folder / "points3D.txt": b"# 3D point list, empty: these cameras were calibrated elsewhere.\n",
+    }
+
+
+def _lens_text(camera: FileCamera) -> str:
+    (fx, _, cx), (_, fy, cy), _ = camera.matrix.tolist()
+    model = "OPENCV_FISHEYE" if camera.fisheye else "FULL_OPENCV" if any(camera.distortions[4:]) else "OPENCV"
+    width, height = whole_size(camera)
+    values = [fx, fy, cx + _HALF, cy + _HALF, *lens(camera, len(_MODELS[model][1]))]
+    return f"{model} {width} {height} {_text(values)}"
+
+
+def _text(values: Sequence[float]) -> str:
+    return " ".join(repr(float(value)) for value in values)
+
+
+COLMAP = CalibrationFormat(
+    key="colmap",
+    title="COLMAP model",
+    place="a folder, or cameras.txt in it",
+    recognises=_recognises,
+    read=_read,
+    write=_write,
+    means=lambda path: path.name in ("cameras.txt", "images.txt"),
+    unit="none (metres, said in a comment)",
+    coefficients=frozenset(range(8)),
+    fisheye=True,
+    skew=False,
+    lenses_only=False,
+    rename=lambda name, index: "_".join(name.split()),
+)

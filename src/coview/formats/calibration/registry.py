@@ -1,0 +1,51 @@
+"""Calibration files of other programs: which format one is in, and what it says."""
+
+from pathlib import Path
+
+from coview.formats.calibration.anipose import ANIPOSE, CALISCOPE
+from coview.formats.calibration.biocv import BIOCV
+from coview.formats.calibration.colmap import COLMAP
+from coview.formats.calibration.easymocap import EASYMOCAP
+from coview.formats.calibration.file_camera import CalibrationFormat, FileCalibration
+from coview.formats.calibration.opencap import OPENCAP
+from coview.formats.calibration.opencv import OPENCV
+from coview.formats.calibration.panoptic import PANOPTIC
+from coview.formats.calibration.qualisys import QUALISYS
+from coview.formats.calibration.vicon import VICON
+from coview.formats.io.camera_names import listed
+
+# In the order in which a file is tried: what is certain from the content comes before what goes by the name.
+FORMATS: tuple[CalibrationFormat, ...] = (
+    *(COLMAP, QUALISYS, VICON, CALISCOPE, EASYMOCAP, OPENCV, BIOCV, OPENCAP, PANOPTIC, ANIPOSE),
+)
+
+
+def read_calibration_file(path: Path) -> FileCalibration:
+    """Find out the format from the content and read it; `path` may be a folder where a format has several files.
+
+    Raises FileNotFoundError, or ValueError naming what is understood."""
+    return format_of(path).read(path)
+
+
+def format_of(path: Path) -> CalibrationFormat:
+    """The format of what is at `path`. FileNotFoundError, or ValueError naming what is understood."""
+    if not path.exists():
+        raise FileNotFoundError(f"no file {path}.")
+    text = _beginning(path)
+    found = next((form for form in FORMATS if form.recognises(path, text)), None)
+    if found is None:
+        there = f" It holds: {listed(p.name for p in path.iterdir())}." if path.is_dir() else ""
+        raise ValueError(
+            f"{path} is no calibration that coview knows.{there} Understood are "
+            f"{', '.join(form.title for form in FORMATS)}."
+        )
+    return found
+
+
+def _beginning(path: Path) -> str:
+    """Enough of a file to recognise it; nothing of a folder, or of a binary file."""
+    if path.is_dir():
+        return ""
+    with path.open("rb") as file:
+        data = file.read(1 << 16)
+    return "" if b"\0" in data else data.decode("utf-8-sig", "replace")

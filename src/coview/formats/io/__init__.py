@@ -1,0 +1,1 @@
+"""Reading and writing without surprises: atomic, checked, of untrusted origin."""

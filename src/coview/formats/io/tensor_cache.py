@@ -1,0 +1,62 @@
+"""Tensors that are kept because they are slow to make: whole, or not believed.
+
+A file says what its content was when it was written. One that was cut short, changed or written by an older version
+is as good as none, because whoever reads it would learn from it without a word.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+from torch import Tensor
+
+from coview.formats.io.atomic import write_bytes
+
+_DIGEST = "sha256"
+
+
+def keep(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Write atomically; OSError saying how to find another place where it is not possible."""
+    from safetensors.torch import save as as_safetensors
+
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    put(path, as_safetensors(plain, metadata={_DIGEST: _digest(plain)}))
+
+
+def kept(path: Path) -> dict[str, Tensor] | None:
+    """What `keep` wrote there; None where there is nothing, or something else."""
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            said = (file.metadata() or {}).get(_DIGEST)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    except (SafetensorError, OSError, ValueError, TypeError, KeyError):
+        return None  # an interrupted disk, or another program's file
+    return tensors if said == _digest(tensors) else None
+
+
+def put(path: Path, content: bytes) -> None:
+    """Write a file that is kept for later; OSError saying how to find another place where it is not possible."""
+    try:
+        write_bytes(path, content)
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"what was made cannot be kept in {path.parent}: {error.strerror}. Make room there or remove what is in "
+            f"the way; caches go to another folder where COVIEW_DATA names one, and rendered people are made anew in "
+            f"every run with --data.no-cache",
+        ) from error
+
+
+def _digest(tensors: dict[str, Tensor]) -> str:
+    from torch import uint8
+
+    whole = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        whole.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        whole.update(tensor.contiguous().reshape(-1).view(uint8).numpy().data)
+    return whole.hexdigest()

@@ -1,0 +1,1 @@
+"""2D joints of detectors: files in, one table of detections out."""

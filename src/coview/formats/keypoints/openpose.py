@@ -1,0 +1,118 @@
+"""OpenPose's and Pose2Sim's 2D joints: a folder per camera with one JSON file per frame."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from coview.formats.io.camera_names import natural_key
+from coview.formats.io.text import read_json
+from coview.formats.keypoints.view_joints import ViewJoints, stack_people
+
+_SPARSE = 20  # frame numbers per file beyond which the numbers cannot be frame numbers
+
+
+def frame_files(folder: Path) -> list[Path]:
+    """The JSON files of a folder in natural order."""
+    found = [p for p in folder.iterdir() if p.suffix.casefold() == ".json" and not p.name.startswith(".")]
+    return sorted(found, key=lambda path: natural_key(path.name))
+
+
+def read_openpose_folder(folder: Path) -> ViewJoints:
+    """All frames of one camera. Frames without a file, or without people, are NaN.
+
+    Raises ValueError naming the file where one is no OpenPose JSON, where people have different numbers
+    of joints, or where nobody is in any frame."""
+    files = frame_files(folder)
+    if not files:
+        raise ValueError(f"{folder} holds no JSON files: this camera has no 2D joints.")
+    numbers = frame_numbers([file.name for file in files], folder)
+    people = [_people(read_json(file), file) for file in files]
+    joints = _joint_count(people, files, folder)
+    first, last = min(numbers), max(numbers)
+    frames: list[list[np.ndarray]] = [[] for _ in range(last - first + 1)]
+    for number, found in zip(numbers, people, strict=True):
+        frames[number - first] = found
+    return ViewJoints(stack_people(frames, joints), first, missing=len(frames) - len(files))
+
+
+def frame_numbers(names: Sequence[str], folder: Path) -> list[int]:
+    """The frame number in each file name: the last group of digits that differs from file to file.
+
+    Raises ValueError where two files have the same number, or the numbers are too far apart for frames."""
+    groups = [re.findall(r"\d+", name.rsplit(".", 1)[0].removesuffix("_keypoints")) for name in names]
+    unnumbered = [name for name, group in zip(names, groups, strict=True) if not group]
+    if unnumbered:
+        raise ValueError(f"{folder / unnumbered[0]}: no frame number in the file name.")
+    numbers = _distinct([[int(digits) for digits in group] for group in groups])
+    doubled = (
+        [i for i, number in enumerate(numbers) if number in numbers[:i]]
+        if len(set(numbers)) < len(numbers)
+        else []
+    )
+    if doubled:
+        twin = numbers.index(numbers[doubled[0]])
+        raise ValueError(
+            f"{folder}: {names[twin]} and {names[doubled[0]]} have the same frame number "
+            f"{numbers[twin]}. Put each camera's files into a folder of its own."
+        )
+    span = max(numbers) - min(numbers) + 1
+    if span > _SPARSE * len(numbers) + 1000:
+        raise ValueError(
+            f"{folder}: {len(numbers)} files are numbered from {min(numbers)} to {max(numbers)}. These are "
+            f"no frame numbers (time stamps?). Rename the files so that they count frames."
+        )
+    return numbers
+
+
+def _distinct(groups: list[list[int]]) -> list[int]:
+    """The last column in which all files differ; the last one where there is none."""
+    columns = list(zip(*(group[-min(map(len, groups)) :] for group in groups), strict=True))
+    for column in reversed(columns):
+        if len(set(column)) == len(column):
+            return list(column)
+    return list(columns[-1])
+
+
+def _people(content: Any, file: Path) -> list[np.ndarray]:
+    """People of one frame, each (joints, 3). `[]`, `{}` and empty people mean nobody."""
+    if not isinstance(content, dict) or "people" not in content:
+        raise ValueError(f"{file}: no `people`; this is not OpenPose JSON.")
+    people = content["people"] or []
+    if not isinstance(people, list):
+        raise ValueError(f"{file}: `people` should be a list, found {type(people).__name__}.")
+    strange = next((person for person in people if not isinstance(person, dict)), None)
+    if strange is not None:
+        raise ValueError(
+            f"{file}: a person should be a table with `pose_keypoints_2d`, found {strange!r:.60}."
+        )
+    flat = [person.get("pose_keypoints_2d") for person in people]
+    return [_person(numbers, file) for numbers in flat if numbers]
+
+
+def _person(numbers: Any, file: Path) -> np.ndarray:
+    try:
+        values = np.asarray(numbers, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{file}: `pose_keypoints_2d` holds something that is no number: {error}."
+        ) from error
+    if values.ndim != 1 or values.size % 3:
+        raise ValueError(
+            f"{file}: `pose_keypoints_2d` has shape {values.shape}, not a flat list of x, y, confidence."
+        )
+    return values.reshape(-1, 3)
+
+
+def _joint_count(people: list[list[np.ndarray]], files: list[Path], folder: Path) -> int:
+    counts = {len(person): file for found, file in zip(people, files, strict=True) for person in found}
+    if not counts:
+        raise ValueError(
+            f"{folder}: nobody is in any of the {len(files)} frames. Detect again, or leave this camera out."
+        )
+    if len(counts) > 1:
+        listed = ", ".join(f"{count} joints (such as {file.name})" for count, file in sorted(counts.items()))
+        raise ValueError(f"{folder}: people have different numbers of joints: {listed}. Use one detector.")
+    return next(iter(counts))

@@ -1,0 +1,118 @@
+"""3D joints with their uncertainty, and the npz file that holds everything known about them."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from coview import __version__
+from coview.formats.io.atomic import replacing
+from coview.formats.io.untrusted import read_npz
+from coview.skeletons import Skeleton
+
+# Said in every file, so that no reader has to guess.
+CONVENTIONS = {"units": "m", "up_axis": "z", "handedness": "right"}
+
+
+@dataclass(frozen=True)
+class Poses3D:
+    """One person's joints in the world frame: metres, right-handed, z up. NaN: not known."""
+
+    points: Float[Tensor, "frames joints 3"]
+    covariance: Float[Tensor, "frames joints 3 3"] | None  # m²; None: nobody estimated it
+    inliers: Bool[Tensor, "frames views joints"] | None  # which views the point rests on
+    residuals: Float[Tensor, "frames views joints"] | None  # pixels; NaN where a view did not see the joint
+    fps: float
+    skeleton: Skeleton
+    provenance: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.points.shape[1] != len(self.skeleton):
+            raise ValueError(
+                f"Poses3D: {self.points.shape[1]} joints given, and skeleton '{self.skeleton.name}' has "
+                f"{len(self.skeleton)}."
+            )
+
+    @property
+    def sigma(self) -> Float[Tensor, "frames joints 3"] | None:
+        """Standard deviation along the world's axes, metres."""
+        return None if self.covariance is None else self.covariance.diagonal(dim1=-2, dim2=-1).sqrt()
+
+    def save(self, path: Path) -> None:
+        """Write the npz file, atomically."""
+        write_npz(self, path)
+
+    @staticmethod
+    def load(path: Path) -> "Poses3D":
+        """Read a file of `save`. ValueError naming the file where it is something else."""
+        return read_poses_npz(path)
+
+
+def write_npz(poses: Poses3D, path: Path) -> None:
+    """Everything, with units, axes, joint names, software and the calibration's hash. Atomic, no pickles."""
+    arrays = {
+        "points": poses.points,
+        "covariance": poses.covariance,
+        "inliers": poses.inliers,
+        "residuals": poses.residuals,
+    }
+    known = {name: tensor.cpu().numpy() for name, tensor in arrays.items() if tensor is not None}
+    with replacing(Path(path)) as temporary:
+        np.savez_compressed(temporary, **known, **_words(poses))  # type: ignore[arg-type]
+
+
+def _words(poses: Poses3D) -> dict[str, np.ndarray]:
+    skeleton = poses.skeleton
+    texts: dict[str, Any] = {
+        **CONVENTIONS,
+        "fps": float(poses.fps),
+        "skeleton": skeleton.name,
+        "joint_names": skeleton.joints,
+        "bones": np.array(skeleton.bones, dtype=np.str_).reshape(-1, 2),
+        "left_right": np.array(skeleton.left_right, dtype=np.str_).reshape(-1, 2),
+        "root": skeleton.root,
+        "software": f"coview {__version__}",
+        "calibration_hash": poses.provenance.get("calibration_hash", "unknown"),
+        "provenance": json.dumps(poses.provenance),
+    }
+    return {name: np.array(value) for name, value in texts.items()}
+
+
+def read_poses_npz(path: Path) -> Poses3D:
+    """Read a file of `write_npz`. ValueError naming the file and what is missing or foreign in it."""
+    path = Path(path)
+    arrays = read_npz(path)
+    try:
+        foreign = {key: str(arrays[key]) for key, ours in CONVENTIONS.items() if str(arrays[key]) != ours}
+        if foreign:
+            raise ValueError(f"it holds {foreign}, and coview's own files hold {CONVENTIONS}")
+        return Poses3D(
+            points=torch.from_numpy(arrays["points"]),
+            covariance=_optional(arrays, "covariance"),
+            inliers=_optional(arrays, "inliers"),
+            residuals=_optional(arrays, "residuals"),
+            fps=float(arrays["fps"]),
+            skeleton=_skeleton(arrays),
+            provenance=json.loads(str(arrays["provenance"])),
+        )
+    except KeyError as error:
+        raise ValueError(
+            f"{path} holds no 3D joints of coview: {error} is missing. Run `coview reconstruct` again."
+        ) from error
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be read as 3D joints: {error}.") from error
+
+
+def _optional(arrays: dict[str, np.ndarray], name: str) -> Tensor | None:
+    return torch.from_numpy(arrays[name]) if name in arrays else None
+
+
+def _skeleton(arrays: dict[str, np.ndarray]) -> Skeleton:
+    pairs = {key: tuple((str(a), str(b)) for a, b in arrays[key]) for key in ("bones", "left_right")}
+    joints = tuple(str(name) for name in arrays["joint_names"])
+    return Skeleton(str(arrays["skeleton"]), joints, pairs["bones"], str(arrays["root"]), pairs["left_right"])

@@ -1,0 +1,1 @@
+"""The session folder: cameras, recording, people, and tracks on one clock."""

@@ -1,0 +1,309 @@
+"""A session: one recording by several cameras, as a folder with a readable `session.toml`.
+
+The folder holds `joints2d/<camera>.npz`, and as the stages run `calibration.toml`, `joints3d.npz`,
+`exports/`, `models/` and `report.html`. Videos stay where they are and are only referred to.
+"""
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor
+
+from coview.formats.calibration.calibration import Calibration, calibration_for, read_calibration
+from coview.formats.io.atomic import write_text
+from coview.formats.io.text import read_toml
+from coview.formats.io.toml import dump_toml
+from coview.formats.keypoints.detections import Detections, read_detections
+from coview.formats.motion.poses3d import Poses3D
+from coview.formats.session.people import EDITS, People, read_people
+from coview.skeletons import SKELETONS, Skeleton, named_skeleton
+
+FORMAT = 1  # of session.toml; raised when an older coview could no longer read it
+FILE = "session.toml"
+_SAFE_NAME = re.compile(r"[^\W_][\w .+-]*")  # becomes a file name: no slashes, no leading dot
+
+
+class StaleError(ValueError):
+    """A result rests on something that was made anew since; the message says what to run."""
+
+
+@dataclass(frozen=True)
+class SessionCamera:
+    """One camera of a session, as recorded (not its calibration)."""
+
+    name: str
+    size: tuple[int, int] | None  # width, height of the video in pixels; None: unknown
+    video: Path | None  # None: only 2D joints are known
+    frames: int  # of 2D joints; the same for all cameras of a session
+
+    def __post_init__(self) -> None:
+        if not _SAFE_NAME.fullmatch(self.name):
+            raise ValueError(
+                f"camera name '{self.name}' cannot be a file name. Begin with a letter or digit and use "
+                f"only letters, digits, spaces and . _ + - (rename the folder or video it came from)."
+            )
+
+
+@dataclass(frozen=True)
+class Session:
+    """What is known of a recording; immutable. Files are read when asked for."""
+
+    path: Path
+    name: str
+    fps: float
+    skeleton: Skeleton  # of the 2D joints
+    cameras: tuple[SessionCamera, ...]
+    provenance: dict[str, str] = field(default_factory=dict)  # topic: where it came from, in words
+
+    def __post_init__(self) -> None:
+        if self.name in ("", "..") or Path(self.name).name != self.name or "\\" in self.name:
+            raise ValueError(f"session name '{self.name}' cannot be a file name: exports are named after it.")
+        lowered = [camera.name.casefold() for camera in self.cameras]
+        doubled = sorted({name for name in lowered if lowered.count(name) > 1})
+        if doubled:
+            raise ValueError(
+                f"session '{self.name}': two cameras are named {', '.join(doubled)} (upper and lower case "
+                f"count as the same, because some disks do so too). Give each camera its own name."
+            )
+        if not self.fps > 0:
+            raise ValueError(f"session '{self.name}': fps must be above 0, got {self.fps}. Pass --fps.")
+
+    @staticmethod
+    def load(path: Path) -> "Session":
+        """Read `<path>/session.toml`. FileNotFoundError where there is none, ValueError where damaged."""
+        path = Path(path)
+        file = path / FILE
+        if not file.is_file():
+            raise FileNotFoundError(
+                f"no session at {path}: {file.name} is not there. Make one with "
+                f"`coview import <recording folder> {path}`."
+            )
+        return _from_table(read_toml(file), path)
+
+    def save(self, folder: Path | None = None) -> None:
+        """Write `session.toml`, atomically; the folder is made if need be.
+
+        `folder` is another place to write to, while the session is prepared there for `path`."""
+        write_text((folder or self.path) / FILE, dump_toml(_to_table(self)))
+
+    def with_provenance(self, **entries: str) -> "Session":
+        """The same session with some provenance added or replaced."""
+        return replace(self, provenance={**self.provenance, **entries})
+
+    # --- what it holds -----------------------------------------------------------------------------
+
+    def detections(self) -> Detections:
+        """The 2D joints of all cameras. FileNotFoundError naming the camera that has none."""
+        return read_detections(self.detections_dir, self.camera_names)
+
+    def people(self) -> People | None:
+        """Who is who, after the edits of `people.toml`; None where only one person was followed.
+
+        StaleError where the 2D joints are others now, ValueError for edits that cannot be meant."""
+        if not self.people_path.is_file():
+            return None
+        people = read_people(self.people_path)
+        if people.made.get("joints2d") != self.detections_fingerprint or people.cameras != self.camera_names:
+            raise StaleError(
+                f"{self.people_path} was made from other 2D joints than the session has now. "
+                f"Run `coview associate {self.path}`."
+            )
+        return people
+
+    def followed(
+        self, person: int = 1
+    ) -> tuple[Float[Tensor, "views frames joints 2"], Float[Tensor, "views frames joints"]]:
+        """Pixels and confidence of one person in all views; by default of the one who is seen most.
+
+        Where nobody told people apart, the most visible person of each view, which is the same person only as far
+        as one is there. ValueError for a person there is not."""
+        people = self.people()
+        if people is not None:
+            return self.detections().picked(people.places(person))
+        if person != 1:
+            raise ValueError(
+                f"session {self.path} follows one person, so there is no person {person}. If several people are in "
+                f"view, run `coview associate {self.path}`."
+            )
+        return self.detections().single()
+
+    def calibration(self) -> Calibration:
+        """The session's own calibration, its cameras in the session's order. FileNotFoundError where it is not
+        calibrated yet, ValueError where a file laid there by hand is of other cameras or images."""
+        if not self.calibration_path.is_file():
+            raise FileNotFoundError(
+                f"session {self.path} is not calibrated: {self.calibration_path.name} is not there. "
+                f"Run `coview calibrate {self.path}`."
+            )
+        found = read_calibration(self.calibration_path)
+        return calibration_for(found, self.camera_names, self.sizes, size_mismatch="refuse")
+
+    def poses3d(self, person: int = 1) -> Poses3D:
+        """The 3D joints of a person. FileNotFoundError where nothing was reconstructed yet, StaleError where the
+        session was calibrated again since: they are in another world than its cameras."""
+        path = self.poses3d_path_of(person)
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"session {self.path} has no 3D joints: {path.name} is not there. "
+                f"Run `coview reconstruct {self.path}`."
+            )
+        poses = Poses3D.load(path)
+        made_with = poses.provenance.get("calibration_hash", "unknown")
+        placed = made_with != "unknown" and self.calibration_path.is_file()
+        if placed and made_with != self.calibration().fingerprint:
+            raise StaleError(
+                f"{path} was made with another calibration than the session has now, so its joints "
+                f"are in another world than the cameras. Run `coview reconstruct {self.path}` first."
+            )
+        return poses
+
+    # --- where -------------------------------------------------------------------------------------
+
+    @property
+    def camera_names(self) -> tuple[str, ...]:
+        return tuple(camera.name for camera in self.cameras)
+
+    @property
+    def sizes(self) -> tuple[tuple[int, int] | None, ...]:
+        """Width and height in pixels per camera; None where unknown."""
+        return tuple(camera.size for camera in self.cameras)
+
+    @property
+    def frames(self) -> int:
+        return min((camera.frames for camera in self.cameras), default=0)
+
+    @property
+    def detections_dir(self) -> Path:
+        return self.path / "joints2d"
+
+    @property
+    def calibration_path(self) -> Path:
+        return self.path / "calibration.toml"
+
+    @property
+    def poses3d_path(self) -> Path:
+        return self.path / "joints3d.npz"
+
+    def poses3d_path_of(self, person: int) -> Path:
+        """`joints3d.npz` for person 1, else `joints3d_person<n>.npz`."""
+        return self.poses3d_path if person == 1 else self.path / f"joints3d_person{person}.npz"
+
+    @property
+    def people_path(self) -> Path:
+        return self.path / "people.npz"
+
+    @property
+    def edits_path(self) -> Path:
+        """Corrections of who is who, written by people."""
+        return self.path / EDITS
+
+    @property
+    def detections_fingerprint(self) -> str:
+        """A hash that changes when any 2D joint changes."""
+        digest = hashlib.sha256()
+        for name in self.camera_names:
+            digest.update((self.detections_dir / f"{name}.npz").read_bytes())
+        return digest.hexdigest()[:16]
+
+    @property
+    def exports_dir(self) -> Path:
+        return self.path / "exports"
+
+    @property
+    def models_dir(self) -> Path:
+        return self.path / "models"
+
+    @property
+    def report_path(self) -> Path:
+        return self.path / "report.html"
+
+
+# --- session.toml --------------------------------------------------------------------------------
+
+
+def _to_table(session: Session) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "name": session.name,
+        "fps": float(session.fps),
+        "units": "m",
+        "skeleton": _skeleton_to_table(session.skeleton),
+        "cameras": [_camera_to_table(camera, session.path) for camera in session.cameras],
+        "provenance": dict(session.provenance),
+    }
+
+
+def _camera_to_table(camera: SessionCamera, folder: Path) -> dict[str, Any]:
+    return {
+        "name": camera.name,
+        "size": None if camera.size is None else list(camera.size),
+        "video": None if camera.video is None else _written_path(camera.video, folder),
+        "frames": camera.frames,
+    }
+
+
+def _written_path(video: Path, folder: Path) -> str:
+    """Relative to the session where the video is inside it (so that the folder can move), else absolute."""
+    video, folder = Path(os.path.abspath(video)), Path(os.path.abspath(folder))
+    return (video.relative_to(folder) if video.is_relative_to(folder) else video).as_posix()
+
+
+def _skeleton_to_table(skeleton: Skeleton) -> str | dict[str, Any]:
+    """A name for the skeletons coview knows; joint by joint for any other."""
+    if skeleton in SKELETONS:
+        return skeleton.name
+    return {
+        "name": skeleton.name,
+        "root": skeleton.root,
+        "joints": list(skeleton.joints),
+        "bones": [list(bone) for bone in skeleton.bones],
+        "left_right": [list(pair) for pair in skeleton.left_right],
+    }
+
+
+def _from_table(table: dict[str, Any], path: Path) -> Session:
+    file = path / FILE
+    if int(table.get("format", 0)) > FORMAT:
+        raise ValueError(
+            f"{file} has format {table['format']}, and this coview reads up to {FORMAT}. Update coview."
+        )
+    try:
+        return Session(
+            path=path,
+            name=table["name"],
+            fps=float(table["fps"]),
+            skeleton=_skeleton_from_table(table["skeleton"]),
+            cameras=tuple(_camera_from_table(row, path) for row in table["cameras"]),
+            provenance={key: str(value) for key, value in table.get("provenance", {}).items()},
+        )
+    except (KeyError, TypeError, LookupError, ValueError) as error:
+        missing = f"the key {error} is missing" if type(error) is KeyError else str(error)
+        raise ValueError(f"{file}: {missing}. Mend the file, or import the recording again.") from error
+
+
+def _camera_from_table(row: dict[str, Any], folder: Path) -> SessionCamera:
+    size = row.get("size")
+    video = row.get("video")
+    return SessionCamera(
+        name=row["name"],
+        size=None if size is None else (int(size[0]), int(size[1])),
+        video=None if video is None else folder / video,  # an absolute path replaces the folder
+        frames=int(row["frames"]),
+    )
+
+
+def _skeleton_from_table(table: str | dict[str, Any]) -> Skeleton:
+    if isinstance(table, str):
+        return named_skeleton(table)
+    return Skeleton(
+        table["name"],
+        tuple(table["joints"]),
+        tuple((parent, child) for parent, child in table["bones"]),
+        table["root"],
+        tuple((left, right) for left, right in table.get("left_right", [])),
+    )

@@ -1,0 +1,1 @@
+"""Weights and statistics that the authors of the papers released."""

@@ -1,0 +1,71 @@
+"""norm.pkl: the means and spreads that the released refinement unit of EpipolarPose was trained with."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from coview.formats.io.untrusted import read_pickle
+
+NORM = "norm.pkl"  # beside the weights
+_MILLIMETRES = 1000.0
+# What is kept under which words; `data` is what the network sees, `label` what it was taught.
+_WANTED = {
+    "input_mean": ("data", "mean"),
+    "input_std": ("data", "std"),
+    "target_mean": ("label", "mean"),
+    "target_std": ("label", "std"),
+}
+
+
+def read_norm(path: Path, numbers: int) -> dict[str, Float[Tensor, "numbers"]]:
+    """input_mean, input_std, target_mean, target_std: metres (the file holds millimetres), x y z joint by joint.
+
+    The file is a dict whose names hold "data" or "label" and "mean" or "std", in one or two levels, or the four
+    vectors in this order. Nothing in it is executed. ValueError naming the file where it is neither, where a vector
+    is not of `numbers` finite numbers, or where a spread is not above 0."""
+    content = read_pickle(path)
+    found = _in_order(content) if isinstance(content, list | tuple) else dict(_by_name(content, ""))
+    missing = [" ".join(words) for name, words in _WANTED.items() if name not in found]
+    if missing:
+        raise ValueError(
+            f"{path} has no {', '.join(missing)}: a dict with 'data' and 'label', each with 'mean' and 'std', or these "
+            f"four vectors in a list, are needed. Without them the refinement unit cannot be used."
+        )
+    return {name: _vector(found[name], f"{path}: {' '.join(_WANTED[name])}", numbers) for name in _WANTED}
+
+
+def _in_order(content: list[Any] | tuple[Any, ...]) -> dict[str, Any]:
+    return dict(zip(_WANTED, content, strict=True)) if len(content) == len(_WANTED) else {}
+
+
+def _by_name(content: Any, above: str) -> Iterator[tuple[str, Any]]:
+    """Our names and what lies under theirs, however the two levels are cut."""
+    if not isinstance(content, dict):
+        return
+    for key, value in content.items():
+        words = f"{above} {key}".lower()
+        if isinstance(value, dict) and not above:
+            yield from _by_name(value, words)
+        for name, wanted in _WANTED.items():
+            if all(word in words for word in wanted) and not isinstance(value, dict):
+                yield name, value
+
+
+def _vector(value: Any, where: str, numbers: int) -> Tensor:
+    try:
+        vector = np.asarray(value, dtype=np.float64).reshape(-1)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{where} is no vector of numbers: {error}.") from error
+    sound = np.isfinite(vector).all() and (not where.endswith("std") or (vector > 0).all())
+    if len(vector) != numbers or not sound:
+        raise ValueError(
+            f"{where} should be {numbers} finite numbers{', above 0' if where.endswith('std') else ''}, and is "
+            f"{len(vector)} from {vector.min(initial=np.inf):.4g} to {vector.max(initial=-np.inf):.4g}. Is it the file "
+            f"of these weights?"
+        )
+    return torch.from_numpy(vector / _MILLIMETRES).float()

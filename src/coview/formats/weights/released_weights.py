@@ -1,0 +1,145 @@
+"""The weight files that authors hand out: PyTorch's .pth, opened without running what may be inside."""
+
+import pickle
+import warnings
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from coview.formats.weights.refiner_norm import NORM, read_norm
+
+_BACKBONE = "backbone."  # what methods call the network that 2D files hold bare
+_HEAT_MAPS, _REFINER = "final_layer.weight", "linear_stages.0.w1.weight"
+VOLUMES = {
+    16 * 64: 16,
+    17 * 64: 17,
+}  # channels of EpipolarPose's last layer, j·64 + z, and of how many joints
+# Numbers of numpy, which trainings write beside their weights, under its names in numpy 1 and 2.
+_SCALAR = np.float64(0).__reduce__()[0]
+_NUMBERS: list[Any] = [
+    np.dtype,
+    *(type(np.dtype(kind)) for kind in ("f8", "f4", "i8")),
+    *((_SCALAR, f"numpy.{module}.multiarray.scalar") for module in ("core", "_core")),
+]
+_BROKEN = (
+    pickle.UnpicklingError,
+    RuntimeError,
+    EOFError,
+    KeyError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    IndexError,
+)
+
+
+@dataclass(frozen=True)
+class ReleasedWeights:
+    """Tensors by the names that our networks have, and what kind of file they come from."""
+
+    tensors: dict[str, Tensor]  # on the CPU
+    only_backbone: bool  # a 2D network by itself, whose joints the file does not say
+    bgr: bool  # whether its first layer expects blue, green, red
+    of: Literal["learnable", "epipolar", "refiner"] = (
+        "learnable"  # whose weights: this decides names and joints
+    )
+    notes: tuple[str, ...] = ()  # what the user should know
+
+
+def read_released(path: Path) -> ReleasedWeights:
+    """Weights of Learnable Triangulation, of its 2D network, of EpipolarPose or its refinement unit, of simple
+    baselines, or of a torchvision ResNet.
+
+    "module.", which distributed training puts into names, is taken out; a 2D network's names get the prefix
+    "backbone.". A file with a classifier (`fc.weight`) or with a volume per joint [Kocabas19] expects RGB, all others
+    BGR [Iskakov19]. FileNotFoundError where there is none; ValueError where it holds anything but named finite
+    tensors."""
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path} with released weights. Give it as released:PATH.")
+    content = _opened(path)
+    tensors = _named(_state(content, path), path)
+    if _REFINER in tensors:
+        return _refiner(tensors, path)
+    only_backbone = not any(name.startswith(_BACKBONE) for name in tensors)
+    of_volumes = only_backbone and len(tensors.get(_HEAT_MAPS, ())) in VOLUMES
+    if only_backbone:
+        tensors = {_BACKBONE + name: tensor for name, tensor in tensors.items()}
+    if of_volumes:
+        return ReleasedWeights(tensors, only_backbone=False, bgr=False, of="epipolar")
+    return ReleasedWeights(tensors, only_backbone, bgr=f"{_BACKBONE}fc.weight" not in tensors)
+
+
+def _refiner(tensors: dict[str, Tensor], path: Path) -> ReleasedWeights:
+    """With the statistics of its poses, where they lie beside it."""
+    norm, named = path.parent / NORM, {f"refiner.{name}": tensor for name, tensor in tensors.items()}
+    if norm.is_file():
+        numbers = tensors["w1.weight"].shape[-1] if "w1.weight" in tensors else 0
+        return ReleasedWeights(named | read_norm(norm, numbers), only_backbone=False, bgr=False, of="refiner")
+    note = (
+        f"there is no {NORM} beside {path}: poses are scaled by the statistics of your own training data, and until "
+        f"the network has been trained on them its answers mean little."
+    )
+    return ReleasedWeights(named, only_backbone=False, bgr=False, of="refiner", notes=(note,))
+
+
+def _opened(path: Path) -> Any:
+    """What PyTorch finds in the file; ValueError where it is no file of plain tensors, saying which other it is."""
+    with path.open("rb") as file:
+        head = file.read(9)
+    if path.suffix == ".safetensors" or head.endswith(b"{"):
+        raise ValueError(
+            f"{path} is a safetensors file, as runs of coview hold; authors' files end in .pth. To begin with a run, "
+            f"give its folder, without released: (its joints and colours are written beside its weights)."
+        )
+    try:
+        with warnings.catch_warnings(), torch.serialization.safe_globals(_NUMBERS):
+            # about pickles of other protocols, which fail or not by themselves
+            warnings.simplefilter("ignore")
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except _BROKEN as error:
+        # torch's own words are left out: they tell to switch off what keeps this safe
+        raise ValueError(
+            f"{path} was not opened: {_what_it_is(path, head)}. Only PyTorch files (.pth) of plain tensors are read, "
+            f"because opening others can run any program; if you trust it, save its state_dict() again."
+        ) from error
+
+
+def _what_it_is(path: Path, head: bytes) -> str:
+    """Why a file could not be opened, as far as its first bytes tell."""
+    if not head:
+        return "it is empty; download it again"
+    if head.startswith(b"PK") and not zipfile.is_zipfile(path):
+        return "its end is missing; download it again"
+    if head.startswith((b"PK", b"\x80")):
+        return "it is damaged, or holds more than tensors"
+    return f"it begins with {head!r}, as no file of PyTorch does"
+
+
+def _state(content: Any, path: Path) -> dict[str, Tensor]:
+    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+        content = content["state_dict"]
+    if isinstance(content, dict) and not content:
+        raise ValueError(f"{path} holds no weights: its dict is empty.")
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds a {type(content).__name__}, and a dict of named tensors is needed.")
+    for name, value in content.items():
+        if not (isinstance(name, str) and isinstance(value, Tensor)):
+            raise ValueError(
+                f"{path} holds a {type(value).__name__} called {name!r} among its tensors: it is no state_dict of a "
+                f"network. Give the file of the weights alone, not one of a whole training."
+            )
+        if not bool(value.isfinite().all()):
+            raise ValueError(f"{path}: the weights {name!r} are not all finite numbers; the file is damaged.")
+    return content
+
+
+def _named(state: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    tensors = {name.replace("module.", ""): tensor for name, tensor in state.items()}
+    if len(tensors) < len(state):
+        raise ValueError(f"{path}: two of its names are the same once 'module.' is taken out.")
+    return tensors

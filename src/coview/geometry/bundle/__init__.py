@@ -1,0 +1,1 @@
+"""Bundle adjustment: analytic residuals, Schur complement, Levenberg-Marquardt, priors; rigs with a board too."""

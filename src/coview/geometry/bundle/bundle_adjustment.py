@@ -1,0 +1,295 @@
+"""Bundle adjustment: cameras and points that together miss the observed pixels least.
+
+Levenberg-Marquardt on the reprojection error, the points eliminated by a Schur complement [Triggs00].
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from coview.cameras import Cameras
+from coview.geometry.bundle.checks import check_input, check_tied
+from coview.geometry.bundle.distance_prior import DistancePrior, linearise_prior
+from coview.geometry.bundle.levenberg_marquardt import Minimum
+from coview.geometry.bundle.point_problem import Place, Problem, descend, gauge_basis
+from coview.geometry.bundle.residuals import (
+    Clock,
+    Distortion,
+    Focal,
+    Observations,
+    RobustLoss,
+    Scene,
+    Unknowns,
+)
+from coview.geometry.bundle.schur import eliminate, normal_equations
+from coview.geometry.rotations import skew
+
+_SINGULAR = 1e-13  # smallest eigenvalue of the scaled matrix that is more than rounding
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """What it takes to find out how late cameras are: how fast each pixel moves, and when it was seen."""
+
+    velocity: Float[Tensor, "views points 2"]  # pixels per second; 0 where it is not known
+    moment: Float[Tensor, "points"]  # seconds from the middle of the recording
+    drift: bool = False  # whether lateness may grow with time
+
+
+@dataclass(frozen=True)
+class Adjusted:
+    """Cameras and points after adjustment, and how far to trust them.
+
+    The covariances hold in the gauge of `adjust`: nothing but the first camera, and without a
+    distance prior the length of the longest baseline from it, is taken as known. They are NaN where
+    the observations do not determine the unknown."""
+
+    cameras: Cameras  # batch: views
+    points: Float[Tensor, "points 3"]  # metres, world; NaN where fewer than two views hold the point
+    cost: float  # square pixels: half the sum of squares, or the robust loss; with the prior's part
+    rms: float  # pixels: root mean square length of the residuals, averaged by squared weight
+    iterations: int  # systems solved, rejected steps included
+    converged: bool  # False: stopped at the limit of iterations, still descending
+    sigma: float  # pixels: standard deviation of an observation with weight 1, per axis, from the residuals
+    residuals: Float[Tensor, "views points"]  # pixels; NaN unobserved, or behind the camera
+    clock: Float[Tensor, "views 2"]  # seconds later than was assumed, and seconds per second; 0: not fitted
+    unknowns: Unknowns  # what was found besides poses and points
+    covariance: Float[Tensor, "views parameters views parameters"]  # of every camera with every other
+    point_covariance: Float[Tensor, "points 3 3"] | None  # m², cameras' uncertainty included
+
+    @property
+    def camera_covariance(self) -> Float[Tensor, "views 6 6"]:
+        """Of the poses: rotation vector (left, rad), then translation (m)."""
+        return self.covariance[:, :6, :, :6].diagonal(dim1=0, dim2=2).permute(2, 0, 1)
+
+    def covariance_of(self, name: str) -> Float[Tensor, "views views"]:
+        """Of the cameras' "focal" (as a share of it), "k1", "offset" (s) or "drift"; zeros where not fitted."""
+        place = self.unknowns.place(name)
+        if place is None:
+            return self.covariance.new_zeros(len(self.cameras), len(self.cameras))
+        return self.covariance[:, place, :, place]
+
+    @property
+    def focal_sigma(self) -> Float[Tensor, "views"]:
+        """One standard deviation, as a share of the focal length; 0 where not fitted."""
+        return self.covariance_of("focal").diagonal().clamp(min=0).sqrt()
+
+    @property
+    def clock_sigma(self) -> Float[Tensor, "views 2"]:
+        """One standard deviation of both parts of `clock`."""
+        parts = [self.covariance_of(name).diagonal().clamp(min=0).sqrt() for name in ("offset", "drift")]
+        return torch.stack(parts, dim=-1)
+
+    @property
+    def centre_covariance(self) -> Float[Tensor, "views 3 3"]:
+        """Covariance of the camera centres, m², world frame: dC = −Rᵀ (dt + t × ω)."""
+        rotation, translation = self.cameras.rotation, self.cameras.translation
+        rows = -rotation.mT @ torch.cat(
+            [skew(translation), torch.eye(3).expand_as(rotation).to(rotation)], -1
+        )
+        return rows @ self.camera_covariance @ rows.mT
+
+
+def adjust(
+    cameras: Cameras,
+    points: Float[Tensor, "points 3"],
+    pixels: Float[Tensor, "views points 2"],
+    weights: Float[Tensor, "views points"],
+    *,
+    huber: float | None = None,
+    cauchy: float | None = None,
+    fit_focal: Focal | bool = False,
+    fit_distortion: Distortion = "given",
+    clocks: Clocks | None = None,
+    distance_prior: DistancePrior | None = None,
+    pixel_sigma: float | None = None,
+    iterations: int = 50,
+    tolerance: float = 1e-2,
+    covariance: bool = True,
+) -> Adjusted:
+    """Poses (on request focal lengths) and points with the least reprojection error. [Triggs00], [HZ04 §18.1]
+
+    `pixels` are raw pixels of `cameras` (lens models included, any mix); `weights` multiply the
+    residuals, 0 means not observed and the pixel may be NaN there. `huber` or `cauchy` (pixels of
+    an observation with weight 1) makes the loss robust in the length of each 2D residual [Huber81].
+    `fit_focal` scales fx and fy by one factor for "each" camera (True), or by one that is "shared" by all;
+    `fit_distortion` adds to k1 in the same way.
+    With `clocks` it also finds how late each camera is, to first order in its pixels' velocity.
+    Gauge: the first camera keeps its pose, and the camera farthest from it its distance, unless
+    `distance_prior` (metres) sets the scale; then `pixel_sigma` says how many pixels one sigma of
+    a prior is worth (1 if not given). The covariance is scaled by `pixel_sigma`, or if it is not given
+    by the scatter of the residuals [Huber81 §7.6].
+    Stops when a step moves the cameras, and the points on average, by less than the share `tolerance`
+    of their standard deviations. Solves in float64 on the
+    device of the cameras; the answer has their type. No gradients flow through it.
+    Points held by fewer than two views are ignored and come back as NaN. Raises ValueError for fewer than
+    two views, a camera with fewer than 6 observations of such points, cameras that share no points with
+    the others, a start that is not finite or whose centres coincide."""
+    check_input(cameras, points, pixels, weights, iterations)
+    held = (weights > 0).sum(dim=0) >= 2
+    check_tied(cameras, weights, held)
+    with torch.no_grad():
+        focal: Focal = fit_focal if isinstance(fit_focal, str) else "each" if fit_focal else "given"
+        clock: Clock = "given" if clocks is None else "drift" if clocks.drift else "offset"
+        problem = Problem(
+            _observations(pixels, weights, held, clocks),
+            _loss(huber, cauchy),
+            _among(distance_prior, held),
+            Unknowns(focal, clock, fit_distortion),
+            1.0 if pixel_sigma is None else pixel_sigma,
+        )
+        start = Scene(_typed(cameras, torch.float64), points[held].double().mT.contiguous())
+        found = descend(problem, start, iterations, tolerance)
+        return _report(problem, found, held, pixel_sigma, covariance, cameras.intrinsics.dtype)
+
+
+# --- the problem -----------------------------------------------------------------------------------
+
+
+def _observations(pixels: Tensor, weights: Tensor, held: Tensor, clocks: Clocks | None) -> Observations:
+    weights = weights[:, held].double()
+
+    def kept(values: Tensor) -> Tensor:
+        each = values[:, held].double().transpose(1, 2)
+        return torch.where(weights[:, None] > 0, each, 0.0).contiguous()
+
+    if clocks is None:
+        return Observations(kept(pixels), weights.contiguous())
+    moment = clocks.moment[held].double()
+    return Observations(kept(pixels), weights.contiguous(), kept(clocks.velocity), moment)
+
+
+def _loss(huber: float | None, cauchy: float | None) -> RobustLoss:
+    if huber is not None and cauchy is not None:
+        raise ValueError(f"adjust: huber={huber} and cauchy={cauchy} are two losses. Give one of them.")
+    threshold = cauchy if huber is None else huber
+    if threshold is not None and not threshold > 0:
+        raise ValueError(f"adjust: the robust threshold must be positive (pixels), got {threshold}.")
+    return RobustLoss(threshold, redescending=cauchy is not None)
+
+
+def _among(prior: DistancePrior | None, held: Bool[Tensor, "points"]) -> DistancePrior | None:
+    """The prior for the points that two views hold; pairs with another point say nothing."""
+    if prior is None:
+        return None
+    usable = held[prior.first] & held[prior.second]
+    if not bool(usable.any()):
+        raise ValueError(
+            f"adjust: none of the {len(usable)} pairs of the distance prior joins two points that are each "
+            "seen by two cameras, so the scale is unknown. Use other points, or leave the prior out."
+        )
+    place = held.cumsum(0) - 1
+    return DistancePrior(
+        place[prior.first[usable]],
+        place[prior.second[usable]],
+        prior.metres[usable].double(),
+        prior.sigma[usable].double(),
+    )
+
+
+# --- the answer ------------------------------------------------------------------------------------
+
+
+def _report(
+    problem: Problem,
+    found: Minimum[Place],
+    held: Bool[Tensor, "points"],
+    pixel_sigma: float | None,
+    covariance: bool,
+    dtype: torch.dtype,
+) -> Adjusted:
+    place, weights = found.estimate, problem.seen.weights
+    observed = (weights > 0) & (place.rows.front > 0)
+    length = place.rows.misses.square().sum(dim=1).sqrt()
+    squared = torch.where(observed, weights.square(), 0.0)
+    sigma = _scatter(problem, observed, length)
+    spread = _spread(problem, place, sigma if pixel_sigma is None else pixel_sigma, covariance)
+    gone = (observed.sum(dim=0) < 2)[:, None]  # went behind their cameras
+    points = torch.where(gone, torch.nan, place.scene.points.mT)
+    blocks = None if spread.points is None else torch.where(gone[..., None], torch.nan, spread.points)
+    return Adjusted(
+        cameras=_typed(place.scene.cameras, dtype),
+        points=_among_all(points.to(dtype), held, dim=0),
+        cost=place.cost,
+        rms=float(((squared * length.square()).sum() / squared.sum()).sqrt()),
+        iterations=found.iterations,
+        converged=found.converged,
+        sigma=sigma,
+        residuals=_among_all(torch.where(observed, length, torch.nan).to(dtype), held, dim=1),
+        clock=_clock(place.scene).to(dtype),
+        unknowns=problem.unknowns,
+        covariance=spread.cameras.to(dtype),
+        point_covariance=None if blocks is None else _among_all(blocks.to(dtype), held, dim=0),
+    )
+
+
+def _clock(scene: Scene) -> Float[Tensor, "views 2"]:
+    return scene.points.new_zeros(len(scene.cameras), 2) if scene.clock is None else scene.clock
+
+
+def _scatter(problem: Problem, observed: Tensor, length: Tensor) -> float:
+    """Standard deviation (pixels, per axis) of an observation with weight 1, from the residuals.
+
+    For a robust loss Huber's asymptotic formula [Huber81 §7.6] relative to the weights in the normal
+    equations: scatter of the *bounded* residuals over the mean curvature of the loss, both at
+    residuals as large as they would be had the fit not swallowed a part of them.
+    NaN where there are no more observations than unknowns."""
+    if problem.freedom < 1:
+        return math.nan
+    coordinates = 2 * int((problem.seen.weights > 0).sum())
+    fitted = (problem.seen.weights * length)[observed]
+    whole = fitted * math.sqrt(coordinates / problem.freedom)
+    bounded = problem.loss.weight(whole) * whole
+    curvature = problem.loss.curvature(whole)
+    slope = curvature.mean()
+    small_sample = 1 + (1 - problem.freedom / coordinates) * curvature.var(correction=0) / slope.square()
+    factor = problem.loss.weight(fitted).mean()
+    return float(small_sample * (factor * bounded.square().mean() / 2).sqrt() / slope)
+
+
+@dataclass(frozen=True)
+class _Spread:
+    cameras: Float[Tensor, "views parameters views parameters"]
+    points: Float[Tensor, "points 3 3"] | None
+
+
+def _spread(problem: Problem, place: Place, sigma: float, with_points: bool) -> _Spread:
+    """Covariances: the inverse of the normal equations within the gauge, times sigma²."""
+    views, columns = place.rows.camera_rows.shape[:2]
+    pairs = None
+    if problem.prior is not None and math.isfinite(sigma):
+        pairs = linearise_prior(problem.prior, place.scene.points, sigma)
+    reduced = eliminate(normal_equations(place.rows, pairs), damping=0.0)
+    basis = gauge_basis(place.scene.cameras, problem.unknowns, fix_scale=problem.prior is None)
+    inner = basis.mT @ reduced.matrix @ basis
+    scale = inner.diagonal().clamp(min=1e-300).rsqrt()
+    values, vectors = torch.linalg.eigh(scale[:, None] * inner * scale)
+    if float(values[0]) < _SINGULAR:
+        values = torch.full_like(values, torch.nan)
+    half = basis @ (scale[:, None] * vectors / values.sqrt())
+    cameras = half @ half.mT
+    points = sigma**2 * reduced.point_covariance(cameras) if with_points else None
+    return _Spread(sigma**2 * cameras.view(views, columns, views, columns), points)
+
+
+def _typed(cameras: Cameras, dtype: torch.dtype) -> Cameras:
+    """Another floating type, field by field: `Cameras.to` passes through a fisheye flag that is a float,
+    which the shape checks of the tests refuse."""
+    return Cameras(
+        cameras.intrinsics.to(dtype),
+        cameras.cam_from_world.to(dtype),
+        cameras.size.to(dtype),
+        cameras.distortion.to(dtype),
+        cameras.fisheye,
+    )
+
+
+def _among_all(values: Tensor, held: Tensor, dim: int) -> Tensor:
+    """Back among the points that were ignored: NaN for those."""
+    shape = list(values.shape)
+    shape[dim] = len(held)
+    full = values.new_full(shape, torch.nan)
+    return full.index_copy(dim, held.nonzero()[:, 0], values)

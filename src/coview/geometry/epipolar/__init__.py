@@ -1,0 +1,1 @@
+"""Two views: relative poses, essential and fundamental matrices, and the graph of camera pairs."""

@@ -1,0 +1,1 @@
+"""Cameras, focal lengths and clocks from point tracks alone, whoever the points belong to."""

@@ -1,0 +1,1 @@
+"""Points from pixels of known cameras: linear, robust, optimal and refined."""

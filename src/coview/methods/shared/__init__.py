@@ -1,0 +1,1 @@
+"""What several methods build on; the papers are one folder up."""

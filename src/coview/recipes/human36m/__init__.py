@@ -1,0 +1,1 @@
+"""Recipes on Human3.6M."""

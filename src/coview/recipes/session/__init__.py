@@ -1,0 +1,1 @@
+"""Recipes for a recording of one's own."""

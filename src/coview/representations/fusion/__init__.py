@@ -1,0 +1,1 @@
+"""Evidence of several views combined: what Self-Fusion reads."""

@@ -1,0 +1,1 @@
+"""Scores of a method or a run on data with the truth."""

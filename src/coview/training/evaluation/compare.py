@@ -1,0 +1,140 @@
+"""Poses from one camera beside what all cameras reconstructed, and beside a guess.
+
+The reconstruction is no truth: it rests on the same 2D joints. It is what one camera would have to
+find to be as good as all of them.
+"""
+
+from dataclasses import asdict, dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from coview.formats.session.session import Session
+from coview.metrics.joint_error import NMPJPE, NPCK, PMPJPE
+from coview.skeletons import Skeleton, can_map, skeleton_map
+from coview.training.evaluation.scoring import how_scored
+
+_CLEARLY = 0.6  # an error below this share of another is far smaller; ours: mirrored models lie near 0.3
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Means over joints and frames, by the rules of `metrics.joint_error`."""
+
+    n_mpjpe_mm: float
+    p_mpjpe_mm: float
+    n_pck_150: float  # percent
+
+    def __str__(self) -> str:
+        return (
+            f"N-MPJPE {self.n_mpjpe_mm:.1f} mm, P-MPJPE {self.p_mpjpe_mm:.1f} mm, "
+            f"N-PCK@150 {self.n_pck_150:.0f} %"
+        )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One camera's poses against the reconstruction, in that camera's axes."""
+
+    model: Scores
+    mean_pose: Scores  # of one pose for all frames: the reconstruction's own mean in this camera's axes
+    mirrored_n_mpjpe_mm: float  # of the predicted poses with depth turned round
+    frames: int  # with at least one joint known in both
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is wrong with poses that do not fit, in words; empty where they beat the mean pose."""
+        model, mean = self.model, self.mean_pose
+        said = []
+        if self.mirrored_n_mpjpe_mm < _CLEARLY * model.n_mpjpe_mm:
+            said.append(
+                f"with depth turned round its poses would fit far better (N-MPJPE {self.mirrored_n_mpjpe_mm:.0f} "
+                f"mm instead of {model.n_mpjpe_mm:.0f}), as if the model had learned the mirrored world."
+            )
+        if model.n_mpjpe_mm >= mean.n_mpjpe_mm:
+            said.append(
+                f"worse than the session's mean pose (N-MPJPE {model.n_mpjpe_mm:.0f} mm against "
+                f"{mean.n_mpjpe_mm:.0f}, P-MPJPE {model.p_mpjpe_mm:.0f} mm against {mean.p_mpjpe_mm:.0f}). "
+                f"Do not use these poses without looking at them."
+            )
+        elif model.p_mpjpe_mm >= mean.p_mpjpe_mm:
+            said.append(
+                f"better than the session's mean pose in N-MPJPE ({model.n_mpjpe_mm:.0f} mm against "
+                f"{mean.n_mpjpe_mm:.0f}), worse in shape (P-MPJPE {model.p_mpjpe_mm:.0f} mm against "
+                f"{mean.p_mpjpe_mm:.0f}): it finds the heading, and little of how the limbs move."
+            )
+        return tuple(said)
+
+    def plain(self, skeleton: Skeleton) -> dict[str, object]:
+        """For JSON: the numbers, and what they mean."""
+        return {
+            "metrics": asdict(self.model),
+            "mean_pose": asdict(self.mean_pose),
+            "mirrored_n_mpjpe_mm": self.mirrored_n_mpjpe_mm,
+            "frames": self.frames,
+            "reference": "the session's own multi-view reconstruction, not truth; camera axes",
+            "definitions": how_scored(asdict(self.model), skeleton),
+            "warnings": list(self.warnings),
+        }
+
+
+def reconstructed(
+    session: Session, camera: str, skeleton: Skeleton
+) -> tuple[Float[Tensor, "frames joints 3"] | None, str]:
+    """The session's 3D joints as one camera would have to find them: metres, root-centred, its axes.
+
+    None, and why, where the session has no reconstruction or does not know where the camera stands."""
+    if not session.poses3d_path.is_file():
+        return None, "the session is not reconstructed, so there is nothing to compare with"
+    rotation, why = camera_from_world(session, camera)
+    if rotation is None:
+        return None, why
+    poses = session.poses3d()
+    if not can_map(poses.skeleton, skeleton):
+        return None, f"the 3D joints of '{poses.skeleton.name}' do not give those of '{skeleton.name}'"
+    points = skeleton_map(poses.skeleton, skeleton).apply(poses.points.float())
+    return (points - points[:, skeleton.root_index, None]) @ rotation.mT, ""
+
+
+def camera_from_world(session: Session, camera: str) -> tuple[Float[Tensor, "3 3"] | None, str]:
+    """How a camera of the session is turned; None, and why, where that is not known."""
+    if not session.calibration_path.is_file() or not (found := session.calibration()).has_extrinsics:
+        return None, "it is not known where the cameras stand"
+    return found.select((camera,)).cameras.rotation[0].float(), ""
+
+
+def compare(
+    points: Float[Tensor, "frames joints 3"],
+    reference: Float[Tensor, "reconstructed joints 3"],  # as many frames
+    skeleton: Skeleton,
+) -> Comparison:
+    """Score poses of any size (root at the origin) and the mean of `reference` (metres, same axes).
+
+    The mean pose is given the gaps of the prediction, so that both are judged on the same joints. It
+    knows the person's size and mean heading, which no model does: on a short recording of somebody
+    who hardly turns it is hard to beat. ValueError where the frames differ or nothing is in both."""
+    if points.shape != reference.shape:
+        raise ValueError(
+            f"{len(points)} predicted frames of {points.shape[1]} joints cannot be compared with "
+            f"{len(reference)} reconstructed ones of {reference.shape[1]}: run `coview predict` again."
+        )
+    known = (points.isfinite() & reference.isfinite()).all(dim=-1)
+    if not bool(known.any()):
+        raise ValueError("no joint is known both from the one camera and in the reconstruction.")
+    mean = reference.nanmean(dim=0).expand_as(reference)
+    mean = torch.where(points.isfinite(), mean, torch.nan)
+    turned = points * points.new_tensor([1.0, 1.0, -1.0])
+    return Comparison(
+        model=_scores(points, reference, skeleton),
+        mean_pose=_scores(mean, reference, skeleton),
+        mirrored_n_mpjpe_mm=_scores(turned, reference, skeleton).n_mpjpe_mm,
+        frames=int(known.any(dim=-1).sum()),
+    )
+
+
+def _scores(predicted: Tensor, reference: Tensor, skeleton: Skeleton) -> Scores:
+    metrics = NMPJPE(skeleton.root_index), PMPJPE(), NPCK(skeleton.root_index, 150.0)
+    for metric in metrics:
+        metric.update(predicted, reference)
+    return Scores(*(round(float(metric.compute()), 4) for metric in metrics))

@@ -1,0 +1,41 @@
+"""A finished run against the truth."""
+
+from pathlib import Path
+
+from coview.data.base import DataConfig
+from coview.training.device import resolved
+from coview.training.evaluation.scoring import TRUTH, scored, write_evaluation
+from coview.training.run import load_run, with_base
+from coview.training.run_folder import EVALUATION
+
+
+def evaluate(run: Path, data: DataConfig | None = None, out: Path | None = None) -> dict[str, float]:
+    """Metrics on the validation part of `data`, or of the data that the run's recipe names.
+
+    Written to `out` (default: evaluation.json in the run's folder, or evaluation_<data>.json for other
+    data) with the joint set and the alignment of every number. Raises ValueError where the data has no
+    3D truth or the skeletons differ."""
+    loaded = load_run(run)
+    config = data or loaded.recipe.data
+    validation = with_base(loaded.recipe, config.validation(), "validation", loaded.path, config)
+    kind = type(config).__name__
+    missing = sorted((loaded.method.inputs | TRUTH) - validation.fields)
+    if missing:
+        raise ValueError(
+            f"{kind} has no {', '.join(missing)} for validation: {loaded.record['method']} cannot be "
+            f"scored on it. For a session: `coview calibrate` and `coview reconstruct` it first."
+        )
+    if validation.skeleton != loaded.skeleton:
+        raise ValueError(
+            f"the run predicts joints of {loaded.skeleton.name}, and {kind} has {validation.skeleton.name}: "
+            f"their errors cannot be compared. Evaluate on data with the run's skeleton."
+        )
+    method = loaded.method.to(resolved("auto" if "images" in loaded.method.inputs else "cpu"))
+    running = scored(method, validation)
+    metrics = running.compute()
+    name = EVALUATION if data is None else f"evaluation_{kind.removesuffix('Config').lower()}.json"
+    target = out or loaded.path / name
+    about = validation.skeleton, kind, len(validation), method.inputs
+    write_evaluation(target, metrics, *about)
+    running.embedded.write_map(target.with_name(target.stem.replace("evaluation", "embedding") + ".csv"))
+    return metrics

@@ -1,0 +1,38 @@
+"""The poses of an earlier model, one per view: what a refinement unit begins with.
+
+Predicted once for each instant, and kept beside the weights that predicted them."""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from coview.data.base import Instants
+from coview.methods.shared.base import CameraPoses
+from coview.skeletons import Skeleton, skeleton_map
+from coview.training.root_predictions import Guesser, Question
+
+FOLDER = "first_guesses"  # in the folder of the run that predicts
+
+
+def first_guesses(
+    by: Guesser, data: Instants, identity: str, device: torch.device, skeleton: Skeleton
+) -> Float[Tensor, "instants views joints 3"]:
+    """Poses of `skeleton`, root-centred in each camera's axes, on the CPU; NaN where there is none.
+
+    `identity` says which data, as in `Guesser.once`. ValueError where the data lacks what the model reads, or
+    where it does not predict one pose per view; LookupError where its joints are not those of `skeleton`."""
+    mapped = skeleton_map(by.skeleton, skeleton)
+
+    def poses(predicted: Any) -> Tensor:
+        if not isinstance(predicted, CameraPoses):
+            raise ValueError(
+                f"first_from: {by.path} holds a {type(by.method).__name__}, which does not predict a pose for every "
+                f"single view. Name a run of a method that does, as CanonPose."
+            )
+        joints = mapped.apply(predicted.joints3d)
+        return joints - joints[..., skeleton.root_index, None, :]
+
+    question = Question("first_guess", "first_from", "first guesses", FOLDER)
+    return by.once(question, data, identity, device, poses)

@@ -1,0 +1,1 @@
+"""3D from one camera with a finished run."""

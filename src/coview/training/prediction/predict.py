@@ -1,0 +1,173 @@
+"""3D from one camera: a finished run applied to the 2D joints of a session or a file."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from coview.data.session_dataset import RecordedConfig
+from coview.formats.io.atomic import write_text
+from coview.formats.session.session import FILE as SESSION_FILE
+from coview.formats.session.session import Session
+from coview.methods.shared.base import CameraPoses, CanonicalPoses, MetricCameraPoses
+from coview.sample import MultiView
+from coview.training.evaluation.compare import Comparison, compare, reconstructed
+from coview.training.history import History
+from coview.training.prediction.prediction_files import FOLDER, Prediction, folder_for, write_prediction
+from coview.training.prediction.single_view_inputs import View, mean_bone_length, read_views
+from coview.training.recipe import to_plain
+from coview.training.run import Run, load_run
+from coview.training.run_folder import HISTORY
+
+_FROM_2D = frozenset({"joints2d", "confidence", "image_size"})  # what 2D joint files can give
+# Ours: no network here has left its random start before so many updates, and a loss that has not lost
+# a tenth has not been learned from.
+_FEWEST_STEPS, _FALLEN = 200, 0.9
+_CLAIMED = "the model's own, by mean limb lengths of people: nobody measured this person"
+
+
+@dataclass(frozen=True)
+class Lifted(Prediction):
+    """A prediction just made, and how it compares."""
+
+    comparison: Comparison | None = None  # with the session's reconstruction
+    not_compared: str = ""  # why not
+    warnings: tuple[str, ...] = ()  # reasons to doubt these poses
+
+
+def predict(
+    run: Path,
+    source: Path,
+    *,
+    camera: str | None = None,
+    out: Path | None = None,
+    size: tuple[int, int] | None = None,
+    skeleton: str | None = None,
+) -> list[Lifted]:
+    """Poses of every frame, one camera at a time, as <out>/<camera>.npz and .csv.
+
+    `source`: a session (all of its cameras, or `camera`), a 2D joint file (JSON, COCO results, npz) or
+    an OpenPose folder. `size` (width, height) and `skeleton` say what a file does not. `out`: default
+    is `predictions/<run>` in the session, where the report looks, or `predictions` in the run's folder
+    for other sources. In a reconstructed session the poses are compared with the reconstruction, and
+    <camera>.json says how well they agree. Raises ValueError, naming it, where something is not known."""
+    loaded, source = load_run(run), Path(source)
+    lenses = {"cameras"} if loaded.method.lenses_alone else set()
+    unmet = sorted(loaded.method.inputs - _FROM_2D - lenses)
+    if unmet:
+        raise ValueError(
+            f"{loaded.record['method']} reads {', '.join(unmet)}, which 2D joints do not hold. "
+            + (
+                "It corrects the poses of another run and is a stage of `coview train` and `coview evaluate`; predict "
+                f"with that run, {loaded.recipe.first_from}."
+                if unmet == ["first_guess"]
+                else "Predict with a run that reads 2D joints."
+            )
+        )
+    session = Session.load(source) if (source / SESSION_FILE).is_file() else None
+    views = read_views(source, loaded.skeleton, camera=camera, size=size, skeleton=skeleton)
+    folder = Path(out) if out else folder_for(source, loaded.path) if session else loaded.path / FOLDER
+    doubts = tuple(barely_trained(loaded))
+    return [_predicted(loaded, view, folder, source, session, doubts) for view in views]
+
+
+def barely_trained(run: Run) -> Iterator[str]:
+    """Reasons, in sentences, to think that a run has not learned yet; none for a run as it should be."""
+    steps = int(run.record["steps"])
+    if steps < _FEWEST_STEPS:
+        yield f"The model has had {steps} training steps; with fewer than {_FEWEST_STEPS} it has learned nothing."
+    losses = [row["loss"] for row in History.load(run.path / HISTORY).rows if "loss" in row]
+    if len(losses) > 1 and min(losses) > _FALLEN * losses[0]:
+        yield (
+            f"The training loss hardly fell (from {losses[0]:.3g} to {min(losses):.3g} at best): look at the "
+            f"curves with `coview report {run.path}`."
+        )
+
+
+@torch.no_grad()
+def _predicted(
+    run: Run, view: View, folder: Path, source: Path, session: Session | None, doubts: tuple[str, ...]
+) -> Lifted:
+    found = _lift(run, view)
+    points, own = found.joints3d[:, 0], mean_bone_length(found.joints3d[:, 0], run.skeleton)
+    metric = isinstance(found, MetricCameraPoses) and not view.bone_length
+    if metric:
+        view = replace(view, bone_length=float(own.nanmedian()), bone_source=_CLAIMED)
+    # every frame comes in a size of its own; a person's bones are as long in all of them
+    points = points / own[:, None, None] * (view.bone_length or 1.0)
+    comparison, why = None, "the source is not a session"
+    if session:
+        reference, why = reconstructed(session, view.name, run.skeleton)
+        comparison = None if reference is None else compare(points, reference, run.skeleton)
+    lifted = Lifted(
+        camera=view.name,
+        points=points,
+        unit="m" if view.bone_length else "mean bone length",
+        scale_source=view.bone_source if view.bone_length else f"none: {view.bone_source}",
+        fps=view.fps,
+        skeleton=run.skeleton,
+        path=folder / f"{view.name}.npz",
+        provenance=_provenance(run, source, doubts),
+        comparison=comparison,
+        not_compared=why,
+        warnings=doubts + tuple(f"{view.name}: {said}" for said in _warnings(comparison)),
+    )
+    write_prediction(lifted)
+    if comparison is not None:
+        content = lifted.provenance | comparison.plain(run.skeleton)
+        write_text(lifted.path.with_suffix(".json"), json.dumps(content, indent=1))
+    return lifted
+
+
+def _lift(run: Run, view: View) -> CameraPoses:
+    """What the method says about every frame; any size. ValueError where it can say nothing at all."""
+    if view.size is None and "image_size" in run.method.inputs:
+        raise ValueError(
+            f"the image size of '{view.name}' is not known, and this model needs the image centre. "
+            f"Pass --size <width> <height>."
+        )
+    batch = MultiView(run.skeleton, joints2d=view.joints2d[:, None], confidence=view.confidence[:, None])
+    if view.size is not None:
+        batch = batch.replaced(image_size=view.size.expand(len(view.joints2d), 1, 2))
+    if "cameras" in run.method.inputs:
+        if view.lens is None:
+            raise ValueError(
+                f"the lens of '{view.name}' is not known, and {run.record['method']} measures angles with it. Predict "
+                f"on a session whose lenses are known: import it with a calibration, or run `coview calibrate` first."
+            )
+        batch = batch.replaced(cameras=view.lens.expand(len(view.joints2d))[:, None])
+    predicted = run.method(batch.only(run.method.inputs))
+    if isinstance(predicted, CanonicalPoses):
+        raise ValueError(
+            f"{run.record['method']} predicts canonical poses, turned until the left hip points along x. Files of "
+            f"predictions hold camera axes, and the azimuth between the two is just what it cannot tell. "
+            f"`coview evaluate` measures it; for poses in camera axes train another method, as coview_session."
+        )
+    if not isinstance(predicted, CameraPoses):
+        raise ValueError(f"{run.record['method']} does not predict 3D poses from one camera.")
+    points = predicted.joints3d[:, 0]
+    if not bool(points.isfinite().any()):
+        root = run.skeleton.root
+        raise ValueError(f"'{view.name}': the root joint ({root}) is seen in none of {len(points)} frames.")
+    return predicted
+
+
+def _warnings(comparison: Comparison | None) -> tuple[str, ...]:
+    return () if comparison is None else comparison.warnings
+
+
+def _provenance(run: Run, source: Path, doubts: tuple[str, ...]) -> dict[str, str]:
+    data = run.recipe.data
+    own = isinstance(data, RecordedConfig) and source.resolve() in [path.resolve() for path in data.sessions]
+    labels = "its 3D joints as labels" if "joints3d" in run.method.supervision else "no 3D labels"
+    return {
+        "run": str(run.path.resolve()),
+        "method": str(run.record["method"]),
+        "steps": str(run.record["steps"]),
+        "trained_on": f"this very session, with {labels}" if own else type(data).__name__,
+        "recipe": json.dumps(to_plain(run.recipe)),
+        "source": str(source.resolve()),
+        "doubts": " ".join(doubts),
+    }

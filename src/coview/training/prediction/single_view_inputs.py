@@ -1,0 +1,111 @@
+"""The 2D joints of single cameras, from a session or a file, as joints of the skeleton a model knows."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from coview.cameras import Cameras
+from coview.data.session_dataset import image_size, session_joints, session_lenses
+from coview.formats.keypoints.detections import Detections
+from coview.formats.keypoints.files import read_keypoint_file
+from coview.formats.keypoints.guess_skeleton import body_part, which_skeleton
+from coview.formats.keypoints.openpose import read_openpose_folder
+from coview.formats.session.session import FILE as SESSION_FILE
+from coview.formats.session.session import Session
+from coview.skeletons import Skeleton, skeleton_map
+
+
+@dataclass(frozen=True)
+class View:
+    """The 2D joints of one camera, ready for a model."""
+
+    name: str
+    joints2d: Float[Tensor, "frames joints 2"]  # pixels; NaN: not seen
+    confidence: Float[Tensor, "frames joints"]
+    size: Float[Tensor, "2"] | None  # of the image, pixels; None: not known
+    fps: float | None
+    bone_length: float | None  # mean over the bones of the person, metres; None: not known
+    bone_source: str  # where that length comes from, in words
+    lens: Cameras | None = None  # one camera without its place (NaN); None: not known
+
+
+def read_views(
+    source: Path,
+    target: Skeleton,
+    *,
+    camera: str | None = None,
+    size: tuple[int, int] | None = None,
+    skeleton: str | None = None,
+) -> Iterator[View]:
+    """Every camera of a session (or `camera`), or the one that a 2D joint file or OpenPose folder holds."""
+    if (source / SESSION_FILE).is_file():
+        yield from _session_views(Session.load(source), target, camera)
+    else:
+        yield _file_view(source, target, size, skeleton)
+
+
+def mean_bone_length(points: Float[Tensor, "*batch joints 3"], skeleton: Skeleton) -> Float[Tensor, "*batch"]:
+    """Mean over the bones of the skeleton, in the unit of the points; NaN where a bone is not known.
+
+    It changes with the person, not with the pose."""
+    return _bone_lengths(points, skeleton).mean(dim=-1)
+
+
+def _session_views(session: Session, skeleton: Skeleton, camera: str | None) -> Iterator[View]:
+    names = session.camera_names
+    if camera is not None and camera not in names:
+        raise LookupError(f"session {session.path} has no camera '{camera}'; it has: {', '.join(names)}.")
+    joints2d, confidence = session_joints(session, skeleton)
+    bone_length, source = _reconstructed_bone_length(session, skeleton)
+    lenses = session_lenses(session)
+    for view, name in enumerate(names):
+        if camera in (None, name):
+            size = image_size(session, name) if session.cameras[view].size else None
+            lens = None if lenses is None else lenses[view]
+            seen = joints2d[:, view], confidence[:, view]
+            yield View(name, *seen, size, session.fps, bone_length, source, lens)
+
+
+def _reconstructed_bone_length(session: Session, skeleton: Skeleton) -> tuple[float | None, str]:
+    if not session.poses3d_path.is_file():
+        return None, f"session {session.path} has no reconstructed 3D joints"
+    poses = session.poses3d()
+    points = skeleton_map(poses.skeleton, skeleton).apply(poses.points)
+    # medians over time, bone by bone: single frames may lack a bone or hold a wild one
+    bones = _bone_lengths(points, skeleton).nanmedian(dim=0).values
+    if not bool(bones.isfinite().all()):
+        return None, f"the 3D joints of session {session.path} never show all bones of {skeleton.name}"
+    return float(bones.mean()), f"mean bone length of the 3D joints reconstructed in session {session.path}"
+
+
+def _file_view(source: Path, target: Skeleton, size: tuple[int, int] | None, asked: str | None) -> View:
+    if not source.exists():
+        raise FileNotFoundError(
+            f"{source} is not there. Give a session, a 2D joint file or a folder of JSON."
+        )
+    read = read_openpose_folder(source) if source.is_dir() else read_keypoint_file(source)
+    points = body_part(read.points[None])
+    skeleton, _ = which_skeleton(points, asked, read.skeleton)
+    mapped = skeleton_map(skeleton, target)
+    joints2d, confidence = Detections.make(points).single()
+    known = size or read.size
+    return View(
+        source.stem,
+        mapped.apply(joints2d[0]),
+        mapped.confidence(confidence[0]),
+        None if known is None else torch.tensor([float(known[0]), float(known[1])]),
+        read.fps,
+        None,
+        "one camera alone cannot tell how large a person is",
+    )
+
+
+def _bone_lengths(
+    points: Float[Tensor, "*batch joints 3"], skeleton: Skeleton
+) -> Float[Tensor, "*batch bones"]:
+    parents, children = (list(ends) for ends in zip(*skeleton.bone_indices, strict=True))
+    return (points[..., children, :] - points[..., parents, :]).norm(dim=-1)

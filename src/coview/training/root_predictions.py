@@ -1,0 +1,122 @@
+"""Where the root joint is, by a model that needs no such guess: what volumetric methods begin with.
+
+Predicted once for each instant, and kept beside the weights that predicted it."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from coview.data.base import Instants
+from coview.data.loading import InOrder, at_once
+from coview.formats.io.tensor_cache import keep, kept
+from coview.methods.shared.base import Method, WorldPose
+from coview.progress import progress
+from coview.sample import MultiView
+from coview.skeletons import Skeleton
+
+FOLDER = "base_points"  # in the folder of the run that predicts
+
+
+@dataclass(frozen=True)
+class Guesser:
+    """A trained method that is asked about every instant, once."""
+
+    path: Path  # of its run: where guesses are kept
+    method: Method[Any]
+    skeleton: Skeleton
+    identity: str  # what its predictions depend on, as text
+
+    def guess(
+        self, data: Instants, identity: str, device: torch.device, root: str
+    ) -> Float[Tensor, "instants 3"]:
+        """The joint `root` of every instant: metres, world, on the CPU; NaN where it was not found.
+
+        ValueError where the data lacks what the model reads, or where the model has no poses in the world or no
+        such joint."""
+        joint = self.skeleton.index(root)
+
+        def root_of(predicted: Any) -> Tensor:
+            if not isinstance(predicted, WorldPose):
+                raise ValueError(
+                    f"base_from: {self.path} holds a {type(self.method).__name__}, which does not find people in the "
+                    f"world. Name a run of a method that does, as AlgebraicTriangulation."
+                )
+            return predicted.joints3d[:, joint]
+
+        return self.once(
+            Question("base_point", "base_from", "the root joint", FOLDER), data, identity, device, root_of
+        )
+
+    def once(
+        self,
+        question: "Question",
+        data: Instants,
+        identity: str,
+        device: torch.device,
+        pick: Callable[[Any], Tensor],
+    ) -> Float[Tensor, "instants *numbers"]:
+        """What `pick` takes from the prediction for every instant, on the CPU.
+
+        `identity` says which data, as text; with the model's, the number of instants and what it reads of them (of
+        images, the first and the last) it names the file that is read instead of predicting again."""
+        if missing := sorted(self.method.inputs - data.fields):
+            raise ValueError(
+                f"{question.setting}: {self.path} predicts {question.words} from {', '.join(missing)} too, which this "
+                f"data does not have. Choose a run whose method reads only: {', '.join(sorted(data.fields))}."
+            )
+        name = _digest(self.identity, identity, data, self.method.inputs)
+        path = self.path / question.folder / f"{name}.safetensors"
+        held = (kept(path) or {}).get(question.field)
+        if held is None or len(held) != len(data):
+            with torch.no_grad():
+                held = torch.cat(list(self._answers(data.only(self.method.inputs), device, pick, question)))
+            keep(path, {question.field: held})
+        return held
+
+    def _answers(
+        self, data: Instants, device: torch.device, pick: Callable[[Any], Tensor], question: "Question"
+    ) -> Iterator[Tensor]:
+        batches = InOrder(data, at_once(data))
+        method = self.method.to(device).eval()
+        what = f"{question.words} by {self.path.name}"
+        for batch in progress(batches, total=len(batches), what=what):
+            yield pick(method(batch.to(device).only(method.inputs))).float().cpu().contiguous()
+        method.cpu()
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of a trained method, and where answers are kept."""
+
+    field: str  # of MultiView that the answers become
+    setting: str  # of a recipe that names the run
+    words: str
+    folder: str  # in that of the run
+
+
+def _digest(model: str, data: str, instants: Instants, read: frozenset[str]) -> str:
+    digest = hashlib.sha256(f"{model}\n{data}\n{len(instants)}".encode())
+    if len(instants):
+        small = instants.only(read - {"images", "cameras"})
+        parts = [(small[: len(instants)], small.fields)]
+        if "images" in read:
+            pictures = instants.only(frozenset({"images"}))
+            parts += [
+                (pictures[part], pictures.fields) for part in (slice(1), slice(len(instants) - 1, None))
+            ]
+        for part, names in parts:
+            for name in sorted(names):
+                digest.update(_bytes(part, name))
+    return digest.hexdigest()[:20]
+
+
+def _bytes(part: MultiView, name: str) -> bytes:
+    held: Tensor = part.held(name)
+    content: bytes = held.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes()
+    return content

@@ -1,0 +1,67 @@
+"""The folder of a run: what lies in it, whether it is this recipe's, and making it empty."""
+
+import json
+from contextlib import suppress
+from pathlib import Path
+
+from coview.formats.io.text import read_json
+from coview.training.checkpoint import Checkpoint
+from coview.training.evaluation.embedded import MAP
+from coview.training.pseudo import FILE as PSEUDO
+from coview.training.recipe import Recipe, differences, from_plain, to_plain
+
+RECIPE, WEIGHTS, HISTORY, RECORD = "recipe.json", "weights.safetensors", "history.csv", "run.json"
+EVALUATION, CHECKPOINT, INIT = "evaluation.json", "checkpoint.safetensors", "init.json"
+_OURS = (RECIPE, WEIGHTS, HISTORY, RECORD, EVALUATION, CHECKPOINT, INIT, PSEUDO, MAP)
+
+
+def difference(path: Path, recipe: Recipe) -> str:
+    """In what the run in a folder differs from `recipe`, in words; empty where it does not, or is no run.
+
+    A start that failed is no run: it leaves only what was asked for, and nothing that was learnt."""
+    learnt = any((path / name).is_file() for name in (RECORD, CHECKPOINT, WEIGHTS))
+    if not learnt or not (path / RECIPE).is_file():
+        return ""
+    try:
+        old = read_json(path / RECIPE)
+    except ValueError:
+        old = None
+    with suppress(
+        ValueError, TypeError, LookupError
+    ):  # what did not exist when it was written has its default
+        old = json.loads(json.dumps(to_plain(from_plain(old, Recipe))))
+    new = json.loads(json.dumps(to_plain(recipe)))
+    return differences(old, new) if isinstance(old, dict) else f"its {RECIPE} is damaged"
+
+
+def opened(recipe: Recipe, out: Path, overwrite: bool) -> Checkpoint | None:
+    """Make or check the folder; the checkpoint to go on from, if there is one."""
+    out.mkdir(parents=True, exist_ok=True)
+    for stale in out.glob(".*.part*"):  # a kill may leave these behind
+        stale.unlink()
+    if overwrite:
+        return None
+    if words := difference(out, recipe):
+        raise ValueError(
+            f"{out} holds a run of another recipe: {words}. "
+            f"Choose another folder with --out, or lose that run with --overwrite."
+        )
+    return Checkpoint.load(out / CHECKPOINT) if (out / CHECKPOINT).is_file() else None
+
+
+def clear(out: Path) -> None:
+    """Remove an earlier run; the record goes first, because it says that all the rest is there."""
+    for name in (RECORD, *_OURS):
+        (out / name).unlink(missing_ok=True)
+
+
+def check_apart(recipe: Recipe, out: Path) -> None:
+    """ValueError where a run would begin with itself: it would be lost when this one is written over it."""
+    named = {"init": recipe.init, "base_from": recipe.base_from, "first_from": recipe.first_from}
+    named["joints2d_from"] = recipe.joints2d_from
+    named["pseudo.detector"] = recipe.pseudo.detector
+    for name, folder in named.items():
+        if folder and Path(folder).resolve() == out.resolve():
+            raise ValueError(
+                f"{name} names {folder}, the folder that this run is to be written to. Choose another with --out."
+            )

@@ -1,0 +1,108 @@
+"""The names under which settings are stored in `recipe.json`, so that a stored run outlives every move of a module.
+
+A class that stands in `NAMES` is stored by its name there, any other (a method of yours, say) by its import path.
+`OLD_PATHS` says what the import paths mean that coview 0.1.0 stored, `OLD_FIELDS` what fields were called earlier.
+Moving a class changes its line in `NAMES` and nothing else; a name, once released, keeps its meaning for good.
+"""
+
+# name in the file -> where the class is today
+NAMES = {
+    "recipe": "coview.training.recipe.Recipe",
+    # methods
+    "algebraic_triangulation": "coview.methods.algebraic_triangulation.AlgebraicTriangulationConfig",
+    "ransac_triangulation": "coview.methods.algebraic_triangulation.RansacTriangulationConfig",
+    "volumetric_triangulation": "coview.methods.volumetric_triangulation.VolumetricTriangulationConfig",
+    "canonpose": "coview.methods.canonpose.CanonPoseConfig",
+    "self_fusion": "coview.methods.cross_view_fusion.SelfFusionConfig",
+    "epipolar_pose": "coview.methods.epipolar_pose.EpipolarPoseConfig",
+    "refinement_unit": "coview.methods.refinement_unit.RefinementUnitConfig",
+    "weak_25d": "coview.methods.weak_25d.Weak25DConfig",
+    "weak_25d_lifting": "coview.methods.weak_25d_lifting.Weak25DLiftingConfig",
+    "mcss": "coview.methods.mcss.McssConfig",
+    "mcss_images": "coview.methods.mcss.McssImageConfig",
+    "mcss_lifting": "coview.methods.mcss_lifting.McssLiftingConfig",
+    "pseudo_label_lifting": "coview.methods.pseudo_label_lifting.PseudoLabelLiftingConfig",
+    "supervised_lifting": "coview.methods.supervised_lifting.SupervisedLiftingConfig",
+    "skeleton_morphing": "coview.methods.skeleton_morphing.SkeletonMorphingConfig",
+    # data
+    "session_data": "coview.data.session_dataset.RecordedConfig",
+    "synthetic": "coview.data.synthetic.recordings.SyntheticConfig",
+    "detector_noise": "coview.data.synthetic.recordings.DetectorNoise",
+    "mocap4": "coview.data.mocap.mocap4.Mocap4Config",
+    "human36m": "coview.data.human36m.dataset.Human36MConfig",
+    "rendered": "coview.data.rendering.dataset.RenderedConfig",
+    # how they are batched, shown and varied
+    "shuffled": "coview.data.batching.Shuffled",
+    "mixed": "coview.data.batching.Mixed",
+    "subject_times": "coview.data.batching.SubjectTimes",
+    "label_budget": "coview.data.label_budget.ShownLabels",
+    "augment": "coview.data.augment.Augment",
+    "image_augment": "coview.data.augment_images.ImageAugment",
+    "virtual_views": "coview.data.virtual_views.VirtualViews",
+    "pseudo_labels": "coview.data.pseudo_labels.config.PseudoConfig",
+    # parts of methods
+    "fusion": "coview.representations.fusion.evidence_maps.FusionSettings",
+    "limb_lengths": "coview.body.limb_lengths.LimbLengths",
+    "placing": "coview.representations.relative_depth.Placing",
+    "skeleton": "coview.skeletons.Skeleton",
+}
+
+# import path that coview 0.1.0 stored -> name
+OLD_PATHS = {
+    "coview.training.recipe.Recipe": "recipe",
+    "coview.methods.algebraic_triangulation.AlgebraicTriangulationConfig": "algebraic_triangulation",
+    "coview.methods.algebraic_triangulation.RansacTriangulationConfig": "ransac_triangulation",
+    "coview.methods.volumetric_triangulation.VolumetricTriangulationConfig": "volumetric_triangulation",
+    "coview.methods.canonpose.CanonPoseConfig": "canonpose",
+    "coview.methods.cross_view_fusion.SelfFusionConfig": "self_fusion",
+    "coview.methods.epipolar_pose.EpipolarPoseConfig": "epipolar_pose",
+    "coview.methods.refinement_unit.RefinementUnitConfig": "refinement_unit",
+    "coview.methods.weak_25d.Weak25DConfig": "weak_25d",
+    "coview.methods.weak_25d_lifting.Weak25DLiftingConfig": "weak_25d_lifting",
+    "coview.methods.mcss.McssConfig": "mcss",
+    "coview.methods.mcss.McssImageConfig": "mcss_images",
+    "coview.methods.mcss_lifting.McssLiftingConfig": "mcss_lifting",
+    "coview.methods.pseudo_label_lifting.PseudoLabelLiftingConfig": "pseudo_label_lifting",
+    "coview.methods.supervised_lifting.SupervisedLiftingConfig": "supervised_lifting",
+    "coview.methods.skeleton_morphing.SkeletonMorphingConfig": "skeleton_morphing",
+    "coview.data.recorded.RecordedConfig": "session_data",
+    "coview.data.synthetic.SyntheticConfig": "synthetic",
+    "coview.data.synthetic.DetectorNoise": "detector_noise",
+    "coview.data.mocap4.Mocap4Config": "mocap4",
+    "coview.data.human36m.Human36MConfig": "human36m",
+    "coview.data.rendered.RenderedConfig": "rendered",
+    "coview.data.batching.Shuffled": "shuffled",
+    "coview.data.batching.Mixed": "mixed",
+    "coview.data.batching.SubjectTimes": "subject_times",
+    "coview.data.labels.ShownLabels": "label_budget",
+    "coview.data.augment.Augment": "augment",
+    "coview.data.augment_images.ImageAugment": "image_augment",
+    "coview.data.virtual_views.VirtualViews": "virtual_views",
+    "coview.data.pseudo_config.PseudoConfig": "pseudo_labels",
+    "coview.representations.evidence_maps.FusionSettings": "fusion",
+    "coview.representations.limb_lengths.LimbLengths": "limb_lengths",
+    "coview.representations.relative_depth.Placing": "placing",
+    "coview.skeletons.Skeleton": "skeleton",
+}
+
+# name -> {field as stored earlier: field today}
+OLD_FIELDS: dict[str, dict[str, str]] = {}
+
+_NAME_OF = {path: name for name, path in NAMES.items()}
+
+
+def stored_name(kind: type) -> str:
+    """What a class is called in a stored recipe: its name in `NAMES`, or its import path."""
+    path = f"{kind.__module__}.{kind.__qualname__}"
+    return _NAME_OF.get(path, path)
+
+
+def import_path(stored: str) -> str:
+    """Where the class is today that a stored recipe, of this or an earlier version, calls `stored`."""
+    name = OLD_PATHS.get(stored, stored)
+    return NAMES.get(name, name)
+
+
+def renamed_fields(stored: str) -> dict[str, str]:
+    """Fields of the class stored as `stored` that earlier versions called otherwise: old name -> name today."""
+    return OLD_FIELDS.get(OLD_PATHS.get(stored, stored), {})

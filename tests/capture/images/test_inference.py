@@ -1,0 +1,18 @@
+"""Most of the search is tested with the stage (test_reconstruct_images.py); here, what it keeps."""
+
+import torch
+
+from coview.capture.images.inference import made_so
+from coview.formats.motion.poses3d import Poses3D
+from coview.skeletons import Skeleton
+
+POINT = Skeleton("point", ("pelvis",), (), "pelvis")
+
+
+def test_a_file_made_with_the_same_settings_is_taken(tmp_path):
+    path = tmp_path / "a.npz"
+    assert made_so(path, {}) is None
+    Poses3D(torch.zeros(2, 1, 3), None, None, None, 25.0, POINT, {"trust": "0.3", "more": "x"}).save(path)
+    assert made_so(path, {"trust": "0.3"}) is not None
+    assert made_so(path, {"trust": "0.4"}) is None
+    assert made_so(path, {"trust": "0.3", "other": "y"}) is None

@@ -1,0 +1,103 @@
+"""A session appears as a whole or not at all, and nothing old is deleted."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from coview.capture.importing.transaction import installing
+
+
+def fill(folder: Path, text: str = "new") -> None:
+    (folder / "joints2d").mkdir()
+    (folder / "joints2d" / "a.npz").write_text(text)
+    (folder / "session.toml").write_text(text)
+
+
+def content(folder: Path) -> dict[str, str]:
+    return {p.relative_to(folder).as_posix(): p.read_text() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+NEW = {"joints2d/a.npz": "new", "session.toml": "new"}
+
+
+def test_a_new_session(tmp_path):
+    with installing(tmp_path / "deep" / "s", overwrite=False) as folder:
+        fill(folder)
+        assert not (tmp_path / "deep" / "s").exists()
+    assert content(tmp_path / "deep" / "s") == NEW
+    assert [p.name for p in (tmp_path / "deep").iterdir()] == ["s"]
+
+
+@pytest.mark.parametrize("failure", [ValueError, KeyboardInterrupt])
+def test_a_failed_import_leaves_nothing(tmp_path, failure):
+    def run():
+        with installing(tmp_path / "s", overwrite=False) as folder:
+            fill(folder)
+            raise failure
+
+    with pytest.raises(failure):
+        run()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_into_the_recording_itself(tmp_path):
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "a.mp4").write_text("mine")
+    with installing(tmp_path, overwrite=False) as folder:
+        fill(folder)
+    assert content(tmp_path) == NEW | {"videos/a.mp4": "mine"}
+
+
+def test_what_was_there_is_moved_aside(tmp_path):
+    with installing(tmp_path, overwrite=False) as folder:
+        fill(folder, "old")
+    (tmp_path / "calibration.toml").write_text("old")
+    (tmp_path / "notes.txt").write_text("mine")
+    with installing(tmp_path, overwrite=True) as folder:
+        fill(folder)
+    [aside] = [p for p in tmp_path.iterdir() if p.name.startswith("replaced-")]
+    assert content(aside) == {"calibration.toml": "old", "joints2d/a.npz": "old", "session.toml": "old"}
+    assert {k: v for k, v in content(tmp_path).items() if not k.startswith("replaced-")} == NEW | {
+        "notes.txt": "mine"
+    }
+
+
+def test_a_failure_half_way_is_undone(tmp_path, monkeypatch):
+    with installing(tmp_path, overwrite=False) as folder:
+        fill(folder, "old")
+    before = content(tmp_path)
+    real = Path.rename
+
+    def fails_at_the_end(self, target):
+        if Path(target) == tmp_path / "session.toml" and ".importing-" in str(self):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "rename", fails_at_the_end)
+
+    def run():
+        with installing(tmp_path, overwrite=True) as folder:
+            fill(folder)
+
+    with pytest.raises(OSError, match=r"no space left on the disk .*Nothing was lost"):
+        run()
+    assert content(tmp_path) == before
+
+
+def test_strangers_are_not_touched(tmp_path):
+    (tmp_path / "joints2d").mkdir()
+
+    def run():
+        with installing(tmp_path, overwrite=False) as folder:
+            fill(folder)
+
+    with pytest.raises(
+        FileExistsError, match="is no session, but holds joints2d, which an import would replace"
+    ):
+        run()
+    assert [p.name for p in tmp_path.iterdir()] == ["joints2d"]
+    with installing(tmp_path, overwrite=True) as folder:
+        fill(folder)
+    assert (tmp_path / "session.toml").exists()

@@ -1,0 +1,58 @@
+"""What all calibration formats share: numbers, rotations and quaternions as files give them."""
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from coview.formats.calibration.file_camera import (
+    array,
+    mended,
+    numbers,
+    quaternion,
+    rotation_from_quaternion,
+    rotation_matrix,
+)
+
+
+def test_rounded_rotations_are_mended_and_wrong_ones_are_not():
+    exact = np.array([[0.6, -0.8, 0], [0.8, 0.6, 0], [0, 0, 1]])
+    rounded = exact + np.random.default_rng(0).uniform(-5e-5, 5e-5, (3, 3))
+    np.testing.assert_allclose(mended(rounded) @ mended(rounded).T, np.eye(3), atol=1e-12)
+    np.testing.assert_allclose(mended(rounded), exact, atol=2e-4)
+    for wrong in (exact * 1.01, -exact):
+        np.testing.assert_array_equal(mended(wrong), wrong)
+
+
+def test_a_quarter_turn_about_z_by_hand():
+    # w = cos 45°, z = sin 45°: x goes to y. Scalar first.
+    turn = np.array([[0, -1, 0], [1, 0, 0], [0, 0, 1]])
+    half = 0.5**0.5
+    np.testing.assert_allclose(rotation_from_quaternion((half, 0.0, 0.0, half), "q"), turn, atol=1e-15)
+    np.testing.assert_allclose(rotation_matrix([0, 0, np.pi / 2], "r"), turn, atol=1e-15)
+    np.testing.assert_allclose(quaternion(turn.astype(float)), (half, 0.0, 0.0, half), atol=1e-15)
+
+
+def test_quaternions_go_round():
+    for rotation in Rotation.random(50, rng=0).as_matrix():
+        found = quaternion(rotation)
+        assert found[0] >= 0
+        np.testing.assert_allclose(rotation_from_quaternion(found, "q"), rotation, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("provoke", "message"),
+    [
+        (
+            lambda: rotation_from_quaternion((0.5, 0.0, 0.0, 0.5), "here"),
+            "here: the quaternion .* has length 0.7071",
+        ),
+        (lambda: rotation_from_quaternion((np.nan, 0.0, 0.0, 0.0), "here"), "has length nan instead of 1"),
+        (lambda: numbers("1 2 x", 3, "here"), "here should be numbers, found '1 2 x'"),
+        (lambda: numbers("1 2", 3, "here"), "here should be 3 numbers, found 2"),
+        (lambda: array([1, 2], (3,), "here"), r"here should have shape \(3,\), found \(2,\)"),
+        (lambda: array(["a"], None, "here"), "here should be numbers"),
+    ],
+)
+def test_messages(provoke, message):
+    with pytest.raises(ValueError, match=message):
+        provoke()

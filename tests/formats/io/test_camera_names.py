@@ -1,0 +1,60 @@
+"""Cameras are matched by name, never by position."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from coview.formats.io.camera_names import listed, match_names, natural_key, plain_name
+
+
+def test_natural_order():
+    names = ["cam_10", "cam_2", "Cam_1", "12", "9"]
+    assert sorted(names, key=natural_key) == ["9", "12", "Cam_1", "cam_2", "cam_10"]
+    assert listed(names) == "9, 12, Cam_1, cam_2, cam_10"
+    assert listed([]) == "none"
+
+
+@pytest.mark.parametrize("name", ["cam_01", "cam01", "Cam 1", "cam01_json", "int_cam01_img", "CAM-001"])
+def test_trivial_differences_vanish(name):
+    assert plain_name(name) == "cam1"
+
+
+def test_different_cameras_stay_different():
+    assert len({plain_name(name) for name in ("cam1", "cam11", "cam10", "1", "camera1", "a1", "front")}) == 7
+
+
+def test_matching_bridges_trivial_differences():
+    assert match_names(["cam01", "cam02"], ["cam_02", "cam_01"]) == {"cam01": "cam_01", "cam02": "cam_02"}
+
+
+def test_an_identical_name_goes_first():
+    assert match_names(["cam1", "cam01"], ["cam01", "cam1"]) == {"cam1": "cam1", "cam01": "cam01"}
+
+
+def test_a_prefix_of_the_recording_is_bridged():
+    assert match_names(["take3_cam1", "take3_cam11"], ["cam11", "cam1"]) == {
+        "take3_cam1": "cam1",
+        "take3_cam11": "cam11",
+    }
+
+
+@pytest.mark.parametrize(
+    ("wanted", "available"),
+    [
+        (["cam1"], ["cam11"]),
+        (["cam11"], ["1"]),
+        (["left"], ["right"]),
+        (["a"], ["x_a", "y_a"]),  # two candidates: neither
+        (["cam1"], ["cam_1", "cam_01"]),
+        ([], ["cam1"]),
+    ],
+)
+def test_doubtful_names_are_not_matched(wanted, available):
+    assert match_names(wanted, available) == {}
+
+
+@given(st.lists(st.text("abc_01", min_size=1, max_size=4), unique=True, max_size=6), st.randoms())
+@settings(deadline=None)
+def test_order_never_matters(names, random):
+    shuffled = random.sample(names, len(names))
+    assert match_names(names, shuffled) == {name: name for name in names}
