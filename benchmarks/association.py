@@ -7,7 +7,8 @@ noise, 5 % of joints 80 px off, whole people overlooked in 5 % of frames and whe
 another order every frame). `late` adds clocks up to 2 s apart, told to a frame or so. The accuracy is the share
 of detections that carry the right person's number, one number per person in all cameras and frames; a switch is
 a change of that number from one detection of a person in a camera to the next. Seconds are of the CPU, so that
-other work does not count. Rows go to results/association.csv."""
+other work does not count. Rows go to results/association.csv.
+"""
 
 import argparse
 import random
@@ -65,14 +66,16 @@ def main() -> None:
     parser.add_argument("--cases", nargs="*", default=["2x4", "3x4", "3x6", "4x6", "4x8"])
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--frames", type=int, default=500)
-    parser.add_argument("--late", type=int, nargs="*", default=[0, 1], help="0: in step, 1: up to 2 s late")
+    parser.add_argument(
+        "--time-offset", type=int, nargs="*", default=[0, 1], help="0: in step, 1: up to 2 s late"
+    )
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "association.csv")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     for case in arguments.cases:
         people, views = (int(part) for part in case.split("x"))
         for seed in arguments.seeds:
-            for clocks in arguments.late:
+            for clocks in arguments.time_offset:
                 chance = random.Random(seed)
                 late = (0.0, *(chance.uniform(-50, 50) for _ in range(views - 1))) if clocks else None
                 told = None if late is None else (0.0, *(each + chance.uniform(-1, 1) for each in late[1:]))

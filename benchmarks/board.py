@@ -116,7 +116,7 @@ def pose2sim(folder: Path, out: Path) -> list[dict[str, object]]:
     """Lenses from six or seven pictures each."""
     begin = time.perf_counter()
     done = calibrate_from_board(
-        out / "pose2sim", "checkerboard:8x5:0.06", lenses=folder / "calib_images" / "intrinsics"
+        out / "pose2sim", "checkerboard:8x5:0.06", intrinsics_videos=folder / "calib_images" / "intrinsics"
     )
     took = round(time.perf_counter() - begin, 1)
     theirs = read_calibration(folder / "calibration" / "Calib_qualisys.toml").cameras.focal[:, 0].tolist()

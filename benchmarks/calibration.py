@@ -149,7 +149,7 @@ def solved(scene: Recording) -> tuple[FreelyCalibrated, float]:
 
 
 def solved_together(people: tuple[Recording, ...], seed: int) -> tuple[FreelyCalibrated, float]:
-    """Told apart first, as `coview calibrate` does it."""
+    """Told apart first, as `coview calibrate people` does it."""
     scene = people[0]
     names = tuple(f"camera {view}" for view in range(len(scene.truth)))
     joints, confidence = crowd(people, seed)

@@ -39,9 +39,9 @@ COLUMNS = (
 def prepared(recording: Path, session: Path) -> RecordedConfig:
     """The recording as a session, reconstructed from all cameras; what is learnt from and tested on."""
     if not (session / FILE).is_file():
-        import_session(recording, session)
-        calibrate_from_file(session)
-        reconstruct(session, smooth=6.0)
+        made = import_session(recording, session)
+        calibrate_from_file(made)
+        reconstruct(made, smooth=6.0)
     cameras = ("cam01", "cam02", "cam03")
     return RecordedConfig((session,), cameras=cameras, test_cameras=("cam04",), validation_share=0.3)
 

@@ -9,10 +9,12 @@ from pathlib import Path
 from coview.capture.calibration.from_people import calibrate_from_people
 from coview.capture.reconstruction.reconstruct import reconstruct
 from coview.demo import generate
+from coview.formats.session.session import Session
 
 with tempfile.TemporaryDirectory() as folder:
-    session = Path(folder) / "session"
-    truth = generate(session, seed=3, minutes=0.5)
+    path = Path(folder) / "session"
+    truth = generate(path, seed=3, minutes=0.5)
+    session = Session.load(path)
 
     calibrated = calibrate_from_people(session, stature=1.75)
     for fit in calibrated.fits:

@@ -53,15 +53,15 @@ def main() -> None:
 
 def run(data: Path, out: Path, steps: int) -> None:
     given = import_session(data, out / "given")
-    theirs = calibrate_from_file(given.path).calibration.cameras.centres
-    rebuilt = reconstruct(given.path)
+    theirs = calibrate_from_file(given).calibration.cameras.centres
+    rebuilt = reconstruct(given)
     written = export_session(given, ["trc"])
     reference = next(data.glob("pose-3d/*0-100.trc"))
     print(f"given calibration  {rebuilt.median_px:.1f} px median residual")
     print(f"                   {compare(written[0], reference):.3f} mm median distance from Pose2Sim's TRC")
 
     found = import_session(data, out / "found")
-    calibrated = calibrate_from_people(found.path, frames=(0, 50), stature=1.75)
+    calibrated = calibrate_from_people(found, frames=(0, 50), stature=1.75)
     for fit in calibrated.fits:
         print(
             f"found from people  {fit.name}: {fit.median_px:.1f} px, {fit.held_out_px:.1f} px on the last 50 frames"
@@ -72,7 +72,7 @@ def run(data: Path, out: Path, steps: int) -> None:
     print(
         f"                   centres at most {100 * float(off / diameter):.1f} % of the rig's diameter off Qualisys"
     )
-    rebuilt = reconstruct(found.path, smooth=6.0)
+    rebuilt = reconstruct(found, smooth=6.0)
     print(f"                   {rebuilt.found:.1%} of the joints, {rebuilt.median_px:.1f} px median residual")
 
     recipe = recipes.load("canonpose_session")

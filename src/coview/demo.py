@@ -57,8 +57,9 @@ def run_demo(
     clock = Clock()
     session = out / "session"
     truth = clock("generate", lambda: generate(session, seed, minutes))
-    calibrated = clock("calibrate", lambda: calibrate_from_people(session, stature=STATURE, seed=seed))
-    rebuilt = clock("reconstruct", lambda: reconstruct(session, smooth=6.0))
+    recording = Session.load(session)
+    calibrated = clock("calibrate", lambda: calibrate_from_people(recording, stature=STATURE, seed=seed))
+    rebuilt = clock("reconstruct", lambda: reconstruct(recording, smooth=6.0))
     data = RecordedConfig(sessions=(session,))
     recipe = recipes.load("canonpose_demo")
     recipe = replace(recipe, data=data, seed=seed, steps=steps or recipe.steps)

@@ -1,7 +1,7 @@
 """`coview bench mocap4`: recipes × inputs × cameras × seeds, trained, measured on three rings, kept in one table.
 
 A run folder per training under `out`; whatever is finished there is not trained again, and what was
-interrupted goes on. docs/mocap4.md says what is measured.
+interrupted goes on. docs/results/mocap4.md says what is measured.
 """
 
 import json
@@ -23,6 +23,7 @@ from coview.bench.results import COLUMNS, KEY, Row, key_of, put_rows, read_rows
 from coview.data.base import InMemory
 from coview.data.mocap.clips import data_folder, read_clips
 from coview.data.mocap.mocap4 import INPUTS, VIEWS, Mocap4Config, Ring
+from coview.errors import InputError, UnknownNameError
 from coview.formats.io.atomic import write_text
 from coview.formats.io.text import read_json
 from coview.methods.mcss import McssConfig
@@ -145,12 +146,12 @@ def compared(name: str) -> bool:
 def _job(name: str, kind: str, seed: int, views: int, settings: Settings) -> Job:
     recipe = recipes.load(name)
     if isinstance(recipe.method, _CANONICAL):
-        raise ValueError(
+        raise InputError(
             f"recipe '{name}' predicts canonical poses, and the benchmark compares poses in camera axes, which have an "
             f"azimuth to find: the numbers would not be alike. Measure it with benchmarks/mcss.py."
         )
     if not isinstance(recipe.data, Mocap4Config):
-        raise ValueError(
+        raise InputError(
             f"recipe '{name}' learns from {type(recipe.data).__name__}, and numbers of the benchmark compare "
             f"only where all learn from Mocap4Config. Choose among the recipes ending in _mocap4."
         )
@@ -177,22 +178,22 @@ def _check_names(settings: Settings) -> None:
     for what, given, known in (("input", settings.inputs, INPUTS), ("ring", settings.rings, RINGS)):
         unknown = [name for name in given if name not in known]
         if unknown or not given:
-            raise ValueError(f"mocap4 has no {what} '{''.join(unknown[:1])}'. Known: {', '.join(known)}.")
+            raise InputError(f"mocap4 has no {what} '{''.join(unknown[:1])}'. Known: {', '.join(known)}.")
     for what, number in (("steps", settings.steps), ("width", settings.width)):
         if number is not None and number < 1:
-            raise ValueError(f"{what} must be at least 1, got {number}. Leave it out for each recipe's own.")
+            raise InputError(f"{what} must be at least 1, got {number}. Leave it out for each recipe's own.")
     if not settings.views or len(set(settings.views)) < len(settings.views):
-        raise ValueError(
+        raise InputError(
             f"views are different numbers of cameras, at least one number; got {settings.views}."
         )
     if not settings.seeds or min(settings.seeds) < 0 or len(set(settings.seeds)) < len(settings.seeds):
-        raise ValueError(f"seeds are different whole numbers from 0 up, at least one; got {settings.seeds}.")
+        raise InputError(f"seeds are different whole numbers from 0 up, at least one; got {settings.seeds}.")
 
 
 def _check_jobs(jobs: list[Job], settings: Settings) -> None:
     """What would otherwise come to light hours later."""
     if not jobs:
-        raise LookupError(
+        raise UnknownNameError(
             "no recipe whose name ends in _mocap4 comes with this version; name one with --recipes."
         )
     for folder in {data_folder(job.data.folder) for job in jobs}:
@@ -202,7 +203,7 @@ def _check_jobs(jobs: list[Job], settings: Settings) -> None:
         check_device(device)
     stale = [job for job in jobs if job.stale]
     if stale and not settings.overwrite:
-        raise ValueError(
+        raise InputError(
             f"{stale[0].folder} (and {len(stale) - 1} more) holds a run of '{stale[0].name}' with other settings: "
             f"the recipe was changed since. Train these again with --overwrite, or choose another folder with --out."
         )

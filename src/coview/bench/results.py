@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from coview.errors import InputError
 from coview.formats.io.atomic import write_text
 from coview.metrics.detection import GROUPS, OVERALL
 
@@ -50,7 +51,7 @@ def read_rows(path: Path) -> list[Row]:
     ValueError where it is another table, a folder or no text, and where a part of the path is a file."""
     blocked = path if path.is_dir() else next((p for p in path.parents if p.is_file()), None)
     if blocked:
-        raise ValueError(
+        raise InputError(
             f"no table can be kept at {path}: {blocked} is a {'folder' if blocked.is_dir() else 'file'}. "
             f"Name a file such as results/mocap4.csv with --results."
         )
@@ -59,7 +60,7 @@ def read_rows(path: Path) -> list[Row]:
     try:
         return _rows(path)
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(
+        raise InputError(
             f"{path} cannot be read as a table of the benchmark: {error}. Move the damaged file away, and the "
             f"rows are made again from the runs; or give another file with --results."
         ) from error
@@ -70,7 +71,7 @@ def _rows(path: Path) -> list[Row]:
         reader = csv.DictReader(file, strict=True)
         missing = [name for name in KEY if name not in (*(reader.fieldnames or ()), *_BEFORE)]
         if missing:
-            raise ValueError(
+            raise InputError(
                 f"{path} is no table of the benchmark: it has no column {', '.join(missing)}. "
                 f"Give another file with --results."
             )

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from coview.errors import InputError
 from coview.skeletons import H36M_17
 
 # Shares of stature. Limbs and heights: [Winter09] fig. 4.1, after [Drillis66]. The spacing of joint
@@ -73,7 +74,7 @@ class Body:
 
         Raises ValueError for a stature outside 0.5-2.5 m."""
         if not 0.5 <= stature <= 2.5:
-            raise ValueError(f"a body's stature is given in metres, 0.5 to 2.5; got {stature}.")
+            raise InputError(f"a body's stature is given in metres, 0.5 to 2.5; got {stature}.")
         shares = (
             *(THIGH, SHANK, ANKLE_HEIGHT, UPPER_ARM, FOREARM, HIP_HALF, SHOULDER_HALF, SHOULDER_DROP),
             *(LOWER_TRUNK, UPPER_TRUNK, NOSE_FORWARD, NOSE_UP, CROWN_UP),

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coview.body.anthropometry import ANKLE_HEIGHT
+from coview.errors import InputError
 from coview.skeletons import Skeleton
 
 _LOW = ("left_heel", "right_heel", "left_big_toe", "right_big_toe", "left_ankle", "right_ankle", "left_toe")
@@ -60,7 +61,7 @@ def _stance(points: Tensor, skeleton: Skeleton) -> Tensor:
     hips = _middle(points, skeleton, ("left_hip", "right_hip"))
     known = (hips - feet).isfinite().all(dim=-1)
     if not bool(known.any()):
-        raise ValueError(
+        raise InputError(
             "gravity cannot be found from the body: both ankles and both hips were never reconstructed in the same "
             "frame. Record the whole person, from head to feet, in at least two cameras at once."
         )
@@ -70,7 +71,7 @@ def _stance(points: Tensor, skeleton: Skeleton) -> Tensor:
 def _middle(points: Tensor, skeleton: Skeleton, names: tuple[str, str]) -> Tensor:
     missing = [name for name in names if name not in skeleton.joints]
     if missing:
-        raise ValueError(
+        raise InputError(
             f"gravity from the body needs {' and '.join(names)}; skeleton '{skeleton.name}' has no "
             f"{' or '.join(missing)}."
         )

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from coview.errors import InputError
 from coview.skeletons import Skeleton
 
 _TRUNK_TOPS = ("thorax", "neck")  # the first that a skeleton has
@@ -64,18 +65,18 @@ class LimbLengths:
         for field in fields(self):
             value = getattr(self, field.name)
             if not 0 <= value < 1:
-                raise ValueError(
+                raise InputError(
                     f"LimbLengths: {field.name} is a length in metres, 0 to below 1 (not millimetres), got {value}."
                 )
         if not self.torso > 0:
-            raise ValueError("LimbLengths: torso is 0, and it is the unit of all others. Give its length.")
+            raise InputError("LimbLengths: torso is 0, and it is the unit of all others. Give its length.")
 
     def of(self, skeleton: Skeleton) -> Limbs:
         """The limbs that the skeleton has both joints of; ValueError where it has no torso."""
         joints = set(skeleton.joints)
         top = next((joint for joint in _TRUNK_TOPS if joint in joints), "")
         if not {"pelvis", top} <= joints:
-            raise ValueError(
+            raise InputError(
                 f"LimbLengths: skeleton '{skeleton.name}' has no torso (pelvis to thorax or neck), and its length is "
                 f"the unit of depth. Use a skeleton with these joints, such as h36m_17."
             )

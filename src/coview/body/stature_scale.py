@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coview.body.anthropometry import FOREARM, SHANK, THIGH, UPPER_ARM
+from coview.errors import InputError
 from coview.skeletons import Skeleton
 
 # Length as a share of stature, and how much people differ in it (standard deviation, as a share of the length).
@@ -39,7 +40,7 @@ class Scale:
         return f"{self.source}, ± {self.relative_sigma:.1%}"
 
 
-class NoScaleError(ValueError):
+class NoScaleError(InputError):
     """Nothing given ties the reconstruction to metres."""
 
 

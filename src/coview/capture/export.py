@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
+from coview.errors import InputError
 from coview.formats.motion.c3d import write_c3d
 from coview.formats.motion.csv import write_csv
 from coview.formats.motion.poses3d import Poses3D, write_npz
@@ -25,7 +26,7 @@ def export_session(
     needs a package, OSError on a full disk (earlier exports stay)."""
     unknown = [name for name in formats if name not in FORMATS]
     if unknown or not formats:
-        raise ValueError(f"cannot export to {', '.join(unknown) or 'nothing'}. Known: {', '.join(FORMATS)}.")
+        raise InputError(f"cannot export to {', '.join(unknown) or 'nothing'}. Known: {', '.join(FORMATS)}.")
     everybody = _reconstructed(session)
     write: dict[Format, Callable[[Poses3D, Path], None]] = {
         "trc": lambda poses, path: write_trc(poses, path, units=trc_units),
@@ -49,7 +50,7 @@ def _reconstructed(session: Session) -> dict[int, Poses3D]:
     there = [person for person in numbers if person == 1 or session.poses3d_path_of(person).is_file()]
     everybody = {person: session.poses3d(person) for person in there}
     if not bool(everybody[1].points.isfinite().all(dim=-1).any()):
-        raise ValueError(
+        raise InputError(
             f"session {session.path} has {len(everybody[1].points)} frames and not one known 3D joint, so there is "
             f"nothing to export. Look at the reprojection error in the report, and calibrate again."
         )

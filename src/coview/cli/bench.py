@@ -4,7 +4,9 @@ import sys
 from pathlib import Path
 from typing import Literal
 
+from coview.cli.arguments import File, Folder, OptionalFolder
 from coview.cli.say import say
+from coview.errors import UnknownNameError
 
 
 def bench(
@@ -16,9 +18,9 @@ def bench(
     views: tuple[int, ...] = (4,),
     seeds: tuple[int, ...] = (0, 1, 2),
     rings: tuple[Literal["same", "near", "far"], ...] = ("same", "near", "far"),
-    out: Path = Path("runs/bench"),
-    results: Path = Path("results/mocap4.csv"),
-    folder: Path | None = None,
+    out: Folder = Path("runs/bench"),
+    results: File = Path("results/mocap4.csv"),
+    folder: OptionalFolder = None,
     steps: int | None = None,
     width: int | None = None,
     device: Literal["auto", "cpu", "cuda", "mps"] | None = None,
@@ -29,7 +31,7 @@ def bench(
     Runs that are finished are not trained again; an interrupted bench goes on when it is started again.
 
     Args:
-        name: Which benchmark: mocap4, which docs/mocap4.md defines.
+        name: Which benchmark: mocap4, which docs/results/mocap4.md defines.
         recipes: Which; default: all recipes whose name ends in _mocap4.
         inputs: 2D joints without error, with those of a detector, or with half or twice its errors in pixels.
         views: Numbers of cameras that training sees, 2 to 8; one run each. The tests stay as they are.
@@ -45,7 +47,7 @@ def bench(
         overwrite: Train again where `out` holds runs of a recipe that was changed since.
     """
     if name != "mocap4":
-        raise LookupError(f"no benchmark '{name}'. Known: mocap4.")
+        raise UnknownNameError(f"no benchmark '{name}'. Known: mocap4.")
     from coview.bench.mocap4 import Settings, run_mocap4
     from coview.report.benchmark import table
 

@@ -2,11 +2,14 @@
 
 import tempfile
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-import tyro
+from tyro.conf import arg
 
+from coview.cli.arguments import File, Size
+from coview.cli.group import run_group
 from coview.cli.say import note, say
+from coview.errors import InputError
 
 Format = Literal[
     "anipose",
@@ -23,25 +26,26 @@ Format = Literal[
 
 
 def calib(arguments: list[str]) -> None:
-    """Calibration files: `calib convert A B` between ten formats, `calib show FILE`; docs/calibrations.md."""
-    tyro.extras.subcommand_cli_from_dict(
+    """Calibration files: `calib convert A B` between ten formats, `calib show FILE`.
+
+    The formats: docs/howto/calibration_files.md."""
+    run_group(
+        "calib",
         {"convert": convert, "show": show},
-        prog="coview calib",
-        description="Calibration files: convert one to the format of another program, or show what it says.",
-        args=arguments or ["--help"],
-        config=(tyro.conf.FlagCreatePairsOff,),
+        "Calibration files: convert one to the format of another program, or show what it says.",
+        arguments,
     )
 
 
 def convert(
-    a: Path,
-    b: Path,
+    a: Annotated[Path, arg(metavar="A")],
+    b: Annotated[Path, arg(metavar="B")],
     /,
     *,
     to: Format | None = None,
     units: Literal["m", "cm", "mm"] | None = None,
-    size: tuple[int, int] | None = None,
-    check: Path | None = None,
+    size: Size = None,
+    check: Annotated[Path | None, arg(metavar="RECORDING")] = None,
     overwrite: bool = False,
 ) -> None:
     """Write a calibration in the format of another program; what that cannot hold is said, or refused.
@@ -89,7 +93,7 @@ def _checked(calibration, recording: Path, target: Path) -> None:  # type: ignor
             f"{fit.name:15s} {fit.median_px:.1f} px median residual, {fit.agreement:.0%} of its detections agree"
         )
     if checked.problem:
-        raise ValueError(
+        raise InputError(
             f"the cameras do not fit {recording}: {checked.problem}. {target} was not written. The calibration belongs "
             f"to another recording or other cameras, was made for another image size, or was read under a wrong "
             f"convention; convert without --check to look at it."
@@ -97,11 +101,11 @@ def _checked(calibration, recording: Path, target: Path) -> None:  # type: ignor
 
 
 def show(
-    file: Path,
+    file: File,
     /,
     *,
     units: Literal["m", "cm", "mm"] | None = None,
-    size: tuple[int, int] | None = None,
+    size: Size = None,
 ) -> None:
     """What a calibration says, in metres and OpenCV's conventions.
 

@@ -3,11 +3,14 @@
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import tyro
+from tyro.conf import arg
 
+from coview.cli.arguments import OptionalFolder
+from coview.cli.group import run_group
 from coview.cli.say import note, say
+from coview.errors import InputError
 
 if TYPE_CHECKING:
     from coview.data.mocap.sources import Found
@@ -16,22 +19,23 @@ DataSet = Literal["cmu_mocap", "human36m"]
 
 
 def data(arguments: list[str]) -> None:
-    """Data sets: `data prepare NAME SOURCE` makes one ready, `data check NAME [DIR]` verifies it; docs/data.md."""
-    tyro.extras.subcommand_cli_from_dict(
+    """Data sets: `data prepare NAME SOURCE` makes one ready, `data check NAME [DIR]` verifies it.
+
+    The data sets: docs/howto/data_sets.md."""
+    run_group(
+        "data",
         {"prepare": prepare, "check": check},
-        prog="coview data",
-        description="Data sets: make one ready from files you downloaded, or verify what is there.",
-        args=arguments or ["--help"],
-        config=(tyro.conf.FlagCreatePairsOff,),
+        "Data sets: make one ready from files you downloaded, or verify what is there.",
+        arguments,
     )
 
 
 def prepare(
     dataset: DataSet,
-    source: Path,
+    source: Annotated[Path, arg(metavar="SOURCE")],
     /,
     *,
-    out: Path | None = None,
+    out: OptionalFolder = None,
     unit: Literal["cmu", "m", "cm", "mm", "inch"] | None = None,
     fps: float | None = None,
     overwrite: bool = False,
@@ -77,7 +81,7 @@ def prepare(
 def _refuse_motion_settings(unit: str | None, fps: float | None) -> None:
     given = [name for name, value in (("--unit", unit), ("--fps", fps)) if value is not None]
     if given:
-        raise ValueError(f"{' and '.join(given)}: Human3.6M's labels are millimetres at 50 Hz; leave it out.")
+        raise InputError(f"{' and '.join(given)}: Human3.6M's labels are millimetres at 50 Hz; leave it out.")
 
 
 def _prepare_human36m(source: Path, out: Path | None, overwrite: bool) -> None:
@@ -131,7 +135,7 @@ def _convert(
         sys.exit(1)
 
 
-def check(dataset: DataSet, folder: Path | None = None, /) -> None:
+def check(dataset: DataSet, folder: OptionalFolder = None, /) -> None:
     """Verify a prepared data set.
 
     cmu_mocap: counts, lengths, metres, finite, rigid bones, not mirrored, upright. human36m: counts, cameras against

@@ -1,14 +1,19 @@
 """Commands on models: train, evaluate, predict, recipes."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
+from tyro.conf import arg
 
+from coview.cli.arguments import OptionalFolder, OptionalSession, RunFolder, Size
+from coview.cli.recipe_help import show_help
 from coview.cli.say import note, say
+from coview.errors import InputError
 
 if TYPE_CHECKING:
     from coview.training.prediction.predict import Lifted
+    from coview.training.recipe import Recipe
 
 _FOR_SESSIONS = "coview_session"  # what a recording trains where no recipe is named
 
@@ -17,33 +22,52 @@ def train(arguments: list[str]) -> None:
     """Train a recipe: `train [RECIPE] [--data SESSION] [--init RUN] [--out DIR] [--overwrite] [flags of the recipe]`.
 
     Without RECIPE a session trains coview_session."""
-    from dataclasses import replace
-
-    from coview import recipes as known
-    from coview.data.session_dataset import RecordedConfig
+    if not arguments or arguments[0] in ("-h", "--help"):
+        _say_recipes()
+        return
+    options, rest = _take(arguments, {"--out": None, "--data": None})
+    data = options["--data"]
+    name, rest = _recipe_name(rest, data)
+    if show_help(name, rest, lambda: _asked(name, data, rest), keep=data is None):
+        return
     from coview.training.run import summary_line
     from coview.training.run import train as learn
 
-    if not arguments or arguments[0] in ("-h", "--help"):
-        say(
-            "usage: coview train [RECIPE] [--data SESSION] [--init RUN] [--out DIR] [--overwrite] [flags of the recipe]"
-        )
-        say(f"       --data SESSION trains on a recording; without RECIPE that is {_FOR_SESSIONS}")
-        say("       --init RUN, or --init released:PATH, begins with weights that somebody has trained")
-        say("       coview train RECIPE --help shows the flags\n\nrecipes:")
-        recipes()
-        return
-    options, rest = _take(arguments, {"--out": None, "--data": None})
-    name, rest = _recipe_name(rest, options["--data"])
     overwrite = "--overwrite" in rest
-    recipe, data = known.load(name), options["--data"]
+    recipe = _asked(name, data, [argument for argument in rest if argument != "--overwrite"])
+    out = options["--out"] or (f"runs/{name}" if data is None else f"{data}/models/{name}")
+    say(summary_line(learn(recipe, Path(out), overwrite=overwrite, say=say)))
+
+
+def _say_recipes() -> None:
+    """What `coview train` can do; only the first sentences of the recipes' files are read."""
+    from coview import recipes as available
+
+    say(
+        "usage: coview train [RECIPE] [--data SESSION] [--init RUN] [--out DIR] [--overwrite] [flags of the recipe]\n"
+        f"       --data SESSION trains on a recording; without RECIPE that is {_FOR_SESSIONS}\n"
+        "       --init RUN, or --init released:PATH, begins with weights that somebody has trained\n"
+        "       --out DIR is the folder of the run; default: runs/RECIPE, or models/RECIPE in the session\n"
+        "       --overwrite trains again where another recipe's run is in the way\n"
+        "       coview train RECIPE --help shows the flags of a recipe; coview recipes says what each one reads\n\n"
+        "recipes:"
+    )
+    for name, about in available.summaries().items():
+        say(f"{name:33s} {about}")
+
+
+def _asked(name: str, data: str | None, flags: list[str]) -> "Recipe":
+    """The recipe of that name, on a session where one is given, with what its flags say."""
+    from dataclasses import replace
+
+    from coview import recipes as available
+    from coview.data.session_dataset import RecordedConfig
+
+    recipe = available.load(name)
     if data is not None:
         _check_session(Path(data))
         recipe = replace(recipe, data=RecordedConfig(sessions=(Path(data),)))
-    rest = [argument for argument in rest if argument != "--overwrite"]
-    recipe = tyro.cli(type(recipe), default=recipe, args=rest, prog=f"coview train {name}")
-    out = options["--out"] or (f"runs/{name}" if data is None else f"{data}/models/{name}")
-    say(summary_line(learn(recipe, Path(out), overwrite=overwrite, say=say)))
+    return tyro.cli(type(recipe), default=recipe, args=flags, prog=f"coview train {name}")
 
 
 def _recipe_name(arguments: list[str], data: str | None) -> tuple[str, list[str]]:
@@ -51,7 +75,7 @@ def _recipe_name(arguments: list[str], data: str | None) -> tuple[str, list[str]
     if arguments and not arguments[0].startswith("-"):
         return arguments[0], arguments[1:]
     if data is None:
-        raise ValueError(
+        raise InputError(
             "which recipe? Name one of `coview recipes` first, as in `coview train canonpose_mocap4`, or give a "
             "recording with --data SESSION."
         )
@@ -64,7 +88,7 @@ def _check_session(folder: Path) -> None:
     from coview.formats.session.session import FILE
 
     if (folder / META).is_file() and not (folder / FILE).is_file():
-        raise ValueError(
+        raise InputError(
             f"{folder} holds prepared motion ({META}), and --data takes a recorded session ({FILE}). "
             f"Name it with --data.folder {folder}, which recipes ending in _mocap4 have."
         )
@@ -84,11 +108,11 @@ def _take(arguments: list[str], options: dict[str, str | None]) -> tuple[dict[st
         else:
             rest.append(argument)
     if waiting is not None:
-        raise ValueError(f"{waiting} needs a value.")
+        raise InputError(f"{waiting} needs a value.")
     return found, rest
 
 
-def evaluate(run: Path, /, *, data: Path | None = None) -> None:
+def evaluate(run: RunFolder, /, *, data: OptionalSession = None) -> None:
     """Measure a trained model where the truth is known.
 
     Args:
@@ -104,13 +128,13 @@ def evaluate(run: Path, /, *, data: Path | None = None) -> None:
 
 
 def predict(
-    run: Path,
-    source: Path,
+    run: RunFolder,
+    source: Annotated[Path, arg(metavar="SOURCE")],
     /,
     *,
-    camera: str | None = None,
-    out: Path | None = None,
-    size: tuple[int, int] | None = None,
+    camera: Annotated[str | None, arg(metavar="CAMERA")] = None,
+    out: OptionalFolder = None,
+    size: Size = None,
     skeleton: str | None = None,
 ) -> None:
     """3D joints from one camera's 2D joints, by a trained model.
@@ -141,12 +165,13 @@ def _compared(lifted: "Lifted") -> list[str]:
     found, skeleton = lifted.comparison, lifted.skeleton
     if found is None:
         return [f"not compared: {lifted.not_compared}"]
+    without = f"; without {', '.join(found.unscored)}, never reconstructed" if found.unscored else ""
     return [
         f"this model: {found.model}",
         f"mean pose:  {found.mean_pose} (of the session, in every frame: what guessing would give)",
         f"            against the multi-view reconstruction, which is not truth; {found.frames} frames; N- of "
         f"{len(skeleton) - 1} joints of {skeleton.name} (root-aligned, least-squares scaled), P- of "
-        f"{len(skeleton)} (similarity alignment without reflection)",
+        f"{len(skeleton)} (similarity alignment without reflection){without}",
     ]
 
 

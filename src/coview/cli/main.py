@@ -3,7 +3,6 @@
 Nothing heavy is imported before a command runs, so that `coview --help` answers at once.
 """
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,16 +10,21 @@ from typing import Any
 
 import tyro
 
+from coview import __version__
+from coview.cli.arguments import Folder
 from coview.cli.bench import bench
 from coview.cli.calib import calib
+from coview.cli.calibration import calibrate
 from coview.cli.data import data
+from coview.cli.ending import ended
 from coview.cli.learning import evaluate, predict, recipes, train
 from coview.cli.reconstruction import export, reconstruct, report
-from coview.cli.recording import associate, calibrate, import_
+from coview.cli.recording import associate, import_
+from coview.cli.retired import refuse_retired
 from coview.cli.say import say
 
 
-def demo(out: Path = Path("demo"), *, seed: int = 0) -> None:
+def demo(out: Folder = Path("demo"), *, seed: int = 0) -> None:
     """The whole story on a generated recording: calibrate, reconstruct, learn, evaluate, report.
 
     Args:
@@ -66,39 +70,34 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "bench": bench,
     "doctor": doctor,
 }
-ABOUT = "3D human pose from several cameras: import, calibrate, reconstruct, export, train, predict."
+# Commands that read their own arguments: groups of commands, and `train`, whose flags are those of its recipe.
+OWN_ARGUMENTS = frozenset({"train", "data", "calib", "calibrate"})
+ABOUT = (
+    "3D human pose from several cameras: import, calibrate, reconstruct, export, train, predict. "
+    "`coview --version` says which version this is; docs/reference/commands.md explains exit codes."
+)
 
 
 def main() -> None:
-    """Run one command; a mistake of the caller ends in one line of what to do, not in a traceback."""
-    arguments = sys.argv[1:]
-    try:
-        if arguments[:1] == ["train"]:
-            train(arguments[1:])
-        elif arguments[:1] == ["data"]:
-            data(arguments[1:])
-        elif arguments[:1] == ["calib"]:
-            calib(arguments[1:])
-        else:
-            tyro.extras.subcommand_cli_from_dict(
-                COMMANDS,
-                prog="coview",
-                description=ABOUT,
-                args=arguments,
-                config=(tyro.conf.FlagCreatePairsOff,),
-            )
-    except (ValueError, LookupError, OSError, ImportError) as problem:
-        if os.environ.get("COVIEW_TRACEBACK"):
-            raise
-        sys.stderr.write(f"error: {_message(problem)}\n")
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.stderr.write("stopped; run the same command again to go on.\n")
-        sys.exit(130)
+    """Run one command and leave the program with its exit code (`cli.ending`; list: docs/reference/commands.md)."""
+    sys.exit(ended(lambda: _run(sys.argv[1:])))
 
 
-def _message(problem: BaseException) -> str:
-    return str(problem.args[0]) if isinstance(problem, KeyError) and problem.args else str(problem)
+def _run(arguments: list[str]) -> None:
+    if arguments == ["--version"]:
+        say(f"coview {__version__}")
+        return
+    refuse_retired(arguments)
+    if arguments and arguments[0] in OWN_ARGUMENTS:
+        COMMANDS[arguments[0]](arguments[1:])
+        return
+    tyro.extras.subcommand_cli_from_dict(
+        COMMANDS,
+        prog="coview",
+        description=ABOUT,
+        args=arguments,
+        config=(tyro.conf.FlagCreatePairsOff,),
+    )
 
 
 if __name__ == "__main__":

@@ -1,26 +1,31 @@
 """Commands on a recording whose cameras are known: reconstruct, export, report."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from tyro.conf import arg
+
+from coview.cli.arguments import OptionalFile, OptionalRun, SessionFolder
+from coview.cli.ending import UsageError
 from coview.cli.say import note, say
+from coview.errors import InputError
 
 
 def reconstruct(
-    session: Path,
+    session: SessionFolder,
     /,
     *,
     method: Literal["detections", "algebraic", "volumetric"] = "detections",
     person: int | None = None,
-    weights: Path | None = None,
-    trust: float = 0.3,
-    threshold: float | None = None,
-    solver: Literal["linear", "reprojection"] = "linear",
-    max_gap: int = 10,
-    smooth: float | None = None,
+    weights: OptionalRun = None,
+    min_confidence: float = 0.3,
+    threshold: Annotated[float | None, arg(metavar="PIXELS")] = None,
+    solver: Literal["linear", "reprojection"] | None = None,
+    max_gap: Annotated[int | None, arg(metavar="FRAMES")] = None,
+    smooth: Annotated[float | None, arg(metavar="HERTZ")] = None,
     refine: bool = False,
-    at_once: int = 4,
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    at_once: Annotated[int | None, arg(metavar="FRAMES")] = None,
+    device: Literal["auto", "cpu", "cuda", "mps"] | None = None,
     overwrite: bool = False,
 ) -> None:
     """Find a session's 3D joints, in metres: from its 2D joints, or with a trained model in its videos.
@@ -30,46 +35,49 @@ def reconstruct(
         method: `detections` triangulates the 2D joints and tells a covariance; `algebraic` and `volumetric`
             look at the videos, cut to the person by the 2D joints, and write a result of their own.
         person: Of `detections`: only this person (`coview associate` lists them); default: everybody in view.
-        weights: For the latter: run of a model of images (`coview train algebraic_rendered`).
-        trust: Leave out detections less confident than this, in [0, 1].
+        weights: Of models of images: run of such a model (`coview train algebraic_rendered`).
+        min_confidence: Leave out detections less confident than this, in [0, 1].
         threshold: Of `detections`: pixels beyond which one is wrong rather than poor; default from the recording.
-        solver: Of `detections`: `linear` is the weighted DLT that other tools compute; `reprojection` the
-            maximum-likelihood point.
-        max_gap: Interpolate gaps of up to this many frames.
+        solver: Of `detections`: `linear` (the default) is the weighted DLT that other tools compute; `reprojection`
+            the maximum-likelihood point.
+        max_gap: Interpolate gaps of up to this many frames; default 10.
         smooth: Cut-off of a zero-lag Butterworth low-pass in Hz; none by default.
         refine: Of `detections`: solve the whole take with constant bones and smooth motion as priors, as rigid and
-            as smooth as the take itself shows them; replaces `max_gap` and `smooth`.
-        at_once: Of models of images: frames in memory together.
-        device: Of models of images: where they run.
+            as smooth as the take itself shows them; replaces --max-gap and --smooth.
+        at_once: Of models of images: frames in memory together; default 4.
+        device: Of models of images: where they run; default auto.
         overwrite: Compute again even if the result is there.
     """
+    common = {
+        "min_confidence": min_confidence,
+        "max_gap": 10 if max_gap is None else max_gap,
+        "smooth": smooth,
+        "overwrite": overwrite,
+    }
     if method != "detections":
-        _only_of_detections(method, threshold, solver, refine, person)
-        options = {
-            "trust": trust,
-            "max_gap": max_gap,
-            "smooth": smooth,
-            "at_once": at_once,
-            "overwrite": overwrite,
-        }
-        _from_images(session, method, weights, device, options)
-        return
-    if weights is not None:
-        raise ValueError(
-            "--weights needs --method algebraic or volumetric; detections are triangulated without."
+        _refuse_other_method(
+            f"--method detections; {method} has",
+            {"--threshold": threshold, "--solver": solver, "--refine": refine or None, "--person": person},
         )
+        options = common | {"at_once": 4 if at_once is None else at_once}
+        _from_images(session, method, weights, device or "auto", options)
+        return
+    _refuse_other_method(
+        "--method algebraic or volumetric; triangulating detections has",
+        {"--weights": weights, "--at-once": at_once, "--device": device},
+    )
+    if refine and max_gap is not None:
+        raise UsageError("--refine fills gaps by itself, from how the take moves: leave --max-gap out.")
     from coview.capture.reconstruction import reconstruct as stage
+    from coview.formats.session.session import Session
 
     every, failed = stage.reconstruct_everybody(
-        session,
+        Session.load(session),
         person=person,
-        trust=trust,
         threshold=threshold,
-        solver=solver,
-        max_gap=max_gap,
-        smooth=smooth,
+        solver=solver or "linear",
         refine=refine,
-        overwrite=overwrite,
+        **common,
     )
     for done in every:
         if "person" in done.poses.provenance:
@@ -83,21 +91,11 @@ def reconstruct(
     note(failed)
 
 
-def _only_of_detections(
-    method: str, threshold: float | None, solver: str, refine: bool, person: int | None
-) -> None:
-    given = [
-        name
-        for name, value in (
-            ("threshold", threshold),
-            ("solver", solver),
-            ("refine", refine or None),
-            ("person", person),
-        )
-        if value not in (None, "linear")
-    ]
-    if given:
-        raise ValueError(f"--{given[0]} belongs to --method detections; {method} has no use for it.")
+def _refuse_other_method(whose: str, given: dict[str, object]) -> None:
+    """UsageError for a flag that was given although only another method reads it."""
+    for flag, value in given.items():
+        if value is not None:
+            raise UsageError(f"{flag} belongs to {whose} no use for it.")
 
 
 def _from_images(
@@ -108,12 +106,13 @@ def _from_images(
     options: dict[str, Any],
 ) -> None:
     if weights is None:
-        raise ValueError(
+        raise InputError(
             f"--method {method} needs --weights RUN: the folder of a trained model of images "
             f"(`coview train {method}_rendered`)."
         )
     from coview.capture.images.model import image_model
     from coview.capture.images.reconstruct import reconstruct_images
+    from coview.formats.session.session import Session
     from coview.training.device import check_device, resolved
     from coview.training.prediction.predict import barely_trained
     from coview.training.run import load_run
@@ -121,7 +120,7 @@ def _from_images(
     check_device(device)
     run = load_run(weights)
     model = image_model(run.method, run.skeleton, run.path, method)
-    done = reconstruct_images(session, model, device=str(resolved(device)), **options)
+    done = reconstruct_images(Session.load(session), model, device=str(resolved(device)), **options)
     say(f"method          {model.name}, crops of {model.size} px, run {model.weights}")
     say(
         f"joints          {done.found:.1%} of all joints and frames have a 3D position, from {done.views:.1f} views"
@@ -133,7 +132,7 @@ def _from_images(
 
 
 def export(
-    session: Path,
+    session: SessionFolder,
     /,
     *,
     to: tuple[Literal["trc", "c3d", "csv", "npz"], ...] = ("trc", "csv", "npz"),
@@ -153,7 +152,7 @@ def export(
         say(f"{path.suffix[1:]:15s} {path}")
 
 
-def report(path: Path, /, *, out: Path | None = None) -> None:
+def report(path: SessionFolder, /, *, out: OptionalFile = None) -> None:
     """One self-contained page that shows what was measured, how well, and what was assumed.
 
     Args:

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from coview.cameras import Cameras
+from coview.errors import InputError
 from coview.sample import MultiView
 
 _CAMERAS = ("cameras", "pseudo_cameras")
@@ -37,11 +38,11 @@ class ImageAugment:
     def __post_init__(self) -> None:
         for name, most in (("scale", 0.9), ("rotated", 1.0), ("gain", 1.0), ("occluded", 1.0)):
             if not 0 <= getattr(self, name) <= most:
-                raise ValueError(
+                raise InputError(
                     f"ImageAugment: {name} is a share, 0 to {most:g} (not per cent), got {getattr(self, name)}."
                 )
         if not 0 <= self.rotation <= 90 or self.occluders < 0:
-            raise ValueError(
+            raise InputError(
                 f"ImageAugment: rotation is in degrees, 0 to 90, and occluders 0 or more, got {self.rotation} and "
                 f"{self.occluders}."
             )
@@ -108,21 +109,21 @@ def moved(
     """What goes with pictures that went through `warped`: cameras, 2D joints, poses in camera axes; no rig.
 
     Joints that are outside now have confidence 0."""
-    height, width = batch.held("images").shape[-2:]
+    height, width = batch.stored("images").shape[-2:]
     centre = turn.new_tensor([(width - 1) / 2, (height - 1) / 2])
     c, s = turn.cos() / zoom, turn.sin() / zoom
     linear = torch.stack([c, -s, s, c], dim=-1).unflatten(-1, (2, 2))
     new: dict[str, object] = {}
     for name in _CAMERAS:
-        if name in batch.known:
-            new[name] = _turned(batch.held(name), linear, centre)
-    if "joints2d" in batch.known:
+        if name in batch.fields:
+            new[name] = _turned(batch.stored(name), linear, centre)
+    if "joints2d" in batch.fields:
         joints2d = (batch.joints2d - centre) @ linear.mT + centre
         new["joints2d"] = joints2d
-        if "confidence" in batch.known:
+        if "confidence" in batch.fields:
             inside = ((joints2d >= -0.5) & (joints2d <= 2 * centre + 0.5)).all(dim=-1)
             new["confidence"] = torch.where(inside, batch.confidence, 0.0)
-    if "first_guess" in batch.known:
+    if "first_guess" in batch.fields:
         about = _axis_turn(batch.cameras.intrinsics, linear)[1]
         new["first_guess"] = batch.first_guess @ about.mT
     return batch.replaced(**new, rig=None)
@@ -131,7 +132,7 @@ def moved(
 def _turned(cameras: Cameras, linear: Tensor, centre: Tensor) -> Cameras:
     """Cameras whose pictures are p ↦ linear (p − centre) + centre of what they were."""
     if bool((cameras.distortion != 0).any() | cameras.fisheye.any()):
-        raise ValueError(
+        raise InputError(
             "ImageAugment: these cameras have lens distortion, which does not turn and zoom with a picture. Undistort "
             "the pictures, and give `cameras.without_distortion()`."
         )

@@ -15,6 +15,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from coview.data.base import Instants
+from coview.errors import InputError
 
 Draws = Callable[[int], Int[Tensor, "picked"]]  # from a step to the instants of its batch; on the CPU
 SAME = 1e-3  # seconds within which a gap counts as kept: times are float32
@@ -74,21 +75,21 @@ class Mixed(Batching):
 
     def __post_init__(self) -> None:
         if not 0 < self.share < 1:
-            raise ValueError(f"Mixed: share is above 0 and below 1 (not per cent), got {self.share}.")
+            raise InputError(f"Mixed: share is above 0 and below 1 (not per cent), got {self.share}.")
 
     @property
     def reads(self) -> frozenset[str]:
         return frozenset({self.by})
 
     def draws(self, data: Instants, size: int, seed: int) -> Draws:
-        marked = data.only(self.reads)[: len(data)].held(self.by).cpu().reshape(len(data), -1).any(dim=-1)
+        marked = data.only(self.reads)[: len(data)].stored(self.by).cpu().reshape(len(data), -1).any(dim=-1)
         first, second = marked.nonzero().flatten(), (~marked).nonzero().flatten()
         if self.by == "labelled" and not len(second):
             return Shuffled().draws(data, size, seed)
         many = round(self.share * size)
         for name, part, count in (("with", first, many), ("without", second, size - many)):
             if not (len(part) and count):
-                raise ValueError(
+                raise InputError(
                     f"Mixed: a batch of {size} instants has {count} {name} {self.by}, and the training data "
                     f"{len(part)}; both are at least 1. Change batching.share, batch_size or labels."
                 )
@@ -125,7 +126,7 @@ class SubjectTimes(Batching):
 
     def __post_init__(self) -> None:
         if self.gap < 0 or self.labelled < 0:
-            raise ValueError(
+            raise InputError(
                 f"SubjectTimes: gap (seconds) and labelled (instants) are 0 or more, got {self.gap} and "
                 f"{self.labelled}."
             )
@@ -145,7 +146,7 @@ class _Turns:
         seen = data.only(config.reads)[: len(data)].to("cpu")
         self.gap, self.seed, self.wanted = config.gap, seed, size - config.labelled
         if self.wanted < 2:
-            raise ValueError(
+            raise InputError(
                 f"SubjectTimes: {config.labelled} of the batch's {size} instants are the labelled ones, and at least 2 "
                 f"more are needed to tell apart. Raise batch_size or lower batching.labelled."
             )
@@ -154,13 +155,13 @@ class _Turns:
         self.apart = [self._apart(self._in_order(members)) for members in self.members]
         self.room = torch.tensor([float(len(apart)) for apart in self.apart])
         if self.room.max() < 2:
-            raise ValueError(
+            raise InputError(
                 f"SubjectTimes: no subject of the training data has two instants of {self.gap} s or more between them, "
                 f"so nobody's poses could be told apart. Lower batching.gap (seconds), or use longer recordings."
             )
         known = seen.labelled.nonzero().flatten() if config.labelled else torch.empty(0, dtype=torch.long)
         if config.labelled and not len(known):
-            raise ValueError(
+            raise InputError(
                 f"SubjectTimes: {config.labelled} instants of every batch are to have labels, and no instant of the "
                 f"training data has. Show some (labels.split, labels.share), or set batching.labelled to 0."
             )

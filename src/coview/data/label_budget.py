@@ -13,6 +13,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from coview.data.base import Instants
+from coview.errors import InputError
 
 Split = Literal["all", "s156", "s15", "s1"]
 _PEOPLE = {"s156": 3, "s15": 2, "s1": 1}  # named after the order of Human3.6M's training subjects
@@ -34,11 +35,11 @@ class ShownLabels:
     def __post_init__(self) -> None:
         for name in ("share", "share2d"):
             if not 0 < getattr(self, name) <= 1:
-                raise ValueError(
+                raise InputError(
                     f"ShownLabels: {name} is a share, above 0 to 1 (not per cent), got {getattr(self, name)}."
                 )
         if self.count < 0 or (self.count and self.share < 1):
-            raise ValueError(
+            raise InputError(
                 f"ShownLabels: count is 0 or more, and goes without a share; got {self.count} and {self.share}."
             )
 
@@ -107,7 +108,7 @@ def _chosen(
         there = there & torch.isin(subject, subject.new_tensor(first))
     candidates = there.nonzero().flatten()
     if count > len(candidates):
-        raise ValueError(
+        raise InputError(
             f"ShownLabels: {count} labelled instants are asked for, and split '{split}' of this data has "
             f"{len(candidates)}. Ask for fewer, or for a larger split."
         )
@@ -119,5 +120,5 @@ def _chosen(
 
 def _whole(data: Instants, name: str) -> Tensor:
     """One field of all instants."""
-    held: Tensor = data.only(frozenset({name}))[: len(data)].held(name)
+    held: Tensor = data.only(frozenset({name}))[: len(data)].stored(name)
     return held

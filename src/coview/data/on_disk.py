@@ -10,6 +10,7 @@ from jaxtyping import Int, UInt8
 from torch import Tensor
 
 from coview.data.base import InMemory, Instants
+from coview.errors import InputError
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
 
@@ -27,7 +28,7 @@ class OnDisk(Instants):
 
     def __init__(self, labels: InMemory, read: ReadPicture, threads: int = 8) -> None:
         if "images" in labels.fields or "cameras" not in labels.fields:
-            raise ValueError(
+            raise InputError(
                 f"OnDisk: labels need 'cameras', one per view, and no 'images', which are read from disk; "
                 f"got {', '.join(sorted(labels.fields))}."
             )

@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from coview.errors import InputError
+
 _SMALL = 1e-4  # squared angle below which three terms of a series are exact in float64
 
 
@@ -159,14 +161,14 @@ def check_rotation(matrix: Float[Tensor, "*batch 3 3"], what: str, tolerance: fl
         miss = float((single.mT @ single - torch.eye(3, dtype=torch.float64)).abs().max())
         determinant = float(torch.linalg.det(single))
         if not miss <= tolerance:  # NaN fails too
-            raise ValueError(
+            raise InputError(
                 f"{what}: this matrix is no rotation: its columns are not of unit length and at right "
                 f"angles (off by {miss:.2g}, rounding explains {tolerance:g}; determinant "
                 f"{determinant:.4f}). Points would be sheared or scaled. Check which numbers of the file "
                 f"were read, and that no scale is mixed in: {single.tolist()}."
             )
         if determinant < 0:
-            raise ValueError(
+            raise InputError(
                 f"{what}: this rotation is left-handed (determinant {determinant:.4f}, must be +1). With it "
                 f"the world is seen in a mirror: left and right limbs swap. Often an axis was negated "
                 f"when converting from software with left-handed axes; negate one axis of the *world* "

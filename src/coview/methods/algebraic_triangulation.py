@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from coview.errors import InputError
 from coview.geometry.triangulation.dlt_reference import homogeneous_dlt
 from coview.geometry.triangulation.undistorted import (
     refine_points,
@@ -62,17 +63,17 @@ class AlgebraicTriangulationConfig(ImageConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not min(self.multiplier, self.threshold_cm, self.confidence_rate) > 0:
-            raise ValueError(
+            raise InputError(
                 f"AlgebraicTriangulationConfig: multiplier, threshold_cm and confidence_rate must be above 0, "
                 f"got {self.multiplier}, {self.threshold_cm} and {self.confidence_rate}."
             )
         if self.fewest_views == 1:
-            raise ValueError(
+            raise InputError(
                 "AlgebraicTriangulationConfig: fewest_views is 1, and one ray has no depth. Set it to 2 or more, or to "
                 "0 for all views."
             )
         if self.soft_per not in ("coordinate", "joint"):
-            raise ValueError(
+            raise InputError(
                 f"AlgebraicTriangulationConfig: soft_per is 'coordinate' or 'joint', got {self.soft_per!r}."
             )
 
@@ -162,17 +163,17 @@ class RansacTriangulationConfig(ImageConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.iterations < 1 or self.refinements < 0:
-            raise ValueError(
+            raise InputError(
                 f"RansacTriangulationConfig: iterations must be at least 1 and refinements 0 or more, "
                 f"got {self.iterations} and {self.refinements}."
             )
         if self.fewest_views:
-            raise ValueError(
+            raise InputError(
                 f"RansacTriangulationConfig: fewest_views is {self.fewest_views}, and its network learns from every "
                 f"view by itself: how many there are makes no difference. Leave it at 0."
             )
         if not min(self.threshold, self.huber, self.sigma, self.multiplier) > 0:
-            raise ValueError(
+            raise InputError(
                 f"RansacTriangulationConfig: threshold, huber, sigma and multiplier must be above 0, "
                 f"got {self.threshold}, {self.huber}, {self.sigma} and {self.multiplier}."
             )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
+from coview.errors import InputError
 from coview.methods.shared.lifted import LiftedPoses
 from coview.methods.shared.lifting import LiftingConfig, LiftingMethod
 from coview.sample import MultiView
@@ -25,7 +26,7 @@ class CanonPoseConfig(LiftingConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if min(self.view_weight, self.camera_weight) < 0:
-            raise ValueError("CanonPoseConfig: view_weight and camera_weight must not be negative.")
+            raise InputError("CanonPoseConfig: view_weight and camera_weight must not be negative.")
 
     def build(self, skeleton: Skeleton) -> "CanonPose":
         return CanonPose(self, skeleton)
@@ -45,7 +46,7 @@ class CanonPose(LiftingMethod):
         """The paper's three terms, weighted; needs at least two views."""
         views = predicted.canonical.shape[-3]
         if views < 2:
-            raise ValueError(f"CanonPose learns from two or more views of one instant, got {views}.")
+            raise InputError(f"CanonPose learns from two or more views of one instant, got {views}.")
         rep, view = self.own_and_cross(predicted)
         terms = {"rep": rep, "view": self.config.view_weight * view}
         if self.config.camera_weight:

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from coview.errors import InputError
 from coview.losses import scale_free_error
 from coview.methods.shared.base import Fact
 from coview.methods.shared.lifted import LiftedPoses, Seen, flattened
@@ -65,18 +66,18 @@ class SelfFusionConfig(LiftingConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.fusion_start <= self.stage_switch <= 1:
-            raise ValueError(
+            raise InputError(
                 f"SelfFusionConfig: fusion_start and stage_switch are shares of training in this order, got "
                 f"{self.fusion_start} and {self.stage_switch}."
             )
         if self.fusion_rotation == "rig" and not self.static_rig:
-            raise ValueError(
+            raise InputError(
                 "SelfFusionConfig: fusion_rotation 'rig' averages over a static rig, but static_rig is False. "
                 "Use 'instant' for cameras that move."
             )
 
         if not self.use_confidence:
-            raise ValueError(
+            raise InputError(
                 "SelfFusionConfig: fusion moves joints of low confidence, so use_confidence cannot be False."
             )
 
@@ -258,4 +259,4 @@ def pass_difference(
 
 def _check_views(views: int) -> None:
     if views < 2:
-        raise ValueError(f"SelfFusion fuses two or more views of one instant, got {views}.")
+        raise InputError(f"SelfFusion fuses two or more views of one instant, got {views}.")

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from coview.cameras import Cameras
+from coview.errors import InputError
 from coview.methods.shared.base import CameraPoses
 from coview.methods.shared.image_method import ImageConfig, ImageMethod, with_axes_of
 from coview.networks.backbone import Depth
@@ -77,14 +78,14 @@ class EpipolarPoseConfig(ImageConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.cells < 2:
-            raise ValueError(f"EpipolarPoseConfig: cells must be at least 2, got {self.cells}.")
+            raise InputError(f"EpipolarPoseConfig: cells must be at least 2, got {self.cells}.")
         if not min(self.depth_range, self.limbs, self.multiplier, self.beta) > 0:
-            raise ValueError(
+            raise InputError(
                 f"EpipolarPoseConfig: depth_range, limbs (metres), multiplier and beta must be above 0, got "
                 f"{self.depth_range}, {self.limbs}, {self.multiplier} and {self.beta}."
             )
         if min(self.cell_weight, self.half_at) < 0:
-            raise ValueError(
+            raise InputError(
                 f"EpipolarPoseConfig: cell_weight and half_at (metres) cannot be negative, got "
                 f"{self.cell_weight} and {self.half_at}."
             )
@@ -94,16 +95,16 @@ class EpipolarPoseConfig(ImageConfig):
             ("root_depth", ("estimated", "labels")),
         ):
             if getattr(self, name) not in known:
-                raise ValueError(
+                raise InputError(
                     f"EpipolarPoseConfig: {name} is '{known[0]}' or '{known[1]}', got {getattr(self, name)!r}."
                 )
         if self.half_at and self.taught_by == "truth":
-            raise ValueError(
+            raise InputError(
                 "EpipolarPoseConfig: half_at weighs pseudo-labels by their covariance, and the truth has none. Set "
                 "it to 0, or taught_by to 'pseudo'."
             )
         if self.fewest_views:
-            raise ValueError(
+            raise InputError(
                 f"EpipolarPoseConfig: fewest_views is {self.fewest_views}, and each crop is learnt by itself: how many "
                 f"views there are makes no difference. Leave it at 0."
             )
@@ -276,7 +277,7 @@ def limb_indices(skeleton: Skeleton) -> tuple[tuple[int, int], ...]:
     """Both ends of thighs, shanks, upper arms and forearms; ValueError where the skeleton lacks one."""
     missing = sorted({joint for limb in LIMBS for joint in limb} - set(skeleton.joints))
     if missing:
-        raise ValueError(
+        raise InputError(
             f"EpipolarPose: skeleton '{skeleton.name}' has no {', '.join(missing)}, and how far a person is away is "
             f"found by the length of all limbs. Give a skeleton with them, or set root_depth to 'labels'."
         )

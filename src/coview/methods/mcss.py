@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from coview.errors import InputError
 from coview.methods.shared.base import CanonicalPoses, Fact, Method, MethodConfig
 from coview.methods.shared.canonical_targets import looked_at, said_of, whole_poses
 from coview.methods.shared.image_method import MEAN, SPREAD
@@ -64,22 +65,22 @@ class McssConfig(MethodConfig):
     def __post_init__(self) -> None:
         name = type(self).__name__
         if min(self.width, self.features, self.head) < 1:
-            raise ValueError(
+            raise InputError(
                 f"{name}: width, features and head must be at least 1, got {self.width}, {self.features} and "
                 f"{self.head}."
             )
         if not (0 <= self.dropout < 1 and 0 <= self.semi_hard <= 1):
-            raise ValueError(
+            raise InputError(
                 f"{name}: dropout and semi_hard are shares, 0 to 1 (not per cent), got {self.dropout} and "
                 f"{self.semi_hard}."
             )
         if min(self.metric_weight, self.gap) < 0 or not 0 < self.margin < 2:
-            raise ValueError(
+            raise InputError(
                 f"{name}: metric_weight and gap (seconds) are 0 or more, margin above 0 and below 2, the largest "
                 f"distance of unit vectors; got {self.metric_weight}, {self.gap} and {self.margin}."
             )
         if not min(self.temperature, self.focal) > 0:
-            raise ValueError(
+            raise InputError(
                 f"{name}: temperature and focal are above 0, got {self.temperature} and {self.focal}."
             )
 

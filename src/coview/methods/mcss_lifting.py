@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from coview.body.limb_lengths import LimbLengths, Limbs
+from coview.errors import InputError
 from coview.losses import limb_error, seen_across, view_disagreement
 from coview.methods.shared.base import CanonicalPoses, Fact, Method, MethodConfig
 from coview.methods.shared.canonical_targets import looked_at, said_of, whole_poses
@@ -44,7 +45,7 @@ class LiftedCanonical(CanonicalPoses):
 
 @dataclass(frozen=True)
 class McssLiftingConfig(MethodConfig):
-    """Numbers are ours, chosen on held-out training subjects of mocap4 (docs/mcss.md)."""
+    """Numbers are ours, chosen on held-out training subjects of mocap4 (docs/methods/mcss.md)."""
 
     width: int = 512  # of the lifter
     placing: Placing = field(default_factory=Placing)
@@ -58,14 +59,14 @@ class McssLiftingConfig(MethodConfig):
 
     def __post_init__(self) -> None:
         if self.width < 1:
-            raise ValueError(f"McssLiftingConfig: width must be at least 1, got {self.width}.")
+            raise InputError(f"McssLiftingConfig: width must be at least 1, got {self.width}.")
         if min(self.across, self.agreement, self.limb_weight) < 0:
-            raise ValueError(
+            raise InputError(
                 f"McssLiftingConfig: across, agreement and limb_weight cannot be negative, got {self.across}, "
                 f"{self.agreement} and {self.limb_weight}."
             )
         if not (min(self.reach, self.focal) > 0 and 0 <= self.least_trust < 1 and 0 <= self.ramp <= 1):
-            raise ValueError(
+            raise InputError(
                 f"McssLiftingConfig: reach (mean torsos) and focal (image diagonals) are above 0, least_trust and ramp "
                 f"are shares, got {self.reach}, {self.focal}, {self.least_trust} and {self.ramp}."
             )

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from coview.errors import InputError
 from coview.methods.shared.base import Fact
 from coview.methods.shared.lifted import LiftedPoses
 from coview.methods.shared.lifting import LiftingConfig, LiftingMethod
@@ -30,7 +31,7 @@ class PseudoLabelLiftingConfig(LiftingConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.half_at < 0 or self.consistency < 0:
-            raise ValueError(
+            raise InputError(
                 f"PseudoLabelLiftingConfig: half_at (metres) and consistency cannot be negative, got {self.half_at} "
                 f"and {self.consistency}."
             )

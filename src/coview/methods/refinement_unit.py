@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from coview.errors import InputError
 from coview.methods.shared.base import CameraPoses, Method, MethodConfig
 from coview.networks.refiner import Refiner
 from coview.sample import MultiView
@@ -35,7 +36,7 @@ class RefinementUnitConfig(MethodConfig):
     def __post_init__(self) -> None:
         name = type(self).__name__
         if self.width < 1 or not 0 <= self.dropout < 1:
-            raise ValueError(
+            raise InputError(
                 f"{name}: width must be at least 1 and dropout in [0, 1), got {self.width} and {self.dropout}."
             )
 
@@ -84,7 +85,7 @@ class RefinementUnit(Method[RefinedPoses]):
             sums += torch.stack([sides.sum(dim=1), sides.square().sum(dim=1)], dim=1)
             count += sides.shape[1]
         if count < 2:
-            raise ValueError(
+            raise InputError(
                 f"RefinementUnit: {count} views of the training data have both a whole first guess and a whole pose "
                 f"to learn from, so there is no spread to divide by. Does the run that guesses know these people?"
             )

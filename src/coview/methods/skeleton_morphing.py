@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from coview.errors import InputError
 from coview.methods.shared.base import ImagePoses, Method, MethodConfig
 from coview.networks.morpher import Morpher
 from coview.representations.morphed import morphed
@@ -27,7 +28,7 @@ class SkeletonMorphingConfig(MethodConfig):
 
     def __post_init__(self) -> None:
         if self.width < 1:
-            raise ValueError(f"SkeletonMorphingConfig: width must be at least 1, got {self.width}.")
+            raise InputError(f"SkeletonMorphingConfig: width must be at least 1, got {self.width}.")
 
     def build(self, skeleton: Skeleton) -> "SkeletonMorphing":
         return SkeletonMorphing(self, skeleton)

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from coview.errors import InputError
 from coview.methods.shared.base import WorldPose
 from coview.methods.shared.image_method import CENTIMETRES, ImageConfig, ImageMethod, with_axes_of
 from coview.networks.v2v import V2V
@@ -59,32 +60,32 @@ class VolumetricTriangulationConfig(ImageConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.aggregation not in get_args(Aggregation):
-            raise ValueError(
+            raise InputError(
                 f"VolumetricTriangulationConfig: aggregation is one of {', '.join(get_args(Aggregation))}, "
                 f"got {self.aggregation!r}."
             )
         if self.base not in ("point", "labels") or self.vertical not in ("z", "y"):
-            raise ValueError(
+            raise InputError(
                 f"VolumetricTriangulationConfig: base is 'point' or 'labels' and vertical 'z' or 'y', "
                 f"got {self.base!r} and {self.vertical!r}."
             )
         if self.levels < 0 or self.cells < 2 or self.cells % 2**self.levels:
-            raise ValueError(
+            raise InputError(
                 f"VolumetricTriangulationConfig: cells is divisible by 2 to the power of levels, because the network "
                 f"halves so often; got {self.cells} cells and {self.levels} levels."
             )
         if min(self.channels, self.width, self.front_kernel) < 1 or self.front_kernel % 2 == 0:
-            raise ValueError(
+            raise InputError(
                 f"VolumetricTriangulationConfig: channels and width are at least 1 and front_kernel is odd, "
                 f"got {self.channels}, {self.width} and {self.front_kernel}."
             )
         if not min(self.side, self.multiplier, self.backbone_rate) > 0:
-            raise ValueError(
+            raise InputError(
                 f"VolumetricTriangulationConfig: side (metres), multiplier and backbone_rate must be above 0, "
                 f"got {self.side}, {self.multiplier} and {self.backbone_rate}."
             )
         if min(self.base_jitter, self.cell_weight) < 0:
-            raise ValueError(
+            raise InputError(
                 f"VolumetricTriangulationConfig: base_jitter (metres) and cell_weight cannot be negative, "
                 f"got {self.base_jitter} and {self.cell_weight}."
             )

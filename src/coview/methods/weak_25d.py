@@ -3,7 +3,7 @@
 A network gives every joint a heat map and a map of depths; the mean place under the softmax of the first is the joint,
 the mean of the second its depth behind the root in lengths of the body. With the crop's intrinsics a pose follows. What
 is read of `cameras` is intrinsics alone. The paper's formulas are followed as far as they could be found: see
-docs/weak_25d.md.
+docs/methods/weak_25d.md.
 """
 
 import math
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from coview.body.limb_lengths import LimbLengths
 from coview.cameras import Cameras
+from coview.errors import InputError
 from coview.losses import limb_error, view_disagreement
 from coview.methods.shared.base import Fact, MetricCameraPoses, turned_if_mirrored
 from coview.methods.shared.image_method import ImageConfig, ImageMethod, Views, with_axes_of
@@ -79,27 +80,27 @@ class Weak25DConfig(ImageConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not min(self.sigma, self.sharpness, self.reach, self.trunk_rate) > 0:
-            raise ValueError(
+            raise InputError(
                 f"Weak25DConfig: sigma (map cells), sharpness, reach (mean torsos) and trunk_rate must be positive, "
                 f"got {self.sigma}, {self.sharpness}, {self.reach} and {self.trunk_rate}."
             )
         if min(self.agreement, self.limb_weight, self.pseudo_weight) < 0:
-            raise ValueError(
+            raise InputError(
                 f"Weak25DConfig: agreement, limb_weight and pseudo_weight cannot be negative, got {self.agreement}, "
                 f"{self.limb_weight} and {self.pseudo_weight}."
             )
         for name, known in (("loss", ("mse", "cross_entropy")), ("depths", ("maps", "picture"))):
             if getattr(self, name) not in known:
-                raise ValueError(
+                raise InputError(
                     f"Weak25DConfig: {name} is '{known[0]}' or '{known[1]}', got {getattr(self, name)!r}."
                 )
         for name in ("least_trust", "least_pseudo", "ramp"):
             if not 0 <= getattr(self, name) < 1:
-                raise ValueError(
+                raise InputError(
                     f"Weak25DConfig: {name} is a share, 0 to below 1, got {getattr(self, name)}."
                 )
         if self.fewest_views:
-            raise ValueError(
+            raise InputError(
                 f"Weak25DConfig: fewest_views is {self.fewest_views}, and 2D labels belong to the views that are "
                 f"there. Leave it at 0."
             )

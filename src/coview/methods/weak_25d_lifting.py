@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coview.body.limb_lengths import LimbLengths
+from coview.errors import InputError
 from coview.losses import limb_error, view_disagreement
 from coview.methods.shared.base import Fact, Method, MethodConfig, MetricCameraPoses, turned_if_mirrored
 from coview.networks.lifter import DepthLifter
@@ -58,14 +59,14 @@ class Weak25DLiftingConfig(MethodConfig):
 
     def __post_init__(self) -> None:
         if self.width < 1:
-            raise ValueError(f"Weak25DLiftingConfig: width must be at least 1, got {self.width}.")
+            raise InputError(f"Weak25DLiftingConfig: width must be at least 1, got {self.width}.")
         if not (self.reach > 0 and 0 <= self.least_trust < 1):
-            raise ValueError(
+            raise InputError(
                 f"Weak25DLiftingConfig: reach (body units) must be positive and least_trust in [0, 1), got "
                 f"{self.reach} and {self.least_trust}."
             )
         if min(self.agreement, self.limb_weight) < 0:
-            raise ValueError(
+            raise InputError(
                 f"Weak25DLiftingConfig: agreement and limb_weight cannot be negative, got {self.agreement} and "
                 f"{self.limb_weight}."
             )

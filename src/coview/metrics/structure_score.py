@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as as_safetensors
 from torch import Tensor
 
+from coview.errors import InputError, MissingFileError, UnknownNameError
 from coview.formats.io.atomic import write_bytes
 from coview.metrics.k_means import k_means
 from coview.metrics.mean import Mean
@@ -84,18 +85,18 @@ class PoseCentres:
     def load(path: Path) -> "PoseCentres":
         """What `save` wrote. ValueError where it is damaged, was changed, or is of another version."""
         if not path.is_file():
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f"no file {path} with pose centres. Make one with fit_centres(...).save(path)."
             )
         about, points = _read(path)
         if about.get("kind") != _KIND or about.get("version") != VERSION:
-            raise ValueError(
+            raise InputError(
                 f"{path} holds {about.get('kind')!r} of version {about.get('version')}, and pose centres of version "
                 f"{VERSION} are needed: scores of other versions do not compare. Fit the centres again."
             )
         found = PoseCentres(points, tuple(about["joints"]), *(about[name] for name in _KEPT[1:]))
         if found.digest != about["sha256"]:
-            raise ValueError(
+            raise InputError(
                 f"{path}: the centres have the hash {found.digest[:12]} and should have {about['sha256'][:12]}: they "
                 f"were changed, and scores would not compare. Copy the file again from where it came."
             )
@@ -134,7 +135,7 @@ def fit_centres(
 def shipped_centres(k: int) -> PoseCentres:
     """The centres of the training poses of mocap4, 17 joints of H36M_17; LookupError for a `k` not in `SHIPPED`."""
     if k not in SHIPPED:
-        raise LookupError(
+        raise UnknownNameError(
             f"no {k} pose centres come with coview, only {' and '.join(map(str, SHIPPED))}. "
             f"Fit your own with fit_centres; scores compare only where the centres are the same."
         )
@@ -167,7 +168,7 @@ def _read(path: Path) -> tuple[dict[str, Any], Tensor]:
             about = json.loads((file.metadata() or {})["coview"])
             points = file.get_tensor(_POINTS)
     except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise ValueError(
+        raise InputError(
             f"{path} is no file of pose centres, or is damaged: {error}. Copy it again from where it came, or fit "
             f"the centres again."
         ) from error

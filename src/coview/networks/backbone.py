@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from coview.errors import InputError
 from coview.networks.heads import ConfidenceHead
 from coview.networks.normalisation import BatchNorm2d
 from coview.networks.recompute import apply
@@ -89,7 +90,7 @@ class Trunk(nn.Module):
     def __init__(self, depth: Depth, *, trunk: int = 64, checkpointing: bool = False) -> None:
         super().__init__()
         if depth not in _BLOCKS:
-            raise ValueError(
+            raise InputError(
                 f"{type(self).__name__}: there is no residual network of depth {depth}; give one of {[*_BLOCKS]}."
             )
         block = BasicBlock if depth < 50 else Bottleneck
@@ -152,7 +153,7 @@ class PoseResNet(Trunk):
         checkpointing: bool = False,  # recompute activations for the gradient: less memory, a third more time
     ) -> None:
         if min(joints, deconv, trunk) < 1 or volumetric < 0:
-            raise ValueError(
+            raise InputError(
                 "PoseResNet needs joints, deconv and trunk ≥ 1 and volumetric ≥ 0, got "
                 f"joints={joints}, deconv={deconv}, trunk={trunk}, volumetric={volumetric}."
             )

@@ -8,6 +8,8 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
+from coview.errors import InputError
+
 Module = TypeVar("Module", bound=nn.Module)
 _LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}
 
@@ -20,7 +22,7 @@ def folded(module: Module, *, in_place: bool = False) -> Module:
     original. A normalisation belongs to the convolution registered right before it in the same module.
     ValueError for a module in training mode, whose normalisations follow the batch."""
     if module.training:
-        raise ValueError(
+        raise InputError(
             "folded: the module is in training mode, where its normalisations follow each batch and cannot be "
             "multiplied into weights. Call .eval() first."
         )
@@ -44,7 +46,7 @@ def _fold(convolution: _ConvNd, normalisation: _BatchNorm) -> None:
     """Exactly so, in float64: y = (conv(x) − mean) · scale + shift."""
     mean, variance = normalisation.running_mean, normalisation.running_var
     if mean is None or variance is None:
-        raise ValueError(
+        raise InputError(
             "folded: a BatchNorm has no running statistics, so its answer follows each batch even in eval mode."
         )
     scale = (variance.double() + normalisation.eps).rsqrt()

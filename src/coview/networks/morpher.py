@@ -5,6 +5,7 @@ from pathlib import Path
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from coview.errors import InputError, MissingFileError
 from coview.networks.lifter import Residual
 
 _PREFIX = "morpher."  # of the weights in a run of SkeletonMorphing
@@ -39,17 +40,17 @@ def load_morpher(run: Path, joints: int) -> Morpher:
     from safetensors.torch import load_file
 
     if not (run / "run.json").is_file():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"{run} holds no finished run of SkeletonMorphing (run.json is not there), and a model that morphs "
             f"its input cannot do without. Train it with `coview train skeleton_morphing --out {run}`."
         )
     weights = load_file(run / "weights.safetensors")
     own = {name.removeprefix(_PREFIX): value for name, value in weights.items() if name.startswith(_PREFIX)}
     if "entry.weight" not in own:
-        raise ValueError(f"{run} is a run of another method: SkeletonMorphing is needed to morph skeletons.")
+        raise InputError(f"{run} is a run of another method: SkeletonMorphing is needed to morph skeletons.")
     width, numbers = own["entry.weight"].shape
     if numbers != 2 * joints:
-        raise ValueError(
+        raise InputError(
             f"{run} morphs poses of {numbers // 2} joints, and these have {joints}. Train it on the skeleton of "
             f"the lifter."
         )

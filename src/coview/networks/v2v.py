@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from coview.errors import InputError
 from coview.networks.normalisation import BatchNorm3d
 from coview.networks.recompute import apply
 from coview.networks.slabs import Slabs, convolved, slabs, taken
@@ -133,7 +134,7 @@ class V2V(nn.Module):
     ) -> None:
         super().__init__()
         if min(inputs, outputs) < 1 or levels < 0 or width < 2 or front_kernel % 2 == 0:
-            raise ValueError(
+            raise InputError(
                 "V2V needs inputs and outputs ≥ 1, levels ≥ 0, a width ≥ 2 and an odd front_kernel, got inputs="
                 f"{inputs}, outputs={outputs}, levels={levels}, width={width}, front_kernel={front_kernel}."
             )
@@ -153,7 +154,7 @@ class V2V(nn.Module):
     def forward(self, volume: Float[Tensor, "b inputs n n n"]) -> Float[Tensor, "b outputs n n n"]:
         """Scores before the softmax. ValueError where n is not divisible by 2 to the number of levels."""
         if volume.shape[-1] % 2**self.levels:
-            raise ValueError(
+            raise InputError(
                 f"V2V: a grid of {volume.shape[-1]} cells a side cannot be halved {self.levels} times; take a multiple "
                 f"of {2**self.levels} cells, or fewer levels."
             )

@@ -2,9 +2,12 @@
 
 The folders say what a recipe learns from; a recipe is named by its file alone (`coview train canonpose_mocap4`)."""
 
+import ast
 import importlib
 from pathlib import Path
 from typing import Any
+
+from coview.errors import UnknownNameError
 
 
 def _modules() -> dict[str, str]:
@@ -18,17 +21,30 @@ def names() -> list[str]:
     return sorted(_modules())
 
 
+def summaries() -> dict[str, str]:
+    """Every recipe that comes with coview, and the first sentence of its file; nothing is imported."""
+    files = sorted(Path(__file__).parent.glob("*/[!_]*.py"), key=lambda file: file.stem)
+    return {file.stem: _first_sentence(file) for file in files}
+
+
+def _first_sentence(file: Path) -> str:
+    about = ast.get_docstring(ast.parse(file.read_text("utf-8"))) or ""
+    return about.partition("\n")[0]
+
+
 def load(name: str) -> Any:
     """The `Recipe` of that name, or of a dotted module path of yours; LookupError naming the known ones."""
     module = name if "." in name else _modules().get(name)
     if module is None:
-        raise LookupError(f"no recipe '{name}'. Known: {', '.join(names())}. Or give a dotted module path.")
+        raise UnknownNameError(
+            f"no recipe '{name}'. Known: {', '.join(names())}. Or give a dotted module path."
+        )
     try:
         return importlib.import_module(module).recipe
     except ModuleNotFoundError as error:
-        raise LookupError(f"no module '{module}' for a recipe: {error}.") from error
+        raise UnknownNameError(f"no module '{module}' for a recipe: {error}.") from error
     except AttributeError as error:
-        raise LookupError(f"module '{module}' defines no value named `recipe`.") from error
+        raise UnknownNameError(f"module '{module}' defines no value named `recipe`.") from error
 
 
 def taught_by(name: str) -> str:

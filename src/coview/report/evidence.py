@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from coview.cameras import Cameras
+from coview.errors import InputError
 from coview.formats.calibration.calibration import Calibration
 from coview.formats.motion.poses3d import Poses3D
 from coview.formats.session.session import Session, StaleError
@@ -66,7 +67,7 @@ def gather(path: Path) -> Evidence:
     poses = _if_there(session.poses3d, missing)
     runs = find_runs(session.models_dir)
     if detections is None and calibration is None and poses is None and not runs:
-        raise ValueError(
+        raise InputError(
             f"session {session.path} has nothing to report yet: " + " ".join(missing) + " Run a stage first."
         )
     skeleton = session.skeleton if poses is None else poses.skeleton
@@ -105,7 +106,7 @@ def _on(
 
 def _check_frames(pixels: Tensor | None, poses: Poses3D | None) -> None:
     if pixels is not None and poses is not None and len(pixels) != len(poses.points):
-        raise ValueError(
+        raise InputError(
             f"the 3D joints have {len(poses.points)} frames and the detections {len(pixels)}: they are "
             f"not of the same recording. Run `coview reconstruct` again."
         )

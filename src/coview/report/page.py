@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from coview import __version__
+from coview.errors import InputError, MissingFileError
 from coview.formats.io.atomic import write_text
 from coview.formats.session.session import FILE
 from coview.report.cameras import camera_lines, camera_section
 from coview.report.evidence import Evidence, gather
-from coview.report.html import text
+from coview.report.html import render_html
 from coview.report.image_methods import found_in_images, image_lines, image_section
 from coview.report.people import people_lines, people_section, told_apart
-from coview.report.prediction_viewer import SCRIPT as VIEWER_SCRIPT
 from coview.report.predictions import prediction_lines, prediction_section, shown_predictions
 from coview.report.runs import MARKS, Run, is_run, read_run
 from coview.report.sections import (
@@ -31,23 +31,6 @@ from coview.report.sections import (
 )
 from coview.report.verdict import Headline, Line, judge
 
-# The 3D scene brings its own scripts, fonts and decoders inside itself; nothing may come from elsewhere.
-_POLICY = (
-    "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; font-src data:; "
-    "script-src 'unsafe-inline' 'unsafe-eval' blob: data:; worker-src blob: data:; connect-src data: blob:; "
-    "frame-src 'self' about: data: blob:"
-)
-# The scene's document follows the reader's choice of light or dark.
-_SCRIPT = """
-const frame = document.getElementById("scene-frame");
-if (frame) {
-  const coded = document.getElementById("scene-data").textContent;
-  const page = new TextDecoder().decode(Uint8Array.from(atob(coded), c => c.charCodeAt(0)));
-  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-  frame.srcdoc = dark ? page.replace("{darkMode:false}", "{darkMode:true}") : page;
-}
-"""
-
 
 def write_report(path: Path, out: Path | None = None) -> Path:
     """Write the report of a session or of a training run; by default `report.html` in that folder.
@@ -58,7 +41,7 @@ def write_report(path: Path, out: Path | None = None) -> Path:
     if not (path / FILE).is_file() and is_run(path):
         document = run_page(read_run(path))
     elif not (path / FILE).is_file():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"{path} is neither a session ({FILE} is not there) nor a training run ({' or '.join(MARKS)}). "
             f"Name the folder that `coview import` or `coview train` made."
         )
@@ -102,13 +85,13 @@ def session_page(evidence: Evidence) -> str:
 def run_page(run: Run) -> str:
     """The whole document about one training run. ValueError where the folder holds no result yet."""
     if not run.curves and not run.evaluations:
-        raise ValueError(
+        raise InputError(
             f"run {run.path} has nothing to report yet: neither training curves nor an evaluation. "
             f"Run `coview train` again to finish it."
         )
     steps = max((points[-1][0] for points in run.curves.values()), default=0)
     numbers = {name: value for name, value in _numbers(run).items() if isinstance(value, float)}
-    headlines = [Headline(f"{value:.4g}", name) for name, value in list(numbers.items())[:4]]
+    headlines = [Headline(*_measured(name, value)) for name, value in list(numbers.items())[:4]]
     return document(
         run.name,
         [
@@ -120,15 +103,8 @@ def run_page(run: Run) -> str:
 
 def document(title: str, parts: Sequence[str]) -> str:
     """Sections as one self-contained page."""
-    style = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
-    script = VIEWER_SCRIPT.read_text(encoding="utf-8")
-    made = f"Made by coview {__version__} on {datetime.now():%Y-%m-%d %H:%M}. This file needs no network."
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
-        f"<title>{text(title)} · coview</title><style>{style}</style></head><body><main>"
-        f"{''.join(parts)}<footer>{text(made)}</footer></main><script>{_SCRIPT}</script><script>{script}</script></body></html>\n"
+    return render_html(
+        "page", title=title, parts=parts, version=__version__, date=f"{datetime.now():%Y-%m-%d %H:%M}"
     )
 
 
@@ -150,6 +126,11 @@ def _model_lines(runs: Sequence[Run]) -> list[Line]:
 def _numbers(run: Run) -> dict[str, Any]:
     """Of the first evaluation: the one on the run's own data."""
     return run.evaluations[0].numbers if run.evaluations else {}
+
+
+def _measured(measure: str, value: float) -> tuple[str, str]:
+    """A number with its unit, and its name as people write it."""
+    return f"{value:.4g}{' mm' if measure.endswith('_mm') else ''}", _pretty(measure)
 
 
 def _pretty(measure: str) -> str:

@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 
 from coview.cameras import Cameras
+from coview.errors import InputError, MissingPackageError
 from coview.formats.io.atomic import replacing
 from coview.formats.session.session import Session
 from coview.report.colours import CAMERA, RGB, bone_colours
 from coview.report.evidence import Evidence, gather
+from coview.report.eye import free_azimuth
 from coview.report.overlay import Overlay, instants, overlays
-from coview.report.scene import free_azimuth
 
 _FRUSTUM = 0.5  # metres from a camera's centre to its drawn image plane
 
@@ -26,10 +27,10 @@ def session_picture(session: Session | Path, frame: int | None = None, out: Path
     ModuleNotFoundError naming the extra to install where matplotlib is missing."""
     evidence = gather(session.path if isinstance(session, Session) else Path(session))
     if evidence.poses is None or evidence.cameras is None:
-        raise ValueError("session_picture: needs 3D joints and cameras. " + " ".join(evidence.missing))
+        raise InputError("session_picture: needs 3D joints and cameras. " + " ".join(evidence.missing))
     chosen = instants(evidence, 1)[0] if frame is None else frame
     if not 0 <= chosen < evidence.frames:
-        raise ValueError(f"session_picture: frame {chosen} is not in 0 to {evidence.frames - 1}.")
+        raise InputError(f"session_picture: frame {chosen} is not in 0 to {evidence.frames - 1}.")
     pictures = [row[0] for row in overlays(evidence, [chosen])][:4]
     target = out or evidence.session.path / "picture.png"
     with replacing(target) as temporary:
@@ -42,7 +43,7 @@ def _draw(evidence: Evidence, cameras: Cameras, frame: int, pictures: list[Overl
     try:
         from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
+        raise MissingPackageError(
             "session_picture needs matplotlib, which is not installed. Run: pip install 'coview[view]'"
         ) from error
     figure = Figure(figsize=(11, 5.6), layout="constrained", facecolor="white")

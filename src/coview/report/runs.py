@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from coview.errors import InputError
 from coview.report.embedding_map import Dots, read_dots
 
 CURVES = ("history.csv", "metrics.csv")
@@ -108,7 +109,7 @@ def _read_json(file: Path) -> Any:
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{file} is damaged: {error}. Run the stage that wrote it again.") from error
+        raise InputError(f"{file} is damaged: {error}. Run the stage that wrote it again.") from error
 
 
 def flat(value: Any, prefix: str = "") -> dict[str, Any]:

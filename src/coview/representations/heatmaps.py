@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from coview.errors import InputError
+
 
 def soft_argmax(
     heatmaps: Float[Tensor, "*batch joints height width"],
@@ -29,7 +31,7 @@ def soft_argmax(
         mass = positive.sum(dim=(-2, -1), keepdim=True)
         shares = torch.where(mass > 0, positive / torch.where(mass > 0, mass, 1.0), torch.nan)
     else:
-        raise ValueError(f"soft_argmax: normalise is 'softmax' or 'relu', got {normalise!r}.")
+        raise InputError(f"soft_argmax: normalise is 'softmax' or 'relu', got {normalise!r}.")
     height, width = maps.shape[-2:]
     columns, rows = (torch.arange(size).to(maps) for size in (width, height))
     return torch.stack(
@@ -69,7 +71,7 @@ def peaks(
 def map_stride(image_size: tuple[int, int], map_size: tuple[int, int]) -> tuple[float, float]:
     """Image pixels per map cell, (across, down), for sizes (width, height)."""
     if min(*image_size, *map_size) < 1:
-        raise ValueError(f"map_stride: sizes must be at least 1, got image {image_size}, map {map_size}.")
+        raise InputError(f"map_stride: sizes must be at least 1, got image {image_size}, map {map_size}.")
     return image_size[0] / map_size[0], image_size[1] / map_size[1]
 
 
@@ -114,7 +116,7 @@ def gaussian_maps(
     Joints and sigma in map cells, sub-cell places kept. A joint of confidence 0 or NaN has an empty map, a
     joint outside the map shows as much as reaches in. ValueError: sigma not positive."""
     if not sigma > 0:
-        raise ValueError(f"gaussian_maps: sigma is in map cells and must be positive, got {sigma}.")
+        raise InputError(f"gaussian_maps: sigma is in map cells and must be positive, got {sigma}.")
     seen = (confidence > 0) & joints.isfinite().all(dim=-1)
     place = torch.where(seen[..., None], joints, 0.0)
     across, down = (

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coview.body.limb_lengths import Limbs, scale_of
+from coview.errors import InputError
 
 NEAREST, FARTHEST = 2.0, 40.0  # the root's depth is kept between, in body units; beyond, it has no gradient
 _FLAT = 1e-5  # least square of a limb's length in the image; a person 5 m away has a torso of 1e-2
@@ -92,7 +93,7 @@ class Placing:
 
     def __post_init__(self) -> None:
         if not 0 <= self.least_share < 1:
-            raise ValueError(f"Placing: least_share is a share, 0 to below 1, got {self.least_share}.")
+            raise InputError(f"Placing: least_share is a share, 0 to below 1, got {self.least_share}.")
 
     def place(
         self,

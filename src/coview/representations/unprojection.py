@@ -16,6 +16,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from coview.errors import InputError
+
 Aggregate = Literal["sum", "max", "softmax"]
 
 _BLOCK = {"cpu": 1 << 20, "cuda": 1 << 26}  # numbers sampled at a time (voxels × views × channels)
@@ -50,9 +52,9 @@ def unproject(
     where the released code is wrong, or an unknown aggregate."""
     *batch, views, channels, height, width = features.shape
     if aggregate not in ("sum", "max", "softmax"):
-        raise ValueError(f"unproject: aggregate is 'sum', 'max' or 'softmax', got {aggregate!r}.")
+        raise InputError(f"unproject: aggregate is 'sum', 'max' or 'softmax', got {aggregate!r}.")
     if reference and height != width:
-        raise ValueError(
+        raise InputError(
             f"unproject: the reference mode is defined on square maps, got {width} × {height} cells: the "
             f"released code mixes up width and height. Use square crops, or reference=False."
         )

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from coview.errors import InputError
+
 
 def cuboid(
     centre: Float[Tensor, "*batch 3"],
@@ -22,11 +24,11 @@ def cuboid(
     `side` in the unit of `centre`. `turn` (radians) turns the cube about the vertical `axis` through its
     centre, right-handed: a quarter turn about z brings x̂ to ŷ. ValueError: a side or cells that make no cube."""
     if not side > 0 or cells < 2:
-        raise ValueError(
+        raise InputError(
             f"cuboid: needs side > 0 and 2 or more cells along it, got side={side}, cells={cells}."
         )
     if axis not in ("y", "z"):
-        raise ValueError(f"cuboid: the vertical axis is 'y' or 'z', got {axis!r}.")
+        raise InputError(f"cuboid: the vertical axis is 'y' or 'z', got {axis!r}.")
     along = torch.linspace(-side / 2, side / 2, cells, dtype=centre.dtype, device=centre.device)
     steps = torch.stack(torch.meshgrid(along, along, along, indexing="ij"), dim=-1)
     if turn is not None:

@@ -4,6 +4,8 @@ from typing import Literal, get_args
 
 import torch
 
+from coview.errors import InputError
+
 Device = Literal["auto", "cpu", "cuda", "mps"]
 DEVICES: tuple[str, ...] = get_args(Device)  # auto: a GPU where there is one
 
@@ -13,7 +15,7 @@ def check_device(device: str) -> None:
     there = [name for name in DEVICES if _has(name)]
     if device not in there:
         problem = "is not on this machine" if device in DEVICES else "is no device that coview knows"
-        raise ValueError(f"device '{device}' {problem}. Choose with --device among: {', '.join(there)}.")
+        raise InputError(f"device '{device}' {problem}. Choose with --device among: {', '.join(there)}.")
 
 
 def resolved(device: str) -> torch.device:

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coview.data.base import Instants
+from coview.errors import InputError
 from coview.methods.shared.base import CameraPoses
 from coview.skeletons import Skeleton, skeleton_map
 from coview.training.root_predictions import Guesser, Question
@@ -27,7 +28,7 @@ def first_guesses(
 
     def poses(predicted: Any) -> Tensor:
         if not isinstance(predicted, CameraPoses):
-            raise ValueError(
+            raise InputError(
                 f"first_from: {by.path} holds a {type(by.method).__name__}, which does not predict a pose for every "
                 f"single view. Name a run of a method that does, as CanonPose."
             )

@@ -17,6 +17,7 @@ from torch.utils._pytree import tree_flatten
 
 from coview.cameras import Cameras
 from coview.data.base import Instants
+from coview.errors import InputError
 from coview.methods.shared.base import Method
 from coview.networks.recompute import statistics_kept
 from coview.sample import MultiView
@@ -28,7 +29,7 @@ _USABLE = (
 _FULL = ("out of memory", "can't allocate memory", "not enough memory")  # how torch says it, by device
 
 
-class TooLarge(ValueError, RuntimeError):
+class TooLarge(InputError, RuntimeError):
     """The memory of the device is full: settings are to be changed, found out while running."""
 
 
@@ -149,7 +150,7 @@ def held_bytes(data: Instants) -> int:
 
 
 def _instant_bytes(instant: MultiView) -> int:
-    held = [instant.held(name) for name in instant.known]
+    held = [instant.stored(name) for name in instant.fields]
     tensors = [t for each in held for t in (_tensors(each) if isinstance(each, Cameras) else [each])]
     return sum(_size(tensor) for tensor in tensors)
 

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from coview.errors import InputError
 from coview.methods.shared.base import Method
 
 IN_A_ROW = 20  # updates without finite gradients after which a run has no hope; ours
@@ -17,7 +18,7 @@ def parameter_groups(method: Method[Any]) -> list[dict[str, Any]]:
     groups: dict[float, list[nn.Parameter]] = {}
     known = {outer for name, _ in method.named_parameters() for outer in _around(name)}
     if unknown := sorted(set(method.rates) - known):
-        raise ValueError(
+        raise InputError(
             f"{type(method).__name__}.rates names {', '.join(unknown)}, which it does not have. "
             f"Its modules: {', '.join(sorted(name for name in known if '.' not in name))}, and what is in them."
         )
@@ -26,7 +27,7 @@ def parameter_groups(method: Method[Any]) -> list[dict[str, Any]]:
             factor = next((method.rates[outer] for outer in _around(name) if outer in method.rates), 1.0)
             groups.setdefault(factor, []).append(parameter)
     if not groups:
-        raise ValueError(
+        raise InputError(
             f"{type(method).__name__} has nothing to learn: it has no parameter that is not frozen."
         )
     return [{"params": parameters, "factor": factor} for factor, parameters in groups.items()]
@@ -43,19 +44,22 @@ class Guard:
 
     Nothing waits for the device: what was left out is counted there."""
 
-    def __init__(self, clip_norm: float = 0.0) -> None:
-        self.clip_norm = clip_norm  # largest length of all gradients as one vector; 0: any
+    def __init__(self) -> None:
         self._counts = torch.zeros(3)  # left out, left out in a row until now, longest row
 
-    def check(self, optimiser: torch.optim.Optimizer) -> None:
-        """To be called after the backward pass and before the step of a fused optimiser."""
+    def check(self, optimiser: torch.optim.Optimizer, clip_norm: float = 0.0) -> None:
+        """To be called after the backward pass and before the step of a fused optimiser.
+
+        Args:
+            optimiser: A fused one, whose parameters hold their gradients.
+            clip_norm: Largest Euclidean norm of all gradients as one vector; 0: any."""
         parameters = [each for group in optimiser.param_groups for each in group["params"]]
         gradients = [each.grad for each in parameters if each.grad is not None]
         if not gradients:
             return
         norm = nn.utils.get_total_norm(gradients)
-        if self.clip_norm:
-            nn.utils.clip_grads_with_norm_(parameters, self.clip_norm, norm)
+        if clip_norm:
+            nn.utils.clip_grads_with_norm_(parameters, clip_norm, norm)
         unusable = (~norm.isfinite()).float()
         # fused optimisers leave weights and moments alone where this is 1, as they do for a GradScaler
         optimiser.found_inf = unusable  # type: ignore[attr-defined]

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
+from coview.errors import InputError
+
 Precision = Literal["32", "bf16"]
 
 
@@ -43,7 +45,7 @@ def check_precision(precision: Precision, device: str) -> None:
     """ValueError where `device` ("auto": the one that would be taken) can only emulate bfloat16."""
     kind = _automatic() if device == "auto" else torch.device(device).type
     if precision == "bf16" and not _has_bfloat16(kind):
-        raise ValueError(
+        raise InputError(
             f"precision 'bf16': this machine's {kind} has no arithmetic for bfloat16, and emulating it is "
             f"slower than float32. Use precision '32', or another device."
         )

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 import torch
 from torch import Tensor, nn
 
+from coview.errors import InputError
 from coview.formats.weights.released_weights import VOLUMES, ReleasedWeights
 from coview.skeletons import EPIPOLAR_16, H36M_17, LEARNABLE_17, Skeleton
 
@@ -132,7 +133,7 @@ def initialise(method: nn.Module, skeleton: Skeleton, source: Source, *, bgr: bo
     layer is turned round. ValueError where nothing fits, or where joints cannot be told apart."""
     report, state = Report(source.words, notes=list(source.notes)), method.state_dict()
     offered = _mapped(source, report)
-    rows = _rows(skeleton, source, any(name.startswith(_PER_JOINT) for name in state))
+    rows = check_joints(method, skeleton, source)
     for name, tensor in offered.items():
         if name not in state:
             report.ignored[name] = "this method has no such weight"
@@ -153,7 +154,7 @@ def initialise(method: nn.Module, skeleton: Skeleton, source: Source, *, bgr: bo
     taken = set(report.used)
     report.started = [name for name in state if name not in taken]
     if not report.used:
-        raise ValueError(
+        raise InputError(
             f"nothing in {source.words} fits {type(method).__name__}: none of its {len(source.tensors)} names has the "
             f"shape that is needed ({_collapsed(list(source.tensors))}). Is it a file of another method, or of "
             f"another depth?"
@@ -176,13 +177,18 @@ def _mapped(source: Source, report: Report) -> dict[str, Tensor]:
     return found
 
 
-def _rows(skeleton: Skeleton, source: Source, per_joint: bool) -> list[int | None]:
-    """For every joint of the method, its channel in the source."""
+def check_joints(method: nn.Module, skeleton: Skeleton, source: Source) -> list[int | None]:
+    """For every joint of the method, its channel in the source; None where it has no such joint.
+
+    ValueError where the weights of the method do not say which numbers belong to which joint, and the source has other
+    joints than `skeleton`."""
     theirs = source.skeleton
+    per_joint = any(name.startswith(_PER_JOINT) for name in method.state_dict())
     if not per_joint and theirs.joints != skeleton.joints:
-        raise ValueError(
+        raise InputError(
             f"{source.words} has the joints of '{theirs.name}', and this method those of '{skeleton.name}': its "
-            f"weights do not say which numbers belong to which joint. Begin with a run on the same skeleton."
+            f"weights do not say which numbers belong to which joint. Begin with a run on the same skeleton; a session "
+            f"is trained on that of the run with --data.skeleton {theirs.name}."
         )
     return [theirs.joints.index(joint) if joint in theirs.joints else None for joint in skeleton.joints]
 

@@ -14,6 +14,7 @@ from coview.data.base import Instants
 from coview.data.loading import InOrder, at_once
 from coview.data.pseudo_labels.labels import PseudoConfig, PseudoLabels, pseudo_labels
 from coview.data.shards import cache_folder
+from coview.errors import InputError
 from coview.metrics.joint_error import p_joint_error
 from coview.progress import progress
 from coview.sample import MultiView
@@ -48,7 +49,7 @@ def with_detections(data: Instants, detector: Any) -> Instants:
 
     ValueError where the data does not say which these are, or `detected` raises one."""
     if not {"joints2d", "confidence", "labelled2d"} <= data.fields:
-        raise ValueError(
+        raise InputError(
             f"joints2d_from fills in 2D joints beside 2D labels, and this data has only: "
             f"{', '.join(sorted(data.fields))}. Leave it out."
         )
@@ -67,12 +68,12 @@ def detected(detector: Any, data: Instants) -> tuple[Tensor, Tensor]:
     ValueError where it cannot see joints in images, or the data has none."""
     name = type(detector).__name__
     if not hasattr(detector, "detections"):
-        raise ValueError(
+        raise InputError(
             f"pseudo.detector: a {name} does not see 2D joints by itself. Name a run of RansacTriangulation, as the "
             f"recipe ransac_rendered trains."
         )
     if "images" not in data.fields:
-        raise ValueError(
+        raise InputError(
             f"pseudo.detector: the {name} reads images, and this data has only: {', '.join(sorted(data.fields))}. "
             f"Leave it out to use the data's own 2D joints."
         )

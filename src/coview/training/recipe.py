@@ -15,6 +15,7 @@ from coview.data.base import DataConfig
 from coview.data.batching import Batching, Shuffled
 from coview.data.label_budget import ShownLabels
 from coview.data.pseudo_labels.labels import PseudoConfig
+from coview.errors import InputError
 from coview.methods.shared.base import Method, MethodConfig
 from coview.skeletons import H36M_17, SKELETONS, Skeleton, named_skeleton
 from coview.training.precision import Precision
@@ -61,6 +62,11 @@ class Recipe:
     # labels that the views of the training data determine by themselves; cameras "none": no such labels are made
     pseudo: PseudoConfig = field(default_factory=lambda: PseudoConfig(cameras="none"))
     device: str = "auto"  # auto: a GPU where there is one; else cpu, cuda or mps
+    # how many of them; each works through its part of every batch, in a process of its own
+    devices: int = 1
+    # of several devices, how they agree on gradients: Lightning's "ddp", or the same where not every parameter
+    # takes part in every update (auto)
+    strategy: Literal["auto", "ddp"] = "auto"
     # of the networks while they learn; losses, rotations and weights are float32 anyway. bf16 is for a GPU
     # and is refused where the hardware has no arithmetic for it, because emulation is slower than float32
     precision: Precision = "32"
@@ -71,22 +77,23 @@ class Recipe:
 
     def __post_init__(self) -> None:
         _check_finite(self, "")
-        for name in ("steps", "batch_size", "accumulate", "log_every"):
+        for name in ("steps", "batch_size", "accumulate", "log_every", "devices"):
             if getattr(self, name) < 1:
-                raise ValueError(f"Recipe: {name} must be at least 1, got {getattr(self, name)}.")
+                raise InputError(f"Recipe: {name} must be at least 1, got {getattr(self, name)}.")
         if self.precision not in get_args(Precision):
-            raise ValueError(f"Recipe: precision is '32' or 'bf16', got {self.precision!r}.")
+            raise InputError(f"Recipe: precision is '32' or 'bf16', got {self.precision!r}.")
         if not self.learning_rate > 0:
-            raise ValueError(f"Recipe: learning_rate must be above 0, got {self.learning_rate}.")
+            raise InputError(f"Recipe: learning_rate must be above 0, got {self.learning_rate}.")
         for name in ("weight_decay", "clip_norm", "warm_up", "validate_every"):
             if getattr(self, name) < 0:
-                raise ValueError(f"Recipe: {name} cannot be negative, got {getattr(self, name)}.")
-        if self.batch_size % self.accumulate:
-            raise ValueError(
-                f"Recipe: batch_size {self.batch_size} cannot be cut into {self.accumulate} equal parts (accumulate)."
+                raise InputError(f"Recipe: {name} cannot be negative, got {getattr(self, name)}.")
+        if self.batch_size % (self.accumulate * self.devices):
+            raise InputError(
+                f"Recipe: batch_size {self.batch_size} cannot be cut into {self.accumulate * self.devices} equal parts "
+                f"(accumulate {self.accumulate} on each of devices {self.devices})."
             )
         if any(not 0 < share <= 1 for share in self.revise_at):
-            raise ValueError(
+            raise InputError(
                 f"Recipe: revise_at holds shares of the run, above 0 up to 1, got {self.revise_at}."
             )
 
@@ -108,7 +115,7 @@ def check_fields(recipe: Recipe, available: frozenset[str]) -> None:
     needed = _with_shown(recipe)
     predicted = {name for name, setting in _EARLIER.items() if getattr(recipe, setting)}
     for name in sorted(predicted - needed):
-        raise ValueError(
+        raise InputError(
             f"{_EARLIER[name]} is given, and {type(recipe.method).__name__} as it is set reads no {name}. Leave it out."
         )
     provided = available
@@ -120,7 +127,7 @@ def check_fields(recipe: Recipe, available: frozenset[str]) -> None:
         if set(missing) <= _LABELS:
             way_out = ", or have them made from the 2D joints with --pseudo.cameras people"
         remedies = " ".join(filter(None, map(recipe.data.remedy, missing)))
-        raise ValueError(
+        raise InputError(
             f"{type(recipe.method).__name__} needs {', '.join(repr(name) for name in missing)}, which "
             f"{type(recipe.data).__name__} does not provide; it has: {', '.join(sorted(provided))}. "
             + (remedies or f"Choose other data, or settings of the method that do without{way_out}.")
@@ -131,12 +138,12 @@ def _with_shown(recipe: Recipe) -> frozenset[str]:
     """What training reads, and what says whose labels are shown. ValueError for labels that cannot be hidden."""
     labels, name = recipe.labels, type(recipe.method).__name__
     if labels.some2d and {"joints2d", "confidence"} & recipe.unbuilt().inputs:
-        raise ValueError(
+        raise InputError(
             f"labels.split2d and share2d hide 2D joints, and {name} sees 2D joints at test time: they are no labels to "
             f"it. Leave both as they are."
         )
     if (labels.some3d or labels.some2d) and (recipe.base_from or recipe.first_from):
-        raise ValueError(
+        raise InputError(
             "labels hides some, and base_from or first_from names a run that would be shown the rest. Leave out one "
             "of the two."
         )
@@ -150,7 +157,7 @@ def _with_labels(
     if recipe.pseudo.cameras == "none":
         return needed, available
     if not needed & _LABELS:
-        raise ValueError(
+        raise InputError(
             f"pseudo-labels are asked for (pseudo.cameras {recipe.pseudo.cameras!r}), and "
             f"{type(recipe.method).__name__} as it is set reads none. Set --pseudo.cameras none."
         )
@@ -164,7 +171,7 @@ def _check_size(recipe: Recipe) -> None:
     sides = [getattr(recipe.data, name, None) for name in ("size", "height")]
     given = [side for side in sides if isinstance(side, int)]
     if isinstance(wanted, int) and given and (max(given) != wanted or any(side % 32 for side in given)):
-        raise ValueError(
+        raise InputError(
             f"the data's pictures are {' × '.join(map(str, given))} pixels, and "
             f"{type(recipe.method).__name__} is built for a longer side of {wanted} and sides that are "
             f"multiples of 32. Set --data.size and --method.size alike."
@@ -180,7 +187,7 @@ def _check_finite(value: Any, where: str) -> None:
         endless = isinstance(each.default, float) and math.isinf(each.default)
         for number in held if isinstance(held, tuple) else (held,):
             if isinstance(number, float) and not (math.isfinite(number) or (endless and math.isinf(number))):
-                raise ValueError(f"Recipe: {name} must be a finite number, got {number}.")
+                raise InputError(f"Recipe: {name} must be a finite number, got {number}.")
 
 
 # --- as JSON -------------------------------------------------------------------------------------
@@ -247,7 +254,7 @@ def _restored(plain: dict[str, Any], kind: Any) -> Any:
     path = import_path(stored)
     found = _named(path)
     if not (isinstance(found, type) and is_dataclass(found) and issubclass(found, kind)):
-        raise ValueError(
+        raise InputError(
             f"'{stored}' in the recipe is no {getattr(kind, '__name__', kind)}; was it edited by hand?"
         )
     hints = get_type_hints(found)
@@ -255,7 +262,7 @@ def _restored(plain: dict[str, Any], kind: Any) -> Any:
     given = {today.get(name, name): value for name, value in plain.items() if name != "type"}
     unknown = sorted(set(given) - {each.name for each in fields(found)})
     if unknown:
-        raise ValueError(
+        raise InputError(
             f"{stored} has no {', '.join(unknown)}: the recipe comes from another version of coview."
         )
     return found(**{name: from_plain(value, hints[name]) for name, value in given.items()})
@@ -264,8 +271,8 @@ def _restored(plain: dict[str, Any], kind: Any) -> Any:
 def _named(path: str) -> Any:
     module, _, name = path.rpartition(".")
     if module.partition(".")[0] != "coview" and module not in sys.modules:
-        raise ValueError(f"the recipe names '{path}', which is not part of coview. Import '{module}' first.")
+        raise InputError(f"the recipe names '{path}', which is not part of coview. Import '{module}' first.")
     try:
         return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(f"the recipe names '{path}', which cannot be found: {error}.") from error
+        raise InputError(f"the recipe names '{path}', which cannot be found: {error}.") from error

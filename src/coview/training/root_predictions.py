@@ -14,6 +14,7 @@ from torch import Tensor
 
 from coview.data.base import Instants
 from coview.data.loading import InOrder, at_once
+from coview.errors import InputError
 from coview.formats.io.tensor_cache import keep, kept
 from coview.methods.shared.base import Method, WorldPose
 from coview.progress import progress
@@ -43,7 +44,7 @@ class Guesser:
 
         def root_of(predicted: Any) -> Tensor:
             if not isinstance(predicted, WorldPose):
-                raise ValueError(
+                raise InputError(
                     f"base_from: {self.path} holds a {type(self.method).__name__}, which does not find people in the "
                     f"world. Name a run of a method that does, as AlgebraicTriangulation."
                 )
@@ -66,7 +67,7 @@ class Guesser:
         `identity` says which data, as text; with the model's, the number of instants and what it reads of them (of
         images, the first and the last) it names the file that is read instead of predicting again."""
         if missing := sorted(self.method.inputs - data.fields):
-            raise ValueError(
+            raise InputError(
                 f"{question.setting}: {self.path} predicts {question.words} from {', '.join(missing)} too, which this "
                 f"data does not have. Choose a run whose method reads only: {', '.join(sorted(data.fields))}."
             )
@@ -117,6 +118,6 @@ def _digest(model: str, data: str, instants: Instants, read: frozenset[str]) -> 
 
 
 def _bytes(part: MultiView, name: str) -> bytes:
-    held: Tensor = part.held(name)
+    held: Tensor = part.stored(name)
     content: bytes = held.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes()
     return content

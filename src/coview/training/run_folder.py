@@ -4,6 +4,7 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
+from coview.errors import InputError
 from coview.formats.io.text import read_json
 from coview.training.checkpoint import Checkpoint
 from coview.training.evaluation.embedded import MAP
@@ -42,7 +43,7 @@ def opened(recipe: Recipe, out: Path, overwrite: bool) -> Checkpoint | None:
     if overwrite:
         return None
     if words := difference(out, recipe):
-        raise ValueError(
+        raise InputError(
             f"{out} holds a run of another recipe: {words}. "
             f"Choose another folder with --out, or lose that run with --overwrite."
         )
@@ -62,6 +63,6 @@ def check_apart(recipe: Recipe, out: Path) -> None:
     named["pseudo.detector"] = recipe.pseudo.detector
     for name, folder in named.items():
         if folder and Path(folder).resolve() == out.resolve():
-            raise ValueError(
+            raise InputError(
                 f"{name} names {folder}, the folder that this run is to be written to. Choose another with --out."
             )

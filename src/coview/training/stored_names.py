@@ -86,7 +86,7 @@ OLD_PATHS = {
 }
 
 # name -> {field as stored earlier: field today}
-OLD_FIELDS: dict[str, dict[str, str]] = {}
+OLD_FIELDS: dict[str, dict[str, str]] = {"pseudo_labels": {"trust": "min_confidence"}}
 
 _NAME_OF = {path: name for name, path in NAMES.items()}
 

@@ -1,7 +1,15 @@
 import pytest
 import torch
 
-from coview.capture.association.stage import associate, people_of, placed, presences, said, several_people
+from coview.capture.association.stage import (
+    associate,
+    kept_people,
+    placed,
+    presences,
+    said,
+    several_people,
+    update_people,
+)
 from coview.capture.calibration.from_people import calibrate_from_people
 from coview.capture.export import export_session
 from coview.capture.reconstruction.reconstruct import reconstruct_everybody
@@ -30,7 +38,7 @@ def crowd_session(path, people: int, frames: int = FRAMES, late=None):
 @pytest.fixture(scope="module")
 def calibrated(tmp_path_factory):
     session, crowd = crowd_session(tmp_path_factory.mktemp("crowd") / "session", 2)
-    done = calibrate_from_people(session.path, stature=1.7)
+    done = calibrate_from_people(session, stature=1.7)
     return Session.load(session.path), crowd, done
 
 
@@ -48,7 +56,7 @@ def test_cameras_are_found_from_everybody(calibrated):
 def test_people_are_told_apart_and_cameras_found_though_these_are_late(tmp_path):
     late = (0.0, 23.4, -31.0)
     session, crowd = crowd_session(tmp_path / "session", 2, frames=300, late=late)
-    done = calibrate_from_people(session.path, stature=1.7)
+    done = calibrate_from_people(session, stature=1.7)
     assert identity_score(done.people.ids, crowd.who).accuracy >= 0.98
     found = [done.calibration.clocks[name].offset * session.fps if name in done.calibration.clocks else 0.0
              for name in NAMES]  # fmt: skip
@@ -58,12 +66,12 @@ def test_people_are_told_apart_and_cameras_found_though_these_are_late(tmp_path)
 
 def test_cameras_said_to_be_on_time_are_not_searched(tmp_path):
     session, _crowd = crowd_session(tmp_path / "session", 2)
-    assert people_of(session, None, on_time=True).late == (0.0, 0.0, 0.0)
+    assert update_people(session, None, on_time=True).late == (0.0, 0.0, 0.0)
 
 
 def test_everybody_is_reconstructed_and_exported(calibrated):
     session, _crowd, _done = calibrated
-    every, failed = reconstruct_everybody(session.path)
+    every, failed = reconstruct_everybody(session)
     assert [one.path.name for one in every] == ["joints3d.npz", "joints3d_person2.npz"]
     assert not failed
     assert min(one.found for one in every) > 0.9
@@ -74,12 +82,21 @@ def test_everybody_is_reconstructed_and_exported(calibrated):
 
 def test_provenance_and_table_tell_who_is_who(calibrated):
     session, _, done = calibrated
-    people = people_of(session, placed(session))
+    people = update_people(session, placed(session))
     assert torch.equal(people.ids, done.people.ids)  # nothing is done twice
     assert Session.load(session.path).provenance["people"] == said(people)
     assert said(people).startswith("2 people, by their cameras; tracks given to another person: a ")
     assert [row.person for row in presences(people)] == [1, 2]
     assert (session.path / "people.csv").read_text().startswith("camera,track,person,first_frame")
+
+
+def test_the_reader_writes_nothing(calibrated):
+    session, _, done = calibrated
+    before = {path.name: path.stat().st_mtime_ns for path in session.path.iterdir()}
+    assert torch.equal(kept_people(session, placed(session)).ids, done.people.ids)
+    with pytest.raises(StaleError, match=r"made with other cameras than these. Run `coview associate"):
+        kept_people(session, None)
+    assert {path.name: path.stat().st_mtime_ns for path in session.path.iterdir()} == before
 
 
 def test_corrections_hold_from_the_next_reading_on(calibrated, tmp_path):
@@ -89,14 +106,14 @@ def test_corrections_hold_from_the_next_reading_on(calibrated, tmp_path):
     try:
         swapped = session.followed(2)[0]
         assert torch.equal(torch.nan_to_num(swapped), torch.nan_to_num(before))
-        assert said(people_of(session, placed(session))).endswith("1 edits of people.toml")
+        assert said(update_people(session, placed(session))).endswith("1 edits of people.toml")
     finally:
         session.edits_path.unlink()
 
 
 def test_other_2d_joints_make_it_stale(tmp_path):
     session, crowd = crowd_session(tmp_path / "session", 2)
-    associate(session.path)
+    associate(session)
     write_detections(
         session.path / "joints2d", NAMES, Detections(crowd.detections.joints + 1, crowd.detections.confidence)
     )
@@ -107,7 +124,7 @@ def test_other_2d_joints_make_it_stale(tmp_path):
 def test_one_person_is_followed_as_ever(tmp_path):
     session, crowd = crowd_session(tmp_path / "session", 1)
     assert not several_people(crowd.detections)
-    assert associate(session.path) is None
+    assert associate(session) is None
     assert not session.people_path.exists()
     ours, before = session.followed(), session.detections().single()
     assert all(
@@ -119,17 +136,19 @@ def test_one_person_is_followed_as_ever(tmp_path):
 
 def test_a_damaged_file_is_made_again(tmp_path):
     session, _crowd = crowd_session(tmp_path / "session", 2)
-    associate(session.path)
+    associate(session)
     whole = session.people()
     session.people_path.write_bytes(session.people_path.read_bytes()[:200])
-    associate(session.path)
+    associate(session)
     assert torch.equal(session.people().ids, whole.ids)
 
 
 def test_a_delay_that_would_be_ignored_is_refused(tmp_path):
     session, crowd = crowd_session(tmp_path / "session", 2)
-    with pytest.raises(ValueError, match=r"--late: no camera x in session 'crowd'. Its cameras: a, b, c"):
-        associate(session.path, lags={"x": 3.0})
+    with pytest.raises(
+        ValueError, match=r"--time-offset: no camera x in session 'crowd'. Its cameras: a, b, c"
+    ):
+        associate(session, time_offsets={"x": 3.0})
     write_calibration(Calibration(NAMES, crowd.cameras.to(torch.float64)), session.calibration_path)
-    with pytest.raises(ValueError, match=r"--late is for sessions without a calibration"):
-        associate(session.path, lags={"b": 3.0})
+    with pytest.raises(ValueError, match=r"--time-offset is for sessions without a calibration"):
+        associate(session, time_offsets={"b": 3.0})

@@ -102,7 +102,7 @@ def test_pose2sims_checkerboards(tmp_path, shared_data):
     """Lenses from 6 or 7 pictures each, beside Qualisys' calibration of these cameras."""
     source = shared_data / "pose2sim_single"
     done = calibrate_from_board(
-        tmp_path, "checkerboard:8x5:0.06", lenses=source / "calib_images" / "intrinsics"
+        tmp_path, "checkerboard:8x5:0.06", intrinsics_videos=source / "calib_images" / "intrinsics"
     )
     assert done.path.name == "lenses.toml"
     assert not done.calibration.has_extrinsics

@@ -57,7 +57,8 @@ def test_one_board_in_one_picture_places_cameras_with_given_lenses():
 def test_too_few_pictures():
     waved = waved_board(4)
     with pytest.raises(
-        NotDeterminedError, match=r"camera 'north' saw the board in 4 pictures.*needs at least 6.*--file"
+        NotDeterminedError,
+        match=r"camera 'north' saw the board in 4 pictures.*needs at least 6.*--intrinsics",
     ):
         solve_boards(recording(waved))
 

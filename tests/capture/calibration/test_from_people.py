@@ -29,7 +29,7 @@ def centre_errors(found, truth):
 
 def test_cameras_from_people_are_metric_and_upright(recorded):
     path, truth = recorded
-    done = calibrate_from_people(path, stature=1.75)
+    done = calibrate_from_people(Session.load(path), stature=1.75)
     cameras = done.calibration.cameras
     assert done.calibration.scale_sigma < 0.05
     reach = float(torch.cdist(truth.cameras.centres, truth.cameras.centres).max())
@@ -46,51 +46,51 @@ def test_clocks_of_a_file_are_taken_over_aloud_and_those_of_lenses_not(recorded,
     names = ("cam_1", "cam_2", "cam_3", "cam_4")
     clocks = {"cam_2": Clock(0.01)}
     write_calibration(Calibration(names, truth.cameras, clocks=clocks), tmp_path / "c.toml")
-    done = calibrate_from_file(path, tmp_path / "c.toml")
+    done = calibrate_from_file(Session.load(path), tmp_path / "c.toml")
     assert done.calibration.clocks == clocks
     assert Session.load(path).calibration().clocks == clocks
     assert "cam_2 +10 ms" in done.calibration.notes[-1]
-    done = calibrate_from_people(path, intrinsics=tmp_path / "c.toml", stature=1.75)
+    done = calibrate_from_people(Session.load(path), intrinsics=tmp_path / "c.toml", stature=1.75)
     assert done.calibration.clocks == {}
 
 
 def test_held_out_frames_are_judged_apart(recorded):
     path, _ = recorded
-    done = calibrate_from_people(path, stature=1.75, frames=(0, 300))
+    done = calibrate_from_people(Session.load(path), stature=1.75, frames=(0, 300))
     assert all(abs(fit.held_out_px - fit.median_px) < 1.5 for fit in done.fits)
     with pytest.raises(
         ValueError, match=r"frames 10 to 100000 are not in the recording, which has frames 0 to 600"
     ):
-        calibrate_from_people(path, frames=(10, 100000))
+        calibrate_from_people(Session.load(path), frames=(10, 100000))
 
 
 def test_a_known_distance_sets_the_scale(recorded):
     path, truth = recorded
     metres = float((truth.cameras.centres[0] - truth.cameras.centres[2]).norm())
-    done = calibrate_from_people(path, distance=("cam_1", "cam_3", metres))
+    done = calibrate_from_people(Session.load(path), distance=("cam_1", "cam_3", metres))
     assert centre_errors(done.calibration.cameras, truth.cameras).max() < 0.05
     assert f"cam_1 to cam_3 = {metres:g} m" in done.calibration.provenance["scale"]
 
 
 def test_without_a_stature_one_is_assumed_and_said(recorded):
-    done = calibrate_from_people(recorded[0])
+    done = calibrate_from_people(Session.load(recorded[0]))
     assert "ASSUMED stature 1.7 m" in done.calibration.provenance["scale"]
     assert done.calibration.scale_sigma > 0.06
 
 
 def test_an_unknown_name_in_a_distance_is_refused(recorded):
     with pytest.raises(ValueError, match=r"cam_9 is neither.*cam_1, cam_2"):
-        calibrate_from_people(recorded[0], distance=("cam_1", "cam_9", 2.0))
+        calibrate_from_people(Session.load(recorded[0]), distance=("cam_1", "cam_9", 2.0))
 
 
 def test_stature_and_distance_together_are_refused(recorded):
     with pytest.raises(ValueError, match=r"only one of them"):
-        calibrate_from_people(recorded[0], stature=1.7, distance=("cam_1", "cam_2", 2.0))
+        calibrate_from_people(Session.load(recorded[0]), stature=1.7, distance=("cam_1", "cam_2", 2.0))
 
 
 def test_lenses_alone_are_not_a_calibration(recorded):
-    with pytest.raises(ValueError, match=r"lenses only.*--from people"):
-        calibrate_from_file(recorded[0])
+    with pytest.raises(ValueError, match=r"lenses only.*coview calibrate people"):
+        calibrate_from_file(Session.load(recorded[0]))
 
 
 def test_a_session_without_any_calibration_file_says_what_to_give(tmp_path, recorded):
@@ -98,15 +98,15 @@ def test_a_session_without_any_calibration_file_says_what_to_give(tmp_path, reco
 
     shutil.copytree(recorded[0] / "joints2d", tmp_path / "joints2d")
     replace(Session.load(recorded[0]), path=tmp_path, provenance={}).save()
-    with pytest.raises(ValueError, match=r"--file CALIBRATION"):
-        calibrate_from_people(tmp_path, focal="no")
+    with pytest.raises(ValueError, match=r"came with no calibration file, .* Give one: --intrinsics FILE"):
+        calibrate_from_people(Session.load(tmp_path), focal="fixed")
 
 
 def test_a_calibration_for_other_cameras_is_refused(tmp_path, recorded):
     truth = recorded[1].cameras
     write_calibration(Calibration(("north", "east", "south", "west"), truth), tmp_path / "other.toml")
     with pytest.raises(ValueError, match=r"has no camera cam_1") as caught:
-        calibrate_from_file(recorded[0], tmp_path / "other.toml")
+        calibrate_from_file(Session.load(recorded[0]), tmp_path / "other.toml")
     assert "north" in str(caught.value)
 
 
@@ -114,10 +114,10 @@ def test_a_failed_calibration_leaves_the_old_one(tmp_path, recorded):
     path, truth = recorded
     given = tmp_path / "given.toml"
     write_calibration(Calibration(("cam_1", "cam_2", "cam_3", "cam_4"), truth.cameras), given)
-    calibrate_from_file(path, given)
+    calibrate_from_file(Session.load(path), given)
     before = (path / "calibration.toml").read_bytes()
     with pytest.raises(ValueError, match=r"frames"):
-        calibrate_from_people(path, frames=(5, 2))
+        calibrate_from_people(Session.load(path), frames=(5, 2))
     assert (path / "calibration.toml").read_bytes() == before
 
 
@@ -129,7 +129,7 @@ def test_the_real_recording_from_its_people(tmp_path, shared_data):
 
     source = shared_data / "pose2sim_single"
     session = import_session(source / "balancing", tmp_path / "beam")
-    done = calibrate_from_people(session.path, frames=(0, 50), stature=1.75)
+    done = calibrate_from_people(session, frames=(0, 50), stature=1.75)
     assert max(fit.held_out_px for fit in done.fits) <= 5
     theirs = read_calibration(source / "calibration" / "Calib_qualisys.toml").cameras.centres
     ours = done.calibration.cameras.centres
@@ -144,10 +144,10 @@ def test_the_real_recording_without_its_lenses(tmp_path, shared_data):
     from coview.geometry.rotations import rotation_angle
 
     session = import_session(shared_data / "pose2sim_single" / "balancing", tmp_path / "beam")
-    given = calibrate_from_people(session.path, frames=(0, 50), stature=1.75, focal="no", clock="no")
+    given = calibrate_from_people(session, frames=(0, 50), stature=1.75, focal="fixed", clock="fixed")
     bare = {key: value for key, value in session.provenance.items() if not key.startswith("calibration")}
-    replace(session, provenance=bare).save()
-    found = calibrate_from_people(session.path, frames=(0, 50), stature=1.75)
+    session = replace(session, provenance=bare)
+    found = calibrate_from_people(session, frames=(0, 50), stature=1.75)
     a, b = given.calibration.cameras, found.calibration.cameras
     turns = [c.rotation[1:] @ c.rotation[:1].mT for c in (a, b)]
     assert rotation_angle(*turns).max().rad2deg() < 1.5
@@ -157,7 +157,7 @@ def test_the_real_recording_without_its_lenses(tmp_path, shared_data):
     assert set(found.calibration.focal_sigma) == set(found.calibration.names)
     assert abs(float((b.focal / a.focal).mean()) - 1) < 0.06  # measured: +2.9 %
 
-    whole = calibrate_from_people(session.path, stature=1.75).calibration
+    whole = calibrate_from_people(session, stature=1.75).calibration
     assert abs(float((whole.cameras.focal / a.focal).mean()) - 1) < 0.06  # measured: +5.2 %
     assert (
         rotation_angle(turns[0], whole.cameras.rotation[1:] @ whole.cameras.rotation[:1].mT).max().rad2deg()
@@ -193,7 +193,7 @@ def test_one_camera_is_refused(recorded, tmp_path):
     with pytest.raises(
         ValueError, match="has one camera; where cameras stand is found from what two or more"
     ):
-        calibrate_from_people(tmp_path / "one", stature=1.75)
+        calibrate_from_people(Session.load(tmp_path / "one"), stature=1.75)
 
 
 def test_a_blind_camera_is_named(recorded, tmp_path):
@@ -205,9 +205,9 @@ def test_a_blind_camera_is_named(recorded, tmp_path):
     confidence[1] = 0.2
     write_detections(session.detections_dir, session.camera_names, replace(seen, confidence=confidence))
     with pytest.raises(ValueError, match=r"camera cam_2 has no detection with a confidence of 0.3 or more"):
-        calibrate_from_people(session.path, stature=1.75)
+        calibrate_from_people(session, stature=1.75)
 
 
 def test_a_session_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"coview import"):
-        calibrate_from_people(Path(tmp_path) / "nothing")
+        calibrate_from_people(Session.load(Path(tmp_path) / "nothing"))

@@ -23,6 +23,6 @@ def test_a_guessed_lens_has_its_middle_in_the_middle(tmp_path):
 
 def test_without_a_size_nothing_can_be_guessed(tmp_path):
     unknown = session(tmp_path, (1920, 1080), None)
-    with pytest.raises(NotDeterminedError, match=r"camera cam_1.*--file CALIBRATION"):
+    with pytest.raises(NotDeterminedError, match=r"camera cam_1.*--intrinsics CALIBRATION"):
         guessed_lenses(unknown)
     assert guessed_lenses(replace(unknown, cameras=unknown.cameras[:1])).names == ("cam_0",)

@@ -36,7 +36,7 @@ def bent(tmp_path_factory):
 
 def test_bent_lenses_are_found_and_said(bent):
     path, truth = bent
-    done = calibrate_from_people(path, stature=1.7)
+    done = calibrate_from_people(Session.load(path), stature=1.7)
     cameras, told = done.calibration.cameras, done.calibration.provenance
     assert (cameras.distortion[:, 0] - K1).abs().max() < 0.02
     assert (cameras.focal / truth.focal - 1).abs().max() < 0.03
@@ -49,6 +49,6 @@ def test_bent_lenses_are_found_and_said(bent):
 
 def test_distortion_may_be_left_alone(bent):
     path, _truth = bent
-    done = calibrate_from_people(path, stature=1.7, distortion="no")
+    done = calibrate_from_people(Session.load(path), stature=1.7, distortion="fixed")
     assert not done.calibration.cameras.distortion.any()
     assert done.calibration.provenance["distortion"] == "as given"

@@ -14,7 +14,7 @@ from coview.skeletons import H36M_17, LEARNABLE_17, Skeleton
 @pytest.fixture(scope="module")
 def session(film, tmp_path_factory):
     session, _ = film.session(tmp_path_factory.mktemp("beside") / "s", frames=6)
-    reconstruct(session.path)
+    reconstruct(session)
     return session
 
 

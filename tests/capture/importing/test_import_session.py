@@ -154,6 +154,18 @@ def test_a_changed_recording_asks_for_overwrite_and_deletes_nothing(tmp_path):
     assert everything(aside) == before
 
 
+def test_trained_models_outlive_the_recording_and_that_is_said(tmp_path):
+    src = pose2sim(tmp_path / "t")
+    assert "warning_models" not in import_session(src, tmp_path / "s").provenance
+    (tmp_path / "s" / "models" / "canonpose_session").mkdir(parents=True)
+    (src / "pose" / "cam01_json" / "cam01.0002.json").write_text(frame(person(999)))
+    made = import_session(src, tmp_path / "s", overwrite=True)
+    assert (made.models_dir / "canonpose_session").is_dir()
+    said = made.provenance["warning_models"]
+    assert said.startswith("canonpose_session in ")
+    assert "trained on the recording that was replaced, and kept" in said
+
+
 @pytest.mark.parametrize(
     "where",
     ["coview.capture.importing.import_session.write_detections", "coview.formats.session.session.write_text"],
@@ -198,6 +210,28 @@ def test_an_unreadable_video(tmp_path):
     src = pose2sim(tmp_path / "t")
     (src / "videos" / "cam02.mp4").write_bytes(b"this is no video")
     refused(src, r"cam02.mp4 is not a readable video: .*Play it in a video player")
+
+
+def test_without_videos_the_calibration_says_the_image_size(tmp_path):
+    src = pose2sim(tmp_path / "t", videos=False)
+    calibration(src / "calibration" / "c.toml")
+    made = import_session(src, tmp_path / "s")
+    assert made.sizes == Session.load(tmp_path / "s").sizes == (SIZE, SIZE)
+    assert made.provenance["image_sizes"] == "of cam01, cam02 from the calibration"
+    video(src / "videos" / "cam01.mp4")
+    some = import_session(src, tmp_path / "some")
+    assert some.sizes == (SIZE, SIZE)
+    assert some.provenance["image_sizes"] == "of cam02 from the calibration"
+
+
+def test_a_calibration_of_smaller_images_than_the_joints_lie_in_says_nothing(tmp_path):
+    src = pose2sim(tmp_path / "t", videos=False)
+    given = calibration(src / "calibration" / "c.toml", size=(SIZE[0] // 2, SIZE[1] // 2))
+    made = import_session(src, tmp_path / "s")
+    assert made.sizes == (None, None)
+    assert "is calibrated for images of 32×24 pixels" in made.provenance["calibration_skipped"]
+    assert not {"calibration_source", "image_sizes"} & made.provenance.keys()
+    refused(src, r"c\.toml: camera 'cam01' .* 32×24 .* of its 2D joints lie outside", calibration=given)
 
 
 def test_no_people_in_some_frames_is_fine(tmp_path):

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from coview.capture.importing.transaction import installing
+from coview.capture.importing.transaction import COPIED, installing
+from coview.formats.session.session import Session, SessionCamera
+from coview.skeletons import COCO_17
 
 
 def fill(folder: Path, text: str = "new") -> None:
@@ -62,6 +64,52 @@ def test_what_was_there_is_moved_aside(tmp_path):
     assert {k: v for k, v in content(tmp_path).items() if not k.startswith("replaced-")} == NEW | {
         "notes.txt": "mine"
     }
+
+
+def test_nothing_of_the_old_recording_stays_but_what_outlives_it(tmp_path):
+    with installing(tmp_path, overwrite=False) as folder:
+        fill(folder, "old")
+    old = [
+        "people.npz",
+        "people.csv",
+        "people.toml",
+        "joints3d.npz",
+        "joints3d_person2.npz",
+        "predictions/run/a.npz",
+    ]
+    old += [
+        "exports/s.trc",
+        "report.html",
+        "picture.png",
+        "board2d/a.npz",
+        ".joints3d_algebraic.unfinished.npz",
+    ]
+    stays = ["models/mine/weights.safetensors", "lenses.toml", "videos/a.mp4", "notes.txt"]
+    for name in old + stays:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("old")
+    with installing(tmp_path, overwrite=True) as folder:
+        fill(folder)
+    now = {name: text for name, text in content(tmp_path).items() if not name.startswith("replaced-")}
+    assert now == NEW | dict.fromkeys(stays, "old")
+    [aside] = [p for p in tmp_path.iterdir() if p.name.startswith("replaced-")]
+    assert content(aside) == dict.fromkeys([*old, *NEW], "old")
+
+
+def test_copies_of_videos_go_with_their_recording(tmp_path):
+    def filled(folder: Path, text: str) -> None:
+        camera = SessionCamera("a", None, tmp_path / "s" / "videos" / "a.mp4", 1)
+        Session(tmp_path / "s", "s", 25.0, COCO_17, (camera,), {"videos": COPIED}).save(folder)
+        (folder / "videos").mkdir()
+        (folder / "videos" / "a.mp4").write_text(text)
+
+    with installing(tmp_path / "s", overwrite=False) as folder:
+        filled(folder, "old")
+    (tmp_path / "s" / "videos" / "b.mp4").write_text("old")
+    with installing(tmp_path / "s", overwrite=True) as folder:
+        filled(folder, "new")
+    assert [p.name for p in (tmp_path / "s" / "videos").iterdir()] == ["a.mp4"]
+    assert (tmp_path / "s" / "videos" / "a.mp4").read_text() == "new"
 
 
 def test_a_failure_half_way_is_undone(tmp_path, monkeypatch):

@@ -131,7 +131,7 @@ def test_fast_real_motion_is_not_smoothed_away(shared_data):
 
 def test_a_camera_left_out_of_a_real_take_agrees_better(shared_data, tmp_path):
     session = import_session(shared_data / "pose2sim_single" / "balancing", tmp_path / "s")
-    cameras = calibrate_from_people(session.path, stature=1.75).calibration.cameras.to(torch.float64)
+    cameras = calibrate_from_people(session, stature=1.75).calibration.cameras.to(torch.float64)
     pixels, confidence = session_tracks(session)
     weights = torch.where(confidence >= 0.3, confidence, 0.0).double()
     perfect, straight = cameras.undistorted(pixels.double())

@@ -3,7 +3,9 @@ import pytest
 from coview.data.pseudo_labels.config import PseudoConfig
 
 
-@pytest.mark.parametrize("wrong", [{"trust": 1.5}, {"threshold": -1.0}, {"frames": 0}, {"prior": -1}])
+@pytest.mark.parametrize(
+    "wrong", [{"min_confidence": 1.5}, {"threshold": -1.0}, {"frames": 0}, {"prior": -1}]
+)
 def test_settings_that_use_nothing_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         PseudoConfig(**wrong)

@@ -141,7 +141,7 @@ def test_cameras_that_move_within_a_rig_are_refused():
 @pytest.mark.parametrize("cameras", ["given", "people"])
 def test_what_nobody_saw_is_refused(cameras):
     seen = recording()
-    with pytest.raises(ValueError, match="Lower `trust`"):
+    with pytest.raises(ValueError, match="Lower `min_confidence`"):
         pseudo_labels(seen.replaced(confidence=0 * seen.confidence), PseudoConfig(cameras=cameras))
 
 

@@ -12,6 +12,7 @@ from coview.cameras import Cameras
 from coview.formats.calibration.calibration import Calibration, read_calibration, write_calibration
 from coview.formats.keypoints.detections import Detections, write_detections
 from coview.formats.motion.poses3d import Poses3D
+from coview.formats.session import session as module
 from coview.formats.session.session import Session, SessionCamera
 from coview.skeletons import BODY_25B, COCO_17, Skeleton
 
@@ -95,6 +96,28 @@ def test_its_calibration(tmp_path, shared_data):
     write_calibration(given, made.calibration_path)
     made = replace(made, cameras=tuple(SessionCamera(name, None, None, 5) for name in given.names))
     assert made.calibration().names == given.names
+
+
+def test_a_calibration_is_read_once_and_again_when_the_file_changes(tmp_path, shared_data, monkeypatch):
+    made = session(tmp_path)
+    given = read_calibration(shared_data / "caliscope_charuco4cam" / "camera_array.toml")
+    write_calibration(given, made.calibration_path)
+    made = replace(made, cameras=tuple(SessionCamera(name, None, None, 5) for name in given.names))
+    read = []
+    monkeypatch.setattr(module, "read_calibration", lambda path: read.append(path) or read_calibration(path))
+    first = made.calibration()
+    first.provenance["mine"] = "of this caller alone"
+    assert "mine" not in made.calibration().provenance
+    assert len(read) == 1
+    assert replace(made, fps=25.0).calibration().fingerprint == first.fingerprint
+    assert len(read) == 1
+    moved = replace(given, cameras=given.cameras.moved(torch.eye(3, 4).double(), scale=2.0))
+    write_calibration(moved, made.calibration_path)
+    assert made.calibration().fingerprint != first.fingerprint
+    assert len(read) == 2
+    made.calibration_path.unlink()
+    with pytest.raises(FileNotFoundError, match="is not calibrated"):
+        made.calibration()
 
 
 @pytest.mark.parametrize("name", ["../evil", "a/b", "", ".hidden", "a\nb", "a\\b", "con:"])

@@ -105,7 +105,7 @@ def test_a_late_camera_is_read_between_its_frames(tmp_path):
     errors = {}
     for name, clock, told in (("on time", Clock(), True), ("told", CLOCK, True), ("not told", CLOCK, False)):
         session, truth = late_session(tmp_path / name.replace(" ", "_"), clock, noise=2.0, told=told)
-        points = reconstruct(session.path).poses.points
+        points = reconstruct(session).poses.points
         errors[name] = float((1000 * (points - truth).norm(dim=-1))[10:].nanmean())
     assert errors["told"] < 1.1 * errors["on time"]
     assert errors["not told"] > 1.5 * errors["on time"]

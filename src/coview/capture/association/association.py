@@ -24,6 +24,7 @@ from coview.capture.association.fundamental_from_people import (
 from coview.capture.association.multicut import people_of_blocks
 from coview.capture.association.reidentification import rejoined
 from coview.capture.association.tracking import MAX_GAP, track_people
+from coview.errors import InputError
 from coview.geometry.epipolar.relative_pose import fundamental_from_projections
 
 LEAST_FRAMES = 10  # that two cameras must see somebody together; who is seen less is nobody
@@ -50,7 +51,7 @@ def associate_before(
     confidence: Float[Tensor, "views frames people joints"] | None = None,
     *,
     lags: Sequence[float] | None = None,
-    trust: float = 0.3,
+    min_confidence: float = 0.3,
     max_gap: int = MAX_GAP,
     seed: int = 0,
 ) -> Associated:
@@ -60,7 +61,7 @@ def associate_before(
     began: frame i of a camera shows what a camera of lag 0 shows in frame i + lag; a frame or two of error does no
     harm. Lenses are taken to be free of distortion, which costs accuracy near the rim of wide ones only. Views that
     cannot be related to any other give nobody a number. Cost: linear in frames, quadratic in views."""
-    seen = _trusted(joints, confidence, trust)
+    seen = _trusted(joints, confidence, min_confidence)
     starts = _starts(lags, len(joints))
     seen = _in_step(seen, starts, torch.nan)
     nodes = _nodes(seen, max_gap)
@@ -81,11 +82,11 @@ def associate_after(
     confidence: Float[Tensor, "views frames people joints"] | None = None,
     *,
     lags: Sequence[float] | None = None,
-    trust: float = 0.3,
+    min_confidence: float = 0.3,
     max_gap: int = MAX_GAP,
 ) -> Associated:
     """Who is who in calibrated cameras. As `associate_before`; besides, who was lost is found again in 3D."""
-    seen = _trusted(joints, confidence, trust)
+    seen = _trusted(joints, confidence, min_confidence)
     starts = _starts(lags, len(joints))
     seen = _in_step(seen, starts, torch.nan)
     nodes = _nodes(seen, max_gap)
@@ -107,15 +108,19 @@ def associate_after(
 # --- inside --------------------------------------------------------------------------------------
 
 
-def _trusted(joints: Tensor, confidence: Tensor | None, trust: float) -> Tensor:
-    return joints if confidence is None else torch.where((confidence >= trust)[..., None], joints, torch.nan)
+def _trusted(joints: Tensor, confidence: Tensor | None, min_confidence: float) -> Tensor:
+    return (
+        joints
+        if confidence is None
+        else torch.where((confidence >= min_confidence)[..., None], joints, torch.nan)
+    )
 
 
 def _starts(lags: Sequence[float] | None, views: int) -> list[int]:
     """Frames by which each view is moved so that all are in step; the earliest one is not."""
     rounded = [round(lag) for lag in lags or [0.0] * views]
     if len(rounded) != views:
-        raise ValueError(
+        raise InputError(
             f"associate: {len(rounded)} lags given for {views} views. Give one per view, in frames."
         )
     return [lag - min(rounded) for lag in rounded]

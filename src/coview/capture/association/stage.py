@@ -1,7 +1,6 @@
 """Stage: who is who in a session with several people, written to `people.npz` for the stages after it."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from jaxtyping import Int
@@ -11,54 +10,100 @@ from torch import Tensor
 from coview.capture.association.association import Associated, associate_after, associate_before
 from coview.capture.association.people_table import write_table
 from coview.capture.association.time_offset import offsets_of_people
+from coview.errors import InputError
 from coview.formats.calibration.calibration import Calibration
 from coview.formats.io.camera_names import listed
 from coview.formats.keypoints.detections import Detections
 from coview.formats.session.people import People, edited, read_people, write_people
 from coview.formats.session.session import Session, StaleError
 
-TRUST = 0.3  # confidence below which a joint does not say where a person is
+MIN_CONFIDENCE = 0.3  # confidence below which a joint does not say where a person is
 SEVERAL = 0.02  # share of a camera's frames with two people or more, from which on people are told apart
 
 _ON_TIME = 1.5  # frames
 
 
-def several_people(detections: Detections, trust: float = TRUST) -> bool:
+def several_people(detections: Detections, min_confidence: float = MIN_CONFIDENCE) -> bool:
     """Whether more than one person is in view of some camera, but for a stray detection now and then."""
     if detections.joints.shape[2] < 2:
         return False
-    there = (detections.confidence >= trust).sum(dim=-1) >= 3
+    there = (detections.confidence >= min_confidence).sum(dim=-1) >= 3
     return bool(((there.sum(dim=-1) >= 2).float().mean(dim=-1) > SEVERAL).any())
 
 
-def associate(session: Path, *, lags: dict[str, float] | None = None, seed: int = 0) -> People | None:
+def associate(
+    session: Session, *, time_offsets: dict[str, float] | None = None, seed: int = 0
+) -> People | None:
     """Tell the people of a session apart, with its cameras where it is calibrated and without where it is not.
 
-    `lags`: per camera, frames by which it began late; where neither they nor a calibration say so, how late cameras
-    are is found by when people move. Numbers stay as they were as far as
-    the same people are found again. Returns who is who after the edits of `people.toml`; None, and nothing is written,
-    where no camera sees several people: then every later stage follows the one there is, as ever.
-    Raises ValueError where nobody is seen by two cameras, and for edits that cannot be meant."""
-    loaded = Session.load(session)
-    calibration = placed(loaded)
-    _check_lags(lags or {}, loaded, calibration)
-    return _told_apart(loaded, calibration, lags, seed)
+    Numbers stay as they were as far as the same people are found again.
+
+    Args:
+        session: The session; `people.npz`, `people.csv` and its provenance are written.
+        time_offsets: Camera: frames by which it began late. Where neither they nor a calibration say so, they are found
+            by when people move.
+        seed: Of the search for the geometry of two cameras.
+
+    Returns:
+        Who is who after the edits of `people.toml`; None, and nothing is written, where no camera sees several people:
+        then every later stage follows the one there is.
+
+    Raises:
+        InputError: Where nobody is seen by two cameras, and for edits that cannot be meant.
+    """
+    calibration = placed(session)
+    _check_offsets(time_offsets or {}, session, calibration)
+    return _told_apart(session, calibration, time_offsets, seed)
 
 
-def people_of(
+def kept_people(session: Session, calibration: Calibration | None, *, on_time: bool = False) -> People | None:
+    """Read who is who by these cameras, as `update_people` wrote it; nothing is written.
+
+    Args:
+        session: The session.
+        calibration: The cameras by which people were told apart; None: by no calibration.
+        on_time: Without a calibration: whether cameras were taken to begin at the same time.
+
+    Returns:
+        Who is who after the edits of `people.toml`; None where nobody told people apart, which is right where one
+        person is followed.
+
+    Raises:
+        StaleError: Where people were told apart by other 2D joints or other cameras.
+        InputError: For edits that cannot be meant.
+    """
+    people = session.people()
+    if people is not None and people.made.get("basis") != _basis(calibration, {} if on_time else None):
+        raise StaleError(
+            f"{session.people_path} was made with other cameras than these. Run `coview associate {session.path}`."
+        )
+    return people
+
+
+def update_people(
     session: Session, calibration: Calibration | None, *, on_time: bool = False, seed: int = 0
 ) -> People | None:
-    """Who is who by these cameras (None: by no calibration, of cameras that are `on_time` or may be late), told apart
-    anew only where the 2D joints or the cameras are others than before; None where there is one person to follow.
-    Raises as `associate` does."""
+    """Who is who by these cameras: read where that is current (`kept_people`), else told apart anew and written.
+
+    Args:
+        session: The session; `people.npz`, `people.csv` and the provenance are written where anything has changed.
+        calibration: Its cameras; None: by no calibration.
+        on_time: Without a calibration: whether cameras began at the same time, or may be late.
+        seed: Of the search for the geometry of two cameras.
+
+    Returns:
+        Who is who after the edits of `people.toml`; None where there is one person to follow.
+
+    Raises:
+        InputError: As `associate` does.
+    """
     try:
-        people = session.people()
+        people = kept_people(session, calibration, on_time=on_time)
     except StaleError:
         people = None
-    lags: dict[str, float] | None = {} if on_time else None
-    if people is not None and people.made.get("basis") == _basis(calibration, lags):
+    if people is not None:
         return people
-    return _told_apart(session, calibration, lags, seed)
+    return _told_apart(session, calibration, {} if on_time else None, seed)
 
 
 def placed(session: Session) -> Calibration | None:
@@ -70,32 +115,32 @@ def placed(session: Session) -> Calibration | None:
 
 
 def _told_apart(
-    loaded: Session, calibration: Calibration | None, lags: dict[str, float] | None, seed: int
+    session: Session, calibration: Calibration | None, time_offsets: dict[str, float] | None, seed: int
 ) -> People | None:
-    detections = loaded.detections()
+    detections = session.detections()
     if not several_people(detections):
-        loaded.people_path.unlink(missing_ok=True)
+        session.people_path.unlink(missing_ok=True)
         return None
-    late = _late(loaded, detections, calibration, lags)
+    late = _late(session, detections, calibration, time_offsets)
     found = _found(detections, calibration, late, seed)
     if not found.count:
-        raise ValueError(
-            f"session '{loaded.name}': several people are in view, but nobody could be recognised in two cameras. The "
+        raise InputError(
+            f"session '{session.name}': several people are in view, but nobody could be recognised in two cameras. The "
             f"cameras may not be in step, or the calibration is of another recording. Say how late they began (`coview "
-            f"associate {loaded.path} --late CAMERA FRAMES`), or calibrate with another file."
+            f"associate {session.path} --time-offset CAMERA FRAMES`), or calibrate with another file."
         )
-    ids = _numbered_as_before(found.ids, _before(loaded))
+    ids = _numbered_as_before(found.ids, _before(session))
     made = {
-        "joints2d": loaded.detections_fingerprint,
-        "basis": _basis(calibration, lags),
+        "joints2d": session.detections_fingerprint,
+        "basis": _basis(calibration, time_offsets),
         "matched_by": "their cameras" if calibration else "motion and epipolar fit, without a calibration",
     }
-    people = People(loaded.camera_names, ids, found.tracks, found.switches, tuple(late), made)
-    write_people(people, loaded.people_path)
-    if loaded.edits_path.is_file():
-        people = edited(people, loaded.edits_path)
-    write_table(people, detections, loaded.path / "people.csv")
-    Session.load(loaded.path).with_provenance(people=said(people)).save()
+    people = People(session.camera_names, ids, found.tracks, found.switches, tuple(late), made)
+    write_people(people, session.people_path)
+    if session.edits_path.is_file():
+        people = edited(people, session.edits_path)
+    write_table(people, detections, session.tracks_path)
+    Session.load(session.path).with_provenance(people=said(people)).save()
     return people
 
 
@@ -147,24 +192,24 @@ def presences(people: People) -> tuple[Presence, ...]:
 # --- inside --------------------------------------------------------------------------------------
 
 
-def _check_lags(lags: dict[str, float], session: Session, calibration: Calibration | None) -> None:
-    unknown = [name for name in lags if name not in session.camera_names]
+def _check_offsets(time_offsets: dict[str, float], session: Session, calibration: Calibration | None) -> None:
+    unknown = [name for name in time_offsets if name not in session.camera_names]
     if unknown:
-        raise ValueError(
-            f"--late: no camera {listed(unknown)} in session '{session.name}'. Its "
+        raise InputError(
+            f"--time-offset: no camera {listed(unknown)} in session '{session.name}'. Its "
             f"cameras: {listed(session.camera_names)}."
         )
-    if lags and calibration is not None:
-        raise ValueError(
-            f"--late is for sessions without a calibration; here the clocks of {session.calibration_path} count. Leave "
-            f"--late out, or take the calibration away first."
+    if time_offsets and calibration is not None:
+        raise InputError(
+            f"--time-offset is for sessions without a calibration; here the clocks of {session.calibration_path} "
+            f"count. Leave --time-offset out, or take the calibration away first."
         )
 
 
-def _basis(calibration: Calibration | None, lags: dict[str, float] | None) -> str:
-    """By what people are told apart; lags that a user gave are as good as those that are found."""
+def _basis(calibration: Calibration | None, time_offsets: dict[str, float] | None) -> str:
+    """By what people are told apart; time_offsets that a user gave are as good as those that are found."""
     if calibration is None:
-        return "none, on time" if lags == {} else "none"
+        return "none, on time" if time_offsets == {} else "none"
     return calibration.fingerprint
 
 
@@ -172,7 +217,7 @@ def _late(
     session: Session,
     detections: Detections,
     calibration: Calibration | None,
-    lags: dict[str, float] | None,
+    time_offsets: dict[str, float] | None,
 ) -> list[float]:
     """Frames by which each camera began late: by its clock, as given, or (None) as found; a frame or two are none."""
     if calibration is not None:
@@ -183,9 +228,11 @@ def _late(
             for name in session.camera_names
         ]
         return [seconds * session.fps for seconds in late]
-    if lags is not None:
-        return [lags.get(name, 0.0) for name in session.camera_names]
-    found = offsets_of_people(detections.joints, detections.confidence, session.fps, trust=TRUST)
+    if time_offsets is not None:
+        return [time_offsets.get(name, 0.0) for name in session.camera_names]
+    found = offsets_of_people(
+        detections.joints, detections.confidence, session.fps, min_confidence=MIN_CONFIDENCE
+    )
     frames = (found * session.fps).tolist()
     return frames if max(abs(lag) for lag in frames) > _ON_TIME else [0.0] * len(frames)
 
@@ -195,8 +242,8 @@ def _found(
 ) -> Associated:
     joints, confidence = detections.joints, detections.confidence
     if calibration is None:
-        return associate_before(joints, confidence, lags=late, trust=TRUST, seed=seed)
-    return associate_after(joints, calibration.cameras, confidence, lags=late, trust=TRUST)
+        return associate_before(joints, confidence, lags=late, min_confidence=MIN_CONFIDENCE, seed=seed)
+    return associate_after(joints, calibration.cameras, confidence, lags=late, min_confidence=MIN_CONFIDENCE)
 
 
 def _before(session: Session) -> People | None:

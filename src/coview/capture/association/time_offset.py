@@ -19,7 +19,7 @@ def offsets_of_people(
     confidence: Float[Tensor, "views frames people joints"],
     fps: float,
     *,
-    trust: float = 0.3,
+    min_confidence: float = 0.3,
     reach: float = 10.0,
 ) -> Float[Tensor, "views"]:
     """Seconds that each camera began later than the first, to a frame or so; 0 for one that nothing ties.
@@ -29,7 +29,7 @@ def offsets_of_people(
     cameras for a few seconds on end."""
     begin = max(0, (joints.shape[1] - _LONGEST) // 2)
     middle = slice(begin, begin + _LONGEST)
-    trusted = (confidence >= trust)[:, middle, ..., None]
+    trusted = (confidence >= min_confidence)[:, middle, ..., None]
     seen = torch.where(trusted, joints[:, middle].double(), torch.nan)
     return rough_offsets([_longest(view) for view in seen], fps, reach, believed=_BELIEVED)
 

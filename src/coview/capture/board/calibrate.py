@@ -26,6 +26,8 @@ from coview.capture.board.solve import (
 )
 from coview.capture.board.videos import Film, board_folders, films_of, find_films, instants
 from coview.capture.calibration.from_people import Calibrated
+from coview.capture.calibration.install import install_calibration, with_notes
+from coview.errors import InputError
 from coview.formats.calibration.board import Board, read_board
 from coview.formats.calibration.calibration import (
     Calibration,
@@ -34,18 +36,18 @@ from coview.formats.calibration.calibration import (
     write_calibration,
 )
 from coview.formats.calibration.fit_size import SizeMismatch
-from coview.formats.session.session import FILE, Session
+from coview.formats.session.session import BOARD_FOLDER, CALIBRATION_FILE, INTRINSICS_FILE, Session
 from coview.geometry.bundle.board_scene import Sightings
 
 _RATES_DIFFER = 0.01  # relative: frame n of two such videos is not one instant
 
 
 def calibrate_from_board(
-    session: Path,
+    session: Session | Path,
     board: str,
     *,
     videos: Path | None = None,
-    lenses: Path | None = None,
+    intrinsics_videos: Path | None = None,
     intrinsics: Path | None = None,
     origin_frame: int | None = None,
     looked: int = 200,
@@ -53,55 +55,60 @@ def calibrate_from_board(
 ) -> Calibrated:
     """Lenses and places of cameras from a board (`formats.boards.read_board` reads its description).
 
-    `videos` holds what the cameras filmed of the board at once (default: the session's videos), `lenses` more
-    videos or pictures of each camera alone; a Caliscope or Pose2Sim project holds both. With `intrinsics` the
+    `videos` holds what the cameras filmed of the board at once (default: the session's videos), `intrinsics_videos`
+    more videos or pictures of each camera alone; a Caliscope or Pose2Sim project holds both. With `intrinsics` the
     lenses are those of that file. The world is metric, by the size of the squares; its z axis points up from the
-    board that lies on the floor in frame `origin_frame`, or else is the first camera's own up. `session` may be a
-    folder that is no session: then the cameras are those filmed. With `lenses` alone only the lenses are found.
+    board that lies on the floor in frame `origin_frame`, or else is the first camera's own up. `session` is a session
+    or, before there is one, the folder to write to: then the cameras are those filmed. With `intrinsics_videos` alone
+    only the lenses are found.
     Raises NotDeterminedError, ValueError or FileNotFoundError saying what to record or mend."""
     if looked < 1:
-        raise ValueError(f"--board-frames {looked}: at least one frame of each camera must be looked at.")
+        raise InputError(f"--board-frames {looked}: at least one frame of each camera must be looked at.")
     if origin_frame is not None and origin_frame < 0:
-        raise ValueError(f"--origin-frame {origin_frame}: frames are counted from 0.")
+        raise InputError(f"--origin-frame {origin_frame}: frames are counted from 0.")
     printed = read_board(board)
-    known = Session.load(session) if (Path(session) / FILE).is_file() or videos is lenses is None else None
-    films, alone, where = _films(Path(session), known, videos, lenses)
-    folder = Path(session) / "board2d"
+    known = session if isinstance(session, Session) else None
+    path = session if isinstance(session, Path) else session.path
+    if known is None and videos is intrinsics_videos is None:
+        # only the videos of a session could be meant: it says that there is none
+        known = Session.load(path)
+    films, alone, where = _films(path, known, videos, intrinsics_videos)
+    folder = path / BOARD_FOLDER
     seen = {name: _look(film, printed, looked, folder / "together") for name, film in films.items()}
     more = {name: _look(film, printed, looked, folder / "alone") for name, film in alone.items()}
     if not films:
-        return _lenses_alone(Path(session), printed, more)
+        return _lenses_alone(path / INTRINSICS_FILE, printed, more)
     names = tuple(films)
     if printed.looks_the_same_turned and len(names) > 1:
-        raise ValueError(
+        raise InputError(
             f"a {printed} looks the same when turned by half a turn (a square one by a quarter), so two cameras cannot "
             f"tell its corners apart. Use a board with an even and an odd count of squares, or a ChArUco board."
         )
     recording, numbers, fps = board_recording(printed, names, seen, more, where)
     given = _given(intrinsics, recording, size_mismatch)
     solution = solve_boards(recording, None if given is None else given.cameras.to(torch.float64))
-    return _finished(Path(session), known, solution, numbers, fps, origin_frame, given, videos is None)
+    return _finished(path, known, solution, numbers, fps, origin_frame, given, videos is None)
 
 
 # --- what was filmed -------------------------------------------------------------------------------
 
 
 def _films(
-    path: Path, session: Session | None, videos: Path | None, lenses: Path | None
+    path: Path, session: Session | None, videos: Path | None, intrinsics_videos: Path | None
 ) -> tuple[dict[str, Film], dict[str, Film], Path]:
     """Of the cameras together and of each alone, under the session's names; and the folder of the first."""
-    alone = lenses
+    alone = intrinsics_videos
     together: dict[str, Film] = {}
     where = path
     if videos is not None:
         where, found = board_folders(Path(videos))
-        alone = lenses or found
+        alone = intrinsics_videos or found
         together = find_films(where)
-    elif lenses is None:
+    elif intrinsics_videos is None:
         assert session is not None
         together = {c.name: Film(c.name, (c.video,)) for c in session.cameras if c.video is not None}
         if not together:
-            raise ValueError(
+            raise InputError(
                 f"session {path} has no videos. Say where those of the board are: --videos FOLDER."
             )
     single = find_films(Path(alone)) if alone is not None else {}
@@ -109,7 +116,7 @@ def _films(
     together = films_of(together, names, where) if together else {}
     missing = [name for name in names if together and name not in together]
     if missing:
-        raise ValueError(
+        raise InputError(
             f"{where} has no video or picture of camera {', '.join(missing)}; each must see the board."
         )
     return together, films_of(single, names, Path(alone or path)) if single else {}, where
@@ -132,7 +139,7 @@ def board_recording(
         (a is None) != (fps is None) or (a and fps and abs(a / fps - 1) > _RATES_DIFFER) for a in rates
     ):
         shown = ", ".join(f"{name} {one.fps or 'pictures'}" for name, one in seen.items())
-        raise ValueError(
+        raise InputError(
             f"frame n is not the same instant in all videos: their rates are {shown} per second. Convert them to one "
             f"rate, or put a timestamps.csv (cam_id, frame_time) beside them."
         )
@@ -176,10 +183,10 @@ def _sightings(rows: list[tuple[int, int, np.ndarray]], board: Board) -> Sightin
 
 def _check_same_size(name: str, together: SeenBoard, alone: SeenBoard) -> None:
     if together.size != alone.size:
-        raise ValueError(
+        raise InputError(
             f"camera '{name}': its lens was filmed at {alone.size[0]}×{alone.size[1]} pixels and the board with the "
             f"other cameras at {together.size[0]}×{together.size[1]}. Calibrate the lenses first "
-            f"(--lenses without --videos), then give the result with --file: it is fitted to the "
+            f"(--intrinsics-videos without --videos), then give the result with --intrinsics: it is fitted to the "
             f"other size where that is possible."
         )
 
@@ -226,17 +233,19 @@ def _finished(
         clocks=clocks if own_videos else {},
         focal_sigma=focal_sigmas(solution) if given is None else given.focal_sigma,
     )
+    target = path / CALIBRATION_FILE
     if session is not None:
         calibration = calibration_for(calibration, session.camera_names, session.sizes)
-    target = path / "calibration.toml"
-    write_calibration(_with_notes(calibration), target)
+        install_calibration(session, calibration)
+    else:
+        write_calibration(with_notes(calibration), target)
     return Calibrated(
         target, calibration, tuple(camera_fit(solution, v, centre[v]) for v in range(len(names)))
     )
 
 
-def _lenses_alone(path: Path, board: Board, seen: dict[str, SeenBoard]) -> Calibrated:
-    """Every camera by itself; written to lenses.toml, for `--from people --file` or `--from board --file`."""
+def _lenses_alone(target: Path, board: Board, seen: dict[str, SeenBoard]) -> Calibrated:
+    """Every camera by itself; written to lenses.toml, for `--intrinsics` of `calibrate people` or `board`."""
     fits, cameras = [], []
     provenance: dict[str, str] = {}
     sigma: dict[str, float] = {}
@@ -251,15 +260,8 @@ def _lenses_alone(path: Path, board: Board, seen: dict[str, SeenBoard]) -> Calib
         sigma |= focal_sigmas(found)
     note = (
         "only lenses were found: the board was not filmed by several cameras at once. Place the cameras with "
-        f"`coview calibrate SESSION --from people --file {path / 'lenses.toml'}`."
+        f"`coview calibrate people SESSION --intrinsics {target}`."
     )
     made = Calibration(tuple(seen), Cameras.stack(cameras), provenance, notes=(note,), focal_sigma=sigma)
-    write_calibration(_with_notes(made), path / "lenses.toml")
-    return Calibrated(path / "lenses.toml", made, tuple(fits))
-
-
-def _with_notes(calibration: Calibration) -> Calibration:
-    if not calibration.notes:
-        return calibration
-    provenance = {**calibration.provenance, "notes": " | ".join(calibration.notes)}
-    return replace(calibration, provenance=provenance)
+    write_calibration(with_notes(made), target)
+    return Calibrated(target, made, tuple(fits))

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from coview.errors import InputError
 from coview.formats.calibration.board import Board
 
 LEAST_CORNERS = 6  # without which a picture says nothing of the board's pose
@@ -54,11 +55,11 @@ def _charuco(board: Board) -> "cv2.aruco.CharucoBoard":
     code = getattr(cv2.aruco, board.dictionary or "", None)
     if code is None:
         known = ", ".join(sorted(name for name in dir(cv2.aruco) if name.startswith("DICT_")))
-        raise ValueError(f"OpenCV knows no marker dictionary {board.dictionary}. Known: {known}.")
+        raise InputError(f"OpenCV knows no marker dictionary {board.dictionary}. Known: {known}.")
     dictionary = cv2.aruco.getPredefinedDictionary(code)
     markers, held = board.columns * board.rows // 2, len(dictionary.bytesList)
     if markers > held:
-        raise ValueError(
+        raise InputError(
             f"a board of {board.columns}×{board.rows} squares has {markers} markers and {board.dictionary} "
             f"only {held}: it was printed from another dictionary."
         )

@@ -10,6 +10,7 @@ import numpy as np
 
 from coview.capture.board.detection import LEAST_CORNERS, better_boards, board_detector
 from coview.capture.board.videos import Film
+from coview.errors import InputError
 from coview.formats.calibration.board import Board
 from coview.formats.io.atomic import replacing
 from coview.formats.io.video import probe, read_frames
@@ -64,7 +65,7 @@ def check_found(seen: SeenBoard, film: Film, board: Board) -> None:
         pictures = [picture for _, picture in _grey(film, few.tolist())]
     else:
         pictures = [picture for _, picture in _grey(film, list(range(min(len(film.files), _TRIED))))]
-    raise ValueError(
+    raise InputError(
         f"camera '{film.camera}': the board was found in none of {seen.looked} frames of {film.files[0]}. Looked for: "
         f"{board}.{better_boards(board, pictures)} Check the description, the light, and that at least {LEAST_CORNERS} "
         f"corners (of a checkerboard: all) are in the picture and sharp."
@@ -93,7 +94,7 @@ def _looked(film: Film, board: Board, most: int) -> SeenBoard:
     for number, picture in progress(_grey(film, wanted), total=len(wanted), what=f"board in {film.camera}"):
         shape = (picture.shape[1], picture.shape[0])
         if size not in (None, shape):
-            raise ValueError(
+            raise InputError(
                 f"camera '{film.camera}': {film.files[number].name} has {shape[0]}×{shape[1]} pixels and others "
                 f"{size[0]}×{size[1]}. One lens calibration needs pictures of one size."
             )
@@ -103,7 +104,7 @@ def _looked(film: Film, board: Board, most: int) -> SeenBoard:
             frames.append(number)
             corners.append(there)
     if size is None:
-        raise ValueError(f"camera '{film.camera}': {film.files[0]} holds no frame that can be read.")
+        raise InputError(f"camera '{film.camera}': {film.files[0]} holds no frame that can be read.")
     stacked = np.stack(corners) if corners else np.zeros((0, len(board.corners), 2))
     numbers = np.array(frames, dtype=np.int64)
     return SeenBoard(
@@ -119,7 +120,7 @@ def _grey(film: Film, frames: list[int]) -> Iterator[tuple[int, np.ndarray]]:
     for number in frames:
         loaded = cv2.imread(str(film.files[number]), cv2.IMREAD_GRAYSCALE)
         if loaded is None:
-            raise ValueError(f"camera '{film.camera}': {film.files[number]} is not a readable picture.")
+            raise InputError(f"camera '{film.camera}': {film.files[number]} is not a readable picture.")
         yield number, loaded
 
 

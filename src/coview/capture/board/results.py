@@ -6,6 +6,7 @@ from torch import Tensor
 
 from coview.capture.board.solve import BoardSolution, board_tilts
 from coview.capture.calibration.from_people import CameraFit
+from coview.errors import InputError
 from coview.formats.calibration.clock import SYNCHRONOUS, Clock
 
 _AGREES = 3.0  # pixels: a corner that misses by more was misread, or the board moved
@@ -23,7 +24,7 @@ def board_world(
     known = [numbers[i] for i in seen if numbers[i] >= 0]
     if origin_frame not in known:
         near = sorted(sorted(known, key=lambda n: abs(n - origin_frame))[:5])
-        raise ValueError(
+        raise InputError(
             f"--origin-frame {origin_frame}: no camera found the board there, so it cannot be the floor. The nearest "
             f"frames with a board: {', '.join(map(str, near))}."
         )

@@ -191,7 +191,7 @@ def _check_enough(recording: BoardRecording, given: bool) -> None:
     for view, name in enumerate(recording.names):
         count = int((recording.seen.view == view).sum())
         if count < least:
-            way = "" if given else ", or give the lenses with --file"
+            way = "" if given else ", or give the lenses with --intrinsics"
             raise NotDeterminedError(
                 f"camera '{name}' saw the board in {count} pictures, and needs at least {least}. Record the board "
                 f"in front of it, near and far, in every corner of the picture, tilted by 30 to 45° each way{way}."
@@ -223,7 +223,7 @@ def _check_focal(solution: BoardSolution) -> None:
     raise NotDeterminedError(
         f"the focal length is not determined: {said}. A board that is always parallel to the picture looks the same "
         f"near with a short lens and far with a long one. Record it tilted by 30 to 45° to the left, right, up and "
-        f"down, near and far, or give the lenses with --file."
+        f"down, near and far, or give the lenses with --intrinsics."
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from coview.errors import InputError, MissingFileError
 from coview.formats.io.camera_names import listed, match_names, natural_key
 from coview.formats.io.text import read_text
 from coview.formats.io.video import ENDINGS as VIDEO_ENDINGS
@@ -48,7 +49,7 @@ def find_films(folder: Path) -> dict[str, Film]:
     Raises FileNotFoundError or ValueError that says what is expected."""
     folder = Path(folder)
     if not folder.is_dir():
-        raise FileNotFoundError(f"no folder {folder} with videos or pictures of the board.")
+        raise MissingFileError(f"no folder {folder} with videos or pictures of the board.")
     entries = sorted(
         (path for path in folder.iterdir() if not path.name.startswith(".")),
         key=lambda p: natural_key(p.name),
@@ -59,14 +60,14 @@ def find_films(folder: Path) -> dict[str, Film]:
         if (film := _of_folder(path) if path.is_dir() else _of_file(path)) is not None
     ]
     if not films:
-        raise ValueError(
+        raise InputError(
             f"{folder} holds no videos or pictures of a board. Expected: one video per camera (<camera>.mp4), one "
             f"folder of pictures or one picture per camera (<camera>/*.jpg, <camera>.png)."
         )
     names = [film.camera for film in films]
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
-        raise ValueError(
+        raise InputError(
             f"{folder}: more than one video or folder is of camera {listed(doubled)}. Pictures of one camera go "
             f"into a folder of its name; remove what is not of the board."
         )
@@ -77,7 +78,7 @@ def films_of(found: dict[str, Film], names: Sequence[str], folder: Path) -> dict
     """The films of the cameras `names`, matched by name; cameras without one are left out. ValueError if all are."""
     matched = match_names(list(names), list(found))
     if not matched:
-        raise ValueError(
+        raise InputError(
             f"{folder} has videos or pictures of {listed(found)}, and the cameras are {listed(names)}: no name "
             f"matches. Rename the files; coview never matches by position."
         )
@@ -95,7 +96,7 @@ def instants(folder: Path, cameras: Sequence[str], counts: Sequence[int]) -> lis
         return None
     rows = list(csv.DictReader(read_text(path).splitlines()))
     if not rows or not {"cam_id", "frame_time"} <= rows[0].keys():
-        raise ValueError(
+        raise InputError(
             f"{path}: the columns cam_id and frame_time are missing, so it says nothing of time."
         )
     by_camera: dict[str, list[dict[str, str]]] = {}
@@ -107,7 +108,7 @@ def instants(folder: Path, cameras: Sequence[str], counts: Sequence[int]) -> lis
         mine = by_camera.get(matched.get(camera, ""), [])
         mine.sort(key=lambda row: float(row["frame_time"]))
         if len(mine) != count:
-            raise ValueError(
+            raise InputError(
                 f"{path} has {len(mine)} rows of camera '{camera}' and its video {count} frames, so nobody knows which "
                 f"frame is when. Remove the file to go by frame numbers, or restore the one of these videos."
             )
@@ -142,7 +143,7 @@ def _of_folder(folder: Path) -> Film | None:
     videos = [p for p in files if p.suffix.casefold() in VIDEO_ENDINGS]
     pictures = [p for p in files if p.suffix.casefold() in PICTURE_ENDINGS]
     if len(videos) > 1 or (videos and pictures):
-        raise ValueError(
+        raise InputError(
             f"{folder} holds several videos, or videos and pictures; of one camera it takes one kind."
         )
     chosen = tuple(videos or pictures)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.capture.importing.import_session import import_session
+from coview.errors import InputError
 from coview.formats.calibration.calibration import Calibration, calibration_for
 from coview.formats.io.camera_names import listed
 from coview.formats.session.session import FILE, Session
@@ -69,9 +70,9 @@ def check_calibration(calibration: Calibration, recording: Path) -> Checked:
     Cameras are read at the times that the clocks of `calibration` say. ValueError
     where cameras and recording do not belong together by name or size, or where only the lenses are known."""
     if not calibration.has_extrinsics:
-        raise ValueError(
+        raise InputError(
             "this calibration holds lenses only, so there is nothing to project; place the cameras first "
-            "(`coview calibrate SESSION --from people`)."
+            "(`coview calibrate people SESSION`)."
         )
     if (recording / FILE).is_file():
         return _judged(calibration, Session.load(recording))

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from coview.body.metric_rig import upright_cameras
-from coview.capture.association.stage import late_words, people_of
+from coview.capture.association.stage import late_words, update_people
 from coview.capture.calibration.initial_intrinsics import (
     CLOCK_CHOICES,
     DISTORTION_CHOICES,
@@ -19,14 +19,11 @@ from coview.capture.calibration.initial_intrinsics import (
     FitFocal,
     guessed_lenses,
 )
+from coview.capture.calibration.install import install_calibration
 from coview.capture.calibration.metric_scale import stated_scale
 from coview.capture.calibration.provenance import found_calibration
-from coview.formats.calibration.calibration import (
-    Calibration,
-    calibration_for,
-    read_calibration,
-    write_calibration,
-)
+from coview.errors import InputError
+from coview.formats.calibration.calibration import Calibration, calibration_for, read_calibration
 from coview.formats.calibration.clock import SYNCHRONOUS, Clock
 from coview.formats.calibration.fit_size import SizeMismatch
 from coview.formats.calibration.units import Units
@@ -67,23 +64,33 @@ class Calibrated:
 
 
 def calibrate_from_file(
-    session: Path,
+    session: Session,
     file: Path | None = None,
     *,
     size_mismatch: SizeMismatch = "keep",
     units: Units | None = None,
 ) -> Calibrated:
-    """Take the cameras of a calibration file, matched to the session's cameras by name; also their clocks, aloud.
+    """Cameras of a calibration file, matched to the session's cameras by name; also their clocks, with a note.
 
-    Raises ValueError where the file is for other cameras or images, or is not a calibration."""
-    loaded = Session.load(session)
-    calibration = _given(loaded, file, size_mismatch, units)
+    Args:
+        session: The session; its `calibration.toml` is written.
+        file: A calibration in any format that `read_calibration` reads; default: the one found at import.
+        size_mismatch: What to do where its images differ from the session's by a crop.
+        units: Of its lengths, where the file does not say.
+
+    Returns:
+        The cameras, and how well they explain the session's 2D joints.
+
+    Raises:
+        InputError: Where the file is for other cameras or images, holds intrinsics alone, or is not a calibration.
+    """
+    calibration = _given(session, file, size_mismatch, units)
     if not calibration.has_extrinsics:
-        raise ValueError(
+        raise InputError(
             f"{calibration.provenance['file']} holds lenses only, not where the cameras stand. "
-            f"Place them with `coview calibrate {session} --from people`."
+            f"Place them with `coview calibrate people {session.path}`."
         )
-    return _finish(loaded, replace(calibration, notes=calibration.notes + _clock_notes(calibration)), None)
+    return _finish(session, replace(calibration, notes=calibration.notes + _clock_notes(calibration)), None)
 
 
 def _clock_notes(calibration: Calibration) -> tuple[str, ...]:
@@ -99,13 +106,13 @@ def _clock_notes(calibration: Calibration) -> tuple[str, ...]:
 
 
 def calibrate_from_people(
-    session: Path,
+    session: Session,
     *,
     intrinsics: Path | None = None,
     stature: float | None = None,
     distance: tuple[str, str, float] | None = None,
     frames: tuple[int, int] | None = None,
-    trust: float = 0.3,
+    min_confidence: float = 0.3,
     threshold: float | None = None,
     size_mismatch: SizeMismatch = "keep",
     focal: FitFocal = "auto",
@@ -113,28 +120,27 @@ def calibrate_from_people(
     distortion: FitDistortion = "auto",
     seed: int = 0,
 ) -> Calibrated:
-    """Find the cameras from the joints they saw together: where they stand, and what else is not known of them.
+    """Find the cameras of a session from the joints they saw together: where they stand, and what else is not known.
 
     Several people are told apart first, and all of them tell where the cameras stand; a `stature` is that of
     person 1, who is seen most.
     `focal`: "auto" believes the lenses of a calibration file unless the recording contradicts them, and where there is
     none guesses from the image size and finds one focal length for all cameras, or where they contradict that one
-    for each; "no" believes, "shared" and "each" find it in any case. `clock`: "auto" finds how late every camera is,
-    within 10 s, and keeps that where it is more than noise; "no": the cameras are synchronised.
+    for each; "fixed" believes, "shared" and "each" find it in any case. `clock`: "auto" finds how late every camera is,
+    within 10 s, and keeps that where it is more than noise; "fixed": the cameras are synchronised.
     `distortion`: "auto" believes a file, and where there is none finds one k1 for all cameras if the recording demands
-    it; "no" leaves it at zero; "shared", "each" find it.
+    it; "fixed" leaves it at zero; "shared", "each" find it.
     The world is metric (from `stature`, or from `distance`: two joints or two cameras and the
     metres between them), z up (from the body), its origin on the floor. Raises NotDeterminedError where
     the recording does not determine the cameras, with what to record instead."""
-    check_settings(trust, threshold)
-    loaded = Session.load(session)
-    given, guessed = _lenses(loaded, intrinsics, size_mismatch, focal)
-    people = people_of(loaded, None, on_time=clock == "no")
+    check_settings(min_confidence, threshold)
+    given, guessed = _lenses(session, intrinsics, size_mismatch, focal)
+    people = update_people(session, None, on_time=clock == "fixed")
     count = 1 if people is None else people.count
-    late = None if people is None else torch.tensor(people.late, dtype=torch.float64) / loaded.fps
-    pixels, weights = _observations(loaded, trust, {}, count)
+    late = None if people is None else torch.tensor(people.late, dtype=torch.float64) / session.fps
+    pixels, weights = _observations(session, min_confidence, {}, count)
     chosen = _chosen_frames(frames, len(pixels))
-    _check_seen(weights, loaded, trust)
+    _check_seen(weights, session, min_confidence)
     weights_used = torch.where(chosen[:, None, None], weights, 0.0)
     limit = threshold or POOR_DETECTION * float(given.cameras.size.norm(dim=-1).mean())
     try:
@@ -143,7 +149,7 @@ def calibrate_from_people(
             pixels,
             weights_used,
             names=given.names,
-            fps=loaded.fps,
+            fps=session.fps,
             focal="unknown" if guessed and focal == "auto" else FOCAL_CHOICES[focal],
             clock=CLOCK_CHOICES[clock],
             distortion="auto" if guessed and distortion == "auto" else DISTORTION_CHOICES[distortion],
@@ -152,35 +158,37 @@ def calibrate_from_people(
             seed=seed,
         )
     except NotDeterminedError as reason:
-        raise NotDeterminedError(f"{reason}{_told_apart(people, loaded.path)}") from reason
+        raise NotDeterminedError(f"{reason}{_told_apart(people, session.path)}") from reason
     settled = found.settled
     each = settled.points.unflatten(1, (count, -1))
     first = each[:, 0]  # the others are of other statures
-    scale = stated_scale(settled.cameras, first, loaded.skeleton, given.names, stature, distance)
-    cameras, upright = upright_cameras(settled.cameras, each.flatten(0, 1), scale, loaded.skeleton)
+    scale = stated_scale(settled.cameras, first, session.skeleton, given.names, stature, distance)
+    cameras, upright = upright_cameras(settled.cameras, each.flatten(0, 1), scale, session.skeleton)
     calibration = found_calibration(given, cameras, found, scale, upright, frames)
     if count > 1:
         calibration.provenance["people"] = f"{count} people, matched across the cameras before calibrating"
-    return _finish(loaded, calibration, chosen, trust=trust, threshold=limit)
+    return _finish(session, calibration, chosen, min_confidence=min_confidence, threshold=limit)
 
 
 # --- parts ---------------------------------------------------------------------------------------
 
 
 def _observations(
-    session: Session, trust: float, clocks: Mapping[str, Clock], people: int = 1
+    session: Session, min_confidence: float, clocks: Mapping[str, Clock], people: int = 1
 ) -> tuple[Float[Tensor, "frames views joints 2"], Float[Tensor, "frames views joints"]]:
     """Pixels and weights, the joints of one person after those of another; views read by `clocks`; weight 0 below
-    `trust`."""
+    `min_confidence`."""
     everybody = [session_tracks(session, clocks, person=person) for person in range(1, people + 1)]
     pixels, confidence = (torch.cat(parts, dim=2) for parts in zip(*everybody, strict=True))
-    weights = torch.where(confidence >= trust, confidence, 0.0)
+    weights = torch.where(confidence >= min_confidence, confidence, 0.0)
     return pixels.double(), weights.double()
 
 
-def _check_seen(weights: Float[Tensor, "frames views joints"], session: Session, trust: float) -> None:
+def _check_seen(
+    weights: Float[Tensor, "frames views joints"], session: Session, min_confidence: float
+) -> None:
     if weights.shape[1] < 2:
-        raise ValueError(
+        raise InputError(
             f"session '{session.name}' has one camera; where cameras stand is found from what two or more of them see "
             f"at the same time. Import the recordings of the others too."
         )
@@ -190,9 +198,9 @@ def _check_seen(weights: Float[Tensor, "frames views joints"], session: Session,
         if not seen
     ]
     if blind:
-        raise ValueError(
-            f"camera {', '.join(blind)} has no detection with a confidence of {trust} or more, so where it stands "
-            f"cannot be found. Lower --trust, look at its detections, or import without it."
+        raise InputError(
+            f"camera {', '.join(blind)} has no detection with a confidence of {min_confidence} or more, so where it "
+            f"stands cannot be found. Lower --min-confidence, look at its detections, or import without it."
         )
 
 
@@ -206,8 +214,8 @@ def _told_apart(people: People | None, session: Path) -> str:
     )
     return (
         f" Before that, {people.count} people were told apart; {taken}. If that is wrong, say it: "
-        f"`coview associate {session} --late CAMERA FRAMES`, or --fit-clock no; who is who can be corrected "
-        f"(docs/people.md)."
+        f"`coview associate {session} --time-offset CAMERA FRAMES`, or --fit-clock fixed; who is who can be corrected "
+        f"(docs/howto/several_people.md)."
     )
 
 
@@ -215,7 +223,7 @@ def _lenses(
     session: Session, file: Path | None, size_mismatch: SizeMismatch, focal: FitFocal
 ) -> tuple[Calibration, bool]:
     """The lenses of a file, or where there is none (and they may be found) a guess; and whether it is one."""
-    if file is None and "calibration_source" not in session.provenance and focal != "no":
+    if file is None and "calibration_source" not in session.provenance and focal != "fixed":
         return guessed_lenses(session), True
     return _given(session, file, size_mismatch, None, lenses_only=True), False
 
@@ -231,9 +239,9 @@ def _given(
     found = session.provenance.get("calibration_source")
     path = file or (Path(found) if found else None)
     if path is None:
-        raise ValueError(
-            f"session '{session.name}' came with no calibration file, and none was named. Give one: "
-            f"--file CALIBRATION; with --from people its lenses alone are read."
+        give = "--intrinsics FILE" if lenses_only else f"`coview calibrate file {session.path} FILE`"
+        raise InputError(
+            f"session '{session.name}' came with no calibration file, and none was named. Give one: {give}."
         )
     names = [camera.name for camera in session.cameras]
     sizes = [camera.size for camera in session.cameras]
@@ -245,7 +253,7 @@ def _given(
 def _chosen_frames(frames: tuple[int, int] | None, count: int) -> Bool[Tensor, "frames"]:
     first, last = frames or (0, count)
     if not 0 <= first < last <= count:
-        raise ValueError(
+        raise InputError(
             f"frames {first} to {last} are not in the recording, which has frames 0 to {count} "
             f"(the last one is exclusive)."
         )
@@ -259,27 +267,24 @@ def _finish(
     calibration: Calibration,
     chosen: Bool[Tensor, "frames"] | None,
     *,
-    trust: float = 0.3,
+    min_confidence: float = 0.3,
     threshold: float | None = None,
 ) -> Calibrated:
     """Write the cameras, and say how well they explain what they saw."""
-    noted = calibration
-    if calibration.notes:
-        noted = replace(
-            calibration, provenance={**calibration.provenance, "notes": " | ".join(calibration.notes)}
-        )
-    people = people_of(session, calibration)  # these cameras tell them apart better than anything before
-    found = _triangulated(session, calibration, trust, threshold, 1 if people is None else people.count)
+    people = update_people(session, calibration)  # these cameras tell them apart better than anything before
+    found = _triangulated(
+        session, calibration, min_confidence, threshold, 1 if people is None else people.count
+    )
     fits = tuple(_fit(calibration, found, view, chosen) for view in range(len(calibration.names)))
-    write_calibration(noted, session.calibration_path)
+    noted = install_calibration(session, calibration)
     return Calibrated(session.calibration_path, noted, fits, people)
 
 
 def _triangulated(
-    session: Session, calibration: Calibration, trust: float, threshold: float | None, people: int
+    session: Session, calibration: Calibration, min_confidence: float, threshold: float | None, people: int
 ) -> Triangulated:
     """Every joint from the views that agree, with the calibration that is to be judged."""
-    pixels, weights = _observations(session, trust, calibration.clocks, people)
+    pixels, weights = _observations(session, min_confidence, calibration.clocks, people)
     cameras = calibration.cameras.to(torch.float64)
     limit = threshold or automatic_threshold(cameras, pixels, weights)
     return triangulate_robust(cameras, pixels, weights, threshold=limit)

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from coview.body.stature_scale import Scale, assumed_scale, scale_from_distance, scale_from_stature
 from coview.cameras import Cameras
+from coview.errors import InputError
 from coview.skeletons import Skeleton
 
 
@@ -23,7 +24,7 @@ def stated_scale(
 
     ValueError for two statements, or a name that is neither a camera nor a joint."""
     if stature is not None and distance is not None:
-        raise ValueError(
+        raise InputError(
             "both a stature and a known distance were given; the scale can follow only one of them."
         )
     if distance is not None:
@@ -49,7 +50,7 @@ def _scale_from_distance(
     known = (*names, *skeleton.joints)
     unknown = [name for name in (a, b) if name not in skeleton.joints]
     if unknown:
-        raise ValueError(
+        raise InputError(
             f"a known distance is between two cameras or two joints; {', '.join(unknown)} is neither. "
             f"Known: {', '.join(known)}."
         )

@@ -62,8 +62,8 @@ def _late_notes(found: FreelyCalibrated, names: tuple[str, ...]) -> tuple[str, .
     )
     return (
         f"the cameras were said to be synchronised, and the recording contradicts it: frames late, to first order: "
-        f"{told}. Places and focal lengths may be off by more than their standard deviations say; leave --fit-clock no "
-        f"out.",
+        f"{told}. Places and focal lengths may be off by more than their standard deviations say; leave --fit-clock "
+        f"fixed out.",
     )
 
 

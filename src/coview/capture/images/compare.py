@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from coview.cameras import Cameras
+from coview.errors import InputError
 from coview.formats.motion.poses3d import Poses3D
 from coview.formats.session.session import Session
 from coview.formats.session.synchronised_tracks import session_tracks
@@ -54,7 +55,7 @@ def beside(session: Session, found: Poses3D, triangulated: Poses3D) -> Beside:
 
     ValueError where the frames differ, or no joint has the same name or is known in both."""
     if len(found.points) != len(triangulated.points):
-        raise ValueError(
+        raise InputError(
             f"{len(found.points)} frames from the images cannot be compared with {len(triangulated.points)} "
             f"triangulated ones: run `coview reconstruct` again."
         )
@@ -64,7 +65,7 @@ def beside(session: Session, found: Poses3D, triangulated: Poses3D) -> Beside:
     error = joint_error(mine, others)
     both = error.isfinite()
     if not bool(both.any()):
-        raise ValueError(
+        raise InputError(
             f"no joint of '{found.skeleton.name}' is known both from the images and from the detections "
             f"('{triangulated.skeleton.name}')."
         )

@@ -89,7 +89,7 @@ class Search:
             root = "" if self.roots is None else " while the root joint is triangulated"
             raise NothingReconstructedError(
                 f"session '{self.session.name}': in no frame do {self._fewest} cameras see the person{root}. Frames "
-                f"with a box around 2D joints per camera: {boxes}. Look at the detections, or lower --trust."
+                f"with a box around 2D joints per camera: {boxes}. Look at the detections, or lower --min-confidence."
             )
         return frames
 

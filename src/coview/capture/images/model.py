@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import torch
 
+from coview.errors import InputError
 from coview.methods.shared.base import Method
 from coview.networks.folding import folded
 from coview.skeletons import Skeleton
@@ -45,20 +46,20 @@ def image_model(method: Method[Any], skeleton: Skeleton, weights: Path, kind: Ki
     ValueError where it does not read images, reads what a session cannot give, or is of the other kind."""
     name, inputs = type(method).__name__, method.inputs
     if "images" not in inputs:
-        raise ValueError(
+        raise InputError(
             f"{weights} is a run of {name}, which reads {', '.join(sorted(inputs))} and no images. Use "
             f"`coview predict` for models of 2D joints; here give --weights a run of a model of images."
         )
     if unmet := sorted(inputs - _KNOWN):
-        raise ValueError(
+        raise InputError(
             f"{weights} is a run of {name}, which reads {', '.join(unmet)}: a session's videos have none."
         )
     found: Kind = "volumetric" if inputs & _ROOTS else "algebraic"
     if found != kind:
-        raise ValueError(f"{weights} is a run of {name}: use --method {found} with it, not {kind}.")
+        raise InputError(f"{weights} is a run of {name}: use --method {found} with it, not {kind}.")
     size = getattr(getattr(method, "config", None), "size", None)
     if not isinstance(size, int):
-        raise ValueError(f"{weights}: {name} does not say for crops of which size it was trained.")
+        raise InputError(f"{weights}: {name} does not say for crops of which size it was trained.")
     digest = _digest(method)
     return ImageModel(folded(method.eval(), in_place=True), skeleton, kind, size, Path(weights), digest)
 

@@ -40,17 +40,17 @@ def person_boxes(
     joints: Float[Tensor, "frames views joints 2"],  # distorted pixels; NaN: not seen
     confidence: Float[Tensor, "frames views joints"],
     *,
-    trust: float = 0.3,
+    min_confidence: float = 0.3,
     margin: float = MARGIN,
     max_gap: int = 10,
 ) -> Boxes:
-    """Squares around the joints of at least `trust`, `margin` times their extent, steadied over time.
+    """Squares around the joints of at least `min_confidence`, `margin` times their extent, steadied over time.
 
     The margin is that of rendered people: models expect people of the size they were trained on.
 
     A view with too few joints for up to `max_gap` frames gets boxes interpolated between those before
     and after; where the gap is longer, or at an end of the recording, the view has none."""
-    seen = (confidence >= trust) & (confidence > 0) & joints.isfinite().all(dim=-1)
+    seen = (confidence >= min_confidence) & (confidence > 0) & joints.isfinite().all(dim=-1)
     straight, missed = cameras.undistort(torch.nan_to_num(joints).to(cameras.intrinsics))
     seen = seen & (missed < _MISSED_PX)
     low = torch.where(seen[..., None], straight, torch.inf).amin(dim=-2)

@@ -17,6 +17,7 @@ from coview.capture.images.videos import session_videos
 from coview.capture.reconstruction.filtering import fill_gaps, low_pass
 from coview.capture.reconstruction.reconstruct import input_fingerprint, reconstruct
 from coview.data.viewpoints import MARGIN
+from coview.errors import InputError
 from coview.formats.motion.poses3d import Poses3D
 from coview.formats.session.session import Session
 from coview.formats.session.synchronised_tracks import nearest_pictures, session_tracks
@@ -51,7 +52,7 @@ class FoundInImages:
 
 def result_path(session: Session, kind: Kind) -> Path:
     """Where the stage writes; the detections' triangulation stays where it is."""
-    return session.path / f"joints3d_{kind}.npz"
+    return session.poses3d_path.with_name(f"joints3d_{kind}.npz")
 
 
 def results(session: Session) -> dict[Kind, Path]:
@@ -61,10 +62,10 @@ def results(session: Session) -> dict[Kind, Path]:
 
 
 def reconstruct_images(
-    session: Path,
+    session: Session,
     model: ImageModel,
     *,
-    trust: float = 0.3,
+    min_confidence: float = 0.3,
     margin: float = MARGIN,
     max_gap: int = 10,
     smooth: float | None = None,
@@ -74,7 +75,7 @@ def reconstruct_images(
 ) -> FoundInImages:
     """Cut every frame of every view to a square around its 2D joints and give the crops to `model`.
 
-    `trust`, `margin`, `max_gap`: see `person_boxes`; a frame is left out where fewer than two views have
+    `min_confidence`, `margin`, `max_gap`: see `person_boxes`; a frame is left out where fewer than two views have
     a box (one, for a method that is told the root). Methods that are told where the root is get it from
     the detections' triangulation, which is made first where it is not there. Of a camera whose clock differs
     the nearest picture is taken, up to half a frame off. `max_gap` and `smooth` (Hz)
@@ -82,47 +83,52 @@ def reconstruct_images(
     of the same input, settings and weights is kept unless `overwrite`; interrupted work goes on where it
     was. Raises NothingReconstructedError instead of writing a result without a single joint, ValueError
     or FileNotFoundError for what the session lacks."""
-    check_settings(trust, None)
+    check_settings(min_confidence, None)
     if max_gap < 0 or at_once < 1 or not margin >= 1:
-        raise ValueError(
+        raise InputError(
             f"max_gap must be 0 or more, at_once 1 or more and margin at least 1; got {max_gap}, {at_once}, {margin:g}."
         )
-    loaded = Session.load(session)
     if smooth is not None:
-        low_pass(torch.zeros(1, 1, 3), loaded.fps, smooth)  # an impossible cut-off is said before the work
-    cameras = _cameras(loaded)
-    videos = session_videos(loaded)
-    triangulated = _triangulated(loaded, trust)
+        low_pass(torch.zeros(1, 1, 3), session.fps, smooth)  # an impossible cut-off is said before the work
+    cameras = _cameras(session)
+    videos = session_videos(session)
+    triangulated = _triangulated(session, min_confidence)
     roots = _roots(triangulated, model, max_gap) if model.needs_root else None
     treatment = {
         "crop": f"{model.size} px, margin {margin:g}",
-        "trust": f"{trust:g}",
+        # stored under this name since 0.1.0: with another, finished results would be made again
+        "trust": f"{min_confidence:g}",
         "max_gap": str(max_gap),
         "smooth": "none" if smooth is None else f"{smooth:g} Hz",
     }
-    settings = treatment | _inputs(loaded, model, videos, roots)
-    path = result_path(loaded, model.kind)
+    settings = treatment | _inputs(session, model, videos, roots)
+    path = result_path(session, model.kind)
     if not overwrite and (done := made_so(path, settings)):
-        return _summary(loaded, path, done, triangulated)
-    pixels, confidence = session_tracks(loaded)
-    framing = _framing(loaded.skeleton, model.skeleton)
+        return _summary(session, path, done, triangulated)
+    pixels, confidence = session_tracks(session)
+    framing = _framing(session.skeleton, model.skeleton)
     boxes = person_boxes(
-        cameras, pixels[:, :, framing], confidence[:, :, framing], trust=trust, margin=margin, max_gap=max_gap
+        cameras,
+        pixels[:, :, framing],
+        confidence[:, :, framing],
+        min_confidence=min_confidence,
+        margin=margin,
+        max_gap=max_gap,
     )
     unfinished = path.with_name(f".{path.stem}.unfinished.npz")
-    pictures = nearest_pictures(loaded)
+    pictures = nearest_pictures(session)
     search = Search(
-        loaded, model, cameras, videos, boxes, pictures, roots, settings, unfinished, at_once, device
+        session, model, cameras, videos, boxes, pictures, roots, settings, unfinished, at_once, device
     )
     poses = search.done(fresh=overwrite)
     points = fill_gaps(poses.points, None, max_gap)[0]
     points = points if smooth is None else low_pass(points, poses.fps, smooth)
     told = settings | {"weights": str(model.weights.resolve())}
     poses = replace(poses, points=points, provenance=told)
-    poses = replace(poses, residuals=_residuals(poses, cameras, pixels, loaded.skeleton))
+    poses = replace(poses, residuals=_residuals(poses, cameras, pixels, session.skeleton))
     poses.save(path)
     unfinished.unlink(missing_ok=True)
-    return _summary(loaded, path, poses, triangulated)
+    return _summary(session, path, poses, triangulated)
 
 
 # --- what is needed ------------------------------------------------------------------------------
@@ -131,12 +137,12 @@ def reconstruct_images(
 def _cameras(session: Session) -> Cameras:
     calibration = session.calibration()
     if not calibration.has_extrinsics:
-        raise ValueError(
+        raise InputError(
             f"session {session.path}: its calibration knows the lenses and not where the cameras stand. "
-            f"Run `coview calibrate {session.path} --from people`."
+            f"Run `coview calibrate people {session.path}`."
         )
     if len(session.cameras) < 2:
-        raise ValueError(f"session {session.path} has one camera; finding joints in 3D takes two or more.")
+        raise InputError(f"session {session.path} has one camera; finding joints in 3D takes two or more.")
     return calibration.select(session.camera_names).cameras.to(torch.float64)
 
 
@@ -148,12 +154,12 @@ def _framing(source: Skeleton, target: Skeleton) -> list[int]:
     return shared if len(shared) >= FEWEST else list(range(len(source)))
 
 
-def _triangulated(session: Session, trust: float) -> Poses3D:
+def _triangulated(session: Session, min_confidence: float) -> Poses3D:
     """The detections' triangulation: the session's own, made now where there is none.
 
     ValueError where it was made with another calibration, so that its points are in another world."""
     if not session.poses3d_path.is_file():
-        return reconstruct(session.path, trust=trust).poses
+        return reconstruct(session, min_confidence=min_confidence).poses
     return session.poses3d()
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from coview.errors import InputError, MissingFileError
 from coview.formats.io.video import VideoInfo, probe
 from coview.formats.keypoints.view_joints import TOLERATED
 from coview.formats.session.session import Session, SessionCamera
@@ -13,7 +14,7 @@ def session_videos(session: Session) -> tuple[Path, ...]:
     A video may be longer than the 2D joints (they may have been cut), hardly shorter."""
     without = [camera.name for camera in session.cameras if camera.video is None]
     if without:
-        raise ValueError(
+        raise InputError(
             f"session {session.path}: no video is known of {', '.join(without)}, so there are no images to look at. "
             f"Import the recording again with its videos, or use --method detections."
         )
@@ -21,7 +22,7 @@ def session_videos(session: Session) -> tuple[Path, ...]:
     for camera in session.cameras:
         assert camera.video is not None
         if not camera.video.is_file():
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f"camera '{camera.name}': the video {camera.video} is not there any more. Put it back, or import "
                 f"the recording again (--copy-videos keeps the videos inside the session)."
             )
@@ -32,12 +33,12 @@ def session_videos(session: Session) -> tuple[Path, ...]:
 
 def _check(camera: SessionCamera, info: VideoInfo) -> None:
     if camera.size is not None and info.size != camera.size:
-        raise ValueError(
+        raise InputError(
             f"camera '{camera.name}': {camera.video} shows {info.size[0]}×{info.size[1]} pixels, and the session was "
             f"made of {camera.size[0]}×{camera.size[1]}. 2D joints and calibration would not fit; import again."
         )
     if info.frames < camera.frames - TOLERATED:
-        raise ValueError(
+        raise InputError(
             f"camera '{camera.name}': {camera.video} has {info.frames} frames and the session {camera.frames} frames "
             f"of 2D joints. Frame n would not be the same instant; import the recording again."
         )

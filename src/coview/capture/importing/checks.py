@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from coview.errors import InputError
 from coview.formats.io.camera_names import listed
 from coview.formats.io.video import VideoInfo
 from coview.formats.keypoints.detections import Detections
@@ -18,14 +19,14 @@ _OUTSIDE = 0.2  # share of joints outside the image that is no accident
 def check_several(views: dict[str, ViewJoints], where: str) -> None:
     """Two or more cameras, all with the same number of joints per person."""
     if len(views) < 2:
-        raise ValueError(
+        raise InputError(
             f"{where} holds 2D joints of one camera only ({listed(views)}). "
             f"coview compares cameras and needs two or more that saw the same person at the same time."
         )
     counts = {name: view.joint_count for name, view in views.items()}
     if len(set(counts.values())) > 1:
         shown = ", ".join(f"{name} {count}" for name, count in counts.items())
-        raise ValueError(
+        raise InputError(
             f"{where}: the cameras have different numbers of joints per person: {shown}. Detect all "
             f"views with the same model."
         )
@@ -35,7 +36,7 @@ def said_skeleton(views: dict[str, ViewJoints]) -> str | None:
     """The skeleton that the files name; None where none does."""
     said = {view.skeleton for view in views.values() if view.skeleton}
     if len(said) > 1:
-        raise ValueError(f"the cameras' files name different skeletons: {listed(said)}. Pass --skeleton.")
+        raise InputError(f"the cameras' files name different skeletons: {listed(said)}. Pass --skeleton.")
     return next(iter(said), None)
 
 
@@ -44,12 +45,28 @@ def check_seen(detections: Detections, sizes: dict[str, tuple[int, int] | None])
     for (camera, size), joints in zip(sizes.items(), detections.joints, strict=True):
         seen = joints[joints.isfinite().all(dim=-1)]
         if len(seen) == 0:
-            raise ValueError(
+            raise InputError(
                 f"camera '{camera}': {len(joints)} frames, but not one joint with a confidence above 0. "
                 f"Detect again, or leave this camera's 2D joints out."
             )
         if size is not None and _outside(seen, size) > _OUTSIDE:
-            raise ValueError(_outside_message(camera, seen, size))
+            raise InputError(_outside_message(camera, seen, size))
+
+
+def check_calibration_fits(
+    detections: Detections, sizes: dict[str, tuple[int, int] | None], file: str
+) -> None:
+    """The 2D joints lie inside the images that a calibration is for: else it belongs to images of another size."""
+    for (camera, size), joints in zip(sizes.items(), detections.joints, strict=True):
+        seen = joints[joints.isfinite().all(dim=-1)]
+        if size is not None and _outside(seen, size) > _OUTSIDE:
+            right, bottom = (float(value) for value in seen.max(dim=0).values)
+            raise InputError(
+                f"{file}: camera '{camera}' is calibrated for images of {size[0]}×{size[1]} pixels (width × height), "
+                f"and {_outside(seen, size):.0%} of its 2D joints lie outside; they reach to x = {right:.0f}, "
+                f"y = {bottom:.0f}. The calibration would give wrong angles. Give the one of these images, or import "
+                f"with the videos, so that it can be scaled to their size."
+            )
 
 
 def _outside(joints: Float[Tensor, "joints 2"], size: tuple[int, int]) -> float:
@@ -89,7 +106,7 @@ def _common_rate(rates: dict[str, float], origin: str) -> tuple[float, str]:
     low, high = min(rates.values()), max(rates.values())
     if high / low - 1 > _SAME_RATE:
         shown = ", ".join(f"{name} {rate:g}" for name, rate in rates.items())
-        raise ValueError(
+        raise InputError(
             f"the cameras have different frame rates: {shown} (from {origin}). Frame n would not be the same "
             f"instant. Convert the videos to one rate and detect again; pass --fps if the rates are wrong."
         )

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from coview.errors import InputError, MissingFileError
 from coview.formats.io.camera_names import listed, natural_key
 from coview.formats.io.text import read_json
 from coview.formats.io.video import ENDINGS as VIDEO_ENDINGS
@@ -44,16 +45,16 @@ def find_recording(folder: Path) -> Recording:
     empty one, no 2D joints, frames of one camera instead of a folder per camera."""
     folder = Path(folder)
     if not folder.is_dir():
-        raise FileNotFoundError(f"no folder {folder}" + (": that is a file." if folder.exists() else "."))
+        raise MissingFileError(f"no folder {folder}" + (": that is a file." if folder.exists() else "."))
     folder = Path(os.path.abspath(folder))
     if not any(not path.name.startswith(".") for path in folder.iterdir()):
-        raise ValueError(f"{folder} is empty. {EXPECTED}")
+        raise InputError(f"{folder} is empty. {EXPECTED}")
     videos = _videos(folder)
     # the joints2d/ of a session that was made in this very folder is a copy, not a source
     places = [sub for sub in _JOINT_FOLDERS if sub != "joints2d" or not (folder / FILE).exists()]
     found = {sub: joints for sub in places if (joints := _joints(folder / sub))}
     if not found:
-        raise ValueError(_no_joints(folder, videos))
+        raise InputError(_no_joints(folder, videos))
     first, *others = found
     return Recording(folder, found[first], first, tuple(others), videos, _calibrations(folder))
 
@@ -85,7 +86,7 @@ def _by_camera(names: dict[Path, str]) -> dict[str, Path]:
     for path, name in names.items():
         twin = cameras.setdefault(_camera(name), path)
         if twin != path:
-            raise ValueError(
+            raise InputError(
                 f"{path.parent}: '{twin.name}' and '{path.name}' are both camera '{_camera(name)}'. "
                 f"Rename or remove one; every camera needs a name of its own."
             )
@@ -169,7 +170,7 @@ def _no_joints(folder: Path, videos: dict[str, Path]) -> str:
         )
     if (folder / "session.toml").is_file():
         return (
-            f"{folder} is a session already. Go on with `coview calibrate {folder}`; to import again, name the "
+            f"{folder} is a session already. Go on with `coview calibrate people {folder}`; to import again, name the "
             f"folder of the recording."
         )
     below = [path.name for path in folder.iterdir() if path.is_dir() and _holds_recording(path)]

@@ -7,9 +7,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from coview import __version__
-from coview.capture.importing.checks import check_seen, check_several, rate, said_skeleton, warnings
+from coview.capture.importing.checks import (
+    check_calibration_fits,
+    check_seen,
+    check_several,
+    rate,
+    said_skeleton,
+    warnings,
+)
 from coview.capture.importing.find_recording import Recording, find_recording
-from coview.capture.importing.transaction import installing
+from coview.capture.importing.transaction import COPIED, installing
+from coview.errors import OccupiedError
 from coview.formats.calibration.calibration import Calibration, calibration_for, read_calibration
 from coview.formats.calibration.units import AmbiguousUnitsError
 from coview.formats.io.camera_names import listed, match_names
@@ -51,7 +59,7 @@ def import_session(
     Repeating an import of an unchanged recording returns the session as it is. A failed import leaves no
     half session. Raises ValueError or FileNotFoundError naming what is wrong with the recording;
     FileExistsError where `session` holds another import and `overwrite` is not set (with it, what was there
-    is moved to a sub-folder `replaced-<time>`, not deleted)."""
+    is moved to a sub-folder `replaced-<time>`, not deleted; trained models stay, and that is said)."""
     src, session = Path(src), Path(session)
     options = ImportOptions(skeleton, fps, calibration, copy_videos, allow_unequal)
     found = find_recording(src)
@@ -59,7 +67,7 @@ def import_session(
     if (session / FILE).is_file() and not overwrite:
         return _unchanged(Session.load(session), fingerprint, src)
     made, detections = _build(found, options, session)
-    made = made.with_provenance(source_fingerprint=fingerprint)
+    made = made.with_provenance(source_fingerprint=fingerprint, **_models_of_before(made))
     with installing(session, overwrite) as folder:
         write_detections(folder / made.detections_dir.name, made.camera_names, detections)
         if copy_videos:
@@ -72,12 +80,23 @@ def _unchanged(session: Session, fingerprint: str, src: Path) -> Session:
     """The session that is there, if it came from the same recording with the same options."""
     if session.provenance.get("source_fingerprint") == fingerprint:
         return session
-    raise FileExistsError(
+    raise OccupiedError(
         f"{session.path} already holds a session, imported from "
         f"{session.provenance.get('source', 'elsewhere')}; {src}, or the options, differ from that import. "
         f"Choose another session folder, or pass --overwrite: what is there is then moved to a sub-folder "
         f"`replaced-<time>`, not deleted."
     )
+
+
+def _models_of_before(session: Session) -> dict[str, str]:
+    """Models are the user's work, perhaps of hours, and serve for other recordings: they stay, and that is said."""
+    kept = sorted(path.name for path in session.models_dir.glob("*") if path.is_dir())
+    if not kept or not (session.path / FILE).is_file():
+        return {}
+    return {
+        "warning_models": f"{listed(kept)} in {session.models_dir}: trained on the recording that was replaced, and "
+        f"kept. Train again with --overwrite for models of this one."
+    }
 
 
 # --- putting it together -------------------------------------------------------------------------
@@ -94,10 +113,12 @@ def _build(found: Recording, options: ImportOptions, path: Path) -> tuple[Sessio
     infos = {camera: probe(video) for camera, video in videos.items()}
     sizes = {camera: infos[camera].size if camera in infos else view.size for camera, view in views.items()}
     check_seen(detections, sizes)
+    calibration, calibration_notes = _calibration(found, options, sizes, detections)
     fps, fps_note = rate(options.fps, views, infos)
+    known = sizes if calibration is None else _with_sizes_of(calibration, sizes)
     cameras = tuple(
         SessionCamera(
-            name, sizes[name], _video_place(videos.get(name), path, options), detections.joints.shape[1]
+            name, known[name], _video_place(videos.get(name), path, options), detections.joints.shape[1]
         )
         for name in views
     )
@@ -109,7 +130,8 @@ def _build(found: Recording, options: ImportOptions, path: Path) -> tuple[Sessio
         "fps": fps_note,
         "videos": _videos_note(found, videos, options),
         **warnings(views, infos),
-        **_calibration_notes(found, options, tuple(views), tuple(sizes.values())),
+        **_sizes_note(sizes, known),
+        **calibration_notes,
         "software": f"coview {__version__}",
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
@@ -162,7 +184,7 @@ def _videos_note(found: Recording, videos: dict[str, Path], options: ImportOptio
     used = {path.stem for path in videos.values()}
     without = [camera for camera in found.joints if camera not in videos]
     spare = [stem for stem in found.videos if stem not in used]
-    parts = ["none" if not videos else "copied" if options.copy_videos else "referred to where they are"]
+    parts = ["none" if not videos else COPIED if options.copy_videos else "referred to where they are"]
     if videos and without:
         parts.append(f"no video for {listed(without)}")
     if spare:
@@ -170,29 +192,50 @@ def _videos_note(found: Recording, videos: dict[str, Path], options: ImportOptio
     return "; ".join(parts)
 
 
-def _calibration_notes(
-    found: Recording,
-    options: ImportOptions,
-    names: tuple[str, ...],
-    sizes: tuple[tuple[int, int] | None, ...],
-) -> dict[str, str]:
-    """Where a calibration of these cameras is; one that was given by name must fit."""
-    known = dict(zip(names, sizes, strict=True))
+Sizes = dict[str, tuple[int, int] | None]  # width and height in pixels, by camera
+
+
+def _sizes_note(recorded: Sizes, known: Sizes) -> dict[str, str]:
+    """Whose image size is the calibration's, because neither a video nor the file of 2D joints says it."""
+    found = [name for name, size in known.items() if size and recorded[name] is None]
+    return {"image_sizes": f"of {listed(found)} from the calibration"} if found else {}
+
+
+def _calibration(
+    found: Recording, options: ImportOptions, sizes: Sizes, detections: Detections
+) -> tuple[Calibration | None, dict[str, str]]:
+    """A calibration of these cameras, and where it is; one that was given by name must fit."""
     if options.calibration is not None:
-        fitted = calibration_for(_read_whatever_unit(options.calibration, known), names, sizes)
-        return _calibration_note(options.calibration, fitted.notes, [])
+        fitted = _fitted(options.calibration, sizes, detections)
+        return fitted, _calibration_note(options.calibration, fitted.notes, [])
     skipped = []
     for path in found.calibrations:
         try:
-            fitted = calibration_for(_read_whatever_unit(path, known), names, sizes)
+            fitted = _fitted(path, sizes, detections)
         except ValueError as error:
             skipped.append(str(error))
             continue
-        return _calibration_note(path, fitted.notes, skipped)
-    return {"calibration_skipped": " | ".join(skipped)} if skipped else {}
+        return fitted, _calibration_note(path, fitted.notes, skipped)
+    return None, {"calibration_skipped": " | ".join(skipped)} if skipped else {}
 
 
-def _read_whatever_unit(path: Path, sizes: dict[str, tuple[int, int] | None]) -> Calibration:
+def _fitted(path: Path, sizes: Sizes, detections: Detections) -> Calibration:
+    """The calibration for the recording's cameras. ValueError where it is of others, or of other images."""
+    fitted = calibration_for(_read_whatever_unit(path, sizes), tuple(sizes), tuple(sizes.values()))
+    check_calibration_fits(detections, _with_sizes_of(fitted, sizes), str(path))
+    return fitted
+
+
+def _with_sizes_of(calibration: Calibration, sizes: Sizes) -> Sizes:
+    """Image sizes as recorded, else as the calibration, whose cameras are in the same order, has them."""
+    stated = calibration.cameras.size.tolist()
+    return {
+        name: size or (round(width), round(height))
+        for (name, size), (width, height) in zip(sizes.items(), stated, strict=True)
+    }
+
+
+def _read_whatever_unit(path: Path, sizes: Sizes) -> Calibration:
     """An import checks names, sizes and lenses; the unit of length is asked for when it is used."""
     try:
         return read_calibration(path, sizes=sizes)

@@ -7,19 +7,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from coview.errors import CoviewError, OccupiedError
 from coview.formats.io.atomic import explained
-from coview.formats.session.session import FILE
+from coview.formats.session.files import files_of_recording
+from coview.formats.session.session import FILE, Session
 
-# What coview itself puts into a session. The folder may also be the user's own recording: hands off the rest.
-_OURS = (FILE, "joints2d", "calibration.toml", "joints3d.npz", "exports", "models", "report.html")
+COPIED = "copied"  # how provenance says that import copied the videos
 
 
 @contextmanager
 def installing(session: Path, overwrite: bool) -> Iterator[Path]:
     """An empty folder to prepare a session in; its content moves to `session` when the block ends well.
 
-    What coview wrote there before is moved to `session/replaced-<time>`. Whatever goes wrong, the
-    session folder is as it was. Raises OSError saying so when the disk is full, FileExistsError where
+    What coview wrote there of the earlier recording is moved to `session/replaced-<time>`; models trained on it, and
+    whatever is not coview's, stay (`formats.session.files` lists which is which). Whatever goes wrong, the session
+    folder is as it was. Raises OSError saying so when the disk is full, FileExistsError where
     things of somebody else are in the way and `overwrite` is not set."""
     session = Path(session)
     is_new = not session.exists()
@@ -43,8 +45,9 @@ def installing(session: Path, overwrite: bool) -> Iterator[Path]:
 def _move_in(staging: Path, session: Path) -> None:
     """Old things aside, new things in, `session.toml` last; undone in reverse where a step fails."""
     names = sorted((path.name for path in staging.iterdir()), key=lambda name: name == FILE)
-    was_session = (session / FILE).exists()
-    old = [name for name in (_OURS if was_session else names) if (session / name).exists()]
+    ours = [path.name for path in files_of_recording(session, videos=_copied_videos(session))]
+    # in a folder that is no session, `overwrite` allows to move what would be replaced, and nothing else
+    old = list(dict.fromkeys([*(ours if (session / FILE).exists() else []), *_in_the_way(names, session)]))
     aside = session / f"replaced-{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
     steps = [(session / name, aside / name) for name in old]
     steps += [(staging / name, session / name) for name in names]
@@ -62,13 +65,25 @@ def _move_in(staging: Path, session: Path) -> None:
         raise
 
 
+def _in_the_way(names: list[str], session: Path) -> list[str]:
+    return [name for name in names if (session / name).exists()]
+
+
+def _copied_videos(session: Path) -> bool:
+    """Whether the session that is there holds copies of its videos; a damaged one is taken to hold the user's own."""
+    try:
+        return Session.load(session).provenance.get("videos", "").startswith(COPIED)
+    except (CoviewError, OSError):
+        return False
+
+
 def _refuse_strangers(staging: Path, session: Path) -> None:
     """A folder that is no session may hold anything; nothing in it is touched without being asked to."""
     if (session / FILE).exists():
         return
-    there = [path.name for path in staging.iterdir() if (session / path.name).exists()]
+    there = _in_the_way([path.name for path in staging.iterdir()], session)
     if there:
-        raise FileExistsError(
+        raise OccupiedError(
             f"{session} is no session, but holds {', '.join(sorted(there))}, which an import would replace. "
             f"Choose another session folder, or pass --overwrite to move it to `replaced-<time>` there."
         )

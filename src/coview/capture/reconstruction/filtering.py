@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from coview.errors import InputError
+
 
 def fill_gaps(
     points: Float[Tensor, "frames joints 3"],
@@ -43,7 +45,7 @@ def low_pass(
     Every run of known frames is filtered by itself; runs too short for the filter are left as they
     are. Raises ValueError for a cut-off that is not below half the frame rate."""
     if not 0 < cutoff < fps / 2:
-        raise ValueError(
+        raise InputError(
             f"smoothing at {cutoff:g} Hz is impossible at {fps:g} frames per second: the cut-off must lie between "
             f"0 and {fps / 2:g} Hz. Human movement is mostly below 6 Hz, fast sport below 12 Hz."
         )

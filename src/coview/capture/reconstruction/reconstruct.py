@@ -11,10 +11,11 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from coview.cameras import Cameras
-from coview.capture.association.stage import people_of, placed
+from coview.capture.association.stage import placed, update_people
 from coview.capture.reconstruction.filtering import fill_gaps, low_pass
 from coview.capture.reconstruction.motion_quality import bone_spread, jitter
 from coview.capture.reconstruction.trajectory_refinement import refine as refine_take
+from coview.errors import InputError
 from coview.formats.io.camera_names import listed
 from coview.formats.motion.poses3d import Poses3D
 from coview.formats.session.session import Session
@@ -39,15 +40,15 @@ class Reconstructed:
     left_out: float  # share of detections judged wrong
 
 
-class NothingReconstructedError(ValueError):
+class NothingReconstructedError(InputError):
     """No joint could be placed in any frame; writing an empty result would hide it."""
 
 
 def reconstruct(
-    session: Path,
+    session: Session,
     *,
     person: int = 1,
-    trust: float = 0.3,
+    min_confidence: float = 0.3,
     threshold: float | None = None,
     solver: Literal["linear", "reprojection"] = "linear",
     max_gap: int = 10,
@@ -55,74 +56,102 @@ def reconstruct(
     refine: bool = False,
     overwrite: bool = False,
 ) -> Reconstructed:
-    """Triangulate every joint of every frame from the views that agree on it.
+    """Triangulate every joint of one person in every frame of a session, robustly, and write the 3D joints.
 
-    Of several people it is `person`, by default who is seen most; `reconstruct_everybody` does all.
-    `trust` leaves out less confident detections; `threshold` (pixels) tells a wrong detection from a
-    poor one, by default three times the robust spread of this recording's own residuals. `linear` is
-    the weighted DLT that other tools compute, `reprojection` the maximum-likelihood point. Gaps of up to
-    `max_gap` frames are interpolated; `smooth` is the cut-off of a zero-lag Butterworth filter in Hz. `refine`
-    solves for the whole take with smooth motion and constant bones as priors instead
-    (`coview.capture.reconstruction.trajectory_refinement`).
-    A finished result of the same calibration and settings is kept unless `overwrite`.
-    Raises NothingReconstructedError instead of writing a result without a single joint."""
-    check_settings(trust, threshold)
+    A finished result of the same calibration, 2D joints and settings is kept.
+
+    Args:
+        session: The session; it must be calibrated.
+        person: Which of several people, from 1, who is seen most; `reconstruct_everybody` does all.
+        min_confidence: Detections less confident than this, in [0, 1], are left out.
+        threshold: Pixels beyond which a detection is wrong rather than poor; default: three times the robust standard
+            deviation of this recording's own residuals.
+        solver: `linear` is the weighted DLT that other tools compute, `reprojection` the maximum-likelihood point.
+        max_gap: Gaps of up to this many frames are interpolated.
+        smooth: Cut-off of a zero-lag Butterworth filter in Hz.
+        refine: Solve for the whole take with smooth motion and constant bones as priors instead
+            (`coview.capture.reconstruction.trajectory_refinement`).
+        overwrite: Compute again in any case; exports and reports of the earlier result are removed.
+
+    Returns:
+        Joints in metres (world frame), with covariances and residuals, and how good they are.
+
+    Raises:
+        NothingReconstructedError: Instead of writing a result without a single joint.
+        InputError: For settings that are out of range.
+        MissingFileError: Where the session is not calibrated.
+    """
+    check_settings(min_confidence, threshold)
     if max_gap < 0:
-        raise ValueError(f"max_gap {max_gap} must be 0 (no gap is filled) or more frames.")
+        raise InputError(f"max_gap {max_gap} must be 0 (no gap is filled) or more frames.")
     if refine and smooth is not None:
-        raise ValueError("refine finds from the take itself how smooth the motion is: leave smooth out.")
-    loaded = Session.load(session)
-    calibration = loaded.calibration()
-    several = people_of(loaded, placed(loaded)) is not None
-    path = loaded.poses3d_path_of(person)
+        raise InputError("refine finds from the take itself how smooth the motion is: leave smooth out.")
+    calibration = session.calibration()
+    several = update_people(session, placed(session)) is not None
+    path = session.poses3d_path_of(person)
     settings = {
-        "trust": f"{trust:g}",
+        # stored under this name since 0.1.0: with another, finished results would be made again
+        "trust": f"{min_confidence:g}",
         "threshold": "auto" if threshold is None else f"{threshold:g}",
         "solver": solver,
         "max_gap": str(max_gap),
         "smooth": "none" if smooth is None else f"{smooth:g} Hz",
         "refine": "yes" if refine else "no",
-        "input": input_fingerprint(loaded),
+        "input": input_fingerprint(session),
         **({"person": str(person)} if several else {}),
     }
     if (done := _finished(path, settings)) and not overwrite:
         return _summary(path, done)
-    if loaded.frames == 0:
+    if session.frames == 0:
         raise NothingReconstructedError(
-            f"session {session} has no frames, so there is nothing to reconstruct."
+            f"session {session.path} has no frames, so there is nothing to reconstruct."
         )
-    if len(loaded.cameras) < 2:
+    if len(session.cameras) < 2:
         raise NothingReconstructedError(
-            f"session {session} has one camera ({listed(loaded.camera_names)}), and one ray has no depth. Import a "
-            f"recording of two or more, or use a one-camera model (`coview predict`)."
+            f"session {session.path} has one camera ({listed(session.camera_names)}), and one ray has no depth. Import "
+            f"a recording of two or more, or use a one-camera model (`coview predict`)."
         )
-    pixels, confidence = session_tracks(loaded, calibration.clocks, person=person)
-    weights = torch.where(confidence >= trust, confidence, 0.0)
+    pixels, confidence = session_tracks(session, calibration.clocks, person=person)
+    weights = torch.where(confidence >= min_confidence, confidence, 0.0)
     cameras = calibration.cameras.to(torch.float64)
     limit = threshold or automatic_threshold(cameras, pixels, weights)
     found = _triangulate_all(cameras, pixels, weights, limit, solver)
     known = {"threshold_px": f"{limit:.2f}", "calibration_hash": calibration.fingerprint}
-    poses = _poses(found, loaded, settings | known)
+    poses = _poses(found, session, settings | known)
     if not bool(poses.points.isfinite().any()):
-        raise NothingReconstructedError(_why_nothing(loaded, weights, limit))
+        raise NothingReconstructedError(_why_nothing(session, weights, limit))
     raw = poses
     poses = _between(raw, max_gap, smooth)
     if refine:
         poses = _refined(raw, cameras, pixels, weights, found, limit)
+    remade = path.is_file()
     poses.save(path)
+    if remade:
+        session.remove_shown("reconstruct")
     return _summary(path, poses)
 
 
 def reconstruct_everybody(
-    session: Path, *, person: int | None = None, **options: Any
+    session: Session, *, person: int | None = None, **options: Any
 ) -> tuple[list[Reconstructed], list[str]]:
-    """`reconstruct` with the same options for every person in view, one file each; and whom it could not place.
+    """`reconstruct` with the same options for everybody in view of a session, one file each; and who has no place.
 
-    `person`: only this one. 3D joints of people whom the session does not have any more are removed."""
+    3D joints of people whom the session does not have any more are removed.
+
+    Args:
+        session: The session; it must be calibrated.
+        person: Only this one.
+        **options: Of `reconstruct`.
+
+    Returns:
+        What was written, and a sentence for every person who could not be placed.
+
+    Raises:
+        NothingReconstructedError: Where person 1 could not be placed.
+    """
     if person is not None:
         return [reconstruct(session, person=person, **options)], []
-    loaded = Session.load(session)
-    people = people_of(loaded, placed(loaded))
+    people = update_people(session, placed(session))
     done, failed = [], []
     for person in range(1, (1 if people is None else people.count) + 1):
         try:
@@ -130,10 +159,10 @@ def reconstruct_everybody(
         except NothingReconstructedError as error:
             if person == 1:
                 raise
-            loaded.poses3d_path_of(person).unlink(missing_ok=True)
+            session.poses3d_path_of(person).unlink(missing_ok=True)
             failed.append(f"person {person}: {error}")
     number = 1 if people is None else people.count
-    while (left := loaded.poses3d_path_of(number := number + 1)).is_file():
+    while (left := session.poses3d_path_of(number := number + 1)).is_file():
         left.unlink()
     return done, failed
 

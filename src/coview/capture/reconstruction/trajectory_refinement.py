@@ -16,7 +16,8 @@ from torch import Tensor
 
 from coview.capture.reconstruction.bone_length_prior import BonePrior, solve_with_bones
 from coview.capture.reconstruction.smoothing_spline import ORDER, Factor, precision, second_differences
-from coview.geometry.triangulation.triangulate import Triangulated
+from coview.errors import InputError
+from coview.geometry.triangulation.undistorted import Triangulated
 
 FEWEST = 12  # frames: fewer say nothing of how smooth a motion is
 MOST_SIGMA = 0.04  # metres: a joint less sure than this in any direction is not known
@@ -107,7 +108,7 @@ def refine(
     it is too small. ValueError for fewer than 12 frames."""
     frames = len(pixels)
     if frames < FEWEST:
-        raise ValueError(
+        raise InputError(
             f"a take of {frames} frames is too short to tell how smooth its motion is: refining needs {FEWEST} or "
             f"more. Reconstruct it without."
         )

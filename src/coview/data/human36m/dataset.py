@@ -1,6 +1,6 @@
 """Human3.6M [Ionescu14]: eleven people in a laboratory seen by four cameras, as crops with their cameras.
 
-Read as [Iskakov19] prepared it; the user brings pictures and labels (docs/data.md).
+Read as [Iskakov19] prepared it; the user brings pictures and labels (docs/howto/data_sets.md).
 """
 
 from dataclasses import dataclass, replace
@@ -16,6 +16,7 @@ from coview.data.human36m.images import Crops, crop_cameras, crop_regions
 from coview.data.human36m.labels import Labels, picture_folder, read_labels
 from coview.data.mocap.clips import data_folder
 from coview.data.on_disk import OnDisk
+from coview.errors import InputError, MissingFileError
 from coview.sample import MultiView
 from coview.skeletons import LEARNABLE_17, named_skeleton
 
@@ -50,15 +51,15 @@ class Human36MConfig(DataConfig):
     def __post_init__(self) -> None:
         for name in ("train_every", "test_every", "size", "threads"):
             if getattr(self, name) < 1:
-                raise ValueError(f"Human36MConfig: {name} must be at least 1, got {getattr(self, name)}.")
+                raise InputError(f"Human36MConfig: {name} must be at least 1, got {getattr(self, name)}.")
         if not self.box_scale > 0:
-            raise ValueError(f"Human36MConfig: box_scale must be above 0, got {self.box_scale}.")
+            raise InputError(f"Human36MConfig: box_scale must be above 0, got {self.box_scale}.")
         if both := sorted(set(self.train_subjects) & set(self.test_subjects)):
-            raise ValueError(
+            raise InputError(
                 f"Human36MConfig: {', '.join(both)} would train and test; test figures would flatter the model."
             )
         if len(set(self.views)) < len(self.views):
-            raise ValueError(f"Human36MConfig: views names a camera twice: {', '.join(self.views)}.")
+            raise InputError(f"Human36MConfig: views names a camera twice: {', '.join(self.views)}.")
 
     @property
     def provides(self) -> frozenset[str]:
@@ -85,14 +86,14 @@ class Human36MConfig(DataConfig):
     def _seen(self, labels: Labels) -> Labels:
         """The labels of the views asked for; ValueError naming one that is not there."""
         if unknown := [name for name in self.views if name not in labels.cameras]:
-            raise ValueError(
+            raise InputError(
                 f"Human36MConfig: there is no camera '{unknown[0]}'. Known: {', '.join(labels.cameras)}."
             )
         return labels.of_views([labels.cameras.index(name) for name in self.views or labels.cameras])
 
     def _rows(self, labels: Labels, subjects: tuple[str, ...], every: int, damaged: bool) -> Tensor:
         if unknown := [name for name in subjects if name not in labels.subjects]:
-            raise ValueError(
+            raise InputError(
                 f"Human36MConfig: the labels know no subject '{unknown[0]}'. Known: {', '.join(labels.subjects)}."
             )
         wanted = torch.tensor([name in subjects for name in labels.subjects])[labels.subject.long()]
@@ -103,7 +104,7 @@ class Human36MConfig(DataConfig):
         views = len(labels.cameras)
         rows = rows[seen >= min(2, views)] if self.incomplete else rows[seen == views]
         if not len(rows):
-            raise ValueError(
+            raise InputError(
                 f"the labels have no instant of {', '.join(subjects) or 'nobody'} that enough views saw. "
                 f"Prepare labels that hold these subjects, or name others or fewer views."
             )
@@ -117,9 +118,9 @@ class Human36MConfig(DataConfig):
             return
         other = labels.picture(pictures, 0, view, undistorted=self.undistort).parent
         hint = f" But {other} is: set undistort to {not self.undistort}." if other.is_dir() else ""
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"{first} is not there, where the pictures of the labels' first instant should be.{hint} "
-            f"Pictures are extracted with h36m-fetch, see docs/data.md."
+            f"Pictures are extracted with h36m-fetch, see docs/howto/data_sets.md."
         )
 
     def _sample(self, labels: Labels, regions: Tensor) -> MultiView:

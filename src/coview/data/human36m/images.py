@@ -12,6 +12,7 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.data.human36m.labels import Labels
+from coview.errors import InputError, MissingFileError
 
 
 def raw_pixels(
@@ -139,7 +140,7 @@ def _padded(
 
 def _unreadable(path: Path) -> Exception:
     if path.is_file():
-        return ValueError(f"{path} is no picture that can be decoded; fetch it again.")
-    return FileNotFoundError(
+        return InputError(f"{path} is no picture that can be decoded; fetch it again.")
+    return MissingFileError(
         f"{path} is not there. `coview data check human36m` lists what is missing; extract the frames with h36m-fetch."
     )

@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from coview.cameras import Cameras
+from coview.errors import InputError, MissingFileError
 from coview.formats.io.atomic import replacing
 from coview.formats.io.untrusted import read_npz
 from coview.skeletons import LEARNABLE_17
@@ -20,7 +21,8 @@ from coview.skeletons import LEARNABLE_17
 PREPARED = "human36m.npz"
 UNDISTORTED = "imageSequence-undistorted"  # of pictures made with the authors' script
 PREPARE = (
-    "Make it with `coview data prepare human36m LABELS.npy --out FOLDER`; see docs/data.md for LABELS.npy."
+    "Make it with `coview data prepare human36m LABELS.npy --out FOLDER`; "
+    "see docs/howto/data_sets.md for LABELS.npy."
 )
 _THIGH = (0.3, 0.6)  # metres, between hip and knee: narrow enough to tell every wrong unit
 _REACH = (1.0, 15.0)  # metres between camera and person; the laboratory is 4 m wide
@@ -102,10 +104,10 @@ def read_labels(folder: Path) -> Labels:
     FileNotFoundError where nothing was prepared; ValueError naming the file where it is damaged or wrong."""
     path = folder / PREPARED
     if not folder.is_dir() or not path.is_file():
-        raise FileNotFoundError(f"{path} is not there: no prepared Human3.6M in {folder}. {PREPARE}")
+        raise MissingFileError(f"{path} is not there: no prepared Human3.6M in {folder}. {PREPARE}")
     arrays = read_npz(path)
     if missing := [each.name for each in fields(Labels) if each.name not in arrays]:
-        raise ValueError(f"{path} lacks {', '.join(missing)}: it is not what coview prepared. {PREPARE}")
+        raise InputError(f"{path} lacks {', '.join(missing)}: it is not what coview prepared. {PREPARE}")
     return checked(
         {
             each.name: tuple(arrays[each.name].tolist())
@@ -133,15 +135,15 @@ def checked(parts: dict[str, Any], path: Path) -> Labels:
     }
     for name, shape in wanted.items():
         if tuple(parts[name].shape) != shape:
-            raise ValueError(
+            raise InputError(
                 f"{path}: {name} has the shape {tuple(parts[name].shape)} and must have {shape}."
             )
     for name, count in (("subject", names["subjects"]), ("action", names["actions"])):
         if rows and not 0 <= int(parts[name].min()) <= int(parts[name].max()) < count:
-            raise ValueError(f"{path}: {name} numbers one that has no name; there are {count} names.")
+            raise InputError(f"{path}: {name} numbers one that has no name; there are {count} names.")
     labels = Labels(**parts)
     if not rows:
-        raise ValueError(f"{path} has no rows, so there is nothing to learn from.")
+        raise InputError(f"{path} has no rows, so there is nothing to learn from.")
     _check_lengths(labels, path)
     return labels
 
@@ -150,7 +152,7 @@ def _check_lengths(labels: Labels, path: Path) -> None:
     hip, knee = LEARNABLE_17.index("left_hip"), LEARNABLE_17.index("left_knee")
     thigh = float((labels.joints3d[:, hip] - labels.joints3d[:, knee]).norm(dim=-1).median())
     if not _THIGH[0] <= thigh <= _THIGH[1]:
-        raise ValueError(
+        raise InputError(
             f"{path}: a thigh is {thigh:.4g} m long, and people's are {_THIGH[0]} to {_THIGH[1]} m. The 3D joints "
             f"must be millimetres in LABELS.npy and metres in {PREPARED}; or their order is not that of the labels."
         )
@@ -160,7 +162,7 @@ def _check_lengths(labels: Labels, path: Path) -> None:
     pelvis = labels.joints3d[:, LEARNABLE_17.root_index]
     away = float((centres[labels.subject] - pelvis[:, None]).norm(dim=-1).median())
     if not _REACH[0] <= away <= _REACH[1]:
-        raise ValueError(
+        raise InputError(
             f"{path}: cameras are {away:.4g} m away from the person, which cannot be in that laboratory. Translations "
             f"must be millimetres in LABELS.npy, from world to camera (t = −R C, not the centre C)."
         )

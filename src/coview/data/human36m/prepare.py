@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from coview.data.human36m.labels import PREPARED, Labels, checked, write_labels
+from coview.errors import InputError
 from coview.formats.io.untrusted import read_object_npy
 
 _TABLE = ("subject_idx", "action_idx", "frame_idx", "keypoints", "bbox_by_camera_tlbr")
@@ -23,7 +24,7 @@ def convert(source: Path) -> Labels:
     names = ("subject_names", "action_names", "camera_names", "cameras", "table")
     if not isinstance(content, dict) or not content.keys() >= set(names):
         found = ", ".join(sorted(map(str, content))) if isinstance(content, dict) else type(content).__name__
-        raise ValueError(
+        raise InputError(
             f"{source} is no label file of Learnable Triangulation: it holds {found}, and must hold {', '.join(names)}."
         )
     cameras = _columns(content["cameras"], _CAMERAS, source, "cameras")
@@ -51,7 +52,7 @@ def prepare_labels(source: Path, folder: Path, *, overwrite: bool = False) -> La
     """Convert a label file and write it to `folder`; ValueError where another is there and `overwrite` is not set."""
     labels = convert(source)
     if (folder / PREPARED).exists() and not overwrite:
-        raise ValueError(
+        raise InputError(
             f"{folder / PREPARED} is there already. Pass --overwrite to replace it, or --out for another folder."
         )
     write_labels(labels, folder)
@@ -62,7 +63,7 @@ def _columns(array: Any, names: tuple[str, ...], source: Path, what: str) -> dic
     """The fields of a structured array, which the file has for its cameras and for its rows."""
     held = getattr(getattr(array, "dtype", None), "names", None) or ()
     if missing := [name for name in names if name not in held]:
-        raise ValueError(
+        raise InputError(
             f"{source}: '{what}' lacks {', '.join(missing)}; it has {', '.join(held) or 'no columns'}. "
             f"Make the label file again with the authors' scripts."
         )

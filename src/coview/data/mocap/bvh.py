@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coview.data.mocap.skeleton_plausibility import TRUNK_TO_LEG, trunk_to_leg
+from coview.errors import UnknownNameError
 from coview.formats.motion.asf import Asf
 from coview.formats.motion.bvh import Bvh, joint_positions
 from coview.skeletons import MOCAP_19
@@ -80,7 +81,7 @@ def _family(bvh: Bvh) -> Names:
         if {*names.joints, *names.above} <= set(bvh.joints):
             return names
     wanted = sorted({*FAMILIES[1].joints, *FAMILIES[1].above} - set(bvh.joints))
-    raise LookupError(
+    raise UnknownNameError(
         f"{bvh.path}: not the joints of a conversion of CMU's motion; missing from the usual names: "
         f"{', '.join(wanted)}. It has: {', '.join(bvh.joints)}. Use the .asf and .amc of the take."
     )

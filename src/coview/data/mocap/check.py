@@ -21,6 +21,7 @@ from coview.data.mocap.skeleton_plausibility import (
     trunk_to_leg,
     up_axis,
 )
+from coview.errors import MissingFileError
 from coview.skeletons import MOCAP_19
 
 FPS = 60.0
@@ -76,9 +77,9 @@ def check_folder(folder: Path) -> Report:
     damaged or meta.json lacks a field."""
     folder = Path(folder)
     if not (folder / META).is_file():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"{folder / META} is not there: nothing was prepared in {folder}. "
-            f"Make it with `coview data prepare cmu_mocap SOURCE`; see docs/data.md."
+            f"Make it with `coview data prepare cmu_mocap SOURCE`; see docs/howto/data_sets.md."
         )
     meta = read_meta(folder)
     faults = list(_meta_faults(meta, folder / META))

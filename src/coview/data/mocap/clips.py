@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coview.data.mocap.skeleton_plausibility import stature
+from coview.errors import InputError, MissingFileError, NotAFolderError
 from coview.formats.io.text import read_json
 from coview.formats.io.untrusted import read_npz
 from coview.skeletons import MOCAP_19, Skeleton
@@ -27,7 +28,8 @@ META = "meta.json"
 PLAUSIBLE = (0.8, 2.5)  # metres of stature; wider than people are, narrow enough to tell every wrong unit
 _EVERY = 60  # of the frames say how tall somebody is; bones do not change
 _PREPARE = (
-    "Make it with `coview data prepare cmu_mocap SOURCE`; see docs/data.md for where to get the source."
+    "Make it with `coview data prepare cmu_mocap SOURCE`; "
+    "see docs/howto/data_sets.md for where to get the source."
 )
 
 
@@ -51,7 +53,7 @@ def data_folder(folder: Path | None = None, name: str = "cmu_mocap") -> Path:
     root = os.environ.get("COVIEW_DATA")
     asked = Path(root).expanduser() if root else Path.home() / ".cache" / "coview" / "data"
     if root and asked.exists() and not asked.is_dir():
-        raise NotADirectoryError(
+        raise NotAFolderError(
             f"COVIEW_DATA is '{root}', which is a file. Set it to the folder for data sets, or unset it."
         )
     return asked / name
@@ -71,14 +73,14 @@ def read_clips(folder: Path, split: Split) -> tuple[Clip, ...]:
     path = split_file(folder, split)
     for needed in (folder / META, path):
         if not needed.is_file():
-            raise FileNotFoundError(f"{needed} is not there: no prepared motion in {folder}. {_PREPARE}")
+            raise MissingFileError(f"{needed} is not there: no prepared motion in {folder}. {_PREPARE}")
     meta = read_meta(folder)
     _check(meta, folder / META)
     arrays = read_split(path)
     entries = [entry for entry in meta["clips"] if entry["split"] == split]
     missing = [entry["id"] for entry in entries if entry["id"] not in arrays]
     if missing:
-        raise ValueError(
+        raise InputError(
             f"{path} lacks {len(missing)} clips that {META} names, e.g. '{missing[0]}'. {_PREPARE}"
         )
     return tuple(_clip(entry, torch.from_numpy(arrays[entry["id"]]), path) for entry in entries)
@@ -105,7 +107,7 @@ def read_meta(folder: Path) -> dict[str, Any]:
 def _typed(fits: bool, path: Path, where: str, wanted: str, found: object) -> None:
     if not fits:
         shown = "missing or null" if found is None else f"{found!r:.60}"
-        raise ValueError(f"{path}: {where} is {shown}, and must be {wanted}. {_PREPARE}")
+        raise InputError(f"{path}: {where} is {shown}, and must be {wanted}. {_PREPARE}")
 
 
 def _whole(value: object) -> bool:
@@ -132,7 +134,7 @@ def read_split(path: Path) -> dict[str, np.ndarray]:
     try:
         return read_npz(path)
     except (ValueError, zlib.error, NotImplementedError) as error:
-        raise ValueError(
+        raise InputError(
             f"{path} is damaged, or is not what `coview data prepare` made. Prepare the folder again from the source, "
             f"with --overwrite, or copy it again from where it came."
         ) from error
@@ -140,24 +142,24 @@ def read_split(path: Path) -> dict[str, np.ndarray]:
 
 def _check(meta: dict[str, Any], path: Path) -> None:
     if meta.get("units") != "m" or meta.get("up") != "+Y":
-        raise ValueError(
+        raise InputError(
             f"{path}: units '{meta.get('units')}' and up '{meta.get('up')}'; prepared motion is in m with +Y up. "
             f"{_PREPARE}"
         )
     if len(meta.get("joints", ())) != len(MOCAP_19):
-        raise ValueError(
+        raise InputError(
             f"{path} names {len(meta.get('joints', ()))} joints instead of {len(MOCAP_19)}. {_PREPARE}"
         )
 
 
 def _clip(entry: dict[str, Any], points: Tensor, path: Path) -> Clip:
     if points.ndim != 3 or points.shape[1:] != (len(MOCAP_19), 3) or len(points) != entry["frames"]:
-        raise ValueError(
+        raise InputError(
             f"{path}: clip '{entry['id']}' has shape {tuple(points.shape)}, expected "
             f"({entry['frames']}, {len(MOCAP_19)}, 3). {_PREPARE}"
         )
     if not points.isfinite().all():
-        raise ValueError(f"{path}: clip '{entry['id']}' holds NaN or infinite coordinates. {_PREPARE}")
+        raise InputError(f"{path}: clip '{entry['id']}' holds NaN or infinite coordinates. {_PREPARE}")
     _check_size(stature(points[::_EVERY].float()), entry["id"], path)
     return Clip(entry["id"], entry["subject"], z_up(points.float()), float(entry["fps"]))
 
@@ -165,7 +167,7 @@ def _clip(entry: dict[str, Any], points: Tensor, path: Path) -> Clip:
 def _check_size(height: float, name: str, path: Path) -> None:
     low, high = PLAUSIBLE
     if not low <= height <= high:
-        raise ValueError(
+        raise InputError(
             f"{path}: the person in clip '{name}' is {height:.4g} m tall, so the clip is not in metres, and a model "
             f"trained on it would be of no use. `coview data check cmu_mocap {path.parent}` says which unit fits; "
             f"then prepare it again from the source."

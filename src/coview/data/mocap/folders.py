@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 from coview.data.mocap.clips import META, Split, split_file
 from coview.data.mocap.sources import KINDS
+from coview.errors import InputError, UnavailableError
 from coview.formats.io.text import read_json
 
 PARTS = ".parts"  # of takes that are finished, while others are not
@@ -19,12 +20,12 @@ def check_apart(source: Path, out: Path) -> None:
     """ValueError where `out` is the source folder or lies in it: the result would be taken for a source."""
     inner, outer = out.resolve(), source.resolve()
     if inner == outer:
-        raise ValueError(
+        raise InputError(
             f"--out {out} is the source folder itself. Give another folder with --out; to verify motion that is "
             f"prepared already, run `coview data check cmu_mocap {source}`."
         )
     if inner.is_relative_to(outer):
-        raise ValueError(
+        raise InputError(
             f"--out {out} lies in the source folder {source}, which is searched at any depth. Give a folder outside "
             f"of it with --out, or a narrower source folder."
         )
@@ -53,7 +54,7 @@ def finished(out: Path) -> dict[str, dict[str, Any]]:
     done = {entry["id"]: entry for entry in read_json(out / META)["clips"]}
     held = {name for split in SPLITS for name in _names(split_file(out, split))}
     if lost := sorted(done.keys() - held):
-        raise ValueError(
+        raise InputError(
             f"{out}: {META} lists {len(lost)} clips that the npz files do not hold, e.g. {lost[0]}. Pass --overwrite "
             f"to make the folder anew."
         )
@@ -67,7 +68,7 @@ def refuse_others(out: Path) -> None:
     else:  # with parts it is ours: interrupted before meta.json, which comes last
         strange = [] if (out / PARTS).is_dir() else sorted(out.glob("cmu_*.npz"))
     if strange:
-        raise ValueError(
+        raise InputError(
             f"{strange[0]} is in the way, and no finished preparation made it (there is no {META} of ours in {out}). "
             f"Give another folder with --out, or pass --overwrite to have it replaced."
         )
@@ -88,7 +89,7 @@ def _ours(path: Path) -> bool:
 
 def _names(path: Path) -> list[str]:
     if not zipfile.is_zipfile(path):
-        raise ValueError(f"{path} is damaged or missing. Pass --overwrite to make the folder anew.")
+        raise InputError(f"{path} is damaged or missing. Pass --overwrite to make the folder anew.")
     with zipfile.ZipFile(path) as archive:
         return [name.removesuffix(".npy") for name in archive.namelist()]
 
@@ -98,7 +99,7 @@ def make_room(out: Path, allowed: bool) -> None:
     if not allowed:
         refuse_others(out)
         if (out / META).exists():
-            raise ValueError(
+            raise InputError(
                 f"{out} already holds another preparation. Pass --overwrite to replace it, or --out for another folder."
             )
     os.makedirs(out, exist_ok=True)
@@ -114,7 +115,7 @@ def check_writable(out: Path, given: bool) -> None:
             pass
     except OSError as error:
         asked = "as --out says" if given else _default()
-        raise OSError(
+        raise UnavailableError(
             f"{out}, {asked}, cannot be written to: {error.strerror}. Give a folder that can be made and written to: "
             f"--out FOLDER{'' if given else ', or COVIEW_DATA'}."
         ) from error

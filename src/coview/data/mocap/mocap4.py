@@ -3,7 +3,7 @@
 Every sixth frame of the clips, 17 joints, four static cameras 5 m away and 1.5 m high that see 1000 × 1000
 pixels with a focal length of 1145. Two inputs: `EXACT` and `DETECTED`. Two rings that nobody is trained
 on, `near` and `far`, tell how a model does on a camera that stands elsewhere. Training can also see fewer or
-more cameras, and half or twice the errors (`INPUTS`). docs/mocap4.md has it whole.
+more cameras, and half or twice the errors (`INPUTS`). docs/results/mocap4.md has it whole.
 """
 
 from dataclasses import dataclass, replace
@@ -18,6 +18,7 @@ from coview.cameras import Cameras
 from coview.data.base import DataConfig, InMemory
 from coview.data.mocap.clips import Clip, Split, data_folder, read_clips
 from coview.data.synthetic.recordings import EXACT, DetectorNoise, detect, ring_cameras
+from coview.errors import InputError
 from coview.sample import MultiView
 from coview.skeletons import H36M_17
 
@@ -61,7 +62,7 @@ class Mocap4Config(DataConfig):
 
     def __post_init__(self) -> None:
         if not FEWEST <= self.views <= MOST:
-            raise ValueError(
+            raise InputError(
                 f"Mocap4Config: views is the number of training cameras, {FEWEST} to {MOST}, got {self.views}: "
                 f"one camera has no other to learn from."
             )
@@ -90,12 +91,12 @@ class Mocap4Config(DataConfig):
             self._check_held_out({clip.subject for clip in clips}, folder)
             kept = [clip for clip in clips if (clip.subject in self.held_out) == (split == "held_out")]
         if not kept:
-            raise ValueError(f"{folder} has no clips for split '{split}'. {_EMPTY[split]}")
+            raise InputError(f"{folder} has no clips for split '{split}'. {_EMPTY[split]}")
         return kept
 
     def _check_held_out(self, known: set[str], folder: Path) -> None:
         if unknown := [subject for subject in self.held_out if subject not in known]:
-            raise ValueError(
+            raise InputError(
                 f"Mocap4Config: held_out names '{unknown[0]}', whom no train clip in {folder} shows. "
                 f"Known subjects: {', '.join(sorted(known)) or 'none'}."
             )

@@ -21,6 +21,7 @@ from coview.data.mocap.folders import PARTS, SPLITS, finished, make_room
 from coview.data.mocap.raw import Take, Unit, check_rate, read_take
 from coview.data.mocap.skeleton_plausibility import up_axis
 from coview.data.mocap.sources import Source
+from coview.errors import InputError
 from coview.formats.io.atomic import replacing, write_text
 from coview.formats.io.untrusted import read_npz
 from coview.skeletons import MOCAP_19
@@ -57,7 +58,7 @@ def copy_prepared(source: Path, out: Path, *, overwrite: bool = False) -> bool:
     ValueError listing the faults where it is not sound, or where something else is at `out`."""
     faults = check_folder(source).faults
     if faults:
-        raise ValueError(f"{source} is not sound, so nothing was copied:\n  " + "\n  ".join(faults))
+        raise InputError(f"{source} is not sound, so nothing was copied:\n  " + "\n  ".join(faults))
     names = [*(split_file(source, split).name for split in SPLITS), META]
     there = [name for name in names if (out / name).exists()]
     same = [name for name in there if (out / name).read_bytes() == (source / name).read_bytes()]
@@ -93,7 +94,7 @@ def prepare(
         made.append(result)
         yield result
     if not any(result.clips for result in made):
-        raise ValueError(
+        raise InputError(
             f"none of the {len(sources)} takes could be used, and {out} is as before. The first: "
             f"{made[0].problem if made else 'there is none.'}"
         )
@@ -117,7 +118,7 @@ def _refuse_conflicts(
         }
     )
     if clash:
-        raise ValueError(
+        raise InputError(
             f"{out} already holds {len(clash)} of these clips, made from other files or with other settings (e.g. "
             f"{clash[0]}). Pass --overwrite to replace the folder's content, or --out for another folder."
         )
@@ -182,7 +183,7 @@ def _clips(
     spans = smooth_spans(take.points, take.fps)
     long = [span for span in spans if span[1] - span[0] >= MIN_SECONDS * take.fps]
     if not long:
-        raise ValueError(
+        raise InputError(
             f"{source.path}: no piece of {MIN_SECONDS} s without gaps and without joints faster than {MAX_SPEED:g} m/s."
         )
     lost = len(take.points) - sum(end - begin for begin, end in long)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from coview.data.mocap.bvh import bvh_joints
 from coview.data.mocap.skeleton_plausibility import STATURE, TRUNK_TO_LEG, knee_forward, stature, trunk_to_leg
+from coview.errors import InputError
 from coview.formats.motion import amc as asf_amc
 from coview.formats.motion.asf import read_asf
 from coview.formats.motion.bvh import read_bvh
@@ -62,7 +63,7 @@ def read_take(
     elif kind == ".c3d":
         take = _c3d(path, fps)
     else:
-        raise ValueError(
+        raise InputError(
             f"{path}: motion is read from .amc (with .asf), .bvh and .c3d, not from '{path.suffix}'."
         )
     _check(take, path)
@@ -72,7 +73,7 @@ def read_take(
 def check_rate(fps: float | None) -> None:
     """ValueError for a number given as --fps that no camera has."""
     if fps is not None and not (math.isfinite(fps) and 0 < fps <= _MAX_FPS):
-        raise ValueError(
+        raise InputError(
             f"--fps {fps:g} is no rate of motion capture: give the frames per second of the files, more than 0 and at "
             f"most {_MAX_FPS:g} (CMU's .amc files have 120), or leave --fps out."
         )
@@ -87,7 +88,7 @@ def _rate(stated: float, given: float | None) -> tuple[float, str]:
 
 def _amc(path: Path, asf: Path | None, unit: Unit | None, fps: float | None) -> Take:
     if asf is None:
-        raise ValueError(
+        raise InputError(
             f"{path}: angles without a skeleton. Put the subject's .asf (e.g. 02.asf for 02_01.amc) beside it."
         )
     skeleton = read_asf(asf)
@@ -123,7 +124,7 @@ def _unit(height: float, path: Path) -> tuple[Unit, str]:
     low, high = STATURE
     fits: list[Unit] = [unit for unit, metres in METRES.items() if low <= height * metres <= high]
     if not fits:
-        raise ValueError(
+        raise InputError(
             f"{path}: the person is {height:.4g} tall in the file's unit, which BVH does not state, and no unit "
             f"({', '.join(METRES)}) makes that {low} to {high} m. Give --unit if you know it."
         )
@@ -139,7 +140,7 @@ def _c3d(path: Path, fps: float | None) -> Take:
     try:
         mapping = skeleton_map(skeleton_of(names, path.stem), MOCAP_19)
     except LookupError as error:
-        raise ValueError(
+        raise InputError(
             f"{path}: {error} Markers on the skin (LFHD, RASI, …) are not joint centres, and taking one for the other "
             f"is off by centimetres. Use the .asf and .amc of the same take."
         ) from error
@@ -158,18 +159,18 @@ def _c3d(path: Path, fps: float | None) -> Take:
 def _check(take: Take, path: Path) -> None:
     height, share = stature(take.points), trunk_to_leg(take.points)
     if not STATURE[0] <= height <= STATURE[1]:
-        raise ValueError(
+        raise InputError(
             f"{path}: the person would be {height:.3g} m tall (unit: {take.unit}); people are {STATURE[0]} to "
             f"{STATURE[1]} m. Give the unit that is right with --unit ({', '.join(METRES)})."
         )
     if share < TRUNK_TO_LEG:
-        raise ValueError(
+        raise InputError(
             f"{path}: the trunk is {share:.2f} of the leg, and CMU's skeletons have 0.50 to 0.60: a bone of the trunk "
             f"is missing (conversions to BVH and FBX often drop `thorax`), and it is not plain where. Use the "
             f".asf and .amc of the same take."
         )
     if knee_forward(take.points) <= 0:
-        raise ValueError(
+        raise InputError(
             f"{path}: knees bend and toes point backwards: the body is mirrored, or left and right are swapped. An "
             f"axis was negated, or two were exchanged, in what made this file; export it with right-handed axes."
         )

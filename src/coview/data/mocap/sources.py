@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coview.data.mocap.clips import Split
+from coview.errors import MissingFileError, NotAFolderError
 from coview.formats.io.camera_names import natural_key
 
 KINDS = (".amc", ".bvh", ".c3d")  # best first: the original, a conversion, markers
@@ -54,20 +55,18 @@ def find_sources(folder: Path) -> Found:
     FileNotFoundError where there is no take, NotADirectoryError for a file."""
     folder = Path(folder)
     if folder.is_file():
-        raise NotADirectoryError(
+        raise NotAFolderError(
             f"{folder} is a file. Give its folder, {folder.parent}; all takes in it and below are prepared."
         )
     if not folder.is_dir():
-        raise FileNotFoundError(
-            f"no folder {folder}. Give the folder with the .asf/.amc, .bvh or .c3d files."
-        )
+        raise MissingFileError(f"no folder {folder}. Give the folder with the .asf/.amc, .bvh or .c3d files.")
     files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith(".")]
     skeletons = [path for path in files if path.suffix.lower() == ".asf"]
     takes = [path for path in files if path.suffix.lower() in KINDS]
     if not takes:
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"no .amc, .bvh or .c3d file in {folder} or below, and no prepared clips (meta.json with cmu_*.npz). "
-            f"docs/data.md says where to get them."
+            f"docs/howto/data_sets.md says where to get them."
         )
     takes.sort(key=lambda path: (natural_key(path.stem), KINDS.index(path.suffix.lower()), str(path)))
     sources: dict[str, Source] = {}

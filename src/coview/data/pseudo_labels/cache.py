@@ -15,6 +15,7 @@ from coview.cameras import Cameras
 from coview.data.pseudo_labels.config import PseudoConfig
 from coview.data.pseudo_labels.rigs import Rig
 from coview.data.shards import digest
+from coview.errors import InputError
 from coview.formats.io.tensor_cache import put
 from coview.sample import MultiView
 
@@ -49,7 +50,7 @@ def rig_row(rig: Rig) -> dict[str, Tensor]:
     """A rig as tensors of one row."""
     facts = json.dumps(rig.facts).encode()
     if len(facts) > _ROOM:
-        raise ValueError(
+        raise InputError(
             f"what is known of a rig takes {len(facts)} bytes, and {_ROOM} are kept. Are there thousands of views? "
             f"Split the data."
         )
@@ -105,7 +106,7 @@ def _fingerprint(seen: MultiView, config: PseudoConfig) -> str:
     }
     if config.cameras == "given":
         read["cam_from_world"] = cameras.cam_from_world
-    if "rig" in seen.known:
+    if "rig" in seen.fields:
         read["rig"] = seen.rig
     whole = hashlib.sha256(json.dumps(seen.skeleton.joints).encode())
     for name, tensor in read.items():

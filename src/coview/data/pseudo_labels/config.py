@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from coview.errors import InputError
 from coview.geometry.triangulation.inlier_threshold import check_settings
 
 
@@ -18,7 +19,8 @@ class PseudoConfig:
     # neighbouring pair optimally, then the vector median. None: pairs where cameras are epipolar, else robust
     triangulation: Literal["robust", "pairs"] | None = None
     detector: Path | None = None  # run folder of a 2D method that sees the joints; None: the data's own
-    trust: float = 0.3  # 2D joints of less confidence are left out
+    # 2D joints of less confidence are left out
+    min_confidence: float = 0.3
     threshold: float | None = None  # pixels between a poor joint and a wrong one; None: from the data
     # Gaussians that describe the poses, at most: what each joint owes to the others (`pose_prior`); 0: nothing.
     # Only for robust triangulation, which knows how sure it is
@@ -32,10 +34,10 @@ class PseudoConfig:
         return self.triangulation or ("pairs" if self.cameras == "epipolar" else "robust")
 
     def __post_init__(self) -> None:
-        check_settings(self.trust, self.threshold)
+        check_settings(self.min_confidence, self.threshold)
         if self.prior < 0:
-            raise ValueError(f"PseudoConfig: prior counts Gaussians, 0 or more, got {self.prior}.")
+            raise InputError(f"PseudoConfig: prior counts Gaussians, 0 or more, got {self.prior}.")
         if self.frames < 1:
-            raise ValueError(
+            raise InputError(
                 f"PseudoConfig: frames must be at least 1, got {self.frames}: no camera can be found from nothing."
             )

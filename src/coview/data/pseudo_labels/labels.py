@@ -19,6 +19,7 @@ from coview.data.pseudo_labels.points import Points, block_of_labels, prior_of_p
 from coview.data.pseudo_labels.rectified_views import seen_by
 from coview.data.pseudo_labels.rigs import Rig, find_rig
 from coview.data.shards import gathered
+from coview.errors import InputError
 from coview.sample import MultiView
 
 _READ = frozenset({"joints2d", "confidence", "cameras", "rig"})
@@ -121,7 +122,7 @@ def _labels(
 
 def _members(seen: MultiView) -> dict[int, Tensor]:
     """Indices of the instants of each rig; all are of one rig where the data do not say."""
-    rig = seen.rig if "rig" in seen.known else torch.zeros(len(seen.joints2d), dtype=torch.long)
+    rig = seen.rig if "rig" in seen.fields else torch.zeros(len(seen.joints2d), dtype=torch.long)
     return {int(number): (rig == number).nonzero()[:, 0] for number in rig.unique()}
 
 
@@ -140,9 +141,9 @@ def _cameras(cameras: Cameras, rigs: dict[int, Rig], members: dict[int, Tensor])
 def _check_views(seen: MultiView) -> None:
     count, views = seen.joints2d.shape[:2]
     if count == 0:
-        raise ValueError("pseudo_labels: the data hold no instants, so there is nothing to learn from.")
+        raise InputError("pseudo_labels: the data hold no instants, so there is nothing to learn from.")
     if views < 2:
-        raise ValueError(
+        raise InputError(
             f"pseudo_labels: {views} view(s) of each instant, and one ray has no depth. Give data with two or more "
             f"synchronised views."
         )

@@ -31,7 +31,7 @@ def block_of_labels(
 ) -> Points:
     """Robust triangulation with the least reprojection error, covariance from the rig's measured noise; then what
     the `prior` makes of it. By "pairs": as [Kocabas19] does, with unknown covariance and no view left out."""
-    pixels, weights = observed(seen, rig.cameras, config.trust)
+    pixels, weights = observed(seen, rig.cameras, config.min_confidence)
     if config.method == "pairs":
         return _by_pairs(rig, pixels, weights)
     common = float(rig.sigma.square().mean().sqrt())

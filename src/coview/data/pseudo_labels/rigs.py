@@ -13,6 +13,7 @@ from coview.cameras import Cameras
 from coview.data.pseudo_labels.chained_pairs import cameras_from_pairs
 from coview.data.pseudo_labels.config import PseudoConfig
 from coview.data.pseudo_labels.rectified_views import in_reference, reference_cameras
+from coview.errors import InputError
 from coview.geometry.epipolar.view_graph import NotDeterminedError
 from coview.geometry.triangulation.inlier_threshold import automatic_threshold
 from coview.geometry.triangulation.triangulate import triangulate_robust
@@ -40,21 +41,23 @@ def find_rig(seen: MultiView, where: Int[Tensor, "members"], config: PseudoConfi
     """The rig of the instants `where` of `seen`. Raises NotDeterminedError where they do not determine it."""
     among = where[evenly(len(where), LOOKED_AT)]
     lenses = reference_cameras(seen.cameras[among])
-    there = _seen_twice(seen, among, config.trust)
+    there = _seen_twice(seen, among, config.min_confidence)
     if not bool(there.any()):  # a rig that rarely sees anyone
-        among, there = where, _seen_twice(seen, where, config.trust)
+        among, there = where, _seen_twice(seen, where, config.min_confidence)
     if not bool(there.any()):
         raise NotDeterminedError(
-            f"{name}: in none of its {len(where)} instants did two views see a joint with confidence {config.trust:g} "
-            f"or more, so there is nothing to triangulate. Lower `trust`, or look at the detections."
+            f"{name}: in none of its {len(where)} instants did two views see a joint with confidence "
+            f"{config.min_confidence:g} or more, so there is nothing to triangulate. Lower `min_confidence`, or look "
+            f"at the detections."
         )
     judged = among[spread_out(there, JUDGED)]
-    pixels, weights = observed(seen[judged], lenses, config.trust)
+    pixels, weights = observed(seen[judged], lenses, config.min_confidence)
     size = person_size(pixels, weights)
     if not size > 0:
         raise NotDeterminedError(
-            f"{name}: no view of {len(judged)} instants shows half of the joints with confidence {config.trust:g} or "
-            f"more, so how large the person is, and how far off a wrong joint, cannot be told. Lower `trust`."
+            f"{name}: no view of {len(judged)} instants shows half of the joints with confidence "
+            f"{config.min_confidence:g} or more, so how large the person is, and how far off a wrong joint, cannot be "
+            f"told. Lower `min_confidence`."
         )
     placed = _placed(seen, judged, lenses, pixels, weights, size, config, name)
     least = WRONG * size
@@ -66,17 +69,17 @@ def find_rig(seen: MultiView, where: Int[Tensor, "members"], config: PseudoConfi
     return Rig(placed.cameras, threshold, sigma, up, {**about, **placed.facts, **facts})
 
 
-def _seen_twice(seen: MultiView, where: Int[Tensor, "some"], trust: float) -> Bool[Tensor, "some"]:
+def _seen_twice(seen: MultiView, where: Int[Tensor, "some"], min_confidence: float) -> Bool[Tensor, "some"]:
     """The instants in which two views or more saw a joint."""
-    return (seen.confidence[where] >= max(trust, 1e-12)).any(dim=-1).sum(dim=-1) >= 2
+    return (seen.confidence[where] >= max(min_confidence, 1e-12)).any(dim=-1).sum(dim=-1) >= 2
 
 
 def observed(
-    seen: MultiView, lenses: Cameras, trust: float
+    seen: MultiView, lenses: Cameras, min_confidence: float
 ) -> tuple[Float[Tensor, "instants views joints 2"], Float[Tensor, "instants views joints"]]:
-    """Reference pixels and weights (float64); weight 0 below `trust` or where the pixel is not finite."""
+    """Reference pixels and weights (float64); weight 0 below `min_confidence` or where the pixel is not finite."""
     pixels = in_reference(seen.cameras, lenses, seen.joints2d)
-    there = (seen.confidence >= trust) & pixels.isfinite().all(dim=-1)
+    there = (seen.confidence >= min_confidence) & pixels.isfinite().all(dim=-1)
     return pixels, torch.where(there, seen.confidence.double(), 0.0)
 
 
@@ -106,12 +109,12 @@ def _given(seen: MultiView, judged: Tensor, lenses: Cameras, name: str) -> Camer
     """The extrinsics of the data; ValueError where they are unknown or not those of one static rig."""
     places = seen.cameras.cam_from_world[judged].double()
     if not bool(places.isfinite().all()):
-        raise ValueError(
+        raise InputError(
             f"{name}: PseudoConfig(cameras='given') needs to know where the cameras stand, and the data do not say "
             f"(NaN). Use cameras='people', which finds them."
         )
     if float((places - places[0]).abs().max()) > 1e-4:
-        raise ValueError(
+        raise InputError(
             f"{name}: its cameras move by up to {float((places - places[0]).abs().max()):.3g} (metres or parts of a "
             f"rotation matrix) between instants, and a rig is static. Give instants with other cameras another "
             f"number in `rig`."
@@ -121,7 +124,7 @@ def _given(seen: MultiView, judged: Tensor, lenses: Cameras, name: str) -> Camer
         torch.linalg.det(turns) > 0
     )
     if not bool(proper.all()):
-        raise ValueError(
+        raise InputError(
             f"{name}, view {int(proper.int().argmin())}: its extrinsics hold no rotation (orthonormal, determinant "
             f"+1). A mirrored axis gives determinant -1: coview's cameras look along +z with x right and y down."
         )

@@ -30,10 +30,12 @@ from coview.data.rendering.scenes import (
 from coview.data.shards import cache_folder, digest, gathered
 from coview.data.synthetic.recordings import ring_cameras
 from coview.data.viewpoints import person_boxes, varied_cameras
+from coview.errors import InputError
 from coview.sample import MultiView
 from coview.skeletons import H36M_17, Skeleton, skeleton_map
 
-VERSION = 3  # of what a config looks like; raise it with every change of the pictures or labels
+# Of what a config looks like; raise it with every change of the pictures or labels. 4: meshes show their near side.
+VERSION = 4
 _SHARD = 128  # scenes that are drawn and kept together
 _STREAMS = {"train": 0, "validation": 1}
 _CLIPS = {"train": "train", "validation": "val"}  # of recorded motion
@@ -78,24 +80,24 @@ class RenderedConfig(DataConfig):
     scenery: Literal["varied", "studio"] = "varied"  # anywhere; or one empty room, as in Human3.6M
     motion_folder: Path | None = None  # real, prepared motion instead of generated motion
     skeleton: Skeleton = H36M_17
-    mesh_file: Path | None = None  # of body "mesh"; default: where docs/rendered.md puts it
+    mesh_file: Path | None = None  # of body "mesh"; default: where docs/howto/rendered_people.md puts it
     seed: int = 0
     cache: bool = True  # keep what is drawn, under $COVIEW_DATA/rendered or ~/.cache/coview/rendered
 
     def __post_init__(self) -> None:
         counts = (self.scenes, self.validation_scenes, self.views, self.subjects, self.validation_subjects)
         if min(*counts, self.validation_views) < 1:
-            raise ValueError(
+            raise InputError(
                 "RenderedConfig: scenes, validation_scenes, views, subjects, validation_subjects and test_views "
                 f"are at least 1, got {counts} and {self.test_views}."
             )
         if not 16 <= min(self.width_height) <= max(self.width_height) <= 1024:
-            raise ValueError(
+            raise InputError(
                 f"RenderedConfig: size and height are in pixels, 16 to 1024, got {self.width_height}."
             )
         for name, most in (("occlusion", 0.3), ("jitter", 0.25)):
             if not 0 <= getattr(self, name) <= most:
-                raise ValueError(
+                raise InputError(
                     f"RenderedConfig: {name} is a share, 0 to {most} (not per cent), got {getattr(self, name)}."
                 )
         skeleton_map(H36M_17, self.skeleton)

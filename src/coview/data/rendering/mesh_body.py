@@ -1,8 +1,8 @@
 """A realistic body: MakeHuman's mesh (CC0) bent to the joints of H36M_17 by linear blend skinning.
 
-Its file is not part of coview: see docs/rendered.md. Limbs turn with the directions of our bones and stretch to
-their lengths, so knees, ankles, shoulders, elbows and wrists of mesh and labels agree, and so do spine and crown;
-hips are off by 15 mm on average and the tip of the nose by 49 mm (tests/data/rendering/test_mesh_body.py).
+Its file is not part of coview: see docs/howto/rendered_people.md. Limbs turn with the directions of our bones and
+stretch to their lengths, so knees, ankles, shoulders, elbows and wrists of mesh and labels agree, and so do spine
+and crown; hips are off by 15 mm on average and the tip of the nose by 49 mm (tests/data/rendering/test_mesh_body.py).
 """
 
 import functools
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from coview.data.mocap.clips import data_folder
 from coview.data.rendering.capsule_body import GARMENTS
+from coview.errors import InputError, MissingFileError
 from coview.formats.io.untrusted import read_npz
 
 FILE = "makehuman_cmu_rig.npz"
@@ -52,6 +53,7 @@ class MeshBody:
     """The mesh at rest, metres, z up, facing -y; and how it hangs on the blocks."""
 
     vertices: Float[Tensor, "vertices 3"]
+    # anticlockwise seen from outside
     triangles: Int[Tensor, "triangles 3"]
     weights: Float[Tensor, "vertices blocks"]  # each row sums to one
     heads: dict[str, Tensor]  # bone of the file: the vertices whose mean is its joint
@@ -128,13 +130,13 @@ def mesh_file(path: Path | None) -> Path:
 def read_mesh(path: Path) -> MeshBody:
     """The mesh of a file. FileNotFoundError saying where to get it; ValueError where it holds something else."""
     if not path.is_file():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"{path} is not there: rendered people with body='mesh' need MakeHuman's mesh, which is CC0 and no part "
-            f"of coview. Put it there or name it in mesh_file (docs/rendered.md), or use body='capsules'."
+            f"of coview. Put it there or name it in mesh_file (docs/howto/rendered_people.md), or use body='capsules'."
         )
     found = read_npz(path)
     if missing := sorted(_ARRAYS - found.keys()):
-        raise ValueError(
+        raise InputError(
             f"{path} lacks the array '{missing[0]}', so it is not MakeHuman's mesh with the CMU rig."
         )
     names = [str(name) for name in found["bone_names"]]

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.data.rendering.textures import patterns
+from coview.errors import MissingPackageError, UnavailableError
 
 TILE_FIELDS = 16  # texels of four floats per picture, see `Tiles`
 PART_FIELDS = 32  # floats per part, see `Parts`
@@ -151,7 +152,11 @@ class Renderer:
         boxes: Sequence[np.ndarray] = (),
         meshes: Callable[[], None] | None = None,
     ) -> UInt8[Tensor, "pictures 3 height width"]:
-        """The pictures, at most `capacity`; parts as `Parts.packed` gives them; `meshes` draws what is neither."""
+        """The pictures, at most `capacity`; parts as `Parts.packed` gives them; `meshes` draws what is neither.
+
+        Back faces are culled. Rows are drawn bottom up, which mirrors the picture: triangles that `meshes` draws
+        must turn clockwise seen from outside. (The capsule's and box's own turn anticlockwise about a form whose
+        axes side, front, axis are left-handed, which mirrors them once more.)"""
         packed = tiles.packed()
         count = len(packed)
         assert count <= self.capacity, "more pictures than the atlas has tiles"
@@ -235,14 +240,14 @@ def new_context() -> Any:
     try:
         import moderngl
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
+        raise MissingPackageError(
             "moderngl is not installed, and draws the rendered people. Install it: pip install 'coview[synth]'."
         ) from error
     create: Any = moderngl.create_context  # its annotation says that `backend` is a dict
     try:
         return create(standalone=True, backend="egl")
     except Exception as error:
-        raise OSError(
+        raise UnavailableError(
             f"OpenGL without a window (EGL) does not work here: {error}. Rendered people need it. On Debian or "
             f"Ubuntu: apt-get install libegl1 libgl1-mesa-dri (or `make system` in a checkout)."
         ) from error

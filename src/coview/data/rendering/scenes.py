@@ -9,6 +9,7 @@ from torch import Tensor
 
 from coview.body.procedural_motion import Kind, random_motion
 from coview.data.mocap.clips import Clip, read_clips
+from coview.errors import InputError
 from coview.skeletons import H36M_17
 
 _KINDS: tuple[Kind, ...] = ("random", "random", "random", "mixed", "mixed", "gait")
@@ -96,7 +97,7 @@ def _clips(folder: Path, split: str) -> tuple[list[Clip], list[str]]:
     """The clips of a split, subject by subject, and the subjects' names; ValueError where there are none."""
     clips = sorted(read_clips(folder, split), key=lambda clip: clip.subject)  # type: ignore[arg-type]
     if not clips:
-        raise ValueError(f"{folder} has no clips for split '{split}', so there is no motion to render.")
+        raise InputError(f"{folder} has no clips for split '{split}', so there is no motion to render.")
     return clips, sorted({clip.subject for clip in clips})
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from coview.body.procedural_motion import Kind, random_motion
 from coview.cameras import Cameras
 from coview.data.base import DataConfig, InMemory, joined
+from coview.errors import InputError
 from coview.sample import MultiView
 from coview.skeletons import H36M_17, Skeleton
 
@@ -40,10 +41,10 @@ class DetectorNoise:
         for name in ("sigma", "outlier_px"):
             value = getattr(self, name)
             if not 0 <= value < math.inf:
-                raise ValueError(f"DetectorNoise: {name} is in pixels and cannot be negative, got {value}.")
+                raise InputError(f"DetectorNoise: {name} is in pixels and cannot be negative, got {value}.")
         for name in ("outlier_rate", "missing_rate", "swap_rate"):
             if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(
+                raise InputError(
                     f"DetectorNoise: {name} is a share, 0 to 1 (not per cent), got {getattr(self, name)}."
                 )
 
@@ -66,7 +67,7 @@ def ring_cameras(
     Metres, pixels, radians; the first camera stands at `start_angle` from the x axis towards y.
     Raises ValueError for no views or a radius that is not positive."""
     if views < 1 or radius <= 0:
-        raise ValueError(
+        raise InputError(
             f"ring_cameras: needs views ≥ 1 and radius > 0 m, got views={views}, radius={radius}."
         )
     angles = start_angle + torch.arange(views, dtype=torch.float64) * (2 * torch.pi / views)
@@ -103,7 +104,7 @@ def detect(
     which a real detector's are not. The same seed gives the same detections.
     Raises ValueError when the joints are not those of `skeleton`."""
     if joints3d.shape[-2] != len(skeleton):
-        raise ValueError(
+        raise InputError(
             f"detect: {joints3d.shape[-2]} joints given, but skeleton '{skeleton.name}' has {len(skeleton)}. "
             f"Pass the skeleton of these joints."
         )
@@ -193,16 +194,16 @@ class SyntheticConfig(DataConfig):
 
     def __post_init__(self) -> None:
         if min(self.instants, self.validation_instants, self.views, self.subjects) < 1:
-            raise ValueError(
+            raise InputError(
                 "SyntheticConfig: instants, validation_instants, views and subjects are at least 1, got "
                 f"{self.instants}, {self.validation_instants}, {self.views}, {self.subjects}."
             )
         if self.subjects > self.instants:
-            raise ValueError(
+            raise InputError(
                 f"SyntheticConfig: {self.subjects} subjects cannot share {self.instants} instants."
             )
         if not 0.5 <= self.shortest <= self.tallest <= 2.5:
-            raise ValueError(
+            raise InputError(
                 "SyntheticConfig: shortest and tallest are statures in metres, 0.5 to 2.5 and in this order, "
                 f"got {self.shortest} and {self.tallest}."
             )

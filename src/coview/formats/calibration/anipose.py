@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from coview.errors import InputError
 from coview.formats.calibration.file_camera import (
     UNKNOWN_SIZE,
     CalibrationFormat,
@@ -37,9 +38,9 @@ def _read_anipose(path: Path) -> FileCalibration:
     table = read_toml(path)
     rows = {title: row for title, row in table.items() if title not in _NOT_CAMERAS and _is_camera(row)}
     if not rows:
-        raise ValueError(
+        raise InputError(
             f"{path} holds no camera: no table with a `matrix`. Its tables are: {', '.join(table) or 'none'}. "
-            f"If it is a calibration of another format, look up how its files are named: docs/calibrations.md."
+            f"If it is a calibration of another format, look up its file names: docs/howto/calibration_files.md."
         )
     metadata = table.get("metadata", {})
     cameras = tuple(_camera(str(row.get("name", title)), title, row, path) for title, row in rows.items())
@@ -57,11 +58,11 @@ def _camera(name: str, title: str, row: dict[str, Any], path: Path) -> FileCamer
     size = array(row.get("size", UNKNOWN_SIZE), (2,), f"{label}: size")
     distortions = array(row.get("distortions", []), None, f"{label}: distortions").ravel()
     if len(distortions) > 8:
-        raise ValueError(f"{label}: {len(distortions)} distortion coefficients; at most 8 are understood.")
+        raise InputError(f"{label}: {len(distortions)} distortion coefficients; at most 8 are understood.")
     rotation, translation = _given(row.get("rotation")), _given(row.get("translation"))
     if (rotation is None) != (translation is None):
         missing = "rotation" if rotation is None else "translation"
-        raise ValueError(f"{label}: `{missing}` is missing. Give both, or neither if only the lens is known.")
+        raise InputError(f"{label}: `{missing}` is missing. Give both, or neither if only the lens is known.")
     return FileCamera(
         name,
         title,
@@ -77,7 +78,7 @@ def _camera(name: str, title: str, row: dict[str, Any], path: Path) -> FileCamer
 def _flag(value: Any, label: str) -> bool:
     """A fisheye lens that is read as another puts pixels far off, so nothing but true and false is taken."""
     if not isinstance(value, bool):
-        raise ValueError(f"{label} is {value!r} and must be true or false, without quotation marks.")
+        raise InputError(f"{label} is {value!r} and must be true or false, without quotation marks.")
     return value
 
 
@@ -117,7 +118,7 @@ def _read_caliscope(path: Path) -> FileCalibration:
         else:
             cameras.append(_camera(name, title, row, path))
     if not cameras:
-        raise ValueError(
+        raise InputError(
             f"{path}: none of its {len(rows)} cameras is calibrated and in use (`ignore = false`)."
         )
     return FileCalibration(tuple(cameras), CALISCOPE.title, "m", {}, tuple(notes))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from coview.errors import InputError
 from coview.formats.calibration.file_camera import (
     CalibrationFormat,
     FileCalibration,
@@ -45,7 +46,7 @@ def _camera(path: Path) -> FileCamera:
     lines = [line.strip() for line in read_text(path).splitlines()]
     written = [number for number, line in enumerate(lines) if line]
     if len(lines) <= _POSE_END or written[-1] < _POSE_END or lines[written[-1]].split() == _HOMOGENEOUS:
-        raise ValueError(
+        raise InputError(
             f"{path} ends before its distortion. Expected are lines: width, height, 3 of K, an empty one, 3 of [R|t] "
             f"in millimetres, and last the distortion k1 k2 p1 p2 k3."
         )
@@ -57,7 +58,7 @@ def _camera(path: Path) -> FileCamera:
     last = written[-1] + 1
     distortions = row(last, len(lines[written[-1]].split()))
     if len(distortions) > 5:
-        raise ValueError(
+        raise InputError(
             f"{path}, line {last}: {len(distortions)} distortion coefficients; it holds k1 k2 p1 p2 k3."
         )
     name = _name(path)

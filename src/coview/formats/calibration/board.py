@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from coview.errors import InputError
 from coview.formats.io.text import read_toml
 
 Kind = Literal["charuco", "checkerboard"]
@@ -39,19 +40,19 @@ class Board:
 
     def __post_init__(self) -> None:
         if self.columns < 3 or self.rows < 3:
-            raise ValueError(
+            raise InputError(
                 f"a board of {self.columns}×{self.rows} squares has too few inner corners; 3×3 is the least. {_SYNTAX}"
             )
         if not _SIDES[0] <= self.square <= _SIDES[1]:
-            raise ValueError(
+            raise InputError(
                 f"squares of {self.square:g} m are no calibration board ({_SIDES[0]:g} to {_SIDES[1]:g} m). {_SYNTAX}"
             )
         if (self.kind == "charuco") != (self.marker is not None and self.dictionary is not None):
-            raise ValueError(
+            raise InputError(
                 f"a ChArUco board has markers of a dictionary, a checkerboard has none. {_SYNTAX}"
             )
         if self.marker is not None and not 0.2 * self.square < self.marker < self.square:
-            raise ValueError(
+            raise InputError(
                 f"markers of {self.marker:g} m do not fit into squares of {self.square:g} m: they are a little "
                 f"smaller. Measure both on the print. {_SYNTAX}"
             )
@@ -101,11 +102,11 @@ def read_board(description: str) -> Board:
     parts = [part for part in parts if part.casefold() not in flags]
     count = re.fullmatch(r"(\d+)[x×](\d+)", parts[0].casefold())
     if kind not in get_args(Kind) or count is None or len(parts) != (4 if kind == "charuco" else 2):
-        raise ValueError(f"no board can be read from '{description}'. {_SYNTAX}")
+        raise InputError(f"no board can be read from '{description}'. {_SYNTAX}")
     try:
         lengths = [float(part) for part in parts[1:3]]
     except ValueError as error:
-        raise ValueError(f"no board can be read from '{description}': {error}. {_SYNTAX}") from error
+        raise InputError(f"no board can be read from '{description}': {error}. {_SYNTAX}") from error
     return Board(
         "charuco" if kind == "charuco" else "checkerboard",
         int(count[1]),
@@ -133,23 +134,23 @@ def _from_table(table: dict[str, Any], path: Path) -> Board:
     strange = sorted(table.keys() - set(known))
     try:
         if strange:
-            raise ValueError(f"unknown: {', '.join(strange)}")
+            raise InputError(f"unknown: {', '.join(strange)}")
         if table.get("dictionary") is not None:
             table = {**table, "dictionary": dictionary_name(table["dictionary"])}
         numbers = {key: table[key] for key in ("columns", "rows", "square", "marker") if key in table}
         for key, value in numbers.items():
             if type(value) is not int and (type(value) is not float or key in ("columns", "rows")):
-                raise ValueError(f"{key} = {value!r} should be a number, without quotation marks")
+                raise InputError(f"{key} = {value!r} should be a number, without quotation marks")
         return Board(**table)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{path}: {error}. A board's TOML has the keys {', '.join(known)}.") from error
+        raise InputError(f"{path}: {error}. A board's TOML has the keys {', '.join(known)}.") from error
 
 
 def _caliscope(table: dict[str, Any], path: Path) -> Board:
     """Lengths in centimetres; the marker's as a share of the square's."""
     measured = table.get("square_size_override_cm")
     if measured is None or measured == "null":
-        raise ValueError(
+        raise InputError(
             f"{path}: square_size_override_cm is missing, so nobody measured the printed squares and the world "
             f"would have the size of a guess. Measure one, and add square_size_override_cm = ..."
         )
@@ -166,6 +167,6 @@ def _caliscope(table: dict[str, Any], path: Path) -> Board:
             table.get("inverted") is True,
         )
     except KeyError as error:
-        raise ValueError(f"{path}: the board's {error} is missing; Caliscope writes it.") from error
+        raise InputError(f"{path}: the board's {error} is missing; Caliscope writes it.") from error
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{path}: the board cannot be read: {error}") from error
+        raise InputError(f"{path}: the board cannot be read: {error}") from error

@@ -13,6 +13,7 @@ from scipy.spatial.transform import Rotation
 from coview import __version__
 from coview.cameras import Cameras
 from coview.distortion import COEFFICIENTS
+from coview.errors import InputError, UnknownNameError
 from coview.formats.calibration.clock import Clock, clocks_from_table, clocks_to_table
 from coview.formats.calibration.file_camera import FileCamera
 from coview.formats.calibration.fit_size import SizeMismatch, fit_size
@@ -29,7 +30,26 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Calibration:
-    """Cameras with their names, where they came from, and how sure they are. Float64, metres."""
+    """Cameras with their names, where they came from, and how sure they are. Float64, metres.
+
+    Attributes:
+        names: One per camera.
+        cameras: The `Cameras`, batch axis views; NaN extrinsics where only the intrinsics are known.
+        provenance: Where it came from, in words.
+        sigma: Per name: standard deviation of the centre (metres) and of the rotation (radians), where known.
+        scale_sigma: Relative standard deviation of the scale; None: not known.
+        notes: What a person should read before relying on it.
+        aliases: Per name: another name that the file gives the camera.
+        clocks: Per name: when the camera took its pictures; absent: on time.
+        focal_sigma: Per name: standard deviation of the focal length, pixels.
+        read_as: Format and unit of the file itself.
+
+    Example:
+        >>> import coview
+        >>> calibration = coview.Calibration(("left", "right"), coview.example_cameras(2))
+        >>> calibration.has_extrinsics, calibration.select(["right"]).names
+        (True, ('right',))
+    """
 
     names: tuple[str, ...]
     cameras: Cameras  # batch: views; NaN extrinsics where only the lenses are known
@@ -44,6 +64,13 @@ class Calibration:
         "",
         "",
     )  # format and unit of the file itself; provenance may tell of an earlier one
+
+    def __post_init__(self) -> None:
+        if len(self.names) != len(self.cameras):
+            raise InputError(
+                f"Calibration: {len(self.names)} names for {len(self.cameras)} cameras ({listed(self.names)}). "
+                f"Give each camera one name, in the order of the cameras."
+            )
 
     @property
     def has_extrinsics(self) -> bool:
@@ -60,7 +87,7 @@ class Calibration:
         """The cameras `names`, in that order. LookupError where one is not here."""
         unknown = [name for name in names if name not in self.names]
         if unknown:
-            raise LookupError(
+            raise UnknownNameError(
                 f"no camera {', '.join(unknown)}; this calibration has {', '.join(self.names)}."
             )
         index = torch.tensor([self.names.index(name) for name in names])
@@ -102,19 +129,38 @@ def _named(values: Mapping[str, T], old: Sequence[str], new: Sequence[str]) -> d
 
 
 def read_calibration(
-    path: Path,
+    path: Path | str,
     *,
     units: Units | None = None,
     sizes: Mapping[str, tuple[int, int] | None] | None = None,
     lenses_only: bool = False,
 ) -> Calibration:
-    """Read a calibration in any format of docs/calibrations.md, or our own file.
+    """Read calibrated cameras from a file; the format is found from the content.
 
-    The format is found from the content. Lengths become metres: by the unit the file states, else by
-    `units`, else by how far apart the cameras are (said in `notes`; ValueError where that is ambiguous).
-    `sizes` (camera: width, height in pixels; "*": all) are for files that state none. With `lenses_only` it is
-    not read where the cameras stand, and no unit of length is needed.
-    Every camera passes `check_cameras`; ValueError names file, camera and value."""
+    Formats: docs/howto/calibration_files.md.
+
+    Lengths become metres: by the unit that the file states, else by `units`, else by how far apart the cameras are
+    (said in `notes`). Every camera is checked to be one that can exist.
+
+    Args:
+        path: The file, or the folder where a format has several files.
+        units: Of its lengths, where it does not say: "m", "cm" or "mm".
+        sizes: Width, height in pixels by camera name ("*": all), for files that state none.
+        lenses_only: Do not read where the cameras stand; no unit of length is needed then.
+
+    Returns:
+        Cameras with names, float64, metres, OpenCV axes.
+
+    Raises:
+        CoviewError: No such file, an unknown format, an ambiguous unit, or a camera that cannot exist; the message
+            names file, camera and value.
+
+    Example:
+        >>> import coview
+        >>> coview.write_calibration(coview.Calibration(("left", "right"), coview.example_cameras(2)), "two.toml")
+        >>> coview.read_calibration("two.toml").names
+        ('left', 'right')
+    """
     path = Path(path)
     file = read_calibration_file(path)
     _check_finite(file.cameras, path)
@@ -127,7 +173,7 @@ def read_calibration(
     check_cameras(names, cameras, str(path))
     clocks = clocks_from_table(file.metadata.get("clocks", {}), str(path))
     if strange := sorted(set(clocks) - set(names)):
-        raise ValueError(
+        raise InputError(
             f"{path}: a clock is given for {listed(strange)}, and no camera has that name ({listed(names)}). Its delay "
             f"would be ignored; mend the name under [metadata.clocks], or remove it."
         )
@@ -169,9 +215,9 @@ def _check_finite(cameras: Sequence[FileCamera], path: Path) -> None:
     for camera in cameras:
         for what, values in (("rotation", camera.rotation), ("translation", camera.translation)):
             if values is not None and not np.isfinite(values).all():
-                raise ValueError(
+                raise InputError(
                     f"{path}: camera '{camera.name}' has a {what} that is not a number. Calibrate it again, or leave "
-                    f"rotation and translation out and use `coview calibrate --from people`."
+                    f"rotation and translation out and use `coview calibrate people`."
                 )
 
 
@@ -243,7 +289,7 @@ def _matched(calibration: Calibration, names: Sequence[str]) -> list[str]:
             return [by_alias[aliased[name]] for name in names]
     missing = [name for name in names if name not in found]
     if missing:
-        raise ValueError(
+        raise InputError(
             f"the calibration has no camera {listed(missing)}. The recording's cameras: {listed(names)}; "
             f"the calibration's: {listed(calibration.names)} "
             f"(from {calibration.provenance.get('file', 'no file')}). It belongs to other cameras, or "
@@ -255,10 +301,24 @@ def _matched(calibration: Calibration, names: Sequence[str]) -> list[str]:
 # --- writing -------------------------------------------------------------------------------------
 
 
-def write_calibration(calibration: Calibration, path: Path) -> None:
-    """Write TOML that anipose and Pose2Sim read, in metres, with what only coview knows in [metadata].
+def write_calibration(calibration: Calibration, path: Path | str) -> None:
+    """Write calibrated cameras as TOML that anipose and Pose2Sim read, in metres; what only coview knows in [metadata].
 
-    Atomic. The cameras pass the same gate as on the way in."""
+    The file is replaced as a whole or not at all.
+
+    Args:
+        calibration: The cameras and their names.
+        path: The file.
+
+    Raises:
+        CoviewError: A camera that cannot exist; it is checked as `read_calibration` does.
+
+    Example:
+        >>> import coview, pathlib
+        >>> coview.write_calibration(coview.Calibration(("left", "right"), coview.example_cameras(2)), "two.toml")
+        >>> pathlib.Path("two.toml").read_text()[:6]
+        '[left]'
+    """
     check_cameras(calibration.names, calibration.cameras, f"writing {Path(path).name}")
     tables = {_title(name): _camera_table(calibration, i, name) for i, name in enumerate(calibration.names)}
     write_text(Path(path), dump_toml({**tables, "metadata": _metadata(calibration)}))

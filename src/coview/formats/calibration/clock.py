@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from coview.errors import InputError
+
 MOST_DRIFT = 0.1  # seconds per second: beyond it, the frame rate itself is wrong
 
 
@@ -25,7 +27,7 @@ class Clock:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.offset) and abs(self.drift) <= MOST_DRIFT):
-            raise ValueError(
+            raise InputError(
                 f"a clock needs a finite offset in seconds and a drift within ±{MOST_DRIFT:g} seconds per second, got "
                 f"offset {self.offset} and drift {self.drift}. A larger drift is a wrong frame rate: import with "
                 f"the right one."
@@ -65,7 +67,7 @@ def clocks_to_table(clocks: Mapping[str, Clock]) -> dict[str, Any]:
 def clocks_from_table(table: object, where: str) -> dict[str, Clock]:
     """Inverse of `clocks_to_table`. ValueError naming `where` and the camera, also for what is no table."""
     if not isinstance(table, Mapping):
-        raise ValueError(
+        raise InputError(
             f"{where}: [metadata.clocks] should be a table with a camera in each row, found {table!r}. Remove it if "
             f"the cameras are synchronised."
         )
@@ -73,13 +75,13 @@ def clocks_from_table(table: object, where: str) -> dict[str, Clock]:
     for name, row in table.items():
         try:
             if strange := sorted(set(row) - set(_row(SYNCHRONOUS))):
-                raise ValueError(
+                raise InputError(
                     f"unknown {', '.join(strange)}; understood are {', '.join(_row(SYNCHRONOUS))}"
                 )
             values = [float(row.get(key, default)) for key, default in _row(SYNCHRONOUS).items()]
             clocks[name] = Clock(*values)
         except (AttributeError, TypeError, ValueError) as error:
-            raise ValueError(f"{where}: the clock of camera '{name}': {error}") from error
+            raise InputError(f"{where}: the clock of camera '{name}': {error}") from error
     return clocks
 
 

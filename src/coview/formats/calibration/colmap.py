@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from coview.errors import InputError
 from coview.formats.calibration.colmap_binary import Lens, View, read_cameras, read_images
 from coview.formats.calibration.file_camera import (
     CalibrationFormat,
@@ -63,7 +64,7 @@ def _read(path: Path) -> FileCalibration:
     lenses = read_cameras(cameras_file) if binary else dict(_text_cameras(cameras_file))
     views = read_images(images_file) if binary else list(_text_images(images_file))
     if not views:
-        raise ValueError(
+        raise InputError(
             f"{images_file} holds no image, so nobody knows where a camera stands. Map the scene first."
         )
     cameras = [_camera(view, lenses, pair) for view in views]
@@ -92,7 +93,7 @@ def _text_cameras(path: Path) -> Iterator[tuple[int, Lens]]:
         label = f"{path}, line {number}"
         parts = line.split()
         if len(parts) < 5:
-            raise ValueError(f"{label}: expected CAMERA_ID MODEL WIDTH HEIGHT PARAMS, found '{line[:80]}'.")
+            raise InputError(f"{label}: expected CAMERA_ID MODEL WIDTH HEIGHT PARAMS, found '{line[:80]}'.")
         camera, width, height = numbers(" ".join([parts[0], *parts[2:4]]), 3, label)
         parameters = parts[4:]
         yield (
@@ -110,7 +111,7 @@ def _text_images(path: Path) -> Iterator[View]:
         label = f"{path}, line {number}"
         parts = line.split(maxsplit=9)
         if len(parts) < 10:
-            raise ValueError(
+            raise InputError(
                 f"{label}: expected IMAGE_ID QW QX QY QZ TX TY TZ CAMERA_ID NAME, found '{line[:80]}'. Every image has "
                 f"two lines; the second holds its points and stays, even where it is empty."
             )
@@ -118,7 +119,7 @@ def _text_images(path: Path) -> Iterator[View]:
         yield values[1:8], int(values[8]), parts[9].strip()
         skipped, points = next(lines, (number + 1, ""))
         if len(points.split()) % 3:
-            raise ValueError(
+            raise InputError(
                 f"{path}, line {skipped}: here should be the points of image '{parts[9].strip()}' (X Y POINT3D_ID, any "
                 f"number of times). Were empty lines removed? Every image has two lines, even if the second is empty."
             )
@@ -127,20 +128,20 @@ def _text_images(path: Path) -> Iterator[View]:
 def _camera(view: View, lenses: dict[int, Lens], pair: tuple[Path, Path]) -> FileCamera:
     pose, number, image = view
     if number not in lenses:
-        raise ValueError(
+        raise InputError(
             f"{pair[1]}: image '{image}' is of camera {number}, which {pair[0].name} does not have "
             f"(it has {listed(map(str, lenses))}). The two files are of different models."
         )
     model, width, height, parameters = lenses[number]
     label = f"{pair[0]}: camera {number}"
     if model not in _MODELS:
-        raise ValueError(
+        raise InputError(
             f"{label} has the lens model {model}, which OpenCV's polynomials cannot express. Let COLMAP undistort the "
             f"images (`colmap image_undistorter`) and use that model, with the undistorted images."
         )
     focals, places, fisheye = _MODELS[model]
     if len(parameters) != focals + 2 + len(places):
-        raise ValueError(
+        raise InputError(
             f"{label}: {model} has {focals + 2 + len(places)} parameters, and {len(parameters)} are given."
         )
     distortions = np.zeros(4 if fisheye else 8)
@@ -174,7 +175,7 @@ def _still(cameras: Sequence[FileCamera], path: Path) -> list[FileCamera]:
         same = first.setdefault(camera.name, camera)
         moved = [np.abs(a - b).max() for a, b in zip(placed(same), placed(camera), strict=True)]
         if max(moved) > _SAME_PLACE:
-            raise ValueError(
+            raise InputError(
                 f"{path}: camera '{camera.name}' has several images with different poses ({same.alias}, "
                 f"{camera.alias}). coview's cameras stand still: keep one image of each camera in the model."
             )

@@ -4,6 +4,8 @@ import struct
 from pathlib import Path
 from typing import Any
 
+from coview.errors import InputError
+
 # name and number of parameters of every camera model, by COLMAP's number for it
 MODELS = {
     0: ("SIMPLE_PINHOLE", 3),
@@ -35,14 +37,14 @@ class _Bytes:
         try:
             values = struct.unpack_from(f"<{layout}", self.data, self.at)
         except struct.error as error:
-            raise ValueError(f"{self.path} ends in the middle, at byte {self.at}: {_CUT}") from error
+            raise InputError(f"{self.path} ends in the middle, at byte {self.at}: {_CUT}") from error
         self.at += struct.calcsize(f"<{layout}")
         return values
 
     def text(self) -> str:
         end = self.data.find(b"\0", self.at)
         if end < 0:
-            raise ValueError(f"{self.path} ends in the middle of a name: {_CUT}")
+            raise InputError(f"{self.path} ends in the middle of a name: {_CUT}")
         found = self.data[self.at : end].decode("utf-8", "replace")
         self.at = end + 1
         return found
@@ -59,7 +61,7 @@ def read_cameras(path: Path) -> dict[int, Lens]:
     for _ in range(count):
         number, model, width, height = file.take("iiQQ")
         if model not in MODELS:
-            raise ValueError(
+            raise InputError(
                 f"{path}: camera {number} has the model number {model}, which this coview does not know. Undistort "
                 f"the images in COLMAP, or export the model as text."
             )

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.distortion import COEFFICIENTS
+from coview.errors import InputError, OccupiedError
 from coview.formats.calibration.calibration import Calibration, read_calibration, write_calibration
 from coview.formats.calibration.file_camera import CalibrationFormat, FileCamera
 from coview.formats.calibration.registry import FORMATS
@@ -39,12 +40,12 @@ def target_format(path: Path, key: str | None) -> CalibrationFormat:
     known = {form.key: form for form in FORMATS}
     if key is not None:
         if key not in known:
-            raise ValueError(f"no calibration format '{key}'. Known: {', '.join(sorted(known))}.")
+            raise InputError(f"no calibration format '{key}'. Known: {', '.join(sorted(known))}.")
         return known[key]
     found = next((form for form in FORMATS if form.means(path)), None)
     if found is None:
         places = "; ".join(f"{form.key}: {form.place}" for form in known.values())
-        raise ValueError(
+        raise InputError(
             f"'{path.name}' does not tell a calibration format. Pass --to FORMAT. Known are {places}."
         )
     return found
@@ -66,13 +67,13 @@ def write_converted(
     back = back.select(names) if len(names) > 1 else back  # a file of one camera may be named after the file
     difference = largest_difference(calibration.cameras, back.cameras)
     if not difference <= _READS_BACK:
-        raise ValueError(
+        raise InputError(
             f"what was written as {form.title} reads back {difference:.3g} px off, so nothing was written to {path}. "
             f"That is a mistake of coview's: please report it with the calibration."
         )
     there = sorted(file for file in _files(calibration, names, path, form) if file.exists())
     if there and not overwrite:
-        raise FileExistsError(f"{there[0]} is there already. Choose another name, or pass --overwrite.")
+        raise OccupiedError(f"{there[0]} is there already. Choose another name, or pass --overwrite.")
     files = _write(calibration, names, path, form)
     return Converted(files, form, back, difference, _lost(calibration, names, form))
 
@@ -96,7 +97,7 @@ def _files(
         return {path: b""}
     cameras = [_file_camera(calibration.cameras[i], name) for i, name in enumerate(names)]
     if len(cameras) > 1 and "one camera" in form.place and path.suffix and form.means(path):
-        raise ValueError(
+        raise InputError(
             f"{form.title} has one file per camera, and there are {len(cameras)}: name a folder instead of "
             f"'{path.name}', with --to {form.key}."
         )
@@ -124,14 +125,14 @@ def _file_camera(camera: Cameras, name: str) -> FileCamera:
 
 def _check_holds(calibration: Calibration, form: CalibrationFormat) -> None:
     if not calibration.has_extrinsics and not form.lenses_only:
-        raise ValueError(
+        raise InputError(
             f"this calibration knows only the lenses, and {form.title} always says where the cameras stand. Find that "
-            f"out first (`coview calibrate SESSION --from people`), or write {_holding(lambda f: f.lenses_only)}."
+            f"out first (`coview calibrate people SESSION`), or write {_holding(lambda f: f.lenses_only)}."
         )
     for index, name in enumerate(calibration.names):
         camera = calibration.cameras[index]
         if bool(camera.fisheye) and not form.fisheye:
-            raise ValueError(
+            raise InputError(
                 f"camera '{name}' has a fisheye lens (equidistant, k1..k4), which {form.title} has no words for: "
                 f"pixels would be far off. Write {_holding(lambda f: f.fisheye)}, or undistort the videos first."
             )
@@ -146,7 +147,7 @@ def _check_distortion(camera: Cameras, name: str, form: CalibrationFormat) -> No
     kept[dropped] = 0.0
     moved = largest_difference(camera, replace(camera, distortion=kept))
     if moved > _UNSEEN:
-        raise ValueError(
+        raise InputError(
             f"camera '{name}': {form.title} cannot hold {', '.join(NAMES[i] for i in dropped)} of its distortion, "
             f"and without {'it' if len(dropped) == 1 else 'them'} pixels would be off by up to {moved:.3g} px. "
             f"Write {_holding(lambda f: f.coefficients >= set(dropped))}, or undistort the videos first."
@@ -157,7 +158,7 @@ def _check_skew(camera: Cameras, name: str, form: CalibrationFormat) -> None:
     skew = float(camera.intrinsics[0, 1])
     off = abs(skew) * float(camera.size[1] / camera.intrinsics[1, 1]) / 2
     if not form.skew and off > _UNSEEN:
-        raise ValueError(
+        raise InputError(
             f"camera '{name}' has skew ({skew:g}), which {form.title} cannot hold: pixels would be off by up to "
             f"{off:.3g} px. Write {_holding(lambda f: f.skew)}, or calibrate again without skew."
         )
@@ -171,12 +172,12 @@ def _check_names(names: Sequence[str], originals: Sequence[str], form: Calibrati
     doubled = sorted({name for name in names if list(names).count(name) > 1})
     if doubled:
         which = listed(old for old, new in zip(originals, names, strict=True) if new in doubled)
-        raise ValueError(
+        raise InputError(
             f"{form.title} would call the cameras {which} all '{doubled[0]}'. Rename them in the calibration first."
         )
     unsafe = [name for name in names if "/" in name or "\\" in name or name in ("", ".", "..")]
     if unsafe and "folder" in form.place:
-        raise ValueError(
+        raise InputError(
             f"camera '{unsafe[0]}' cannot be the name of a file, and {form.title} needs that. Rename it first."
         )
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from coview.errors import InputError
 from coview.formats.calibration.file_camera import (
     UNKNOWN_SIZE,
     CalibrationFormat,
@@ -51,7 +52,7 @@ def _read(path: Path) -> FileCalibration:
         (key[2:] for key in lenses if key.startswith("K_")), key=natural_key
     )
     if not isinstance(names, list) or not names:
-        raise ValueError(f"{intri} names no camera: `names` is missing, and there is no matrix K_<camera>.")
+        raise InputError(f"{intri} names no camera: `names` is missing, and there is no matrix K_<camera>.")
     cameras = tuple(_camera(str(name), lenses, places, intri, extri) for name in names)
     notes = () if places else (f"{extri.name} is not beside {intri.name}: only the lenses are known.",)
     return FileCalibration(cameras, EASYMOCAP.title, "m", notes=notes)
@@ -63,10 +64,10 @@ def _camera(
     label = f"{intri}: camera '{name}'"
     if f"K_{name}" not in lenses:
         there = listed(key[2:] for key in lenses if key.startswith("K_"))
-        raise ValueError(f"{label} has no matrix `K_{name}`; there are matrices for: {there}.")
+        raise InputError(f"{label} has no matrix `K_{name}`; there are matrices for: {there}.")
     distortions = array(lenses.get(f"dist_{name}", lenses.get(f"D_{name}", [])), None, f"{label}: dist")
     if distortions.size > 8:
-        raise ValueError(f"{label}: {distortions.size} distortion coefficients; at most 8 are understood.")
+        raise InputError(f"{label}: {distortions.size} distortion coefficients; at most 8 are understood.")
     rotation, translation = _pose(name, places, f"{extri}: camera '{name}'") if places else (None, None)
     return FileCamera(
         name,
@@ -87,9 +88,9 @@ def _pose(name: str, places: dict[str, Any], label: str) -> tuple[np.ndarray, np
         if f"{key}_{name}" in places
     ]
     if not given or f"T_{name}" not in places:
-        raise ValueError(f"{label} is not placed: `R_{name}` (or `Rot_{name}`) and `T_{name}` are needed.")
+        raise InputError(f"{label} is not placed: `R_{name}` (or `Rot_{name}`) and `T_{name}` are needed.")
     if len(given) == 2 and np.abs(given[0] - given[1]).max() > _AGREE:
-        raise ValueError(
+        raise InputError(
             f"{label}: `R_{name}` and `Rot_{name}` are different rotations. One was edited without the other; "
             f"remove the wrong one."
         )

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from coview.errors import InputError
+
 UNKNOWN_SIZE = (float("nan"), float("nan"))
 _ROUNDED = 1e-3  # a rotation matrix this near to a rotation was rounded when written, and is mended
 
@@ -63,11 +65,11 @@ def array(value: Any, shape: tuple[int, ...] | None, label: str) -> np.ndarray:
     try:
         found = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{label} should be numbers, found {value!r}.") from error
+        raise InputError(f"{label} should be numbers, found {value!r}.") from error
     if shape is not None and len(shape) == 1 and found.size == shape[0]:
         found = found.ravel()
     if shape is not None and found.shape != shape:
-        raise ValueError(f"{label} should have shape {shape}, found {found.shape}: {value!r}.")
+        raise InputError(f"{label} should have shape {shape}, found {found.shape}: {value!r}.")
     return found
 
 
@@ -76,9 +78,9 @@ def numbers(text: str, count: int, label: str) -> list[float]:
     try:
         found = [float(part) for part in text.split()]
     except ValueError as error:
-        raise ValueError(f"{label} should be numbers, found '{text[:80]}'.") from error
+        raise InputError(f"{label} should be numbers, found '{text[:80]}'.") from error
     if len(found) < count:
-        raise ValueError(f"{label} should be {count} numbers, found {len(found)}: '{text[:80]}'.")
+        raise InputError(f"{label} should be {count} numbers, found {len(found)}: '{text[:80]}'.")
     return found[:count]
 
 
@@ -94,7 +96,7 @@ def rotation_from_quaternion(wxyz: Sequence[float], label: str) -> np.ndarray:
     """Rotation matrix of a unit quaternion, scalar first. ValueError where it is not of unit length."""
     length = float(np.linalg.norm(wxyz))
     if not abs(length - 1) < _ROUNDED:
-        raise ValueError(
+        raise InputError(
             f"{label}: the quaternion {tuple(wxyz)} has length {length:.4g} instead of 1, so these four numbers "
             f"are not the rotation. Are columns missing, or in another order?"
         )

@@ -5,6 +5,7 @@ from typing import Literal
 import torch
 
 from coview.cameras import Cameras
+from coview.errors import InputError
 
 SizeMismatch = Literal["keep", "centre", "resize", "refuse"]
 _SAME_SHAPE = 0.005  # aspect ratios closer than this are the same picture, scaled
@@ -27,7 +28,7 @@ def fit_size(
         return camera.resize(new), _scaled(name, old, size, across)
     turned = (size[0] / old[1]) / (size[1] / old[0])
     if abs(turned - 1) < _SAME_SHAPE:
-        raise ValueError(_turned(name, old, size))
+        raise InputError(_turned(name, old, size))
     return _cropped(camera, old, size, name, on_mismatch)
 
 
@@ -38,7 +39,7 @@ def _cropped(
     fact = f"camera '{name}': the calibration is for {_by(old)} pixels, the video has {_by(size)}"
     off = max(abs(size[0] - old[0]), abs(size[1] - old[1]))
     if on_mismatch == "refuse":
-        raise ValueError(
+        raise InputError(
             f"{fact}. That is no plain scaling, so the principal point may be off by up to {off} px. "
             f"Find out how the video was cropped, or choose --size-mismatch keep, centre or resize."
         )

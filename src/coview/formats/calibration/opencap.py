@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from coview.errors import InputError
 from coview.formats.calibration.file_camera import (
     UNKNOWN_SIZE,
     CalibrationFormat,
@@ -52,17 +53,17 @@ def _camera(path: Path) -> FileCamera:
     content: Any = read_pickle(path)
     if not isinstance(content, dict) or "intrinsicMat" not in content:
         keys = ", ".join(map(str, content)) if isinstance(content, dict) else type(content).__name__
-        raise ValueError(f"{path} has no `intrinsicMat`, so it is not OpenCap's; it holds: {keys}.")
+        raise InputError(f"{path} has no `intrinsicMat`, so it is not OpenCap's; it holds: {keys}.")
     name = path.parent.name if path.stem.startswith("cameraIntrinsics") else path.stem
     label = f"{path}: camera '{name}'"
     size = array(content.get("imageSize", UNKNOWN_SIZE), (2,), f"{label}: imageSize")
     pose = content.get("rotation"), content.get("translation")
     if (pose[0] is None) != (pose[1] is None):
-        raise ValueError(f"{label}: of `rotation` and `translation` only one is there. Calibrate again.")
+        raise InputError(f"{label}: of `rotation` and `translation` only one is there. Calibrate again.")
     rotation, translation = pose
     distortions = array(content.get("distortion", []), None, f"{label}: distortion").ravel()
     if len(distortions) > 8:
-        raise ValueError(f"{label}: {len(distortions)} distortion coefficients; at most 8 are understood.")
+        raise InputError(f"{label}: {len(distortions)} distortion coefficients; at most 8 are understood.")
     return FileCamera(
         name,
         name,

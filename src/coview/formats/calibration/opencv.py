@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from coview.errors import InputError
 from coview.formats.calibration.file_camera import (
     UNKNOWN_SIZE,
     CalibrationFormat,
@@ -47,13 +48,13 @@ def _read(path: Path) -> FileCalibration:
     cameras = tuple(camera for part in parts for camera in part.cameras)
     without = [camera.name for camera in cameras if camera.rotation is None]
     if without and len(without) < len(cameras):
-        raise ValueError(
+        raise InputError(
             f"{path}: the files of {listed(without)} hold lenses only, the others say where their cameras stand. "
             f"Calibrate all together, or move those files away."
         )
     units = {part.units for part in parts}
     if len(units) > 1:
-        raise ValueError(f"{path}: the files state different units: {listed(map(str, units))}.")
+        raise InputError(f"{path}: the files state different units: {listed(map(str, units))}.")
     return FileCalibration(
         cameras, parts[0].format, units.pop(), notes=tuple(n for p in parts for n in p.notes)
     )
@@ -66,7 +67,7 @@ def _from_table(table: dict[str, Any], path: Path) -> FileCalibration:
         return _stereo(table, path)
     matrix = _given(table, _MATRIX)
     if matrix is None:
-        raise ValueError(
+        raise InputError(
             f"{path} holds no camera matrix under a name that OpenCV's tools use ({', '.join(_MATRIX)}; K1, K2 for "
             f"a pair). Its names are: {', '.join(table) or 'none'}."
         )
@@ -88,14 +89,14 @@ def _camera(
     if len(distortions) > 8 and bool((distortions[8:] == 0).all()):
         distortions = distortions[:8]  # OpenCV pads to 12 or 14: thin prism and tilt, here not used
     if len(distortions) > (4 if fisheye else 8):
-        raise ValueError(
+        raise InputError(
             f"{label}: {len(distortions)} distortion coefficients; at most 8 are understood (4 for a fisheye lens). "
             f"Calibrate again without the thin-prism and tilted models."
         )
     rotation, translation = pose
     if (rotation is None) != (translation is None):
         missing = "rotation R" if rotation is None else "translation T"
-        raise ValueError(
+        raise InputError(
             f"{label}: the {missing} is missing. Give both, or neither if only the lens is known."
         )
     return FileCamera(
@@ -126,7 +127,7 @@ def _stereo(table: dict[str, Any], path: Path) -> FileCalibration:
     for name, number, pose in ((_FIRST, "1", first), (_SECOND, "2", second)):
         matrix, lens = (_given(table, [f"{key}{number}" for key in keys]) for keys in (_MATRIX, _LENS))
         if matrix is None:
-            raise ValueError(
+            raise InputError(
                 f"{path}: of the stereo pair only one camera matrix is there; K2 (or M2) is missing."
             )
         cameras.append(_camera(name, table, matrix, lens, pose, path))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from coview.errors import InputError
 from coview.formats.io.text import read_text
 
 
@@ -39,15 +40,15 @@ def read_opencv_yaml(path: Path) -> dict[str, Any]:
     try:
         found = yaml.load("\n".join(lines), Loader=_Texts)
     except yaml.YAMLError as error:
-        raise ValueError(
+        raise InputError(
             f"{path} is not valid YAML: {_where(error)}. Mend that line, or export the file again."
         ) from error
     except (KeyError, ValueError, TypeError, RecursionError) as error:
-        raise ValueError(
+        raise InputError(
             f"{path}: a matrix is damaged ({error}): it needs `rows`, `cols` and rows × cols numbers in `data`."
         ) from error
     if not isinstance(found, dict):
-        raise ValueError(f"{path} holds no names with values, so it is no calibration.")
+        raise InputError(f"{path} holds no names with values, so it is no calibration.")
     return {str(key): _untagged(value, str(key), path) for key, value in found.items()}
 
 
@@ -57,7 +58,7 @@ def _untagged(value: Any, key: str, path: Path) -> Any:
     try:
         return _array(value)
     except (ValueError, TypeError) as error:
-        raise ValueError(
+        raise InputError(
             f"{path}: matrix `{key}` is damaged: {error}. It needs rows × cols numbers in `data`."
         ) from error
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from coview.errors import InputError
 from coview.formats.calibration.file_camera import (
     UNKNOWN_SIZE,
     CalibrationFormat,
@@ -34,7 +35,7 @@ def _read(path: Path) -> FileCalibration:
     content = read_json(path)
     rows = content.get("cameras") if isinstance(content, dict) else None
     if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
-        raise ValueError(
+        raise InputError(
             f"{path}: JSON without a list `cameras`, so it is not CMU Panoptic's calibration_<sequence>.json; no other "
             f"calibration in JSON is understood."
         )
@@ -50,12 +51,12 @@ def _camera(row: dict[str, Any], number: int, path: Path) -> FileCamera:
     label = f"{path}: camera '{name}'"
     missing = [key for key in ("K", "R", "t") if key not in row]
     if missing:
-        raise ValueError(f"{label} has no {', '.join(missing)}. Download the sequence's calibration again.")
+        raise InputError(f"{label} has no {', '.join(missing)}. Download the sequence's calibration again.")
     size = array(row.get("resolution", UNKNOWN_SIZE), (2,), f"{label}: resolution")
     rotation = mended(array(row["R"], (3, 3), f"{label}: R"))
     distortions = array(row.get("distCoef", []), None, f"{label}: distCoef").ravel()
     if len(distortions) > 5:
-        raise ValueError(f"{label}: {len(distortions)} numbers in distCoef; it has k1, k2, p1, p2, k3.")
+        raise InputError(f"{label}: {len(distortions)} numbers in distCoef; it has k1, k2, p1, p2, k3.")
     return FileCamera(
         name,
         name,

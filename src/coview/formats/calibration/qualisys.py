@@ -7,6 +7,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 import numpy as np
 
+from coview.errors import InputError
 from coview.formats.calibration.axis_convention import turned_cameras
 from coview.formats.calibration.file_camera import (
     CalibrationFormat,
@@ -37,11 +38,11 @@ def _read(path: Path) -> FileCalibration:
     root = read_xml(path)
     elements = root.findall(".//camera")
     if not elements:
-        raise ValueError(f"{path}: XML with root <{root.tag}> and no <camera>: not a Qualisys calibration.")
+        raise InputError(f"{path}: XML with root <{root.tag}> and no <camera>: not a Qualisys calibration.")
     filming = [e for e in elements if e.get("active", "1") != "0" and _films(e)]
     if not filming:
         models = ", ".join(sorted({e.get("model", "?") for e in elements}))
-        raise ValueError(
+        raise InputError(
             f"{path}: no active video camera among its {len(elements)} cameras (models: {models})."
         )
     notes = [
@@ -89,13 +90,13 @@ def _skew(camera: Element) -> float:
 def _attributes(camera: Element, tag: str, names: Sequence[str], label: str) -> list[float]:
     element = camera.find(tag)
     if element is None:
-        raise ValueError(f"{label}: <{tag}> is missing.")
+        raise InputError(f"{label}: <{tag}> is missing.")
     try:
         return [float(element.attrib[name]) for name in names]
     except KeyError as error:
-        raise ValueError(f"{label}: <{tag}> has no attribute {error}.") from error
+        raise InputError(f"{label}: <{tag}> has no attribute {error}.") from error
     except ValueError as error:
-        raise ValueError(f"{label}: <{tag}> holds something that is no number: {error}.") from error
+        raise InputError(f"{label}: <{tag}> holds something that is no number: {error}.") from error
 
 
 def _write(cameras: Sequence[FileCamera], path: Path) -> dict[Path, bytes]:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from coview.errors import InputError, MissingFileError
 from coview.formats.calibration.anipose import ANIPOSE, CALISCOPE
 from coview.formats.calibration.biocv import BIOCV
 from coview.formats.calibration.colmap import COLMAP
@@ -30,12 +31,12 @@ def read_calibration_file(path: Path) -> FileCalibration:
 def format_of(path: Path) -> CalibrationFormat:
     """The format of what is at `path`. FileNotFoundError, or ValueError naming what is understood."""
     if not path.exists():
-        raise FileNotFoundError(f"no file {path}.")
+        raise MissingFileError(f"no file {path}.")
     text = _beginning(path)
     found = next((form for form in FORMATS if form.recognises(path, text)), None)
     if found is None:
         there = f" It holds: {listed(p.name for p in path.iterdir())}." if path.is_dir() else ""
-        raise ValueError(
+        raise InputError(
             f"{path} is no calibration that coview knows.{there} Understood are "
             f"{', '.join(form.title for form in FORMATS)}."
         )

@@ -5,6 +5,7 @@ from typing import Literal
 
 import numpy as np
 
+from coview.errors import InputError
 from coview.formats.calibration.file_camera import FileCalibration
 
 Units = Literal["m", "cm", "mm"]
@@ -12,7 +13,7 @@ _METRES: dict[str, float] = {"m": 1.0, "cm": 0.01, "mm": 0.001}
 _SAY = "If that is wrong, give --units to `coview calibrate` or `calib convert`."
 
 
-class AmbiguousUnitsError(ValueError):
+class AmbiguousUnitsError(InputError):
     """The file states no unit of length and its numbers fit none well."""
 
 
@@ -24,9 +25,9 @@ def metres_per_unit(file: FileCalibration, units: Units | None, path: Path) -> t
         return None, "no lengths: the file holds lenses only"
     if file.units is not None:
         if file.units not in _METRES:
-            raise ValueError(f"{path}: units are '{file.units}'; understood are {', '.join(_METRES)}.")
+            raise InputError(f"{path}: units are '{file.units}'; understood are {', '.join(_METRES)}.")
         if units is not None and units != file.units:
-            raise ValueError(
+            raise InputError(
                 f"{path} states its lengths in {file.units}, and --units says {units}. Drop one."
             )
         return _METRES[file.units], f"{file.units}, as stated by the file or its format"
@@ -37,7 +38,7 @@ def metres_per_unit(file: FileCalibration, units: Units | None, path: Path) -> t
         raise AmbiguousUnitsError(
             f"{path}: a {file.format} has no scale, so its lengths are in no unit and none can be guessed. If you "
             f"scaled it yourself, pass --units m, --units cm or --units mm. Else take its lenses alone and "
-            f"place the cameras with `coview calibrate SESSION --from people`, which finds the scale too."
+            f"place the cameras with `coview calibrate people SESSION`, which finds the scale too."
         )
     return _inferred(file, path)
 
@@ -45,7 +46,7 @@ def metres_per_unit(file: FileCalibration, units: Units | None, path: Path) -> t
 def _check_plausible(file: FileCalibration, units: Units, path: Path) -> None:
     distance = _camera_distance(file) * _METRES[units]
     if len(file.cameras) > 1 and not 0.01 <= distance <= 1000:
-        raise ValueError(
+        raise InputError(
             f"{path}: with --units {units} its cameras would be {distance:.3g} m apart (median), and everything seen "
             f"would have the wrong size. Measure the distance of two cameras and give the unit that fits it."
         )

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coview.cameras import Cameras
+from coview.errors import InputError
 from coview.formats.io.camera_names import listed
 
 _EXACT = 1e-6  # how far RᵀR may be from the identity
@@ -24,7 +25,7 @@ def check_cameras(names: Sequence[str], cameras: Cameras, where: str) -> None:
     Extrinsics that are NaN throughout are allowed: they mean that only the lens is known."""
     doubled = {name for name in names if list(names).count(name) > 1}
     if doubled:
-        raise ValueError(
+        raise InputError(
             f"{where}: more than one camera is named {listed(doubled)}. Videos are matched to cameras by "
             f"name, so each needs its own; rename one of them."
         )
@@ -39,7 +40,7 @@ def check_cameras(names: Sequence[str], cameras: Cameras, where: str) -> None:
 
 def _check_size(size: Float[Tensor, "2"], label: str) -> None:
     if not bool(size.isfinite().all()) or not bool((size >= 1).all()):
-        raise ValueError(
+        raise InputError(
             f"{label}: the image size is {_numbers(size)}, so nobody can tell whether it fits the video. "
             f"Add `size = [width, height]` in pixels."
         )
@@ -48,19 +49,19 @@ def _check_size(size: Float[Tensor, "2"], label: str) -> None:
 def _check_intrinsics(matrix: Float[Tensor, "3 3"], label: str) -> None:
     shown = [[round(value, 3) for value in row] for row in matrix.tolist()]
     if not bool(matrix.isfinite().all()):
-        raise ValueError(f"{label}: the camera matrix {shown} holds numbers that are not finite.")
+        raise InputError(f"{label}: the camera matrix {shown} holds numbers that are not finite.")
     fx, fy = float(matrix[0, 0]), float(matrix[1, 1])
     lower = matrix.tril(-1).abs().max()
     if float(lower) > _EXACT * max(abs(fx), 1.0):
         hint = "It looks transposed, as MATLAB writes it. " if bool((matrix[2, :2] > 1).all()) else ""
-        raise ValueError(
+        raise InputError(
             f"{label}: the camera matrix {shown} is not upper triangular. {hint}"
             f"It should read [[fx, skew, cx], [0, fy, cy], [0, 0, 1]]."
         )
     if abs(float(matrix[2, 2]) - 1) > _EXACT:
-        raise ValueError(f"{label}: the last number of the camera matrix is {shown[2][2]} and must be 1.")
+        raise InputError(f"{label}: the last number of the camera matrix is {shown[2][2]} and must be 1.")
     if min(fx, fy) <= 0 or abs(fx / fy - 1) > _ASPECT:
-        raise ValueError(
+        raise InputError(
             f"{label}: focal lengths fx = {fx:.1f} and fy = {fy:.1f} px must be positive and differ by less "
             f"than {_ASPECT:.0%}: pixels are (nearly) square. Check the camera matrix {shown}."
         )
@@ -70,13 +71,13 @@ def _check_principal_point(camera: Cameras, label: str) -> None:
     centre, size = camera.principal_point, camera.size
     offset, swapped = _off_centre(centre, size), _off_centre(centre, size.flip(0))
     if offset > _OFF_CENTRE and swapped < _CENTRED:
-        raise ValueError(
+        raise InputError(
             f"{label}: the principal point {_numbers(centre)} lies off the middle of an image of "
             f"{_numbers(size)} (width, height), but close to the middle of one of {_numbers(size.flip(0))}. "
             f"Width and height are probably swapped; write `size = [{size[1]:.0f}, {size[0]:.0f}]`."
         )
     if offset > 0.5:
-        raise ValueError(
+        raise InputError(
             f"{label}: the principal point {_numbers(centre)} lies outside the image of {_numbers(size)} "
             f"pixels (width, height). The size or the camera matrix belongs to another image."
         )
@@ -84,7 +85,7 @@ def _check_principal_point(camera: Cameras, label: str) -> None:
 
 def _check_distortion(camera: Cameras, label: str) -> None:
     if not bool(camera.distortion.isfinite().all()):
-        raise ValueError(f"{label}: distortion {camera.distortion.tolist()} is not finite.")
+        raise InputError(f"{label}: distortion {camera.distortion.tolist()} is not finite.")
     corners = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], dtype=torch.float64)
     camera = camera.to(torch.float64)
     middle = camera.principal_point
@@ -95,7 +96,7 @@ def _check_distortion(camera: Cameras, label: str) -> None:
         what = f"moves what lies halfway to a corner to {float(stretched.max()):.2g} times its distance from the middle"
         if bool((miss > 1).any()):
             what = "has no inverse halfway to a corner"
-        raise ValueError(
+        raise InputError(
             f"{label}: distortion {_numbers(camera.distortion)} {what}, which no lens does. The order is k1, k2, p1, "
             f"p2, k3; a fisheye's coefficients are not those of another lens (`fisheye = true`)."
         )
@@ -110,7 +111,7 @@ def _check_extrinsics(camera: Cameras, label: str) -> None:
     if bool(camera.cam_from_world.isnan().all()):
         return
     if not bool(camera.cam_from_world.isfinite().all()):
-        raise ValueError(
+        raise InputError(
             f"{label}: rotation or translation hold numbers that are not finite: "
             f"{camera.cam_from_world.tolist()}. Leave both out if only the lens is known."
         )
@@ -119,12 +120,12 @@ def _check_extrinsics(camera: Cameras, label: str) -> None:
     tolerance = _EXACT if camera.rotation.dtype == torch.float64 else 1e-4
     error = float((rotation.mT @ rotation - torch.eye(3).double()).abs().max())
     if error > max(tolerance, _EXACT):
-        raise ValueError(
+        raise InputError(
             f"{label}: the rotation is not orthonormal (RᵀR differs from the identity by {error:.2g}): "
             f"{rotation.tolist()}. It was rounded, scaled, or is not a rotation matrix."
         )
     if determinant < 0:
-        raise ValueError(
+        raise InputError(
             f"{label}: the rotation is left-handed (determinant {determinant:.3f}, must be +1): it mirrors "
             f"the world, and left and right would be exchanged. One axis of the file's convention is flipped."
         )

@@ -7,6 +7,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 import numpy as np
 
+from coview.errors import InputError
 from coview.formats.calibration.axis_convention import most_plausible
 from coview.formats.calibration.file_camera import (
     CalibrationFormat,
@@ -45,7 +46,7 @@ def _read(path: Path) -> FileCalibration:
     elements = [element for element in root.iter("Camera") if _films(element)]
     if not elements:
         types = ", ".join(sorted({element.get("TYPE", "?") for element in root.iter("Camera")})) or "none"
-        raise ValueError(
+        raise InputError(
             f"{path}: no video camera among its cameras (TYPE: {types}). Marker cameras film nothing; export the "
             f"calibration of the video cameras."
         )
@@ -57,7 +58,7 @@ def _read(path: Path) -> FileCalibration:
     ]
     known = [_camera(element, frame, path) for element, frame in frames.items() if frame is not None]
     if not known:
-        raise ValueError(f"{path}: none of its {len(elements)} video cameras is calibrated (no KeyFrame).")
+        raise InputError(f"{path}: none of its {len(elements)} video cameras is calibrated (no KeyFrame).")
     cameras, said = most_plausible(known, _CONVENTIONS)
     notes.append(f"{path.name}: read {said}. Confirm it with --check SESSION.")
     notes += [
@@ -85,14 +86,14 @@ def _camera(element: Element, frame: Element, path: Path) -> FileCamera:
     def given(where: Element, key: str, count: int) -> list[float]:
         text = where.get(key)
         if text is None:
-            raise ValueError(f"{label}: the attribute {key} is missing. Export the calibration again.")
+            raise InputError(f"{label}: the attribute {key} is missing. Export the calibration again.")
         return numbers(text, count, f"{label}: {key}")
 
     width, height = given(element, "SENSOR_SIZE", 2)
     [focal] = given(frame, "FOCAL_LENGTH", 1)
     [aspect] = numbers(element.get("PIXEL_ASPECT_RATIO", "1"), 1, f"{label}: PIXEL_ASPECT_RATIO")
     if not aspect > 0:
-        raise ValueError(f"{label}: PIXEL_ASPECT_RATIO is {aspect:g} and must be above 0.")
+        raise InputError(f"{label}: PIXEL_ASPECT_RATIO is {aspect:g} and must be above 0.")
     cx, cy = given(frame, "PRINCIPAL_POINT", 2)
     x, y, z, w = given(frame, "ORIENTATION", 4)
     rotation = rotation_from_quaternion((w, x, y, z), f"{label}: ORIENTATION")

@@ -6,16 +6,18 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Any
 
+from coview.errors import InputError, MissingFileError
+
 
 def read_text(path: Path) -> str:
     """A UTF-8 (or ASCII) file as text. Raises FileNotFoundError, or ValueError for another encoding."""
     if not path.is_file():
-        raise FileNotFoundError(f"no file {path}" + (": that is a folder." if path.is_dir() else "."))
+        raise MissingFileError(f"no file {path}" + (": that is a folder." if path.is_dir() else "."))
     try:
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise ValueError(
+        raise InputError(
             f"{path}, line {line}: byte {error.object[error.start]:#04x} is not UTF-8 text. "
             f"Save the file as UTF-8; if it is a binary file, it is not what was expected here."
         ) from error
@@ -27,7 +29,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ValueError(
+        raise InputError(
             f"{path} is not valid TOML: {error}. Mend that line, or export the file again."
         ) from error
 
@@ -39,19 +41,19 @@ def read_json(path: Path) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         hint = "The file is empty" if not text.strip() else error.msg
-        raise ValueError(
+        raise InputError(
             f"{path}, line {error.lineno}, column {error.colno}: not valid JSON: {hint}. "
             f"A file cut short by an interrupted program looks like this; make it again."
         ) from error
     except RecursionError as error:
-        raise ValueError(f"{path}: brackets nested too deeply; this is no file of 2D joints.") from error
+        raise InputError(f"{path}: brackets nested too deeply; this is no file of 2D joints.") from error
 
 
 def read_xml(path: Path) -> ElementTree.Element:
     """The root of an XML file. Raises ValueError with file and line; entities are refused."""
     text = read_text(path)
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
-        raise ValueError(
+        raise InputError(
             f"{path}: declares a document type or entities, which a calibration never needs and "
             f"which can be used for harm. Remove the <!DOCTYPE …> lines if you trust the file."
         )
@@ -59,4 +61,4 @@ def read_xml(path: Path) -> ElementTree.Element:
         return ElementTree.fromstring(text.encode("utf-8"))
     except ElementTree.ParseError as error:
         line, column = error.position
-        raise ValueError(f"{path}, line {line}, column {column + 1}: not valid XML: {error}.") from error
+        raise InputError(f"{path}, line {line}, column {column + 1}: not valid XML: {error}.") from error

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from coview.errors import InputError, MissingFileError
+
 # All that pickled numpy arrays need, under the module names of numpy 1 and 2.
 _ARRAY_PARTS = frozenset(
     (f"numpy{module}", name)
@@ -40,15 +42,15 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
 
     Nothing in the file is executed. FileNotFoundError where there is none."""
     if not path.is_file():
-        raise FileNotFoundError(f"no file {path}.")
+        raise MissingFileError(f"no file {path}.")
     try:
         with path.open("rb") as stream:  # numpy leaves the file open where it is damaged
             file = np.load(stream, allow_pickle=False)
             if not isinstance(file, np.lib.npyio.NpzFile):
-                raise ValueError("it holds a single array, not an npz archive")
+                raise InputError("it holds a single array, not an npz archive")
             return {name: _array(file, name) for name in file.files}
     except (ValueError, zipfile.BadZipFile, EOFError, KeyError) as error:
-        raise ValueError(
+        raise InputError(
             f"{path} is not an npz file of plain arrays: {error}. Files with pickled objects are refused, "
             f"because opening them can run any program; save plain numbers and text instead."
         ) from error
@@ -58,7 +60,7 @@ def _array(file: Any, name: str) -> np.ndarray:
     try:
         return file[name]
     except ValueError as error:
-        raise ValueError(f"array '{name}': {error}") from error
+        raise InputError(f"array '{name}': {error}") from error
 
 
 def read_pickle(path: Path) -> Any:
@@ -67,28 +69,28 @@ def read_pickle(path: Path) -> Any:
     Raises ValueError naming the file and what it asked for. Python 2 pickles are read as Latin-1,
     as numpy needs."""
     if not path.is_file():
-        raise FileNotFoundError(f"no file {path}.")
+        raise MissingFileError(f"no file {path}.")
     try:
         return _OnlyArrays(io.BytesIO(path.read_bytes()), encoding="latin1").load()
     except _BROKEN as error:
-        raise ValueError(f"{path} was not opened: {error}.") from error
+        raise InputError(f"{path} was not opened: {error}.") from error
 
 
 def read_object_npy(path: Path) -> Any:
     """What `np.save` made of a dict (or another object), under the rules of `read_pickle`."""
     if not path.is_file():
-        raise FileNotFoundError(f"no file {path}.")
+        raise MissingFileError(f"no file {path}.")
     try:
         with path.open("rb") as stream:
             old = np.lib.format.read_magic(stream) == (1, 0)
             header = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
             shape, _, kind = header(stream)
             if not kind.hasobject:
-                raise ValueError(f"it holds an array of {kind}, not objects; read it with numpy")
+                raise InputError(f"it holds an array of {kind}, not objects; read it with numpy")
             held = _OnlyArrays(stream, encoding="latin1").load()
             return held if shape else held.item()
     except _BROKEN as error:
-        raise ValueError(f"{path} was not opened: {error}.") from error
+        raise InputError(f"{path} was not opened: {error}.") from error
 
 
 class _OnlyArrays(pickle.Unpickler):

@@ -10,6 +10,8 @@ import av
 import numpy as np
 from jaxtyping import UInt8
 
+from coview.errors import InputError, MissingFileError
+
 ENDINGS = frozenset({".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm", ".mpg", ".mpeg", ".mts"})
 _UNEVEN = 0.5  # of the usual time between frames: more spread than that is a variable frame rate
 
@@ -32,7 +34,7 @@ def probe(path: Path) -> VideoInfo:
     with _opened(path) as (container, stream):
         first = next(container.decode(stream), None)
         if first is None:
-            raise ValueError(f"{path}: not one frame can be decoded. {_REMEDY}")
+            raise InputError(f"{path}: not one frame can be decoded. {_REMEDY}")
         turned = _quarter(first)
         width, height = first.width, first.height
         rate = stream.average_rate or stream.guessed_rate
@@ -76,14 +78,14 @@ _REMEDY = (
 def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
     """The container and its first video stream; whatever FFmpeg finds wrong becomes a ValueError."""
     if not Path(path).is_file():
-        raise FileNotFoundError(f"no video {path}.")
+        raise MissingFileError(f"no video {path}.")
     try:
         with av.open(str(path)) as container:
             if not container.streams.video:
-                raise ValueError(f"{path} holds no video stream (only sound or data).")
+                raise InputError(f"{path} holds no video stream (only sound or data).")
             yield container, container.streams.video[0]
     except av.FFmpegError as error:
-        raise ValueError(f"{path} is not a readable video: {error.strerror}. {_REMEDY}") from error
+        raise InputError(f"{path} is not a readable video: {error.strerror}. {_REMEDY}") from error
 
 
 def _quarter(frame: Any) -> int:

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from coview.errors import InputError, MissingFileError
 from coview.formats.io.atomic import replacing
 from coview.formats.io.untrusted import read_npz
 from coview.formats.keypoints.single_person_tracker import follow
@@ -81,11 +82,11 @@ def read_detections(folder: Path, names: tuple[str, ...]) -> Detections:
     Raises FileNotFoundError naming a camera without a file, ValueError for files that do not fit together."""
     views = [_read_view(folder / f"{name}.npz", name) for name in names]
     if not views:
-        raise ValueError(f"no cameras to read from {folder}: the session names none.")
+        raise InputError(f"no cameras to read from {folder}: the session names none.")
     shapes = {name: (view.shape[0], view.shape[2]) for name, view in zip(names, views, strict=True)}
     if len(set(shapes.values())) > 1:
         listed = ", ".join(f"{name}: {f} frames of {j} joints" for name, (f, j) in shapes.items())
-        raise ValueError(f"{folder}: the cameras do not fit together: {listed}. Import the recording again.")
+        raise InputError(f"{folder}: the cameras do not fit together: {listed}. Import the recording again.")
     return Detections.make(stack_views(views))
 
 
@@ -101,14 +102,14 @@ def stack_views(views: list[Float[Tensor, "_ _ joints 3"]]) -> Float[Tensor, "vi
 
 def _read_view(file: Path, name: str) -> Float[Tensor, "frames people joints 3"]:
     if not file.is_file():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"camera '{name}' has no 2D joints: {file} is not there. Import the recording again."
         )
     arrays = read_npz(file)
     joints = arrays.get("joints")
     if joints is None or joints.ndim != 4 or joints.shape[-1] != 3 or joints.dtype.kind != "f":
         found = {key: (value.shape, str(value.dtype)) for key, value in arrays.items()}
-        raise ValueError(
+        raise InputError(
             f"{file}: needs a float array 'joints' of shape (frames, people, joints, 3), found {found}."
         )
     return torch.from_numpy(np.ascontiguousarray(joints, dtype=np.float32))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from coview.errors import InputError
 from coview.formats.io.text import read_json
 from coview.formats.io.untrusted import read_npz
 from coview.formats.keypoints.view_joints import ViewJoints, stack_people
@@ -37,7 +38,7 @@ def read_keypoint_file(path: Path) -> ViewJoints:
         return _from_npz(path)
     content = read_json(path)
     if not is_keypoint_content(content):
-        raise ValueError(
+        raise InputError(
             f"{path} holds no 2D joints: neither `frames` with `people` nor a list of COCO results."
         )
     return _plain(content, path) if isinstance(content, dict) else _coco(content, path)
@@ -46,7 +47,7 @@ def read_keypoint_file(path: Path) -> ViewJoints:
 def _from_npz(path: Path) -> ViewJoints:
     joints = read_npz(path).get("joints")
     if joints is None or joints.ndim != 4 or joints.shape[-1] != 3 or joints.dtype.kind not in "fiu":
-        raise ValueError(f"{path}: needs an array 'joints' of shape (frames, people, joints, 3).")
+        raise InputError(f"{path}: needs an array 'joints' of shape (frames, people, joints, 3).")
     return ViewJoints(torch.from_numpy(joints.astype(np.float32)))
 
 
@@ -75,7 +76,7 @@ def _coco(content: list[dict[str, Any]], path: Path) -> ViewJoints:
         numbered.setdefault(number, []).append(_triples(row.get("keypoints"), f"{path}, image {number}"))
     first, last = min(numbered), max(numbered)
     if last - first + 1 > 20 * len(numbered) + 1000:
-        raise ValueError(f"{path}: image ids run from {first} to {last}; these are no frame numbers.")
+        raise InputError(f"{path}: image ids run from {first} to {last}; these are no frame numbers.")
     frames = [numbered.get(number, []) for number in range(first, last + 1)]
     return ViewJoints(stack_people(frames, _joint_count(frames, path)), first)
 
@@ -83,7 +84,7 @@ def _coco(content: list[dict[str, Any]], path: Path) -> ViewJoints:
 def _image_number(image: Any, path: Path) -> int:
     digits = re.findall(r"\d+", Path(str(image)).stem)
     if not digits:
-        raise ValueError(f"{path}: image_id {image!r} holds no frame number.")
+        raise InputError(f"{path}: image_id {image!r} holds no frame number.")
     return int(digits[-1])
 
 
@@ -92,9 +93,9 @@ def _triples(numbers: Any, label: str) -> np.ndarray:
     try:
         values = np.asarray(numbers, dtype=np.float32)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{label}: a person should be a list of [x, y, confidence]: {error}.") from error
+        raise InputError(f"{label}: a person should be a list of [x, y, confidence]: {error}.") from error
     if values.size == 0 or values.size % 3 or (values.ndim == 2 and values.shape[1] != 3) or values.ndim > 2:
-        raise ValueError(
+        raise InputError(
             f"{label}: a person should be a list of [x, y, confidence], found shape {values.shape}."
         )
     return values.reshape(-1, 3)
@@ -103,7 +104,7 @@ def _triples(numbers: Any, label: str) -> np.ndarray:
 def _joint_count(frames: list[list[np.ndarray]], path: Path) -> int:
     counts = sorted({len(person) for frame in frames for person in frame})
     if not counts:
-        raise ValueError(f"{path}: nobody is in any of the {len(frames)} frames. Detect again.")
+        raise InputError(f"{path}: nobody is in any of the {len(frames)} frames. Detect again.")
     if len(counts) > 1:
-        raise ValueError(f"{path}: people have different numbers of joints: {counts}. Use one detector.")
+        raise InputError(f"{path}: people have different numbers of joints: {counts}. Use one detector.")
     return counts[0]

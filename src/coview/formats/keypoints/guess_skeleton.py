@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from coview.errors import InputError
 from coview.skeletons import BODY_25, BODY_25B, COCO_17, HALPE_26, Skeleton, named_skeleton
 
 
@@ -41,7 +42,7 @@ def which_skeleton(
     if named:
         skeleton = named_skeleton(named)
         if len(skeleton) != count:
-            raise ValueError(
+            raise InputError(
                 f"skeleton '{named}' has {len(skeleton)} joints, and the 2D joints have {count} per person. "
                 f"Choose another with --skeleton."
             )
@@ -50,7 +51,7 @@ def which_skeleton(
         return _BY_COUNT[count], f"from the number of joints, {count}; pass --skeleton if that is wrong"
     if count == 25:
         return _body_25_or_25b(points)
-    raise ValueError(
+    raise InputError(
         f"people have {count} joints, and no skeleton is known by that number (known: 17, 18, 25, 26, 133, "
         f"135, 136). Pass --skeleton with the name of one that has {count} joints."
     )
@@ -61,7 +62,7 @@ def _body_25_or_25b(points: Float[Tensor, "views frames people joints 3"]) -> tu
     best, worst = sorted((BODY_25, BODY_25B), key=lambda skeleton: misfit[skeleton.name])
     shown = f"{best.name} misfit {misfit[best.name]:.3f}, {worst.name} {misfit[worst.name]:.3f} body sizes"
     if not misfit[worst.name] > _CLEAR * misfit[best.name]:
-        raise ValueError(
+        raise InputError(
             f"25 joints are either body_25 or body_25b, and the poses do not tell which ({shown}). "
             f"Pass --skeleton body_25 or --skeleton body_25b."
         )

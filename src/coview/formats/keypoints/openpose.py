@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from coview.errors import InputError
 from coview.formats.io.camera_names import natural_key
 from coview.formats.io.text import read_json
 from coview.formats.keypoints.view_joints import ViewJoints, stack_people
@@ -27,7 +28,7 @@ def read_openpose_folder(folder: Path) -> ViewJoints:
     of joints, or where nobody is in any frame."""
     files = frame_files(folder)
     if not files:
-        raise ValueError(f"{folder} holds no JSON files: this camera has no 2D joints.")
+        raise InputError(f"{folder} holds no JSON files: this camera has no 2D joints.")
     numbers = frame_numbers([file.name for file in files], folder)
     people = [_people(read_json(file), file) for file in files]
     joints = _joint_count(people, files, folder)
@@ -45,7 +46,7 @@ def frame_numbers(names: Sequence[str], folder: Path) -> list[int]:
     groups = [re.findall(r"\d+", name.rsplit(".", 1)[0].removesuffix("_keypoints")) for name in names]
     unnumbered = [name for name, group in zip(names, groups, strict=True) if not group]
     if unnumbered:
-        raise ValueError(f"{folder / unnumbered[0]}: no frame number in the file name.")
+        raise InputError(f"{folder / unnumbered[0]}: no frame number in the file name.")
     numbers = _distinct([[int(digits) for digits in group] for group in groups])
     doubled = (
         [i for i, number in enumerate(numbers) if number in numbers[:i]]
@@ -54,13 +55,13 @@ def frame_numbers(names: Sequence[str], folder: Path) -> list[int]:
     )
     if doubled:
         twin = numbers.index(numbers[doubled[0]])
-        raise ValueError(
+        raise InputError(
             f"{folder}: {names[twin]} and {names[doubled[0]]} have the same frame number "
             f"{numbers[twin]}. Put each camera's files into a folder of its own."
         )
     span = max(numbers) - min(numbers) + 1
     if span > _SPARSE * len(numbers) + 1000:
-        raise ValueError(
+        raise InputError(
             f"{folder}: {len(numbers)} files are numbered from {min(numbers)} to {max(numbers)}. These are "
             f"no frame numbers (time stamps?). Rename the files so that they count frames."
         )
@@ -79,13 +80,13 @@ def _distinct(groups: list[list[int]]) -> list[int]:
 def _people(content: Any, file: Path) -> list[np.ndarray]:
     """People of one frame, each (joints, 3). `[]`, `{}` and empty people mean nobody."""
     if not isinstance(content, dict) or "people" not in content:
-        raise ValueError(f"{file}: no `people`; this is not OpenPose JSON.")
+        raise InputError(f"{file}: no `people`; this is not OpenPose JSON.")
     people = content["people"] or []
     if not isinstance(people, list):
-        raise ValueError(f"{file}: `people` should be a list, found {type(people).__name__}.")
+        raise InputError(f"{file}: `people` should be a list, found {type(people).__name__}.")
     strange = next((person for person in people if not isinstance(person, dict)), None)
     if strange is not None:
-        raise ValueError(
+        raise InputError(
             f"{file}: a person should be a table with `pose_keypoints_2d`, found {strange!r:.60}."
         )
     flat = [person.get("pose_keypoints_2d") for person in people]
@@ -96,11 +97,11 @@ def _person(numbers: Any, file: Path) -> np.ndarray:
     try:
         values = np.asarray(numbers, dtype=np.float32)
     except (TypeError, ValueError) as error:
-        raise ValueError(
+        raise InputError(
             f"{file}: `pose_keypoints_2d` holds something that is no number: {error}."
         ) from error
     if values.ndim != 1 or values.size % 3:
-        raise ValueError(
+        raise InputError(
             f"{file}: `pose_keypoints_2d` has shape {values.shape}, not a flat list of x, y, confidence."
         )
     return values.reshape(-1, 3)
@@ -109,10 +110,10 @@ def _person(numbers: Any, file: Path) -> np.ndarray:
 def _joint_count(people: list[list[np.ndarray]], files: list[Path], folder: Path) -> int:
     counts = {len(person): file for found, file in zip(people, files, strict=True) for person in found}
     if not counts:
-        raise ValueError(
+        raise InputError(
             f"{folder}: nobody is in any of the {len(files)} frames. Detect again, or leave this camera out."
         )
     if len(counts) > 1:
         listed = ", ".join(f"{count} joints (such as {file.name})" for count, file in sorted(counts.items()))
-        raise ValueError(f"{folder}: people have different numbers of joints: {listed}. Use one detector.")
+        raise InputError(f"{folder}: people have different numbers of joints: {listed}. Use one detector.")
     return next(iter(counts))

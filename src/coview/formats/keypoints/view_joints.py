@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from coview.errors import InputError
 from coview.formats.io.camera_names import natural_key
 
 TOLERATED = 2  # frames by which cameras may differ: encoders and trimming lose one or two at the end
@@ -50,7 +51,7 @@ def align_frames(
     counts = {name: len(points) for name, points in padded.items()}
     shortest, longest = min(counts.values()), max(counts.values())
     if longest - shortest > TOLERATED and not allow_unequal:
-        raise ValueError(
+        raise InputError(
             f"the cameras have different numbers of frames: {_listed(counts)}. Frame n of every camera must "
             f"show the same instant. Cut the videos to the same start and end and detect again; or, if all "
             f"began together, pass --allow-unequal to keep the first {shortest} frames."

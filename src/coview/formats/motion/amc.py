@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from coview.errors import InputError
 from coview.formats.io.text import read_text
 from coview.formats.motion.asf import Asf
 from coview.formats.motion.forward_kinematics import down_the_chain, places, radians, turns
@@ -62,7 +63,7 @@ def read_amc(path: Path, asf: Asf) -> Amc:
         [number for bone in wanted for number in frame[bone]] for frame in _frames(words, wanted, path, asf)
     ]
     if not rows:
-        raise ValueError(f"{path} holds no frame: a frame begins with a line that is its number. {_AGAIN}")
+        raise InputError(f"{path} holds no frame: a frame begins with a line that is its number. {_AGAIN}")
     motion = torch.tensor(rows, dtype=torch.float64)
     return Amc(path, asf, motion, in_degrees)
 
@@ -81,13 +82,13 @@ def _frames(
             if previous is not None:
                 yield _complete(frame, wanted, path, previous, line)
                 if number != previous + 1:
-                    raise ValueError(
+                    raise InputError(
                         f"{path}, line {line}: frame {number} follows frame {previous}; frames between were lost. "
                         f"{_AGAIN}"
                     )
             frame, previous = {}, number
         elif previous is None:
-            raise ValueError(
+            raise InputError(
                 f"{path}, line {line}: '{parts[0]}' before the number of a first frame. {_AGAIN}"
             )
         else:
@@ -98,20 +99,20 @@ def _frames(
 
 def _bone(parts: list[str], wanted: dict[str, int], path: Path, line: int, asf: Asf) -> list[float]:
     if parts[0] not in wanted:
-        raise ValueError(
+        raise InputError(
             f"{path}, line {line}: '{parts[0]}' is no moving bone of {asf.path.name}. Use the .asf of the same subject."
         )
     try:
         values = [float(part) for part in parts[1:]]
     except ValueError as error:
-        raise ValueError(f"{path}, line {line}: {error}. {_AGAIN}") from error
+        raise InputError(f"{path}, line {line}: {error}. {_AGAIN}") from error
     if not all(map(math.isfinite, values)):
-        raise ValueError(
+        raise InputError(
             f"{path}, line {line}: bone '{parts[0]}' has an angle that is NaN or infinite, from which no place "
             f"follows. Cut those frames out. {_AGAIN}"
         )
     if len(values) != wanted[parts[0]]:
-        raise ValueError(
+        raise InputError(
             f"{path}, line {line}: bone '{parts[0]}' has {wanted[parts[0]]} numbers by {asf.path.name}, and "
             f"here are {len(values)}. The file was cut short, or the .asf is of another subject."
         )
@@ -123,7 +124,7 @@ def _complete(
 ) -> dict[str, list[float]]:
     missing = [bone for bone in wanted if bone not in frame]
     if missing:
-        raise ValueError(
+        raise InputError(
             f"{path}, before line {line}: frame {number} lacks {len(missing)} bones: {', '.join(missing[:4])}. The "
             f"file was cut short, or the .asf is of another subject. {_AGAIN}"
         )

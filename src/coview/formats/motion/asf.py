@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from coview.errors import InputError, UnknownNameError
 from coview.formats.io.text import read_text
 from coview.formats.motion.forward_kinematics import turns
 
@@ -39,7 +40,7 @@ class Asf:
     def index(self, bone: str) -> int:
         """Position of a bone; LookupError naming the file and the bones it has."""
         if bone not in self.bones:
-            raise LookupError(f"{self.path} has no bone '{bone}'. It has: {', '.join(self.bones)}.")
+            raise UnknownNameError(f"{self.path} has no bone '{bone}'. It has: {', '.join(self.bones)}.")
         return self.bones.index(bone)
 
 
@@ -59,7 +60,7 @@ def read_asf(path: Path) -> Asf:
     in_degrees = (units.get("angle") or ["deg"])[0].lower().startswith("deg")
     length = _floats(units.get("length") or ["1"], 1, "length of :units", path, 0)[0]
     if length <= 0:
-        raise ValueError(f"{path}: `length {length:g}` of :units must be positive. {_AGAIN}")
+        raise InputError(f"{path}: `length {length:g}` of :units must be positive. {_AGAIN}")
     bones = {"root": _root(sections["root"], path)} | dict(_bones(sections["bonedata"], path))
     parents = _parents(sections["hierarchy"], bones, path)
     names = tuple(parents)
@@ -96,7 +97,7 @@ def _sections(path: Path) -> dict[str, list[tuple[int, list[str]]]]:
             current.append((number, words))
     missing = sorted({"root", "bonedata", "hierarchy"} - set(found))
     if missing:
-        raise ValueError(f"{path} is not a whole ASF file: no section :{', :'.join(missing)}. {_AGAIN}")
+        raise InputError(f"{path} is not a whole ASF file: no section :{', :'.join(missing)}. {_AGAIN}")
     return found
 
 
@@ -105,7 +106,7 @@ def _root(lines: list[tuple[int, list[str]]], path: Path) -> _Bone:
     number, order = given.get("order", (0, []))
     channels = tuple(word.lower() for word in order)
     if sorted(channels) != sorted(ROOT_CHANNELS):
-        raise ValueError(
+        raise InputError(
             f"{path}, line {number}: the root's order is '{' '.join(order)}'; it should list TX TY TZ RX RY RZ "
             f"in some order, because the .amc has its six numbers so. {_AGAIN}"
         )
@@ -128,18 +129,18 @@ def _bones(lines: list[tuple[int, list[str]]], path: Path) -> Iterator[tuple[str
 def _bone(block: dict[str, tuple[int, list[str]]], path: Path, line: int) -> tuple[str, _Bone]:
     missing = sorted({"name", "direction", "length", "axis"} - set(block))
     if missing:
-        raise ValueError(
+        raise InputError(
             f"{path}, line {line}: the bone that ends here has no {', '.join(missing)}. {_AGAIN}"
         )
     direction = _floats(block["direction"][1], 3, "direction", path, block["direction"][0])
     length = _floats(block["length"][1], 1, "length", path, block["length"][0])[0]
     norm = math.hypot(*direction)
     if norm == 0 and length > 0:
-        raise ValueError(f"{path}, line {block['direction'][0]}: a direction of zero length. {_AGAIN}")
+        raise InputError(f"{path}, line {block['direction'][0]}: a direction of zero length. {_AGAIN}")
     number, axis = block["axis"]
     channels = tuple(word.lower() for word in block.get("dof", (0, []))[1])
     if not set(channels) <= {"rx", "ry", "rz"}:
-        raise ValueError(
+        raise InputError(
             f"{path}, line {block['dof'][0]}: degrees of freedom '{' '.join(channels)}'; only rx, ry, rz are "
             f"understood: bones of people do not stretch."
         )
@@ -160,7 +161,7 @@ def _parents(
             continue
         unknown = [word for word in words if word not in bones]
         if unknown or words[0] not in found or any(word in found for word in words[1:]):
-            raise ValueError(
+            raise InputError(
                 f"{path}, line {number}: '{' '.join(words)}': every bone must be in :bonedata, come after its "
                 f"parent and have one parent{f'; unknown: {unknown}' if unknown else ''}. {_AGAIN}"
             )
@@ -170,7 +171,7 @@ def _parents(
 
 def _order(order: str, path: Path, line: int) -> str:
     if sorted(order.upper()) != ["X", "Y", "Z"]:
-        raise ValueError(
+        raise InputError(
             f"{path}, line {line}: order of axes '{order}'; it should be XYZ in some order. {_AGAIN}"
         )
     return order.upper()
@@ -180,9 +181,9 @@ def _floats(words: list[str], count: int, what: str, path: Path, line: int) -> l
     try:
         values = [float(word) for word in words]
     except ValueError as error:
-        raise ValueError(f"{path}, line {line}: {what}: {error}. {_AGAIN}") from error
+        raise InputError(f"{path}, line {line}: {what}: {error}. {_AGAIN}") from error
     if len(values) != count or not all(map(math.isfinite, values)):
-        raise ValueError(
+        raise InputError(
             f"{path}, line {line}: {what} should be {count} finite numbers, found '{' '.join(words)}'. {_AGAIN}"
         )
     return values

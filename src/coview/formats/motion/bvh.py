@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from coview.errors import InputError, UnknownNameError
 from coview.formats.io.text import read_text
 from coview.formats.motion.forward_kinematics import down_the_chain, places, radians, turns
 
@@ -32,7 +33,7 @@ class Bvh:
     def index(self, joint: str) -> int:
         """Position of a joint; LookupError naming the file and the joints it has."""
         if joint not in self.joints:
-            raise LookupError(f"{self.path} has no joint '{joint}'. It has: {', '.join(self.joints)}.")
+            raise UnknownNameError(f"{self.path} has no joint '{joint}'. It has: {', '.join(self.joints)}.")
         return self.joints.index(joint)
 
     def with_offset(self, joint: str, offset: Float[Tensor, "3"]) -> "Bvh":
@@ -74,7 +75,7 @@ def read_bvh(path: Path) -> Bvh:
     lines = read_text(path).splitlines()
     begin = next((number for number, line in enumerate(lines) if line.strip() == "MOTION"), None)
     if begin is None or not any(line.strip() == "HIERARCHY" for line in lines[:begin]):
-        raise ValueError(
+        raise InputError(
             f"{path} is not a whole BVH file: it should have the lines HIERARCHY and MOTION. {_AGAIN}"
         )
     tree = _Tree(path)
@@ -107,34 +108,34 @@ class _Tree:
         if key in ("ROOT", "JOINT", "End"):
             self._begin(key, " ".join(rest), line)
         elif not self.open:
-            raise ValueError(f"{self.path}, line {line}: '{' '.join(words)}' belongs to no joint. {_AGAIN}")
+            raise InputError(f"{self.path}, line {line}: '{' '.join(words)}' belongs to no joint. {_AGAIN}")
         elif key == "OFFSET":
             self.offsets[self.open[-1]] = _numbers(rest, 3, "an OFFSET", self.path, line)
         elif key == "CHANNELS":
             self.channels[self.open[-1]] = self._channels(rest, line)
         elif key == "}":
             if not self.offsets[self.open[-1]]:
-                raise ValueError(
+                raise InputError(
                     f"{self.path}, line {line}: joint '{self.joints[self.open[-1]]}' has no OFFSET, so its place "
                     f"is unknown. {_AGAIN}"
                 )
             self.open.pop()
         else:
-            raise ValueError(
+            raise InputError(
                 f"{self.path}, line {line}: '{key}' is no word of BVH's hierarchy (ROOT, JOINT, End Site, OFFSET, "
                 f"CHANNELS)."
             )
 
     def _begin(self, key: str, name: str, line: int) -> None:
         if (key == "ROOT") != (not self.joints) or (key != "ROOT" and not self.open):
-            raise ValueError(
+            raise InputError(
                 f"{self.path}, line {line}: {key} '{name}' here: a file of one person has one ROOT, and every "
                 f"joint is inside it. Split files of several people."
             )
         parent = self.open[-1] if self.open else -1
         name = f"{self.joints[parent]}_end" if key == "End" else name
         if name in self.joints or not name:
-            raise ValueError(f"{self.path}, line {line}: two joints are called '{name}'. Rename one.")
+            raise InputError(f"{self.path}, line {line}: two joints are called '{name}'. Rename one.")
         self.open.append(len(self.joints))
         self.joints.append(name)
         self.parents.append(parent)
@@ -144,7 +145,7 @@ class _Tree:
     def _channels(self, words: list[str], line: int) -> list[str]:
         names = words[1:]
         if not words or words[0] != str(len(names)) or not set(names) <= set(_CHANNELS):
-            raise ValueError(
+            raise InputError(
                 f"{self.path}, line {line}: CHANNELS should be a count and as many of {', '.join(_CHANNELS)}; "
                 f"found '{' '.join(words)}'. {_AGAIN}"
             )
@@ -152,7 +153,7 @@ class _Tree:
 
     def check(self, line: int) -> None:
         if self.open or not self.joints:
-            raise ValueError(
+            raise InputError(
                 f"{self.path}, line {line}: MOTION begins, and {len(self.open)} joints are still open. {_AGAIN}"
             )
 
@@ -162,20 +163,20 @@ def _motion(
 ) -> tuple[Float[Tensor, "frames channels"], float]:
     head = [line.partition(":") for line in lines[begin + 1 : begin + 3]]
     if [key.strip() for key, _, _ in head] != ["Frames", "Frame Time"]:
-        raise ValueError(
+        raise InputError(
             f"{path}, line {begin + 2}: after MOTION come 'Frames: n' and 'Frame Time: seconds'. {_AGAIN}"
         )
     promised = _numbers([head[0][2].strip()], 1, "the count of frames", path, begin + 2)[0]
     seconds = _numbers([head[1][2].strip()], 1, "the Frame Time", path, begin + 3)[0]
     if seconds <= 0:
-        raise ValueError(f"{path}, line {begin + 3}: a Frame Time of {seconds:g} s is impossible; mend it.")
+        raise InputError(f"{path}, line {begin + 3}: a Frame Time of {seconds:g} s is impossible; mend it.")
     rows = [
         _numbers(line.split(), channels, "a frame", path, number)
         for number, line in enumerate(lines[begin + 3 :], start=begin + 4)
         if line.strip()
     ]
     if len(rows) != promised or not rows:
-        raise ValueError(
+        raise InputError(
             f"{path}, line {begin + 2}: {promised:g} frames are promised and {len(rows)} are there. The file was "
             f"cut short or edited: download it again, or correct the count if you trust the rest."
         )
@@ -185,16 +186,16 @@ def _motion(
 def _numbers(words: list[str], count: int, what: str, path: Path, line: int) -> list[float]:
     """Exactly `count` finite numbers, or ValueError."""
     if len(words) != count:
-        raise ValueError(
+        raise InputError(
             f"{path}, line {line}: {what} has {count} numbers by the hierarchy, and here are {len(words)}. "
             f"A file that was cut short ends so. {_AGAIN}"
         )
     try:
         values = [float(word) for word in words]
     except ValueError as error:
-        raise ValueError(f"{path}, line {line}: {what} holds a word that is no number: {error}.") from error
+        raise InputError(f"{path}, line {line}: {what} holds a word that is no number: {error}.") from error
     if not all(map(math.isfinite, values)):
-        raise ValueError(
+        raise InputError(
             f"{path}, line {line}: {what} holds NaN or infinity, from which no place follows. Cut those frames "
             f"out, or fill them in the program that made the file."
         )

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from coview import __version__
+from coview.errors import InputError, MissingFileError, MissingPackageError
 from coview.formats.io.atomic import replacing
 from coview.formats.motion.marker_names import joint_from_marker, marker_from_joint, skeleton_of
 from coview.formats.motion.poses3d import Poses3D
@@ -29,7 +30,7 @@ def write_c3d(poses: Poses3D, path: Path) -> None:
     ezc3d = _ezc3d()
     frames = len(poses.points)
     if frames > _MAX_FRAMES:
-        raise ValueError(
+        raise InputError(
             f"C3D counts frames in 16 bits: at most {_MAX_FRAMES}, and there are {frames}. "
             f"Export to TRC, CSV or npz, or cut the recording."
         )
@@ -90,13 +91,13 @@ def read_c3d(path: Path) -> Poses3D:
     point = file["parameters"]["POINT"]
     units = _word(point, "UNITS", "mm")
     if units not in _PER_METRE:
-        raise ValueError(f"{path}: POINT:UNITS is '{units}'; understood are {', '.join(_PER_METRE)}.")
+        raise InputError(f"{path}: POINT:UNITS is '{units}'; understood are {', '.join(_PER_METRE)}.")
     points = file["data"]["points"][:3].transpose(2, 1, 0) / _PER_METRE[units]
     residuals = file["data"]["meta_points"]["residuals"][0].T
     points = np.where((residuals < 0)[..., None], np.nan, points)
     up = _word(point, "Y_SCREEN", "+Z")
     if up not in ("+Z", "+Y"):
-        raise ValueError(
+        raise InputError(
             f"{path}: POINT:Y_SCREEN is '{up}'; understood are +Z and +Y as the axis that is up."
         )
     points = points[..., [2, 0, 1]] if up == "+Y" else points
@@ -128,15 +129,15 @@ def _word(group: Any, name: str, otherwise: str) -> str:
 def _check_header(path: Path) -> None:
     """ezc3d crashes on files cut short, so the header is compared with the file's size first."""
     if not path.is_file():
-        raise FileNotFoundError(f"no file {path}.")
+        raise MissingFileError(f"no file {path}.")
     header = path.read_bytes()[:512]
     if len(header) < 512 or header[1] != 0x50:
-        raise ValueError(f"{path} is not a C3D file: its second byte should be 0x50.")
+        raise InputError(f"{path} is not a C3D file: its second byte should be 0x50.")
     joints, analog, first, last = struct.unpack("<4H", header[2:10])
     scale = struct.unpack("<f", header[12:16])[0]
     needed = 512 + (last - first + 1) * (joints * (16 if scale < 0 else 8) + analog * (4 if scale < 0 else 2))
     if path.stat().st_size < needed:
-        raise ValueError(
+        raise InputError(
             f"{path} was cut short: its header promises at least {needed} bytes and it has "
             f"{path.stat().st_size}. Copy or export it again."
         )
@@ -146,7 +147,7 @@ def _ezc3d() -> Any:
     try:
         import ezc3d
     except ImportError as error:
-        raise ImportError(
+        raise MissingPackageError(
             "C3D files need the package ezc3d, which is not installed. "
             "Run `pip install 'coview[mocap]'`, or export to TRC, CSV or npz."
         ) from error

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from coview.errors import InputError
 from coview.formats.io.atomic import write_text
 from coview.formats.io.text import read_text
 from coview.formats.motion.marker_names import skeleton_of
@@ -48,7 +49,7 @@ def read_csv(path: Path) -> Poses3D:
     comments = [line for line in lines if line.startswith("#")]
     rows = list(csv.reader(line for line in lines if not line.startswith("#")))
     if not rows or rows[0][:2] != ["frame", "time_s"] or len(rows) < 2:
-        raise ValueError(f"{path} is not a CSV file of coview: no columns 'frame' and 'time_s', or no rows.")
+        raise InputError(f"{path} is not a CSV file of coview: no columns 'frame' and 'time_s', or no rows.")
     header = rows[0][2:]
     joints = [name.removesuffix("_x_m") for name in header if name.endswith("_x_m") and "_sigma_" not in name]
     numbers = np.array(
@@ -70,11 +71,11 @@ def read_csv(path: Path) -> Poses3D:
 def _numbers(row: list[str], header: list[str], path: Path, line: int) -> list[float]:
     cells = row[2:]
     if len(cells) != len(header):
-        raise ValueError(f"{path}, line {line}: {len(row)} cells, and the header has {len(header) + 2}.")
+        raise InputError(f"{path}, line {line}: {len(row)} cells, and the header has {len(header) + 2}.")
     try:
         return [float(cell) if cell else np.nan for cell in cells]
     except ValueError as error:
-        raise ValueError(f"{path}, line {line}: {error}.") from error
+        raise InputError(f"{path}, line {line}: {error}.") from error
 
 
 def _fps(comments: list[str], path: Path) -> float:
@@ -82,5 +83,5 @@ def _fps(comments: list[str], path: Path) -> float:
         part for line in comments for part in line.lstrip("# ").split(";") if part.strip().startswith("fps:")
     ]
     if not found:
-        raise ValueError(f"{path}: the line '# fps: …' is missing, so that times cannot be told exactly.")
+        raise InputError(f"{path}: the line '# fps: …' is missing, so that times cannot be told exactly.")
     return float(found[0].split(":")[1])

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from coview import __version__
+from coview.errors import InputError
 from coview.formats.io.atomic import replacing
 from coview.formats.io.untrusted import read_npz
 from coview.skeletons import Skeleton
@@ -33,7 +34,7 @@ class Poses3D:
 
     def __post_init__(self) -> None:
         if self.points.shape[1] != len(self.skeleton):
-            raise ValueError(
+            raise InputError(
                 f"Poses3D: {self.points.shape[1]} joints given, and skeleton '{self.skeleton.name}' has "
                 f"{len(self.skeleton)}."
             )
@@ -90,7 +91,7 @@ def read_poses_npz(path: Path) -> Poses3D:
     try:
         foreign = {key: str(arrays[key]) for key, ours in CONVENTIONS.items() if str(arrays[key]) != ours}
         if foreign:
-            raise ValueError(f"it holds {foreign}, and coview's own files hold {CONVENTIONS}")
+            raise InputError(f"it holds {foreign}, and coview's own files hold {CONVENTIONS}")
         return Poses3D(
             points=torch.from_numpy(arrays["points"]),
             covariance=_optional(arrays, "covariance"),
@@ -101,11 +102,11 @@ def read_poses_npz(path: Path) -> Poses3D:
             provenance=json.loads(str(arrays["provenance"])),
         )
     except KeyError as error:
-        raise ValueError(
+        raise InputError(
             f"{path} holds no 3D joints of coview: {error} is missing. Run `coview reconstruct` again."
         ) from error
     except ValueError as error:
-        raise ValueError(f"{path} cannot be read as 3D joints: {error}.") from error
+        raise InputError(f"{path} cannot be read as 3D joints: {error}.") from error
 
 
 def _optional(arrays: dict[str, np.ndarray], name: str) -> Tensor | None:

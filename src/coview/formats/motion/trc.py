@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from coview.errors import InputError
 from coview.formats.io.atomic import write_text
 from coview.formats.io.text import read_text
 from coview.formats.motion.marker_names import joint_from_marker, marker_from_joint, skeleton_of
@@ -53,16 +54,16 @@ def read_trc(path: Path) -> Poses3D:
     path = Path(path)
     lines = read_text(path).splitlines()
     if len(lines) < 6 or not lines[0].startswith("PathFileType"):
-        raise ValueError(
+        raise InputError(
             f"{path} is not a TRC file: it should begin with 'PathFileType' and have 5 header lines."
         )
     settings = dict(zip(lines[1].split("\t"), lines[2].split("\t"), strict=False))
     units, rate = settings.get("Units", "?").strip(), settings.get("DataRate", "?")
     if units not in _PER_METRE:
-        raise ValueError(f"{path}, line 3: units are '{units}'; understood are {', '.join(_PER_METRE)}.")
+        raise InputError(f"{path}, line 3: units are '{units}'; understood are {', '.join(_PER_METRE)}.")
     joints = [joint_from_marker(cell.strip()) for cell in lines[3].split("\t")[2:] if cell.strip()]
     if not joints:
-        raise ValueError(f"{path}, line 4: no marker names.")
+        raise InputError(f"{path}, line 4: no marker names.")
     rows = [_numbers(line, n, len(joints), path) for n, line in enumerate(lines[5:], start=6) if line.strip()]
     points = (
         np.array(rows).reshape(len(rows), len(joints), 3)[..., list(_WORLD_FROM_FILE)] / _PER_METRE[units]
@@ -84,7 +85,7 @@ def _numbers(line: str, number: int, joints: int, path: Path) -> list[float]:
     while len(cells) > 3 * joints and not cells[-1].strip():
         cells.pop()
     if len(cells) > 3 * joints:
-        raise ValueError(f"{path}, line {number}: {len(cells)} coordinates for {joints} markers.")
+        raise InputError(f"{path}, line {number}: {len(cells)} coordinates for {joints} markers.")
     values = [_float(cell, path, number) if cell.strip() else np.nan for cell in cells]
     return values + [np.nan] * (3 * joints - len(values))
 
@@ -93,4 +94,4 @@ def _float(cell: str, path: Path, number: int) -> float:
     try:
         return float(cell)
     except ValueError as error:
-        raise ValueError(f"{path}, line {number}: '{cell}' is no number.") from error
+        raise InputError(f"{path}, line {number}: '{cell}' is no number.") from error

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from coview.errors import InputError
 from coview.formats.io.atomic import replacing
 from coview.formats.io.camera_names import listed
 from coview.formats.io.text import read_toml
@@ -49,7 +50,7 @@ class People:
 
         ValueError for a person there is not."""
         if not 1 <= person <= self.count:
-            raise ValueError(
+            raise InputError(
                 f"there is no person {person}: the people of this session are numbered 1 to {self.count}, from the "
                 f"most to the least seen. `coview associate SESSION` lists them."
             )
@@ -96,7 +97,7 @@ def read_people(path: Path, *, edits: bool = True) -> People:
             json.loads(str(arrays["made"])),
         )
     except (KeyError, ValueError) as error:
-        raise ValueError(
+        raise InputError(
             f"{path} does not say who is who ({error}). Run `coview associate` again."
         ) from error
     corrections = path.with_name(EDITS)
@@ -115,22 +116,22 @@ def edited(people: People, file: Path) -> People:
     rows = table.get("edit", [])
     strange = sorted(set(table) - {"edit"})
     if strange or not isinstance(rows, list):
-        raise ValueError(f"{file}: {listed(strange) if strange else '`edit`'} is not understood. {_FORM}")
+        raise InputError(f"{file}: {listed(strange) if strange else '`edit`'} is not understood. {_FORM}")
     for number, row in enumerate(rows, start=1):
         try:
             people = _edit(people, row)
         except ValueError as error:
-            raise ValueError(f"{file}, edit {number}: {error}") from error
+            raise InputError(f"{file}, edit {number}: {error}") from error
     return replace(people, edits=len(rows))
 
 
 def _edit(people: People, row: Any) -> People:
     if not isinstance(row, dict):
-        raise ValueError(f"{row!r} is no edit. {_FORM}")
+        raise InputError(f"{row!r} is no edit. {_FORM}")
     unknown = sorted(set(row) - _KEYS)
     if unknown or len({"person", "track", "swap"} & set(row)) != 1 or ("to" in row) == ("swap" in row):
         what = f"unknown key {listed(unknown)}" if unknown else f"the keys {listed(row)} do not make an edit"
-        raise ValueError(f"{what}. {_FORM}")
+        raise InputError(f"{what}. {_FORM}")
     here = _where(people, row)
     ids = people.ids.clone()
     if "swap" in row:
@@ -144,7 +145,7 @@ def _edit(people: People, row: Any) -> People:
         )
         ids[changed] = _target(people, row["to"])
     if not bool(changed.any()):
-        raise ValueError(f"nothing to change: no such detection in these cameras and frames ({_said(row)}).")
+        raise InputError(f"nothing to change: no such detection in these cameras and frames ({_said(row)}).")
     _check_once(people, ids)
     return replace(people, ids=ids)
 
@@ -152,11 +153,11 @@ def _edit(people: People, row: Any) -> People:
 def _where(people: People, row: dict[str, Any]) -> Bool[Tensor, "views frames 1"]:
     camera, frames = row.get("camera"), row.get("frames")
     if camera != "all" and camera not in people.cameras:
-        raise ValueError(f'no camera {camera!r}. Known: {listed(people.cameras)}, or "all".')
+        raise InputError(f'no camera {camera!r}. Known: {listed(people.cameras)}, or "all".')
     length = people.ids.shape[1]
     whole = isinstance(frames, list) and [type(each) for each in frames] == [int, int]
     if not isinstance(frames, list) or not whole or not 0 <= frames[0] <= frames[1] < length:
-        raise ValueError(
+        raise InputError(
             f"frames = {frames!r} is not [first, last], both counted from 0 and both included; the recording has "
             f"frames 0 to {length - 1}."
         )
@@ -168,13 +169,13 @@ def _where(people: People, row: dict[str, Any]) -> Bool[Tensor, "views frames 1"
 
 def _person(people: People, number: Any) -> int:
     if type(number) is not int or not 1 <= number <= people.count:
-        raise ValueError(f"no person {number!r}: there are persons 1 to {people.count}.")
+        raise InputError(f"no person {number!r}: there are persons 1 to {people.count}.")
     return number
 
 
 def _track(number: Any) -> int:
     if type(number) is not int or number < 0:
-        raise ValueError(f"track = {number!r} is not a track's number; people.csv lists them.")
+        raise InputError(f"track = {number!r} is not a track's number; people.csv lists them.")
     return number
 
 
@@ -182,7 +183,7 @@ def _target(people: People, to: Any) -> int:
     if to == "nobody":
         return -1
     if type(to) is not int or not 1 <= to <= people.count + 1:
-        raise ValueError(
+        raise InputError(
             f'to = {to!r} is neither a person (1 to {people.count}, or {people.count + 1} for a new one) nor "nobody".'
         )
     return to
@@ -190,7 +191,7 @@ def _target(people: People, to: Any) -> int:
 
 def _swapped(people: People, pair: Any) -> tuple[int, int]:
     if not isinstance(pair, list) or len(pair) != 2 or pair[0] == pair[1]:
-        raise ValueError(f"swap = {pair!r} should name two different people, like [1, 2].")
+        raise InputError(f"swap = {pair!r} should name two different people, like [1, 2].")
     return _person(people, pair[0]), _person(people, pair[1])
 
 
@@ -200,7 +201,7 @@ def _check_once(people: People, ids: Int[Tensor, "views frames people"]) -> None
         twice = ((ids == person).sum(dim=-1) > 1).nonzero()
         if len(twice):
             view, frame = twice[0].tolist()
-            raise ValueError(
+            raise InputError(
                 f"camera '{people.cameras[view]}' would hold person {person} twice in frame {frame}. Use swap, or move "
                 f'the other detection first (to = "nobody").'
             )

@@ -1,34 +1,40 @@
 """A session: one recording by several cameras, as a folder with a readable `session.toml`.
 
-The folder holds `joints2d/<camera>.npz`, and as the stages run `calibration.toml`, `joints3d.npz`,
-`exports/`, `models/` and `report.html`. Videos stay where they are and are only referred to.
+`files.SESSION_FILES` lists what the folder may hold, and which stage makes it. Videos stay where they are and are
+only referred to.
 """
 
 import hashlib
 import os
 import re
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor
 
+from coview.errors import InputError, MissingFileError
 from coview.formats.calibration.calibration import Calibration, calibration_for, read_calibration
 from coview.formats.io.atomic import write_text
 from coview.formats.io.text import read_toml
 from coview.formats.io.toml import dump_toml
 from coview.formats.keypoints.detections import Detections, read_detections
 from coview.formats.motion.poses3d import Poses3D
+from coview.formats.session.files import Stage, remove_shown
 from coview.formats.session.people import EDITS, People, read_people
 from coview.skeletons import SKELETONS, Skeleton, named_skeleton
 
 FORMAT = 1  # of session.toml; raised when an older coview could no longer read it
 FILE = "session.toml"
+CALIBRATION_FILE = "calibration.toml"
+INTRINSICS_FILE = "lenses.toml"
+BOARD_FOLDER = "board2d"
 _SAFE_NAME = re.compile(r"[^\W_][\w .+-]*")  # becomes a file name: no slashes, no leading dot
 
 
-class StaleError(ValueError):
+class StaleError(InputError):
     """A result rests on something that was made anew since; the message says what to run."""
 
 
@@ -37,13 +43,14 @@ class SessionCamera:
     """One camera of a session, as recorded (not its calibration)."""
 
     name: str
-    size: tuple[int, int] | None  # width, height of the video in pixels; None: unknown
+    # width, height of its images in pixels, as video, joint file or calibration say at import; None: unknown
+    size: tuple[int, int] | None
     video: Path | None  # None: only 2D joints are known
     frames: int  # of 2D joints; the same for all cameras of a session
 
     def __post_init__(self) -> None:
         if not _SAFE_NAME.fullmatch(self.name):
-            raise ValueError(
+            raise InputError(
                 f"camera name '{self.name}' cannot be a file name. Begin with a letter or digit and use "
                 f"only letters, digits, spaces and . _ + - (rename the folder or video it came from)."
             )
@@ -62,16 +69,16 @@ class Session:
 
     def __post_init__(self) -> None:
         if self.name in ("", "..") or Path(self.name).name != self.name or "\\" in self.name:
-            raise ValueError(f"session name '{self.name}' cannot be a file name: exports are named after it.")
+            raise InputError(f"session name '{self.name}' cannot be a file name: exports are named after it.")
         lowered = [camera.name.casefold() for camera in self.cameras]
         doubled = sorted({name for name in lowered if lowered.count(name) > 1})
         if doubled:
-            raise ValueError(
+            raise InputError(
                 f"session '{self.name}': two cameras are named {', '.join(doubled)} (upper and lower case "
                 f"count as the same, because some disks do so too). Give each camera its own name."
             )
         if not self.fps > 0:
-            raise ValueError(f"session '{self.name}': fps must be above 0, got {self.fps}. Pass --fps.")
+            raise InputError(f"session '{self.name}': fps must be above 0, got {self.fps}. Pass --fps.")
 
     @staticmethod
     def load(path: Path) -> "Session":
@@ -79,7 +86,7 @@ class Session:
         path = Path(path)
         file = path / FILE
         if not file.is_file():
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f"no session at {path}: {file.name} is not there. Make one with "
                 f"`coview import <recording folder> {path}`."
             )
@@ -126,7 +133,7 @@ class Session:
         if people is not None:
             return self.detections().picked(people.places(person))
         if person != 1:
-            raise ValueError(
+            raise InputError(
                 f"session {self.path} follows one person, so there is no person {person}. If several people are in "
                 f"view, run `coview associate {self.path}`."
             )
@@ -136,19 +143,28 @@ class Session:
         """The session's own calibration, its cameras in the session's order. FileNotFoundError where it is not
         calibrated yet, ValueError where a file laid there by hand is of other cameras or images."""
         if not self.calibration_path.is_file():
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f"session {self.path} is not calibrated: {self.calibration_path.name} is not there. "
-                f"Run `coview calibrate {self.path}`."
+                f"Run `coview calibrate people {self.path}` (or `board`, or `file`)."
             )
-        found = read_calibration(self.calibration_path)
-        return calibration_for(found, self.camera_names, self.sizes, size_mismatch="refuse")
+        found = _calibration(
+            self.calibration_path, _stamp(self.calibration_path), self.camera_names, self.sizes
+        )
+        # the dictionaries are the caller's own: whoever adds to them does not change what the next caller gets
+        return replace(
+            found,
+            provenance=dict(found.provenance),
+            sigma=dict(found.sigma),
+            clocks=dict(found.clocks),
+            focal_sigma=dict(found.focal_sigma),
+        )
 
     def poses3d(self, person: int = 1) -> Poses3D:
         """The 3D joints of a person. FileNotFoundError where nothing was reconstructed yet, StaleError where the
         session was calibrated again since: they are in another world than its cameras."""
         path = self.poses3d_path_of(person)
         if not path.is_file():
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f"session {self.path} has no 3D joints: {path.name} is not there. "
                 f"Run `coview reconstruct {self.path}`."
             )
@@ -161,6 +177,10 @@ class Session:
                 f"are in another world than the cameras. Run `coview reconstruct {self.path}` first."
             )
         return poses
+
+    def remove_shown(self, stage: Stage) -> tuple[Path, ...]:
+        """Remove files that show the earlier result of `stage` without saying so (`files.SESSION_FILES`)."""
+        return remove_shown(self.path, stage, self.name)
 
     # --- where -------------------------------------------------------------------------------------
 
@@ -183,7 +203,7 @@ class Session:
 
     @property
     def calibration_path(self) -> Path:
-        return self.path / "calibration.toml"
+        return self.path / CALIBRATION_FILE
 
     @property
     def poses3d_path(self) -> Path:
@@ -219,8 +239,34 @@ class Session:
         return self.path / "models"
 
     @property
+    def tracks_path(self) -> Path:
+        """The table of everybody's tracks, to look things up in when writing corrections."""
+        return self.path / "people.csv"
+
+    @property
+    def predictions_dir(self) -> Path:
+        return self.path / "predictions"
+
+    @property
     def report_path(self) -> Path:
         return self.path / "report.html"
+
+
+# --- calibration.toml ------------------------------------------------------------------------------
+
+
+def _stamp(file: Path) -> tuple[int, ...]:
+    """Changes when the file is written again, or another one is put in its place."""
+    found = file.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+@lru_cache(maxsize=8)
+def _calibration(
+    file: Path, stamp: tuple[int, ...], names: tuple[str, ...], sizes: tuple[tuple[int, int] | None, ...]
+) -> Calibration:
+    """Read and checked once per `stamp`: stages ask for the calibration many times."""
+    return calibration_for(read_calibration(file), names, sizes, size_mismatch="refuse")
 
 
 # --- session.toml --------------------------------------------------------------------------------
@@ -269,7 +315,7 @@ def _skeleton_to_table(skeleton: Skeleton) -> str | dict[str, Any]:
 def _from_table(table: dict[str, Any], path: Path) -> Session:
     file = path / FILE
     if int(table.get("format", 0)) > FORMAT:
-        raise ValueError(
+        raise InputError(
             f"{file} has format {table['format']}, and this coview reads up to {FORMAT}. Update coview."
         )
     try:
@@ -283,7 +329,7 @@ def _from_table(table: dict[str, Any], path: Path) -> Session:
         )
     except (KeyError, TypeError, LookupError, ValueError) as error:
         missing = f"the key {error} is missing" if type(error) is KeyError else str(error)
-        raise ValueError(f"{file}: {missing}. Mend the file, or import the recording again.") from error
+        raise InputError(f"{file}: {missing}. Mend the file, or import the recording again.") from error
 
 
 def _camera_from_table(row: dict[str, Any], folder: Path) -> SessionCamera:

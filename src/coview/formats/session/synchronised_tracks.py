@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from coview.errors import InputError
 from coview.formats.calibration.clock import SYNCHRONOUS, Clock, frame_places
 from coview.formats.session.session import Session
 from coview.geometry.self_calibration.track_interpolation import read_at, without_jumps
@@ -74,8 +75,8 @@ def _check_overlap(session: Session, names: Sequence[str], places: Float[Tensor,
     inside = ((places > -0.5) & (places < len(places) - 0.5)).any(dim=0)
     apart = [name for name, some in zip(names, inside.tolist(), strict=True) if not some]
     if apart:
-        raise ValueError(
+        raise InputError(
             f"session {session.path}: by its calibration's clock, camera {', '.join(apart)} recorded nothing at the "
             f"time of the first camera's {len(places)} frames. Clocks belong to one recording: calibrate this session "
-            f"itself (`coview calibrate {session.path} --from people`)."
+            f"itself (`coview calibrate people {session.path}`)."
         )

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from coview.errors import InputError
 from coview.formats.io.untrusted import read_pickle
 
 NORM = "norm.pkl"  # beside the weights
@@ -32,7 +33,7 @@ def read_norm(path: Path, numbers: int) -> dict[str, Float[Tensor, "numbers"]]:
     found = _in_order(content) if isinstance(content, list | tuple) else dict(_by_name(content, ""))
     missing = [" ".join(words) for name, words in _WANTED.items() if name not in found]
     if missing:
-        raise ValueError(
+        raise InputError(
             f"{path} has no {', '.join(missing)}: a dict with 'data' and 'label', each with 'mean' and 'std', or these "
             f"four vectors in a list, are needed. Without them the refinement unit cannot be used."
         )
@@ -60,10 +61,10 @@ def _vector(value: Any, where: str, numbers: int) -> Tensor:
     try:
         vector = np.asarray(value, dtype=np.float64).reshape(-1)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{where} is no vector of numbers: {error}.") from error
+        raise InputError(f"{where} is no vector of numbers: {error}.") from error
     sound = np.isfinite(vector).all() and (not where.endswith("std") or (vector > 0).all())
     if len(vector) != numbers or not sound:
-        raise ValueError(
+        raise InputError(
             f"{where} should be {numbers} finite numbers{', above 0' if where.endswith('std') else ''}, and is "
             f"{len(vector)} from {vector.min(initial=np.inf):.4g} to {vector.max(initial=-np.inf):.4g}. Is it the file "
             f"of these weights?"

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from coview.errors import InputError, MissingFileError
 from coview.formats.weights.refiner_norm import NORM, read_norm
 
 _BACKBONE = "backbone."  # what methods call the network that 2D files hold bare
@@ -60,7 +61,7 @@ def read_released(path: Path) -> ReleasedWeights:
     BGR [Iskakov19]. FileNotFoundError where there is none; ValueError where it holds anything but named finite
     tensors."""
     if not path.is_file():
-        raise FileNotFoundError(f"no file {path} with released weights. Give it as released:PATH.")
+        raise MissingFileError(f"no file {path} with released weights. Give it as released:PATH.")
     content = _opened(path)
     tensors = _named(_state(content, path), path)
     if _REFINER in tensors:
@@ -92,7 +93,7 @@ def _opened(path: Path) -> Any:
     with path.open("rb") as file:
         head = file.read(9)
     if path.suffix == ".safetensors" or head.endswith(b"{"):
-        raise ValueError(
+        raise InputError(
             f"{path} is a safetensors file, as runs of coview hold; authors' files end in .pth. To begin with a run, "
             f"give its folder, without released: (its joints and colours are written beside its weights)."
         )
@@ -103,7 +104,7 @@ def _opened(path: Path) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True)
     except _BROKEN as error:
         # torch's own words are left out: they tell to switch off what keeps this safe
-        raise ValueError(
+        raise InputError(
             f"{path} was not opened: {_what_it_is(path, head)}. Only PyTorch files (.pth) of plain tensors are read, "
             f"because opening others can run any program; if you trust it, save its state_dict() again."
         ) from error
@@ -124,22 +125,22 @@ def _state(content: Any, path: Path) -> dict[str, Tensor]:
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
     if isinstance(content, dict) and not content:
-        raise ValueError(f"{path} holds no weights: its dict is empty.")
+        raise InputError(f"{path} holds no weights: its dict is empty.")
     if not isinstance(content, dict):
-        raise ValueError(f"{path} holds a {type(content).__name__}, and a dict of named tensors is needed.")
+        raise InputError(f"{path} holds a {type(content).__name__}, and a dict of named tensors is needed.")
     for name, value in content.items():
         if not (isinstance(name, str) and isinstance(value, Tensor)):
-            raise ValueError(
+            raise InputError(
                 f"{path} holds a {type(value).__name__} called {name!r} among its tensors: it is no state_dict of a "
                 f"network. Give the file of the weights alone, not one of a whole training."
             )
         if not bool(value.isfinite().all()):
-            raise ValueError(f"{path}: the weights {name!r} are not all finite numbers; the file is damaged.")
+            raise InputError(f"{path}: the weights {name!r} are not all finite numbers; the file is damaged.")
     return content
 
 
 def _named(state: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
     tensors = {name.replace("module.", ""): tensor for name, tensor in state.items()}
     if len(tensors) < len(state):
-        raise ValueError(f"{path}: two of its names are the same once 'module.' is taken out.")
+        raise InputError(f"{path}: two of its names are the same once 'module.' is taken out.")
     return tensors

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from coview.cameras import Cameras
+from coview.errors import InputError
 from coview.geometry.bundle.checks import check_input, check_tied
 from coview.geometry.bundle.distance_prior import DistancePrior, linearise_prior
 from coview.geometry.bundle.levenberg_marquardt import Minimum
@@ -164,10 +165,10 @@ def _observations(pixels: Tensor, weights: Tensor, held: Tensor, clocks: Clocks 
 
 def _loss(huber: float | None, cauchy: float | None) -> RobustLoss:
     if huber is not None and cauchy is not None:
-        raise ValueError(f"adjust: huber={huber} and cauchy={cauchy} are two losses. Give one of them.")
+        raise InputError(f"adjust: huber={huber} and cauchy={cauchy} are two losses. Give one of them.")
     threshold = cauchy if huber is None else huber
     if threshold is not None and not threshold > 0:
-        raise ValueError(f"adjust: the robust threshold must be positive (pixels), got {threshold}.")
+        raise InputError(f"adjust: the robust threshold must be positive (pixels), got {threshold}.")
     return RobustLoss(threshold, redescending=cauchy is not None)
 
 
@@ -177,7 +178,7 @@ def _among(prior: DistancePrior | None, held: Bool[Tensor, "points"]) -> Distanc
         return None
     usable = held[prior.first] & held[prior.second]
     if not bool(usable.any()):
-        raise ValueError(
+        raise InputError(
             f"adjust: none of the {len(usable)} pairs of the distance prior joins two points that are each "
             "seen by two cameras, so the scale is unknown. Use other points, or leave the prior out."
         )

@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from coview.errors import InputError
+
 
 @dataclass(frozen=True)
 class DistancePrior:
@@ -20,7 +22,7 @@ class DistancePrior:
         bad = (self.metres <= 0) | (self.sigma <= 0) | ~(self.metres + self.sigma).isfinite()
         if bool((bad | (self.first == self.second)).any()):
             pair = int((bad | (self.first == self.second)).nonzero()[0, 0])
-            raise ValueError(
+            raise InputError(
                 f"DistancePrior: pair {pair} joins points {int(self.first[pair])} and "
                 f"{int(self.second[pair])} at {float(self.metres[pair])} ± {float(self.sigma[pair])} m. "
                 "Give two different points, and a positive distance and sigma."

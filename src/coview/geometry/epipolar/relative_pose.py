@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from coview.errors import InputError
 from coview.geometry.epipolar.essential_ransac import Pairs, find_essential
 from coview.geometry.epipolar.five_point import (
     five_point as five_point,  # also found here: it belongs to the topic
@@ -158,7 +159,7 @@ def robust_relative_pose(
     about two thirds of the pairs are wrong: look at the share of inliers and at `in_front`."""
     used = (weights > 0) & a.isfinite().all(dim=-1) & b.isfinite().all(dim=-1)
     if int(used.sum()) < 6:
-        raise ValueError(
+        raise InputError(
             f"robust_relative_pose: {int(used.sum())} of {len(a)} pairs of points have a weight above 0 in "
             f"both views; at least 6 are needed (five fit always). Use more frames, or give this pair of "
             f"cameras up and connect them through others."
@@ -168,7 +169,7 @@ def robust_relative_pose(
         pairs = Pairs(kept_a, kept_b, weights[used].double())
         essential = find_essential(pairs, threshold, hypotheses, seed)
         if essential is None:
-            raise ValueError(
+            raise InputError(
                 f"robust_relative_pose: none of {hypotheses} samples of five pairs determines a pose. Do "
                 f"all points of a view coincide? Check its detections."
             )

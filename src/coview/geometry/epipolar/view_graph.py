@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from coview.errors import InputError
 from coview.geometry.epipolar.relative_pose import RelativePose, robust_relative_pose
 from coview.geometry.rotations import average_rotations, nearest_rotation, rotation_angle
 
@@ -20,7 +21,7 @@ MIN_INLIERS = 0.3  # share that must fit one relative pose
 MIN_PARALLAX = 0.035  # radians (2°) between rays of a pair, without which depth is not determined
 
 
-class NotDeterminedError(ValueError):
+class NotDeterminedError(InputError):
     """The data do not determine the cameras; the message says why and what to record instead."""
 
 

@@ -50,7 +50,7 @@ def check_motion(found: Settled, names: tuple[str, ...], unknowns: Unknowns) -> 
         raise NotDeterminedError(
             f"the person stands still as camera '{names[int(mean.argmin())]}' sees it: nothing moves by more than "
             f"the detections err, so whether the cameras are late cannot be told. Record somebody who walks about, or "
-            f"say that the cameras are synchronised (--fit-clock no)."
+            f"say that the cameras are synchronised (--fit-clock fixed)."
         )
 
 
@@ -77,7 +77,7 @@ def check_determined(found: Settled, names: tuple[str, ...], unknowns: Unknowns)
         worst = int(torch.nan_to_num(centre, nan=torch.inf).argmax())
         what = f"where camera '{names[worst]}' stands (± {float(centre[worst]):.0%} of the rig)"
     lenses_given = unknowns.focal == unknowns.distortion == "given"
-    advice = "" if lenses_given else " Or give the lenses (--file LENSES --fit-focal no)."
+    advice = "" if lenses_given else " Or give the lenses (--intrinsics FILE --fit-focal fixed)."
     raise NotDeterminedError(f"this recording does not determine {what}: {_reason(found)}{advice}")
 
 

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coview.cameras import Cameras
+from coview.errors import InputError
 from coview.geometry.bundle.residuals import Focal, Unknowns
 from coview.geometry.epipolar.view_graph import NotDeterminedError, place_cameras, relate_pairs
 from coview.geometry.self_calibration.camera_clocks import Timing, common_times
@@ -161,7 +162,7 @@ def _check_asked(names: tuple[str, ...], fps: float | None, clock: ClockChoice) 
             f"view of the same instants."
         )
     if fps is None and clock != "given":
-        raise ValueError(
+        raise InputError(
             f"calibrate_freely: clock='{clock}' needs to know how fast pictures follow each other, and fps is None. "
             f"Give fps, or say clock='given' for instants that all cameras took together."
         )

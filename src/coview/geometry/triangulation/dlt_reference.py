@@ -12,6 +12,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from coview.errors import InputError
+
 _EQUAL = 64 * torch.finfo(torch.float64).eps  # singular values no further apart, per largest, are equal
 _TINY = 1e-12  # a homogeneous point of unit length whose fourth coordinate is below is at infinity
 
@@ -31,7 +33,7 @@ def homogeneous_dlt(
     ValueError: fewer than two views."""
     views = points.shape[-3]
     if views < 2:
-        raise ValueError(
+        raise InputError(
             f"homogeneous_dlt: {views} view(s) given in points of shape {tuple(points.shape)}, and one ray has "
             f"no depth. Give two or more calibrated views (axis -3)."
         )

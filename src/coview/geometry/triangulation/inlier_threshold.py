@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coview.cameras import Cameras
+from coview.errors import InputError
 from coview.geometry.triangulation.triangulate import triangulate_robust
 
 LEAST = 0.01  # of the image's diagonal: detectors have long tails, and a poor view is better than none
@@ -32,13 +33,14 @@ def automatic_threshold(
     return max(least, 3.0 * float(residuals.median()) / 1.177) if residuals.numel() else least
 
 
-def check_settings(trust: float, threshold: float | None) -> None:
+def check_settings(min_confidence: float, threshold: float | None) -> None:
     """ValueError for numbers that would silently use nothing, or everything."""
-    if not 0 <= trust <= 1:
-        raise ValueError(
-            f"trust {trust:g} is no confidence: it must be in [0, 1]. Detections below it are left out."
+    if not 0 <= min_confidence <= 1:
+        raise InputError(
+            f"min_confidence {min_confidence:g} is no confidence: it must be in [0, 1]. Detections below it are left "
+            f"out."
         )
     if threshold is not None and not threshold > 0:
-        raise ValueError(
+        raise InputError(
             f"threshold {threshold:g} must be above 0 pixels; leave it out to take it from the recording."
         )

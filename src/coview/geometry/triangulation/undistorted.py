@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from coview.errors import InputError
 from coview.geometry.triangulation.consensus import agreeing_views, either
 from coview.geometry.triangulation.observations import (
     Rig,
@@ -234,7 +235,7 @@ def _apart(result: Tensor, pixels: Float[Tensor, "frames views joints 2"], share
 def _check_views(caller: str, points: Tensor) -> None:
     views = points.shape[-3]
     if views < 2:
-        raise ValueError(
+        raise InputError(
             f"{caller}: {views} view(s) given in points of shape {tuple(points.shape)}, and one ray has no "
             f"depth. Give two or more calibrated views (axis -3), or use a monocular model."
         )
@@ -242,18 +243,18 @@ def _check_views(caller: str, points: Tensor) -> None:
 
 def _check_robust(sigma: float, threshold: float, solver: str, max_doubt: float, max_pairs: int) -> None:
     if not (sigma > 0 and threshold > 0):
-        raise ValueError(
+        raise InputError(
             f"triangulate_robust: sigma and threshold are pixels and must be positive, got sigma={sigma}, "
             f"threshold={threshold}. sigma is a detection's noise; a threshold of 5 sigma is a good start."
         )
     if solver not in ("linear", "reprojection"):
-        raise ValueError(f"triangulate_robust: solver is 'linear' or 'reprojection', got {solver!r}.")
+        raise InputError(f"triangulate_robust: solver is 'linear' or 'reprojection', got {solver!r}.")
     if not max_doubt >= 0:
-        raise ValueError(
+        raise InputError(
             f"triangulate_robust: max_doubt is a number of standard deviations, 0 or more, got {max_doubt}. "
             f"Infinity keeps every point, however doubtful."
         )
     if max_pairs < 1:
-        raise ValueError(
+        raise InputError(
             f"triangulate_robust: max_pairs must be at least 1, got {max_pairs}: nothing to try."
         )

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from coview.errors import InputError
 from coview.methods.shared.base import Fact
 from coview.methods.shared.triplets import spread_of
 from coview.representations.normalised import image_rays, ray_from_camera, turned
@@ -42,7 +43,7 @@ def whole_poses(targets: Sequence[Tensor], method: str) -> Float[Tensor, "poses 
     poses = torch.cat([target.reshape(-1, target.shape[-1]).cpu() for target in targets])
     poses = poses[poses.isfinite().all(dim=-1)].double()
     if len(poses) < 2:
-        raise ValueError(
+        raise InputError(
             f"{method}: {len(poses)} labelled instants of the training data have a whole pose with a "
             f"heading (nobody who lies on one side), and at least 2 are needed. Show more labels (labels.share, "
             f"labels.count), or reconstruct more of the recording."

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from coview.cameras import Cameras
+from coview.errors import InputError
 from coview.methods.shared.base import CameraPoses, Method, MethodConfig, WorldPose
 from coview.networks.backbone import Depth, Maps, PoseResNet
 from coview.representations.heatmaps import image_pixels, map_stride
@@ -40,14 +41,14 @@ class ImageConfig(MethodConfig):
 
     def __post_init__(self) -> None:
         if self.depth not in get_args(Depth):
-            raise ValueError(f"{type(self).__name__}: depth is 18, 34, 50, 101 or 152, got {self.depth}.")
+            raise InputError(f"{type(self).__name__}: depth is 18, 34, 50, 101 or 152, got {self.depth}.")
         if self.size < 32 or self.size % 32:
-            raise ValueError(
+            raise InputError(
                 f"{type(self).__name__}: size is in pixels, a multiple of 32 (the network's coarsest "
                 f"step), got {self.size}."
             )
         if min(self.trunk, self.deconv) < 1 or self.fewest_views < 0:
-            raise ValueError(
+            raise InputError(
                 f"{type(self).__name__}: trunk and deconv must be at least 1 and fewest_views 0 or more, "
                 f"got {self.trunk}, {self.deconv} and {self.fewest_views}."
             )
@@ -113,7 +114,7 @@ class ImageMethod(Method[P], Generic[P]):
         ValueError for distorted cameras: a crop must come from a perfect lens."""
         images, cameras = batch.images, batch.cameras
         if bool((cameras.distortion != 0).any() | cameras.fisheye.any()):
-            raise ValueError(
+            raise InputError(
                 f"{type(self).__name__}: these cameras have lens distortion, and it works on images without. "
                 f"Undistort the images, and give `cameras.without_distortion()`."
             )
@@ -131,12 +132,12 @@ class ImageMethod(Method[P], Generic[P]):
         ValueError for images of another size than the method was built for, or whose sides are no multiples of 32."""
         height, width = images.shape[-2:]
         if height % 32 or width % 32:
-            raise ValueError(
+            raise InputError(
                 f"{type(self).__name__}: the crops are {width} × {height} pixels; both must be multiples of 32, "
                 f"or its maps would cover more than the image."
             )
         if max(height, width) != self.config.size:
-            raise ValueError(
+            raise InputError(
                 f"{type(self).__name__}: the crops are {width} × {height} pixels, and this model was built for a "
                 f"longer side of {self.config.size}: a person of another size looks different to it. "
                 f"Set the data's size to {self.config.size}, or method.size to {max(height, width)} and train again."
@@ -159,5 +160,5 @@ class ImageMethod(Method[P], Generic[P]):
 
 def with_axes_of(batch: MultiView, **parts: Tensor) -> dict[str, Tensor]:
     """Parts of a prediction, which have one leading axis, with the leading axes of the batch."""
-    axes = batch.held("images").shape[:-4]
+    axes = batch.stored("images").shape[:-4]
     return {name: part.reshape(*axes, *part.shape[1:]) for name, part in parts.items()}

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from coview.errors import InputError
 from coview.geometry.rotations import nearest_rotation, rotation_from_axis_angle, rotation_from_six_d
 from coview.losses import scale_free_error
 from coview.methods.shared.base import Fact, Method, MethodConfig
@@ -71,14 +72,14 @@ class LiftingConfig(MethodConfig):
     def __post_init__(self) -> None:
         name = type(self).__name__
         if self.width < 1:
-            raise ValueError(f"{name}: width must be at least 1, got {self.width}.")
+            raise InputError(f"{name}: width must be at least 1, got {self.width}.")
         if not (self.focal > 0 and self.pose_start > 0):
-            raise ValueError(
+            raise InputError(
                 f"{name}: focal (in image diagonals) and pose_start must be positive, got {self.focal} "
                 f"and {self.pose_start}."
             )
         if self.learn_focal and self.projection == "orthographic":
-            raise ValueError(
+            raise InputError(
                 f"{name}: learn_focal needs projection 'perspective'; under parallel projection no focal length "
                 f"can be seen."
             )

@@ -1,8 +1,8 @@
 """Weakly supervised 2.5D lifting on your own recording: give the session with --data. Its lenses must be known.
 
-`coview calibrate SESSION` finds them, or a calibration file that the session came with; where the cameras stand is
-not read. Limbs are taken to be as long as those of the people of Human3.6M; --method.limbs.thigh 0.45 and the like say
-better, in metres.
+`coview calibrate people SESSION` finds them, or a calibration file that the session came with; where the cameras
+stand is not read. Limbs are taken to be as long as those of the people of Human3.6M; --method.limbs.thigh 0.45 and the
+like say better, in metres.
 """
 
 from dataclasses import replace

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from coview.errors import InputError
 from coview.representations.fusion.cross_view_evidence import Evidence, Scale, without_lone_lines
 
 _BLOCK = 64  # items whose grids are made at once: what a processor keeps near
@@ -44,11 +45,11 @@ class FusionSettings:
 
     def __post_init__(self) -> None:
         if self.quantile is not None and not 0 < self.quantile < 1:
-            raise ValueError(
+            raise InputError(
                 f"FusionSettings: quantile is a share between 0 and 1 (0.25, not 25), got {self.quantile}."
             )
         if self.resolution < 8 or min(self.joint_sigma, self.line_sigma, self.farthest) <= 0:
-            raise ValueError(
+            raise InputError(
                 f"FusionSettings: resolution must be at least 8 and joint_sigma, line_sigma, farthest positive, "
                 f"got {self.resolution}, {self.joint_sigma}, {self.line_sigma} and {self.farthest}."
             )

@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coview import __version__
+from coview.errors import InputError
 from coview.formats.io.atomic import replacing, write_text
 from coview.formats.io.untrusted import read_npz
 from coview.skeletons import Skeleton
@@ -65,7 +66,7 @@ def read_prediction(path: Path) -> Prediction:
     try:
         fps, unit = float(arrays["fps"]), str(arrays["units"])
         if unit not in ("m", "mean bone length") or str(arrays["axes"]) != AXES:
-            raise ValueError(f"{path} holds units '{unit}' and axes '{arrays['axes']}', which are not ours.")
+            raise InputError(f"{path} holds units '{unit}' and axes '{arrays['axes']}', which are not ours.")
         return Prediction(
             camera=str(arrays["camera"]),
             points=torch.from_numpy(arrays["points"]),
@@ -77,7 +78,7 @@ def read_prediction(path: Path) -> Prediction:
             provenance=json.loads(str(arrays["provenance"])),
         )
     except KeyError as error:
-        raise ValueError(
+        raise InputError(
             f"{path} holds no prediction that can be shown: {error} is missing. Delete it, and run "
             f"`coview predict` again."
         ) from error

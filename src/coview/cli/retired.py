@@ -1,0 +1,82 @@
+"""Flags that were renamed or moved: whoever still writes the old one is told the new one.
+
+A flag stays in the table for as long as scripts and notes of users may hold it; the new names are documented only.
+"""
+
+import shlex
+from collections.abc import Iterator, Sequence
+
+from coview.cli.ending import UsageError
+
+# command -> {old flag, or old flag with a value: what to write today}
+RETIRED: dict[tuple[str, ...], dict[str, str]] = {
+    ("calibrate",): {
+        "--trust": "--min-confidence",
+        "--fit-focal no": "--fit-focal fixed",
+        "--fit-clock no": "--fit-clock fixed",
+        "--fit-distortion no": "--fit-distortion fixed",
+        "--lenses": "--intrinsics-videos",
+    },
+    ("calibrate", "people"): {"--file": "--intrinsics"},
+    ("calibrate", "board"): {"--file": "--intrinsics"},
+    ("calibrate", "file"): {"--file CALIBRATION": "CALIBRATION, right after the session"},
+    ("associate",): {"--late": "--time-offset"},
+    ("reconstruct",): {"--trust": "--min-confidence"},
+    ("train",): {"--pseudo.trust": "--pseudo.min-confidence"},
+}
+
+
+def refuse_retired(arguments: Sequence[str]) -> None:
+    """UsageError that names the new flag for every old one among the arguments (those after `coview`)."""
+    words = [word for argument in arguments for word in _parted(argument)]
+    if words[:1] == ["calibrate"] and "--from" in words:
+        raise UsageError(_calibrate_from(words[1:]))
+    found = [f"`{old}` is now `{new}`" for old, new in _retired(words)]
+    if found:
+        raise UsageError(f"coview {words[0]}: {', '.join(dict.fromkeys(found))}.")
+
+
+def flags_with_values(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Every flag, with hyphens, and the argument that follows it or stands behind its `=`; "" where there is none."""
+    words = [word for argument in arguments for word in _parted(argument)]
+    for word, following in zip(words, [*words, ""][1:], strict=True):
+        if word.startswith("--"):
+            yield word, following
+
+
+def _parted(argument: str) -> list[str]:
+    """`--min_confidence=0.2` as two words, with hyphens; anything but a flag as it is."""
+    if not argument.startswith("--"):
+        return [argument]
+    name, equals, value = argument.partition("=")
+    return [name.replace("_", "-"), value] if equals else [name.replace("_", "-")]
+
+
+def _tables(words: Sequence[str]) -> list[dict[str, str]]:
+    return [table for command, table in RETIRED.items() if tuple(words[: len(command)]) == command]
+
+
+def _retired(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Old and new of every retired flag that was given."""
+    for flag, value in flags_with_values(words):
+        for table in _tables(words):
+            for old, new in table.items():
+                name, _, wanted = old.partition(" ")
+                if flag == name and (not wanted or wanted.isupper() or wanted == value):
+                    yield old, new
+
+
+def _calibrate_from(words: list[str]) -> str:
+    """`coview calibrate SESSION --from people ...`, the form of version 0.1, in today's words."""
+    at = words.index("--from")
+    source, rest = " ".join(words[at + 1 : at + 2]) or "people", words[:at] + words[at + 2 :]
+    new = ["calibrate", source, *rest]
+    for old, today in list(_retired(new)):
+        # "--fit-focal no" is two words; "--file CALIBRATION" leaves its value where it stands
+        length = 1 if old.rpartition(" ")[2].isupper() else len(old.split())
+        at = new.index(old.split()[0])
+        new[at : at + length] = today.split() if today.startswith("--") else []
+    return (
+        f"`coview calibrate SESSION --from SOURCE` is now `coview calibrate SOURCE SESSION`, and each source has its "
+        f"own flags. Write: {shlex.join(['coview', *new])}"
+    )
