@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "src" / "coview"
 FLOORS = [
-    ["errors"],
+    ["distortion", "errors"],
     ["skeletons", "cameras", "progress"],
     ["sample", "geometry"],
     ["body"],

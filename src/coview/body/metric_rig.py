@@ -11,10 +11,13 @@ from torch import Tensor
 from coview.body.gravity import Upright, upright_from_body
 from coview.body.stature_scale import Scale, assumed_scale
 from coview.cameras import Cameras
-from coview.geometry.self_calibration.fixed_intrinsics import self_calibrate
+from coview.geometry.self_calibration.self_calibrate import calibrate_freely
 from coview.skeletons import Skeleton
 
-POOR = 0.022  # of the person's size in the image: a detection further off than that is wrong rather than poor
+# of the person's size in the image: a detection further off than that is wrong rather than poor
+POOR = 0.022
+# times that: beyond it a detection says nothing of where a camera stands; what is merely poor is believed less
+_FAR_OFF = 2.0
 
 
 @dataclass(frozen=True)
@@ -35,11 +38,37 @@ def cameras_from_people(
     threshold: float,
     seed: int,
 ) -> PlacedRig:
-    """Self-calibration, then an adult's stature for the unit and hips above feet for the direction of up.
+    """Self-calibration of synchronised cameras with known intrinsics, in metres and with z up.
 
-    `lenses` gives intrinsics, its extrinsics are ignored. Raises NotDeterminedError where the instants
-    do not determine the cameras, ValueError where they do not show what is up."""
-    found = self_calibrate(lenses, pixels, weights, names=names, threshold=threshold, seed=seed)
+    The instants may be in any order, of many takes. The unit comes from an adult's stature, the direction of up from
+    hips above feet.
+
+    Args:
+        lenses: intrinsics and distortion; the extrinsics are ignored.
+        pixels, weights: raw pixels, and 0 where a joint was not seen. All instants given are adjusted.
+        skeleton: of the joints.
+        names: of the cameras, for what is said of them.
+        threshold: pixels between a poor detection and a wrong one.
+        seed: of the random choices.
+
+    Returns:
+        The cameras; its `facts` hold the share of each camera's detections within twice the threshold of the others'.
+
+    Raises:
+        NotDeterminedError: the instants do not determine the cameras.
+        ValueError: they do not show what is up."""
+    found = calibrate_freely(
+        lenses,
+        pixels,
+        weights,
+        names=names,
+        fps=None,
+        focal="given",
+        clock="given",
+        threshold=_FAR_OFF * threshold,
+        instants=len(pixels),
+        seed=seed,
+    ).settled
     facts = {
         "adjustment_rms_px": found.adjusted.rms,
         "adjustment_converged": found.adjusted.converged,

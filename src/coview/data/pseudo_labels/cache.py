@@ -19,6 +19,7 @@ from coview.errors import InputError
 from coview.formats.io.tensor_cache import put
 from coview.sample import MultiView
 
+REVISION = 2  # raised whenever the same input gives other labels: what was kept before is not taken for them
 _ROOM = 1 << 14  # bytes for what is said of a rig
 _PART = 1 << 16  # instants hashed at a time
 
@@ -28,7 +29,12 @@ def provenance(seen: MultiView, config: PseudoConfig) -> dict[str, Any]:
     settings = {
         name: str(value) if isinstance(value, Path) else value for name, value in asdict(config).items()
     }
-    return {"coview": __version__, "settings": settings, "input": _fingerprint(seen, config)}
+    return {
+        "coview": __version__,
+        "revision": REVISION,
+        "settings": settings,
+        "input": _fingerprint(seen, config),
+    }
 
 
 def kept_in(folder: Path | None, about: dict[str, Any]) -> Path | None:

@@ -12,7 +12,7 @@ from coview.geometry.triangulation.inlier_threshold import check_settings
 class PseudoConfig:
     """How pseudo-labels come about."""
 
-    # where the cameras stand. given: as the data say. people: ours, `self_calibrate` and an adult's stature.
+    # where the cameras stand. given: as the data say. people: ours, `calibrate_freely` and an adult's stature.
     # epipolar: as in [Kocabas19], neighbouring pairs of cameras in a chain, no adjustment. none: no labels are made
     cameras: Literal["none", "given", "epipolar", "people"] = "people"
     # how joints become points. robust: views that agree, with covariance. pairs: as in [Kocabas19], every
