@@ -6,7 +6,8 @@ from torch import Tensor
 
 from coview.geometry.alignment import Similarity, rigid_alignment, upright_alignment
 
-_TINY = 1e-12  # under the square root: a prediction with all joints at the root has a finite gradient
+# under the square root: a prediction with all joints at the root has a finite gradient
+_TINY = 1e-12
 
 
 def scale_free_error(
@@ -95,7 +96,8 @@ def seen_across(
 
 def _motion(source: Tensor, target: Tensor, weight: Tensor, upright: bool) -> Similarity:
     """An unusable pair, all weights one, is moved as if it were usable: that costs nothing and is finite."""
-    if upright:  # held constant, it made losses rise from some hundred steps on
+    # held constant, it made losses rise from some hundred steps on
+    if upright:
         return upright_alignment(source, target, weight)
     with torch.no_grad():
         return rigid_alignment(source, target, weight)

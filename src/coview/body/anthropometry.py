@@ -20,13 +20,17 @@ UPPER_ARM, FOREARM = 0.186, 0.146
 HIP_HALF, SHOULDER_HALF, SHOULDER_DROP = 0.055, 0.110, 0.012
 LOWER_TRUNK, UPPER_TRUNK = 0.130, 0.170
 NOSE_FORWARD, NOSE_UP, CROWN_UP = 0.055, 0.085, 0.085
-BODY_CLEARANCE = 0.045  # the least height of any joint but the ankles: half a limb's thickness
+# the least height of any joint but the ankles: half a limb's thickness
+BODY_CLEARANCE = 0.045
 
 # Anatomical angles in degrees: lowest, at rest, highest. Ranges after [AAOS65], kept a little inside.
 _TRUNK = {
-    "pelvis_tilt": (-15, 4, 40),  # forward is positive
-    "pelvis_list": (-10, 0, 10),  # to the right is positive
-    "pelvis_turn": (-12, 0, 12),  # to the left is positive
+    # forward is positive
+    "pelvis_tilt": (-15, 4, 40),
+    # to the right is positive
+    "pelvis_list": (-10, 0, 10),
+    # to the left is positive
+    "pelvis_turn": (-12, 0, 12),
     "spine_flexion": (-20, 4, 55),
     "spine_bend": (-25, 0, 25),
     "spine_twist": (-35, 0, 35),
@@ -37,11 +41,13 @@ _TRUNK = {
 _LIMBS = {
     "hip_flexion": (-20, 6, 110),
     "hip_abduction": (-12, 4, 40),
-    "hip_rotation": (-30, 0, 30),  # inward is positive
+    # inward is positive
+    "hip_rotation": (-30, 0, 30),
     "knee_flexion": (2, 10, 135),
     "shoulder_flexion": (-45, 6, 170),
     "shoulder_abduction": (-5, 10, 150),
-    "shoulder_rotation": (-60, 0, 70),  # inward is positive
+    # inward is positive
+    "shoulder_rotation": (-60, 0, 70),
     "elbow_flexion": (2, 22, 140),
 }
 RANGES: dict[str, tuple[int, int, int]] = _TRUNK | {

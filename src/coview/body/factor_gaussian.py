@@ -15,12 +15,18 @@ from torch import Tensor
 
 from coview.geometry.linalg import inverse_symmetric
 
-FACTORS = 28  # of 51 numbers: all of them would be 0.03 mm better on mocap4, 24 0.1 mm worse
-_ROUNDS = 10  # of factors and rest in turn
-_LEAST = 1e-6  # m²: a joint's rest is no surer than a millimetre
-_FIRST, _SECOND = [0, 0, 0, 1, 1, 2], [0, 1, 2, 1, 2, 2]  # upper triangle of a 3×3 matrix
-_UPPER, _FULL = [0, 1, 2, 4, 5, 8], [0, 1, 2, 1, 3, 4, 2, 4, 5]  # nine entries to six and back
-_TIMES = (1.0, 2.0, 2.0, 1.0, 2.0, 1.0)  # that an entry of the triangle counts in a sum over the matrix
+# of 51 numbers: all of them would be 0.03 mm better on mocap4, 24 0.1 mm worse
+FACTORS = 28
+# of factors and rest in turn
+_ROUNDS = 10
+# m²: a joint's rest is no surer than a millimetre
+_LEAST = 1e-6
+# upper triangle of a 3×3 matrix
+_FIRST, _SECOND = [0, 0, 0, 1, 1, 2], [0, 1, 2, 1, 2, 2]
+# nine entries to six and back
+_UPPER, _FULL = [0, 1, 2, 4, 5, 8], [0, 1, 2, 1, 3, 4, 2, 4, 5]
+# that an entry of the triangle counts in a sum over the matrix
+_TIMES = (1.0, 2.0, 2.0, 1.0, 2.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,8 @@ class PoseFactors:
     """One Gaussian, metres."""
 
     mean: Float[Tensor, "joints 3"]
-    factors: Float[Tensor, "numbers factors"]  # numbers = joints × 3
+    # numbers = joints × 3
+    factors: Float[Tensor, "numbers factors"]
     rest: Float[Tensor, "joints 3 3"]
     table: Float[Tensor, "joints_times_6 factors_squared"]
 

@@ -16,9 +16,12 @@ from coview.errors import InputError
 from coview.skeletons import Skeleton
 
 _LOW = ("left_heel", "right_heel", "left_big_toe", "right_big_toe", "left_ankle", "right_ankle", "left_toe")
-ADULT = 1.7  # metres: the stature that an ankle's height above the floor is guessed from
-_LEAN = math.radians(4.0)  # how far a person's mean stance leans, beside how much it varies within the take
-_ROLL = math.radians(3.0)  # how far a camera that is meant to be level is not
+# metres: the stature that an ankle's height above the floor is guessed from
+ADULT = 1.7
+# how far a person's mean stance leans, beside how much it varies within the take
+_LEAN = math.radians(4.0)
+# how far a camera that is meant to be level is not
+_ROLL = math.radians(3.0)
 
 
 @dataclass(frozen=True)
@@ -26,8 +29,10 @@ class Upright:
     """The gravity-aligned world: origin on the floor, z up, the first camera looking along +y."""
 
     world_from_new: Float[Tensor, "3 4"]
-    up: Float[Tensor, "3"]  # unit, in the old world
-    sigma: float  # radians
+    # unit, in the old world
+    up: Float[Tensor, "3"]
+    # radians
+    sigma: float
     source: str
 
     @property
@@ -107,11 +112,13 @@ def _with_level_cameras(body: Tensor, body_sigma: float, across: Tensor) -> tupl
 def _frame(points: Tensor, skeleton: Skeleton, up: Tensor, first_camera: Tensor) -> Tensor:
     """World-from-new: x to the right of the first camera, y away from it, z up; origin under the body."""
     forward = first_camera[2] - (first_camera[2] @ up) * up
-    if float(forward.norm()) < 1e-3:  # the camera looks straight down: take its image-up instead
+    # the camera looks straight down: take its image-up instead
+    if float(forward.norm()) < 1e-3:
         forward = -first_camera[1] + (first_camera[1] @ up) * up
     forward = forward / forward.norm()
     turn = torch.stack([torch.linalg.cross(forward, up), forward, up], dim=-1)
-    middle = (points.flatten(0, 1) @ turn).nanmedian(dim=0).values  # in the new axes: the same from any world
+    # in the new axes: the same from any world
+    middle = (points.flatten(0, 1) @ turn).nanmedian(dim=0).values
     middle[2] = _floor(points, skeleton, up)
     origin = turn @ middle
     return torch.cat([turn, origin[:, None]], dim=-1)

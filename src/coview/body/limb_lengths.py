@@ -10,9 +10,12 @@ from torch import Tensor
 from coview.errors import InputError
 from coview.skeletons import Skeleton
 
-_TRUNK_TOPS = ("thorax", "neck")  # the first that a skeleton has
-_ENDS = {  # "*" stands for either side, "top" for the upper end of the trunk
-    "torso": ("pelvis", "top"),  # first: the unit of depth
+# the first that a skeleton has
+_TRUNK_TOPS = ("thorax", "neck")
+# "*" stands for either side, "top" for the upper end of the trunk
+_ENDS = {
+    # first: the unit of depth
+    "torso": ("pelvis", "top"),
     "hip": ("pelvis", "*_hip"),
     "thigh": ("*_hip", "*_knee"),
     "shank": ("*_knee", "*_ankle"),
@@ -29,7 +32,8 @@ class Limbs(NamedTuple):
 
     starts: tuple[int, ...]
     ends: tuple[int, ...]
-    lengths: tuple[float, ...]  # the torso's is the first
+    # the torso's is the first
+    lengths: tuple[float, ...]
 
     def vectors(self, points: Float[Tensor, "*batch joints dims"]) -> Float[Tensor, "*batch limbs dims"]:
         """From start to end, in the unit of the points."""
@@ -51,13 +55,18 @@ class LimbLengths:
 
     Joints of one name lie elsewhere in other data sets: a table belongs to the labels, not to people alone."""
 
-    hip: float = 0.1341  # pelvis to hip
+    # pelvis to hip
+    hip: float = 0.1341
     thigh: float = 0.4494
     shank: float = 0.4454
-    torso: float = 0.4852  # pelvis to thorax (or neck)
-    neck: float = 0.116  # thorax to nose
-    head: float = 0.115  # nose to head top
-    shoulder: float = 0.149  # thorax to shoulder
+    # pelvis to thorax (or neck)
+    torso: float = 0.4852
+    # thorax to nose
+    neck: float = 0.116
+    # nose to head top
+    head: float = 0.115
+    # thorax to shoulder
+    shoulder: float = 0.149
     upper_arm: float = 0.2798
     forearm: float = 0.2495
 

@@ -14,7 +14,8 @@ from coview.cameras import Cameras
 from coview.geometry.self_calibration.fixed_intrinsics import self_calibrate
 from coview.skeletons import Skeleton
 
-POOR = 0.022  # of the person's size in the image: a detection further off than that is wrong rather than poor
+# of the person's size in the image: a detection further off than that is wrong rather than poor
+POOR = 0.022
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,18 @@ from torch import Tensor
 from coview.body.factor_gaussian import PoseFactors, product
 from coview.skeletons import Skeleton
 
-ENOUGH = 500  # poses per Gaussian: 17 joints have 1326 second moments, most of them shared between neighbours
-_SHIFT, _TURN = 0.1, 0.1  # metres, radians: a Gaussian says nothing of where a pose is and which way it faces
-_FAR = 1.0  # metres: a joint less sure than this is as good as unseen
-_UNSEEN = 1e12  # m²: tells no Gaussian from another, and its cube is still a float32
-_BLOCK = 8192  # poses that are sorted by their Gaussian
-_TOGETHER = 512  # of one Gaussian: what a processor's cache holds
+# poses per Gaussian: 17 joints have 1326 second moments, most of them shared between neighbours
+ENOUGH = 500
+# metres, radians: a Gaussian says nothing of where a pose is and which way it faces
+_SHIFT, _TURN = 0.1, 0.1
+# metres: a joint less sure than this is as good as unseen
+_FAR = 1.0
+# m²: tells no Gaussian from another, and its cube is still a float32
+_UNSEEN = 1e12
+# poses that are sorted by their Gaussian
+_BLOCK = 8192
+# of one Gaussian: what a processor's cache holds
+_TOGETHER = 512
 _SIDES = (("left_hip", "right_hip"), ("left_shoulder", "right_shoulder"))
 
 
@@ -30,8 +36,10 @@ class PosePrior:
     """Gaussians of poses that stand at the origin and face one way; metres."""
 
     means: Float[Tensor, "parts joints 3"]
-    spreads: Float[Tensor, "parts numbers numbers"]  # covariance, numbers = joints × 3
-    across: tuple[tuple[int, int], ...]  # pairs of joints, left and right, that tell which way a pose faces
+    # covariance, numbers = joints × 3
+    spreads: Float[Tensor, "parts numbers numbers"]
+    # pairs of joints, left and right, that tell which way a pose faces
+    across: tuple[tuple[int, int], ...]
 
     def posterior(
         self,
@@ -105,7 +113,8 @@ def learn_prior(
         for left, right in _SIDES
         if {left, right} <= set(skeleton.joints)
     )
-    sure = covariance.diagonal(dim1=-2, dim2=-1).sum(dim=-1).amax(dim=-1) < 0.1**2  # False for NaN
+    # False for NaN
+    sure = covariance.diagonal(dim1=-2, dim2=-1).sum(dim=-1).amax(dim=-1) < 0.1**2
     count = int(sure.sum())
     if not across or min(parts, count // ENOUGH) < 1:
         return None
@@ -137,7 +146,8 @@ def facing_one_way(
     up = up.expand_as(side)
     level = side - (side * up).sum(dim=-1, keepdim=True) * up
     other = torch.tensor([[1.0, 0, 0], [0, 1, 0]]).to(up)
-    spare = torch.where(up[:, :1].abs() < 0.9, other[0], other[1])  # any direction, where no side is known
+    # any direction, where no side is known
+    spare = torch.where(up[:, :1].abs() < 0.9, other[0], other[1])
     spare = spare - (spare * up).sum(dim=-1, keepdim=True) * up
     x = torch.nn.functional.normalize(
         torch.where(level.norm(dim=-1, keepdim=True) > 1e-3, level, spare), dim=-1

@@ -34,9 +34,8 @@ def random_motion(
     mapped = skeleton_map(H36M_17, skeleton)
     generator = torch.Generator().manual_seed(seed)
     body = Body.make(stature, generator)
-    period = (
-        1.0 + 0.25 * torch.rand((), generator=generator).item()
-    )  # seconds per stride: 96 to 120 steps a minute
+    # seconds per stride: 96 to 120 steps a minute
+    period = 1.0 + 0.25 * torch.rand((), generator=generator).item()
     phase = torch.arange(frames) / (fps * period) + torch.rand((), generator=generator)
     walking = _share_of_gait(kind, frames, fps, generator)
     loose = _random_angles(frames, fps, generator)
@@ -61,7 +60,8 @@ def gait_angles(phase: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch dofs"]:
     legs. Not measured from anybody."""
     angle = {name: torch.zeros_like(phase) for name in DOFS}
     for side, own in (("left", phase), ("right", phase + 0.5)):
-        swing = _wave(own, 0.97)  # the thigh is farthest forward just before heel strike
+        # the thigh is farthest forward just before heel strike
+        swing = _wave(own, 0.97)
         angle[f"{side}_hip_flexion"] = 11 + 20 * swing
         angle[f"{side}_hip_abduction"] = 2 + 0 * own
         angle[f"{side}_knee_flexion"] = 4 + 14 * _bump(own, 0.14, 6.0) + 57 * _bump(own, 0.73, 3.5)
@@ -69,8 +69,10 @@ def gait_angles(phase: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch dofs"]:
         angle[f"{side}_shoulder_abduction"] = 10 + 0 * own
         angle[f"{side}_elbow_flexion"] = 28 - 11 * swing
     turn = _wave(phase, 0.97)
-    angle["pelvis_turn"] = -5 * turn  # the left hip goes forward with the left leg
-    angle["pelvis_list"] = 4 * _wave(phase, 0.65)  # the side in the air drops
+    # the left hip goes forward with the left leg
+    angle["pelvis_turn"] = -5 * turn
+    # the side in the air drops
+    angle["pelvis_list"] = 4 * _wave(phase, 0.65)
     angle["pelvis_tilt"] = 5 + 0 * phase
     angle["spine_twist"] = 11 * turn
     angle["neck_twist"] = -6 * turn

@@ -22,8 +22,10 @@ BONE_SHARES: dict[tuple[str, str], tuple[float, float]] = {
     ("shoulder", "elbow"): (UPPER_ARM, 0.06),
     ("elbow", "wrist"): (FOREARM, 0.06),
 }
-COMMON_SIGMA = 0.025  # relative; joints of a detector are not anatomical centres, the same way for all bones
-ASSUMED_STATURE, ASSUMED_SIGMA = 1.70, 0.06  # metres, relative: an adult of unknown sex [Winter09]
+# relative; joints of a detector are not anatomical centres, the same way for all bones
+COMMON_SIGMA = 0.025
+# metres, relative: an adult of unknown sex [Winter09]
+ASSUMED_STATURE, ASSUMED_SIGMA = 1.70, 0.06
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,8 @@ def scale_from_stature(points: Float[Tensor, "frames joints 3"], skeleton: Skele
             f"skeleton '{skeleton.name}' has none of the limbs whose share of stature is known "
             f"(thigh, shank, upper arm, forearm). Give a known distance instead: --distance JOINT JOINT METRES."
         )
-    said = (
-        stature * torch.tensor(shares) / bone_lengths(points, skeleton, named).cpu()
-    )  # metres per unit, by limb
+    # metres per unit, by limb
+    said = stature * torch.tensor(shares) / bone_lengths(points, skeleton, named).cpu()
     trust = torch.tensor(spreads) ** -2.0 * said.isfinite()
     if not bool(trust.any()):
         raise NoScaleError(

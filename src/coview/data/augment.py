@@ -13,16 +13,20 @@ from coview.errors import InputError
 from coview.sample import MultiView
 
 _CAMERAS = frozenset({"cameras", "pseudo_cameras"})
-_SIDEWAYS = (-1.0, 1.0, 1.0)  # what a mirror at x = 0 does to a point
+# what a mirror at x = 0 does to a point
+_SIDEWAYS = (-1.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
 class Augment:
     """What is varied while training, as a value: part of a recipe. Off by default, like in the papers."""
 
-    mirror: float = 0.0  # share of instants that are shown as a mirror would show them
-    virtual: VirtualViews = field(default_factory=VirtualViews)  # of pseudo-labels, beside the real views
-    images: ImageAugment = UNVARIED  # how pictures are turned, zoomed, coloured and covered
+    # share of instants that are shown as a mirror would show them
+    mirror: float = 0.0
+    # of pseudo-labels, beside the real views
+    virtual: VirtualViews = field(default_factory=VirtualViews)
+    # how pictures are turned, zoomed, coloured and covered
+    images: ImageAugment = UNVARIED
 
     def __post_init__(self) -> None:
         if not 0 <= self.mirror <= 1:
@@ -38,7 +42,8 @@ class Augment:
         """The batch, varied; draws from torch's global generator."""
         batch = self.virtual.beside(batch)
         if self.mirror:
-            any_field = min(batch.known - _CAMERAS)  # every field counts the same instants
+            # every field counts the same instants
+            any_field = min(batch.known - _CAMERAS)
             some = batch.held(any_field)
             batch = mirrored(batch, torch.rand(len(some), device=some.device) < self.mirror)
         return self.images(batch) if self.images.active else batch
@@ -70,7 +75,8 @@ def mirrored(batch: MultiView, chosen: Bool[Tensor, "batch"]) -> MultiView:
     if "base_point" in batch.known:
         new["base_point"] = batch.base_point * batch.base_point.new_tensor(_SIDEWAYS)
     for name in {"rig", "subject", "sequence"} & batch.known:
-        new[name] = -1 - batch.held(name)  # they count from 0
+        # they count from 0
+        new[name] = -1 - batch.held(name)
     merged = {name: _where(chosen, value, getattr(batch, name)) for name, value in new.items()}
     cameras = {name: _mirrored_cameras(batch.held(name), chosen) for name in _CAMERAS & batch.known}
     return batch.replaced(**merged, **cameras)
@@ -85,11 +91,14 @@ def _mirrored_cameras(cameras: Cameras, chosen: Tensor) -> Cameras:
 
     Of a lens's distortion, only the tangential part along x (p2 of [Brown66]'s model) knows left from right."""
     sign = cameras.cam_from_world.new_tensor(_SIDEWAYS)
-    pose = cameras.cam_from_world * sign[:, None]  # x of the camera
-    pose = torch.cat([pose[..., :3] * sign, pose[..., 3:]], dim=-1)  # x of the world
+    # x of the camera
+    pose = cameras.cam_from_world * sign[:, None]
+    # x of the world
+    pose = torch.cat([pose[..., :3] * sign, pose[..., 3:]], dim=-1)
     intrinsics = cameras.intrinsics.clone()
     intrinsics[..., 0, 2] = cameras.size[..., 0] - 1 - intrinsics[..., 0, 2]
-    intrinsics[..., 0, 1] = -intrinsics[..., 0, 1]  # skew
+    # skew
+    intrinsics[..., 0, 1] = -intrinsics[..., 0, 1]
     distortion = cameras.distortion.clone()
     distortion[..., 3] = torch.where(cameras.fisheye, distortion[..., 3], -distortion[..., 3])
     return replace(

@@ -19,21 +19,29 @@ from coview.sample import MultiView
 
 _CAMERAS = ("cameras", "pseudo_cameras")
 _LARGEST = (
-    0.2  # half an axis of the largest thing, as a share of a picture's shorter side; its half at scale ½
+    # half an axis of the largest thing, as a share of a picture's shorter side; its half at scale ½
+    0.2
 )
-_SOFT = 1.5  # pixels over which a thing's border fades
+# pixels over which a thing's border fades
+_SOFT = 1.5
 
 
 @dataclass(frozen=True)
 class ImageAugment:
     """How pictures are varied; each on its own. Defaults are those of the paper's code; `UNVARIED` does nothing."""
 
-    scale: float = 0.25  # deviation of the zoom's factor from 1; never more than one deviation
-    rotation: float = 30.0  # degrees: deviation of the turn; never more than two deviations
-    rotated: float = 0.6  # share of pictures that are turned
-    gain: float = 0.2  # most that a colour channel is made stronger or weaker, as a share
-    occluders: int = 7  # things in front of a picture, at most
-    occluded: float = 1.0  # share of pictures with one thing or more
+    # deviation of the zoom's factor from 1; never more than one deviation
+    scale: float = 0.25
+    # degrees: deviation of the turn; never more than two deviations
+    rotation: float = 30.0
+    # share of pictures that are turned
+    rotated: float = 0.6
+    # most that a colour channel is made stronger or weaker, as a share
+    gain: float = 0.2
+    # things in front of a picture, at most
+    occluders: int = 7
+    # share of pictures with one thing or more
+    occluded: float = 1.0
 
     def __post_init__(self) -> None:
         for name, most in (("scale", 0.9), ("rotated", 1.0), ("gain", 1.0), ("occluded", 1.0)):

@@ -17,9 +17,12 @@ from torch import Tensor
 from coview.data.base import Instants
 from coview.errors import InputError
 
-Draws = Callable[[int], Int[Tensor, "picked"]]  # from a step to the instants of its batch; on the CPU
-SAME = 1e-3  # seconds within which a gap counts as kept: times are float32
-_SEEDS = 1_000_003  # between the numbers that two seeds draw with
+# from a step to the instants of its batch; on the CPU
+Draws = Callable[[int], Int[Tensor, "picked"]]
+# seconds within which a gap counts as kept: times are float32
+SAME = 1e-3
+# between the numbers that two seeds draw with
+_SEEDS = 1_000_003
 
 
 @dataclass(frozen=True)
@@ -70,8 +73,10 @@ class Mixed(Batching):
     Where there are few of a kind, some may come twice in a batch. Where all are `labelled`, nothing is left to mix in.
     Where none hides its 2D joints (`labelled2d`), nothing is left to learn from views, and that is refused."""
 
-    share: float = 0.5  # of labelled instants
-    by: Literal["labelled2d", "labelled"] = "labelled2d"  # an instant with any labelled view counts
+    # of labelled instants
+    share: float = 0.5
+    # an instant with any labelled view counts
+    by: Literal["labelled2d", "labelled"] = "labelled2d"
 
     def __post_init__(self) -> None:
         if not 0 < self.share < 1:
@@ -121,8 +126,10 @@ class SubjectTimes(Batching):
     random, as often as they have instants so far apart. One who has too few for a batch is joined by others: as few
     as it takes. Where fewer labelled instants exist than a batch has, some come twice."""
 
-    gap: float = 0.5  # seconds; nearer frames show the same pose. 0: any
-    labelled: int = 32  # of a batch's instants
+    # seconds; nearer frames show the same pose. 0: any
+    gap: float = 0.5
+    # of a batch's instants
+    labelled: int = 32
 
     def __post_init__(self) -> None:
         if self.gap < 0 or self.labelled < 0:
@@ -186,7 +193,8 @@ class _Turns:
         members, most = self.members[who], min(wanted, len(self.apart[who]))
         shuffled = members[torch.randperm(len(members), generator=generator)].tolist()
         found = self._apart(shuffled, most)
-        if len(found) < most:  # what was taken first left gaps too small to use
+        # what was taken first left gaps too small to use
+        if len(found) < most:
             tight = torch.tensor(self.apart[who])
             found = tight[torch.randperm(len(tight), generator=generator)[:most]].tolist()
         return found

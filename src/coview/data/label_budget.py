@@ -16,7 +16,8 @@ from coview.data.base import Instants
 from coview.errors import InputError
 
 Split = Literal["all", "s156", "s15", "s1"]
-_PEOPLE = {"s156": 3, "s15": 2, "s1": 1}  # named after the order of Human3.6M's training subjects
+# named after the order of Human3.6M's training subjects
+_PEOPLE = {"s156": 3, "s15": 2, "s1": 1}
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,16 @@ class ShownLabels:
     Whose: of the first one, two or three subjects in the data's order, or of all. How many: a count or a share of
     those that have a label at all, spread evenly over them; the same instants in every view."""
 
-    split: Split = "all"  # whose 3D joints are shown
-    count: int = 0  # instants of them; 0: as many as `share` says
-    share: float = 1.0  # of their instants
-    split2d: Split = "all"  # whose 2D joints are shown, for methods that do not see 2D joints at test time
-    share2d: float = 1.0  # of their instants
+    # whose 3D joints are shown
+    split: Split = "all"
+    # instants of them; 0: as many as `share` says
+    count: int = 0
+    # of their instants
+    share: float = 1.0
+    # whose 2D joints are shown, for methods that do not see 2D joints at test time
+    split2d: Split = "all"
+    # of their instants
+    share2d: float = 1.0
 
     def __post_init__(self) -> None:
         for name in ("share", "share2d"):

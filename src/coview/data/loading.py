@@ -9,8 +9,10 @@ from coview.data.batching import Batching, Shuffled
 from coview.sample import MultiView
 
 SHUFFLED = Shuffled()
-_AT_ONCE = 512  # instants of a few numbers each
-_PIXELS_AT_ONCE = 2**24  # numbers of images, three per pixel: nine instants of four views of 384 px
+# instants of a few numbers each
+_AT_ONCE = 512
+# numbers of images, three per pixel: nine instants of four views of 384 px
+_PIXELS_AT_ONCE = 2**24
 
 
 class Batches:

@@ -25,18 +25,24 @@ from coview.skeletons import (
     skeleton_map,
 )
 
-_SEES = 4  # joints with a confidence that make a view see the person
+# joints with a confidence that make a view see the person
+_SEES = 4
 
 
 @dataclass(frozen=True)
 class RecordedConfig(DataConfig):
     """One or more sessions (`coview import`) with the same number of cameras; each is a rig of its own."""
 
-    sessions: tuple[Path, ...] = ()  # folders that hold a session.toml
-    cameras: tuple[str, ...] = ()  # use only these; all where empty
-    test_cameras: tuple[str, ...] = ()  # of the validation; default: those of the training
-    validation_share: float = 0.2  # the last part of every session: neighbouring frames are too alike to mix
-    stride: int = 1  # use every n-th frame
+    # folders that hold a session.toml
+    sessions: tuple[Path, ...] = ()
+    # use only these; all where empty
+    cameras: tuple[str, ...] = ()
+    # of the validation; default: those of the training
+    test_cameras: tuple[str, ...] = ()
+    # the last part of every session: neighbouring frames are too alike to mix
+    validation_share: float = 0.2
+    # use every n-th frame
+    stride: int = 1
     # name of the skeleton to learn; None: h36m_17 where the recording's joints give it, else coco_19, else their own.
     # Joints of it that the recording lacks count as not seen
     skeleton: str | None = None
@@ -130,7 +136,8 @@ class RecordedConfig(DataConfig):
             joints2d=joints2d[every, views],
             confidence=confidence[every, views],
             rig=torch.full((frames,), rig),
-            subject=torch.full((frames,), rig),  # one person per session, and nobody says who
+            # one person per session, and nobody says who
+            subject=torch.full((frames,), rig),
             sequence=torch.full((frames,), rig),
             time=torch.arange(frames) * (self.stride / session.fps),
         )

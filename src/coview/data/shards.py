@@ -71,7 +71,8 @@ def _in_order(make: Make, count: int, workers: int) -> Iterator[dict[str, Tensor
                 yield piece
         finally:
             pool.shutdown(cancel_futures=True)
-            torch.set_num_threads(before)  # what threads of later pools begin with
+            # what threads of later pools begin with
+            torch.set_num_threads(before)
 
 
 def _piece(path: Path | None, length: int, number: int, make: Make) -> dict[str, Tensor]:

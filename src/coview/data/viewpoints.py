@@ -8,7 +8,8 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 
-MARGIN = 1.3  # side of a box around a person over the extent of the joints: room for hands and feet
+# side of a box around a person over the extent of the joints: room for hands and feet
+MARGIN = 1.3
 
 
 def varied_cameras(rigs: int, views: int, generator: torch.Generator) -> Cameras:

@@ -20,27 +20,35 @@ from coview.sample import MultiView
 from coview.skeletons import H36M_17, Skeleton, skeleton_map
 
 READS = frozenset({"joints2d", "confidence", "image_size", "pseudo3d", "pseudo_cameras"})
-_REAL = frozenset(
-    {"images", "cameras", "first_guess", "labelled2d"}
-)  # what a view that does not exist cannot have
-_LABELS = READS | {"pseudo_covariance"}  # all that an instant which does not exist has
-_POOL: tuple[Kind, ...] = ("random", "random", "mixed", "gait")  # of generated people, one after another
-_PEOPLE, _POSES, _FPS = 24, 250, 3.0  # of them; poses of each; poses per second of their movement
-_SURE = 1e-8  # m²: variance of a generated label
+# what a view that does not exist cannot have
+_REAL = frozenset({"images", "cameras", "first_guess", "labelled2d"})
+# all that an instant which does not exist has
+_LABELS = READS | {"pseudo_covariance"}
+# of generated people, one after another
+_POOL: tuple[Kind, ...] = ("random", "random", "mixed", "gait")
+# of them; poses of each; poses per second of their movement
+_PEOPLE, _POSES, _FPS = 24, 250, 3.0
+# m²: variance of a generated label
+_SURE = 1e-8
 
 
 @dataclass(frozen=True)
 class VirtualViews:
     """How many, and where their cameras stand: uniform within these bounds around a person who stands at z = 0."""
 
-    count: int = 0  # per instant, beside the real views; 0: none
+    # per instant, beside the real views; 0: none
+    count: int = 0
     # Instants of generated people in every batch, whom virtual cameras alone see, for a recording that shows few
     # poses. Where there are any, batches keep no fields but those of pseudo-labels
     generated: int = 0
-    distance: tuple[float, float] = (2.5, 7.0)  # metres along the floor from the root joint
-    height: tuple[float, float] = (0.3, 3.0)  # metres above the floor
-    roll: float = 0.03  # radians, standard deviation
-    aim: float = 0.2  # metres, standard deviation of where a camera looks, about the root joint
+    # metres along the floor from the root joint
+    distance: tuple[float, float] = (2.5, 7.0)
+    # metres above the floor
+    height: tuple[float, float] = (0.3, 3.0)
+    # radians, standard deviation
+    roll: float = 0.03
+    # metres, standard deviation of where a camera looks, about the root joint
+    aim: float = 0.2
 
     def __post_init__(self) -> None:
         if min(self.count, self.generated) < 0:
@@ -142,7 +150,8 @@ def _seen(pose: Float[Tensor, "poses joints 3"], cameras: Cameras, batch: MultiV
     shape = true.shape[:2]
     instant, view = (torch.randint(most, shape, device=error.device) for most in (instants, views))
     seen = true + error[instant, view] * _extent(true)[..., None, None]
-    inside = ((seen >= -0.5) & (seen <= cameras.size[..., None, :] - 0.5)).all(dim=-1)  # NaN is outside
+    # NaN is outside
+    inside = ((seen >= -0.5) & (seen <= cameras.size[..., None, :] - 0.5)).all(dim=-1)
     confidence = torch.where(inside, batch.confidence[instant, view], 0.0)
     return torch.where((confidence > 0)[..., None], seen, torch.nan), confidence
 

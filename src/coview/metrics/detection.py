@@ -11,10 +11,13 @@ from torchmetrics import Metric
 from coview.metrics.mean import Mean
 from coview.skeletons import Skeleton
 
-GROUPS = ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")  # [Qiu19], left and right of each
+# [Qiu19], left and right of each
+GROUPS = ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")
 OVERALL = "all"
-_NECKS = ("neck", "thorax")  # the lower end of the head; the first that the skeleton has
-_LEAST_HALF_HEAD = 0.025  # of the width of the box around the person: a head seen from above has no length
+# the lower end of the head; the first that the skeleton has
+_NECKS = ("neck", "thorax")
+# of the width of the box around the person: a head seen from above has no length
+_LEAST_HALF_HEAD = 0.025
 
 
 def half_head(truth: Float[Tensor, "*batch joints 2"], skeleton: Skeleton) -> Float[Tensor, "*batch"]:
@@ -69,7 +72,8 @@ class JDR(Metric):
 
     def compute(self) -> dict[str, Float[Tensor, ""]]:
         """Percent per group, and `all`."""
-        rate = 100 * self.found / self.known  # NaN for a joint whose truth was never known
+        # NaN for a joint whose truth was never known
+        rate = 100 * self.found / self.known
         groups = {group: rate[pair].nanmean() for group, pair in zip(GROUPS, self.sides, strict=True)}
         return {**groups, OVERALL: torch.stack(list(groups.values())).nanmean()}
 

@@ -9,18 +9,24 @@ from torch import Tensor
 from coview.errors import InputError
 from coview.metrics.k_means import k_means
 
-GROUPS = 6  # of poses; more colours are not told apart
-_POINTS = 800  # drawn at most
+# of poses; more colours are not told apart
+GROUPS = 6
+# drawn at most
+_POINTS = 800
 
 
 @dataclass(frozen=True)
 class EmbeddingMap:
     """Points of a scatter plot, one per view."""
 
-    place: Float[Tensor, "points 2"]  # along the directions of most variance; no unit
-    group: Int[Tensor, "points"]  # which poses it is of
-    view: Int[Tensor, "points"]  # which camera saw it
-    kept_percent: float  # of the variance: how much of the embedding the plane shows
+    # along the directions of most variance; no unit
+    place: Float[Tensor, "points 2"]
+    # which poses it is of
+    group: Int[Tensor, "points"]
+    # which camera saw it
+    view: Int[Tensor, "points"]
+    # of the variance: how much of the embedding the plane shows
+    kept_percent: float
 
 
 def embedding_map(

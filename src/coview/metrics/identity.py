@@ -12,10 +12,14 @@ from torch import Tensor
 class IdentityScore:
     """Found numbers against true ones, under the one renaming of people that agrees best."""
 
-    accuracy: float  # share of detections of people that carry the right number (IDTP / truth, [Ristani16])
-    switches: int  # times that a person's number in one view is another than it last was there [Bernardin08]
-    unassigned: float  # share of detections of people that carry no number
-    people: int  # numbers that were given out
+    # share of detections of people that carry the right number (IDTP / truth, [Ristani16])
+    accuracy: float
+    # times that a person's number in one view is another than it last was there [Bernardin08]
+    switches: int
+    # share of detections of people that carry no number
+    unassigned: float
+    # numbers that were given out
+    people: int
 
 
 def identity_score(
@@ -42,6 +46,7 @@ def _switches(found: Int[Tensor, "frames people"], truth: Int[Tensor, "frames pe
     """Changes of number along every true person's detections in one view."""
     count = 0
     for person in truth[truth > 0].unique():
-        numbers = found[(truth == person) & (found > 0)]  # in the order of frames
+        # in the order of frames
+        numbers = found[(truth == person) & (found > 0)]
         count += int((numbers[1:] != numbers[:-1]).sum())
     return count

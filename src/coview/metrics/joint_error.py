@@ -12,8 +12,10 @@ from coview.geometry.alignment import similarity_alignment
 from coview.metrics.mean import Mean
 
 Pose3D = Float[Tensor, "*batch joints 3"]
-_AUC_THRESHOLDS = tuple(range(0, 151, 5))  # millimetres [Mehta17]
-_CPS_LIMIT = 300  # millimetres [Wandt21]
+# millimetres [Mehta17]
+_AUC_THRESHOLDS = tuple(range(0, 151, 5))
+# millimetres [Wandt21]
+_CPS_LIMIT = 300
 
 
 # --- functions: one number per joint ---------------------------------------------------------------

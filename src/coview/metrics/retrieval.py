@@ -13,21 +13,28 @@ from torch import Tensor
 
 from coview.metrics.joint_error import p_joint_error
 
-NEAREST = (1, 5, 10, 20)  # K
-WITHIN = 0.1 + 1e-3  # seconds within which a view of the same take shows the same instant; times are float32
-_QUERIES, _GALLERY = 96, 480  # instants at most: all pairs of their poses are aligned
-_AT_ONCE = 2**14  # alignments
+# K
+NEAREST = (1, 5, 10, 20)
+# seconds within which a view of the same take shows the same instant; times are float32
+WITHIN = 0.1 + 1e-3
+# instants at most: all pairs of their poses are aligned
+_QUERIES, _GALLERY = 96, 480
+# alignments
+_AT_ONCE = 2**14
 
 
 @dataclass(frozen=True)
 class Views:
     """Embedded views with their true poses."""
 
-    embedding: Float[Tensor, "instants views features"]  # unit vectors; NaN for a view without
-    joints3d: Float[Tensor, "instants joints 3"]  # metres
+    # unit vectors; NaN for a view without
+    embedding: Float[Tensor, "instants views features"]
+    # metres
+    joints3d: Float[Tensor, "instants joints 3"]
     subject: Int[Tensor, "instants"]
     sequence: Int[Tensor, "instants"]
-    time: Float[Tensor, "instants"]  # seconds within the sequence
+    # seconds within the sequence
+    time: Float[Tensor, "instants"]
 
     def __getitem__(self, index: Int[Tensor, "picked"]) -> "Views":
         """Some of the instants."""

@@ -24,8 +24,10 @@ from coview.metrics.k_means import k_means
 from coview.metrics.mean import Mean
 from coview.skeletons import Skeleton
 
-VERSION = 1  # of the file, and of how poses are compared
-SHIPPED = (50, 100)  # centres that come with coview, for the joints of H36M_17
+# of the file, and of how poses are compared
+VERSION = 1
+# centres that come with coview, for the joints of H36M_17
+SHIPPED = (50, 100)
 _KIND, _POINTS = "coview pose centres", "centres"
 _FOLDER = Path(__file__).parent
 
@@ -34,14 +36,18 @@ _FOLDER = Path(__file__).parent
 class PoseCentres:
     """Typical poses, and all that a score depends on."""
 
-    points: Float[Tensor, "k numbers"]  # float64; x y z joint by joint, poses root-centred and of norm one
+    # float64; x y z joint by joint, poses root-centred and of norm one
+    points: Float[Tensor, "k numbers"]
     joints: tuple[str, ...]
     root: str
-    reference: str  # the poses that they were fitted to, in words
-    poses: int  # how many
+    # the poses that they were fitted to, in words
+    reference: str
+    # how many
+    poses: int
     frame: str = "camera axes"
     seed: int = 0
-    starts: int = 10  # of k-means, of which the best was kept
+    # of k-means, of which the best was kept
+    starts: int = 10
 
     @property
     def digest(self) -> str:

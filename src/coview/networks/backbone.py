@@ -17,17 +17,22 @@ from coview.networks.recompute import apply
 Depth = Literal[18, 34, 50, 101, 152]
 
 _BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
-_PIXELS_AT_ONCE = 384 * 384  # of images in the first layers, on a processor while nothing is learnt
+# of images in the first layers, on a processor while nothing is learnt
+_PIXELS_AT_ONCE = 384 * 384
 
 
 class Maps(NamedTuple):
     """What the network sees in n images, at a quarter of their size."""
 
-    heatmaps: Float[Tensor, "n joints h4 w4"]  # raw, no softmax
-    features: Float[Tensor, "n features h4 w4"]  # what the heat-maps are made of
-    algebraic: Float[Tensor, "n joints"] | None  # confidences in (0, 1), if asked for
+    # raw, no softmax
+    heatmaps: Float[Tensor, "n joints h4 w4"]
+    # what the heat-maps are made of
+    features: Float[Tensor, "n features h4 w4"]
+    # confidences in (0, 1), if asked for
+    algebraic: Float[Tensor, "n joints"] | None
     volumetric: Float[Tensor, "n channels"] | None
-    coarse: Float[Tensor, "n channels32 h32 w32"] | None = None  # of the last residual stage
+    # of the last residual stage
+    coarse: Float[Tensor, "n channels32 h32 w32"] | None = None
 
 
 class BasicBlock(nn.Module):
@@ -94,7 +99,8 @@ class Trunk(nn.Module):
                 f"{type(self).__name__}: there is no residual network of depth {depth}; give one of {[*_BLOCKS]}."
             )
         block = BasicBlock if depth < 50 else Bottleneck
-        self.channels = 8 * trunk * block.expansion  # of the coarse features
+        # of the coarse features
+        self.channels = 8 * trunk * block.expansion
         self.checkpointing = checkpointing
         self.conv1 = nn.Conv2d(3, trunk, 7, 2, padding=3, bias=False)
         self.bn1 = BatchNorm2d(trunk)
@@ -146,11 +152,16 @@ class PoseResNet(Trunk):
         depth: Depth,
         joints: int,
         *,
-        algebraic: bool = False,  # one confidence per joint
-        volumetric: int = 0,  # confidences per feature channel of the volume; 0: none
-        deconv: int = 256,  # channels of each deconvolution
-        trunk: int = 64,  # channels of the first residual stage; each later one has twice as many
-        checkpointing: bool = False,  # recompute activations for the gradient: less memory, a third more time
+        # one confidence per joint
+        algebraic: bool = False,
+        # confidences per feature channel of the volume; 0: none
+        volumetric: int = 0,
+        # channels of each deconvolution
+        deconv: int = 256,
+        # channels of the first residual stage; each later one has twice as many
+        trunk: int = 64,
+        # recompute activations for the gradient: less memory, a third more time
+        checkpointing: bool = False,
     ) -> None:
         if min(joints, deconv, trunk) < 1 or volumetric < 0:
             raise InputError(
@@ -170,7 +181,8 @@ class PoseResNet(Trunk):
         algebraic = None if self.alg_confidences is None else self.alg_confidences(coarse)
         volumetric = None if self.vol_confidences is None else self.vol_confidences(coarse)
         features = coarse
-        del images  # for their memory
+        # for their memory
+        del images
         for start in range(0, len(self.deconv_layers), 3):
             features = self._run(self.deconv_layers[start : start + 3], features)
         return Maps(self.final_layer(features), features, algebraic, volumetric, coarse)

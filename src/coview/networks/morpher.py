@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from coview.errors import InputError, MissingFileError
 from coview.networks.lifter import Residual
 
-_PREFIX = "morpher."  # of the weights in a run of SkeletonMorphing
+# of the weights in a run of SkeletonMorphing
+_PREFIX = "morpher."
 
 
 class Morpher(nn.Module):
@@ -55,5 +56,6 @@ def load_morpher(run: Path, joints: int) -> Morpher:
             f"the lifter."
         )
     morpher = Morpher(joints, width)
-    morpher.load_state_dict(own, assign=True)  # assigned, so that it works where nothing is given memory
+    # assigned, so that it works where nothing is given memory
+    morpher.load_state_dict(own, assign=True)
     return morpher.requires_grad_(False)

@@ -33,9 +33,11 @@ def convolved(layers: nn.Sequential, volume: Slabs, cells: int) -> Iterator[Floa
 
     The first slab is one cell thinner than what comes in, and the last, which makes `cells` full, one thicker."""
     convolution, after = layers[0], layers[1:]
-    known: Tensor | None = None  # what the next cells of the output are made of
+    # what the next cells of the output are made of
+    known: Tensor | None = None
     read = 0
-    ready: list[Tensor] = []  # a variable would hold the slab while the next layer works
+    # a variable would hold the slab while the next layer works
+    ready: list[Tensor] = []
     for slab in volume:
         read += slab.shape[2]
         beyond = torch.zeros_like(slab[:, :, :1])

@@ -71,7 +71,8 @@ class Res(nn.Module):
 
     def streamed(self, volume: Slabs, cells: int) -> Iterator[Float[Tensor, "b outputs _ y z"]]:
         """The same for a volume in slabs, `cells` along x; only in eval mode and without gradients."""
-        waiting: list[Tensor] = []  # for their turn in the shortcut
+        # for their turn in the shortcut
+        waiting: list[Tensor] = []
 
         def read() -> Iterator[Tensor]:
             for slab in volume:
@@ -79,7 +80,8 @@ class Res(nn.Module):
                 del slab
                 yield waiting[-1]
 
-        branch: Any = self.res_branch  # a part of a Sequential is one, which its annotation does not say
+        # a part of a Sequential is one, which its annotation does not say
+        branch: Any = self.res_branch
         first = convolved(branch[:3], read(), cells)
         for inner in convolved(branch[3:], first, cells):
             known = torch.cat(waiting, dim=2)
@@ -127,10 +129,14 @@ class V2V(nn.Module):
         inputs: int = 32,
         outputs: int = 17,
         *,
-        width: int = 32,  # channels at full size; twice and then four times as many further in
-        levels: int = 5,  # how often the size is halved
-        front_kernel: int = 7,  # odd
-        checkpointing: bool = False,  # recompute activations for the gradient: less memory, a third more time
+        # channels at full size; twice and then four times as many further in
+        width: int = 32,
+        # how often the size is halved
+        levels: int = 5,
+        # odd
+        front_kernel: int = 7,
+        # recompute activations for the gradient: less memory, a third more time
+        checkpointing: bool = False,
     ) -> None:
         super().__init__()
         if min(inputs, outputs) < 1 or levels < 0 or width < 2 or front_kernel % 2 == 0:
@@ -200,7 +206,8 @@ class V2V(nn.Module):
 
     def _hourglass(self, parts: list[Tensor], level: int, cells: int) -> list[Tensor]:
         """From this level inwards and back; the list is emptied. Every slab is an even number of cells."""
-        layers: Any = self.encoder_decoder  # a ModuleDict does not say what it holds
+        # a ModuleDict does not say what it holds
+        layers: Any = self.encoder_decoder
         if level > self.levels:
             return [*layers["mid_res"].streamed(taken(parts), cells)]
         halved = [self.pool(part) for part in parts]

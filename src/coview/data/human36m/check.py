@@ -17,7 +17,8 @@ _KNOWN = {
     ("train", 389_938): "every frame at 50 Hz",
     ("test", 26_634): "every fifth frame, as the paper's tables",
 }
-_MARGIN = 0.1  # of a box's side: the boxes hold the body, and joints are inside it
+# of a box's side: the boxes hold the body, and joints are inside it
+_MARGIN = 0.1
 _LEAST_INSIDE, _MOST_OFF = 0.95, 0.15
 
 
@@ -26,13 +27,18 @@ class SubjectRow:
     """What the labels hold of one person."""
 
     subject: str
-    part: str  # train, test, or neither
+    # train, test, or neither
+    part: str
     clips: int
     instants: int
-    incomplete: int  # instants that some view lacks
-    inside: float  # share of the projected joints that are in their view's box
-    off: float  # sides of the box between its middle and that of the joints, in the median
-    missing: int  # pictures that are not there
+    # instants that some view lacks
+    incomplete: int
+    # share of the projected joints that are in their view's box
+    inside: float
+    # sides of the box between its middle and that of the joints, in the median
+    off: float
+    # pictures that are not there
+    missing: int
 
 
 @dataclass(frozen=True)

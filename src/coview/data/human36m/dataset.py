@@ -30,23 +30,32 @@ DAMAGED = (("S9", "Greeting-2"), ("S9", "SittingDown-2"), ("S9", "Waiting-1"))
 class Human36MConfig(DataConfig):
     """Crops of Human3.6M, read from disk when asked for."""
 
-    folder: Path | None = None  # default: $COVIEW_DATA/human36m, else ~/.cache/coview/data/human36m
+    # default: $COVIEW_DATA/human36m, else ~/.cache/coview/data/human36m
+    folder: Path | None = None
     train_subjects: tuple[str, ...] = ("S1", "S5", "S6", "S7", "S8")
     test_subjects: tuple[str, ...] = ("S9", "S11")
-    train_every: int = 1  # use every n-th instant of the labels, which may hold fewer than all already
+    # use every n-th instant of the labels, which may hold fewer than all already
+    train_every: int = 1
     test_every: int = 1
-    views: tuple[str, ...] = ()  # names of cameras, in this order; all of them where empty
-    size: int = 384  # pixels, of the square crops
-    box_scale: float = 1.0  # of the crop about the box of the labels, as in every released setting
-    undistort: bool = True  # when reading; False: read the folders imageSequence-undistorted, made before
-    damaged: bool = False  # whether testing includes the three scenes of S9 whose labels are off
+    # names of cameras, in this order; all of them where empty
+    views: tuple[str, ...] = ()
+    # pixels, of the square crops
+    size: int = 384
+    # of the crop about the box of the labels, as in every released setting
+    box_scale: float = 1.0
+    # when reading; False: read the folders imageSequence-undistorted, made before
+    undistort: bool = True
+    # whether testing includes the three scenes of S9 whose labels are off
+    damaged: bool = False
     # whether instants that a view lacks, but not all or all but one, are there: with NaN for its camera, black for
     # its picture and no confidence, as methods on images know to pass over; else they are left out
     incomplete: bool = False
     # the order of the released weights; h36m_17 is the house's own, with the same joints
     skeleton: Literal["learnable_17", "h36m_17"] = "learnable_17"
-    reference: bool = False  # the crops of the released weights: cameras without the half pixel
-    threads: int = 8  # that read and decode pictures
+    # the crops of the released weights: cameras without the half pixel
+    reference: bool = False
+    # that read and decode pictures
+    threads: int = 8
 
     def __post_init__(self) -> None:
         for name in ("train_every", "test_every", "size", "threads"):

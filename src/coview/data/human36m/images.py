@@ -61,10 +61,12 @@ class Crops:
     """Reads the crop of a row in a view, for `OnDisk`; black for a view that is absent."""
 
     labels: Labels
-    regions: Int[Tensor, "rows views 4"]  # left, top, width, height
+    # left, top, width, height
+    regions: Int[Tensor, "rows views 4"]
     pictures: Path
     size: int
-    undistort: bool  # else pictures are read that were undistorted before
+    # else pictures are read that were undistorted before
+    undistort: bool
     reference: bool
 
     def __call__(self, row: int, view: int) -> UInt8[Tensor, "3 height width"]:
@@ -105,14 +107,16 @@ class Crops:
         return part
 
 
-_Part = Callable[[slice, slice], np.ndarray]  # rows and columns of the straightened picture
+# rows and columns of the straightened picture
+_Part = Callable[[slice, slice], np.ndarray]
 
 
 def _as_it_is(raw: np.ndarray) -> _Part:
     return lambda rows, columns: raw[rows, columns]
 
 
-@lru_cache(maxsize=32)  # 6 MB each; the four cameras have the same lenses for every subject
+# 6 MB each; the four cameras have the same lenses for every subject
+@lru_cache(maxsize=32)
 def lens_map(
     intrinsics: tuple[float, ...], lens: tuple[float, ...], width: int, height: int
 ) -> tuple[np.ndarray, np.ndarray]:

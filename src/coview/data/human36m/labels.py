@@ -19,29 +19,41 @@ from coview.formats.io.untrusted import read_npz
 from coview.skeletons import LEARNABLE_17
 
 PREPARED = "human36m.npz"
-UNDISTORTED = "imageSequence-undistorted"  # of pictures made with the authors' script
+# of pictures made with the authors' script
+UNDISTORTED = "imageSequence-undistorted"
 PREPARE = (
     "Make it with `coview data prepare human36m LABELS.npy --out FOLDER`; see docs/data.md for LABELS.npy."
 )
-_THIGH = (0.3, 0.6)  # metres, between hip and knee: narrow enough to tell every wrong unit
-_REACH = (1.0, 15.0)  # metres between camera and person; the laboratory is 4 m wide
+# metres, between hip and knee: narrow enough to tell every wrong unit
+_THIGH = (0.3, 0.6)
+# metres between camera and person; the laboratory is 4 m wide
+_REACH = (1.0, 15.0)
 
 
 @dataclass(frozen=True)
 class Labels:
     """One row per instant; joints in the order of `LEARNABLE_17`."""
 
-    subjects: tuple[str, ...]  # "S1"
-    actions: tuple[str, ...]  # "Phoning-1"
-    cameras: tuple[str, ...]  # "54138969"
-    intrinsics: Float[Tensor, "subjects views 3 3"]  # pixels
-    cam_from_world: Float[Tensor, "subjects views 3 4"]  # metres
-    lens: Float[Tensor, "subjects views 5"]  # k1 k2 p1 p2 k3 of Human3.6M's own model, not OpenCV's
+    # "S1"
+    subjects: tuple[str, ...]
+    # "Phoning-1"
+    actions: tuple[str, ...]
+    # "54138969"
+    cameras: tuple[str, ...]
+    # pixels
+    intrinsics: Float[Tensor, "subjects views 3 3"]
+    # metres
+    cam_from_world: Float[Tensor, "subjects views 3 4"]
+    # k1 k2 p1 p2 k3 of Human3.6M's own model, not OpenCV's
+    lens: Float[Tensor, "subjects views 5"]
     subject: Int[Tensor, "rows"]
     action: Int[Tensor, "rows"]
-    frame: Int[Tensor, "rows"]  # from 0; the picture's number is one higher
-    joints3d: Float[Tensor, "rows joints 3"]  # metres, world z up
-    boxes: Int[Tensor, "rows views 4"]  # top, left, bottom, right in pixels; zeros where the view is absent
+    # from 0; the picture's number is one higher
+    frame: Int[Tensor, "rows"]
+    # metres, world z up
+    joints3d: Float[Tensor, "rows joints 3"]
+    # top, left, bottom, right in pixels; zeros where the view is absent
+    boxes: Int[Tensor, "rows views 4"]
 
     def __len__(self) -> int:
         return len(self.frame)

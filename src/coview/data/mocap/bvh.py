@@ -18,9 +18,12 @@ class Names:
     """What one family of conversions calls things."""
 
     family: str
-    joints: tuple[str, ...]  # of MOCAP_19 without the pelvis, which is the middle of the hips
-    upper_back: str  # the joint at the end of ASF's `upperback`; its rotation is that of `thorax`
-    above: tuple[str, ...]  # what sits on the end of `thorax`: root of the neck, both collars
+    # of MOCAP_19 without the pelvis, which is the middle of the hips
+    joints: tuple[str, ...]
+    # the joint at the end of ASF's `upperback`; its rotation is that of `thorax`
+    upper_back: str
+    # what sits on the end of `thorax`: root of the neck, both collars
+    above: tuple[str, ...]
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -53,8 +56,10 @@ FAMILIES = (
 class Repair:
     """The bone `thorax` that was put back."""
 
-    length: float  # in the file's unit
-    source: str  # whose length and direction it has
+    # in the file's unit
+    length: float
+    # whose length and direction it has
+    source: str
 
 
 def bvh_joints(bvh: Bvh, asf: Asf | None = None) -> tuple[Float[Tensor, "frames joints 3"], Repair | None]:

@@ -25,8 +25,10 @@ from coview.errors import MissingFileError
 from coview.skeletons import MOCAP_19
 
 FPS = 60.0
-STILL = 1e-4  # metres, the resolution of the shared clips
-MAX_SPREAD = 0.005  # metres; the shared clips have 0.0002, resampling from 30 fps adds a few millimetres
+# metres, the resolution of the shared clips
+STILL = 1e-4
+# metres; the shared clips have 0.0002, resampling from 30 fps adds a few millimetres
+MAX_SPREAD = 0.005
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,11 @@ class Row:
     subjects: int
     minutes: float
     stature: tuple[float, float]
-    worst_spread: float  # metres
+    # metres
+    worst_spread: float
     least_trunk: float
-    least_knee: float  # metres; negative: mirrored
+    # metres; negative: mirrored
+    least_knee: float
     up: str
 
 

@@ -25,8 +25,10 @@ from coview.skeletons import MOCAP_19, Skeleton
 
 Split = Literal["train", "val", "test"]
 META = "meta.json"
-PLAUSIBLE = (0.8, 2.5)  # metres of stature; wider than people are, narrow enough to tell every wrong unit
-_EVERY = 60  # of the frames say how tall somebody is; bones do not change
+# metres of stature; wider than people are, narrow enough to tell every wrong unit
+PLAUSIBLE = (0.8, 2.5)
+# of the frames say how tall somebody is; bones do not change
+_EVERY = 60
 _PREPARE = (
     "Make it with `coview data prepare cmu_mocap SOURCE`; see docs/data.md for where to get the source."
 )
@@ -38,7 +40,8 @@ class Clip:
 
     name: str
     subject: str
-    points: Float[Tensor, "frames joints 3"]  # metres, world z up, float32
+    # metres, world z up, float32
+    points: Float[Tensor, "frames joints 3"]
     fps: float
     skeleton: Skeleton = MOCAP_19
 

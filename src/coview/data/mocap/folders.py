@@ -12,7 +12,8 @@ from coview.data.mocap.sources import KINDS
 from coview.errors import InputError, UnavailableError
 from coview.formats.io.text import read_json
 
-PARTS = ".parts"  # of takes that are finished, while others are not
+# of takes that are finished, while others are not
+PARTS = ".parts"
 SPLITS: tuple[Split, ...] = get_args(Split)
 
 
@@ -65,7 +66,8 @@ def refuse_others(out: Path) -> None:
     """ValueError where `out` holds files of the names we write that no preparation of ours made."""
     if (out / META).is_file():
         strange = [] if _ours(out / META) else [out / META]
-    else:  # with parts it is ours: interrupted before meta.json, which comes last
+    else:
+        # with parts it is ours: interrupted before meta.json, which comes last
         strange = [] if (out / PARTS).is_dir() else sorted(out.glob("cmu_*.npz"))
     if strange:
         raise InputError(

@@ -24,19 +24,26 @@ from coview.skeletons import H36M_17
 
 # What a good detector does on people it was not trained on. Stated before any method was run on it.
 DETECTED = DetectorNoise(sigma=5.0, outlier_rate=0.04, outlier_px=60.0, missing_rate=0.02, swap_rate=0.02)
-INPUTS = {  # errors in pixels are halved and doubled, rates stay
+# errors in pixels are halved and doubled, rates stay
+INPUTS = {
     "exact": EXACT,
     "half": replace(DETECTED, sigma=DETECTED.sigma / 2, outlier_px=DETECTED.outlier_px / 2),
     "detected": DETECTED,
     "double": replace(DETECTED, sigma=DETECTED.sigma * 2, outlier_px=DETECTED.outlier_px * 2),
 }
-VIEWS = 4  # cameras of every ring, unless training is told otherwise
-FEWEST, MOST = 2, 8  # cameras of training
-RINGS = {"same": (5.0, 1.5), "near": (3.5, 2.6), "far": (6.0, 0.6)}  # radius and height, metres
-EVERY = 6  # frames of 60 per second
-REACH = 1.5  # metres that a pelvis may be from the centre of the ring
+# cameras of every ring, unless training is told otherwise
+VIEWS = 4
+# cameras of training
+FEWEST, MOST = 2, 8
+# radius and height, metres
+RINGS = {"same": (5.0, 1.5), "near": (3.5, 2.6), "far": (6.0, 0.6)}
+# frames of 60 per second
+EVERY = 6
+# metres that a pelvis may be from the centre of the ring
+REACH = 1.5
 Ring = Literal["same", "near", "far"]
-_EMPTY = {  # what to do where a split has no clips
+# what to do where a split has no clips
+_EMPTY = {
     "train": "Prepare takes of other subjects, or hold fewer subjects out.",
     "val": "Raw recordings are prepared without it: use split 'test', or hold subjects out and use 'held_out'.",
     "test": "Prepare takes of subjects 11, 131 or 135, or hold subjects out and use 'held_out'.",
@@ -50,13 +57,18 @@ class Mocap4Config(DataConfig):
 
     ValueError for a number of training cameras outside 2 to 8."""
 
-    folder: Path | None = None  # prepared motion; default: where `coview data prepare` puts it
-    noise: DetectorNoise = DETECTED  # EXACT for the noise-free input
-    ring: Ring = "same"  # of the cameras that `validation` is seen by
-    split: Literal["val", "test", "held_out"] = "test"  # of the clips that `validation` holds
+    # prepared motion; default: where `coview data prepare` puts it
+    folder: Path | None = None
+    # EXACT for the noise-free input
+    noise: DetectorNoise = DETECTED
+    # of the cameras that `validation` is seen by
+    ring: Ring = "same"
+    # of the clips that `validation` holds
+    split: Literal["val", "test", "held_out"] = "test"
     # subjects left out of training; with split "held_out" they are what `validation` holds
     held_out: tuple[str, ...] = ()
-    seed: int = 0  # of the detector's noise
+    # of the detector's noise
+    seed: int = 0
     # cameras of training, 2 to 8: of 2 or 3, the first of the four, a quarter turn apart; of more, a ring of so many
     views: int = VIEWS
 
@@ -107,7 +119,8 @@ class Mocap4Config(DataConfig):
         radius, height = RINGS[ring]
         cameras = ring_cameras(max(views, VIEWS), radius=radius, height=height)
         joints2d, confidence = detect(joints3d, cameras, self.noise, 2 * self.seed + stream)
-        cameras = cameras[:views]  # fewer than four see the same pixels as they do among four
+        # fewer than four see the same pixels as they do among four
+        cameras = cameras[:views]
         return InMemory(
             MultiView(
                 H36M_17,
@@ -143,7 +156,8 @@ def centred(clip: Clip) -> Float[Tensor, "instants joints 3"]:
 
     The median place of the pelvis becomes the centre; a pose whose pelvis is farther out than `REACH` is
     moved, as it is, to that distance. Heights stay."""
-    points = clip.points[::EVERY, : len(H36M_17)]  # the first 17 joints of MOCAP_19 are those of H36M_17
+    # the first 17 joints of MOCAP_19 are those of H36M_17
+    points = clip.points[::EVERY, : len(H36M_17)]
     ground = points[:, 0, :2] - points[:, 0, :2].median(dim=0).values
     kept = ground * (REACH / ground.norm(dim=-1, keepdim=True).clamp_min(REACH))
     shift = torch.cat([kept - points[:, 0, :2], torch.zeros(len(points), 1)], dim=-1)

@@ -26,9 +26,11 @@ from coview.formats.io.atomic import replacing, write_text
 from coview.formats.io.untrusted import read_npz
 from coview.skeletons import MOCAP_19
 
-MAX_SPEED = 20.0  # m/s: the fastest hand in the prepared CMU clips has 15; a marker that jumps is faster
+# m/s: the fastest hand in the prepared CMU clips has 15; a marker that jumps is faster
+MAX_SPEED = 20.0
 MIN_SECONDS = 0.5
-_VERSION = 1  # of the processing: a change makes finished clips be made again
+# of the processing: a change makes finished clips be made again
+_VERSION = 1
 META_JOINTS = [
     joint.replace("left_", "l_").replace("right_", "r_").replace("nose", "neck") for joint in MOCAP_19.joints
 ]
@@ -41,10 +43,13 @@ class Prepared:
     """What became of one take."""
 
     source: Source
-    clips: tuple[dict[str, Any], ...]  # entries of meta.json; several where glitches were cut out
-    kept: bool = False  # was finished before
+    # entries of meta.json; several where glitches were cut out
+    clips: tuple[dict[str, Any], ...]
+    # was finished before
+    kept: bool = False
     notes: tuple[str, ...] = ()
-    problem: str = ""  # why it could not be used
+    # why it could not be used
+    problem: str = ""
 
 
 def is_prepared(folder: Path) -> bool:
@@ -65,7 +70,8 @@ def copy_prepared(source: Path, out: Path, *, overwrite: bool = False) -> bool:
     if same == names:
         return False
     make_room(out, overwrite or there == same)
-    for name in names:  # meta.json last: without it nothing counts as prepared
+    # meta.json last: without it nothing counts as prepared
+    for name in names:
         with replacing(out / name) as temporary:
             shutil.copyfile(source / name, temporary)
     return True
@@ -236,7 +242,8 @@ def _whole_step(fps: float) -> bool:
 
 def _assemble(out: Path, entries: list[dict[str, Any]], overwrite: bool) -> None:
     """All clips into one file per split, a clip at a time; meta.json last."""
-    for left in out.glob(".cmu_*.part.npz"):  # of a call that was killed
+    # of a call that was killed
+    for left in out.glob(".cmu_*.part.npz"):
         left.unlink()
     before = {split: split_file(out, split) for split in SPLITS if split_file(out, split).is_file()}
     parts = out / PARTS

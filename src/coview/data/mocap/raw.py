@@ -23,8 +23,10 @@ Unit = Literal["cmu", "m", "cm", "mm", "inch"]
 METRES: dict[Unit, float] = {"cmu": 0.0254 / 0.45, "m": 1.0, "cm": 0.01, "mm": 0.001, "inch": 0.0254}
 _STATED, _GIVEN = "as the file says", "as given by --fps"
 _KEPT = "as the file says; --fps is not used, because it is for files that state no rate"
-_MAX_FPS = 1000.0  # motion capture cameras do 60 to 500
-AMC_FPS = 120.0  # the rate of CMU's cameras [mocap.cs.cmu.edu]; an AMC file states none
+# motion capture cameras do 60 to 500
+_MAX_FPS = 1000.0
+# the rate of CMU's cameras [mocap.cs.cmu.edu]; an AMC file states none
+AMC_FPS = 120.0
 
 # The bone of an ASF that ends at each joint of MOCAP_19; the pelvis is the middle of the hips.
 _BONES = (
@@ -38,12 +40,17 @@ ASF_BONES = dict(zip(MOCAP_19.joints[1:], _BONES.split(), strict=True))
 class Take:
     """One file's motion at its own rate."""
 
-    points: Float[Tensor, "frames joints 3"]  # MOCAP_19, metres, +Y up, float64; NaN: not known
+    # MOCAP_19, metres, +Y up, float64; NaN: not known
+    points: Float[Tensor, "frames joints 3"]
     fps: float
-    rate: str  # whether the file stated the rate
-    unit: str  # which unit the file was taken to be in, and why
-    repair: str  # what was mended; empty where nothing was
-    grade: str  # A: the original skeleton, B: a conversion of it, M: markers
+    # whether the file stated the rate
+    rate: str
+    # which unit the file was taken to be in, and why
+    unit: str
+    # what was mended; empty where nothing was
+    repair: str
+    # A: the original skeleton, B: a conversion of it, M: markers
+    grade: str
 
 
 def read_take(

@@ -11,7 +11,8 @@ from coview.data.mocap.clips import Split
 from coview.errors import MissingFileError, NotAFolderError
 from coview.formats.io.camera_names import natural_key
 
-KINDS = (".amc", ".bvh", ".c3d")  # best first: the original, a conversion, markers
+# best first: the original, a conversion, markers
+KINDS = (".amc", ".bvh", ".c3d")
 # The split of the shared preparation; subjects it does not name train, so that no person is in two splits.
 TEST_SUBJECTS = frozenset({"11", "131", "135"})
 # 02_01, Subject02_01, cmu_2_1, 02_01_poses, 02_walk: the subject's number, the take's where there is one, the rest
@@ -24,8 +25,10 @@ class Source:
 
     path: Path
     asf: Path | None
-    name: str  # cmu_02_01
-    subject: str  # cmu02
+    # cmu_02_01
+    name: str
+    # cmu02
+    subject: str
     split: Split
 
     def digest(self, *settings: object) -> str:

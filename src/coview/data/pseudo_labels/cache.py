@@ -19,8 +19,10 @@ from coview.errors import InputError
 from coview.formats.io.tensor_cache import put
 from coview.sample import MultiView
 
-_ROOM = 1 << 14  # bytes for what is said of a rig
-_PART = 1 << 16  # instants hashed at a time
+# bytes for what is said of a rig
+_ROOM = 1 << 14
+# instants hashed at a time
+_PART = 1 << 16
 
 
 def provenance(seen: MultiView, config: PseudoConfig) -> dict[str, Any]:
@@ -105,7 +107,8 @@ def _fingerprint(seen: MultiView, config: PseudoConfig) -> str:
     whole = hashlib.sha256(json.dumps(seen.skeleton.joints).encode())
     for name, tensor in read.items():
         whole.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        if tensor.stride(0) == 0:  # the same for all instants
+        # the same for all instants
+        if tensor.stride(0) == 0:
             tensor = tensor[:1]
         for part in tensor.detach().cpu().split(_PART):
             whole.update(part.contiguous().view(torch.uint8).numpy().data)

@@ -17,7 +17,8 @@ from coview.geometry.epipolar.view_graph import NotDeterminedError, Pair, place_
 from coview.geometry.triangulation.optimal_two_view import triangulate_pair, vector_median
 from coview.skeletons import Skeleton
 
-_IN_FRONT = 0.75  # share of a pair's inliers
+# share of a pair's inliers
+_IN_FRONT = 0.75
 
 
 def neighbours(views: int) -> list[tuple[int, int]]:

@@ -18,14 +18,17 @@ class PseudoConfig:
     # how joints become points. robust: views that agree, with covariance. pairs: as in [Kocabas19], every
     # neighbouring pair optimally, then the vector median. None: pairs where cameras are epipolar, else robust
     triangulation: Literal["robust", "pairs"] | None = None
-    detector: Path | None = None  # run folder of a 2D method that sees the joints; None: the data's own
+    # run folder of a 2D method that sees the joints; None: the data's own
+    detector: Path | None = None
     # 2D joints of less confidence are left out
     min_confidence: float = 0.3
-    threshold: float | None = None  # pixels between a poor joint and a wrong one; None: from the data
+    # pixels between a poor joint and a wrong one; None: from the data
+    threshold: float | None = None
     # Gaussians that describe the poses, at most: what each joint owes to the others (`pose_prior`); 0: nothing.
     # Only for robust triangulation, which knows how sure it is
     prior: int = 10
-    frames: int = 300  # instants of a rig that its cameras are found from, at most
+    # instants of a rig that its cameras are found from, at most
+    frames: int = 300
     seed: int = 0
 
     @property

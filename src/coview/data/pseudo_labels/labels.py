@@ -13,7 +13,8 @@ from coview.body.pose_prior import PosePrior
 from coview.cameras import Cameras
 from coview.data.pseudo_labels.cache import kept_in, prior_from, prior_row, provenance, rig_from, rig_row
 from coview.data.pseudo_labels.config import (
-    PseudoConfig as PseudoConfig,  # also found here: it belongs to the topic
+    # also found here: it belongs to the topic
+    PseudoConfig as PseudoConfig,
 )
 from coview.data.pseudo_labels.points import Points, block_of_labels, prior_of_poses
 from coview.data.pseudo_labels.rectified_views import seen_by
@@ -23,18 +24,24 @@ from coview.errors import InputError
 from coview.sample import MultiView
 
 _READ = frozenset({"joints2d", "confidence", "cameras", "rig"})
-_BLOCK = 1 << 13  # instants worked on at a time, by each worker
+# instants worked on at a time, by each worker
+_BLOCK = 1 << 13
 
 
 @dataclass(frozen=True)
 class PseudoLabels:
     """Poses, how sure they are, and the cameras that go with them."""
 
-    joints3d: Float[Tensor, "instants joints 3"]  # metres (as far as the scale is known), z up; NaN: unknown
-    covariance: Float[Tensor, "instants joints 3 3"]  # m²; NaN where unknown
-    cameras: Cameras  # instants × views
-    inliers: Bool[Tensor, "instants views joints"]  # the 2D joints that a point was made from
-    facts: dict[str, Any]  # plain values: settings, and for each rig how its cameras were found
+    # metres (as far as the scale is known), z up; NaN: unknown
+    joints3d: Float[Tensor, "instants joints 3"]
+    # m²; NaN where unknown
+    covariance: Float[Tensor, "instants joints 3 3"]
+    # instants × views
+    cameras: Cameras
+    # the 2D joints that a point was made from
+    inliers: Bool[Tensor, "instants views joints"]
+    # plain values: settings, and for each rig how its cameras were found
+    facts: dict[str, Any]
 
 
 def pseudo_labels(

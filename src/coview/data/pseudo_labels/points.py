@@ -15,7 +15,8 @@ from coview.data.pseudo_labels.rigs import Rig, observed
 from coview.geometry.triangulation.triangulate import triangulate_robust
 from coview.sample import MultiView
 
-SAMPLE = 20_000  # instants that the poses' distribution is learnt from, at most
+# instants that the poses' distribution is learnt from, at most
+SAMPLE = 20_000
 
 
 class Points(NamedTuple):

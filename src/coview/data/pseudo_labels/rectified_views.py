@@ -9,7 +9,8 @@ from torch import Tensor
 from coview.body.metric_rig import evenly
 from coview.cameras import Cameras
 
-SOME = 4096  # instants that the reference is taken from, at most
+# instants that the reference is taken from, at most
+SOME = 4096
 
 
 def reference_cameras(cameras: Cameras) -> Cameras:

@@ -20,19 +20,26 @@ from coview.geometry.triangulation.triangulate import Triangulated, triangulate_
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
 
-WRONG = 0.07  # of the person's size in the image: detectors have long tails
-JUDGED = 2000  # instants that the noise of a rig is measured on
-LOOKED_AT = 40_000  # instants that those are chosen from, at most: a rig may have millions
+# of the person's size in the image: detectors have long tails
+WRONG = 0.07
+# instants that the noise of a rig is measured on
+JUDGED = 2000
+# instants that those are chosen from, at most: a rig may have millions
+LOOKED_AT = 40_000
 
 
 @dataclass(frozen=True)
 class Rig:
     """One set of static cameras, and the noise of what they saw."""
 
-    cameras: Cameras  # views; the reference intrinsics, perfect lenses, float64
-    threshold: float  # reference pixels: a view that is further off is left out
-    sigma: Float[Tensor, "joints"]  # reference pixels: standard deviation of a 2D joint of confidence 1
-    up: Float[Tensor, "3"]  # unit, world
+    # views; the reference intrinsics, perfect lenses, float64
+    cameras: Cameras
+    # reference pixels: a view that is further off is left out
+    threshold: float
+    # reference pixels: standard deviation of a 2D joint of confidence 1
+    sigma: Float[Tensor, "joints"]
+    # unit, world
+    up: Float[Tensor, "3"]
     facts: dict[str, Any]
 
 
@@ -41,7 +48,8 @@ def find_rig(seen: MultiView, where: Int[Tensor, "members"], config: PseudoConfi
     among = where[evenly(len(where), LOOKED_AT)]
     lenses = reference_cameras(seen.cameras[among])
     there = _seen_twice(seen, among, config.min_confidence)
-    if not bool(there.any()):  # a rig that rarely sees anyone
+    # a rig that rarely sees anyone
+    if not bool(there.any()):
         among, there = where, _seen_twice(seen, where, config.min_confidence)
     if not bool(there.any()):
         raise NotDeterminedError(

@@ -22,10 +22,10 @@ _HAIR = ((0.05, 0.04, 0.04), (0.25, 0.15, 0.08), (0.45, 0.28, 0.12), (0.80, 0.65
 class Clothes:
     """What one person wears, for each of GARMENTS; skin and hair are garments too."""
 
-    colours: Float[Tensor, "people garments 3 3"]  # two of the pattern, one of the skin below
-    pattern: Float[
-        Tensor, "people garments 4"
-    ]  # kind, frequency per metre, phase, share of the length covered
+    # two of the pattern, one of the skin below
+    colours: Float[Tensor, "people garments 3 3"]
+    # kind, frequency per metre, phase, share of the length covered
+    pattern: Float[Tensor, "people garments 4"]
 
 
 def clothes(people: int, generator: torch.Generator) -> Clothes:
@@ -33,14 +33,16 @@ def clothes(people: int, generator: torch.Generator) -> Clothes:
     count = len(GARMENTS)
     share = torch.rand(people, 1, generator=generator)
     skin = torch.lerp(torch.tensor(_LIGHT_SKIN), torch.tensor(_DARK_SKIN), share)
-    cloth = _colours((people, 3, 2), generator)  # shirt, trousers, shoes
+    # shirt, trousers, shoes
+    cloth = _colours((people, 3, 2), generator)
     kind = _kinds((people, 3), generator)
     frequency = 6 + 24 * torch.rand(people, 3, generator=generator)
     phase = torch.rand(people, 3, generator=generator)
     hair = torch.tensor(_HAIR)[torch.randint(len(_HAIR), (people,), generator=generator)]
     which = {"shirt": 0, "sleeve_upper": 0, "sleeve_lower": 0, "shoe": 2}
     colours, pattern = torch.zeros(people, count, 3, 3), torch.zeros(people, count, 4)
-    pattern[..., 3] = 9.0  # covered all over, the round ends too
+    # covered all over, the round ends too
+    pattern[..., 3] = 9.0
     colours[:, :, 2] = skin[:, None]
     for index, name in enumerate(GARMENTS):
         if name in ("skin", "hair"):

@@ -32,8 +32,10 @@ class Flesh:
     side: Float[Tensor, "*batch parts 3"]
     radii: Float[Tensor, "*batch parts 4"]
     caps: Float[Tensor, "*batch parts 2"]
-    garments: tuple[str, ...]  # of GARMENTS, per part
-    head: int  # which part has the face
+    # of GARMENTS, per part
+    garments: tuple[str, ...]
+    # which part has the face
+    head: int
 
 
 def flesh(joints3d: Float[Tensor, "*batch joints 3"], girth: Float[Tensor, "*batch 3"]) -> Flesh:
@@ -69,7 +71,8 @@ class _Builder:
         radii: tuple[float, ...],
         *,
         caps: tuple[float, float] | None = None,
-        stout: int | None = None,  # 0 trunk, 1 arms, 2 legs
+        # 0 trunk, 1 arms, 2 legs
+        stout: int | None = None,
     ) -> None:
         widths = radii if len(radii) == 4 else (radii[0], radii[0], radii[1], radii[1])
         bulge = caps or (min(widths[:2]), min(widths[2:]))

@@ -34,13 +34,15 @@ from coview.errors import InputError
 from coview.sample import MultiView
 from coview.skeletons import H36M_17, Skeleton, skeleton_map
 
-VERSION = 3  # of what a config looks like; raise it with every change of the pictures or labels
-_SHARD = 128  # scenes that are drawn and kept together
+# of what a config looks like; raise it with every change of the pictures or labels
+VERSION = 3
+# scenes that are drawn and kept together
+_SHARD = 128
 _STREAMS = {"train": 0, "validation": 1}
-_CLIPS = {"train": "train", "validation": "val"}  # of recorded motion
-_KEPT = frozenset(
-    {"images", "joints2d", "confidence", "image_size", "joints3d", "rig"}
-)  # as they are yielded
+# of recorded motion
+_CLIPS = {"train": "train", "validation": "val"}
+# as they are yielded
+_KEPT = frozenset({"images", "joints2d", "confidence", "image_size", "joints3d", "rig"})
 Split = Literal["train", "validation"]
 
 
@@ -49,7 +51,8 @@ class Rendered:
     """Instants with their pictures, and which joints something stands in front of."""
 
     instants: MultiView
-    hidden: Bool[Tensor, "scenes views joints"]  # by an occluder; a body hides its own joints besides
+    # by an occluder; a body hides its own joints besides
+    hidden: Bool[Tensor, "scenes views joints"]
 
     @property
     def hidden_share(self) -> float:
@@ -64,24 +67,35 @@ class RenderedConfig(DataConfig):
 
     Needs the extra `synth`."""
 
-    scenes: int = 4000  # instants to learn from, each seen by all views
+    # instants to learn from, each seen by all views
+    scenes: int = 4000
     validation_scenes: int = 400
     views: int = 4
-    test_views: int | None = None  # views of the validation; default: as many as in training
-    size: int = 128  # of a crop, pixels: its width, and its height too unless that is given
+    # views of the validation; default: as many as in training
+    test_views: int | None = None
+    # of a crop, pixels: its width, and its height too unless that is given
+    size: int = 128
     height: int | None = None
-    subjects: int = 200  # people that the training scenes are shared among
+    # people that the training scenes are shared among
+    subjects: int = 200
     validation_subjects: int = 40
     body: Literal["capsules", "mesh"] = "capsules"
-    occlusion: float = 0.1  # share of the joints inside their picture that something hides
-    jitter: float = 0.06  # of the crop's place and size, as a share of it
-    cameras: Literal["varied", "ring"] = "varied"  # a random rig per person, or one ring for all
-    scenery: Literal["varied", "studio"] = "varied"  # anywhere; or one empty room, as in Human3.6M
-    motion_folder: Path | None = None  # real, prepared motion instead of generated motion
+    # share of the joints inside their picture that something hides
+    occlusion: float = 0.1
+    # of the crop's place and size, as a share of it
+    jitter: float = 0.06
+    # a random rig per person, or one ring for all
+    cameras: Literal["varied", "ring"] = "varied"
+    # anywhere; or one empty room, as in Human3.6M
+    scenery: Literal["varied", "studio"] = "varied"
+    # real, prepared motion instead of generated motion
+    motion_folder: Path | None = None
     skeleton: Skeleton = H36M_17
-    mesh_file: Path | None = None  # of body "mesh"; default: where docs/rendered.md puts it
+    # of body "mesh"; default: where docs/rendered.md puts it
+    mesh_file: Path | None = None
     seed: int = 0
-    cache: bool = True  # keep what is drawn, under $COVIEW_DATA/rendered or ~/.cache/coview/rendered
+    # keep what is drawn, under $COVIEW_DATA/rendered or ~/.cache/coview/rendered
+    cache: bool = True
 
     def __post_init__(self) -> None:
         counts = (self.scenes, self.validation_scenes, self.views, self.subjects, self.validation_subjects)
@@ -214,7 +228,8 @@ def _shard(
         crops.intrinsics.flatten(0, 1), crops.cam_from_world.flatten(0, 1), crops.size.flatten(0, 1)
     )
     body = people.joints3d.repeat_interleave(views, dim=0)
-    large = max(1.0, config.occlusion / 0.12)  # small things cannot hide much, however many there are
+    # small things cannot hide much, however many there are
+    large = max(1.0, config.occlusion / 0.12)
     things = occluders.propose(flat, body, H36M_17.root_index, generator, large)
     hides = occluders.hidden_by(things, flat, labels.repeat_interleave(views, dim=0))
     kept = occluders.chosen(hides, inside.flatten(0, 1), config.occlusion, generator)

@@ -54,9 +54,12 @@ class MeshBody:
 
     vertices: Float[Tensor, "vertices 3"]
     triangles: Int[Tensor, "triangles 3"]
-    weights: Float[Tensor, "vertices blocks"]  # each row sums to one
-    heads: dict[str, Tensor]  # bone of the file: the vertices whose mean is its joint
-    targets: dict[str, Tensor]  # shape: what is added to the vertices, metres
+    # each row sums to one
+    weights: Float[Tensor, "vertices blocks"]
+    # bone of the file: the vertices whose mean is its joint
+    heads: dict[str, Tensor]
+    # shape: what is added to the vertices, metres
+    targets: dict[str, Tensor]
 
     def shaped(self, generator: torch.Generator) -> Float[Tensor, "vertices 3"]:
         """A random person at rest: sex, age, ancestry, weight and muscle."""
@@ -86,7 +89,8 @@ class MeshBody:
             found |= {f"{side}_ankle": head[f"{word}Foot"], f"{side}_shoulder": head[f"{word}Arm"]}
             found |= {f"{side}_elbow": head[f"{word}ForeArm"], f"{side}_wrist": head[f"{word}Hand"]}
         found["pelvis"] = (found["left_hip"] + found["right_hip"]) / 2
-        above = vertices.new_tensor([0.0, 0.0, 0.02])  # body.py has the thorax this far above the shoulders
+        # body.py has the thorax this far above the shoulders
+        above = vertices.new_tensor([0.0, 0.0, 0.02])
         return found | {"thorax": (found["left_shoulder"] + found["right_shoulder"]) / 2 + above}
 
     def normals(self, vertices: Float[Tensor, "vertices 3"]) -> Float[Tensor, "vertices 3"]:
@@ -163,7 +167,8 @@ def _block(bone: str) -> str:
     side, part = (
         ("left", bone.removeprefix("Left")) if bone.startswith("L") else ("right", bone.removeprefix("Right"))
     )
-    return f"{side}_{_OF_SIDE.get(part, 'forearm')}"  # hands and fingers go with the forearm
+    # hands and fingers go with the forearm
+    return f"{side}_{_OF_SIDE.get(part, 'forearm')}"
 
 
 def _z_up(decimetres: np.ndarray) -> Tensor:

@@ -16,12 +16,13 @@ from coview.data.rendering.renderer import Renderer
 class Worn:
     """A mesh in a pose, in its clothes, in some pictures."""
 
-    positions: Float[Tensor, "vertices 3"]  # metres, world
+    # metres, world
+    positions: Float[Tensor, "vertices 3"]
     normals: Float[Tensor, "vertices 3"]
-    palette: Float[
-        Tensor, "garments 3 4"
-    ]  # colour | pattern, second colour | periods per metre, skin | share covered
-    tiles: Int[Tensor, "pictures"]  # which pictures show it
+    # colour | pattern, second colour | periods per metre, skin | share covered
+    palette: Float[Tensor, "garments 3 4"]
+    # which pictures show it
+    tiles: Int[Tensor, "pictures"]
 
 
 class MeshDrawer:

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 
-_NEAREST, _FARTHEST = 0.3, 0.68  # of the way from the camera to the root
+# of the way from the camera to the root
+_NEAREST, _FARTHEST = 0.3, 0.68
 
 
 @dataclass(frozen=True)
@@ -17,8 +18,10 @@ class Things:
     """One candidate per picture; metres, world. A capsule's thickness is its first half size."""
 
     centre: Float[Tensor, "pictures 3"]
-    axes: Float[Tensor, "pictures 3 3"]  # rows: side, front, axis
-    half: Float[Tensor, "pictures 3"]  # half sizes along those
+    # rows: side, front, axis
+    axes: Float[Tensor, "pictures 3 3"]
+    # half sizes along those
+    half: Float[Tensor, "pictures 3"]
     is_box: Bool[Tensor, "pictures"]
 
 
@@ -39,7 +42,8 @@ def propose(
     reach = _NEAREST + (_FARTHEST - _NEAREST) * drawn[:, 0]
     ray = torch.nn.functional.normalize(target - centres, dim=-1)
     person = (joints3d.amax(dim=1) - joints3d.amin(dim=1)).amax(dim=-1)
-    scale = size * (person * reach)[:, None]  # of something as large as the person, in the picture
+    # of something as large as the person, in the picture
+    scale = size * (person * reach)[:, None]
     half = scale * torch.stack(
         [0.04 + 0.11 * drawn[:, 1], 0.02 + 0.05 * drawn[:, 2], 0.08 + 0.3 * drawn[:, 3]], -1
     )

@@ -20,25 +20,38 @@ from coview.cameras import Cameras
 from coview.data.rendering.textures import patterns
 from coview.errors import MissingPackageError, UnavailableError
 
-TILE_FIELDS = 16  # texels of four floats per picture, see `Tiles`
-PART_FIELDS = 32  # floats per part, see `Parts`
-_ATLAS = 1024  # pixels per side, at most
+# texels of four floats per picture, see `Tiles`
+TILE_FIELDS = 16
+# floats per part, see `Parts`
+PART_FIELDS = 32
+# pixels per side, at most
+_ATLAS = 1024
 
 
 @dataclass(frozen=True)
 class Tiles:
     """What each picture is like besides its parts. Colours are RGB in [0, 1]."""
 
-    cameras: Cameras  # one per picture, all of one size, perfect lenses
-    seed: Int[Tensor, "pictures"]  # of the textures and the noise; below 2**24
-    light: Float[Tensor, "pictures 4"]  # direction towards the light, world, unit | ambient share
-    tone: Float[Tensor, "pictures 4"]  # colour of the light | gain of the sensor
-    wall: Float[Tensor, "pictures 2 4"]  # two colours | pattern (0: a gradient), periods per width
-    floor: Float[Tensor, "pictures 2 4"]  # two colours | pattern (negative: no floor), periods per metre
-    shadow: Float[Tensor, "pictures 2"]  # where somebody stands, metres
-    slope: Float[Tensor, "pictures 2"]  # how the wall's gradient rises, per width of the picture
-    optics: Float[Tensor, "pictures 2"]  # blur in pixels, noise as a share of white (standard deviations)
-    tint: Float[Tensor, "pictures 4"]  # colour | exponent of the tone curve
+    # one per picture, all of one size, perfect lenses
+    cameras: Cameras
+    # of the textures and the noise; below 2**24
+    seed: Int[Tensor, "pictures"]
+    # direction towards the light, world, unit | ambient share
+    light: Float[Tensor, "pictures 4"]
+    # colour of the light | gain of the sensor
+    tone: Float[Tensor, "pictures 4"]
+    # two colours | pattern (0: a gradient), periods per width
+    wall: Float[Tensor, "pictures 2 4"]
+    # two colours | pattern (negative: no floor), periods per metre
+    floor: Float[Tensor, "pictures 2 4"]
+    # where somebody stands, metres
+    shadow: Float[Tensor, "pictures 2"]
+    # how the wall's gradient rises, per width of the picture
+    slope: Float[Tensor, "pictures 2"]
+    # blur in pixels, noise as a share of white (standard deviations)
+    optics: Float[Tensor, "pictures 2"]
+    # colour | exponent of the tone curve
+    tint: Float[Tensor, "pictures 4"]
 
     def picked(self, index: Int[Tensor, "picked"]) -> "Tiles":
         """Some of the pictures."""
@@ -69,14 +82,21 @@ class Parts:
 
     `front` of a part is side × axis. A box has the radii as half its sides and caps of zero."""
 
-    first: Float[Tensor, "*parts 3"]  # the two ends
+    # the two ends
+    first: Float[Tensor, "*parts 3"]
     second: Float[Tensor, "*parts 3"]
-    side: Float[Tensor, "*parts 3"]  # need not be at right angles to the axis, but not parallel to it
-    radii: Float[Tensor, "*parts 4"]  # side, front at the first end; side, front at the second
-    caps: Float[Tensor, "*parts 2"]  # how far each end bulges
-    pattern: Float[Tensor, "*parts 4"]  # kind, periods per metre, phase, garment's share of the length
-    colours: Float[Tensor, "*parts 3 3"]  # two of the pattern, one of the skin
-    head: Float[Tensor, "*parts"]  # 1 for a head, which has hair and a face
+    # need not be at right angles to the axis, but not parallel to it
+    side: Float[Tensor, "*parts 3"]
+    # side, front at the first end; side, front at the second
+    radii: Float[Tensor, "*parts 4"]
+    # how far each end bulges
+    caps: Float[Tensor, "*parts 2"]
+    # kind, periods per metre, phase, garment's share of the length
+    pattern: Float[Tensor, "*parts 4"]
+    # two of the pattern, one of the skin
+    colours: Float[Tensor, "*parts 3 3"]
+    # 1 for a head, which has hair and a face
+    head: Float[Tensor, "*parts"]
 
     def packed(self) -> np.ndarray:
         """As the shaders read it, in the first picture (column 3 says which): parts × PART_FIELDS."""
@@ -123,7 +143,8 @@ class Renderer:
             name: gl.vertex_array(self.program(f"{name}.vert", f"{name}.frag"), [(corners, "2f", "corner")])
             for name in ("scenery", "sensor")
         }
-        around = 8 + 2 * min(6, max(size) // 160)  # edges; smooth edges cost by the triangle
+        # edges; smooth edges cost by the triangle
+        around = 8 + 2 * min(6, max(size) // 160)
         self._forms = {"capsule": _form(gl, *_capsule(around, 1 + around // 4)), "box": _form(gl, *_box())}
 
     @property
@@ -208,7 +229,8 @@ class Renderer:
         return grid.permute(0, 2, 4, 1, 3).reshape(-1, 3, height, width)[:count]
 
 
-_CLIP_PLANES = range(0x3000, 0x3004)  # GL_CLIP_DISTANCE0 to 3: the edges of a picture
+# GL_CLIP_DISTANCE0 to 3: the edges of a picture
+_CLIP_PLANES = range(0x3000, 0x3004)
 _ROWS = (
     "first_tile",
     "second_cut",
@@ -239,7 +261,8 @@ def new_context() -> Any:
         raise MissingPackageError(
             "moderngl is not installed, and draws the rendered people. Install it: pip install 'coview[synth]'."
         ) from error
-    create: Any = moderngl.create_context  # its annotation says that `backend` is a dict
+    # its annotation says that `backend` is a dict
+    create: Any = moderngl.create_context
     try:
         return create(standalone=True, backend="egl")
     except Exception as error:
@@ -288,6 +311,7 @@ def _box() -> tuple[np.ndarray, np.ndarray]:
                 corner = np.roll([sign, u, v], axis)
                 normal = np.roll([sign, 0, 0], axis)
                 rows.append((corner[0], corner[1], 0, *normal, (corner[2] + 1) / 2))
-            quad = range(start, start + 4)[::sign]  # seen from outside
+            # seen from outside
+            quad = range(start, start + 4)[::sign]
             triangles += [(quad[0], quad[1], quad[2]), (quad[0], quad[2], quad[3])]
     return np.array(rows), np.array(triangles)

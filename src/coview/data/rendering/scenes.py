@@ -13,9 +13,12 @@ from coview.errors import InputError
 from coview.skeletons import H36M_17
 
 _KINDS: tuple[Kind, ...] = ("random", "random", "random", "mixed", "mixed", "gait")
-_FPS = 2.0  # instants per second of a motion: nearer ones look alike
-_REACH = 0.8  # metres: how far from the origin people stand, at most
-_SHORTEST, _TALLEST = 1.5, 1.98  # metres
+# instants per second of a motion: nearer ones look alike
+_FPS = 2.0
+# metres: how far from the origin people stand, at most
+_REACH = 0.8
+# metres
+_SHORTEST, _TALLEST = 1.5, 1.98
 
 
 @dataclass(frozen=True)
@@ -23,18 +26,24 @@ class Whereabouts:
     """Who each scene shows, and when: the same scenes as the people made with the same numbers."""
 
     subject: Int[Tensor, "scenes"]
-    sequence: Int[Tensor, "scenes"]  # which continuous motion
-    time: Float[Tensor, "scenes"]  # seconds within it
+    # which continuous motion
+    sequence: Int[Tensor, "scenes"]
+    # seconds within it
+    time: Float[Tensor, "scenes"]
 
 
 @dataclass(frozen=True)
 class People:
     """The poses of a split, one per scene."""
 
-    joints3d: Float[Tensor, "scenes 17 3"]  # of H36M_17, metres, world z up
-    subject: Int[Tensor, "scenes"]  # who; scenes of one subject lie together
-    girth: Float[Tensor, "scenes 3"]  # of trunk, arms, legs; 1 for a lean adult
-    figure: Int[Tensor, "scenes"]  # seed of the subject's shape, for a body that has more than girth
+    # of H36M_17, metres, world z up
+    joints3d: Float[Tensor, "scenes 17 3"]
+    # who; scenes of one subject lie together
+    subject: Int[Tensor, "scenes"]
+    # of trunk, arms, legs; 1 for a lean adult
+    girth: Float[Tensor, "scenes 3"]
+    # seed of the subject's shape, for a body that has more than girth
+    figure: Int[Tensor, "scenes"]
 
     def picked(self, index: Int[Tensor, "picked"]) -> "People":
         """Some of the scenes."""

@@ -19,7 +19,8 @@ def skinned(
 
     Linear blend skinning: each vertex is a weighted mean of where its blocks would bring it."""
     turn, linear, shift = block_maps(body.joints(vertices), joints3d)
-    maps = torch.cat([linear.mT, shift[..., None, :], turn.mT], dim=-2)  # scenes, blocks, 7 rows, 3
+    # scenes, blocks, 7 rows, 3
+    maps = torch.cat([linear.mT, shift[..., None, :], turn.mT], dim=-2)
     blended = (body.weights @ maps.flatten(2)).unflatten(-1, (7, 3))
     placed = (vertices[..., None] * blended[..., :3, :]).sum(dim=-2) + blended[..., 3, :]
     return placed, (normals[..., None] * blended[..., 4:, :]).sum(dim=-2)

@@ -5,8 +5,10 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-KINDS = ("plain", "rings", "checks", "clouds", "stripes", "blobs")  # a pattern is a number into these
-PERIODS = 8  # of each pattern along a side of its picture, which repeats
+# a pattern is a number into these
+KINDS = ("plain", "rings", "checks", "clouds", "stripes", "blobs")
+# of each pattern along a side of its picture, which repeats
+PERIODS = 8
 _SIDE = 256
 
 

@@ -13,14 +13,19 @@ from coview.geometry.bundle.board_scene import BoardScene, Sightings
 from coview.geometry.rotations import rotation_from_axis_angle
 
 BOARD = Board("charuco", 6, 5, 0.05, 0.0375, "DICT_4X4_50")
-SIZE = (1280, 720)  # pixels
-PERIOD = 0.1  # seconds between frames
-_ANGLES = (0.0, 0.5, -0.6, 0.9)  # radians, of the cameras around the board
+# pixels
+SIZE = (1280, 720)
+# seconds between frames
+PERIOD = 0.1
+# radians, of the cameras around the board
+_ANGLES = (0.0, 0.5, -0.6, 0.9)
 _FOCALS = (900.0, 760.0, 650.0, 700.0)
 _CENTRES = ((630.0, 371.0), (655.0, 350.0), (640.0, 365.0), (645.0, 355.0))
 _LENS = (-0.25, 0.08, 0.001, -0.001, 0.0)
-_MIDDLE = (0.0, 0.0, 1.2)  # metres before the first camera
-_REACH, _TILT = 0.15, 0.6  # metres, radians
+# metres before the first camera
+_MIDDLE = (0.0, 0.0, 1.2)
+# metres, radians
+_REACH, _TILT = 0.15, 0.6
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,8 @@ class WavedBoard:
 
     scene: BoardScene
     seen: Sightings
-    times: Float[Tensor, "instants"]  # seconds
+    # seconds
+    times: Float[Tensor, "instants"]
 
 
 def waved_board(

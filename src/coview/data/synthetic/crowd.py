@@ -11,11 +11,13 @@ from coview.cameras import Cameras
 from coview.data.synthetic.recordings import DetectorNoise, detect, ring_cameras
 from coview.formats.keypoints.detections import Detections
 
-_HIDDEN = 0.6  # share of a person's box behind a nearer person, beyond which no detector finds them
+# share of a person's box behind a nearer person, beyond which no detector finds them
+_HIDDEN = 0.6
+# metres between two people's middles, at least (about), and how often they are pushed
 _ROOM, _PUSHES = (
     0.6,
     20,
-)  # metres between two people's middles, at least (about), and how often they are pushed
+)
 CROWD_NOISE = DetectorNoise(sigma=3.0, outlier_rate=0.05, outlier_px=80.0, missing_rate=0.02)
 
 
@@ -24,11 +26,11 @@ class Crowd:
     """What the cameras' detectors said, and the truth."""
 
     cameras: Cameras
-    joints3d: Float[
-        Tensor, "people frames joints 3"
-    ]  # metres, z up, at the frames of a camera that is not late
+    # metres, z up, at the frames of a camera that is not late
+    joints3d: Float[Tensor, "people frames joints 3"]
     detections: Detections
-    who: Int[Tensor, "views frames people"]  # number (from 1) of the person each detection shows; -1: nobody
+    # number (from 1) of the person each detection shows; -1: nobody
+    who: Int[Tensor, "views frames people"]
 
 
 def generated_crowd(

@@ -32,10 +32,14 @@ class DetectorNoise:
     ([Lin14]: hips are vague, the nose is not), and each single detection its own luck."""
 
     sigma: float = 4.0
-    outlier_rate: float = 0.02  # detections that are elsewhere altogether, in one view at a time
-    outlier_px: float = 60.0  # their typical distance; heavy-tailed, so some are far beyond
-    missing_rate: float = 0.02  # detections that are not there
-    swap_rate: float = 0.01  # views of an instant in which left and right arms, legs or both are swapped
+    # detections that are elsewhere altogether, in one view at a time
+    outlier_rate: float = 0.02
+    # their typical distance; heavy-tailed, so some are far beyond
+    outlier_px: float = 60.0
+    # detections that are not there
+    missing_rate: float = 0.02
+    # views of an instant in which left and right arms, legs or both are swapped
+    swap_rate: float = 0.01
 
     def __post_init__(self) -> None:
         for name in ("sigma", "outlier_px"):
@@ -128,7 +132,8 @@ def _blurred(
     """Everyday errors, and a confidence that knows how bad each one could have been."""
     unsure = torch.tensor([_unsureness(joint) for joint in skeleton.joints])
     share = unsure / unsure.square().mean().sqrt()
-    spread = 0.4  # of the luck's logarithm; its mean square is one
+    # of the luck's logarithm; its mean square is one
+    spread = 0.4
     luck = (spread * torch.randn(pixels.shape[:-1], generator=generator) - spread**2).exp()
     error = sigma * (share * luck)[..., None] * torch.randn(pixels.shape, generator=generator)
     doubt = 0.05 * torch.randn(pixels.shape[:-1], generator=generator)
@@ -142,7 +147,8 @@ def _strayed(
     """Some detections sit elsewhere: a Pareto distance (no variance) in any direction; mostly unsure."""
     chance, angle, depth, doubt = torch.rand(4, *trust.shape, generator=generator).unbind(0)
     out = chance < noise.outlier_rate
-    distance = noise.outlier_px * (1 - depth).clamp_min(1e-3).pow(-0.5) / math.sqrt(2)  # median: outlier_px
+    # median: outlier_px
+    distance = noise.outlier_px * (1 - depth).clamp_min(1e-3).pow(-0.5) / math.sqrt(2)
     away = distance[..., None] * torch.stack([(2 * torch.pi * angle).cos(), (2 * torch.pi * angle).sin()], -1)
     return torch.where(out[..., None], pixels + away, pixels), torch.where(
         out, trust * (0.1 + 0.7 * doubt), trust
@@ -178,18 +184,25 @@ class SyntheticConfig(DataConfig):
     instants: int = 4000
     validation_instants: int = 400
     views: int = 4
-    subjects: int = 8  # people the training instants are shared among
+    # people the training instants are shared among
+    subjects: int = 8
     kind: Kind = "mixed"
-    fps: float = 10.0  # instants per second: nearer ones add little
+    # instants per second: nearer ones add little
+    fps: float = 10.0
     noise: DetectorNoise = EXACT
     skeleton: Skeleton = H36M_17
-    shortest: float = 1.55  # metres
+    # metres
+    shortest: float = 1.55
     tallest: float = 1.95
-    radius: float = 5.0  # of the ring, metres
-    height: float = 1.5  # of the cameras, metres
-    focal: float = 1145.0  # pixels
+    # of the ring, metres
+    radius: float = 5.0
+    # of the cameras, metres
+    height: float = 1.5
+    # pixels
+    focal: float = 1145.0
     size: tuple[int, int] = (1000, 1000)
-    start_angle: float = 0.0  # radians
+    # radians
+    start_angle: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
