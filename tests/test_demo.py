@@ -3,6 +3,7 @@ import json
 import torch
 
 from coview import demo
+from coview.formats.session.files import SESSION_FILES
 from coview.formats.session.session import Session
 
 
@@ -32,3 +33,7 @@ def test_the_whole_story_and_its_summary(tmp_path):
     assert summary["calibration"]["centre_error_mm"] < 30
     assert summary["reconstruction"]["mpjpe_mm"] < 50
     assert (tmp_path / "report.html").stat().st_size > 100_000
+    strange = {path.name for path in (tmp_path / "session").iterdir()} - {
+        path.name for kind in SESSION_FILES for path in (tmp_path / "session").glob(kind.pattern)
+    }
+    assert not strange, f"give {strange} a row in formats/session/files.py"

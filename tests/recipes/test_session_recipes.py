@@ -48,13 +48,13 @@ DETECTED = (
     BODY_25,
     BODY_25B,
 )  # what `which_skeleton` finds; files may name SKELETONS
-FRAMES, VIEWS, SIDE = 30, 3, 400
+FRAMES, VIEWS, SIDE = 25, 2, 400
 
 
 @functools.cache
 def scene() -> tuple[Float[Tensor, "frames joints 3"], Cameras]:
     """Somebody who moves, as joints of H36M_17 (metres, z up), and the cameras around."""
-    cameras = ring_cameras(VIEWS, size=(SIDE, SIDE), focal=450.0)
+    cameras = ring_cameras(3, size=(SIDE, SIDE), focal=450.0)[:VIEWS]
     return random_motion(FRAMES, seed=3, kind="random"), cameras
 
 

@@ -41,7 +41,7 @@ def train(arguments: list[str]) -> None:
 
 def _say_recipes() -> None:
     """What `coview train` can do; only the first sentences of the recipes' files are read."""
-    from coview import recipes as known
+    from coview import recipes as available
 
     say(
         "usage: coview train [RECIPE] [--data SESSION] [--init RUN] [--out DIR] [--overwrite] [flags of the recipe]\n"
@@ -52,7 +52,7 @@ def _say_recipes() -> None:
         "       coview train RECIPE --help shows the flags of a recipe; coview recipes says what each one reads\n\n"
         "recipes:"
     )
-    for name, about in known.summaries().items():
+    for name, about in available.summaries().items():
         say(f"{name:33s} {about}")
 
 
@@ -60,10 +60,10 @@ def _asked(name: str, data: str | None, flags: list[str]) -> "Recipe":
     """The recipe of that name, on a session where one is given, with what its flags say."""
     from dataclasses import replace
 
-    from coview import recipes as known
+    from coview import recipes as available
     from coview.data.session_dataset import RecordedConfig
 
-    recipe = known.load(name)
+    recipe = available.load(name)
     if data is not None:
         _check_session(Path(data))
         recipe = replace(recipe, data=RecordedConfig(sessions=(Path(data),)))

@@ -146,7 +146,7 @@ def test_the_real_recording_without_its_lenses(tmp_path, shared_data):
     session = import_session(shared_data / "pose2sim_single" / "balancing", tmp_path / "beam")
     given = calibrate_from_people(session, frames=(0, 50), stature=1.75, focal="fixed", clock="fixed")
     bare = {key: value for key, value in session.provenance.items() if not key.startswith("calibration")}
-    replace(session, provenance=bare).save()
+    session = replace(session, provenance=bare)
     found = calibrate_from_people(session, frames=(0, 50), stature=1.75)
     a, b = given.calibration.cameras, found.calibration.cameras
     turns = [c.rotation[1:] @ c.rotation[:1].mT for c in (a, b)]

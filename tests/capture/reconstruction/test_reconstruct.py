@@ -183,9 +183,9 @@ def test_refining_and_filtering_exclude_each_other(recorded):
 @pytest.mark.parametrize("refine", [False, True])
 def test_one_camera_or_no_frames_are_named(recorded, refine):
     session = Session.load(recorded[0])
-    replace(session, cameras=session.cameras[:1]).save()
+    alone = replace(session, cameras=session.cameras[:1])
     with pytest.raises(NothingReconstructedError, match=r"has one camera \(.*\), and one ray has no depth"):
-        reconstruct(session, refine=refine)
-    replace(session, cameras=tuple(replace(c, frames=0) for c in session.cameras)).save()
+        reconstruct(alone, refine=refine)
+    empty = replace(session, cameras=tuple(replace(c, frames=0) for c in session.cameras))
     with pytest.raises(NothingReconstructedError, match="has no frames"):
-        reconstruct(session, refine=refine)
+        reconstruct(empty, refine=refine)
