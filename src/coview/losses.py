@@ -39,8 +39,8 @@ def _unit_rms(
 
 def view_disagreement(
     poses: Float[Tensor, "*batch views joints 3"],
-    trust: Float[Tensor, "*batch views joints"],
-    fewest: int = 6,
+    confidence: Float[Tensor, "*batch views joints"],
+    min_joints: int = 6,
     *,
     upright: bool = False,
 ) -> Float[Tensor, ""]:
@@ -54,21 +54,21 @@ def view_disagreement(
     views must agree on up as well. Pairs with fewer than `fewest` joints trusted in both views do not count; 0 where
     none counts. Poses must be finite, also where the trust is 0."""
     views = poses.shape[-3]
-    first, second = torch.triu_indices(views, views, offset=1, device=poses.device)
+    first, second = torch.triu_indices(views, views, 1, device=poses.device)
     source, target = poses[..., first, :, :], poses[..., second, :, :]
-    weight = trust[..., first, :] * trust[..., second, :]
-    usable = (weight > 0).sum(dim=-1, keepdim=True) >= max(fewest, 3)
+    weight = confidence[..., first, :] * confidence[..., second, :]
+    usable = (weight > 0).sum(dim=-1, keepdim=True) >= max(min_joints, 3)
     weight = torch.where(usable, weight, 0.0)
     motion = _motion(source, target, torch.where(usable, weight, 1.0), upright)
     distance = (motion.apply(source) - target).abs().sum(dim=-1)
     return (weight * distance).sum() / weight.sum().clamp_min(_TINY)
 
 
-def seen_across(
+def cross_view_error(
     poses: Float[Tensor, "*batch views joints 3"],
-    seen: Float[Tensor, "*batch views joints 3"],
-    trust: Float[Tensor, "*batch views joints"],
-    fewest: int = 6,
+    observed: Float[Tensor, "*batch views joints 3"],
+    confidence: Float[Tensor, "*batch views joints"],
+    min_joints: int = 6,
     *,
     upright: bool = False,
 ) -> Float[Tensor, ""]:
@@ -85,9 +85,9 @@ def seen_across(
         .to(poses.device)
         .unbind(-1)
     )
-    source, target = poses[..., teller, :, :], seen[..., told, :, :].detach()
-    weight, both = trust[..., told, :], trust[..., told, :] * trust[..., teller, :]
-    usable = (both > 0).sum(dim=-1, keepdim=True) >= max(fewest, 3)
+    source, target = poses[..., teller, :, :], observed[..., told, :, :].detach()
+    weight, both = confidence[..., told, :], confidence[..., told, :] * confidence[..., teller, :]
+    usable = (both > 0).sum(dim=-1, keepdim=True) >= max(min_joints, 3)
     weight = torch.where(usable, weight, 0.0)
     motion = _motion(source, target, torch.where(usable, both, 1.0), upright)
     distance = ((motion.apply(source) - target).square().sum(dim=-1) + _TINY).sqrt()
@@ -106,9 +106,9 @@ def _motion(source: Tensor, target: Tensor, weight: Tensor, upright: bool) -> Si
 def limb_error(
     lengths: Float[Tensor, "*batch limbs"],
     means: Float[Tensor, "limbs"],
-    trust: Float[Tensor, "*batch limbs"],
+    confidence: Float[Tensor, "*batch limbs"],
 ) -> Float[Tensor, ""]:
     """Weighted mean square distance of limbs from their mean lengths, in their unit squared. [Iqbal20]
 
     0 where nothing is trusted. A pose of nothing but limbs of the right length costs nothing, possible or not."""
-    return (trust * (lengths - means).square()).sum() / trust.sum().clamp_min(_TINY)
+    return (confidence * (lengths - means).square()).sum() / confidence.sum().clamp_min(_TINY)

@@ -121,14 +121,14 @@ def pose(
 def _trunk(body: Body, at: dict[str, Tensor], heading: Tensor) -> dict[str, Tensor]:
     """Pelvis at the origin, spine, thorax and head; and the two frames that limbs hang on."""
     pelvis = (
-        _turn("z", heading + at["pelvis_turn"])
-        @ _turn("y", at["pelvis_tilt"])
-        @ _turn("x", at["pelvis_list"])
+        _axis_rotation("z", heading + at["pelvis_turn"])
+        @ _axis_rotation("y", at["pelvis_tilt"])
+        @ _axis_rotation("x", at["pelvis_list"])
     )
     # half of the trunk's bending happens below the spine point, half above
-    half = _bend(at["spine_twist"] / 2, at["spine_flexion"] / 2, at["spine_bend"] / 2)
+    half = _trunk_rotation(at["spine_twist"] / 2, at["spine_flexion"] / 2, at["spine_bend"] / 2)
     trunk = pelvis @ half @ half
-    head = trunk @ _bend(at["neck_twist"], at["neck_flexion"], at["neck_bend"])
+    head = trunk @ _trunk_rotation(at["neck_twist"], at["neck_flexion"], at["neck_bend"])
     origin = torch.zeros_like(pelvis[..., 0])
     spine = (pelvis @ half)[..., 2] * body.lower_trunk
     thorax = spine + trunk[..., 2] * body.upper_trunk
@@ -142,7 +142,7 @@ def _trunk(body: Body, at: dict[str, Tensor], heading: Tensor) -> dict[str, Tens
 
 def _leg(body: Body, at: dict[str, Tensor], side: str, sign: float, pelvis: Tensor) -> dict[str, Tensor]:
     thigh = pelvis @ _limb(at, f"{side}_hip", sign)
-    shank = thigh @ _turn("y", at[f"{side}_knee_flexion"])
+    shank = thigh @ _axis_rotation("y", at[f"{side}_knee_flexion"])
     hip = sign * body.hip_half * pelvis[..., 1]
     knee = hip - body.thigh * thigh[..., 2]
     return {f"{side}_hip": hip, f"{side}_knee": knee, f"{side}_ankle": knee - body.shank * shank[..., 2]}
@@ -152,7 +152,7 @@ def _arm(
     body: Body, at: dict[str, Tensor], side: str, sign: float, trunk: Tensor, thorax: Tensor
 ) -> dict[str, Tensor]:
     upper = trunk @ _limb(at, f"{side}_shoulder", sign)
-    fore = upper @ _turn("y", -at[f"{side}_elbow_flexion"])
+    fore = upper @ _axis_rotation("y", -at[f"{side}_elbow_flexion"])
     shoulder = thorax + sign * body.shoulder_half * trunk[..., 1] - body.shoulder_drop * trunk[..., 2]
     elbow = shoulder - body.upper_arm * upper[..., 2]
     return {
@@ -165,14 +165,18 @@ def _arm(
 def _limb(at: dict[str, Tensor], joint: str, sign: float) -> Tensor:
     """Rotation of a ball joint; `sign` is +1 on the left, so that abduction always leads outward."""
     flexion, abduction, inward = (at[f"{joint}_{part}"] for part in ("flexion", "abduction", "rotation"))
-    return _turn("y", -flexion) @ _turn("x", sign * abduction) @ _turn("z", -sign * inward)
+    return (
+        _axis_rotation("y", -flexion)
+        @ _axis_rotation("x", sign * abduction)
+        @ _axis_rotation("z", -sign * inward)
+    )
 
 
-def _bend(twist: Tensor, flexion: Tensor, bend: Tensor) -> Tensor:
-    return _turn("z", twist) @ _turn("y", flexion) @ _turn("x", bend)
+def _trunk_rotation(twist: Tensor, flexion: Tensor, lateral: Tensor) -> Tensor:
+    return _axis_rotation("z", twist) @ _axis_rotation("y", flexion) @ _axis_rotation("x", lateral)
 
 
-def _turn(axis: str, angle: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch 3 3"]:
+def _axis_rotation(axis: str, angle: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch 3 3"]:
     """Rotation about a coordinate axis, right-handed."""
     c, s, zero, one = angle.cos(), angle.sin(), torch.zeros_like(angle), torch.ones_like(angle)
     rows = {

@@ -40,18 +40,20 @@ class PoseFactors:
     table: Float[Tensor, "joints_times_6 factors_squared"]
 
     @staticmethod
-    def of(mean: Float[Tensor, "joints 3"], spread: Float[Tensor, "numbers numbers"]) -> "PoseFactors":
+    def from_covariance(
+        mean: Float[Tensor, "joints 3"], covariance: Float[Tensor, "numbers numbers"]
+    ) -> "PoseFactors":
         """The Gaussian of few factors near the one with covariance `spread`, and near in each joint's own
         block: principal factors, in turn with the rest [Harman76]."""
-        joints, spread = len(mean), spread.double()
-        count = min(FACTORS, len(spread))
-        smallest = torch.linalg.eigvalsh(spread)[: max(1, len(spread) - count)].mean()
-        rest = smallest * torch.eye(len(spread)).to(spread)
+        joints, covariance = len(mean), covariance.double()
+        count = min(FACTORS, len(covariance))
+        smallest = torch.linalg.eigvalsh(covariance)[: max(1, len(covariance) - count)].mean()
+        rest = smallest * torch.eye(len(covariance)).to(covariance)
         for _ in range(_ROUNDS):
-            values, vectors = torch.linalg.eigh(spread - rest)
+            values, vectors = torch.linalg.eigh(covariance - rest)
             factors = vectors[:, -count:] * values[-count:].clamp(min=0).sqrt()
-            left = (spread - factors @ factors.mT).unflatten(0, (joints, 3)).unflatten(2, (joints, 3))
-            values, vectors = torch.linalg.eigh(left.diagonal(dim1=0, dim2=2).permute(2, 0, 1))
+            residual = (covariance - factors @ factors.mT).unflatten(0, (joints, 3)).unflatten(2, (joints, 3))
+            values, vectors = torch.linalg.eigh(residual.diagonal(dim1=0, dim2=2).permute(2, 0, 1))
             own = (vectors * values.clamp(min=_LEAST)[:, None]) @ vectors.mT
             rest = torch.block_diag(*own)
         rows = factors.unflatten(0, (joints, 3))
@@ -60,7 +62,7 @@ class PoseFactors:
         table = (times * (outer + outer.mT) / 2).flatten(0, 1).flatten(1)
         return PoseFactors(mean.float(), factors.float(), own.float(), table.float())
 
-    def spread(self) -> Float[Tensor, "numbers numbers"]:
+    def covariance(self) -> Float[Tensor, "numbers numbers"]:
         """The covariance F Fᵀ + rest."""
         return self.factors @ self.factors.mT + torch.block_diag(*self.rest)
 
@@ -74,15 +76,15 @@ class PoseFactors:
         off = poses - self.mean[..., None]
         total = (noise + self.rest[..., None]).flatten(1, 2)[:, _UPPER]
         sixes, _ = inverse_symmetric(total)
-        pull = product(noise, sixes[:, _FULL].unflatten(1, (3, 3)))
+        gain = product(noise, sixes[:, _FULL].unflatten(1, (3, 3)))
         inverse = self._inverse(sixes.flatten(0, 1))
         weighed = product(sixes[:, _FULL].unflatten(1, (3, 3)), off[:, :, None]).flatten(0, 2)
         z = (inverse @ (weighed.mT @ self.factors)[..., None])[..., 0]
         drawn = (self.factors @ z.mT).unflatten(0, off.shape[:2])
-        found = poses - product(pull, (off - drawn)[:, :, None])[:, :, 0]
+        found = poses - product(gain, (off - drawn)[:, :, None])[:, :, 0]
         both = (self.table @ inverse.flatten(1).mT).unflatten(0, (-1, 6))
         both = (both / both.new_tensor(_TIMES)[:, None])[:, _FULL].unflatten(1, (3, 3))
-        return found, noise - product(pull, noise - product(both, pull.transpose(1, 2)))
+        return found, noise - product(gain, noise - product(both, gain.transpose(1, 2)))
 
     def _inverse(self, precision: Float[Tensor, "joints_times_6 poses"]) -> Float[Tensor, "poses n n"]:
         """(1 + Fᵀ P F)⁻¹, which is positive definite whatever is seen."""

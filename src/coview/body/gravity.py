@@ -53,8 +53,8 @@ def upright_from_body(
     were never seen together."""
     stance = _stance(points, skeleton)
     body = torch.nn.functional.normalize(_middle_direction(stance), dim=0)
-    spread = float((stance - body).norm(dim=-1).median())
-    body_sigma = math.hypot(_LEAN, spread)
+    variation = float((stance - body).norm(dim=-1).median())
+    body_sigma = math.hypot(_LEAN, variation)
     up, sigma, level = _with_level_cameras(body, body_sigma, cam_from_world[:, 0])
     source = f"hips above feet over {len(stance)} frames, and {level} of {len(cam_from_world)} cameras level"
     return Upright(_frame(points, skeleton, up, cam_from_world[0]), up, sigma, source)
@@ -64,13 +64,13 @@ def _stance(points: Tensor, skeleton: Skeleton) -> Tensor:
     """Unit direction from between the ankles to between the hips, for the frames that have both."""
     feet = _middle(points, skeleton, ("left_ankle", "right_ankle"))
     hips = _middle(points, skeleton, ("left_hip", "right_hip"))
-    known = (hips - feet).isfinite().all(dim=-1)
-    if not bool(known.any()):
+    valid = (hips - feet).isfinite().all(dim=-1)
+    if not bool(valid.any()):
         raise InputError(
             "gravity cannot be found from the body: both ankles and both hips were never reconstructed in the same "
             "frame. Record the whole person, from head to feet, in at least two cameras at once."
         )
-    return torch.nn.functional.normalize((hips - feet)[known], dim=-1)
+    return torch.nn.functional.normalize((hips - feet)[valid], dim=-1)
 
 
 def _middle(points: Tensor, skeleton: Skeleton, names: tuple[str, str]) -> Tensor:
@@ -100,13 +100,13 @@ def _with_level_cameras(body: Tensor, body_sigma: float, across: Tensor) -> tupl
     from_body = (eye - body[:, None] * body) / body_sigma**2
     up = body
     for _ in range(50):
-        trust = 1 / (1 + (across @ up / _ROLL) ** 2)
+        weight = 1 / (1 + (across @ up / _ROLL) ** 2)
         information = (
-            from_body + (trust[:, None, None] * across[:, :, None] * across[:, None]).sum(0) / _ROLL**2
+            from_body + (weight[:, None, None] * across[:, :, None] * across[:, None]).sum(0) / _ROLL**2
         )
         values, vectors = torch.linalg.eigh(information)
         up = vectors[:, 0] * torch.sign(vectors[:, 0] @ body)
-    return up, float((values[1] - values[0]) ** -0.5), int((trust > 0.2).sum())
+    return up, float((values[1] - values[0]) ** -0.5), int((weight > 0.2).sum())
 
 
 def _frame(points: Tensor, skeleton: Skeleton, up: Tensor, first_camera: Tensor) -> Tensor:
@@ -116,12 +116,12 @@ def _frame(points: Tensor, skeleton: Skeleton, up: Tensor, first_camera: Tensor)
     if float(forward.norm()) < 1e-3:
         forward = -first_camera[1] + (first_camera[1] @ up) * up
     forward = forward / forward.norm()
-    turn = torch.stack([torch.linalg.cross(forward, up), forward, up], dim=-1)
+    world_from_new = torch.stack([torch.linalg.cross(forward, up), forward, up], dim=-1)
     # in the new axes: the same from any world
-    middle = (points.flatten(0, 1) @ turn).nanmedian(dim=0).values
+    middle = (points.flatten(0, 1) @ world_from_new).nanmedian(dim=0).values
     middle[2] = _floor(points, skeleton, up)
-    origin = turn @ middle
-    return torch.cat([turn, origin[:, None]], dim=-1)
+    origin = world_from_new @ middle
+    return torch.cat([world_from_new, origin[:, None]], dim=-1)
 
 
 def _floor(points: Tensor, skeleton: Skeleton, up: Tensor) -> Tensor:

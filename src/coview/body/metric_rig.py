@@ -27,7 +27,7 @@ class PlacedRig:
 
 
 def cameras_from_people(
-    lenses: Cameras,
+    cameras: Cameras,
     pixels: Float[Tensor, "frames views joints 2"],
     weights: Float[Tensor, "frames views joints"],
     skeleton: Skeleton,
@@ -40,16 +40,16 @@ def cameras_from_people(
 
     `lenses` gives intrinsics, its extrinsics are ignored. Raises NotDeterminedError where the instants
     do not determine the cameras, ValueError where they do not show what is up."""
-    found = self_calibrate(lenses, pixels, weights, names=names, threshold=threshold, seed=seed)
+    found = self_calibrate(cameras, pixels, weights, names=names, threshold=threshold, seed=seed)
     facts = {
         "adjustment_rms_px": found.adjusted.rms,
         "adjustment_converged": found.adjusted.converged,
         "agreement": found.agreement.tolist(),
     }
-    return stood_upright(found.cameras, found.points, skeleton, facts)
+    return to_metric_upright(found.cameras, found.points, skeleton, facts)
 
 
-def stood_upright(
+def to_metric_upright(
     cameras: Cameras, points: Float[Tensor, "frames joints 3"], skeleton: Skeleton, facts: dict[str, Any]
 ) -> PlacedRig:
     """Cameras and points of any unit and direction as a rig of metres, by an adult's stature, with z up."""

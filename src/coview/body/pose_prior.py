@@ -37,7 +37,7 @@ class PosePrior:
 
     means: Float[Tensor, "parts joints 3"]
     # covariance, numbers = joints × 3
-    spreads: Float[Tensor, "parts numbers numbers"]
+    covariances: Float[Tensor, "parts numbers numbers"]
     # pairs of joints, left and right, that tell which way a pose faces
     across: tuple[tuple[int, int], ...]
 
@@ -51,45 +51,50 @@ class PosePrior:
 
         With noise B and spread S of a pose y around μ: y - B (S + B)⁻¹ (y - μ) and B - B (S + B)⁻¹ B
         [Bovy11 eq. 8, 9], S as `PoseFactors` has it. float32. NaN stays NaN. `up` is a unit vector."""
-        found, sure = points.clone(), covariance.clone()
+        found, posterior = points.clone(), covariance.clone()
         for start in range(0, len(points), _BLOCK):
             block = slice(start, start + _BLOCK)
-            found[block], sure[block] = self._of_block(points[block], covariance[block], up.to(points))
-        return found, sure
+            found[block], posterior[block] = self._of_block(points[block], covariance[block], up.to(points))
+        return found, posterior
 
     def _of_block(self, points: Tensor, covariance: Tensor, up: Tensor) -> tuple[Tensor, Tensor]:
-        poses, middle, turn = facing_one_way(points, self.across, up, self.means.mean(dim=0).to(points))
-        parts = (each.split(_TOGETHER) for each in (poses, covariance, turn))
-        part = torch.cat([self._likeliest(*some) for some in zip(*parts, strict=True)])
-        mean, sure = torch.empty_like(poses), torch.empty_like(covariance)
+        poses, middle, rotation = to_body_frame(points, self.across, up, self.means.mean(dim=0).to(points))
+        parts = (each.split(_TOGETHER) for each in (poses, covariance, rotation))
+        part = torch.cat([self._most_likely(*some) for some in zip(*parts, strict=True)])
+        mean, posterior = torch.empty_like(poses), torch.empty_like(covariance)
         for number, gaussian in enumerate(self._gaussians):
             for mine in (part == number).nonzero()[:, 0].split(_TOGETHER):
                 if len(mine):
-                    mean[mine], sure[mine] = _under(gaussian, poses[mine], covariance[mine], turn[mine])
+                    mean[mine], posterior[mine] = _posterior_of(
+                        gaussian, poses[mine], covariance[mine], rotation[mine]
+                    )
         kept = points.isfinite().all(dim=-1, keepdim=True)
-        found = torch.where(kept, mean @ turn + middle, points)
-        return found, torch.where(kept[..., None], sure, covariance)
+        found = torch.where(kept, mean @ rotation + middle, points)
+        return found, torch.where(kept[..., None], posterior, covariance)
 
     @cached_property
     def _gaussians(self) -> list[PoseFactors]:
-        return [PoseFactors.of(mean, spread) for mean, spread in zip(self.means, self.spreads, strict=True)]
+        return [
+            PoseFactors.from_covariance(mean, covariance)
+            for mean, covariance in zip(self.means, self.covariances, strict=True)
+        ]
 
-    def _likeliest(
+    def _most_likely(
         self,
         poses: Float[Tensor, "poses joints 3"],
         covariance: Float[Tensor, "poses joints 3 3"],
-        turn: Float[Tensor, "poses 3 3"],
+        rotation: Float[Tensor, "poses 3 3"],
     ) -> Int[Tensor, "poses"]:
         """The Gaussian under which each pose is likeliest, its joints taken one by one."""
-        variance = self.spreads.diagonal(dim1=1, dim2=2).unflatten(1, (-1, 3)).to(poses)[..., None]
+        variance = self.covariances.diagonal(dim1=1, dim2=2).unflatten(1, (-1, 3)).to(poses)[..., None]
         places = _last(poses)
-        known = places.isfinite()
-        noise = _turned(covariance, turn).diagonal(dim1=1, dim2=2).transpose(1, 2)
-        noise = torch.where(known, noise, _UNSEEN)
-        places = torch.where(known, places, 0.0)
+        valid = places.isfinite()
+        noise = _rotated_noise(covariance, rotation).diagonal(dim1=1, dim2=2).transpose(1, 2)
+        noise = torch.where(valid, noise, _UNSEEN)
+        places = torch.where(valid, places, 0.0)
         costs = []
-        for mean, spread in zip(self.means.to(poses)[..., None], variance, strict=True):
-            total = noise + spread
+        for mean, own in zip(self.means.to(poses)[..., None], variance, strict=True):
+            total = noise + own
             volume = total[:, 0] * total[:, 1] * total[:, 2]
             cost = ((places - mean).square_() / total).sum(dim=(0, 1))
             costs.append(cost + volume.log().sum(dim=0))
@@ -114,25 +119,25 @@ def learn_prior(
         if {left, right} <= set(skeleton.joints)
     )
     # False for NaN
-    sure = covariance.diagonal(dim1=-2, dim2=-1).sum(dim=-1).amax(dim=-1) < 0.1**2
-    count = int(sure.sum())
+    precise = covariance.diagonal(dim1=-2, dim2=-1).sum(dim=-1).amax(dim=-1) < 0.1**2
+    count = int(precise.sum())
     if not across or min(parts, count // ENOUGH) < 1:
         return None
-    points, up = points[sure].double(), up[sure].double()
-    poses, _, turn = facing_one_way(points, across, up, torch.zeros_like(points[0]))
-    noise = turn[:, None] @ covariance[sure].double() @ turn.mT[:, None]
+    points, up = points[precise].double(), up[precise].double()
+    poses, _, rotation = to_body_frame(points, across, up, torch.zeros_like(points[0]))
+    noise = rotation[:, None] @ covariance[precise].double() @ rotation.mT[:, None]
     part = _clusters(poses.flatten(1), min(parts, count // ENOUGH), seed)
-    means, spreads = [], []
+    means, covariances = [], []
     for number in part.unique():
         mine = part == number
         mean = poses[mine].mean(dim=0)
-        spread = torch.cov(poses[mine].flatten(1).mT) - torch.block_diag(*noise[mine].mean(dim=0))
+        pose_covariance = torch.cov(poses[mine].flatten(1).mT) - torch.block_diag(*noise[mine].mean(dim=0))
         means.append(mean)
-        spreads.append(_positive(spread) + _free(mean))
-    return PosePrior(torch.stack(means).float(), torch.stack(spreads).float(), across)
+        covariances.append(_positive_definite(pose_covariance) + _free_motion(mean))
+    return PosePrior(torch.stack(means).float(), torch.stack(covariances).float(), across)
 
 
-def facing_one_way(
+def to_body_frame(
     points: Float[Tensor, "poses joints 3"],
     across: tuple[tuple[int, int], ...],
     up: Float[Tensor, "*poses 3"],
@@ -152,38 +157,38 @@ def facing_one_way(
     x = torch.nn.functional.normalize(
         torch.where(level.norm(dim=-1, keepdim=True) > 1e-3, level, spare), dim=-1
     )
-    turn = torch.stack([x, torch.linalg.cross(up, x), up], dim=-2)
-    known = points.isfinite().all(dim=-1, keepdim=True)
-    turned = torch.where(known, points, 0.0) @ turn.mT
-    off = torch.where(known, turned - mean, 0.0).sum(dim=1, keepdim=True) / known.sum(
+    rotation = torch.stack([x, torch.linalg.cross(up, x), up], dim=-2)
+    valid = points.isfinite().all(dim=-1, keepdim=True)
+    rotated = torch.where(valid, points, 0.0) @ rotation.mT
+    off = torch.where(valid, rotated - mean, 0.0).sum(dim=1, keepdim=True) / valid.sum(
         dim=1, keepdim=True
     ).clamp(min=1)
-    return torch.where(known, turned - off, torch.nan), off @ turn, turn
+    return torch.where(valid, rotated - off, torch.nan), off @ rotation, rotation
 
 
 # --- inside --------------------------------------------------------------------------------------
 
 
-def _under(
+def _posterior_of(
     gaussian: PoseFactors,
     poses: Float[Tensor, "poses joints 3"],
     covariance: Float[Tensor, "poses joints 3 3"],
-    turn: Float[Tensor, "poses 3 3"],
+    rotation: Float[Tensor, "poses 3 3"],
 ) -> tuple[Float[Tensor, "poses joints 3"], Float[Tensor, "poses joints 3 3"]]:
     """Poses under one Gaussian, still facing its way, and their covariance in the world."""
     places = _last(poses)
     places = torch.where(places.isfinite(), places, gaussian.mean[..., None])
-    mean, sure = gaussian.posterior(places, _turned(covariance, turn))
-    back = _last(turn)[None]
-    sure = product(product(back.transpose(1, 2), sure), back)
-    return _first(mean), _first((sure + sure.transpose(1, 2)) / 2)
+    mean, posterior = gaussian.posterior(places, _rotated_noise(covariance, rotation))
+    back = _last(rotation)[None]
+    posterior = product(product(back.transpose(1, 2), posterior), back)
+    return _first(mean), _first((posterior + posterior.transpose(1, 2)) / 2)
 
 
-def _turned(
-    covariance: Float[Tensor, "poses joints 3 3"], turn: Float[Tensor, "poses 3 3"]
+def _rotated_noise(
+    covariance: Float[Tensor, "poses joints 3 3"], rotation: Float[Tensor, "poses 3 3"]
 ) -> Float[Tensor, "joints 3 3 poses"]:
     """Bounded, in the turned frame, poses last."""
-    by = _last(turn)[None]
+    by = _last(rotation)[None]
     return product(product(by, _bounded(_last(covariance))), by.transpose(1, 2))
 
 
@@ -204,18 +209,18 @@ def _bounded(noise: Float[Tensor, "joints 3 3 poses"]) -> Float[Tensor, "joints 
     return torch.where(size.isfinite(), bounded, _FAR**2 * eye) + 1e-8 * eye
 
 
-def _positive(spread: Tensor) -> Tensor:
+def _positive_definite(covariance: Tensor) -> Tensor:
     """The nearest covariance: noise that was taken out of few poses leaves negative variances."""
-    values, vectors = torch.linalg.eigh(spread)
+    values, vectors = torch.linalg.eigh(covariance)
     return vectors @ torch.diag(values.clamp(min=1e-6)) @ vectors.mT
 
 
-def _free(mean: Float[Tensor, "joints 3"]) -> Float[Tensor, "numbers numbers"]:
+def _free_motion(mean: Float[Tensor, "joints 3"]) -> Float[Tensor, "numbers numbers"]:
     """What lets a pose stand elsewhere and turn around the vertical."""
     shift = torch.eye(3).to(mean).repeat(len(mean), 1)
     x, y, _ = mean.unbind(-1)
-    turn = torch.stack([-y, x, torch.zeros_like(x)], dim=-1).flatten()
-    return _SHIFT**2 * shift @ shift.mT + _TURN**2 * turn[:, None] * turn
+    rotation = torch.stack([-y, x, torch.zeros_like(x)], dim=-1).flatten()
+    return _SHIFT**2 * shift @ shift.mT + _TURN**2 * rotation[:, None] * rotation
 
 
 def _clusters(rows: Float[Tensor, "rows numbers"], count: int, seed: int) -> Int[Tensor, "rows"]:

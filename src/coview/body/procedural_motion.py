@@ -43,11 +43,11 @@ def random_motion(
     low, _, high = limits()
     way = torch.cumsum(walking, dim=0) * (walking_speed(body, period) / fps)
     heading, ground = _on_a_curve(way, generator)
-    turn = smooth_noise(frames, 1, 1.5, fps, generator)[:, 0] * (2.5 if kind == "random" else 1.0)
+    turning = smooth_noise(frames, 1, 1.5, fps, generator)[:, 0] * (2.5 if kind == "random" else 1.0)
     drift = 0.2 * smooth_noise(frames, 2, 1.5, fps, generator).tanh()
     standing = 1 - walking
     joints = pose(
-        body, angles.clamp(low, high), heading + standing * turn, ground + standing[:, None] * drift
+        body, angles.clamp(low, high), heading + standing * turning, ground + standing[:, None] * drift
     )
     return mapped.apply(joints)
 
@@ -68,14 +68,14 @@ def gait_angles(phase: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch dofs"]:
         angle[f"{side}_shoulder_flexion"] = -16 * swing
         angle[f"{side}_shoulder_abduction"] = 10 + 0 * own
         angle[f"{side}_elbow_flexion"] = 28 - 11 * swing
-    turn = _wave(phase, 0.97)
+    turning = _wave(phase, 0.97)
     # the left hip goes forward with the left leg
-    angle["pelvis_turn"] = -5 * turn
+    angle["pelvis_turn"] = -5 * turning
     # the side in the air drops
     angle["pelvis_list"] = 4 * _wave(phase, 0.65)
     angle["pelvis_tilt"] = 5 + 0 * phase
-    angle["spine_twist"] = 11 * turn
-    angle["neck_twist"] = -6 * turn
+    angle["spine_twist"] = 11 * turning
+    angle["neck_twist"] = -6 * turning
     return torch.stack([angle[name] for name in DOFS], dim=-1).deg2rad()
 
 

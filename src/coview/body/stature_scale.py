@@ -66,30 +66,30 @@ def scale_from_stature(points: Float[Tensor, "frames joints 3"], skeleton: Skele
         raise NoScaleError(
             f"stature {stature} m is not a person's height (0.5 to 2.5 m). Give it in metres, e.g. --stature 1.75."
         )
-    named, shares, spreads = [], [], []
-    for (a, b), (share, spread) in BONE_SHARES.items():
+    named, shares, sigmas = [], [], []
+    for (a, b), (share, sigma) in BONE_SHARES.items():
         for side in ("left_", "right_"):
             if {side + a, side + b} <= set(skeleton.joints):
                 named.append((side + a, side + b))
                 shares.append(share)
-                spreads.append(spread)
+                sigmas.append(sigma)
     if not named:
         raise NoScaleError(
             f"skeleton '{skeleton.name}' has none of the limbs whose share of stature is known "
             f"(thigh, shank, upper arm, forearm). Give a known distance instead: --distance JOINT JOINT METRES."
         )
     # metres per unit, by limb
-    said = stature * torch.tensor(shares) / bone_lengths(points, skeleton, named).cpu()
-    trust = torch.tensor(spreads) ** -2.0 * said.isfinite()
-    if not bool(trust.any()):
+    scales = stature * torch.tensor(shares) / bone_lengths(points, skeleton, named).cpu()
+    weights = torch.tensor(sigmas) ** -2.0 * scales.isfinite()
+    if not bool(weights.any()):
         raise NoScaleError(
             "no limb was reconstructed with both ends in any frame, so stature cannot set the scale."
         )
-    said = torch.nan_to_num(said)
-    mean = float((trust * said).sum() / trust.sum())
-    spread = float(((trust * (said / mean - 1) ** 2).sum() / trust.sum()).sqrt())
-    count = int((trust > 0).sum())
-    sigma = (COMMON_SIGMA**2 + (spread / max(count - 1, 1) ** 0.5) ** 2) ** 0.5
+    scales = torch.nan_to_num(scales)
+    mean = float((weights * scales).sum() / weights.sum())
+    scatter = float(((weights * (scales / mean - 1) ** 2).sum() / weights.sum()).sqrt())
+    count = int((weights > 0).sum())
+    sigma = (COMMON_SIGMA**2 + (scatter / max(count - 1, 1) ** 0.5) ** 2) ** 0.5
     return Scale(mean, sigma, f"stated stature {stature:g} m against {count} limbs")
 
 

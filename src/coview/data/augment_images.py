@@ -71,12 +71,12 @@ class ImageAugment:
         Its `rig` is lost: cameras that turn are no static rig. ValueError for distorted lenses."""
         images = batch.images
         pictures = images.flatten(0, -4)
-        zoom, turn = self._drawn(len(pictures), pictures)
+        zoom, angle = self._drawn(len(pictures), pictures)
         if self.moves:
-            pictures = warped(pictures, zoom, turn)
-            batch = moved(batch, zoom.view(images.shape[:-3]), turn.view(images.shape[:-3]))
+            pictures = warped(pictures, zoom, angle)
+            batch = moved(batch, zoom.view(images.shape[:-3]), angle.view(images.shape[:-3]))
         if self.occluders and self.occluded:
-            pictures = with_things(pictures, self.occluders, self.occluded)
+            pictures = with_occluders(pictures, self.occluders, self.occluded)
         if self.gain:
             strength = 1 + self.gain * (2 * torch.rand(len(pictures), 3, 1, 1).to(pictures) - 1)
             pictures = (pictures * strength).clamp(0, 1)
@@ -86,15 +86,15 @@ class ImageAugment:
         """Zoom (above 1: smaller in the picture) and turn (radians, clockwise) of so many pictures."""
         normal, chance = torch.randn(2, count), torch.rand(count)
         zoom = 1 + self.scale * normal[0].clamp(-1, 1)
-        turn = math.radians(self.rotation) * normal[1].clamp(-2, 2)
-        return zoom.to(like), torch.where(chance < self.rotated, turn, 0.0).to(like)
+        angle = math.radians(self.rotation) * normal[1].clamp(-2, 2)
+        return zoom.to(like), torch.where(chance < self.rotated, angle, 0.0).to(like)
 
 
 UNVARIED = ImageAugment(scale=0.0, rotation=0.0, gain=0.0, occluders=0)
 
 
 def warped(
-    images: Float[Tensor, "n 3 height width"], zoom: Float[Tensor, "n"], turn: Float[Tensor, "n"]
+    images: Float[Tensor, "n 3 height width"], zoom: Float[Tensor, "n"], angle: Float[Tensor, "n"]
 ) -> Float[Tensor, "n 3 height width"]:
     """Pictures made smaller by the factor `zoom` and turned clockwise by `turn` (radians) about their centres.
 
@@ -105,26 +105,26 @@ def warped(
         torch.arange(width).to(images) - (width - 1) / 2,
         indexing="ij",
     )
-    c, s = ((zoom * turn.cos())[:, None, None], (zoom * turn.sin())[:, None, None])
+    c, s = ((zoom * angle.cos())[:, None, None], (zoom * angle.sin())[:, None, None])
     # where each new pixel comes from, in half sides of the picture
     source = torch.stack([(c * across + s * down) * 2 / width, (c * down - s * across) * 2 / height], dim=-1)
     return functional.grid_sample(images, source, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
 def moved(
-    batch: MultiView, zoom: Float[Tensor, "*batch views"], turn: Float[Tensor, "*batch views"]
+    batch: MultiView, zoom: Float[Tensor, "*batch views"], angle: Float[Tensor, "*batch views"]
 ) -> MultiView:
     """What goes with pictures that went through `warped`: cameras, 2D joints, poses in camera axes; no rig.
 
     Joints that are outside now have confidence 0."""
     height, width = batch.held("images").shape[-2:]
-    centre = turn.new_tensor([(width - 1) / 2, (height - 1) / 2])
-    c, s = turn.cos() / zoom, turn.sin() / zoom
+    centre = angle.new_tensor([(width - 1) / 2, (height - 1) / 2])
+    c, s = angle.cos() / zoom, angle.sin() / zoom
     linear = torch.stack([c, -s, s, c], dim=-1).unflatten(-1, (2, 2))
     new: dict[str, object] = {}
     for name in _CAMERAS:
         if name in batch.known:
-            new[name] = _turned(batch.held(name), linear, centre)
+            new[name] = _transformed(batch.held(name), linear, centre)
     if "joints2d" in batch.known:
         joints2d = (batch.joints2d - centre) @ linear.mT + centre
         new["joints2d"] = joints2d
@@ -132,26 +132,26 @@ def moved(
             inside = ((joints2d >= -0.5) & (joints2d <= 2 * centre + 0.5)).all(dim=-1)
             new["confidence"] = torch.where(inside, batch.confidence, 0.0)
     if "first_guess" in batch.known:
-        about = _axis_turn(batch.cameras.intrinsics, linear)[1]
+        about = _axis_rotation(batch.cameras.intrinsics, linear)[1]
         new["first_guess"] = batch.first_guess @ about.mT
     return batch.replaced(**new, rig=None)
 
 
-def _turned(cameras: Cameras, linear: Tensor, centre: Tensor) -> Cameras:
+def _transformed(cameras: Cameras, linear: Tensor, centre: Tensor) -> Cameras:
     """Cameras whose pictures are p ↦ linear (p − centre) + centre of what they were."""
     if bool((cameras.distortion != 0).any() | cameras.fisheye.any()):
         raise InputError(
             "ImageAugment: these cameras have lens distortion, which does not turn and zoom with a picture. Undistort "
             "the pictures, and give `cameras.without_distortion()`."
         )
-    upper, about = _axis_turn(cameras.intrinsics, linear)
+    upper, about = _axis_rotation(cameras.intrinsics, linear)
     intrinsics = cameras.intrinsics.clone()
     intrinsics[..., :2, :2] = upper
     intrinsics[..., :2, 2] = (linear @ (cameras.principal_point - centre)[..., None])[..., 0] + centre
     return replace(cameras, intrinsics=intrinsics, cam_from_world=about @ cameras.cam_from_world)
 
 
-def _axis_turn(intrinsics: Tensor, linear: Tensor) -> tuple[Tensor, Tensor]:
+def _axis_rotation(intrinsics: Tensor, linear: Tensor) -> tuple[Tensor, Tensor]:
     """The new focal lengths and skew, 2 × 2 upper triangular, and the camera's turn about its axis, 3 × 3.
 
     `linear` times the old ones is their product: an RQ decomposition [HZ04 §A4.1.1], in closed form."""
@@ -163,7 +163,7 @@ def _axis_turn(intrinsics: Tensor, linear: Tensor) -> tuple[Tensor, Tensor]:
     return upper.unflatten(-1, (2, 2)), about.unflatten(-1, (3, 3))
 
 
-def with_things(
+def with_occluders(
     images: Float[Tensor, "n 3 height width"], most: int, share: float
 ) -> Float[Tensor, "n 3 height width"]:
     """Pictures behind 1 to `most` ellipses and boxes each; a share of 1 − `share` stays free.

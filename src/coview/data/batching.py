@@ -166,13 +166,15 @@ class _Turns:
                 f"SubjectTimes: no subject of the training data has two instants of {self.gap} s or more between them, "
                 f"so nobody's poses could be told apart. Lower batching.gap (seconds), or use longer recordings."
             )
-        known = seen.labelled.nonzero().flatten() if config.labelled else torch.empty(0, dtype=torch.long)
-        if config.labelled and not len(known):
+        labelled_instants = (
+            seen.labelled.nonzero().flatten() if config.labelled else torch.empty(0, dtype=torch.long)
+        )
+        if config.labelled and not len(labelled_instants):
             raise InputError(
                 f"SubjectTimes: {config.labelled} instants of every batch are to have labels, and no instant of the "
                 f"training data has. Show some (labels.split, labels.share), or set batching.labelled to 0."
             )
-        self.labelled, self.known = config.labelled, known
+        self.labelled, self.labelled_instants = config.labelled, labelled_instants
 
     def __call__(self, step: int) -> Int[Tensor, "picked"]:
         generator = torch.Generator().manual_seed(self.seed * _SEEDS + step)
@@ -183,9 +185,9 @@ class _Turns:
                 break
         parts = [torch.tensor(picked)]
         if self.labelled:
-            rounds = -(-self.labelled // len(self.known))
-            order = [torch.randperm(len(self.known), generator=generator) for _ in range(rounds)]
-            parts.append(self.known[torch.cat(order)[: self.labelled]])
+            rounds = -(-self.labelled // len(self.labelled_instants))
+            order = [torch.randperm(len(self.labelled_instants), generator=generator) for _ in range(rounds)]
+            parts.append(self.labelled_instants[torch.cat(order)[: self.labelled]])
         return torch.cat(parts)
 
     def _times(self, who: int, wanted: int, generator: torch.Generator) -> list[int]:

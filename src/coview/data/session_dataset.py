@@ -112,8 +112,8 @@ class RecordedConfig(DataConfig):
         parts = []
         for path, instants in zip(self.sessions, loaded, strict=True):
             frames = torch.arange(len(instants.rig))
-            begin = round(len(frames) * (1 - self.validation_share))
-            frames = frames[:begin] if first else frames[begin:]
+            first_validation = round(len(frames) * (1 - self.validation_share))
+            frames = frames[:first_validation] if first else frames[first_validation:]
             kept = _useful(instants, frames, path, "training" if first else "validation", least)
             parts.append(instants[kept])
         counts = {str(path): part.joints2d.shape[1] for path, part in zip(self.sessions, parts, strict=True)}
@@ -187,10 +187,10 @@ def _index(session: Session, camera: str) -> int:
     return session.camera_names.index(camera)
 
 
-def session_lenses(session: Session) -> Cameras | None:
+def session_intrinsics(session: Session) -> Cameras | None:
     """Its cameras without their places (NaN), in its order; None where its lenses are not known."""
-    known = known_cameras(session)
-    return None if known is None else known.without_extrinsics().cameras.to(torch.float32)
+    calibration = known_cameras(session)
+    return None if calibration is None else calibration.without_extrinsics().cameras.to(torch.float32)
 
 
 def _truth(
@@ -198,8 +198,8 @@ def _truth(
 ) -> dict[str, object]:
     """Cameras and reconstructed 3D joints where the session has them."""
     found: dict[str, object] = {}
-    if (known := known_cameras(session)) is not None:
-        cameras = known.select(names).cameras.to(torch.float32)
+    if (calibration := known_cameras(session)) is not None:
+        cameras = calibration.select(names).cameras.to(torch.float32)
         found["cameras"] = cameras.expand(frames, len(names))
     if session.poses3d_path.is_file():
         poses = session.poses3d()

@@ -17,9 +17,9 @@ def varied_cameras(rigs: int, views: int, generator: torch.Generator) -> Cameras
 
     Each camera has its own radius (2.5-6 m), height (0.6-2.6 m), focal length (900-1600 px), target near the
     middle of a person and roll (±5°); the angles of a rig are roughly even."""
-    turn, radius, height, focal, x, y, z, roll = torch.rand(8, rigs, views, generator=generator).unbind(0)
+    azimuth, radius, height, focal, x, y, z, roll = torch.rand(8, rigs, views, generator=generator).unbind(0)
     start = torch.rand(rigs, 1, generator=generator)
-    angle = 2 * math.pi * (start + (torch.arange(views) + 0.7 * (turn - 0.5)) / views)
+    angle = 2 * math.pi * (start + (torch.arange(views) + 0.7 * (azimuth - 0.5)) / views)
     radius = 2.5 + 3.5 * radius
     centre = torch.stack([radius * angle.cos(), radius * angle.sin(), 0.6 + 2 * height], dim=-1)
     target = torch.stack([0.4 * x - 0.2, 0.4 * y - 0.2, 0.7 + 0.5 * z], dim=-1)

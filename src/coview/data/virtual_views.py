@@ -96,8 +96,8 @@ class VirtualViews:
         own = {"joints2d": seen, "confidence": confidence, "image_size": cameras.size, "pseudo3d": pose}
         if "pseudo_covariance" in wider.known:
             sure = _SURE * torch.eye(3).to(pose)
-            known = pose.isfinite().all(dim=-1)[..., None, None]
-            own["pseudo_covariance"] = torch.where(known, sure, torch.nan)
+            valid = pose.isfinite().all(dim=-1)[..., None, None]
+            own["pseudo_covariance"] = torch.where(valid, sure, torch.nan)
         longer = {name: torch.cat([wider.held(name), part]) for name, part in own.items()}
         both = _joined(wider.pseudo_cameras, cameras, 0)
         return wider.only(_LABELS).replaced(**longer, pseudo_cameras=both)
@@ -105,11 +105,13 @@ class VirtualViews:
     def _cameras(self, pose: Float[Tensor, "instants joints 3"], batch: MultiView, count: int) -> Cameras:
         """Instants × count around the poses; each has the lens and the image of a random real view of the batch."""
         many = len(pose), count
-        turn, far, high = torch.rand(3, *many, device=pose.device)
+        azimuth, far, high = torch.rand(3, *many, device=pose.device)
         root = _root(pose, batch.skeleton.root_index)[:, None]
         far = self.distance[0] + (self.distance[1] - self.distance[0]) * far
         high = self.height[0] + (self.height[1] - self.height[0]) * high
-        aside = torch.stack([far * (2 * math.pi * turn).cos(), far * (2 * math.pi * turn).sin()], dim=-1)
+        aside = torch.stack(
+            [far * (2 * math.pi * azimuth).cos(), far * (2 * math.pi * azimuth).sin()], dim=-1
+        )
         centre = torch.cat([root[..., :2] + aside, high[..., None]], dim=-1)
         target = root + self.aim * torch.randn(*many, 3, device=pose.device)
         roll = self.roll * torch.randn(*many, device=pose.device)

@@ -51,7 +51,7 @@ class JDR(Metric):
     full_state_update = False
     higher_is_better = True
     found: Tensor
-    known: Tensor
+    valid: Tensor
 
     def __init__(self, skeleton: Skeleton) -> None:
         super().__init__()
@@ -59,21 +59,21 @@ class JDR(Metric):
         self.sides = [[skeleton.index(f"{side}_{group}") for side in ("left", "right")] for group in GROUPS]
         zeros = torch.zeros(len(skeleton), dtype=torch.float64)
         self.add_state("found", zeros.clone(), dist_reduce_fx="sum")
-        self.add_state("known", zeros.clone(), dist_reduce_fx="sum")
+        self.add_state("valid", zeros.clone(), dist_reduce_fx="sum")
 
     def update(
         self, found: Float[Tensor, "*batch joints 2"], truth: Float[Tensor, "*batch joints 2"]
     ) -> None:
         """Pixels of one detector and of the truth; every view is a test of its own."""
         detected = joint_detected(found, truth, half_head(truth, self.skeleton))
-        known = truth.isfinite().all(dim=-1)
+        valid = truth.isfinite().all(dim=-1)
         self.found += detected.reshape(-1, len(self.skeleton)).sum(dim=0)
-        self.known += known.reshape(-1, len(self.skeleton)).sum(dim=0)
+        self.valid += valid.reshape(-1, len(self.skeleton)).sum(dim=0)
 
     def compute(self) -> dict[str, Float[Tensor, ""]]:
         """Percent per group, and `all`."""
         # NaN for a joint whose truth was never known
-        rate = 100 * self.found / self.known
+        rate = 100 * self.found / self.valid
         groups = {group: rate[pair].nanmean() for group, pair in zip(GROUPS, self.sides, strict=True)}
         return {**groups, OVERALL: torch.stack(list(groups.values())).nanmean()}
 
@@ -99,10 +99,10 @@ def head_size_rule(skeleton: Skeleton) -> str:
 
 def _box_width(truth: Tensor) -> Tensor:
     x = truth[..., 0]
-    known = truth.isfinite().all(dim=-1)
-    right = torch.where(known, x, -torch.inf).amax(dim=-1)
-    left = torch.where(known, x, torch.inf).amin(dim=-1)
-    return torch.where(known.any(dim=-1), right - left, torch.nan)
+    valid = truth.isfinite().all(dim=-1)
+    right = torch.where(valid, x, -torch.inf).amax(dim=-1)
+    left = torch.where(valid, x, torch.inf).amin(dim=-1)
+    return torch.where(valid.any(dim=-1), right - left, torch.nan)
 
 
 class ImageError(Mean):

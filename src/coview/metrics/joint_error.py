@@ -38,8 +38,8 @@ def scaled_to(predicted: Pose3D, truth: Pose3D, root: int) -> Pose3D:
 
 def scale_to(predicted: Pose3D, truth: Pose3D) -> Float[Tensor, "*batch"]:
     """Least squares: s = Σ⟨P, G⟩ / Σ⟨P, P⟩ about the origin; NaN where no joint is known in both."""
-    known = _known(predicted, truth)[..., None]
-    mine, other = torch.where(known, predicted, 0.0), torch.where(known, truth, 0.0)
+    valid = _both_valid(predicted, truth)[..., None]
+    mine, other = torch.where(valid, predicted, 0.0), torch.where(valid, truth, 0.0)
     return (mine * other).sum(dim=(-2, -1)) / mine.square().sum(dim=(-2, -1))
 
 
@@ -55,7 +55,7 @@ def p_joint_error(predicted: Pose3D, truth: Pose3D) -> Float[Tensor, "*batch joi
 
     The root counts like any joint. A reflection is never allowed: a mirrored pose stays wrong.
     NaN for poses with fewer than three joints known in both."""
-    weights = _known(predicted, truth).to(truth)
+    weights = _both_valid(predicted, truth).to(truth)
     return joint_error(similarity_alignment(predicted, truth, weights).apply(predicted), truth)
 
 
@@ -63,10 +63,10 @@ def p_joint_error(predicted: Pose3D, truth: Pose3D) -> Float[Tensor, "*batch joi
 
 
 def correct_share(
-    error: Float[Tensor, "*batch joints"], truth_known: Tensor, threshold: float
+    error: Float[Tensor, "*batch joints"], truth_valid: Tensor, threshold: float
 ) -> Float[Tensor, ""]:
     """Percentage of the joints with known truth whose error is below `threshold` millimetres (PCK)."""
-    return 100 * ((error < threshold) & truth_known).sum() / truth_known.sum()
+    return 100 * ((error < threshold) & truth_valid).sum() / truth_valid.sum()
 
 
 def correct_pose_score(error: Float[Tensor, "*batch joints"]) -> Float[Tensor, "*batch"]:
@@ -155,7 +155,7 @@ class NPCK(Mean):
 
     def update(self, predicted: Pose3D, truth: Pose3D) -> None:
         error = n_joint_error(predicted, truth, self.root)
-        self.add(100.0 * (error < self.threshold), _without(_truth_known(truth, self.root), self.root))
+        self.add(100.0 * (error < self.threshold), _without(_truth_valid(truth, self.root), self.root))
 
 
 class NAUC(Mean):
@@ -171,7 +171,7 @@ class NAUC(Mean):
         error = n_joint_error(predicted, truth, self.root)
         below = error[..., None] < error.new_tensor(_AUC_THRESHOLDS)
         share = 100.0 * below.double().mean(dim=-1)
-        self.add(share, _without(_truth_known(truth, self.root), self.root))
+        self.add(share, _without(_truth_valid(truth, self.root), self.root))
 
 
 class CPS(Mean):
@@ -180,10 +180,10 @@ class CPS(Mean):
     higher_is_better = True
 
     def update(self, predicted: Pose3D, truth: Pose3D) -> None:
-        known = _known(truth, truth)
-        missed = (known & ~_known(predicted, predicted)).any(dim=-1)
+        valid = _both_valid(truth, truth)
+        missed = (valid & ~_both_valid(predicted, predicted)).any(dim=-1)
         score = torch.where(missed, 0.0, correct_pose_score(p_joint_error(predicted, truth)))
-        self.add(score, known.any(dim=-1))
+        self.add(score, valid.any(dim=-1))
 
 
 class OppositeShare(Mean):
@@ -206,20 +206,20 @@ class Coverage(Mean):
     higher_is_better = True
 
     def update(self, predicted: Pose3D, truth: Pose3D) -> None:
-        self.add(100.0 * _known(predicted, predicted), _known(truth, truth))
+        self.add(100.0 * _both_valid(predicted, predicted), _both_valid(truth, truth))
 
 
 def _centred(pose: Tensor, root: int) -> Tensor:
     return pose - pose[..., root, None, :]
 
 
-def _known(predicted: Tensor, truth: Tensor) -> Tensor:
+def _both_valid(predicted: Tensor, truth: Tensor) -> Tensor:
     return torch.isfinite(predicted).all(dim=-1) & torch.isfinite(truth).all(dim=-1)
 
 
-def _truth_known(truth: Tensor, root: int) -> Tensor:
+def _truth_valid(truth: Tensor, root: int) -> Tensor:
     return torch.isfinite(_centred(truth, root)).all(dim=-1)
 
 
-def _without(known: Tensor, root: int) -> Tensor:
-    return known[..., [joint for joint in range(known.shape[-1]) if joint != root]]
+def _without(valid: Tensor, root: int) -> Tensor:
+    return valid[..., [joint for joint in range(valid.shape[-1]) if joint != root]]

@@ -62,8 +62,8 @@ class ReferenceNMPJPE(Mean):
 
 
 def _similarity(predicted: Tensor, truth: Tensor) -> Similarity:
-    known = torch.isfinite(predicted).all(dim=-1) & torch.isfinite(truth).all(dim=-1)
-    return similarity_alignment(predicted, truth, known.to(truth))
+    valid = torch.isfinite(predicted).all(dim=-1) & torch.isfinite(truth).all(dim=-1)
+    return similarity_alignment(predicted, truth, valid.to(truth))
 
 
 def _centred(pose: Tensor, root: int) -> Tensor:

@@ -24,7 +24,7 @@ _AT_ONCE = 2**14
 
 
 @dataclass(frozen=True)
-class Views:
+class EmbeddedViews:
     """Embedded views with their true poses."""
 
     # unit vectors; NaN for a view without
@@ -36,12 +36,12 @@ class Views:
     # seconds within the sequence
     time: Float[Tensor, "instants"]
 
-    def __getitem__(self, index: Int[Tensor, "picked"]) -> "Views":
+    def __getitem__(self, index: Int[Tensor, "picked"]) -> "EmbeddedViews":
         """Some of the instants."""
-        return Views(**{name: value[index] for name, value in vars(self).items()})
+        return EmbeddedViews(**{name: value[index] for name, value in vars(self).items()})
 
 
-def retrieval(views: Views) -> dict[str, float]:
+def retrieval(views: EmbeddedViews) -> dict[str, float]:
     """Mean-PA-MPJPE@K across cameras; with its least and its chance value, and how often the same instant is found.
 
     At most 96 instants, evenly chosen, ask, and 480 answer. Numbers that begin with `others_` are of a gallery
@@ -56,10 +56,10 @@ def retrieval(views: Views) -> dict[str, float]:
     gallery = views[_evenly(len(views.time), _GALLERY)]
     queries = gallery[_evenly(len(gallery.time), _QUERIES)]
     error = pose_distances(queries.joints3d, gallery.joints3d)
-    together = (queries.sequence[:, None] == gallery.sequence) & (
+    same_instant = (queries.sequence[:, None] == gallery.sequence) & (
         (queries.time[:, None] - gallery.time).abs() <= WITHIN
     )
-    found = _rows(queries, gallery, error, torch.ones_like(together), together, "retrieval")
+    found = _rows(queries, gallery, error, torch.ones_like(same_instant), same_instant, "retrieval")
     strangers = queries.subject[:, None] != gallery.subject
     return found | _rows(queries, gallery, error, strangers, None, "others")
 
@@ -90,7 +90,12 @@ def mean_of_nearest(
 
 
 def _rows(
-    queries: Views, gallery: Views, error: Tensor, allowed: Tensor, together: Tensor | None, name: str
+    queries: EmbeddedViews,
+    gallery: EmbeddedViews,
+    error: Tensor,
+    allowed: Tensor,
+    same_instant: Tensor | None,
+    name: str,
 ) -> dict[str, float]:
     """All numbers of one gallery. Answers are instants × cameras; those of the query's own camera are not allowed."""
     cameras = queries.embedding.shape[1]
@@ -102,8 +107,10 @@ def _rows(
     found |= {f"{name}_least_mm_at_{k}": mean_of_nearest(-wide, wide, allowed, k) for k in NEAREST}
     if bool(allowed.any()):
         found[f"{name}_chance_mm"] = float(wide[allowed].mean())
-    if together is not None:
-        same = together[:, None, :, None].expand(-1, cameras, -1, cameras).flatten(2).flatten(0, 1) & allowed
+    if same_instant is not None:
+        same = (
+            same_instant[:, None, :, None].expand(-1, cameras, -1, cameras).flatten(2).flatten(0, 1) & allowed
+        )
         for k in NEAREST:
             nearest = (
                 nearness.masked_fill(~allowed, -torch.inf).topk(min(k, nearness.shape[1]), dim=-1).indices

@@ -71,10 +71,10 @@ class PoseCentres:
 
         In float64 by differences, not products: equal poses have equal answers, whatever the batch."""
         flat = unit_poses(poses, self.joints.index(self.root)).flatten(-2)
-        known = flat.isfinite().all(dim=-1)
-        rows = torch.where(known[..., None], flat, 0.0).reshape(-1, flat.shape[-1])
+        valid = flat.isfinite().all(dim=-1)
+        rows = torch.where(valid[..., None], flat, 0.0).reshape(-1, flat.shape[-1])
         apart = torch.cdist(rows, self.points.to(rows), compute_mode="donot_use_mm_for_euclid_dist")
-        return torch.where(known, apart.argmin(dim=-1).reshape(known.shape), -1)
+        return torch.where(valid, apart.argmin(dim=-1).reshape(valid.shape), -1)
 
     def save(self, path: Path) -> None:
         """As safetensors, with all that is known in its header."""

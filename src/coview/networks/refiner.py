@@ -45,12 +45,12 @@ class Refiner(nn.Module):
         self, pose: Float[Tensor, "rows numbers"]
     ) -> tuple[Float[Tensor, "rows numbers"], Float[Tensor, "rows numbers"]]:
         """The poses after the first and the second stage; the second is the answer."""
-        seen = self._passed(self.batch_norm1(self.w1(pose)))
-        first_features = self.linear_stages[0](seen)
+        embedded = self._passed(self.batch_norm1(self.w1(pose)))
+        first_features = self.linear_stages[0](embedded)
         first = self.w2(first_features)
-        again = self._passed(self.batch_norm3(self.w3(first)))
-        second_features = self.linear_stages[1](first_features + again + seen)
-        return first, self.w4(seen + second_features)
+        first_embedded = self._passed(self.batch_norm3(self.w3(first)))
+        second_features = self.linear_stages[1](first_features + first_embedded + embedded)
+        return first, self.w4(embedded + second_features)
 
     def _passed(self, features: Tensor) -> Tensor:
         return _passed(features, self.dropout, self.leaky, self.training)

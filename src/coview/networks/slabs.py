@@ -22,7 +22,7 @@ def slabs(volume: Float[Tensor, "b channels x y z"]) -> list[Float[Tensor, "b ch
     return [part.clone() for part in volume.split(_CELLS, dim=2)]
 
 
-def taken(volumes: list[Tensor]) -> Iterator[Tensor]:
+def pop_each(volumes: list[Tensor]) -> Iterator[Tensor]:
     """Each, in turn, and the list lets go of it."""
     while volumes:
         yield volumes.pop(0)
@@ -34,19 +34,19 @@ def convolved(layers: nn.Sequential, volume: Slabs, cells: int) -> Iterator[Floa
     The first slab is one cell thinner than what comes in, and the last, which makes `cells` full, one thicker."""
     convolution, after = layers[0], layers[1:]
     # what the next cells of the output are made of
-    known: Tensor | None = None
+    context: Tensor | None = None
     read = 0
     # a variable would hold the slab while the next layer works
     ready: list[Tensor] = []
     for slab in volume:
         read += slab.shape[2]
         beyond = torch.zeros_like(slab[:, :, :1])
-        known = torch.cat(
-            [beyond if known is None else known, slab, *([beyond] if read == cells else [])], dim=2
+        context = torch.cat(
+            [beyond if context is None else context, slab, *([beyond] if read == cells else [])], dim=2
         )
         del slab
-        ready.append(after(_within(convolution, known)))
-        known = known[:, :, -2:].clone()
+        ready.append(after(_within(convolution, context)))
+        context = context[:, :, -2:].clone()
         yield ready.pop()
 
 

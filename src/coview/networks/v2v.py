@@ -12,7 +12,7 @@ from torch.nn import functional
 from coview.errors import InputError
 from coview.networks.normalisation import BatchNorm3d
 from coview.networks.recompute import apply
-from coview.networks.slabs import Slabs, convolved, slabs, taken
+from coview.networks.slabs import Slabs, convolved, pop_each, slabs
 
 
 class Convolution(nn.Conv3d):
@@ -84,10 +84,10 @@ class Res(nn.Module):
         branch: Any = self.res_branch
         first = convolved(branch[:3], read(), cells)
         for inner in convolved(branch[3:], first, cells):
-            known = torch.cat(waiting, dim=2)
-            waiting[:] = [known[:, :, inner.shape[2] :].clone()]
-            inner += self.skip_con(known[:, :, : inner.shape[2]])
-            del known
+            shortcut = torch.cat(waiting, dim=2)
+            waiting[:] = [shortcut[:, :, inner.shape[2] :].clone()]
+            inner += self.skip_con(shortcut[:, :, : inner.shape[2]])
+            del shortcut
             yield self.relu(inner)
             del inner
 
@@ -196,32 +196,32 @@ class V2V(nn.Module):
         cells = parts[0].shape[-1]
         layers: list[Any] = [*self.front_layers]
         for layer in layers[1:]:
-            parts = [*layer.streamed(taken(parts), cells)]
+            parts = [*layer.streamed(pop_each(parts), cells)]
         parts = self._hourglass(parts, 1, cells)
         back: list[Any] = [*self.back_layers]
         first, *others = back
         rest = nn.Sequential(*others, self.output_layer)
         # .contiguous(): joint by joint, as a softmax over cells wants it
-        return torch.cat([rest(part).contiguous() for part in first.streamed(taken(parts), cells)], dim=2)
+        return torch.cat([rest(part).contiguous() for part in first.streamed(pop_each(parts), cells)], dim=2)
 
     def _hourglass(self, parts: list[Tensor], level: int, cells: int) -> list[Tensor]:
         """From this level inwards and back; the list is emptied. Every slab is an even number of cells."""
         # a ModuleDict does not say what it holds
         layers: Any = self.encoder_decoder
         if level > self.levels:
-            return [*layers["mid_res"].streamed(taken(parts), cells)]
+            return [*layers["mid_res"].streamed(pop_each(parts), cells)]
         halved = [self.pool(part) for part in parts]
-        skips = [*layers[f"skip_res{level}"].streamed(taken(parts), cells)]
+        skips = [*layers[f"skip_res{level}"].streamed(pop_each(parts), cells)]
         inner = slabs(torch.cat(halved, dim=2))
         halved.clear()
-        inner = [*layers[f"encoder_res{level}"].streamed(taken(inner), cells // 2)]
+        inner = [*layers[f"encoder_res{level}"].streamed(pop_each(inner), cells // 2)]
         inner = self._hourglass(inner, level + 1, cells // 2)
-        volume = torch.cat([*layers[f"decoder_res{level}"].streamed(taken(inner), cells // 2)], dim=2)
-        begin = 0
+        volume = torch.cat([*layers[f"decoder_res{level}"].streamed(pop_each(inner), cells // 2)], dim=2)
+        start = 0
         for skip in skips:
-            end = begin + skip.shape[2] // 2
-            layers[f"decoder_upsample{level}"].added_to(skip, volume[:, :, begin:end])
-            begin = end
+            end = start + skip.shape[2] // 2
+            layers[f"decoder_upsample{level}"].added_to(skip, volume[:, :, start:end])
+            start = end
         return skips
 
     def _run(self, block: nn.Module, volume: Tensor) -> Tensor:

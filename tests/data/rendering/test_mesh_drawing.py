@@ -2,7 +2,7 @@ import torch
 
 from coview.data.rendering.capsule_body import GARMENTS
 from coview.data.rendering.mesh_body import BLOCKS, MeshBody
-from coview.data.rendering.mesh_drawing import MeshDrawer, Worn
+from coview.data.rendering.mesh_drawing import DressedMesh, MeshDrawer
 from coview.data.rendering.renderer import renderer
 from coview.data.synthetic.recordings import ring_cameras
 
@@ -29,7 +29,7 @@ def test_a_mesh_is_drawn_where_it_is_in_the_pictures_named(egl, plain):
     middle = torch.tensor([0.1, -0.2, 1.3])
     palette = torch.ones(len(GARMENTS), 3, 4)
     palette[..., 0, 3] = 0  # plain
-    worn = Worn(0.15 * body.vertices + middle, body.vertices, palette, torch.tensor([0, 2]))
+    worn = DressedMesh(0.15 * body.vertices + middle, body.vertices, palette, torch.tensor([0, 2]))
     images = artist.draw(tiles, meshes=lambda: drawer.draw(worn)).float()
     assert images[1].max() == 0
     for picture in (0, 2):

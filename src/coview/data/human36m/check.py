@@ -12,7 +12,7 @@ from coview.data.human36m.labels import UNDISTORTED, Labels, picture_folder, pic
 from coview.formats.calibration.validate import check_cameras
 
 # Numbers of instants to recognise a preparation by [Iskakov19].
-_KNOWN = {
+_PREPARATIONS = {
     ("train", 159_181): "frames in which some joint had moved by 40 mm",
     ("train", 389_938): "every frame at 50 Hz",
     ("test", 26_634): "every fifth frame, as the paper's tables",
@@ -165,10 +165,10 @@ def _notes(labels: Labels, rows: tuple[SubjectRow, ...], undistorted: bool) -> t
         notes.append(f"the pictures are in {UNDISTORTED}: read them with undistort False.")
     for part in ("train", "test"):
         count = sum(row.instants for row in rows if row.part == part)
-        known = _KNOWN.get(
+        preparation = _PREPARATIONS.get(
             (part, count), "no preparation that is known; figures are not comparable with published ones"
         )
-        notes.append(f"{part}: {count} instants: {known}.")
+        notes.append(f"{part}: {count} instants: {preparation}.")
     if incomplete := sum(row.incomplete for row in rows):
         notes.append(
             f"{incomplete} instants lack a view and are left out, unless `incomplete` or fewer `views` are set."

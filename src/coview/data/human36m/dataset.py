@@ -12,7 +12,7 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.data.base import DataConfig, InMemory
-from coview.data.human36m.images import Crops, crop_cameras, crop_regions
+from coview.data.human36m.images import CropReader, crop_cameras, crop_regions
 from coview.data.human36m.labels import Labels, picture_folder, read_labels
 from coview.data.mocap.clips import data_folder
 from coview.data.on_disk import OnDisk
@@ -53,7 +53,7 @@ class Human36MConfig(DataConfig):
     # the order of the released weights; h36m_17 is the house's own, with the same joints
     skeleton: Literal["learnable_17", "h36m_17"] = "learnable_17"
     # the crops of the released weights: cameras without the half pixel
-    reference: bool = False
+    released_numerics: bool = False
     # that read and decode pictures
     threads: int = 8
 
@@ -72,8 +72,8 @@ class Human36MConfig(DataConfig):
 
     @property
     def provides(self) -> frozenset[str]:
-        known = {"images", "cameras", "joints2d", "confidence", "image_size", "joints3d", "rig"}
-        return frozenset(known) | {"subject", "sequence", "time"}
+        provided = {"images", "cameras", "joints2d", "confidence", "image_size", "joints3d", "rig"}
+        return frozenset(provided) | {"subject", "sequence", "time"}
 
     def train(self) -> OnDisk:
         return self._instants(self.train_subjects, self.train_every, damaged=True)
@@ -89,7 +89,7 @@ class Human36MConfig(DataConfig):
         pictures = picture_folder(folder)
         self._check_pictures(labels, pictures)
         regions = crop_regions(labels.boxes, self.box_scale)
-        crops = Crops(labels, regions, pictures, self.size, self.undistort, self.reference)
+        crops = CropReader(labels, regions, pictures, self.size, self.undistort, self.released_numerics)
         return OnDisk(InMemory(self._sample(labels, regions)), crops, self.threads)
 
     def _seen(self, labels: Labels) -> Labels:
@@ -136,7 +136,9 @@ class Human36MConfig(DataConfig):
         subject = labels.subject.long()
         size = regions[..., 2:].float()
         whole = Cameras.make(labels.intrinsics[subject], labels.cam_from_world[subject], size)
-        cameras = without(crop_cameras(whole, regions, self.size, reference=self.reference), ~labels.seen)
+        cameras = without(
+            crop_cameras(whole, regions, self.size, released_numerics=self.released_numerics), ~labels.seen
+        )
         order = [LEARNABLE_17.index(joint) for joint in named_skeleton(self.skeleton).joints]
         joints3d = labels.joints3d[:, order]
         joints2d = cameras.project(joints3d[:, None])

@@ -39,7 +39,7 @@ def crop_regions(boxes: Int[Tensor, "*views 4"], scale: float) -> Int[Tensor, "*
 
 
 def crop_cameras(
-    cameras: Cameras, regions: Int[Tensor, "*views 4"], size: int, *, reference: bool
+    cameras: Cameras, regions: Int[Tensor, "*views 4"], size: int, *, released_numerics: bool
 ) -> Cameras:
     """The cameras of the crops after resizing them to `size` pixels a side.
 
@@ -47,7 +47,7 @@ def crop_cameras(
     centres are off; 0.5·(scale − 1) pixels in error."""
     wanted = torch.full((2,), float(size))
     cropped = cameras.crop(regions[..., :2].float(), regions[..., 2:].float())
-    if not reference:
+    if not released_numerics:
         return cropped.resize(wanted)
     scale = wanted / cropped.size
     rows = torch.cat([scale, torch.ones_like(scale[..., :1])], dim=-1)
@@ -57,7 +57,7 @@ def crop_cameras(
 
 
 @dataclass(frozen=True)
-class Crops:
+class CropReader:
     """Reads the crop of a row in a view, for `OnDisk`; black for a view that is absent."""
 
     labels: Labels
@@ -67,7 +67,7 @@ class Crops:
     size: int
     # else pictures are read that were undistorted before
     undistort: bool
-    reference: bool
+    released_numerics: bool
 
     def __call__(self, row: int, view: int) -> UInt8[Tensor, "3 height width"]:
         """FileNotFoundError or ValueError naming a picture that is not there or cannot be decoded."""
@@ -83,7 +83,7 @@ class Crops:
         straight = self._undistorted(raw, row, view) if self.undistort else _as_it_is(raw)
         crop = _padded(straight, raw.shape, left, top, width, height)
         shrinks = width >= self.size and height >= self.size
-        how = cv2.INTER_AREA if shrinks or self.reference else cv2.INTER_LINEAR
+        how = cv2.INTER_AREA if shrinks or self.released_numerics else cv2.INTER_LINEAR
         resized = cv2.resize(crop, (self.size, self.size), interpolation=how)
         return torch.from_numpy(np.ascontiguousarray(resized[..., ::-1].transpose(2, 0, 1)))
 

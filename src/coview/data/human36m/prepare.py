@@ -61,10 +61,10 @@ def prepare_labels(source: Path, folder: Path, *, overwrite: bool = False) -> La
 
 def _columns(array: Any, names: tuple[str, ...], source: Path, what: str) -> dict[str, np.ndarray]:
     """The fields of a structured array, which the file has for its cameras and for its rows."""
-    held = getattr(getattr(array, "dtype", None), "names", None) or ()
-    if missing := [name for name in names if name not in held]:
+    columns = getattr(getattr(array, "dtype", None), "names", None) or ()
+    if missing := [name for name in names if name not in columns]:
         raise InputError(
-            f"{source}: '{what}' lacks {', '.join(missing)}; it has {', '.join(held) or 'no columns'}. "
+            f"{source}: '{what}' lacks {', '.join(missing)}; it has {', '.join(columns) or 'no columns'}. "
             f"Make the label file again with the authors' scripts."
         )
     return {name: np.asarray(array[name]) for name in names}

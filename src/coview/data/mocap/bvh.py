@@ -14,7 +14,7 @@ from coview.skeletons import MOCAP_19
 
 
 @dataclass(frozen=True)
-class Names:
+class JointNames:
     """What one family of conversions calls things."""
 
     family: str
@@ -31,7 +31,7 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 FAMILIES = (
-    Names(
+    JointNames(
         "Poser names",
         _words(
             "RightHip RightKnee RightAnkle LeftHip LeftKnee LeftAnkle Chest2 lowerneck Head Head_end "
@@ -40,7 +40,7 @@ FAMILIES = (
         "Chest2",
         ("lowerneck", "LeftCollar", "RightCollar"),
     ),
-    Names(
+    JointNames(
         "MotionBuilder names",
         _words(
             "RightUpLeg RightLeg RightFoot LeftUpLeg LeftLeg LeftFoot Spine1 Neck Head Head_end "
@@ -53,7 +53,7 @@ FAMILIES = (
 
 
 @dataclass(frozen=True)
-class Repair:
+class ThoraxRepair:
     """The bone `thorax` that was put back."""
 
     # in the file's unit
@@ -62,7 +62,9 @@ class Repair:
     source: str
 
 
-def bvh_joints(bvh: Bvh, asf: Asf | None = None) -> tuple[Float[Tensor, "frames joints 3"], Repair | None]:
+def bvh_joints(
+    bvh: Bvh, asf: Asf | None = None
+) -> tuple[Float[Tensor, "frames joints 3"], ThoraxRepair | None]:
     """Joints of MOCAP_19 in the file's unit and axes, and what was mended (None: nothing).
 
     Many conversions lack ASF's bone `thorax`, so that neck and shoulders sit about 117 mm too low. The fault is seen
@@ -75,13 +77,13 @@ def bvh_joints(bvh: Bvh, asf: Asf | None = None) -> tuple[Float[Tensor, "frames 
     points = _joints(bvh, names)
     if trunk_to_leg(points) >= TRUNK_TO_LEG or not _lacks_thorax(bvh, names):
         return points, None
-    offset, source = _thorax(bvh, names, asf)
+    bone, source = _thorax(bvh, names, asf)
     for joint in names.above:
-        bvh = bvh.with_offset(joint, offset)
-    return _joints(bvh, names), Repair(float(offset.norm()), source)
+        bvh = bvh.with_offset(joint, bone)
+    return _joints(bvh, names), ThoraxRepair(float(bone.norm()), source)
 
 
-def _family(bvh: Bvh) -> Names:
+def _family(bvh: Bvh) -> JointNames:
     for names in FAMILIES:
         if {*names.joints, *names.above} <= set(bvh.joints):
             return names
@@ -92,20 +94,20 @@ def _family(bvh: Bvh) -> Names:
     )
 
 
-def _joints(bvh: Bvh, names: Names) -> Float[Tensor, "frames joints 3"]:
+def _joints(bvh: Bvh, names: JointNames) -> Float[Tensor, "frames joints 3"]:
     ends = joint_positions(bvh)[:, [bvh.index(joint) for joint in names.joints]]
     hips = [MOCAP_19.index(joint) - 1 for joint in ("right_hip", "left_hip")]
     return torch.cat([ends[:, hips].mean(dim=1, keepdim=True), ends], dim=1)
 
 
-def _lacks_thorax(bvh: Bvh, names: Names) -> bool:
+def _lacks_thorax(bvh: Bvh, names: JointNames) -> bool:
     """Whether neck and collars all begin exactly where the upper back ends."""
     upper_back = bvh.index(names.upper_back)
     above = [bvh.index(joint) for joint in names.above]
     return all(bvh.parents[joint] == upper_back for joint in above) and not bool(bvh.offsets[above].any())
 
 
-def _thorax(bvh: Bvh, names: Names, asf: Asf | None) -> tuple[Float[Tensor, "3"], str]:
+def _thorax(bvh: Bvh, names: JointNames, asf: Asf | None) -> tuple[Float[Tensor, "3"], str]:
     """The bone in the file's unit; rest axes of ASF and of its conversions are the same."""
     below = bvh.offsets[bvh.index(names.upper_back)]
     if asf is None or "thorax" not in asf.bones or "upperback" not in asf.bones:

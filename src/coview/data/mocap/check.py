@@ -32,7 +32,7 @@ MAX_SPREAD = 0.005
 
 
 @dataclass(frozen=True)
-class Measures:
+class BodyMeasures:
     """What a clip's body says; lengths in the file's unit, which should be metres."""
 
     stature: float
@@ -43,7 +43,7 @@ class Measures:
 
 
 @dataclass(frozen=True)
-class Row:
+class SplitRow:
     """A split in figures."""
 
     split: Split
@@ -60,23 +60,23 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Report:
+class MocapReport:
     """The table, what is wrong (nothing: the folder is sound), and what is only worth knowing."""
 
     folder: Path
-    rows: tuple[Row, ...]
+    rows: tuple[SplitRow, ...]
     faults: tuple[str, ...]
     notes: tuple[str, ...]
 
 
-def measure(points: Float[Tensor, "frames joints 3"]) -> Measures:
+def measure(points: Float[Tensor, "frames joints 3"]) -> BodyMeasures:
     """The measures of one clip, +Y up."""
-    return Measures(
+    return BodyMeasures(
         stature(points), trunk_to_leg(points), bone_spread(points), knee_forward(points), up_axis(points)
     )
 
 
-def check_folder(folder: Path) -> Report:
+def check_folder(folder: Path) -> MocapReport:
     """Look at every clip of a prepared folder. FileNotFoundError where a file is missing, ValueError where it is
     damaged or meta.json lacks a field."""
     folder = Path(folder)
@@ -88,7 +88,7 @@ def check_folder(folder: Path) -> Report:
     meta = read_meta(folder)
     faults = list(_meta_faults(meta, folder / META))
     if faults:
-        return Report(folder, (), tuple(faults), ())
+        return MocapReport(folder, (), tuple(faults), ())
     rows, notes, ups = [], [], Counter[str]()
     for split in get_args(Split):
         entries = {entry["id"]: entry for entry in meta["clips"] if entry["split"] == split}
@@ -113,7 +113,7 @@ def check_folder(folder: Path) -> Report:
     faults += _clip_faults(meta["clips"])
     faults += _shared_subjects(meta["clips"])
     notes += [f"split {row.split} is empty" for row in rows if not row.clips]
-    return Report(folder, tuple(rows), tuple(faults), tuple(sorted(notes)))
+    return MocapReport(folder, tuple(rows), tuple(faults), tuple(sorted(notes)))
 
 
 def _meta_faults(meta: dict[str, Any], path: Path) -> Iterator[str]:
@@ -169,7 +169,7 @@ def _stillness(name: str, array: np.ndarray) -> list[str]:
     return [f"{name}: nobody moves in its {len(array)} frames; all are one pose"] if still else []
 
 
-def _body_faults(name: str, found: Measures) -> Iterator[str]:
+def _body_faults(name: str, found: BodyMeasures) -> Iterator[str]:
     low, high = STATURE
     if not low <= found.stature <= high:
         units = {"millimetres": 1e-3, "centimetres": 1e-2}
@@ -214,10 +214,10 @@ def _shared_subjects(clips: list[dict[str, Any]]) -> list[str]:
     return [f"in train and in test: {', '.join(both)}. Test figures would flatter the model."] if both else []
 
 
-def _row(split: Split, entries: dict[str, Any], measured: dict[str, Measures]) -> Row:
+def _row(split: Split, entries: dict[str, Any], measured: dict[str, BodyMeasures]) -> SplitRow:
     found = list(measured.values())
     tall = [m.stature for m in found] or [float("nan")]
-    return Row(
+    return SplitRow(
         split,
         len(entries),
         len({entry["subject"] for entry in entries.values()}),

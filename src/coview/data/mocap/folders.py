@@ -53,8 +53,8 @@ def finished(out: Path) -> dict[str, dict[str, Any]]:
     if not (out / META).is_file():
         return {}
     done = {entry["id"]: entry for entry in read_json(out / META)["clips"]}
-    held = {name for split in SPLITS for name in _names(split_file(out, split))}
-    if lost := sorted(done.keys() - held):
+    stored = {name for split in SPLITS for name in _names(split_file(out, split))}
+    if lost := sorted(done.keys() - stored):
         raise InputError(
             f"{out}: {META} lists {len(lost)} clips that the npz files do not hold, e.g. {lost[0]}. Pass --overwrite "
             f"to make the folder anew."

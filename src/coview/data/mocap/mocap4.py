@@ -81,8 +81,8 @@ class Mocap4Config(DataConfig):
 
     @property
     def provides(self) -> frozenset[str]:
-        known = {"cameras", "joints2d", "confidence", "image_size", "joints3d", "rig"}
-        return frozenset(known) | {"subject", "sequence", "time"}
+        provided = {"cameras", "joints2d", "confidence", "image_size", "joints3d", "rig"}
+        return frozenset(provided) | {"subject", "sequence", "time"}
 
     def train(self) -> InMemory:
         return self._instants("train", "same", 0, self.views)
@@ -106,11 +106,11 @@ class Mocap4Config(DataConfig):
             raise InputError(f"{folder} has no clips for split '{split}'. {_EMPTY[split]}")
         return kept
 
-    def _check_held_out(self, known: set[str], folder: Path) -> None:
-        if unknown := [subject for subject in self.held_out if subject not in known]:
+    def _check_held_out(self, subjects: set[str], folder: Path) -> None:
+        if unknown := [subject for subject in self.held_out if subject not in subjects]:
             raise InputError(
                 f"Mocap4Config: held_out names '{unknown[0]}', whom no train clip in {folder} shows. "
-                f"Known subjects: {', '.join(sorted(known)) or 'none'}."
+                f"Known subjects: {', '.join(sorted(subjects)) or 'none'}."
             )
 
     def _instants(self, split: Split | Literal["held_out"], ring: Ring, stream: int, views: int) -> InMemory:

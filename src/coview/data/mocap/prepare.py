@@ -20,7 +20,7 @@ from coview.data.mocap.clips import META, split_file
 from coview.data.mocap.folders import PARTS, SPLITS, finished, make_room
 from coview.data.mocap.raw import Take, Unit, check_rate, read_take
 from coview.data.mocap.skeleton_plausibility import up_axis
-from coview.data.mocap.sources import Source
+from coview.data.mocap.sources import TakeSource
 from coview.errors import InputError
 from coview.formats.io.atomic import replacing, write_text
 from coview.formats.io.untrusted import read_npz
@@ -42,7 +42,7 @@ META_PARENTS = [MOCAP_19.index(_PARENT[joint]) if joint in _PARENT else -1 for j
 class Prepared:
     """What became of one take."""
 
-    source: Source
+    source: TakeSource
     # entries of meta.json; several where glitches were cut out
     clips: tuple[dict[str, Any], ...]
     # was finished before
@@ -78,7 +78,7 @@ def copy_prepared(source: Path, out: Path, *, overwrite: bool = False) -> bool:
 
 
 def prepare(
-    sources: tuple[Source, ...],
+    sources: tuple[TakeSource, ...],
     out: Path,
     *,
     unit: Unit | None = None,
@@ -113,7 +113,7 @@ def prepare(
 
 
 def _refuse_conflicts(
-    done: dict[str, dict[str, Any]], sources: tuple[Source, ...], digests: dict[str, str], out: Path
+    done: dict[str, dict[str, Any]], sources: tuple[TakeSource, ...], digests: dict[str, str], out: Path
 ) -> None:
     names = {source.name for source in sources}
     clash = sorted(
@@ -131,7 +131,7 @@ def _refuse_conflicts(
 
 
 def _one(
-    source: Source,
+    source: TakeSource,
     out: Path,
     digest: str,
     done: dict[str, dict[str, Any]],
@@ -162,7 +162,7 @@ def _one(
 
 
 def _entry(
-    clip: Tensor, name: str, span: tuple[int, int], source: Source, take: Take, digest: str
+    clip: Tensor, name: str, span: tuple[int, int], source: TakeSource, take: Take, digest: str
 ) -> dict[str, Any]:
     return {
         "id": name,
@@ -183,7 +183,7 @@ def _entry(
 
 
 def _clips(
-    take: Take, source: Source
+    take: Take, source: TakeSource
 ) -> tuple[list[tuple[str, tuple[int, int], Float[Tensor, "frames joints 3"]]], tuple[str, ...]]:
     """Name, span in the file's frames and resampled motion of each piece between glitches."""
     spans = smooth_spans(take.points, take.fps)
@@ -192,7 +192,7 @@ def _clips(
         raise InputError(
             f"{source.path}: no piece of {MIN_SECONDS} s without gaps and without joints faster than {MAX_SPEED:g} m/s."
         )
-    lost = len(take.points) - sum(end - begin for begin, end in long)
+    lost = len(take.points) - sum(end - start for start, end in long)
     names = [source.name] if len(long) == 1 else [f"{source.name}_s{number}" for number in range(len(long))]
     notes = [f"{take.fps:.4g} fps, {take.rate}", f"unit {take.unit}", take.repair]
     if not _whole_step(take.fps):
@@ -214,11 +214,11 @@ def _clips(
 
 def smooth_spans(points: Float[Tensor, "frames joints 3"], fps: float) -> list[tuple[int, int]]:
     """Spans of frames (begin, end) in which every joint is known and slower than 20 m/s from frame to frame."""
-    known = points.isfinite().all(dim=-1).all(dim=-1)
+    valid = points.isfinite().all(dim=-1).all(dim=-1)
     speed = points.diff(dim=0).norm(dim=-1).amax(dim=-1) * fps
-    joined = (known[1:] & known[:-1] & (speed <= MAX_SPEED)).tolist()
+    joined = (valid[1:] & valid[:-1] & (speed <= MAX_SPEED)).tolist()
     cuts = [0, *(number + 1 for number, same in enumerate(joined) if not same), len(points)]
-    return [(begin, end) for begin, end in pairwise(cuts) if end > begin and bool(known[begin])]
+    return [(start, end) for start, end in pairwise(cuts) if end > start and bool(valid[start])]
 
 
 def resample(points: Float[Tensor, "frames joints 3"], fps: float) -> Float[Tensor, "out joints 3"]:

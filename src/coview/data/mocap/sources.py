@@ -20,7 +20,7 @@ _NUMBERED = re.compile(r"(?:subject|cmu)?[ _-]?0*(\d+)(?:[_-]0*(\d+)(.*)|[ _-].*
 
 
 @dataclass(frozen=True)
-class Source:
+class TakeSource:
     """A take to prepare."""
 
     path: Path
@@ -43,7 +43,7 @@ class Source:
 class Found:
     """The takes of a folder, and the files that were passed over with the reason."""
 
-    sources: tuple[Source, ...]
+    sources: tuple[TakeSource, ...]
     passed_over: tuple[str, ...]
 
 
@@ -72,7 +72,7 @@ def find_sources(folder: Path) -> Found:
             f"docs/data.md says where to get them."
         )
     takes.sort(key=lambda path: (natural_key(path.stem), KINDS.index(path.suffix.lower()), str(path)))
-    sources: dict[str, Source] = {}
+    sources: dict[str, TakeSource] = {}
     passed_over = []
     copies = _copies(takes)
     for path in takes:
@@ -103,14 +103,14 @@ def _copies(takes: Iterable[Path]) -> dict[Path, set[Path]]:
     return {path: contents[key] for path, key in keys.items()}
 
 
-def _twin(source: Source, copies: set[Path], taken: Iterable[Source]) -> Source | None:
+def _twin(source: TakeSource, copies: set[Path], taken: Iterable[TakeSource]) -> TakeSource | None:
     """A take of another split with the same content."""
     if len(copies) == 1:
         return None
     return next((other for other in taken if other.path in copies and other.split != source.split), None)
 
 
-def _source(path: Path, skeletons: Iterable[Path]) -> Source:
+def _source(path: Path, skeletons: Iterable[Path]) -> TakeSource:
     name, person = path.stem, path.stem.rpartition("_")[0] or path.stem
     numbered = _NUMBERED.fullmatch(path.stem)
     subject = f"cmu_{person}"
@@ -120,7 +120,7 @@ def _source(path: Path, skeletons: Iterable[Path]) -> Source:
         if numbered[2]:
             name = f"{int(person):02d}_{int(numbered[2]):02d}{numbered[3]}"
     split: Split = "test" if person in TEST_SUBJECTS else "train"
-    return Source(path, _skeleton(path, person, skeletons), f"cmu_{name}", subject, split)
+    return TakeSource(path, _skeleton(path, person, skeletons), f"cmu_{name}", subject, split)
 
 
 def _skeleton(path: Path, person: str, skeletons: Iterable[Path]) -> Path | None:

@@ -13,7 +13,7 @@ from coview import __version__
 from coview.body.pose_prior import PosePrior
 from coview.cameras import Cameras
 from coview.data.pseudo_labels.config import PseudoConfig
-from coview.data.pseudo_labels.rigs import Rig
+from coview.data.pseudo_labels.rigs import CalibratedRig
 from coview.data.shards import digest
 from coview.errors import InputError
 from coview.formats.io.tensor_cache import put
@@ -42,7 +42,7 @@ def kept_in(folder: Path | None, about: dict[str, Any]) -> Path | None:
     return own
 
 
-def rig_row(rig: Rig) -> dict[str, Tensor]:
+def rig_row(rig: CalibratedRig) -> dict[str, Tensor]:
     """A rig as tensors of one row."""
     facts = json.dumps(rig.facts).encode()
     if len(facts) > _ROOM:
@@ -62,12 +62,12 @@ def rig_row(rig: Rig) -> dict[str, Tensor]:
     return {name: column[None].clone() for name, column in columns.items()}
 
 
-def rig_from(rows: dict[str, Tensor], number: int) -> Rig:
+def rig_from(rows: dict[str, Tensor], number: int) -> CalibratedRig:
     """The rig in row `number`."""
     row = {name: column[number] for name, column in rows.items()}
     cameras = Cameras.make(row["intrinsics"], row["cam_from_world"], row["size"])
     facts = json.loads(bytes(row["facts"].tolist()))
-    return Rig(cameras, float(row["threshold"]), row["sigma"], row["up"], facts)
+    return CalibratedRig(cameras, float(row["threshold"]), row["sigma"], row["up"], facts)
 
 
 def prior_row(prior: PosePrior | None) -> dict[str, Tensor]:
@@ -75,7 +75,7 @@ def prior_row(prior: PosePrior | None) -> dict[str, Tensor]:
     if prior is None:
         return {"across": torch.zeros(1, 0, 2, dtype=torch.long)}
     across = torch.tensor(prior.across)[None]
-    return {"across": across, "means": prior.means[None], "spreads": prior.spreads[None]}
+    return {"across": across, "means": prior.means[None], "spreads": prior.covariances[None]}
 
 
 def prior_from(rows: dict[str, Tensor]) -> PosePrior | None:

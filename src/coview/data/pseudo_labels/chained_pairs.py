@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from coview.body.metric_rig import PlacedRig, stood_upright
+from coview.body.metric_rig import PlacedRig, to_metric_upright
 from coview.cameras import Cameras
 from coview.geometry.epipolar.view_graph import NotDeterminedError, Pair, place_cameras, relate_pairs
 from coview.geometry.triangulation.optimal_two_view import triangulate_pair, vector_median
@@ -27,7 +27,7 @@ def neighbours(views: int) -> list[tuple[int, int]]:
 
 
 def cameras_from_pairs(
-    lenses: Cameras,
+    cameras: Cameras,
     pixels: Float[Tensor, "frames views joints 2"],
     weights: Float[Tensor, "frames views joints"],
     skeleton: Skeleton,
@@ -40,17 +40,17 @@ def cameras_from_pairs(
 
     `lenses` gives intrinsics, `threshold` is in pixels. Raises NotDeterminedError, naming the view, where a pair does
     not determine its pose."""
-    flat = lenses.normalise(torch.nan_to_num(pixels))
-    limit = threshold / float(lenses.focal.mean())
-    pairs = relate_pairs(flat, weights, limit, names=names, seed=seed, among=neighbours(len(lenses)))
+    flat = cameras.normalise(torch.nan_to_num(pixels))
+    limit = threshold / float(cameras.focal.mean())
+    pairs = relate_pairs(flat, weights, limit, names=names, seed=seed, among=neighbours(len(cameras)))
     _check_in_front(pairs, names)
-    chained = replace(lenses, cam_from_world=place_cameras(pairs, flat, weights, names))
+    chained = replace(cameras, cam_from_world=place_cameras(pairs, flat, weights, names))
     points = points_from_pairs(chained, pixels, weights)
     facts = {
         "pairs": [[pair.first, pair.second] for pair in pairs],
         "pair_inliers": [float(pair.pose.inliers.double().mean()) for pair in pairs],
     }
-    return stood_upright(chained, points, skeleton, facts)
+    return to_metric_upright(chained, points, skeleton, facts)
 
 
 def _check_in_front(pairs: tuple[Pair, ...], names: tuple[str, ...]) -> None:
@@ -79,6 +79,6 @@ def points_from_pairs(
     for first, second in neighbours(len(cameras)):
         found = triangulate_pair(projections[first], projections[second], seen[:, first], seen[:, second])
         depths = cameras[[first, second]].to_camera(found[:, None])[..., 2]
-        front = (depths > 0).all(dim=1)[..., None]
-        candidates.append(torch.where(front, found, torch.nan))
+        in_front = (depths > 0).all(dim=1)[..., None]
+        candidates.append(torch.where(in_front, found, torch.nan))
     return vector_median(torch.stack(candidates, dim=-2))

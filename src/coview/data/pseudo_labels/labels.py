@@ -18,7 +18,7 @@ from coview.data.pseudo_labels.config import (
 )
 from coview.data.pseudo_labels.points import Points, block_of_labels, prior_of_poses
 from coview.data.pseudo_labels.rectified_views import seen_by
-from coview.data.pseudo_labels.rigs import Rig, find_rig
+from coview.data.pseudo_labels.rigs import CalibratedRig, find_rig
 from coview.data.shards import gathered
 from coview.errors import InputError
 from coview.sample import MultiView
@@ -97,7 +97,7 @@ def usable_cores() -> int:
 
 def _rigs(
     seen: MultiView, members: dict[int, Tensor], config: PseudoConfig, kept: Path | None, threads: int
-) -> dict[int, Rig]:
+) -> dict[int, CalibratedRig]:
     numbers = list(members)
 
     def rig(place: int) -> dict[str, Tensor]:
@@ -113,7 +113,7 @@ def _labels(
     seen: MultiView,
     part: Int[Tensor, "some"],
     numbers: Int[Tensor, "some"],
-    rigs: dict[int, Rig],
+    rigs: dict[int, CalibratedRig],
     config: PseudoConfig,
     prior: PosePrior | None,
 ) -> dict[str, Tensor]:
@@ -133,7 +133,7 @@ def _members(seen: MultiView) -> dict[int, Tensor]:
     return {int(number): (rig == number).nonzero()[:, 0] for number in rig.unique()}
 
 
-def _cameras(cameras: Cameras, rigs: dict[int, Rig], members: dict[int, Tensor]) -> Cameras:
+def _cameras(cameras: Cameras, rigs: dict[int, CalibratedRig], members: dict[int, Tensor]) -> Cameras:
     """Every instant's own lenses where its rig stands."""
     count, views = cameras.fisheye.shape
     if len(rigs) == 1:

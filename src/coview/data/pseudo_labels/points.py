@@ -11,7 +11,7 @@ from coview.body.metric_rig import evenly
 from coview.body.pose_prior import PosePrior, learn_prior
 from coview.data.pseudo_labels.chained_pairs import points_from_pairs
 from coview.data.pseudo_labels.config import PseudoConfig
-from coview.data.pseudo_labels.rigs import Rig, observed
+from coview.data.pseudo_labels.rigs import CalibratedRig, observed
 from coview.geometry.triangulation.triangulate import triangulate_robust
 from coview.sample import MultiView
 
@@ -28,7 +28,7 @@ class Points(NamedTuple):
 
 
 def block_of_labels(
-    seen: MultiView, rig: Rig, config: PseudoConfig, prior: PosePrior | None = None
+    seen: MultiView, rig: CalibratedRig, config: PseudoConfig, prior: PosePrior | None = None
 ) -> Points:
     """Robust triangulation with the least reprojection error, covariance from the rig's measured noise; then what
     the `prior` makes of it. By "pairs": as [Kocabas19] does, with unknown covariance and no view left out."""
@@ -51,15 +51,15 @@ def block_of_labels(
     return Points(points, covariance, found.inliers)
 
 
-def _by_pairs(rig: Rig, pixels: Tensor, weights: Tensor) -> Points:
+def _by_pairs(rig: CalibratedRig, pixels: Tensor, weights: Tensor) -> Points:
     found = points_from_pairs(rig.cameras, pixels, weights)
-    known = found.isfinite().all(dim=-1)
+    valid = found.isfinite().all(dim=-1)
     unknown = torch.full((*found.shape, 3), torch.nan)
-    return Points(found.float(), unknown, (weights > 0) & known[:, None])
+    return Points(found.float(), unknown, (weights > 0) & valid[:, None])
 
 
 def prior_of_poses(
-    seen: MultiView, rigs: Mapping[int, Rig], members: Mapping[int, Tensor], config: PseudoConfig
+    seen: MultiView, rigs: Mapping[int, CalibratedRig], members: Mapping[int, Tensor], config: PseudoConfig
 ) -> PosePrior | None:
     """Learnt from at most 20 000 instants of all rigs, each rig by its share of them."""
     if not config.prior or config.method == "pairs":

@@ -30,10 +30,10 @@ def in_reference(
 
     Float64. A crop, a resize or a lens changes pixels and intrinsics together, and leaves this answer alone. NaN
     where the pixel is."""
-    known = pixels.isfinite().all(dim=-1, keepdim=True)
-    flat = cameras.to(torch.float64).normalise(torch.where(known, pixels, 0.0).double())
+    valid = pixels.isfinite().all(dim=-1, keepdim=True)
+    flat = cameras.to(torch.float64).normalise(torch.where(valid, pixels, 0.0).double())
     matrix, middle = reference.intrinsics[:, :2, :2], reference.principal_point[:, None]
-    return torch.where(known, flat @ matrix.mT + middle, torch.nan)
+    return torch.where(valid, flat @ matrix.mT + middle, torch.nan)
 
 
 def seen_by(cameras: Cameras, cam_from_world: Float[Tensor, "*instants views 3 4"]) -> Cameras:

@@ -29,7 +29,7 @@ LOOKED_AT = 40_000
 
 
 @dataclass(frozen=True)
-class Rig:
+class CalibratedRig:
     """One set of static cameras, and the noise of what they saw."""
 
     # views; the reference intrinsics, perfect lenses, float64
@@ -43,10 +43,12 @@ class Rig:
     facts: dict[str, Any]
 
 
-def find_rig(seen: MultiView, where: Int[Tensor, "members"], config: PseudoConfig, name: str) -> Rig:
+def find_rig(
+    seen: MultiView, where: Int[Tensor, "members"], config: PseudoConfig, name: str
+) -> CalibratedRig:
     """The rig of the instants `where` of `seen`. Raises NotDeterminedError where they do not determine it."""
     among = where[evenly(len(where), LOOKED_AT)]
-    lenses = reference_cameras(seen.cameras[among])
+    reference = reference_cameras(seen.cameras[among])
     there = _seen_twice(seen, among, config.min_confidence)
     # a rig that rarely sees anyone
     if not bool(there.any()):
@@ -58,7 +60,7 @@ def find_rig(seen: MultiView, where: Int[Tensor, "members"], config: PseudoConfi
             f"at the detections."
         )
     judged = among[spread_out(there, JUDGED)]
-    pixels, weights = observed(seen[judged], lenses, config.min_confidence)
+    pixels, weights = observed(seen[judged], reference, config.min_confidence)
     size = person_size(pixels, weights)
     if not size > 0:
         raise NotDeterminedError(
@@ -66,14 +68,14 @@ def find_rig(seen: MultiView, where: Int[Tensor, "members"], config: PseudoConfi
             f"{config.min_confidence:g} or more, so how large the person is, and how far off a wrong joint, cannot be "
             f"told. Lower `min_confidence`."
         )
-    placed = _placed(seen, judged, lenses, pixels, weights, size, config, name)
+    placed = _placed(seen, judged, reference, pixels, weights, size, config, name)
     least = WRONG * size
     threshold = config.threshold or automatic_threshold(placed.cameras, pixels, weights, least)
     found = triangulate_robust(pixels, placed.cameras.pixels_from_world, weights, threshold=threshold)
     sigma, facts = _noise(found, weights)
     about = {"instants": len(where), "cameras": config.cameras, "threshold_px": threshold}
     up = _up(found.points, seen.skeleton, placed.cameras)
-    return Rig(placed.cameras, threshold, sigma, up, {**about, **placed.facts, **facts})
+    return CalibratedRig(placed.cameras, threshold, sigma, up, {**about, **placed.facts, **facts})
 
 
 def _seen_twice(seen: MultiView, where: Int[Tensor, "some"], min_confidence: float) -> Bool[Tensor, "some"]:
@@ -82,10 +84,10 @@ def _seen_twice(seen: MultiView, where: Int[Tensor, "some"], min_confidence: flo
 
 
 def observed(
-    seen: MultiView, lenses: Cameras, min_confidence: float
+    seen: MultiView, reference: Cameras, min_confidence: float
 ) -> tuple[Float[Tensor, "instants views joints 2"], Float[Tensor, "instants views joints"]]:
     """Reference pixels and weights (float64); weight 0 below `min_confidence` or where the pixel is not finite."""
-    pixels = in_reference(seen.cameras, lenses, seen.joints2d)
+    pixels = in_reference(seen.cameras, reference, seen.joints2d)
     there = (seen.confidence >= min_confidence) & pixels.isfinite().all(dim=-1)
     return pixels, torch.where(there, seen.confidence.double(), 0.0)
 
@@ -93,7 +95,7 @@ def observed(
 def _placed(
     seen: MultiView,
     judged: Tensor,
-    lenses: Cameras,
+    reference: Cameras,
     pixels: Tensor,
     weights: Tensor,
     size: float,
@@ -101,18 +103,18 @@ def _placed(
     name: str,
 ) -> PlacedRig:
     if config.cameras == "given":
-        return PlacedRig(_given(seen, judged, lenses, name), {"scale": "given", "gravity": "given"})
+        return PlacedRig(_given(seen, judged, reference, name), {"scale": "given", "gravity": "given"})
     some = evenly(len(pixels), config.frames)
-    names = tuple(f"{name}, view {view}" for view in range(len(lenses)))
+    names = tuple(f"{name}, view {view}" for view in range(len(reference)))
     limit = config.threshold or POOR * size
     find = cameras_from_people if config.cameras == "people" else cameras_from_pairs
     placed = find(
-        lenses, pixels[some], weights[some], seen.skeleton, names=names, threshold=limit, seed=config.seed
+        reference, pixels[some], weights[some], seen.skeleton, names=names, threshold=limit, seed=config.seed
     )
     return replace(placed, facts={"frames": len(some), "calibration_threshold_px": limit, **placed.facts})
 
 
-def _given(seen: MultiView, judged: Tensor, lenses: Cameras, name: str) -> Cameras:
+def _given(seen: MultiView, judged: Tensor, reference: Cameras, name: str) -> Cameras:
     """The extrinsics of the data; ValueError where they are unknown or not those of one static rig."""
     places = seen.cameras.cam_from_world[judged].double()
     if not bool(places.isfinite().all()):
@@ -126,16 +128,16 @@ def _given(seen: MultiView, judged: Tensor, lenses: Cameras, name: str) -> Camer
             f"rotation matrix) between instants, and a rig is static. Give instants with other cameras another "
             f"number in `rig`."
         )
-    turns = places[0, :, :, :3]
-    proper = ((turns @ turns.mT - torch.eye(3).double()).abs().amax(dim=(-2, -1)) < 1e-3) & (
-        torch.linalg.det(turns) > 0
+    rotations = places[0, :, :, :3]
+    proper = ((rotations @ rotations.mT - torch.eye(3).double()).abs().amax(dim=(-2, -1)) < 1e-3) & (
+        torch.linalg.det(rotations) > 0
     )
     if not bool(proper.all()):
         raise InputError(
             f"{name}, view {int(proper.int().argmin())}: its extrinsics hold no rotation (orthonormal, determinant "
             f"+1). A mirrored axis gives determinant -1: coview's cameras look along +z with x right and y down."
         )
-    return replace(lenses, cam_from_world=places[0])
+    return replace(reference, cam_from_world=places[0])
 
 
 def _up(points: Tensor, skeleton: Skeleton, cameras: Cameras) -> Float[Tensor, "3"]:
@@ -159,8 +161,8 @@ def _noise(found: Triangulated, weights: Tensor) -> tuple[Float[Tensor, "joints"
     enough = spare.sum(dim=0) >= 30
     sigma = torch.where(enough, (squares / spare.sum(dim=0).clamp(min=1)).sqrt(), every)
     medians = [_median(found.residuals[:, view][used[:, view]]) for view in range(used.shape[1])]
-    known = found.points.isfinite().all(dim=-1).double().mean()
-    return sigma.clamp(min=1e-6), {"median_px": medians, "sigma_px": every, "known": float(known)}
+    reconstructed = found.points.isfinite().all(dim=-1).double().mean()
+    return sigma.clamp(min=1e-6), {"median_px": medians, "sigma_px": every, "known": float(reconstructed)}
 
 
 def _median(values: Tensor) -> float:

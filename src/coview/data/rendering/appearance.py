@@ -84,7 +84,7 @@ def tiles(
     floor[:, 1, 3] = _uniform(1.0, 8.0, (people,), generator)
     wall = torch.cat([_colours((pictures, 2), generator), torch.zeros(pictures, 2, 1)], dim=-1)
     wall[:, 0, 3] = torch.randint(len(KINDS), (pictures,), generator=generator)
-    turn = _uniform(0.0, 6.2832, (pictures,), generator)
+    angle = _uniform(0.0, 6.2832, (pictures,), generator)
     wall[:, 1, 3] = _uniform(2.0, 14.0, (pictures,), generator)
     blur = _uniform(-0.4, 1.0, (pictures,), generator).clamp_min(0)
     noise = _uniform(0.0, 0.03, (pictures,), generator)
@@ -97,7 +97,7 @@ def tiles(
         wall=wall,
         floor=floor[person],
         shadow=ground,
-        slope=torch.stack([turn.cos(), turn.sin()], dim=-1),
+        slope=torch.stack([angle.cos(), angle.sin()], dim=-1),
         optics=torch.stack([blur, noise], dim=-1),
         tint=torch.cat(
             [_uniform(0.92, 1.08, (pictures, 3), generator), _uniform(0.75, 1.25, (pictures, 1), generator)],

@@ -24,7 +24,7 @@ GARMENTS = (
 
 
 @dataclass(frozen=True)
-class Flesh:
+class CapsuleBody:
     """The parts of bodies: metres, world; leading axes are those of the joints."""
 
     first: Float[Tensor, "*batch parts 3"]
@@ -38,7 +38,9 @@ class Flesh:
     head: int
 
 
-def flesh(joints3d: Float[Tensor, "*batch joints 3"], girth: Float[Tensor, "*batch 3"]) -> Flesh:
+def body_capsules(
+    joints3d: Float[Tensor, "*batch joints 3"], girth: Float[Tensor, "*batch 3"]
+) -> CapsuleBody:
     """The body around joints of H36M_17, metres, world.
 
     Thickness grows with the length of thigh and shank; `girth` multiplies it for trunk, arms and legs (1: lean
@@ -82,11 +84,11 @@ class _Builder:
         )
         self.garments.append(garment)
 
-    def done(self) -> Flesh:
+    def done(self) -> CapsuleBody:
         first, second, side, radii, caps = (
             torch.stack(column, dim=-2) for column in zip(*self.rows, strict=True)
         )
-        return Flesh(first, second, side, radii, caps, tuple(self.garments), self.head)
+        return CapsuleBody(first, second, side, radii, caps, tuple(self.garments), self.head)
 
 
 def _trunk(builder: _Builder, at: dict[str, Tensor]) -> None:
@@ -108,9 +110,9 @@ def _trunk(builder: _Builder, at: dict[str, Tensor]) -> None:
 def _head(builder: _Builder, at: dict[str, Tensor]) -> None:
     thorax, crown, nose = at["thorax"], at["head_top"], at["nose"]
     up = normalize(crown - thorax, dim=-1)
-    front = nose - thorax
-    front = normalize(front - (front * up).sum(dim=-1, keepdim=True) * up, dim=-1)
-    left = torch.linalg.cross(up, front)
+    forward = nose - thorax
+    forward = normalize(forward - (forward * up).sum(dim=-1, keepdim=True) * up, dim=-1)
+    left = torch.linalg.cross(up, forward)
     middle = crown - 0.118 * builder.size * up
     builder.add("skin", (thorax, middle), left, (0.058, 0.05))
     builder.head = len(builder.rows)
@@ -139,12 +141,12 @@ def _leg(builder: _Builder, at: dict[str, Tensor], which: str) -> None:
     hip, knee, ankle = (at[f"{which}_{name}"] for name in ("hip", "knee", "ankle"))
     left = normalize(at["left_hip"] - at["right_hip"], dim=-1)
     down = normalize(ankle - knee, dim=-1)
-    front = torch.linalg.cross(down, left)
-    front = normalize(front, dim=-1) * builder.size
+    forward = torch.linalg.cross(down, left)
+    forward = normalize(forward, dim=-1) * builder.size
     down = down * builder.size
     builder.add("leg_upper", (hip, knee), left, (0.082, 0.058), stout=2)
     builder.add("leg_lower", (knee, ankle), left, (0.057, 0.037), stout=2)
-    heel, toe = ankle - 0.035 * front + 0.03 * down, ankle + 0.14 * front + 0.042 * down
+    heel, toe = ankle - 0.035 * forward + 0.03 * down, ankle + 0.14 * forward + 0.042 * down
     builder.add("shoe", (heel, toe), left, (0.04, 0.04, 0.043, 0.026), caps=(0.035, 0.045))
 
 

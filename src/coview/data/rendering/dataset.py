@@ -20,7 +20,7 @@ from coview.data.rendering import occluders
 from coview.data.rendering.drawing import pictures
 from coview.data.rendering.mesh_body import MeshBody, mesh_file, read_mesh
 from coview.data.rendering.scenes import (
-    People,
+    PosedPeople,
     Whereabouts,
     generated_people,
     generated_whereabouts,
@@ -151,8 +151,8 @@ class RenderedConfig(DataConfig):
             _Draw(self, split), lengths, folder=self._folder(), stem=split, what=f"render {split}"
         )
         cameras = Cameras.make(found["intrinsics"], found["cam_from_world"], found["image_size"])
-        known: dict[str, Any] = {name: found[name] for name in _KEPT} | vars(self._whereabouts(split))
-        return Rendered(MultiView(self.skeleton, cameras=cameras, **known), found["hidden"])
+        values: dict[str, Any] = {name: found[name] for name in _KEPT} | vars(self._whereabouts(split))
+        return Rendered(MultiView(self.skeleton, cameras=cameras, **values), found["hidden"])
 
     def _folder(self) -> Path | None:
         """Where the pictures of these very settings are kept."""
@@ -165,7 +165,7 @@ class RenderedConfig(DataConfig):
             settings["motion"] = str(meta.stat().st_mtime_ns if meta.is_file() else 0)
         return cache_folder("rendered") / digest(settings)
 
-    def _people(self, split: Split) -> People:
+    def _people(self, split: Split) -> PosedPeople:
         seed = self.seed * 2 + _STREAMS[split]
         scenes, subjects = self._counts(split)
         if self.motion_folder is not None:
@@ -208,13 +208,13 @@ class _Draw:
         return _shard(self.config, part, rigs[part.subject], torch.Generator().manual_seed(seed))
 
     @functools.cached_property
-    def _cast(self) -> tuple[People, Cameras]:
+    def _cast(self) -> tuple[PosedPeople, Cameras]:
         people = self.config._people(self.split)
         return people, self.config._rigs(self.split, 1 + int(people.subject.max()))
 
 
 def _shard(
-    config: RenderedConfig, people: People, cameras: Cameras, generator: torch.Generator
+    config: RenderedConfig, people: PosedPeople, cameras: Cameras, generator: torch.Generator
 ) -> dict[str, Tensor]:
     """Crop, dress, hide, draw: the fields of scenes × views."""
     scenes, views = cameras.fisheye.shape

@@ -9,21 +9,21 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.data.rendering import appearance
-from coview.data.rendering.capsule_body import GARMENTS, flesh
+from coview.data.rendering.capsule_body import GARMENTS, body_capsules
 from coview.data.rendering.mesh_body import MeshBody
-from coview.data.rendering.mesh_drawing import MeshDrawer, Worn
-from coview.data.rendering.occluders import Things, behind
-from coview.data.rendering.renderer import PART_FIELDS, Parts, Renderer, renderer
-from coview.data.rendering.scenes import People
+from coview.data.rendering.mesh_drawing import DressedMesh, MeshDrawer
+from coview.data.rendering.occluders import Occluders, behind
+from coview.data.rendering.renderer import PART_FIELDS, Primitives, Renderer, renderer
+from coview.data.rendering.scenes import PosedPeople
 from coview.data.rendering.skinning import skinned
 from coview.skeletons import H36M_17
 
 
 def pictures(
     size: tuple[int, int],
-    people: People,
+    people: PosedPeople,
     cameras: Cameras,
-    occluders: Things,
+    occluders: Occluders,
     kept: Bool[Tensor, "pictures"],
     generator: torch.Generator,
     mesh: MeshBody | None = None,
@@ -76,7 +76,9 @@ def _placed(rows: np.ndarray, tile: np.ndarray) -> np.ndarray:
 class _Crowd:
     """People made of a mesh: every subject shaped once, every pose bent once."""
 
-    def __init__(self, artist: Renderer, mesh: MeshBody, people: People, outfit: appearance.Clothes) -> None:
+    def __init__(
+        self, artist: Renderer, mesh: MeshBody, people: PosedPeople, outfit: appearance.Clothes
+    ) -> None:
         self.drawer = mesh_drawer(artist, mesh)
         self.palette = torch.cat([outfit.colours, outfit.pattern[..., [0, 1, 3], None]], dim=-1)
         self.bent: dict[int, tuple[Tensor, Tensor]] = {}
@@ -90,7 +92,7 @@ class _Crowd:
         """The person of each picture."""
         for who in scene.unique().tolist():
             shown = (scene == who).nonzero()[:, 0]
-            self.drawer.draw(Worn(*self.bent[who], self.palette[who], shown))
+            self.drawer.draw(DressedMesh(*self.bent[who], self.palette[who], shown))
 
 
 @functools.cache
@@ -99,18 +101,18 @@ def mesh_drawer(artist: Renderer, mesh: MeshBody) -> MeshDrawer:
     return MeshDrawer(artist, mesh)
 
 
-def _dressed(people: People, outfit: appearance.Clothes) -> Parts:
-    body = flesh(people.joints3d, people.girth)
+def _dressed(people: PosedPeople, outfit: appearance.Clothes) -> Primitives:
+    body = body_capsules(people.joints3d, people.girth)
     worn = torch.tensor([GARMENTS.index(name) for name in body.garments])
     head = torch.zeros(body.first.shape[:-1])
     head[:, body.head] = 1
-    return Parts(
+    return Primitives(
         body.first, body.second, body.side, body.radii, body.caps,
         outfit.pattern[:, worn], outfit.colours[:, worn], head,
     )  # fmt: skip
 
 
-def _painted(things: Things, generator: torch.Generator) -> Parts:
+def _painted(things: Occluders, generator: torch.Generator) -> Primitives:
     count = len(things.centre)
     colours, pattern = appearance.random_cloth((count,), generator)
     width, depth, length = things.half.unbind(-1)
@@ -120,4 +122,4 @@ def _painted(things: Things, generator: torch.Generator) -> Parts:
     radii = torch.stack([width, torch.where(things.is_box, depth, width)] * 2, dim=-1)
     caps = torch.where(things.is_box, 0.0, width)[:, None].expand(count, 2)
     ends = things.centre - axis, things.centre + axis
-    return Parts(*ends, things.axes[:, 0], radii, caps, pattern, colours, torch.zeros(count))
+    return Primitives(*ends, things.axes[:, 0], radii, caps, pattern, colours, torch.zeros(count))

@@ -13,7 +13,7 @@ from coview.data.rendering.renderer import Renderer
 
 
 @dataclass(frozen=True)
-class Worn:
+class DressedMesh:
     """A mesh in a pose, in its clothes, in some pictures."""
 
     # metres, world
@@ -48,7 +48,7 @@ class MeshDrawer:
             self._triangles,
         )
 
-    def draw(self, worn: Worn) -> None:
+    def draw(self, worn: DressedMesh) -> None:
         """Into the pictures that are being drawn: pass it to `Renderer.draw`."""
         moving = torch.cat([worn.positions, worn.normals], dim=-1)
         self._moving.write(moving.numpy().astype("f4").tobytes())

@@ -14,7 +14,7 @@ _NEAREST, _FARTHEST = 0.3, 0.68
 
 
 @dataclass(frozen=True)
-class Things:
+class Occluders:
     """One candidate per picture; metres, world. A capsule's thickness is its first half size."""
 
     centre: Float[Tensor, "pictures 3"]
@@ -31,7 +31,7 @@ def propose(
     root: int,
     generator: torch.Generator,
     size: float = 1.0,
-) -> Things:
+) -> Occluders:
     """A random thing in front of a random joint of each picture; of `size` 1 it hides a sixth of the joints."""
     count, joints = joints3d.shape[:2]
     picked = torch.randint(joints, (count,), generator=generator)
@@ -50,10 +50,10 @@ def propose(
     is_box = drawn[:, 4] < 0.6
     half = torch.where(is_box[:, None], half, half * torch.tensor([0.6, 0.6, 1.0]))
     axes = _facing(ray, math.pi * drawn[:, 5], generator)
-    return Things(centres + (reach * depth)[:, None] * ray, axes, half, is_box)
+    return Occluders(centres + (reach * depth)[:, None] * ray, axes, half, is_box)
 
 
-def behind(cameras: Cameras, root: Float[Tensor, "pictures 3"], generator: torch.Generator) -> Things:
+def behind(cameras: Cameras, root: Float[Tensor, "pictures 3"], generator: torch.Generator) -> Occluders:
     """A random thing per picture that stands 2 to 6 m behind the person, where the camera may see it."""
     count = len(root)
     drawn = torch.rand(count, 6, generator=generator)
@@ -63,11 +63,11 @@ def behind(cameras: Cameras, root: Float[Tensor, "pictures 3"], generator: torch
     ray = torch.nn.functional.normalize(away, dim=-1)
     half = torch.stack([0.1 + 0.5 * drawn[:, 1], 0.1 + 0.3 * drawn[:, 2], 0.3 + 0.9 * drawn[:, 3]], dim=-1)
     axes = _facing(ray, math.pi * drawn[:, 5], generator)
-    return Things(cameras.centres + far[:, None] * ray + aside, axes, half, drawn[:, 4] < 0.6)
+    return Occluders(cameras.centres + far[:, None] * ray + aside, axes, half, drawn[:, 4] < 0.6)
 
 
 def hidden_by(
-    things: Things, cameras: Cameras, joints3d: Float[Tensor, "pictures joints 3"]
+    things: Occluders, cameras: Cameras, joints3d: Float[Tensor, "pictures joints 3"]
 ) -> Bool[Tensor, "pictures joints"]:
     """Whether the line from the camera's centre to the joint meets the thing of its picture."""
     start = _local(things, cameras.centres[:, None])
@@ -94,20 +94,20 @@ def chosen(
     return kept
 
 
-def _facing(ray: Tensor, turn: Tensor, generator: torch.Generator) -> Tensor:
+def _facing(ray: Tensor, angle: Tensor, generator: torch.Generator) -> Tensor:
     """Axes: front roughly along the ray, side and axis turned about it."""
-    front = torch.nn.functional.normalize(ray + 0.3 * torch.randn(ray.shape, generator=generator), dim=-1)
+    forward = torch.nn.functional.normalize(ray + 0.3 * torch.randn(ray.shape, generator=generator), dim=-1)
     across = torch.nn.functional.normalize(
-        torch.linalg.cross(front, front.new_tensor([0, 0, 1.0]).expand_as(front)), dim=-1
+        torch.linalg.cross(forward, forward.new_tensor([0, 0, 1.0]).expand_as(forward)), dim=-1
     )
-    down = torch.linalg.cross(front, across)
-    c, s = turn.cos()[:, None], turn.sin()[:, None]
+    down = torch.linalg.cross(forward, across)
+    c, s = angle.cos()[:, None], angle.sin()[:, None]
     axis = c * down + s * across
     # front = side × axis, as the parts of the renderer have it
-    return torch.stack([torch.linalg.cross(axis, front), front, axis], dim=1)
+    return torch.stack([torch.linalg.cross(axis, forward), forward, axis], dim=1)
 
 
-def _local(things: Things, points: Tensor) -> Tensor:
+def _local(things: Occluders, points: Tensor) -> Tensor:
     return (points - things.centre[:, None]) @ things.axes.mT
 
 

@@ -77,7 +77,7 @@ class Tiles:
 
 
 @dataclass(frozen=True)
-class Parts:
+class Primitives:
     """Tapered capsules, ellipsoids or boxes: metres in the world, any leading axes.
 
     `front` of a part is side × axis. A box has the radii as half its sides and caps of zero."""
@@ -160,10 +160,10 @@ class Renderer:
             vertex_shader=common + (folder / vertex).read_text(),
             fragment_shader=common + (folder / fragment).read_text(),
         )
-        known: dict[str, Any] = {"tiles": 0, "scene": 1, "patterns": 2, "columns": self.columns}
-        known |= {"tile_size": self.size, "atlas_size": self._atlas}
-        for name in known.keys() & set(made):
-            made[name] = known[name]
+        uniforms: dict[str, Any] = {"tiles": 0, "scene": 1, "patterns": 2, "columns": self.columns}
+        uniforms |= {"tile_size": self.size, "atlas_size": self._atlas}
+        for name in uniforms.keys() & set(made):
+            made[name] = uniforms[name]
         return made
 
     def draw(
@@ -289,8 +289,8 @@ def _capsule(around: int, rings: int) -> tuple[np.ndarray, np.ndarray]:
     rows = []
     for angle, end in levels:
         for step in range(around):
-            turn = 2 * math.pi * step / around
-            unit = (math.cos(angle) * math.cos(turn), math.cos(angle) * math.sin(turn), math.sin(angle))
+            azimuth = 2 * math.pi * step / around
+            unit = (math.cos(angle) * math.cos(azimuth), math.cos(angle) * math.sin(azimuth), math.sin(angle))
             rows.append((*unit, *unit, end))
     triangles = []
     for level in range(len(levels) - 1):

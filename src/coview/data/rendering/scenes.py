@@ -33,7 +33,7 @@ class Whereabouts:
 
 
 @dataclass(frozen=True)
-class People:
+class PosedPeople:
     """The poses of a split, one per scene."""
 
     # of H36M_17, metres, world z up
@@ -45,12 +45,12 @@ class People:
     # seed of the subject's shape, for a body that has more than girth
     figure: Int[Tensor, "scenes"]
 
-    def picked(self, index: Int[Tensor, "picked"]) -> "People":
+    def picked(self, index: Int[Tensor, "picked"]) -> "PosedPeople":
         """Some of the scenes."""
-        return People(self.joints3d[index], self.subject[index], self.girth[index], self.figure[index])
+        return PosedPeople(self.joints3d[index], self.subject[index], self.girth[index], self.figure[index])
 
 
-def generated_people(scenes: int, subjects: int, seed: int) -> People:
+def generated_people(scenes: int, subjects: int, seed: int) -> PosedPeople:
     """Procedural motion [Winter09] of `subjects` people of different stature, build and movement.
 
     No two `seed`s that differ share a person."""
@@ -64,7 +64,7 @@ def generated_people(scenes: int, subjects: int, seed: int) -> People:
         who.append(torch.full((len(part),), subject))
         build.append(_girth(generator).expand(len(part), 3))
         figure.append(torch.full((len(part),), own))
-    return People(_gathered(torch.cat(poses)), torch.cat(who), torch.cat(build), torch.cat(figure))
+    return PosedPeople(_gathered(torch.cat(poses)), torch.cat(who), torch.cat(build), torch.cat(figure))
 
 
 def generated_whereabouts(scenes: int, subjects: int) -> Whereabouts:
@@ -74,7 +74,7 @@ def generated_whereabouts(scenes: int, subjects: int) -> Whereabouts:
     return Whereabouts(subject, subject, torch.cat([torch.arange(float(len(part))) for part in parts]) / _FPS)
 
 
-def recorded_people(scenes: int, folder: Path, split: str, seed: int) -> People:
+def recorded_people(scenes: int, folder: Path, split: str, seed: int) -> PosedPeople:
     """Instants of real, prepared motion, evenly over the clips of a split ("train" or "val").
 
     Builds are random per person. Errors are those of `read_clips`; ValueError where there are no clips."""
@@ -86,7 +86,7 @@ def recorded_people(scenes: int, folder: Path, split: str, seed: int) -> People:
     builds = torch.stack(
         [_girth(torch.Generator().manual_seed(seed * 1_000_003 + i)) for i in range(len(names))]
     )
-    return People(
+    return PosedPeople(
         _gathered(points[picked]), owner[picked], builds[owner[picked]], seed * 1_000_003 + owner[picked]
     )
 

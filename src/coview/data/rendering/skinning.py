@@ -18,9 +18,9 @@ def skinned(
     """The shaped mesh and its normals in the poses of H36M_17: metres, world; normals of any length.
 
     Linear blend skinning: each vertex is a weighted mean of where its blocks would bring it."""
-    turn, linear, shift = block_maps(body.joints(vertices), joints3d)
+    rotation, linear, shift = block_maps(body.joints(vertices), joints3d)
     # scenes, blocks, 7 rows, 3
-    maps = torch.cat([linear.mT, shift[..., None, :], turn.mT], dim=-2)
+    maps = torch.cat([linear.mT, shift[..., None, :], rotation.mT], dim=-2)
     blended = (body.weights @ maps.flatten(2)).unflatten(-1, (7, 3))
     placed = (vertices[..., None] * blended[..., :3, :]).sum(dim=-2) + blended[..., 3, :]
     return placed, (normals[..., None] * blended[..., 4:, :]).sum(dim=-2)
@@ -40,8 +40,8 @@ def block_maps(
     for side in ("left", "right"):
         maps |= _limbs(rest, at, size, side, maps)
     columns = zip(*(maps[name] for name in BLOCKS), strict=True)
-    turn, linear, shift = (torch.stack(column, dim=1) for column in columns)
-    return turn, linear, shift
+    rotation, linear, shift = (torch.stack(column, dim=1) for column in columns)
+    return rotation, linear, shift
 
 
 _Maps = dict[str, tuple[Tensor, Tensor, Tensor]]
@@ -59,11 +59,11 @@ def _trunk(rest: dict[str, Tensor], at: dict[str, Tensor], size: Tensor) -> _Map
     maps = {}
     for name, (anchor, low, high, left) in wanted.items():
         axis, rest_axis = at[high] - at[low], rest[high] - rest[low]
-        turn = _frame(axis, left) @ _frame(rest_axis, rest_left).mT
-        maps[name] = _anchored(turn, rest, at, anchor, rest_axis, axis, size)
+        rotation = _frame(axis, left) @ _frame(rest_axis, rest_left).mT
+        maps[name] = _anchored(rotation, rest, at, anchor, rest_axis, axis, size)
     axis, rest_axis = at["head_top"] - at["thorax"], rest["head_top"] - rest["thorax"]
-    turn = _frame(axis, at["nose"] - at["thorax"]) @ _frame(rest_axis, rest_front).mT
-    return maps | {"head": _anchored(turn, rest, at, "thorax", rest_axis, axis, size)}
+    rotation = _frame(axis, at["nose"] - at["thorax"]) @ _frame(rest_axis, rest_front).mT
+    return maps | {"head": _anchored(rotation, rest, at, "thorax", rest_axis, axis, size)}
 
 
 def _limbs(rest: dict[str, Tensor], at: dict[str, Tensor], size: Tensor, side: str, maps: _Maps) -> _Maps:
@@ -76,17 +76,17 @@ def _limbs(rest: dict[str, Tensor], at: dict[str, Tensor], size: Tensor, side: s
         carried = maps["hips"][0] if parent == "hips" else found[f"{side}_{parent}"][0]
         first, last = LIMBS[f"{side}_{name}"]
         axis, rest_axis = at[last] - at[first], rest[last] - rest[first]
-        turn = _swing(carried @ normalize(rest_axis, dim=0), normalize(axis, dim=-1)) @ carried
-        found[f"{side}_{name}"] = _anchored(turn, rest, at, first, rest_axis, axis, size)
+        rotation = _swing(carried @ normalize(rest_axis, dim=0), normalize(axis, dim=-1)) @ carried
+        found[f"{side}_{name}"] = _anchored(rotation, rest, at, first, rest_axis, axis, size)
     knee, ankle = f"{side}_knee", f"{side}_ankle"
     rest_shank, rest_left = rest[ankle] - rest[knee], rest["pelvis"].new_tensor([1.0, 0.0, 0.0])
-    turn = _frame(at[ankle] - at[knee], _left(at, "hip")) @ _frame(rest_shank, rest_left).mT
-    found[f"{side}_foot"] = _anchored(turn, rest, at, ankle, rest_shank, None, size)
+    rotation = _frame(at[ankle] - at[knee], _left(at, "hip")) @ _frame(rest_shank, rest_left).mT
+    found[f"{side}_foot"] = _anchored(rotation, rest, at, ankle, rest_shank, None, size)
     return found
 
 
 def _anchored(
-    turn: Tensor,
+    rotation: Tensor,
     rest: dict[str, Tensor],
     at: dict[str, Tensor],
     anchor: str,
@@ -98,8 +98,8 @@ def _anchored(
     along = normalize(rest_axis, dim=0)
     length = size if axis is None else axis.norm(dim=-1) / rest_axis.norm()
     stretch = size[:, None, None] * torch.eye(3) + (length - size)[:, None, None] * torch.outer(along, along)
-    linear = turn @ stretch
-    return turn, linear, at[anchor] - linear @ rest[anchor]
+    linear = rotation @ stretch
+    return rotation, linear, at[anchor] - linear @ rest[anchor]
 
 
 def _frame(axis: Tensor, hint: Tensor) -> Tensor:

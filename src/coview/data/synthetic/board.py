@@ -52,20 +52,20 @@ def waved_board(
     times = PERIOD * torch.arange(instants, dtype=torch.float64)
     view = torch.arange(len(clocks)).repeat_interleave(instants)
     instant = torch.arange(instants).repeat(len(clocks))
-    late = torch.tensor(clocks, dtype=torch.float64)
-    shown = _board_at(times[instant] + late[view], tilt)
+    time_offsets = torch.tensor(clocks, dtype=torch.float64)
+    shown = _board_at(times[instant] + time_offsets[view], tilt)
     points = BOARD.corners @ shown[..., :3].mT + shown[:, None, :, 3]
     pixels = cameras[view].project(points)
     pixels = pixels + noise * torch.randn(pixels.shape, generator=random, dtype=torch.float64)
-    scene = BoardScene(cameras, _board_at(times, tilt), late)
+    scene = BoardScene(cameras, _board_at(times, tilt), time_offsets)
     return WavedBoard(scene, Sightings(view, instant, pixels, torch.ones_like(pixels[..., 0])), times)
 
 
 def _cameras(count: int) -> Cameras:
     angles = torch.tensor(_ANGLES[:count], dtype=torch.float64)
     middle = torch.tensor(_MIDDLE, dtype=torch.float64)
-    turn = rotation_from_axis_angle(torch.stack([torch.zeros_like(angles), angles, 0.1 * angles], -1))
-    pose = torch.cat([turn, (middle - turn @ middle)[..., None]], dim=-1)
+    rotation = rotation_from_axis_angle(torch.stack([torch.zeros_like(angles), angles, 0.1 * angles], -1))
+    pose = torch.cat([rotation, (middle - rotation @ middle)[..., None]], dim=-1)
     intrinsics = torch.eye(3, dtype=torch.float64).repeat(count, 1, 1)
     intrinsics[:, 0, 0] = intrinsics[:, 1, 1] = torch.tensor(_FOCALS[:count])
     intrinsics[:, :2, 2] = torch.tensor(_CENTRES[:count])
@@ -76,7 +76,7 @@ def _cameras(count: int) -> Cameras:
 def _board_at(times: Float[Tensor, "times"], tilt: float) -> Float[Tensor, "times 3 4"]:
     """World from board: it sways and turns about the middle."""
     phase = times[:, None] * torch.tensor([1.1, 0.9, 1.3]).double() + torch.tensor([0.0, 1.0, 2.0]).double()
-    turn = rotation_from_axis_angle(tilt * (0.7 * phase + 0.5).cos())
+    rotation = rotation_from_axis_angle(tilt * (0.7 * phase + 0.5).cos())
     middle = torch.tensor(_MIDDLE, dtype=torch.float64) + _REACH * phase.sin()
-    shift = middle - turn @ BOARD.corners.mean(dim=0)
-    return torch.cat([turn, shift[..., None]], dim=-1)
+    shift = middle - rotation @ BOARD.corners.mean(dim=0)
+    return torch.cat([rotation, shift[..., None]], dim=-1)

@@ -41,10 +41,10 @@ def generated_crowd(
     fps: float = 25.0,
     noise: DetectorNoise = CROWD_NOISE,
     missed: float = 0.05,
-    spread: float = 0.7,
+    distance: float = 0.7,
     radius: float = 6.0,
     kind: Kind = "mixed",
-    late: tuple[float, ...] | None = None,
+    time_offsets: tuple[float, ...] | None = None,
     seed: int = 0,
 ) -> Crowd:
     """`people` who move around places `spread` metres from the centre of a ring of `views` cameras.
@@ -52,18 +52,18 @@ def generated_crowd(
     `missed` is the share of whole people that a detector overlooks by chance; it always overlooks who is mostly
     behind somebody nearer. `late` (frames per camera, whole or not): frame i of a camera shows the world at frame
     i + late. The order of people in a frame is random. The same seed gives the same crowd."""
-    late = late or (0.0,) * views
-    before = max(0, -int(min(late) // 1))
-    length = frames + before + int(max(late)) + 2
+    time_offsets = time_offsets or (0.0,) * views
+    before = max(0, -int(min(time_offsets) // 1))
+    length = frames + before + int(max(time_offsets)) + 2
     motion = torch.stack(
-        [_motion(length, who, people, fps, kind, spread, seed * 1009 + who) for who in range(people)]
+        [_motion(length, who, people, fps, kind, distance, seed * 1009 + who) for who in range(people)]
     )
     motion = _apart(motion, fps)
     cameras = ring_cameras(views, radius=radius)
     generator = torch.Generator().manual_seed(seed)
     joints, confidence, there = [], [], []
     for view in range(views):
-        world = _at(motion, before + late[view] + torch.arange(frames))
+        world = _at(motion, before + time_offsets[view] + torch.arange(frames))
         found = [
             detect(each, cameras[view : view + 1], noise, seed * 10_007 + 101 * who + view)
             for who, each in enumerate(world)
@@ -75,19 +75,21 @@ def generated_crowd(
     seen = torch.stack(there) & (torch.stack(confidence) > 0).any(dim=-1)
     order = torch.rand(seen.shape, generator=generator).argsort(dim=-1)
     pixels = torch.where(seen[..., None, None], torch.stack(joints), torch.nan)
-    trust = torch.where(seen[..., None], torch.stack(confidence), 0.0)
+    confidences = torch.where(seen[..., None], torch.stack(confidence), 0.0)
     who = torch.where(seen, torch.arange(1, people + 1).expand_as(seen), -1)
-    taken = order[..., None].expand(trust.shape)
-    detections = Detections(pixels.gather(2, taken[..., None].expand(pixels.shape)), trust.gather(2, taken))
+    taken = order[..., None].expand(confidences.shape)
+    detections = Detections(
+        pixels.gather(2, taken[..., None].expand(pixels.shape)), confidences.gather(2, taken)
+    )
     return Crowd(cameras, motion[:, before : before + frames], detections, who.gather(2, order))
 
 
 def _motion(
-    frames: int, who: int, people: int, fps: float, kind: Kind, spread: float, seed: int
+    frames: int, who: int, people: int, fps: float, kind: Kind, distance: float, seed: int
 ) -> Float[Tensor, "frames joints 3"]:
     stature = 1.6 + 0.3 * ((seed * 37) % 11) / 10
     angle = torch.tensor(2 * torch.pi * who / people)
-    place = spread * torch.stack([angle.cos(), angle.sin(), torch.zeros(())])
+    place = distance * torch.stack([angle.cos(), angle.sin(), torch.zeros(())])
     return random_motion(frames, fps=fps, seed=seed, kind=kind, stature=stature) + place
 
 

@@ -117,13 +117,13 @@ def detect(
     limit = cameras.size[:, None] - 0.5
     seen = ((pixels >= -0.5) & (pixels <= limit)).all(dim=-1)
     pixels = torch.where(seen[..., None], pixels, torch.nan)
-    pixels, trust = _blurred(pixels, noise.sigma, skeleton, generator)
-    pixels, trust = _strayed(pixels, trust, noise, generator)
-    pixels, trust = _swapped(pixels, trust, noise.swap_rate, skeleton, generator)
+    pixels, confidence = _blurred(pixels, noise.sigma, skeleton, generator)
+    pixels, confidence = _strayed(pixels, confidence, noise, generator)
+    pixels, confidence = _swapped(pixels, confidence, noise.swap_rate, skeleton, generator)
     missing = torch.rand(seen.shape, generator=generator) < noise.missing_rate
     seen = pixels.isfinite().all(dim=-1) & ~missing
     inside = torch.minimum(pixels.clamp_min(-0.5), limit)
-    return torch.where(seen[..., None], inside, torch.nan), torch.where(seen, trust, 0.0)
+    return torch.where(seen[..., None], inside, torch.nan), torch.where(seen, confidence, 0.0)
 
 
 def _blurred(
@@ -133,39 +133,39 @@ def _blurred(
     unsure = torch.tensor([_unsureness(joint) for joint in skeleton.joints])
     share = unsure / unsure.square().mean().sqrt()
     # of the luck's logarithm; its mean square is one
-    spread = 0.4
-    luck = (spread * torch.randn(pixels.shape[:-1], generator=generator) - spread**2).exp()
+    log_std = 0.4
+    luck = (log_std * torch.randn(pixels.shape[:-1], generator=generator) - log_std**2).exp()
     error = sigma * (share * luck)[..., None] * torch.randn(pixels.shape, generator=generator)
-    doubt = 0.05 * torch.randn(pixels.shape[:-1], generator=generator)
-    trust = (1 / (1 + 0.15 * (share * luck).square()) + doubt).clamp(0.05, 1.0)
-    return pixels + error, trust if sigma > 0 else torch.ones_like(trust)
+    variation = 0.05 * torch.randn(pixels.shape[:-1], generator=generator)
+    confidence = (1 / (1 + 0.15 * (share * luck).square()) + variation).clamp(0.05, 1.0)
+    return pixels + error, confidence if sigma > 0 else torch.ones_like(confidence)
 
 
 def _strayed(
-    pixels: Tensor, trust: Tensor, noise: DetectorNoise, generator: torch.Generator
+    pixels: Tensor, confidence: Tensor, noise: DetectorNoise, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Some detections sit elsewhere: a Pareto distance (no variance) in any direction; mostly unsure."""
-    chance, angle, depth, doubt = torch.rand(4, *trust.shape, generator=generator).unbind(0)
+    chance, angle, depth, variation = torch.rand(4, *confidence.shape, generator=generator).unbind(0)
     out = chance < noise.outlier_rate
     # median: outlier_px
     distance = noise.outlier_px * (1 - depth).clamp_min(1e-3).pow(-0.5) / math.sqrt(2)
     away = distance[..., None] * torch.stack([(2 * torch.pi * angle).cos(), (2 * torch.pi * angle).sin()], -1)
     return torch.where(out[..., None], pixels + away, pixels), torch.where(
-        out, trust * (0.1 + 0.7 * doubt), trust
+        out, confidence * (0.1 + 0.7 * variation), confidence
     )
 
 
 def _swapped(
-    pixels: Tensor, trust: Tensor, rate: float, skeleton: Skeleton, generator: torch.Generator
+    pixels: Tensor, confidence: Tensor, rate: float, skeleton: Skeleton, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Left and right exchanged in some views: legs, arms (with the face) or both, equally often."""
-    chance, which = torch.rand(2, *trust.shape[:2], generator=generator).unbind(0)
+    chance, which = torch.rand(2, *confidence.shape[:2], generator=generator).unbind(0)
     leg = torch.tensor([any(part in joint for part in _LEG_PARTS) for joint in skeleton.joints])
     part = torch.where(leg, which[..., None] < 2 / 3, which[..., None] > 1 / 3)
     swap = (chance < rate)[..., None] & part
     mirror = list(skeleton.mirror)
     swapped = torch.where(swap[..., None], pixels[..., mirror, :], pixels)
-    return swapped, torch.where(swap, 0.8 * trust[..., mirror], trust)
+    return swapped, torch.where(swap, 0.8 * confidence[..., mirror], confidence)
 
 
 def _unsureness(joint: str) -> float:
@@ -223,8 +223,8 @@ class SyntheticConfig(DataConfig):
 
     @property
     def provides(self) -> frozenset[str]:
-        known = {"cameras", "joints2d", "confidence", "image_size", "joints3d", "rig"}
-        return frozenset(known) | {"subject", "sequence", "time"}
+        provided = {"cameras", "joints2d", "confidence", "image_size", "joints3d", "rig"}
+        return frozenset(provided) | {"subject", "sequence", "time"}
 
     def cameras(self) -> Cameras:
         """The ring."""
