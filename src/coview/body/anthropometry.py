@@ -1,7 +1,7 @@
-"""A procedural human body: bones from anthropometry, joint angles within human limits, joints in metres.
+"""A procedural human body: bone lengths from anthropometry, joint angles within human limits, joints in metres.
 
-Body axes: x forward, y to the body's left, z up. The pelvis is the root; a pose is a vector of
-anatomical angles (`DOFS`), so a knee can only bend the way a knee does.
+Body axes: x forward, y to the body's left, z up. The pelvis is the root. A pose is a vector of anatomical angles
+(`DOFS`) within their ranges of motion, so that knees and elbows flex in one direction only.
 """
 
 from dataclasses import dataclass
@@ -58,7 +58,7 @@ DOFS: tuple[str, ...] = tuple(RANGES)
 
 @dataclass(frozen=True)
 class Body:
-    """One person's measures, metres. Left and right are equal."""
+    """Segment lengths and joint offsets of one person, metres. Left and right are equal."""
 
     thigh: float
     shank: float
@@ -76,9 +76,15 @@ class Body:
 
     @staticmethod
     def make(stature: float, generator: torch.Generator, variety: float = 0.03) -> "Body":
-        """A body of this stature (metres) whose proportions vary by `variety` (standard deviation, share).
+        """A body of a given stature with random proportions.
 
-        Raises ValueError for a stature outside 0.5-2.5 m."""
+        Args:
+            stature: standing height in metres.
+            generator: of the proportions.
+            variety: standard deviation of every length, as a share of it; clipped at two deviations.
+
+        Raises:
+            ValueError: for a stature outside 0.5 to 2.5 m."""
         if not 0.5 <= stature <= 2.5:
             raise InputError(f"a body's stature is given in metres, 0.5 to 2.5; got {stature}.")
         shares = (
@@ -103,10 +109,16 @@ def pose(
     heading: Float[Tensor, "*batch"],
     ground: Float[Tensor, "*batch 2"],
 ) -> Float[Tensor, "*batch joints 3"]:
-    """Joints of `H36M_17`, metres, z up, standing on the floor z = 0.
+    """Forward kinematics: joints of `H36M_17` of a body that stands on the floor z = 0.
 
-    `angles`: radians in the order of `DOFS`; `heading`: where the body faces, radians from x towards
-    y; `ground`: x, y of the pelvis in metres. The height follows from the lowest limb's clearance."""
+    Args:
+        body: segment lengths.
+        angles: radians, in the order of `DOFS`.
+        heading: where the body faces, radians from x towards y.
+        ground: x and y of the pelvis, metres.
+
+    Returns:
+        Joints in metres, z up. The height follows from the lowest joint's clearance above the floor."""
     at = dict(zip(DOFS, angles.unbind(-1), strict=True))
     joints = _trunk(body, at, heading)
     trunk, pelvis = joints.pop("_trunk"), joints.pop("_pelvis")
@@ -119,7 +131,7 @@ def pose(
 
 
 def _trunk(body: Body, at: dict[str, Tensor], heading: Tensor) -> dict[str, Tensor]:
-    """Pelvis at the origin, spine, thorax and head; and the two frames that limbs hang on."""
+    """Trunk and head with the pelvis at the origin, and the frames of pelvis and trunk, from which the limbs start."""
     pelvis = (
         _axis_rotation("z", heading + at["pelvis_turn"])
         @ _axis_rotation("y", at["pelvis_tilt"])
@@ -163,7 +175,7 @@ def _arm(
 
 
 def _limb(at: dict[str, Tensor], joint: str, sign: float) -> Tensor:
-    """Rotation of a ball joint; `sign` is +1 on the left, so that abduction always leads outward."""
+    """Rotation of a ball joint; `sign` is +1 on the left, so that positive abduction is outward on both sides."""
     flexion, abduction, inward = (at[f"{joint}_{part}"] for part in ("flexion", "abduction", "rotation"))
     return (
         _axis_rotation("y", -flexion)
@@ -173,6 +185,7 @@ def _limb(at: dict[str, Tensor], joint: str, sign: float) -> Tensor:
 
 
 def _trunk_rotation(twist: Tensor, flexion: Tensor, lateral: Tensor) -> Tensor:
+    """Rotation of a trunk segment: axial twist, then flexion, then lateral flexion."""
     return _axis_rotation("z", twist) @ _axis_rotation("y", flexion) @ _axis_rotation("x", lateral)
 
 

@@ -1,10 +1,10 @@
-"""Gaussians of poses with few factors: what a sighting says of a pose, for many poses at the price of small matrices.
+"""Gaussians over poses with a low-rank covariance: posteriors of many poses by inverting small matrices only.
 
-A pose is y = μ + F z + e, z ~ N(0, 1), and e is each joint's own; seen with noise B, which is each joint's own
-too. With P = (rest + B)⁻¹, one 3×3 matrix per joint, all that remains to be inverted for a pose is 1 + Fᵀ P F
-(Woodbury's identity [GL13 §2.1.4]). That is linear in P, and what the inverse says of each joint is linear in the
-inverse, with the same coefficients: one table per Gaussian makes both a matrix product for all its poses.
-Poses come last here (`joints 3 3 poses`): a number of all poses is one run of memory.
+A pose is y = μ + F z + e with z ~ N(0, 1) and e independent between joints; it is observed with noise of covariance
+B, independent between joints too. With P = (rest + B)⁻¹, one 3×3 matrix per joint, the only matrix left to invert per
+pose is 1 + Fᵀ P F (Woodbury identity [GL13 §2.1.4]). It is linear in P, and the posterior blocks are linear in its
+inverse with the same coefficients: one table per Gaussian turns both into matrix products over all poses.
+The pose axis is last (`joints 3 3 poses`), so that one entry of all poses is contiguous in memory.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ _TIMES = (1.0, 2.0, 2.0, 1.0, 2.0, 1.0)
 
 @dataclass(frozen=True)
 class PoseFactors:
-    """One Gaussian, metres."""
+    """A Gaussian over poses, in metres: mean, low-rank factors and a block-diagonal rest."""
 
     mean: Float[Tensor, "joints 3"]
     # numbers = joints × 3
@@ -43,8 +43,13 @@ class PoseFactors:
     def from_covariance(
         mean: Float[Tensor, "joints 3"], covariance: Float[Tensor, "numbers numbers"]
     ) -> "PoseFactors":
-        """The Gaussian of few factors near the one with covariance `spread`, and near in each joint's own
-        block: principal factors, in turn with the rest [Harman76]."""
+        """Low-rank approximation of a Gaussian by principal factor analysis, iterated with the rest. [Harman76]
+
+        Each joint's own 3×3 block of the covariance is approximated as well as the whole.
+
+        Args:
+            mean: metres.
+            covariance: of all coordinates, joint by joint, m²."""
         joints, covariance = len(mean), covariance.double()
         count = min(FACTORS, len(covariance))
         smallest = torch.linalg.eigvalsh(covariance)[: max(1, len(covariance) - count)].mean()
@@ -63,16 +68,23 @@ class PoseFactors:
         return PoseFactors(mean.float(), factors.float(), own.float(), table.float())
 
     def covariance(self) -> Float[Tensor, "numbers numbers"]:
-        """The covariance F Fᵀ + rest."""
+        """The covariance F Fᵀ + rest, m²."""
         return self.factors @ self.factors.mT + torch.block_diag(*self.rest)
 
     def posterior(
         self, poses: Float[Tensor, "joints 3 poses"], noise: Float[Tensor, "joints 3 3 poses"]
     ) -> tuple[Float[Tensor, "joints 3 poses"], Float[Tensor, "joints 3 3 poses"]]:
-        """Mean and each joint's covariance of poses that were seen there with this noise (positive definite, finite).
+        """Posterior mean and per-joint covariance of noisy poses.
 
-        With G = B P, the mean is seen - G (seen - μ - F z), and the covariance B - G (B - F K⁻¹ Fᵀ Gᵀ) of which
-        only each joint's own block is made; K = 1 + Fᵀ P F, z = K⁻¹ Fᵀ P (seen - μ)."""
+        With G = B P, the mean is y - G (y - μ - F z) and the covariance B - G (B - F K⁻¹ Fᵀ Gᵀ), of which only each
+        joint's own block is computed; K = 1 + Fᵀ P F, z = K⁻¹ Fᵀ P (y - μ).
+
+        Args:
+            poses: observed joints, metres, in the frame of the mean.
+            noise: covariance of the observation of each joint, m²; finite, positive definite.
+
+        Returns:
+            Posterior joints in metres, and their covariance in m²."""
         off = poses - self.mean[..., None]
         total = (noise + self.rest[..., None]).flatten(1, 2)[:, _UPPER]
         sixes, _ = inverse_symmetric(total)
@@ -99,7 +111,11 @@ class PoseFactors:
 def product(
     a: Float[Tensor, "#joints rows 3 poses"], b: Float[Tensor, "#joints 3 columns poses"]
 ) -> Float[Tensor, "joints rows columns poses"]:
-    """Matrix products of many small matrices side by side."""
+    """Matrix products of many small matrices whose batch axis is last.
+
+    Args:
+        a: left factors.
+        b: right factors, with three rows."""
     first = a[:, :, 0, None] * b[:, None, 0]
     second = torch.addcmul(first, a[:, :, 1, None], b[:, None, 1])
     return torch.addcmul(second, a[:, :, 2, None], b[:, None, 2])

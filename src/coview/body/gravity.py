@@ -1,7 +1,7 @@
-"""Which way is up and where the floor is: a world with z up that people can read.
+"""The direction of gravity and the height of the floor: a world with z up.
 
-Two witnesses, neither of them sure. A body stands on its feet, so its hips are above them on average. Cameras are
-mostly set up level, so their x axes are horizontal; one that is not (a tilted tripod) must not be believed.
+Two independent estimates are fused. A person stands on the feet, so the hips are above them on average. Cameras are
+mostly mounted level, so their x axes are horizontal; a tilted one is an outlier and gets little weight.
 """
 
 import math
@@ -37,7 +37,7 @@ class Upright:
 
     @property
     def words(self) -> str:
-        """Where the vertical comes from, and how sure it is."""
+        """The source of the vertical and its standard deviation, for reports."""
         return f"{self.source}, ± {math.degrees(self.sigma):.1f}°"
 
 
@@ -46,11 +46,20 @@ def upright_from_body(
     skeleton: Skeleton,
     cam_from_world: Float[Tensor, "views 3 3"],
 ) -> Upright:
-    """Up is where the hips are above the feet, on average over the take, and square to level cameras' x axes.
+    """The vertical from hips above feet, averaged over the take, and from the x axes of level cameras.
 
-    `points` in metres in any world; rotations of the cameras in the same world. A take that is all lying or
-    crawling, with cameras that are all tilted, gives a wrong world. Raises ValueError when feet and hips
-    were never seen together."""
+    The answer is meaningless for a take that is all lying or crawling while all cameras are tilted.
+
+    Args:
+        points: joints in metres, in any world frame; NaN: unknown.
+        skeleton: of the joints; needs ankles and hips.
+        cam_from_world: rotations of the cameras in that frame.
+
+    Returns:
+        The transform to the new world, the vertical and its standard deviation.
+
+    Raises:
+        ValueError: the skeleton lacks ankles or hips, or they were never reconstructed in the same frame."""
     stance = _stance(points, skeleton)
     body = torch.nn.functional.normalize(_middle_direction(stance), dim=0)
     variation = float((stance - body).norm(dim=-1).median())
@@ -84,7 +93,7 @@ def _middle(points: Tensor, skeleton: Skeleton, names: tuple[str, str]) -> Tenso
 
 
 def _middle_direction(directions: Tensor) -> Tensor:
-    """Geometric median (Weiszfeld's iteration): a few crouches must not tilt the world."""
+    """Geometric median (Weiszfeld's iteration), which is robust to a few crouches."""
     middle = directions.mean(dim=0)
     for _ in range(30):
         off = (directions - middle).norm(dim=-1).clamp(min=0.02)
@@ -93,9 +102,10 @@ def _middle_direction(directions: Tensor) -> Tensor:
 
 
 def _with_level_cameras(body: Tensor, body_sigma: float, across: Tensor) -> tuple[Tensor, float, int]:
-    """The direction that both witnesses like best, its standard deviation, and how many cameras are level.
+    """The vertical that maximises the fused likelihood, its standard deviation, and the number of level cameras.
 
-    The least eigenvector of the summed information; a camera's weight falls with its roll (Cauchy)."""
+    It is the eigenvector of least eigenvalue of the summed information; a camera's weight falls with its roll (Cauchy
+    weights, iterated)."""
     eye = torch.eye(3, dtype=body.dtype)
     from_body = (eye - body[:, None] * body) / body_sigma**2
     up = body
@@ -110,7 +120,7 @@ def _with_level_cameras(body: Tensor, body_sigma: float, across: Tensor) -> tupl
 
 
 def _frame(points: Tensor, skeleton: Skeleton, up: Tensor, first_camera: Tensor) -> Tensor:
-    """World-from-new: x to the right of the first camera, y away from it, z up; origin under the body."""
+    """World-from-new: x to the right of the first camera, y away from it, z up; origin on the floor below the body."""
     forward = first_camera[2] - (first_camera[2] @ up) * up
     # the camera looks straight down: take its image-up instead
     if float(forward.norm()) < 1e-3:
@@ -125,7 +135,7 @@ def _frame(points: Tensor, skeleton: Skeleton, up: Tensor, first_camera: Tensor)
 
 
 def _floor(points: Tensor, skeleton: Skeleton, up: Tensor) -> Tensor:
-    """Height of the floor along `up`: where the lowest joint of the feet is when it is lowest."""
+    """Height of the floor along `up`: a low quantile of the lowest foot joint."""
     low = [name for name in _LOW if name in skeleton.joints]
     heights = points[:, [skeleton.index(name) for name in low]] @ up
     lowest = torch.nan_to_num(heights, nan=torch.inf).amin(dim=-1)

@@ -1,9 +1,9 @@
-"""Which poses people take, learnt from reconstructed poses themselves, and what that says of each of them.
+"""A distribution of human poses, learnt from noisy reconstructed poses, and the posterior of each pose under it.
 
-Triangulation treats every joint alone. Together the joints of many poses say more: which way limbs bend, how
-long bones are. The poses' distribution is a mixture of Gaussians seen through noise whose covariance is known for
-every joint, so that the noise can be taken out of it [Bovy11], and a pose's most probable place given both its
-own sightings and all other poses follows in closed form (empirical Bayes). Nothing but the poses is used.
+Triangulation estimates every joint by itself. The joints of many poses together also determine bone lengths and
+plausible joint angles. Poses follow a mixture of Gaussians and are observed with a noise of known covariance per
+joint, which is deconvolved from it [Bovy11]; the posterior of each pose follows in closed form (empirical Bayes).
+No other data are used.
 """
 
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ _SIDES = (("left_hip", "right_hip"), ("left_shoulder", "right_shoulder"))
 
 @dataclass(frozen=True)
 class PosePrior:
-    """Gaussians of poses that stand at the origin and face one way; metres."""
+    """Mixture of Gaussians over poses in the body frame (root-independent, facing one way); metres."""
 
     means: Float[Tensor, "parts joints 3"]
     # covariance, numbers = joints × 3
@@ -47,10 +47,15 @@ class PosePrior:
         covariance: Float[Tensor, "poses joints 3 3"],
         up: Float[Tensor, "3"],
     ) -> tuple[Float[Tensor, "poses joints 3"], Float[Tensor, "poses joints 3 3"]]:
-        """The poses' mean and each joint's covariance, given the sightings and the Gaussian they fit best.
+        """Posterior mean and per-joint covariance of noisy poses, under the most likely component of the mixture.
 
-        With noise B and spread S of a pose y around μ: y - B (S + B)⁻¹ (y - μ) and B - B (S + B)⁻¹ B
-        [Bovy11 eq. 8, 9], S as `PoseFactors` has it. float32. NaN stays NaN. `up` is a unit vector."""
+        With noise B and covariance S of a pose y around μ: y - B (S + B)⁻¹ (y - μ) and B - B (S + B)⁻¹ B [Bovy11 eq. 8,
+        9], with S as approximated by `PoseFactors`. In float32.
+
+        Args:
+            points: joints in metres, any place and heading; NaN: unknown, and stays so.
+            covariance: of each joint, m².
+            up: unit vector in the frame of `points`."""
         found, posterior = points.clone(), covariance.clone()
         for start in range(0, len(points), _BLOCK):
             block = slice(start, start + _BLOCK)
@@ -85,7 +90,7 @@ class PosePrior:
         covariance: Float[Tensor, "poses joints 3 3"],
         rotation: Float[Tensor, "poses 3 3"],
     ) -> Int[Tensor, "poses"]:
-        """The Gaussian under which each pose is likeliest, its joints taken one by one."""
+        """The component of highest likelihood per pose, with coordinates taken as independent."""
         variance = self.covariances.diagonal(dim1=1, dim2=2).unflatten(1, (-1, 3)).to(poses)[..., None]
         places = _last(poses)
         valid = places.isfinite()
@@ -109,10 +114,21 @@ def learn_prior(
     parts: int,
     seed: int = 0,
 ) -> PosePrior | None:
-    """At most `parts` Gaussians from poses (metres, any places) with known noise; None where that says too little.
+    """Fits at most `parts` Gaussians to poses of known noise.
 
-    Too little: fewer than 500 poses with all joints known to better than 10 cm, or a skeleton without
-    hips and shoulders. k-means finds the parts, a part's spread is its poses' less the mean noise."""
+    k-means gives the components; a component's covariance is that of its poses minus their mean noise.
+
+    Args:
+        points: joints in metres, any places.
+        covariance: of each joint, m².
+        up: unit vertical of each pose's world.
+        skeleton: of the joints.
+        parts: number of Gaussians at most.
+        seed: of k-means.
+
+    Returns:
+        The mixture; None for fewer than 500 poses with all joints known to 10 cm, or a skeleton without hips and
+        shoulders."""
     across = tuple(
         (skeleton.index(left), skeleton.index(right))
         for left, right in _SIDES
@@ -143,9 +159,17 @@ def to_body_frame(
     up: Float[Tensor, "*poses 3"],
     mean: Float[Tensor, "joints 3"],
 ) -> tuple[Float[Tensor, "poses joints 3"], Float[Tensor, "poses 1 3"], Float[Tensor, "poses 3 3"]]:
-    """The poses with left towards x, `up` towards z, and their known joints centred on those of `mean`.
+    """Poses rotated so that left is x and the vertical is z, and centred on the known joints of `mean`.
 
-    Also where each one stood and its turn: pose = (points - middle) @ turnᵀ."""
+    Args:
+        points: joints; NaN: unknown.
+        across: pairs of joint indices, left and right.
+        up: unit vertical, one or one per pose.
+        mean: pose whose joints the poses are centred on.
+
+    Returns:
+        The poses in the body frame, their places in the world and their rotations: pose = (points - place) @
+            rotationᵀ."""
     side = sum(torch.nan_to_num(points[:, left] - points[:, right]) for left, right in across)
     assert isinstance(side, Tensor)
     up = up.expand_as(side)
@@ -175,7 +199,7 @@ def _posterior_of(
     covariance: Float[Tensor, "poses joints 3 3"],
     rotation: Float[Tensor, "poses 3 3"],
 ) -> tuple[Float[Tensor, "poses joints 3"], Float[Tensor, "poses joints 3 3"]]:
-    """Poses under one Gaussian, still facing its way, and their covariance in the world."""
+    """Posterior of poses under one Gaussian: joints still in the body frame, covariance in the world."""
     places = _last(poses)
     places = torch.where(places.isfinite(), places, gaussian.mean[..., None])
     mean, posterior = gaussian.posterior(places, _rotated_noise(covariance, rotation))
@@ -187,13 +211,13 @@ def _posterior_of(
 def _rotated_noise(
     covariance: Float[Tensor, "poses joints 3 3"], rotation: Float[Tensor, "poses 3 3"]
 ) -> Float[Tensor, "joints 3 3 poses"]:
-    """Bounded, in the turned frame, poses last."""
+    """Noise in the body frame, bounded, with the pose axis last."""
     by = _last(rotation)[None]
     return product(product(by, _bounded(_last(covariance))), by.transpose(1, 2))
 
 
 def _last(values: Float[Tensor, "poses *any"]) -> Float[Tensor, "*any poses"]:
-    """A copy with the poses last."""
+    """A copy with the pose axis last."""
     return values.flatten(1).mT.contiguous().unflatten(0, values.shape[1:])
 
 
@@ -202,7 +226,7 @@ def _first(values: Float[Tensor, "*any poses"]) -> Float[Tensor, "poses *any"]:
 
 
 def _bounded(noise: Float[Tensor, "joints 3 3 poses"]) -> Float[Tensor, "joints 3 3 poses"]:
-    """Noise no larger than `_FAR`, which unknown joints get too, and not zero."""
+    """Noise limited to a standard deviation of `_FAR`, which unknown joints get too, and kept positive definite."""
     eye = torch.eye(3).to(noise)[..., None]
     size = (noise[:, 0, 0] + noise[:, 1, 1] + noise[:, 2, 2])[:, None, None] / 3
     bounded = noise * (_FAR**2 / size).clamp(max=1)
@@ -210,13 +234,13 @@ def _bounded(noise: Float[Tensor, "joints 3 3 poses"]) -> Float[Tensor, "joints 
 
 
 def _positive_definite(covariance: Tensor) -> Tensor:
-    """The nearest covariance: noise that was taken out of few poses leaves negative variances."""
+    """The nearest covariance: subtracting the mean noise of few poses can leave negative eigenvalues."""
     values, vectors = torch.linalg.eigh(covariance)
     return vectors @ torch.diag(values.clamp(min=1e-6)) @ vectors.mT
 
 
 def _free_motion(mean: Float[Tensor, "joints 3"]) -> Float[Tensor, "numbers numbers"]:
-    """What lets a pose stand elsewhere and turn around the vertical."""
+    """Covariance of a free shift and a free rotation about the vertical."""
     shift = torch.eye(3).to(mean).repeat(len(mean), 1)
     x, y, _ = mean.unbind(-1)
     rotation = torch.stack([-y, x, torch.zeros_like(x)], dim=-1).flatten()

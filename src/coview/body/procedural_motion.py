@@ -22,13 +22,25 @@ def random_motion(
     skeleton: Skeleton = H36M_17,
     stature: float = 1.75,
 ) -> Float[Tensor, "frames joints 3"]:
-    """A person who moves within 1.5 m of the origin: metres, world z up, floor at z = 0.
+    """Joints of a procedurally animated person who stays within about 1.5 m of the origin.
 
-    `gait` walks on a closed curve; `random` stands, turns, squats and moves the arms; `mixed` blends
-    from one to the other and back. Bone lengths are constant; they follow from `stature` (metres)
-    and, in proportion, from `seed`. The same arguments give the same motion. Raises ValueError for
-    no frames, a frame rate that is not positive, or a stature that is not in metres; LookupError for a
-    skeleton whose joints cannot be had from `H36M_17`."""
+    Bone lengths are constant. The same arguments give the same motion.
+
+    Args:
+        frames: number of frames.
+        fps: frames per second.
+        seed: of proportions and movement.
+        kind: `gait` walks on a closed curve; `random` stands, turns, squats and moves the arms; `mixed` blends between
+            the two.
+        skeleton: of the result; its joints must be derivable from `H36M_17`.
+        stature: metres.
+
+    Returns:
+        Joints in metres, world z up, floor at z = 0.
+
+    Raises:
+        ValueError: no frames, a frame rate that is not positive, or a stature that is not in metres.
+        LookupError: a joint of the skeleton cannot be derived from `H36M_17`."""
     if frames < 1 or fps <= 0:
         raise InputError(f"random_motion: needs frames ≥ 1 and fps > 0, got frames={frames}, fps={fps}.")
     mapped = skeleton_map(H36M_17, skeleton)
@@ -53,11 +65,13 @@ def random_motion(
 
 
 def gait_angles(phase: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch dofs"]:
-    """Joint angles of level walking, radians; `phase` in strides, whole numbers at left heel strikes.
+    """Joint angles of level walking, radians.
 
-    Smooth curves of the usual shape of normal gait (compare the walking trial of [Winter09] app. A):
-    hip from 30° flexed to 10° extended, knee near 18° in stance and 60° in swing, arms against the
-    legs. Not measured from anybody."""
+    Smooth curves of the usual shape of normal gait (compare the walking trial of [Winter09] app. A): hip from 30°
+    flexion to 10° extension, knee near 18° in stance and 60° in swing, arms opposite to the legs. Not measured.
+
+    Args:
+        phase: gait cycles (strides); whole numbers are left heel strikes."""
     angle = {name: torch.zeros_like(phase) for name in DOFS}
     for side, own in (("left", phase), ("right", phase + 0.5)):
         # the thigh is farthest forward just before heel strike
@@ -80,7 +94,11 @@ def gait_angles(phase: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch dofs"]:
 
 
 def walking_speed(body: Body, period: float) -> float:
-    """Metres per second at which the standing foot of `gait_angles` stays in place, on average."""
+    """Metres per second at which the stance foot of `gait_angles` does not slide, on average.
+
+    Args:
+        body: segment lengths.
+        period: seconds per stride."""
     steps = 200
     angles = gait_angles(torch.arange(steps) / steps)
     joints = pose(body, angles, torch.zeros(steps), torch.zeros(steps, 2))
@@ -93,8 +111,14 @@ def walking_speed(body: Body, period: float) -> float:
 def smooth_noise(
     frames: int, channels: int, seconds: float, fps: float, generator: torch.Generator
 ) -> Float[Tensor, "frames channels"]:
-    """Gaussian noise with unit variance that forgets itself over about `seconds`: white noise through a
-    Gaussian kernel of that standard deviation."""
+    """Gaussian noise of unit variance with a Gaussian autocorrelation: white noise through a Gaussian kernel.
+
+    Args:
+        frames: length.
+        channels: independent signals.
+        seconds: standard deviation of the kernel.
+        fps: frames per second.
+        generator: of the noise."""
     width = max(seconds * fps, 1e-3)
     reach = int(3 * width) + 1
     kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / width).square())
@@ -104,13 +128,13 @@ def smooth_noise(
 
 
 def _share_of_gait(kind: Kind, frames: int, fps: float, generator: torch.Generator) -> Tensor:
-    """1 where the person walks, 0 where they stand and move, and a slow passage between."""
+    """Blend weight of walking: 1 walks, 0 stands and moves, smooth in between."""
     change = (3 * smooth_noise(frames, 1, 2.0, fps, generator)[:, 0]).sigmoid()
     return {"gait": torch.ones(frames), "random": torch.zeros(frames), "mixed": change}[kind]
 
 
 def _random_angles(frames: int, fps: float, generator: torch.Generator) -> Tensor:
-    """Every angle wanders around its rest within its range; now and then a squat or raised arms."""
+    """Every angle varies around its rest within its range; at times a squat or raised arms are added."""
     low, rest, high = limits()
     lively = torch.tensor([0.9 if _is_arm(name) else 0.3 if _is_leg(name) else 0.45 for name in DOFS])
     noise = (lively * smooth_noise(frames, len(DOFS), 0.5, fps, generator)).tanh()
@@ -136,13 +160,13 @@ _GESTURES: tuple[dict[str, float], ...] = (
 
 
 def _now_and_then(noise: Tensor) -> Tensor:
-    """0 most of the time, 1 at the tops of the noise, smooth between."""
+    """Smooth gate: 0 below the noise's upper range, 1 at its peaks."""
     ramp = ((noise - 0.6) / 0.9).clamp(0, 1)
     return ramp * ramp * (3 - 2 * ramp)
 
 
 def _on_a_curve(way: Float[Tensor, "frames"], generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Heading (radians) and place (metres) after `way` metres on a closed wavy circle, either way round."""
+    """Heading (radians) and place (metres) after `way` metres on a closed wavy circle, in either direction."""
     size, wave, start, shift, side = torch.rand(5, generator=generator).tolist()
     lobes = int(torch.randint(2, 4, (), generator=generator))
     radius, depth, phase = 0.8 + 0.3 * size, 0.15 * wave, 6.2832 * shift

@@ -1,4 +1,4 @@
-"""An embedding on paper: its two main directions, and groups of alike poses to colour it by."""
+"""A 2D map of a pose embedding by principal components, coloured by clusters of similar poses."""
 
 from dataclasses import dataclass
 
@@ -32,10 +32,16 @@ class EmbeddingMap:
 def embedding_map(
     embedding: Float[Tensor, "instants views features"], poses: Float[Tensor, "instants joints 3"]
 ) -> EmbeddingMap:
-    """The plane that principal components span, for some 800 views; groups are clusters of the poses.
+    """Projection of an embedding onto its two principal components, for about 800 views; groups are pose clusters.
 
-    Colours of groups that lie apart, and views that lie together, are what an embedding of poses looks like.
-    ValueError where no instant has a whole pose and an embedding in every view."""
+    In a good embedding the views of an instant coincide and the groups separate.
+
+    Args:
+        embedding: of every instant and view; NaN: none.
+        poses: 3D joints of the instants, which are clustered by k-means.
+
+    Raises:
+        ValueError: no instant has a complete pose and an embedding in every view."""
     whole = poses.isfinite().flatten(1).all(dim=-1) & embedding.isfinite().flatten(1).all(dim=-1)
     chosen = whole.nonzero().flatten()
     if not len(chosen):

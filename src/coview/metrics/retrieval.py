@@ -1,7 +1,7 @@
-"""Whether an embedding knows poses: of the views nearest to a query, how far are the poses from its own? [Mitra20]
+"""Pose retrieval with an embedding: distance between a query's pose and the poses of its nearest views. [Mitra20]
 
-A query is one view of an instant; the gallery holds all other cameras' views. "Mean-PA-MPJPE@K" is the mean over
-the K nearest, then over queries, of the distance of their true poses after the best similarity, in millimetres.
+A query is one view of an instant; the gallery holds the views of all other cameras. "Mean-PA-MPJPE@K" is the mean
+over the K nearest views, then over queries, of the P-MPJPE between the true poses, in millimetres.
 """
 
 import math
@@ -42,11 +42,17 @@ class EmbeddedViews:
 
 
 def retrieval(views: EmbeddedViews) -> dict[str, float]:
-    """Mean-PA-MPJPE@K across cameras; with its least and its chance value, and how often the same instant is found.
+    """Mean-PA-MPJPE@K across cameras, with its least and chance values and the hit rate of the same instant.
 
-    At most 96 instants, evenly chosen, ask, and 480 answer. Numbers that begin with `others_` are of a gallery
-    without the query's subject, where nobody else's instant is the right answer. A number is left out where there are
-    fewer than K answers; everything, where there is one camera or no pose."""
+    At most 96 instants, evenly chosen, are queries and at most 480 are in the gallery.
+
+    Args:
+        views: embeddings and true poses.
+
+    Returns:
+        Values by name. Those that begin with `others_` use a gallery without the query's subject, in which no view
+        shows the same instant. A value is absent where there are fewer than K answers; all are, with one camera or
+        no pose."""
     whole = views.joints3d.isfinite().flatten(1).all(dim=-1) & views.embedding.isfinite().flatten(1).all(
         dim=-1
     )
@@ -67,7 +73,14 @@ def retrieval(views: EmbeddedViews) -> dict[str, float]:
 def pose_distances(
     first: Float[Tensor, "many joints 3"], second: Float[Tensor, "more joints 3"]
 ) -> Float[Tensor, "many more"]:
-    """Mean joint distance of every pair after the best similarity without reflection, metres in, millimetres out."""
+    """P-MPJPE of every pair of poses (similarity alignment without reflection).
+
+    Args:
+        first: metres.
+        second: metres.
+
+    Returns:
+        Millimetres."""
     each = max(1, _AT_ONCE // len(second))
     rows = []
     for part in first.split(each):
@@ -83,7 +96,16 @@ def mean_of_nearest(
     allowed: Bool[Tensor, "queries answers"],
     count: int,
 ) -> float:
-    """Mean over queries of the mean error of the `count` nearest allowed answers; NaN where nobody has so many."""
+    """Mean over queries of the mean error of the nearest allowed answers.
+
+    Args:
+        nearness: similarity of query and answer; higher is nearer.
+        error: of each answer.
+        allowed: whether the answer may be used.
+        count: number of nearest answers (K).
+
+    Returns:
+        The mean, in the unit of `error`; NaN where no query has K allowed answers."""
     enough = allowed.sum(dim=-1) >= count
     nearest = nearness.masked_fill(~allowed, -torch.inf).topk(min(count, nearness.shape[1]), dim=-1).indices
     return float(error.gather(-1, nearest).mean(dim=-1)[enough].mean()) if bool(enough.any()) else math.nan
