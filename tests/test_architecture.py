@@ -20,7 +20,7 @@ FLOORS = [
     ["training", "capture"],
     ["recipes", "report", "viewer"],
     ["demo", "doctor", "bench"],
-    ["cli"],
+    ["cli", "api"],
 ]
 FLOOR = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")

@@ -35,7 +35,21 @@ _MEANS: dict[str, tuple[tuple[str, ...], ...]] = {
 
 @dataclass(frozen=True)
 class Skeleton:
-    """Named joints, the bones between them, the joint that poses are centred on."""
+    """Named joints, the bones between them, the joint that poses are centred on.
+
+    Attributes:
+        name: Of the skeleton.
+        joints: Names in the order of arrays; the same names mean the same places in all skeletons.
+        bones: Pairs of parent and child.
+        root: The joint that poses are centred on.
+        left_right: Pairs of joints that swap under a mirror.
+
+    Example:
+        >>> import coview
+        >>> stick = coview.Skeleton("stick", ("head", "foot"), bones=(("head", "foot"),), root="foot")
+        >>> len(stick), stick.root_index
+        (2, 1)
+    """
 
     name: str
     joints: tuple[str, ...]

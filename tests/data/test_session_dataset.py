@@ -63,7 +63,7 @@ def test_fields_fit_together(tmp_path):
     record(tmp_path)
     config = RecordedConfig((tmp_path,))
     batch = config.train().instants
-    assert config.provides == batch.known
+    assert config.provides == batch.fields
     assert batch.joints2d.shape == (40, 3, 17, 2)
     seen = batch.cameras.project(batch.joints3d[:, None])
     torch.testing.assert_close(seen, batch.joints2d, atol=1e-2, rtol=0)

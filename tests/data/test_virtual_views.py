@@ -13,7 +13,7 @@ def instants(count: int = 40, noise: DetectorNoise = EXACT) -> MultiView:
     spread = 1e-4 * torch.eye(3).expand(count, len(batch.skeleton), 3, 3)
     return batch.replaced(
         pseudo3d=batch.joints3d, pseudo_cameras=batch.cameras, pseudo_covariance=spread
-    ).only(batch.known - {"joints3d", "cameras"} | {"pseudo3d", "pseudo_cameras", "pseudo_covariance"})
+    ).only(batch.fields - {"joints3d", "cameras"} | {"pseudo3d", "pseudo_cameras", "pseudo_covariance"})
 
 
 def test_without_errors_a_virtual_view_is_the_projection():
@@ -90,7 +90,7 @@ def test_generated_people_are_seen_by_virtual_cameras_with_real_errors():
     missing = (batch.confidence == 0).float()
     assert abs(missing[40:].mean() - missing[:40, :4].mean()) < 0.05
     assert batch.pseudo_covariance[40:].amax() < 1e-6
-    assert batch.known == {
+    assert batch.fields == {
         "joints2d", "confidence", "image_size", "pseudo3d", "pseudo_covariance", "pseudo_cameras"
     }  # fmt: skip
     mirrored = Augment(mirror=1.0, virtual=VirtualViews(count=2, generated=3))(instants())
@@ -105,7 +105,7 @@ def test_joints_that_generated_people_lack_are_absent(skeleton):
     fields["confidence"] = torch.ones(6, 4, len(skeleton))  # a detector sees joints that no label tells of
     fields["joints2d"] = fields["joints2d"].nan_to_num(500.0)
     fields["pseudo_covariance"] = 1e-4 * torch.eye(3).expand(6, len(skeleton), 3, 3)
-    whole = {name: batch.held(name) for name in ("image_size", "pseudo_cameras")}
+    whole = {name: batch.stored(name) for name in ("image_size", "pseudo_cameras")}
     after = VirtualViews(count=2, generated=20).beside(MultiView(skeleton, **fields, **whole))
     lacking = torch.tensor([joint in mapped.absent for joint in skeleton.joints])
     poses = after.pseudo3d[6:].isnan().any(dim=-1)
@@ -121,7 +121,7 @@ def test_no_image_and_no_true_camera_is_made_up():
     batch = real.replaced(
         pseudo3d=real.joints3d, pseudo_cameras=real.cameras, images=torch.zeros(3, 4, 3, 2, 2)
     )
-    assert not VirtualViews(count=1).beside(batch).known & {"images", "cameras"}
+    assert not VirtualViews(count=1).beside(batch).fields & {"images", "cameras"}
 
 
 def test_none_by_default_and_drawn_from_the_seed():

@@ -8,7 +8,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from coview.data.synthetic.recordings import SyntheticConfig
 from coview.methods.canonpose import CanonPoseConfig
-from coview.training import callbacks as watch
+from coview.training import callbacks
 from coview.training.callbacks import Checkpoints, ProgressBar
 from coview.training.checkpoint import Checkpoint
 from coview.training.learner import Learner
@@ -41,7 +41,7 @@ def test_checkpoints_follow_the_clock(saved, tmp_path):
 
 
 def test_an_error_keeps_the_older_checkpoint(saved, tmp_path, monkeypatch):
-    monkeypatch.setattr(watch.Checkpoints, "on_train_batch_start", lambda *_: 1 / 0)
+    monkeypatch.setattr(callbacks.Checkpoints, "on_train_batch_start", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         train(RECIPE, tmp_path / "run")
     assert saved == []
@@ -50,7 +50,7 @@ def test_an_error_keeps_the_older_checkpoint(saved, tmp_path, monkeypatch):
 def test_the_bar_shows_steps_and_loss_on_a_terminal(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr(watch, "_REDRAWN", 0.0)
+    monkeypatch.setattr(callbacks, "_REDRAWN", 0.0)
     train(replace(RECIPE, steps=4), tmp_path / "run")
     shown = capsys.readouterr().err
     assert "CanonPose" in shown
@@ -59,7 +59,7 @@ def test_the_bar_shows_steps_and_loss_on_a_terminal(tmp_path, monkeypatch, capsy
 
 
 def test_a_log_is_told_now_and_then_how_long_it_will_take(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(watch, "_SAID", 0.0)
+    monkeypatch.setattr(callbacks, "_SAID", 0.0)
     train(RECIPE, tmp_path / "run")
     told = capsys.readouterr().err.splitlines()
     assert len(told) == 5  # not after the last step

@@ -126,5 +126,5 @@ def _chosen(
 
 def _whole(data: Instants, name: str) -> Tensor:
     """One field of all instants."""
-    values: Tensor = data.only(frozenset({name}))[: len(data)].held(name)
+    values: Tensor = data.only(frozenset({name}))[: len(data)].stored(name)
     return values

@@ -57,7 +57,7 @@ def at_once(data: Instants) -> int:
     """How many instants to predict at a time: fewer where images would fill the memory."""
     if "images" not in data.fields or not len(data):
         return _AT_ONCE
-    return max(1, min(_AT_ONCE, _PIXELS_AT_ONCE // data[:1].held("images").numel()))
+    return max(1, min(_AT_ONCE, _PIXELS_AT_ONCE // data[:1].stored("images").numel()))
 
 
 def ahead(batches: Iterator[MultiView]) -> Iterator[MultiView]:

@@ -79,7 +79,7 @@ class VirtualViews:
             return batch
         cameras = self._cameras(batch.pseudo3d, batch, self.count)
         seen, confidence = _seen(batch.pseudo3d, cameras, batch)
-        wider = batch.only(batch.known - _REAL).replaced(
+        wider = batch.only(batch.fields - _REAL).replaced(
             joints2d=torch.cat([batch.joints2d, seen], dim=-3),
             confidence=torch.cat([batch.confidence, confidence], dim=-2),
             image_size=torch.cat([batch.image_size, cameras.size], dim=-2),
@@ -94,11 +94,11 @@ class VirtualViews:
         cameras = self._cameras(pose, batch, wider.joints2d.shape[1])
         seen, confidence = _seen(pose, cameras, batch)
         own = {"joints2d": seen, "confidence": confidence, "image_size": cameras.size, "pseudo3d": pose}
-        if "pseudo_covariance" in wider.known:
+        if "pseudo_covariance" in wider.fields:
             sure = _SURE * torch.eye(3).to(pose)
             valid = pose.isfinite().all(dim=-1)[..., None, None]
             own["pseudo_covariance"] = torch.where(valid, sure, torch.nan)
-        longer = {name: torch.cat([wider.held(name), part]) for name, part in own.items()}
+        longer = {name: torch.cat([wider.stored(name), part]) for name, part in own.items()}
         both = _joined(wider.pseudo_cameras, cameras, 0)
         return wider.only(_LABELS).replaced(**longer, pseudo_cameras=both)
 

@@ -41,7 +41,7 @@ class Parts:
         if parts == 1:
             yield batch
             return
-        instants = len(batch.held(min(batch.known)))
+        instants = len(batch.stored(min(batch.fields)))
         size, left = divmod(instants, parts)
         if left:
             raise InputError(

@@ -22,7 +22,8 @@ PREPARED = "human36m.npz"
 # of pictures made with the authors' script
 UNDISTORTED = "imageSequence-undistorted"
 PREPARE = (
-    "Make it with `coview data prepare human36m LABELS.npy --out FOLDER`; see docs/data.md for LABELS.npy."
+    "Make it with `coview data prepare human36m LABELS.npy --out FOLDER`; "
+    "see docs/howto/data_sets.md for LABELS.npy."
 )
 # metres, between hip and knee: narrow enough to tell every wrong unit
 _THIGH = (0.3, 0.6)

@@ -30,7 +30,8 @@ PLAUSIBLE = (0.8, 2.5)
 # of the frames say how tall somebody is; bones do not change
 _EVERY = 60
 _PREPARE = (
-    "Make it with `coview data prepare cmu_mocap SOURCE`; see docs/data.md for where to get the source."
+    "Make it with `coview data prepare cmu_mocap SOURCE`; "
+    "see docs/howto/data_sets.md for where to get the source."
 )
 
 

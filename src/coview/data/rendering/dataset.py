@@ -34,8 +34,8 @@ from coview.errors import InputError
 from coview.sample import MultiView
 from coview.skeletons import H36M_17, Skeleton, skeleton_map
 
-# of what a config looks like; raise it with every change of the pictures or labels
-VERSION = 3
+# Of what a config looks like; raise it with every change of the pictures or labels. 4: meshes show their near side.
+VERSION = 4
 # scenes that are drawn and kept together
 _SHARD = 128
 _STREAMS = {"train": 0, "validation": 1}
@@ -91,7 +91,7 @@ class RenderedConfig(DataConfig):
     # real, prepared motion instead of generated motion
     motion_folder: Path | None = None
     skeleton: Skeleton = H36M_17
-    # of body "mesh"; default: where docs/rendered.md puts it
+    # of body "mesh"; default: where docs/howto/rendered_people.md puts it
     mesh_file: Path | None = None
     seed: int = 0
     # keep what is drawn, under $COVIEW_DATA/rendered or ~/.cache/coview/rendered

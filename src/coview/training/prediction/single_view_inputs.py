@@ -88,12 +88,12 @@ def _reconstructed_bones(
     session: Session, seen: SkeletonMap
 ) -> tuple[Bool[Tensor, "bones"], float | None, str]:
     """The bones that detections and reconstruction have, their mean length (None: not known), and what it is."""
-    skeleton, bones = seen.target, _bones_of(seen)
+    skeleton, bones = seen.target, bones_of(seen)
     if not session.poses3d_path.is_file():
         return bones, None, f"session {session.path} has no reconstructed 3D joints"
     poses = session.poses3d()
     mapped = skeleton_map(poses.skeleton, skeleton, partial=True)
-    both = bones & _bones_of(mapped)
+    both = bones & bones_of(mapped)
     # medians over time, bone by bone: single frames may lack a bone or hold a wild one
     lengths = _bone_lengths(mapped.apply(poses.points), skeleton).nanmedian(dim=0).values[both]
     if not len(lengths) or not bool(lengths.isfinite().all()):
@@ -102,7 +102,7 @@ def _reconstructed_bones(
     return both, float(lengths.mean()), source
 
 
-def _bones_of(mapped: SkeletonMap) -> Bool[Tensor, "bones"]:
+def bones_of(mapped: SkeletonMap) -> Bool[Tensor, "bones"]:
     """Which bones of the target have both their joints."""
     return torch.tensor([not set(bone) & set(mapped.absent) for bone in mapped.target.bones])
 
@@ -122,7 +122,7 @@ def _file_view(source: Path, target: Skeleton, size: tuple[int, int] | None, ask
         mapped.confidence(confidence[0]),
         None if known is None else torch.tensor([float(known[0]), float(known[1])]),
         read.fps,
-        _bones_of(mapped),
+        bones_of(mapped),
         None,
         "one camera alone cannot tell how large a person is",
         mapped.absent,
