@@ -1,6 +1,7 @@
-"""Volumes worked on as slabs along their first axis, where nothing is learnt: the memory of one volume, not of three.
+"""3D convolutions slab by slab along the first axis at inference: the memory of one volume instead of three.
 
-A slab is forgotten as soon as the next layer has read it; cells that the next slab needs too are kept."""
+A slab is freed as soon as the next layer has read it; only the cells that the next slab needs too are kept.
+"""
 
 from collections.abc import Iterable, Iterator
 
@@ -16,22 +17,34 @@ _CELLS = 12
 
 
 def slabs(volume: Float[Tensor, "b channels x y z"]) -> list[Float[Tensor, "b channels _ y z"]]:
-    """Parts of the volume that do not keep the whole."""
+    """Parts of a volume along its first axis, copied so that they do not keep the whole alive.
+
+    Args:
+        volume: to be cut."""
     if volume.shape[2] <= _CELLS:
         return [volume]
     return [part.clone() for part in volume.split(_CELLS, dim=2)]
 
 
 def pop_each(volumes: list[Tensor]) -> Iterator[Tensor]:
-    """Each, in turn, and the list lets go of it."""
+    """Yields the volumes in order and removes each from the list, so that its memory can be freed.
+
+    Args:
+        volumes: list that is emptied."""
     while volumes:
         yield volumes.pop(0)
 
 
 def convolved(layers: nn.Sequential, volume: Slabs, cells: int) -> Iterator[Float[Tensor, "b outputs _ y z"]]:
-    """A convolution of 3³ cells padded by one, and what follows it cell by cell: the slabs' borders do not show.
+    """A 3³ convolution with padding 1 and the pointwise layers after it, over slabs; equal to the whole volume's
+    result.
 
-    The first slab is one cell thinner than what comes in, and the last, which makes `cells` full, one thicker."""
+    The first slab is one cell thinner than the one that comes in, the last, which completes `cells`, one thicker.
+
+    Args:
+        layers: the convolution, then pointwise layers.
+        volume: slabs in order.
+        cells: length of the whole volume along the first axis."""
     convolution, after = layers[0], layers[1:]
     # what the next cells of the output are made of
     context: Tensor | None = None
