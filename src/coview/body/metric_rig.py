@@ -95,7 +95,7 @@ def upright_cameras(
     return metric.moved(upright.world_from_new), upright
 
 
-def spread_out(chosen: Bool[Tensor, "frames"], most: int) -> Int[Tensor, "some"]:
+def evenly_spaced(chosen: Bool[Tensor, "frames"], most: int) -> Int[Tensor, "some"]:
     """Indices of at most `most` of the chosen frames, evenly spaced: neighbouring frames are redundant.
 
     Args:

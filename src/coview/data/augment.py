@@ -1,4 +1,4 @@
-"""Batches varied at random, so that a small data set teaches more."""
+"""Random augmentation of batches."""
 
 from dataclasses import dataclass, field, replace
 
@@ -19,7 +19,7 @@ _SIDEWAYS = (-1.0, 1.0, 1.0)
 
 @dataclass(frozen=True)
 class Augment:
-    """What is varied while training, as a value: part of a recipe. Off by default, like in the papers."""
+    """What is varied in training. Off by default, as in the papers."""
 
     # share of instants that are shown as a mirror would show them
     mirror: float = 0.0
@@ -39,8 +39,8 @@ class Augment:
         return read | {"image_size"} if self.mirror else read
 
     def __call__(self, batch: MultiView) -> MultiView:
-        """The batch, varied; draws from torch's global generator."""
-        batch = self.virtual.beside(batch)
+        """The augmented batch; draws from torch's global generator."""
+        batch = self.virtual.extended(batch)
         if self.mirror:
             # every field counts the same instants
             any_field = min(batch.fields - _CAMERAS)
@@ -50,12 +50,16 @@ class Augment:
 
 
 def mirrored(batch: MultiView, chosen: Bool[Tensor, "batch"]) -> MultiView:
-    """The batch with some instants as a mirror shows them: another person, before other cameras.
+    """The batch with some instants reflected.
 
-    Images are flipped sideways, left joints become right ones, the 3D world is reflected in x and the
-    cameras with it, so that labels and pixels still agree. A mirrored rig has other relative rotations, and a
-    mirrored person is somebody else: rig, subject and sequence get numbers of their own. Needs `image_size` where
-    there are 2D joints."""
+    Images are flipped horizontally, left and right joints exchanged, the 3D world is reflected in x and the cameras
+    with it, so that labels and pixels still agree. A reflected rig has other relative rotations and a reflected person
+    is
+    another one: rig, subject and sequence get new numbers.
+
+    Args:
+        batch: needs `image_size` where there are 2D joints.
+        chosen: instants to reflect."""
     swap = list(batch.skeleton.mirror)
     new: dict[str, Tensor] = {}
     if "joints2d" in batch.fields:
@@ -89,7 +93,7 @@ def _where(chosen: Tensor, new: Tensor, old: Tensor) -> Tensor:
 def _mirrored_cameras(cameras: Cameras, chosen: Tensor) -> Cameras:
     """Cameras whose image of the reflected world is the flipped image.
 
-    Of a lens's distortion, only the tangential part along x (p2 of [Brown66]'s model) knows left from right."""
+    Of the distortion only the tangential term along x (p2 of [Brown66]) changes sign."""
     sign = cameras.cam_from_world.new_tensor(_SIDEWAYS)
     # x of the camera
     pose = cameras.cam_from_world * sign[:, None]

@@ -1,7 +1,7 @@
-"""Pictures varied at random while training: turned and zoomed with their cameras, other colours, things in front.
+"""Random image augmentation: rotation and scale with the cameras adjusted, colour gain, synthetic occluders.
 
-A picture that is turned and zoomed about its centre is what a camera sees that is turned about its axis and has
-another lens: labels in the world stay as they are. [Kocabas19] as released; the things are drawn, not cut out of
+An image rotated and scaled about its centre is the image of a camera rotated about its optical axis with other
+intrinsics: labels in the world stay as they are. [Kocabas19] as released; occluders are drawn rather than cut out of
 photographs.
 """
 
@@ -28,7 +28,7 @@ _SOFT = 1.5
 
 @dataclass(frozen=True)
 class ImageAugment:
-    """How pictures are varied; each on its own. Defaults are those of the paper's code; `UNVARIED` does nothing."""
+    """How images are varied, each by itself. Defaults are those of the paper's code; `UNVARIED` does nothing."""
 
     # deviation of the zoom's factor from 1; never more than one deviation
     scale: float = 0.25
@@ -62,13 +62,13 @@ class ImageAugment:
 
     @property
     def moves(self) -> bool:
-        """Whether joints change their places in the picture."""
+        """Whether joints change their places in the image."""
         return self.scale > 0 or (self.rotation > 0 and self.rotated > 0)
 
     def __call__(self, batch: MultiView) -> MultiView:
-        """The batch with other pictures, cameras and 2D joints; draws from torch's global generator.
+        """The batch with varied images, cameras and 2D joints; draws from torch's global generator.
 
-        Its `rig` is lost: cameras that turn are no static rig. ValueError for distorted lenses."""
+        Its `rig` is dropped: cameras rotated independently are no static rig. ValueError for distorted cameras."""
         images = batch.images
         pictures = images.flatten(0, -4)
         zoom, angle = self._drawn(len(pictures), pictures)
@@ -83,7 +83,7 @@ class ImageAugment:
         return batch.replaced(images=pictures.view(images.shape))
 
     def _drawn(self, count: int, like: Tensor) -> tuple[Tensor, Tensor]:
-        """Zoom (above 1: smaller in the picture) and turn (radians, clockwise) of so many pictures."""
+        """Random scale (above 1: the content gets smaller) and rotation (radians, clockwise) of so many images."""
         normal, chance = torch.randn(2, count), torch.rand(count)
         zoom = 1 + self.scale * normal[0].clamp(-1, 1)
         angle = math.radians(self.rotation) * normal[1].clamp(-2, 2)
@@ -96,9 +96,12 @@ UNVARIED = ImageAugment(scale=0.0, rotation=0.0, gain=0.0, occluders=0)
 def warped(
     images: Float[Tensor, "n 3 height width"], zoom: Float[Tensor, "n"], angle: Float[Tensor, "n"]
 ) -> Float[Tensor, "n 3 height width"]:
-    """Pictures made smaller by the factor `zoom` and turned clockwise by `turn` (radians) about their centres.
+    """Images reduced by a factor and rotated clockwise about their centres; bilinear, black outside.
 
-    Bilinear; what comes from outside is black."""
+    Args:
+        images: to be warped.
+        zoom: factor by which the content gets smaller.
+        angle: radians."""
     height, width = images.shape[-2:]
     down, across = torch.meshgrid(
         torch.arange(height).to(images) - (height - 1) / 2,
@@ -114,9 +117,17 @@ def warped(
 def moved(
     batch: MultiView, zoom: Float[Tensor, "*batch views"], angle: Float[Tensor, "*batch views"]
 ) -> MultiView:
-    """What goes with pictures that went through `warped`: cameras, 2D joints, poses in camera axes; no rig.
+    """Cameras, 2D joints and poses in camera axes of images that went through `warped`; the rig is dropped.
 
-    Joints that are outside now have confidence 0."""
+    Joints that are now outside the image have confidence 0.
+
+    Args:
+        batch: before the warp.
+        zoom: factor by which the content gets smaller.
+        angle: radians, clockwise.
+
+    Raises:
+        ValueError: a camera has distortion."""
     height, width = batch.stored("images").shape[-2:]
     centre = angle.new_tensor([(width - 1) / 2, (height - 1) / 2])
     c, s = angle.cos() / zoom, angle.sin() / zoom
@@ -138,7 +149,7 @@ def moved(
 
 
 def _transformed(cameras: Cameras, linear: Tensor, centre: Tensor) -> Cameras:
-    """Cameras whose pictures are p ↦ linear (p − centre) + centre of what they were."""
+    """Cameras of the images after p ↦ linear (p − centre) + centre."""
     if bool((cameras.distortion != 0).any() | cameras.fisheye.any()):
         raise InputError(
             "ImageAugment: these cameras have lens distortion, which does not turn and zoom with a picture. Undistort "
@@ -152,9 +163,9 @@ def _transformed(cameras: Cameras, linear: Tensor, centre: Tensor) -> Cameras:
 
 
 def _axis_rotation(intrinsics: Tensor, linear: Tensor) -> tuple[Tensor, Tensor]:
-    """The new focal lengths and skew, 2 × 2 upper triangular, and the camera's turn about its axis, 3 × 3.
+    """New focal lengths and skew (2 × 2, upper triangular), and the camera's rotation about its axis (3 × 3).
 
-    `linear` times the old ones is their product: an RQ decomposition [HZ04 §A4.1.1], in closed form."""
+    Their product is `linear` times the old intrinsics: an RQ decomposition [HZ04 §A4.1.1] in closed form."""
     (a, b), (c, d) = (row.unbind(-1) for row in (linear @ intrinsics[..., :2, :2]).unbind(-2))
     length = (c.square() + d.square()).sqrt()
     zero, one = torch.zeros_like(a), torch.ones_like(a)
@@ -166,10 +177,15 @@ def _axis_rotation(intrinsics: Tensor, linear: Tensor) -> tuple[Tensor, Tensor]:
 def with_occluders(
     images: Float[Tensor, "n 3 height width"], most: int, share: float
 ) -> Float[Tensor, "n 3 height width"]:
-    """Pictures behind 1 to `most` ellipses and boxes each; a share of 1 − `share` stays free.
+    """Images behind random ellipses and boxes.
 
-    Half of the things are striped in a random colour, the others are a piece of another picture of the batch. Their
-    axes are 0.08 to 0.4 of the shorter side, about the sizes that the paper's pasted objects have."""
+    Half of the occluders are striped in a random colour, the others are a piece of another image of the batch. Their
+    axes are 0.08 to 0.4 of the shorter side, about the sizes of the paper's pasted objects.
+
+    Args:
+        images: to be occluded.
+        most: occluders per image, at most.
+        share: of images with one occluder or more."""
     count, (height, width) = len(images), images.shape[-2:]
     wanted = 1 + (most * torch.rand(count)).floor()
     wanted = torch.where(torch.rand(count) < share, wanted, 0.0)

@@ -1,7 +1,7 @@
-"""Known poses as cameras that do not exist would see them: what a lifter learns new viewpoints from. ours
+"""Poses seen by virtual cameras, from which a lifter learns new viewpoints. ours
 
-Detectors err in their own way. So a virtual view takes its errors and confidences, joint by joint, from a real
-view of the same batch: how far the detections lie there from where the pose is seen.
+Detectors have a characteristic error. A virtual view therefore takes its 2D errors and confidences, joint by joint,
+from a real view of the same batch: the differences between its detections and the projected pose.
 """
 
 import functools
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from coview.body.procedural_motion import Kind, random_motion
 from coview.cameras import Cameras
-from coview.data.viewpoints import looking
+from coview.data.viewpoints import look_at
 from coview.errors import InputError
 from coview.sample import MultiView
 from coview.skeletons import H36M_17, Skeleton, skeleton_map
@@ -34,7 +34,7 @@ _SURE = 1e-8
 
 @dataclass(frozen=True)
 class VirtualViews:
-    """How many, and where their cameras stand: uniform within these bounds around a person who stands at z = 0."""
+    """Number and placement of virtual cameras: uniform within bounds around a person who stands on z = 0."""
 
     # per instant, beside the real views; 0: none
     count: int = 0
@@ -68,13 +68,15 @@ class VirtualViews:
         if min(self.roll, self.aim) < 0:
             raise InputError(f"VirtualViews: roll and aim are 0 or more, got {self.roll} and {self.aim}.")
 
-    def beside(self, batch: MultiView) -> MultiView:
-        """The batch with `count` more views per instant, then `generated` instants.
+    def extended(self, batch: MultiView) -> MultiView:
+        """The batch with `count` virtual views per instant, then `generated` instants.
 
-        Draws from torch's global generator. Needs the fields `READS`; what only real views have (images, true cameras)
-        is left out. A joint is missing where it is in the view whose errors are taken, where the pose does not know
-        it, behind the camera and outside the image. Joints that generated people lack are missing in all their
-        views."""
+        Draws from torch's global generator. Fields that only real views have (images, true cameras) are left out. A
+        joint is missing where it is missing in the view whose errors are taken, unknown in the pose, behind the camera
+        or outside the image. Joints that generated people lack are missing in all their views.
+
+        Args:
+            batch: with the fields `READS`."""
         if not self.count:
             return batch
         cameras = self._cameras(batch.pseudo3d, batch, self.count)
@@ -88,7 +90,7 @@ class VirtualViews:
         return self._with_generated(wider, batch) if self.generated else wider
 
     def _with_generated(self, wider: MultiView, batch: MultiView) -> MultiView:
-        """More instants, of other people; errors and lenses are those of `batch`."""
+        """Adds instants of generated people; detection errors and intrinsics are those of `batch`."""
         pool = _generated(batch.skeleton).to(batch.pseudo3d)
         pose = pool[torch.randint(len(pool), (self.generated,), device=pool.device)]
         cameras = self._cameras(pose, batch, wider.joints2d.shape[1])
@@ -103,7 +105,7 @@ class VirtualViews:
         return wider.only(_LABELS).replaced(**longer, pseudo_cameras=both)
 
     def _cameras(self, pose: Float[Tensor, "instants joints 3"], batch: MultiView, count: int) -> Cameras:
-        """Instants × count around the poses; each has the lens and the image of a random real view of the batch."""
+        """Virtual cameras, instants × count, with the intrinsics and image size of random real views."""
         many = len(pose), count
         azimuth, far, high = torch.rand(3, *many, device=pose.device)
         root = _root(pose, batch.skeleton.root_index)[:, None]
@@ -115,7 +117,7 @@ class VirtualViews:
         centre = torch.cat([root[..., :2] + aside, high[..., None]], dim=-1)
         target = root + self.aim * torch.randn(*many, 3, device=pose.device)
         roll = self.roll * torch.randn(*many, device=pose.device)
-        placed = looking(centre, target, roll, torch.ones_like(roll), (1, 1))
+        placed = look_at(centre, target, roll, torch.ones_like(roll), (1, 1))
         instants, views = batch.pseudo_cameras.size.shape[:2]
         instant, view = (torch.randint(most, many, device=pose.device) for most in (instants, views))
         lens = batch.pseudo_cameras[instant, view]
@@ -124,9 +126,9 @@ class VirtualViews:
 
 @functools.cache
 def _generated(skeleton: Skeleton) -> Float[Tensor, "poses joints 3"]:
-    """Poses of generated people of different stature; metres, feet on the floor, z up. Always the same.
+    """Poses of generated people of different stature; metres, feet on the floor, z up. Deterministic.
 
-    They have the joints of H36M_17: of others, such as eyes and heels, NaN."""
+    Joints that H36M_17 does not give, such as eyes and heels, are NaN."""
     poses = []
     for person in range(_PEOPLE):
         stature = 1.5 + 0.45 * person / (_PEOPLE - 1)
@@ -136,7 +138,7 @@ def _generated(skeleton: Skeleton) -> Float[Tensor, "poses joints 3"]:
 
 
 def _root(pose: Float[Tensor, "instants joints 3"], root: int) -> Float[Tensor, "instants 3"]:
-    """The root joint; where it is not known, the middle of what is; 1 m above the origin where nothing is."""
+    """The root joint; where unknown, the mean of the known joints; 1 m above the origin where none is."""
     nothing = pose.new_tensor([0.0, 0.0, 1.0])
     middle = pose.nanmean(dim=-2)
     middle = torch.where(middle.isfinite(), middle, nothing)
@@ -144,7 +146,7 @@ def _root(pose: Float[Tensor, "instants joints 3"], root: int) -> Float[Tensor, 
 
 
 def _seen(pose: Float[Tensor, "poses joints 3"], cameras: Cameras, batch: MultiView) -> tuple[Tensor, Tensor]:
-    """Pixels (NaN: not seen) and confidences of poses in virtual views, with the errors of random real ones."""
+    """Pixels (NaN: not detected) and confidences in virtual views, with the errors of random real ones."""
     true = cameras.project(pose[:, None])
     real = batch.pseudo_cameras.project(batch.pseudo3d[:, None])
     error = (batch.joints2d - real) / _extent(real)[..., None, None]
@@ -159,12 +161,12 @@ def _seen(pose: Float[Tensor, "poses joints 3"], cameras: Cameras, batch: MultiV
 
 
 def _extent(pixels: Float[Tensor, "*batch joints 2"]) -> Float[Tensor, "*batch"]:
-    """Size of a person in the picture: RMS distance of the known joints from their mean, pixels; NaN without."""
+    """RMS distance in pixels of the known joints from their mean; NaN without any."""
     off = pixels - pixels.nanmean(dim=-2, keepdim=True)
     return off.square().sum(dim=-1).nanmean(dim=-1).sqrt()
 
 
 def _joined(first: Cameras, second: Cameras, dim: int) -> Cameras:
-    """One after the other along an axis of the batch."""
+    """Cameras concatenated along an axis of the batch."""
     pairs = {name: (part, getattr(second, name)) for name, part in vars(first).items()}
     return Cameras(**{name: torch.cat([a, b.to(a.dtype)], dim=dim) for name, (a, b) in pairs.items()})

@@ -1,6 +1,6 @@
-"""The refinement unit: a residual network from a 3D pose to a more accurate one. [Kocabas19], after Martinez et al. 2017.
+"""The refinement unit: a residual network from a 3D pose to a more accurate one. [Kocabas19]
 
-Parameter names are those of the released file.
+The architecture is that of Martinez et al. 2017; parameter names are those of the released file.
 """
 
 from jaxtyping import Float

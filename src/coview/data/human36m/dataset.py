@@ -136,7 +136,7 @@ class Human36MConfig(DataConfig):
         subject = labels.subject.long()
         size = regions[..., 2:].float()
         whole = Cameras.make(labels.intrinsics[subject], labels.cam_from_world[subject], size)
-        cameras = without(
+        cameras = mask_absent(
             crop_cameras(whole, regions, self.size, released_numerics=self.released_numerics), ~labels.seen
         )
         order = [LEARNABLE_17.index(joint) for joint in named_skeleton(self.skeleton).joints]
@@ -157,7 +157,7 @@ class Human36MConfig(DataConfig):
         )
 
 
-def without(cameras: Cameras, absent: Tensor) -> Cameras:
+def mask_absent(cameras: Cameras, absent: Tensor) -> Cameras:
     """The same cameras with NaN for the matrices of those that are absent."""
     hole = absent[..., None, None]
     return replace(

@@ -17,7 +17,7 @@ from coview.data.pseudo_labels.config import (
     PseudoConfig as PseudoConfig,
 )
 from coview.data.pseudo_labels.points import Points, block_of_labels, prior_of_poses
-from coview.data.pseudo_labels.rectified_views import seen_by
+from coview.data.pseudo_labels.rectified_views import with_extrinsics
 from coview.data.pseudo_labels.rigs import CalibratedRig, find_rig
 from coview.data.shards import gathered
 from coview.errors import InputError
@@ -138,11 +138,11 @@ def _cameras(cameras: Cameras, rigs: dict[int, CalibratedRig], members: dict[int
     count, views = cameras.fisheye.shape
     if len(rigs) == 1:
         only = next(iter(rigs.values())).cameras.cam_from_world
-        return seen_by(cameras, only.expand(count, views, 3, 4))
+        return with_extrinsics(cameras, only.expand(count, views, 3, 4))
     places = torch.empty(count, views, 3, 4)
     for number, where in members.items():
         places[where] = rigs[number].cameras.cam_from_world.float()
-    return seen_by(cameras, places)
+    return with_extrinsics(cameras, places)
 
 
 def _check_views(seen: MultiView) -> None:

@@ -36,6 +36,6 @@ def in_reference(
     return torch.where(valid, flat @ matrix.mT + middle, torch.nan)
 
 
-def seen_by(cameras: Cameras, cam_from_world: Float[Tensor, "*instants views 3 4"]) -> Cameras:
+def with_extrinsics(cameras: Cameras, cam_from_world: Float[Tensor, "*instants views 3 4"]) -> Cameras:
     """The lenses of `cameras` (instants × views) in other places."""
     return replace(cameras, cam_from_world=cam_from_world.to(cameras.intrinsics))

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from coview.body.gravity import upright_from_body
-from coview.body.metric_rig import POOR, PlacedRig, cameras_from_people, evenly, person_size, spread_out
+from coview.body.metric_rig import POOR, PlacedRig, cameras_from_people, evenly, evenly_spaced, person_size
 from coview.cameras import Cameras
 from coview.data.pseudo_labels.chained_pairs import cameras_from_pairs
 from coview.data.pseudo_labels.config import PseudoConfig
@@ -59,7 +59,7 @@ def find_rig(
             f"{config.min_confidence:g} or more, so there is nothing to triangulate. Lower `min_confidence`, or look "
             f"at the detections."
         )
-    judged = among[spread_out(there, JUDGED)]
+    judged = among[evenly_spaced(there, JUDGED)]
     pixels, weights = observed(seen[judged], reference, config.min_confidence)
     size = person_size(pixels, weights)
     if not size > 0:
