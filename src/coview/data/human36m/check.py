@@ -1,4 +1,4 @@
-"""Is a prepared Human3.6M what it should be? Counts, cameras against boxes, pictures that are missing."""
+"""Verification of a prepared Human3.6M: counts, cameras against boxes, missing images."""
 
 import os
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ _LEAST_INSIDE, _MOST_OFF = 0.95, 0.15
 
 @dataclass(frozen=True)
 class SubjectRow:
-    """What the labels hold of one person."""
+    """What the labels hold of one subject."""
 
     subject: str
     # train, test, or neither
@@ -43,7 +43,7 @@ class SubjectRow:
 
 @dataclass(frozen=True)
 class Human36MReport:
-    """What `check_human36m` found."""
+    """Result of `check_human36m`."""
 
     folder: Path
     rows: tuple[SubjectRow, ...]
@@ -52,9 +52,14 @@ class Human36MReport:
 
 
 def check_human36m(folder: Path) -> Human36MReport:
-    """Look at labels, cameras and the names of all pictures; decodes one picture per view.
+    """Verifies labels, cameras and the names of all images; decodes one image per view.
 
-    FileNotFoundError or ValueError where the labels themselves cannot be read."""
+    Args:
+        folder: of the prepared data.
+
+    Raises:
+        FileNotFoundError: there are no labels.
+        ValueError: the labels cannot be read."""
     labels, pictures = read_labels(folder), picture_folder(folder)
     undistorted = not _has(labels, pictures, "imageSequence") and _has(labels, pictures, UNDISTORTED)
     lost = _missing(labels, pictures, undistorted)
@@ -92,8 +97,8 @@ def _row(labels: Labels, number: int, lost: dict[Path, list[Path]]) -> SubjectRo
 
 
 def _fit(labels: Labels) -> tuple[float, float]:
-    """Share of the projected joints that are in their view's box; and how far the middle of the joints is from that
-    of the box, in sides of the box, in the median over the views."""
+    """Share of projected joints inside their view's box, and median distance between the centres of joints and box, in
+    box sides."""
     subject = labels.subject.long()
     sizes = torch.full((*labels.intrinsics.shape[:2], 2), 1000.0)
     cameras = Cameras.make(labels.intrinsics, labels.cam_from_world, sizes)[subject]
@@ -126,7 +131,7 @@ def _missing(labels: Labels, pictures: Path, undistorted: bool) -> dict[Path, li
 
 
 def _camera_faults(labels: Labels, pictures: Path, undistorted: bool) -> list[str]:
-    """What the gate for cameras says, with the sizes of the pictures."""
+    """Faults found by `check_cameras`, with the sizes of the images."""
     import cv2
 
     faults = []

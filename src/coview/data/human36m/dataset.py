@@ -28,7 +28,7 @@ DAMAGED = (("S9", "Greeting-2"), ("S9", "SittingDown-2"), ("S9", "Waiting-1"))
 
 @dataclass(frozen=True)
 class Human36MConfig(DataConfig):
-    """Crops of Human3.6M, read from disk when asked for."""
+    """Crops of Human3.6M, read from disk when indexed."""
 
     # default: $COVIEW_DATA/human36m, else ~/.cache/coview/data/human36m
     folder: Path | None = None
@@ -72,10 +72,12 @@ class Human36MConfig(DataConfig):
 
     @property
     def provides(self) -> frozenset[str]:
+        """Fields of every instant."""
         provided = {"images", "cameras", "joints2d", "confidence", "image_size", "joints3d", "rig"}
         return frozenset(provided) | {"subject", "sequence", "time"}
 
     def train(self) -> OnDisk:
+        """The training subjects."""
         return self._instants(self.train_subjects, self.train_every, damaged=True)
 
     def validation(self) -> OnDisk:
@@ -93,7 +95,7 @@ class Human36MConfig(DataConfig):
         return OnDisk(InMemory(self._sample(labels, regions)), crops, self.threads)
 
     def _seen(self, labels: Labels) -> Labels:
-        """The labels of the views asked for; ValueError naming one that is not there."""
+        """The labels of the chosen views; ValueError naming a view that does not exist."""
         if unknown := [name for name in self.views if name not in labels.cameras]:
             raise InputError(
                 f"Human36MConfig: there is no camera '{unknown[0]}'. Known: {', '.join(labels.cameras)}."
@@ -120,7 +122,7 @@ class Human36MConfig(DataConfig):
         return rows
 
     def _check_pictures(self, labels: Labels, pictures: Path) -> None:
-        """FileNotFoundError where the first clip has no pictures: better now than in the first batch."""
+        """FileNotFoundError where the first clip has no images, before the first batch is asked for."""
         view = int(labels.seen[0].long().argmax())
         first = labels.picture(pictures, 0, view, undistorted=not self.undistort).parent
         if first.is_dir():
@@ -158,7 +160,11 @@ class Human36MConfig(DataConfig):
 
 
 def mask_absent(cameras: Cameras, absent: Tensor) -> Cameras:
-    """The same cameras with NaN for the matrices of those that are absent."""
+    """The same cameras with NaN matrices where they are absent.
+
+    Args:
+        cameras: any batch.
+        absent: boolean, of the shape of the batch."""
     hole = absent[..., None, None]
     return replace(
         cameras,
@@ -168,7 +174,10 @@ def mask_absent(cameras: Cameras, absent: Tensor) -> Cameras:
 
 
 def is_damaged(labels: Labels) -> Tensor:
-    """Per row, whether it is of a scene whose 3D labels are off."""
+    """Whether each row belongs to a scene with damaged 3D labels (`DAMAGED`).
+
+    Args:
+        labels: to be looked at."""
     wrong = torch.zeros(len(labels), dtype=torch.bool)
     for subject, action in DAMAGED:
         if subject in labels.subjects and action in labels.actions:

@@ -1,4 +1,4 @@
-"""What pseudo-labels were made from and with, as a name; and rigs and priors as rows of tensors that can be kept."""
+"""Provenance of pseudo-labels as a hash, and rigs and pose priors as rows of tensors for the cache."""
 
 import hashlib
 import json
@@ -26,7 +26,11 @@ _PART = 1 << 16
 
 
 def provenance(seen: MultiView, config: PseudoConfig) -> dict[str, Any]:
-    """Everything that the labels depend on: settings, a digest of what was read, and this version of coview."""
+    """Everything that the labels depend on: settings, a digest of the input, and coview's version.
+
+    Args:
+        seen: the input.
+        config: the settings."""
     settings = {
         name: str(value) if isinstance(value, Path) else value for name, value in asdict(config).items()
     }
@@ -34,7 +38,11 @@ def provenance(seen: MultiView, config: PseudoConfig) -> dict[str, Any]:
 
 
 def kept_in(folder: Path | None, about: dict[str, Any]) -> Path | None:
-    """The folder below `folder` for labels with this provenance, which is written beside them."""
+    """The cache folder for labels of this provenance, which is written into it.
+
+    Args:
+        folder: of all caches; None: no cache.
+        about: provenance."""
     if folder is None:
         return None
     own = folder / digest(about)
@@ -43,7 +51,13 @@ def kept_in(folder: Path | None, about: dict[str, Any]) -> Path | None:
 
 
 def rig_row(rig: CalibratedRig) -> dict[str, Tensor]:
-    """A rig as tensors of one row."""
+    """A rig as tensors of one row.
+
+    Args:
+        rig: to be stored.
+
+    Raises:
+        ValueError: its facts are too long."""
     facts = json.dumps(rig.facts).encode()
     if len(facts) > _ROOM:
         raise InputError(
@@ -63,7 +77,11 @@ def rig_row(rig: CalibratedRig) -> dict[str, Tensor]:
 
 
 def rig_from(rows: dict[str, Tensor], number: int) -> CalibratedRig:
-    """The rig in row `number`."""
+    """The inverse of `rig_row`.
+
+    Args:
+        rows: tensors by name.
+        number: of the row."""
     row = {name: column[number] for name, column in rows.items()}
     cameras = Cameras.make(row["intrinsics"], row["cam_from_world"], row["size"])
     facts = json.loads(bytes(row["facts"].tolist()))
@@ -71,7 +89,10 @@ def rig_from(rows: dict[str, Tensor], number: int) -> CalibratedRig:
 
 
 def prior_row(prior: PosePrior | None) -> dict[str, Tensor]:
-    """A prior, or that there is none, as tensors of one row."""
+    """A pose prior, or its absence, as tensors of one row.
+
+    Args:
+        prior: to be stored."""
     if prior is None:
         return {"across": torch.zeros(1, 0, 2, dtype=torch.long)}
     across = torch.tensor(prior.across)[None]
@@ -79,7 +100,10 @@ def prior_row(prior: PosePrior | None) -> dict[str, Tensor]:
 
 
 def prior_from(rows: dict[str, Tensor]) -> PosePrior | None:
-    """The prior of `prior_row`."""
+    """The inverse of `prior_row`.
+
+    Args:
+        rows: tensors by name."""
     if "means" not in rows:
         return None
     across = tuple((int(left), int(right)) for left, right in rows["across"][0])
@@ -90,7 +114,7 @@ def prior_from(rows: dict[str, Tensor]) -> PosePrior | None:
 
 
 def _fingerprint(seen: MultiView, config: PseudoConfig) -> str:
-    """SHA-256 of what is read of `seen`: extrinsics only where they are used."""
+    """SHA-256 of the fields that are read; extrinsics only where they are used."""
     cameras = seen.cameras
     read = {
         "joints2d": seen.joints2d,

@@ -1,8 +1,8 @@
-"""Poses by neighbouring pairs of views, as EpipolarPose makes its labels [Kocabas19 §3.2].
+"""Poses from adjacent pairs of views, as EpipolarPose makes its labels [Kocabas19 §3.2].
 
-The camera after a camera is its neighbour, the first follows the last. Essential matrices from joints pooled over
-many instants (five points, robust: the joints of one instant are too few), cheirality, pairs chained into one
-rig without adjustment; then optimal two-view triangulation of every pair, and the vector median over pairs.
+Cameras are adjacent in a ring. Essential matrices from joints pooled over many instants (five-point RANSAC),
+cheirality, and pairs chained into one rig without bundle adjustment; then optimal two-view triangulation of every
+pair, and the vector median over the pairs.
 """
 
 from dataclasses import replace
@@ -22,7 +22,10 @@ _IN_FRONT = 0.75
 
 
 def neighbours(views: int) -> list[tuple[int, int]]:
-    """(0, 1), (1, 2), … and, where it is another pair, (0, last)."""
+    """Pairs of adjacent views in a ring: (0, 1), (1, 2), … and, where it is another pair, (0, last).
+
+    Args:
+        views: number of views."""
     return [(view, view + 1) for view in range(views - 1)] + ([(0, views - 1)] if views > 2 else [])
 
 
@@ -36,10 +39,19 @@ def cameras_from_pairs(
     threshold: float,
     seed: int,
 ) -> PlacedRig:
-    """The cameras from neighbouring pairs alone; unit and up as `cameras_from_people` finds them.
+    """Extrinsics from adjacent pairs alone; scale and vertical as in `cameras_from_people`.
 
-    `lenses` gives intrinsics, `threshold` is in pixels. Raises NotDeterminedError, naming the view, where a pair does
-    not determine its pose."""
+    Args:
+        cameras: intrinsics of each view, perfect lenses; the extrinsics are ignored.
+        pixels: 2D joints.
+        weights: of the 2D joints; 0: not used.
+        skeleton: of the joints.
+        names: of the views, for messages.
+        threshold: inlier threshold in pixels.
+        seed: of the robust search.
+
+    Raises:
+        NotDeterminedError: a pair does not determine its relative pose; names the view."""
     flat = cameras.normalise(torch.nan_to_num(pixels))
     limit = threshold / float(cameras.focal.mean())
     pairs = relate_pairs(flat, weights, limit, names=names, seed=seed, among=neighbours(len(cameras)))
@@ -54,7 +66,7 @@ def cameras_from_pairs(
 
 
 def _check_in_front(pairs: tuple[Pair, ...], names: tuple[str, ...]) -> None:
-    """Mirrored pictures and swapped axes fit an essential matrix, but only with the people behind a camera."""
+    """Cheirality: mirrored images and exchanged axes also fit an essential matrix, with the people behind a camera."""
     for pair in pairs:
         if not pair.pose.in_front >= _IN_FRONT:
             raise NotDeterminedError(
@@ -69,10 +81,17 @@ def points_from_pairs(
     pixels: Float[Tensor, "frames views joints 2"],
     weights: Float[Tensor, "frames views joints"],
 ) -> Float[Tensor, "frames joints 3"]:
-    """The vector median over the optimal points of all neighbouring pairs; perfect lenses.
+    """Vector median over the optimal two-view points of all adjacent pairs.
 
-    NaN where no pair saw the joint in front of both its cameras. Nothing else is left out: the paper trusts the
-    median, which two wrong views of four defeat."""
+    No view is rejected otherwise: the paper relies on the median, which two wrong views of four defeat.
+
+    Args:
+        cameras: perfect lenses.
+        pixels: 2D joints.
+        weights: of the 2D joints; those of weight 0 are ignored.
+
+    Returns:
+        Joints; NaN where no pair has the joint in front of both cameras."""
     seen = torch.where((weights > 0)[..., None], pixels, torch.nan).double()
     projections = cameras.pixels_from_world
     candidates = []

@@ -1,4 +1,4 @@
-"""How pseudo-labels come about, as a value."""
+"""Settings of pseudo-labels."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from coview.geometry.triangulation.inlier_threshold import check_settings
 
 @dataclass(frozen=True)
 class PseudoConfig:
-    """How pseudo-labels come about."""
+    """How pseudo-labels are made."""
 
     # where the cameras stand. given: as the data say. people: ours, `self_calibrate` and an adult's stature.
     # epipolar: as in [Kocabas19], neighbouring pairs of cameras in a chain, no adjustment. none: no labels are made

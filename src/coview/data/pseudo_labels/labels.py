@@ -1,4 +1,4 @@
-"""Poses in 3D from 2D joints alone: what a model learns from where nobody measured any pose."""
+"""Pseudo-labels: 3D poses from 2D joints of several views, to train models where no pose was measured."""
 
 import os
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ _BLOCK = 1 << 13
 
 @dataclass(frozen=True)
 class PseudoLabels:
-    """Poses, how sure they are, and the cameras that go with them."""
+    """Triangulated poses, their covariance, and their cameras."""
 
     # metres (as far as the scale is known), z up; NaN: unknown
     joints3d: Float[Tensor, "instants joints 3"]
@@ -47,16 +47,21 @@ class PseudoLabels:
 def pseudo_labels(
     seen: MultiView, config: PseudoConfig, *, folder: Path | None = None, workers: int | None = None
 ) -> PseudoLabels:
-    """The poses that several views of each instant determine together.
+    """Triangulates the poses of several views and finds the cameras if necessary.
 
-    Reads `joints2d`, `confidence`, `cameras` and `rig` (one rig where there is none) of `seen`. Of the cameras
-    only the lenses count, unless `config.cameras` is "given"; a rig's extrinsics are constant, its intrinsics may
-    change with every instant, as crops do. Raises NotDeterminedError, naming rig and view, where the cameras cannot
-    be found from what they saw; ValueError where the settings or the data make no sense.
+    Of the cameras only intrinsics are read, unless `config.cameras` is "given". The extrinsics of a rig are constant;
+    its intrinsics may change with every instant, as those of crops do.
 
-    With a `folder` everything is kept there in pieces as it is made, under a name for settings, data and this
-    version: asked again, or after a kill, only what is missing is made. `workers` threads (default: one per
-    core) change nothing but the time."""
+    Args:
+        seen: instants with `joints2d`, `confidence`, `cameras` and, for several rigs, `rig`.
+        config: the settings.
+        folder: of a cache in which every piece is kept under a hash of settings, input and version, so that a repeated
+            or interrupted call computes only what is missing; None: no cache.
+        workers: threads; None: one per core. The result does not depend on it.
+
+    Raises:
+        NotDeterminedError: the cameras cannot be found from the observations; names rig and view.
+        ValueError: fewer than two views, no instants, or cameras that are not those of a static rig."""
     _check_views(seen)
     seen = seen.only(_READ)
     about = provenance(seen, config)
@@ -91,7 +96,7 @@ def pseudo_labels(
 
 
 def usable_cores() -> int:
-    """Cores that this process may use."""
+    """CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -117,7 +122,7 @@ def _labels(
     config: PseudoConfig,
     prior: PosePrior | None,
 ) -> dict[str, Tensor]:
-    """The labels of some instants, whose rigs have these numbers in ascending order."""
+    """The labels of some instants, sorted by rig."""
     unique, counts = numbers.unique_consecutive(return_counts=True)
     made = [
         block_of_labels(seen[where], rigs[int(number)], config, prior)
@@ -128,13 +133,13 @@ def _labels(
 
 
 def _members(seen: MultiView) -> dict[int, Tensor]:
-    """Indices of the instants of each rig; all are of one rig where the data do not say."""
+    """Indices of the instants of each rig; one rig where the data do not say."""
     rig = seen.rig if "rig" in seen.fields else torch.zeros(len(seen.joints2d), dtype=torch.long)
     return {int(number): (rig == number).nonzero()[:, 0] for number in rig.unique()}
 
 
 def _cameras(cameras: Cameras, rigs: dict[int, CalibratedRig], members: dict[int, Tensor]) -> Cameras:
-    """Every instant's own lenses where its rig stands."""
+    """Every instant's own intrinsics with the extrinsics of its rig."""
     count, views = cameras.fisheye.shape
     if len(rigs) == 1:
         only = next(iter(rigs.values())).cameras.cam_from_world

@@ -1,4 +1,4 @@
-"""Where a rig's cameras stand, and how well its 2D joints agree: what every pseudo-label of the rig rests on."""
+"""Calibration of a rig for pseudo-labels: its cameras, and the noise of its 2D joints."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -30,7 +30,7 @@ LOOKED_AT = 40_000
 
 @dataclass(frozen=True)
 class CalibratedRig:
-    """One set of static cameras, and the noise of what they saw."""
+    """A static rig of cameras, and the noise of its observations."""
 
     # views; the reference intrinsics, perfect lenses, float64
     cameras: Cameras
@@ -46,7 +46,17 @@ class CalibratedRig:
 def find_rig(
     seen: MultiView, where: Int[Tensor, "members"], config: PseudoConfig, name: str
 ) -> CalibratedRig:
-    """The rig of the instants `where` of `seen`. Raises NotDeterminedError where they do not determine it."""
+    """Cameras, outlier threshold and noise of a rig, from its instants.
+
+    Args:
+        seen: all instants.
+        where: indices of the rig's instants.
+        config: the settings.
+        name: of the rig, for messages.
+
+    Raises:
+        NotDeterminedError: the instants do not determine the cameras.
+        ValueError: given extrinsics are unknown, move, or hold no rotation."""
     among = where[evenly(len(where), LOOKED_AT)]
     reference = reference_cameras(seen.cameras[among])
     there = _seen_twice(seen, among, config.min_confidence)
@@ -79,14 +89,19 @@ def find_rig(
 
 
 def _seen_twice(seen: MultiView, where: Int[Tensor, "some"], min_confidence: float) -> Bool[Tensor, "some"]:
-    """The instants in which two views or more saw a joint."""
+    """The instants in which two views or more detected a joint."""
     return (seen.confidence[where] >= max(min_confidence, 1e-12)).any(dim=-1).sum(dim=-1) >= 2
 
 
 def observed(
     seen: MultiView, reference: Cameras, min_confidence: float
 ) -> tuple[Float[Tensor, "instants views joints 2"], Float[Tensor, "instants views joints"]]:
-    """Reference pixels and weights (float64); weight 0 below `min_confidence` or where the pixel is not finite."""
+    """Pixels in the reference cameras, and weights; float64.
+
+    Args:
+        seen: instants.
+        reference: pinhole camera of each view.
+        min_confidence: joints of less confidence, and those without a finite pixel, have weight 0."""
     pixels = in_reference(seen.cameras, reference, seen.joints2d)
     there = (seen.confidence >= min_confidence) & pixels.isfinite().all(dim=-1)
     return pixels, torch.where(there, seen.confidence.double(), 0.0)
@@ -115,7 +130,7 @@ def _placed(
 
 
 def _given(seen: MultiView, judged: Tensor, reference: Cameras, name: str) -> Cameras:
-    """The extrinsics of the data; ValueError where they are unknown or not those of one static rig."""
+    """Extrinsics of the data; ValueError where they are unknown or not those of one static rig."""
     places = seen.cameras.cam_from_world[judged].double()
     if not bool(places.isfinite().all()):
         raise InputError(
@@ -141,7 +156,7 @@ def _given(seen: MultiView, judged: Tensor, reference: Cameras, name: str) -> Ca
 
 
 def _up(points: Tensor, skeleton: Skeleton, cameras: Cameras) -> Float[Tensor, "3"]:
-    """Which way is up in a world that need not say: z where the body does not tell."""
+    """The vertical of a world of unknown orientation; z where the body does not determine it."""
     try:
         return upright_from_body(points, skeleton, cameras.rotation).up
     except ValueError:
@@ -149,10 +164,10 @@ def _up(points: Tensor, skeleton: Skeleton, cameras: Cameras) -> Float[Tensor, "
 
 
 def _noise(found: Triangulated, weights: Tensor) -> tuple[Float[Tensor, "joints"], dict[str, Any]]:
-    """Standard deviation of each 2D joint from how far views that agree miss each other; and what they say.
+    """Standard deviation of each 2D joint from the reprojection residuals of inliers, and a summary.
 
-    A point takes three of the 2m numbers that m views give, so Σ weight² |miss|² over the views has the mean
-    (2m - 3) σ² [HZ04 §5.1]. A joint that too few views saw gets the deviation of all."""
+    A point has 3 of the 2m degrees of freedom of m views, so Σ weight² residual² has the expectation (2m - 3) σ² [HZ04
+    §5.1]. A joint with too few observations gets the deviation over all joints."""
     used = found.inliers & found.residuals.isfinite()
     squares = torch.where(used, (weights * torch.nan_to_num(found.residuals)).square(), 0.0).sum(dim=1)
     spare = (2 * used.sum(dim=1) - 3).clamp(min=0).double()

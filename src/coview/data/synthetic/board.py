@@ -1,4 +1,6 @@
-"""A board waved before cameras with distorted lenses: exact or noisy pixels, late clocks, and the truth."""
+"""Synthetic recordings of a moving calibration board: cameras with distortion and time offsets, pixels, and the
+truth.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,7 +32,7 @@ _REACH, _TILT = 0.15, 0.6
 
 @dataclass(frozen=True)
 class WavedBoard:
-    """The first camera is the world."""
+    """A synthetic recording of a board. The world is the frame of the first camera."""
 
     scene: BoardScene
     seen: Sightings
@@ -46,7 +48,14 @@ def waved_board(
     tilt: float = _TILT,
     seed: int = 0,
 ) -> WavedBoard:
-    """As many cameras (up to four) as `clocks` (seconds, the first 0); `noise` in pixels; `tilt` in radians."""
+    """A board that moves in front of up to four cameras.
+
+    Args:
+        instants: number of frames per camera.
+        clocks: time offset of each camera in seconds, the first 0; their number is that of the cameras.
+        noise: standard deviation of the pixels.
+        tilt: amplitude of the board's rotation, radians.
+        seed: of the noise."""
     random = torch.Generator().manual_seed(seed)
     cameras = _cameras(len(clocks))
     times = PERIOD * torch.arange(instants, dtype=torch.float64)
@@ -74,7 +83,7 @@ def _cameras(count: int) -> Cameras:
 
 
 def _board_at(times: Float[Tensor, "times"], tilt: float) -> Float[Tensor, "times 3 4"]:
-    """World from board: it sways and turns about the middle."""
+    """World-from-board: it translates and rotates about the middle."""
     phase = times[:, None] * torch.tensor([1.1, 0.9, 1.3]).double() + torch.tensor([0.0, 1.0, 2.0]).double()
     rotation = rotation_from_axis_angle(tilt * (0.7 * phase + 0.5).cos())
     middle = torch.tensor(_MIDDLE, dtype=torch.float64) + _REACH * phase.sin()

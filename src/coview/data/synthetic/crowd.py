@@ -1,4 +1,6 @@
-"""Generated recordings of several people at once, who cross, hide each other and come in a new order every frame."""
+"""Synthetic recordings of several people who cross, occlude each other and are listed in random order in every
+frame.
+"""
 
 from dataclasses import dataclass
 
@@ -23,7 +25,7 @@ CROWD_NOISE = DetectorNoise(sigma=3.0, outlier_rate=0.05, outlier_px=80.0, missi
 
 @dataclass(frozen=True)
 class Crowd:
-    """What the cameras' detectors said, and the truth."""
+    """Detections of all cameras, and the truth."""
 
     cameras: Cameras
     # metres, z up, at the frames of a camera that is not late
@@ -47,11 +49,21 @@ def generated_crowd(
     time_offsets: tuple[float, ...] | None = None,
     seed: int = 0,
 ) -> Crowd:
-    """`people` who move around places `spread` metres from the centre of a ring of `views` cameras.
+    """A synthetic recording of several people in a ring of cameras. The same seed gives the same recording.
 
-    `missed` is the share of whole people that a detector overlooks by chance; it always overlooks who is mostly
-    behind somebody nearer. `late` (frames per camera, whole or not): frame i of a camera shows the world at frame
-    i + late. The order of people in a frame is random. The same seed gives the same crowd."""
+    Args:
+        people: number of people.
+        views: number of cameras.
+        frames: per camera.
+        fps: frames per second.
+        noise: of the detector.
+        missed: share of people that the detector misses at random; it always misses who is mostly occluded.
+        distance: metres between the centre of the ring and the places around which people move.
+        radius: of the ring, metres.
+        kind: of the motion.
+        time_offsets: of each camera in frames, also fractions: frame i shows the world at frame i + offset. None:
+            zeros.
+        seed: of motion, noise and order."""
     time_offsets = time_offsets or (0.0,) * views
     before = max(0, -int(min(time_offsets) // 1))
     length = frames + before + int(max(time_offsets)) + 2
@@ -96,7 +108,7 @@ def _motion(
 def _apart(
     motion: Float[Tensor, "people frames joints 3"], fps: float
 ) -> Float[Tensor, "people frames joints 3"]:
-    """The same motions, pushed aside where two people would walk through each other."""
+    """The motions, displaced horizontally where two people would intersect."""
     middle = motion.mean(dim=2)[..., :2]
     width = max(1, round(0.3 * fps))
     for _ in range(_PUSHES):
@@ -112,14 +124,14 @@ def _apart(
 def _at(
     motion: Float[Tensor, "people all joints 3"], times: Float[Tensor, "frames"]
 ) -> Float[Tensor, "people frames joints 3"]:
-    """Between frames the motion goes straight."""
+    """Linear interpolation between frames."""
     first = times.floor().long()
     share = (times - first)[:, None, None]
     return (1 - share) * motion[:, first] + share * motion[:, first + 1]
 
 
 def _hidden(world: Float[Tensor, "people frames joints 3"], camera: Cameras) -> Bool[Tensor, "frames people"]:
-    """Who is mostly behind somebody nearer."""
+    """Who is mostly behind a nearer person."""
     pixels = torch.stack([camera.project(each[:, None])[:, 0] for each in world], dim=1)
     depth = torch.stack([camera.to_camera(each[:, None])[:, 0, :, 2].mean(dim=-1) for each in world], dim=1)
     low, high = pixels.amin(dim=-2), pixels.amax(dim=-2)

@@ -1,4 +1,4 @@
-"""Generated recordings: a procedural person in a ring of cameras, seen by a detector with real habits."""
+"""Synthetic recordings: a procedural person in a ring of cameras, and a simulated 2D detector."""
 
 import math
 from dataclasses import dataclass
@@ -26,10 +26,7 @@ _LEG_PARTS = ("hip", "knee", "ankle", "heel", "toe", "foot")
 
 @dataclass(frozen=True)
 class DetectorNoise:
-    """How a 2D joint detector errs. Rates are shares in [0, 1].
-
-    `sigma`: pixels per coordinate, root mean square over joints. Each joint has its own share of it
-    ([Lin14]: hips are vague, the nose is not), and each single detection its own luck."""
+    """Errors of a simulated 2D joint detector. Rates are shares in [0, 1]."""
 
     sigma: float = 4.0
     # detections that are elsewhere altogether, in one view at a time
@@ -66,10 +63,19 @@ def ring_cameras(
     target: tuple[float, float, float] = (0.0, 0.0, 1.0),
     start_angle: float = 0.0,
 ) -> Cameras:
-    """`views` cameras evenly on a circle around the z axis, all looking at `target`; perfect lenses.
+    """Cameras evenly spaced on a circle around the z axis that look at one point; perfect lenses.
 
-    Metres, pixels, radians; the first camera stands at `start_angle` from the x axis towards y.
-    Raises ValueError for no views or a radius that is not positive."""
+    Args:
+        views: number of cameras.
+        radius: of the circle, metres.
+        height: of the cameras, metres.
+        focal: pixels.
+        size: width and height of the images, pixels.
+        target: point that the cameras look at, metres.
+        start_angle: azimuth of the first camera, radians from x towards y.
+
+    Raises:
+        ValueError: no views, or a radius that is not positive."""
     if views < 1 or radius <= 0:
         raise InputError(
             f"ring_cameras: needs views ≥ 1 and radius > 0 m, got views={views}, radius={radius}."
@@ -100,13 +106,24 @@ def detect(
     *,
     skeleton: Skeleton = H36M_17,
 ) -> tuple[Float[Tensor, "frames views joints 2"], Float[Tensor, "frames views joints"]]:
-    """What a detector with this `noise` says in each view: pixels, and confidence in [0, 1].
+    """Simulated 2D detections in every view.
 
-    World metres in. Joints that are missing, behind a camera or outside its image are NaN with
-    confidence 0; everything else lies inside the image. Confidence falls with the error the way a
-    detector's does: on average, with exceptions. Errors of different frames are independent,
-    which a real detector's are not. The same seed gives the same detections.
-    Raises ValueError when the joints are not those of `skeleton`."""
+    Confidence correlates with the error as a detector's does. Unlike a real detector's, errors of different frames are
+    independent. The same seed gives the same detections.
+
+    Args:
+        joints3d: metres, world.
+        cameras: of the views.
+        noise: of the detector.
+        seed: of the noise.
+        skeleton: of the joints.
+
+    Returns:
+        Pixels and confidences in [0, 1]. Joints that are missed, behind a camera or outside its image are NaN with
+        confidence 0; all others lie inside the image.
+
+    Raises:
+        ValueError: the number of joints is not that of the skeleton."""
     if joints3d.shape[-2] != len(skeleton):
         raise InputError(
             f"detect: {joints3d.shape[-2]} joints given, but skeleton '{skeleton.name}' has {len(skeleton)}. "
@@ -129,7 +146,7 @@ def detect(
 def _blurred(
     pixels: Tensor, sigma: float, skeleton: Skeleton, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Everyday errors, and a confidence that knows how bad each one could have been."""
+    """Gaussian errors of joint-dependent size, and confidences that fall with the size."""
     unsure = torch.tensor([_unsureness(joint) for joint in skeleton.joints])
     share = unsure / unsure.square().mean().sqrt()
     # of the luck's logarithm; its mean square is one
@@ -144,7 +161,7 @@ def _blurred(
 def _strayed(
     pixels: Tensor, confidence: Tensor, noise: DetectorNoise, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Some detections sit elsewhere: a Pareto distance (no variance) in any direction; mostly unsure."""
+    """Outliers: a heavy-tailed (Pareto) displacement in a random direction, mostly with low confidence."""
     chance, angle, depth, variation = torch.rand(4, *confidence.shape, generator=generator).unbind(0)
     out = chance < noise.outlier_rate
     # median: outlier_px
@@ -177,7 +194,7 @@ def _unsureness(joint: str) -> float:
 
 @dataclass(frozen=True)
 class SyntheticConfig(DataConfig):
-    """Generated people in a ring of cameras, every instant with its truth. No download.
+    """Procedural people in a ring of cameras, every instant with its truth. No download.
 
     Training and validation people differ; the cameras are the same."""
 
@@ -223,11 +240,12 @@ class SyntheticConfig(DataConfig):
 
     @property
     def provides(self) -> frozenset[str]:
+        """Fields of every instant."""
         provided = {"cameras", "joints2d", "confidence", "image_size", "joints3d", "rig"}
         return frozenset(provided) | {"subject", "sequence", "time"}
 
     def cameras(self) -> Cameras:
-        """The ring."""
+        """The ring of cameras."""
         return ring_cameras(
             self.views,
             radius=self.radius,
@@ -238,14 +256,16 @@ class SyntheticConfig(DataConfig):
         )
 
     def train(self) -> InMemory:
+        """The instants of the training people."""
         shares = [len(part) for part in torch.arange(self.instants).tensor_split(self.subjects)]
         return InMemory(joined([self._person(frames, who) for who, frames in enumerate(shares)]))
 
     def validation(self) -> InMemory:
+        """The instants of another person."""
         return InMemory(self._person(self.validation_instants, self.subjects))
 
     def _person(self, frames: int, who: int) -> MultiView:
-        """One subject's take. Subject numbers name seeds, so that no two share a motion."""
+        """One subject's take. The subject's number seeds the motion, so that no two subjects share one."""
         seed = self.seed * 100_003 + who
         share = torch.rand((), generator=torch.Generator().manual_seed(seed)).item()
         stature = self.shortest + share * (self.tallest - self.shortest)
