@@ -15,17 +15,17 @@ from torch import Tensor
 
 from coview.geometry.linalg import inverse_symmetric
 
-# of 51 numbers: all of them would be 0.03 mm better on mocap4, 24 0.1 mm worse
+# rank of the factors, of 51: full rank would be 0.03 mm better on mocap4, 24 0.1 mm worse
 FACTORS = 28
-# of factors and rest in turn
+# iterations of factors and rest
 _ROUNDS = 10
-# m²: a joint's rest is no surer than a millimetre
+# m²: least variance of a joint's rest: a millimetre
 _LEAST = 1e-6
 # upper triangle of a 3×3 matrix
 _FIRST, _SECOND = [0, 0, 0, 1, 1, 2], [0, 1, 2, 1, 2, 2]
 # nine entries to six and back
 _UPPER, _FULL = [0, 1, 2, 4, 5, 8], [0, 1, 2, 1, 3, 4, 2, 4, 5]
-# that an entry of the triangle counts in a sum over the matrix
+# multiplicity of an entry of the triangle in the full symmetric matrix
 _TIMES = (1.0, 2.0, 2.0, 1.0, 2.0, 1.0)
 
 
@@ -33,10 +33,13 @@ _TIMES = (1.0, 2.0, 2.0, 1.0, 2.0, 1.0)
 class PoseFactors:
     """A Gaussian over poses, in metres: mean, low-rank factors and a block-diagonal rest."""
 
+    # metres
     mean: Float[Tensor, "joints 3"]
-    # numbers = joints × 3
+    # F, metres; numbers = joints × 3
     factors: Float[Tensor, "numbers factors"]
+    # covariance of e, m²; one block per joint
     rest: Float[Tensor, "joints 3 3"]
+    # coefficients of the map between upper triangles of P and entries of Fᵀ P F
     table: Float[Tensor, "joints_times_6 factors_squared"]
 
     @staticmethod

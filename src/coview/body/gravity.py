@@ -16,11 +16,11 @@ from coview.errors import InputError
 from coview.skeletons import Skeleton
 
 _LOW = ("left_heel", "right_heel", "left_big_toe", "right_big_toe", "left_ankle", "right_ankle", "left_toe")
-# metres: the stature that an ankle's height above the floor is guessed from
+# metres: stature from which the height of the ankles above the floor is estimated
 ADULT = 1.7
-# how far a person's mean stance leans, beside how much it varies within the take
+# standard deviation of a person's mean stance from the vertical, besides its variation within the take
 _LEAN = math.radians(4.0)
-# how far a camera that is meant to be level is not
+# standard deviation of the roll of a camera that was mounted level
 _ROLL = math.radians(3.0)
 
 
@@ -28,11 +28,13 @@ _ROLL = math.radians(3.0)
 class Upright:
     """The gravity-aligned world: origin on the floor, z up, the first camera looking along +y."""
 
+    # rigid motion, metres
     world_from_new: Float[Tensor, "3 4"]
-    # unit, in the old world
+    # unit vector in the old world
     up: Float[Tensor, "3"]
-    # radians
+    # standard deviation of the vertical, radians
     sigma: float
+    # in words
     source: str
 
     @property

@@ -30,9 +30,11 @@ _ENDS = {
 class Limbs(NamedTuple):
     """The limbs of one skeleton: joint indices of both ends, and mean lengths in metres."""
 
+    # joint indices of the proximal ends
     starts: tuple[int, ...]
+    # joint indices of the distal ends
     ends: tuple[int, ...]
-    # the torso's is the first
+    # metres; the first is the torso's
     lengths: tuple[float, ...]
 
     def vectors(self, points: Float[Tensor, "*batch joints dims"]) -> Float[Tensor, "*batch limbs dims"]:
@@ -64,19 +66,23 @@ class LimbLengths:
     Defaults: the training subjects of Human3.6M, as the code of [Wandt22] has them; neck, head and shoulder from its
     relative table."""
 
-    # pelvis to hip
+    # pelvis to hip, metres
     hip: float = 0.1341
+    # hip to knee, metres
     thigh: float = 0.4494
+    # knee to ankle, metres
     shank: float = 0.4454
-    # pelvis to thorax (or neck)
+    # pelvis to thorax (or neck), metres; the unit of the others in torso units
     torso: float = 0.4852
-    # thorax to nose
+    # thorax to nose, metres
     neck: float = 0.116
-    # nose to head top
+    # nose to head top, metres
     head: float = 0.115
-    # thorax to shoulder
+    # thorax to shoulder, metres
     shoulder: float = 0.149
+    # shoulder to elbow, metres
     upper_arm: float = 0.2798
+    # elbow to wrist, metres
     forearm: float = 0.2495
 
     def __post_init__(self) -> None:

@@ -14,7 +14,7 @@ from coview.cameras import Cameras
 from coview.geometry.self_calibration.fixed_intrinsics import self_calibrate
 from coview.skeletons import Skeleton
 
-# of the person's size in the image: a detection further off than that is wrong rather than poor
+# outlier threshold of calibration, as a share of the person's size in the image
 POOR = 0.022
 
 
@@ -22,7 +22,9 @@ POOR = 0.022
 class PlacedRig:
     """The cameras of a rig in a metric world with z up, and how they were found."""
 
+    # metres, z up
     cameras: Cameras
+    # plain values: how the cameras were found
     facts: dict[str, Any]
 
 
@@ -39,7 +41,7 @@ def cameras_from_people(
     """Extrinsics by self-calibration; scale from an adult's mean stature, the vertical from hips above feet.
 
     Args:
-        cameras: intrinsics of each view, perfect lenses; the extrinsics are ignored.
+        cameras: intrinsics of each view, without distortion; the extrinsics are ignored.
         pixels: 2D joints of one person.
         weights: of the 2D joints; 0: not used.
         skeleton: of the joints.

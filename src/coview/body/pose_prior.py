@@ -18,15 +18,15 @@ from coview.skeletons import Skeleton
 
 # poses per Gaussian: 17 joints have 1326 second moments, most of them shared between neighbours
 ENOUGH = 500
-# metres, radians: a Gaussian says nothing of where a pose is and which way it faces
+# standard deviations of free translation (metres) and rotation about the vertical (radians) of a pose
 _SHIFT, _TURN = 0.1, 0.1
-# metres: a joint less sure than this is as good as unseen
+# metres: standard deviation at which the noise of a joint is clipped
 _FAR = 1.0
-# m²: tells no Gaussian from another, and its cube is still a float32
+# m²: variance of unknown joints; large enough not to discriminate, and its cube fits into a float32
 _UNSEEN = 1e12
-# poses that are sorted by their Gaussian
+# poses that are assigned to Gaussians at a time
 _BLOCK = 8192
-# of one Gaussian: what a processor's cache holds
+# poses of one Gaussian at a time: as many as fit into a CPU's cache
 _TOGETHER = 512
 _SIDES = (("left_hip", "right_hip"), ("left_shoulder", "right_shoulder"))
 
@@ -35,10 +35,11 @@ _SIDES = (("left_hip", "right_hip"), ("left_shoulder", "right_shoulder"))
 class PosePrior:
     """Mixture of Gaussians over poses in the body frame (root-independent, facing one way); metres."""
 
+    # metres
     means: Float[Tensor, "parts joints 3"]
-    # covariance, numbers = joints × 3
+    # m²; numbers = joints × 3
     covariances: Float[Tensor, "parts numbers numbers"]
-    # pairs of joints, left and right, that tell which way a pose faces
+    # joint indices of left and right sides, which define the heading of a pose
     across: tuple[tuple[int, int], ...]
 
     def posterior(

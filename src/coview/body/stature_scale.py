@@ -22,7 +22,7 @@ BONE_SHARES: dict[tuple[str, str], tuple[float, float]] = {
     ("shoulder", "elbow"): (UPPER_ARM, 0.06),
     ("elbow", "wrist"): (FOREARM, 0.06),
 }
-# relative; joints of a detector are not anatomical centres, the same way for all bones
+# relative standard deviation common to all bones: a detector's joints are not the anatomical centres
 COMMON_SIGMA = 0.025
 # metres, relative: an adult of unknown sex [Winter09]
 ASSUMED_STATURE, ASSUMED_SIGMA = 1.70, 0.06
@@ -32,8 +32,11 @@ ASSUMED_STATURE, ASSUMED_SIGMA = 1.70, 0.06
 class Scale:
     """Metres per unit of the reconstruction, its relative standard deviation, and where it comes from."""
 
+    # scale
     metres_per_unit: float
+    # standard deviation as a share of the scale
     relative_sigma: float
+    # in words
     source: str
 
     @property

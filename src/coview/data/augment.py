@@ -21,11 +21,11 @@ _SIDEWAYS = (-1.0, 1.0, 1.0)
 class Augment:
     """What is varied in training. Off by default, as in the papers."""
 
-    # share of instants that are shown as a mirror would show them
+    # share of instants that are reflected
     mirror: float = 0.0
-    # of pseudo-labels, beside the real views
+    # virtual views of pseudo-labels, added to the real views
     virtual: VirtualViews = field(default_factory=VirtualViews)
-    # how pictures are turned, zoomed, coloured and covered
+    # rotation, scale, colour and occlusion of images
     images: ImageAugment = UNVARIED
 
     def __post_init__(self) -> None:

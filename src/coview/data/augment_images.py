@@ -30,17 +30,17 @@ _SOFT = 1.5
 class ImageAugment:
     """How images are varied, each by itself. Defaults are those of the paper's code; `UNVARIED` does nothing."""
 
-    # deviation of the zoom's factor from 1; never more than one deviation
+    # standard deviation of the image's scale factor from 1, clipped at one deviation
     scale: float = 0.25
-    # degrees: deviation of the turn; never more than two deviations
+    # standard deviation of the image's rotation in degrees, clipped at two deviations
     rotation: float = 30.0
-    # share of pictures that are turned
+    # share of images that are rotated
     rotated: float = 0.6
-    # most that a colour channel is made stronger or weaker, as a share
+    # largest relative change of a colour channel
     gain: float = 0.2
-    # things in front of a picture, at most
+    # synthetic occluders per image, at most
     occluders: int = 7
-    # share of pictures with one thing or more
+    # share of images with at least one occluder
     occluded: float = 1.0
 
     def __post_init__(self) -> None:

@@ -85,9 +85,9 @@ class Mixed(Batching):
     Instants of a kind that is rare may occur twice in a batch. Where all are `labelled`, batches are just shuffled.
     Where all have 2D labels (`labelled2d`), nothing is left to learn from views, and that is refused."""
 
-    # of labelled instants
+    # share of a batch's instants that are labelled
     share: float = 0.5
-    # an instant with any labelled view counts
+    # field that marks labelled instants; of `labelled2d`, any labelled view counts
     by: Literal["labelled2d", "labelled"] = "labelled2d"
 
     def __post_init__(self) -> None:
@@ -148,9 +148,9 @@ class SubjectTimes(Batching):
     proportion to the number of their instants that far apart. Subjects with too few for a batch are joined by as few
     others as necessary. Where fewer labelled instants exist than a batch needs, some occur twice."""
 
-    # seconds; nearer frames show the same pose. 0: any
+    # seconds between two instants of a sequence, at least: nearer frames show the same pose; 0: any
     gap: float = 0.5
-    # of a batch's instants
+    # labelled instants per batch
     labelled: int = 32
 
     def __post_init__(self) -> None:

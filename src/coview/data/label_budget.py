@@ -27,15 +27,15 @@ class ShownLabels:
     First by subject: the first one, two or three in the data's order, or all. Then a count or a share of the instants
     that have a label, evenly spread over them; the same instants in every view."""
 
-    # whose 3D joints are shown
+    # subjects whose 3D joints are shown: all, or the first three, two or one
     split: Split = "all"
-    # instants of them; 0: as many as `share` says
+    # number of instants with 3D joints; 0: as many as `share` says
     count: int = 0
-    # of their instants
+    # share of these subjects' instants with 3D joints
     share: float = 1.0
-    # whose 2D joints are shown, for methods that do not see 2D joints at test time
+    # subjects whose 2D joints are shown, for methods that do not read 2D joints at test time
     split2d: Split = "all"
-    # of their instants
+    # share of these subjects' instants with 2D joints
     share2d: float = 1.0
 
     def __post_init__(self) -> None:

@@ -25,7 +25,7 @@ from coview.skeletons import (
     skeleton_map,
 )
 
-# joints with a confidence that make a view see the person
+# detected joints with which a view counts as seeing the person
 _SEES = 4
 
 
@@ -33,18 +33,18 @@ _SEES = 4
 class RecordedConfig(DataConfig):
     """One or more sessions (`coview import`) with the same number of cameras; each is a rig of its own."""
 
-    # folders that hold a session.toml
+    # session folders (with a session.toml)
     sessions: tuple[Path, ...] = ()
-    # use only these; all where empty
+    # names of the cameras to use; empty: all
     cameras: tuple[str, ...] = ()
-    # of the validation; default: those of the training
+    # cameras of the validation; default: those of the training
     test_cameras: tuple[str, ...] = ()
-    # the last part of every session: neighbouring frames are too alike to mix
+    # share of every session, at its end, for the validation: neighbouring frames are too alike to mix
     validation_share: float = 0.2
     # use every n-th frame
     stride: int = 1
-    # name of the skeleton to learn; None: h36m_17 where the recording's joints give it, else coco_19, else their own.
-    # Joints of it that the recording lacks count as not seen
+    # name of the skeleton to learn; None: h36m_17 where the recorded joints give it, else coco_19, else their own.
+    # Joints that the recording lacks count as not detected
     skeleton: str | None = None
 
     def __post_init__(self) -> None:
@@ -89,7 +89,7 @@ class RecordedConfig(DataConfig):
             "image_size": f"The image size of some camera is not known, so its image centre is not either: import "
             f"again with the videos or a calibration beside the 2D joints, or give one with `coview calibrate file "
             f"{session} CALIBRATION`.",
-            "cameras": f"Its lenses are not known: give a calibration with `coview calibrate file {session} "
+            "cameras": f"Its intrinsics are not known: give a calibration with `coview calibrate file {session} "
             f"CALIBRATION`, or import again with one.",
             "joints3d": f"Its 3D joints are not known: run `coview calibrate people {session}` (or `file`, `board`), "
             f"then `coview reconstruct {session}`.",

@@ -8,12 +8,12 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 
-# side of a box around a person over the extent of the joints: room for hands and feet
+# box side over the extent of the joints: room for hands and feet
 MARGIN = 1.3
 
 
 def varied_cameras(rigs: int, views: int, generator: torch.Generator) -> Cameras:
-    """Random rigs around the origin that look at a person; perfect lenses, images of 1000 × 1000 pixels.
+    """Random rigs around the origin that look at a person; no distortion, images of 1000 × 1000 pixels.
 
     Each camera has its own radius (2.5-6 m), height (0.6-2.6 m), focal length (900-1600 px), target near the middle of
     a person and roll (±5°); the azimuths of a rig are spread around the circle with jitter.

@@ -20,15 +20,15 @@ from coview.sample import MultiView
 from coview.skeletons import H36M_17, Skeleton, skeleton_map
 
 READS = frozenset({"joints2d", "confidence", "image_size", "pseudo3d", "pseudo_cameras"})
-# what a view that does not exist cannot have
+# fields that a virtual view cannot have
 _REAL = frozenset({"images", "cameras", "first_guess", "labelled2d"})
-# all that an instant which does not exist has
+# fields of generated instants
 _LABELS = READS | {"pseudo_covariance"}
-# of generated people, one after another
+# motions of the generated people, in turn
 _POOL: tuple[Kind, ...] = ("random", "random", "mixed", "gait")
-# of them; poses of each; poses per second of their movement
+# number of generated people, poses of each, poses per second of motion
 _PEOPLE, _POSES, _FPS = 24, 250, 3.0
-# m²: variance of a generated label
+# m²: variance of generated labels
 _SURE = 1e-8
 
 
@@ -36,18 +36,18 @@ _SURE = 1e-8
 class VirtualViews:
     """Number and placement of virtual cameras: uniform within bounds around a person who stands on z = 0."""
 
-    # per instant, beside the real views; 0: none
+    # virtual views per instant, added to the real ones; 0: none
     count: int = 0
-    # Instants of generated people in every batch, whom virtual cameras alone see, for a recording that shows few
-    # poses. Where there are any, batches keep no fields but those of pseudo-labels
+    # instants of generated people per batch, seen by virtual cameras only, for recordings with few poses. With any,
+    # batches keep only the fields of pseudo-labels
     generated: int = 0
-    # metres along the floor from the root joint
+    # least and largest horizontal distance from the root joint, metres
     distance: tuple[float, float] = (2.5, 7.0)
-    # metres above the floor
+    # least and largest height above the floor, metres
     height: tuple[float, float] = (0.3, 3.0)
-    # radians, standard deviation
+    # standard deviation of the roll, radians
     roll: float = 0.03
-    # metres, standard deviation of where a camera looks, about the root joint
+    # standard deviation of the point that a camera looks at, about the root joint, metres
     aim: float = 0.2
 
     def __post_init__(self) -> None:

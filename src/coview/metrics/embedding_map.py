@@ -19,13 +19,13 @@ _POINTS = 800
 class EmbeddingMap:
     """Points of a scatter plot, one per view."""
 
-    # along the directions of most variance; no unit
+    # coordinates along the first two principal components
     place: Float[Tensor, "points 2"]
-    # which poses it is of
+    # cluster of the pose
     group: Int[Tensor, "points"]
-    # which camera saw it
+    # camera of the view
     view: Int[Tensor, "points"]
-    # of the variance: how much of the embedding the plane shows
+    # explained variance of the two components, percent
     kept_percent: float
 
 

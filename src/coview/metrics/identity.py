@@ -14,11 +14,11 @@ class IdentityScore:
 
     # share of detections of people that carry the right number (IDTP / truth, [Ristani16])
     accuracy: float
-    # times that a person's number in one view is another than it last was there [Bernardin08]
+    # changes of a person's number between successive detections in one view [Bernardin08]
     switches: int
     # share of detections of people that carry no number
     unassigned: float
-    # numbers that were given out
+    # number of identities found
     people: int
 
 

@@ -27,7 +27,7 @@ _AT_ONCE = 2**14
 class EmbeddedViews:
     """Embedded views with their true poses."""
 
-    # unit vectors; NaN for a view without
+    # unit vectors; NaN: no embedding
     embedding: Float[Tensor, "instants views features"]
     # metres
     joints3d: Float[Tensor, "instants joints 3"]

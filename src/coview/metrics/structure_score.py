@@ -42,11 +42,13 @@ class PoseCentres:
     root: str
     # the poses that they were fitted to, in words
     reference: str
-    # how many
+    # number of these poses
     poses: int
+    # frame of the poses
     frame: str = "camera axes"
+    # of k-means
     seed: int = 0
-    # of k-means, of which the best was kept
+    # runs of k-means, of which the best was kept
     starts: int = 10
 
     @property

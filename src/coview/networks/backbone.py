@@ -18,21 +18,22 @@ from coview.networks.recompute import apply
 Depth = Literal[18, 34, 50, 101, 152]
 
 _BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
-# of images in the first layers, on a processor while nothing is learnt
+# pixels of images in the first layers at a time, at inference on a CPU
 _PIXELS_AT_ONCE = 384 * 384
 
 
 class Maps(NamedTuple):
     """Outputs of the network for n images, at a quarter of their size."""
 
-    # raw, no softmax
+    # raw, before the softmax
     heatmaps: Float[Tensor, "n joints h4 w4"]
-    # what the heat-maps are made of
+    # input of the last layer
     features: Float[Tensor, "n features h4 w4"]
-    # confidences in (0, 1), if asked for
+    # confidence per joint, in (0, 1), if configured
     algebraic: Float[Tensor, "n joints"] | None
+    # confidence per feature channel, in (0, 1), if configured
     volumetric: Float[Tensor, "n channels"] | None
-    # of the last residual stage
+    # features of the last residual stage
     coarse: Float[Tensor, "n channels32 h32 w32"] | None = None
 
 

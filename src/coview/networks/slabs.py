@@ -12,7 +12,7 @@ from torch.nn import functional
 
 Slabs = Iterable[Float[Tensor, "b channels _ y z"]]
 
-# of a slab. Each of the five residual blocks of full size takes two cells from the first, and even numbers stay even
+# cells of a slab: even, and each of the five residual blocks of full size takes two from the first slab
 _CELLS = 12
 
 
@@ -46,10 +46,10 @@ def convolved(layers: nn.Sequential, volume: Slabs, cells: int) -> Iterator[Floa
         volume: slabs in order.
         cells: length of the whole volume along the first axis."""
     convolution, after = layers[0], layers[1:]
-    # what the next cells of the output are made of
+    # input cells that the next output cells need
     context: Tensor | None = None
     read = 0
-    # a variable would hold the slab while the next layer works
+    # popped when yielded: a variable would keep the slab alive while the next layer works
     ready: list[Tensor] = []
     for slab in volume:
         read += slab.shape[2]

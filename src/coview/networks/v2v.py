@@ -101,7 +101,7 @@ class Res(nn.Module):
         Args:
             volume: slabs in order.
             cells: length of the whole volume along the first axis."""
-        # for their turn in the shortcut
+        # slabs that the shortcut still needs
         waiting: list[Tensor] = []
 
         def read() -> Iterator[Tensor]:

@@ -31,13 +31,13 @@ class SubjectRow:
     part: str
     clips: int
     instants: int
-    # instants that some view lacks
+    # instants without an image in some view
     incomplete: int
-    # share of the projected joints that are in their view's box
+    # share of the projected joints inside their view's box
     inside: float
-    # sides of the box between its middle and that of the joints, in the median
+    # median distance between the centres of box and projected joints, in sides of the box
     off: float
-    # pictures that are not there
+    # images that are missing
     missing: int
 
 

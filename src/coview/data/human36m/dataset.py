@@ -30,31 +30,34 @@ DAMAGED = (("S9", "Greeting-2"), ("S9", "SittingDown-2"), ("S9", "Waiting-1"))
 class Human36MConfig(DataConfig):
     """Crops of Human3.6M, read from disk when indexed."""
 
-    # default: $COVIEW_DATA/human36m, else ~/.cache/coview/data/human36m
+    # folder of the prepared data; default: $COVIEW_DATA/human36m, else ~/.cache/coview/data/human36m
     folder: Path | None = None
+    # subjects to train on
     train_subjects: tuple[str, ...] = ("S1", "S5", "S6", "S7", "S8")
+    # subjects to test on
     test_subjects: tuple[str, ...] = ("S9", "S11")
-    # use every n-th instant of the labels, which may hold fewer than all already
+    # use every n-th training instant of the labels, which may already be a subset of the frames
     train_every: int = 1
+    # use every n-th test instant of the labels
     test_every: int = 1
-    # names of cameras, in this order; all of them where empty
+    # names of the cameras to use, in this order; empty: all
     views: tuple[str, ...] = ()
-    # pixels, of the square crops
+    # side of the square crops, pixels
     size: int = 384
-    # of the crop about the box of the labels, as in every released setting
+    # factor on the labels' box to crop; 1 in every released setting
     box_scale: float = 1.0
-    # when reading; False: read the folders imageSequence-undistorted, made before
+    # undistort images when reading; False: read the folders imageSequence-undistorted
     undistort: bool = True
-    # whether testing includes the three scenes of S9 whose labels are off
+    # include the three scenes of S9 with damaged 3D labels in the tests
     damaged: bool = False
-    # whether instants that a view lacks, but not all or all but one, are there: with NaN for its camera, black for
-    # its picture and no confidence, as methods on images know to pass over; else they are left out
+    # keep instants that lack a view, as long as two are left: NaN camera, black image, no confidence; else they are
+    # left out
     incomplete: bool = False
-    # the order of the released weights; h36m_17 is the house's own, with the same joints
+    # order of the joints: that of the released weights, or h36m_17 with the same joints
     skeleton: Literal["learnable_17", "h36m_17"] = "learnable_17"
-    # the crops of the released weights: cameras without the half pixel
+    # crop cameras as the released weights were trained: without the half pixel of resizing
     released_numerics: bool = False
-    # that read and decode pictures
+    # threads that read and decode images
     threads: int = 8
 
     def __post_init__(self) -> None:

@@ -76,13 +76,17 @@ def crop_cameras(
 class CropReader:
     """Reads the crop of a row in a view, for `OnDisk`; black for an absent view."""
 
+    # of the rows
     labels: Labels
-    # left, top, width, height
+    # left, top, width, height in pixels
     regions: Int[Tensor, "rows views 4"]
+    # folder of the subjects
     pictures: Path
+    # side of the crop, pixels
     size: int
-    # else pictures are read that were undistorted before
+    # undistort the image; False: it is read from the folder of undistorted ones
     undistort: bool
+    # interpolate as the released weights were trained
     released_numerics: bool
 
     def __call__(self, row: int, view: int) -> UInt8[Tensor, "3 height width"]:
@@ -132,7 +136,7 @@ def _as_it_is(raw: np.ndarray) -> _Part:
     return lambda rows, columns: raw[rows, columns]
 
 
-# 6 MB each; the four cameras have the same lenses for every subject
+# 6 MB each; the intrinsics of the four cameras are the same for every subject
 @lru_cache(maxsize=32)
 def lens_map(
     intrinsics: tuple[float, ...], lens: tuple[float, ...], width: int, height: int

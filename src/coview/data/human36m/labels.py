@@ -35,11 +35,11 @@ _REACH = (1.0, 15.0)
 class Labels:
     """One row per instant; joints in the order of `LEARNABLE_17`."""
 
-    # "S1"
+    # names, such as "S1"
     subjects: tuple[str, ...]
-    # "Phoning-1"
+    # names, such as "Phoning-1"
     actions: tuple[str, ...]
-    # "54138969"
+    # names, such as "54138969"
     cameras: tuple[str, ...]
     # pixels
     intrinsics: Float[Tensor, "subjects views 3 3"]
@@ -47,9 +47,11 @@ class Labels:
     cam_from_world: Float[Tensor, "subjects views 3 4"]
     # k1 k2 p1 p2 k3 of Human3.6M's own model, not OpenCV's
     lens: Float[Tensor, "subjects views 5"]
+    # index into `subjects`
     subject: Int[Tensor, "rows"]
+    # index into `actions`
     action: Int[Tensor, "rows"]
-    # from 0; the picture's number is one higher
+    # counted from 0; the image's number is one higher
     frame: Int[Tensor, "rows"]
     # metres, world z up
     joints3d: Float[Tensor, "rows joints 3"]

@@ -1,4 +1,4 @@
-"""Whether prepared motion is what it says: counts, lengths, metres, finite, rigid bones, right side, upright."""
+"""Verification of prepared motion: counts, shapes, metres, finite values, rigid bones, handedness, vertical axis."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ MAX_SPREAD = 0.005
 
 @dataclass(frozen=True)
 class BodyMeasures:
-    """What a clip's body says; lengths in the file's unit, which should be metres."""
+    """Body measures of a clip; lengths in the file's unit, which should be metres."""
 
     stature: float
     trunk_to_leg: float
@@ -44,24 +44,27 @@ class BodyMeasures:
 
 @dataclass(frozen=True)
 class SplitRow:
-    """A split in figures."""
+    """Summary of a split."""
 
     split: Split
     clips: int
     subjects: int
     minutes: float
+    # least and largest, metres
     stature: tuple[float, float]
-    # metres
+    # largest variation of a rigid bone, metres
     worst_spread: float
+    # least ratio of trunk to leg
     least_trunk: float
-    # metres; negative: mirrored
+    # least `knee_forward`, metres; negative: reflected
     least_knee: float
+    # vertical axes found
     up: str
 
 
 @dataclass(frozen=True)
 class MocapReport:
-    """The table, what is wrong (nothing: the folder is sound), and what is only worth knowing."""
+    """Summary by split, faults (none: the folder is sound), and remarks."""
 
     folder: Path
     rows: tuple[SplitRow, ...]
@@ -70,15 +73,24 @@ class MocapReport:
 
 
 def measure(points: Float[Tensor, "frames joints 3"]) -> BodyMeasures:
-    """The measures of one clip, +Y up."""
+    """Body measures of one clip.
+
+    Args:
+        points: joints of MOCAP_19, +Y up."""
     return BodyMeasures(
         stature(points), trunk_to_leg(points), bone_spread(points), knee_forward(points), up_axis(points)
     )
 
 
 def check_folder(folder: Path) -> MocapReport:
-    """Look at every clip of a prepared folder. FileNotFoundError where a file is missing, ValueError where it is
-    damaged or meta.json lacks a field."""
+    """Verifies every clip of a prepared folder.
+
+    Args:
+        folder: of the data set.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: a file is damaged, or meta.json lacks a field."""
     folder = Path(folder)
     if not (folder / META).is_file():
         raise MissingFileError(
@@ -191,13 +203,13 @@ def _body_faults(name: str, found: BodyMeasures) -> Iterator[str]:
         )
     if found.knee_forward <= 0:
         yield (
-            f"{name}: knees bend and toes point backwards: the body is mirrored, or left and right are swapped. "
+            f"{name}: knees flex and toes point backwards: the body is mirrored, or left and right are swapped. "
             f"Prepare again; an axis was negated, or two were exchanged, in what made this."
         )
 
 
 def _up_faults(ups: Counter[str]) -> list[str]:
-    """One clip may lie down; all of them do not."""
+    """Fault where most clips are not upright: a single clip may lie down."""
     if not ups or ups["+Y"] * 2 >= ups.total():
         return []
     axis, count = ups.most_common(1)[0]

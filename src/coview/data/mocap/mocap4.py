@@ -1,9 +1,9 @@
-"""`mocap4`, the benchmark every method runs: real motion seen by four synthetic cameras on a ring.
+"""`mocap4`, the benchmark of all methods: real motion seen by four synthetic cameras on a ring.
 
-Every sixth frame of the clips, 17 joints, four static cameras 5 m away and 1.5 m high that see 1000 × 1000
-pixels with a focal length of 1145. Two inputs: `EXACT` and `DETECTED`. Two rings that nobody is trained
-on, `near` and `far`, tell how a model does on a camera that stands elsewhere. Training can also see fewer or
-more cameras, and half or twice the errors (`INPUTS`). docs/results/mocap4.md has it whole.
+Every sixth frame of the clips, 17 joints, four static cameras at 5 m distance and 1.5 m height with 1000 × 1000 pixels
+and a focal length of 1145. Two inputs: `EXACT` and `DETECTED`. The rings `near` and `far`, on which nobody is trained,
+evaluate new viewpoints. Training can also use other numbers of cameras and half or twice the errors (`INPUTS`).
+Specification: docs/results/mocap4.md.
 """
 
 from dataclasses import dataclass, replace
@@ -53,23 +53,23 @@ _EMPTY = {
 
 @dataclass(frozen=True)
 class Mocap4Config(DataConfig):
-    """The benchmark's instants. Training always sees cameras of the ring `same`, the tests always four of a ring.
+    """The benchmark's instants. Training uses cameras of the ring `same`, evaluation always four cameras of one ring.
 
     ValueError for a number of training cameras outside 2 to 8."""
 
-    # prepared motion; default: where `coview data prepare` puts it
+    # folder of the prepared motion; default: where `coview data prepare` puts it
     folder: Path | None = None
-    # EXACT for the noise-free input
+    # errors of the simulated detector
     noise: DetectorNoise = DETECTED
-    # of the cameras that `validation` is seen by
+    # ring of cameras of the validation
     ring: Ring = "same"
-    # of the clips that `validation` holds
+    # clips of the validation
     split: Literal["val", "test", "held_out"] = "test"
-    # subjects left out of training; with split "held_out" they are what `validation` holds
+    # subjects left out of training; the validation of split "held_out"
     held_out: tuple[str, ...] = ()
     # of the detector's noise
     seed: int = 0
-    # cameras of training, 2 to 8: of 2 or 3, the first of the four, a quarter turn apart; of more, a ring of so many
+    # cameras of training, 2 to 8: of 2 or 3, the first of the four, 90° apart; of more, a ring of so many
     views: int = VIEWS
 
     def __post_init__(self) -> None:
@@ -81,10 +81,12 @@ class Mocap4Config(DataConfig):
 
     @property
     def provides(self) -> frozenset[str]:
+        """Fields of every instant."""
         provided = {"cameras", "joints2d", "confidence", "image_size", "joints3d", "rig"}
         return frozenset(provided) | {"subject", "sequence", "time"}
 
     def train(self) -> InMemory:
+        """The training instants, seen by `views` cameras of the ring `same`."""
         return self._instants("train", "same", 0, self.views)
 
     def validation(self) -> InMemory:
@@ -135,13 +137,13 @@ class Mocap4Config(DataConfig):
         )
 
     def cameras(self) -> Cameras:
-        """The four cameras of the ring that `validation` is seen by."""
+        """The four cameras of `validation`."""
         radius, height = RINGS[self.ring]
         return ring_cameras(VIEWS, radius=radius, height=height)
 
 
 def _whereabouts(clips: list[Clip]) -> dict[str, Any]:
-    """Who each instant shows, numbered as they first appear, in which clip, and when in it (seconds)."""
+    """Subject (numbered in order of appearance), clip and time in seconds of each instant."""
     names = list(dict.fromkeys(clip.subject for clip in clips))
     counts = torch.tensor([len(clip.points[::EVERY]) for clip in clips])
     return {
@@ -152,10 +154,16 @@ def _whereabouts(clips: list[Clip]) -> dict[str, Any]:
 
 
 def centred(clip: Clip) -> Float[Tensor, "instants joints 3"]:
-    """Every sixth pose of a clip as 17 joints, metres, around the centre of the ring.
+    """Every sixth pose of a clip as 17 joints, moved to the centre of the ring. Heights are kept.
 
-    The median place of the pelvis becomes the centre; a pose whose pelvis is farther out than `REACH` is
-    moved, as it is, to that distance. Heights stay."""
+    The median position of the pelvis becomes the centre; a pose whose pelvis is farther away than `REACH` is translated
+    to that distance.
+
+    Args:
+        clip: of MOCAP_19.
+
+    Returns:
+        Joints of H36M_17, metres, z up."""
     # the first 17 joints of MOCAP_19 are those of H36M_17
     points = clip.points[::EVERY, : len(H36M_17)]
     ground = points[:, 0, :2] - points[:, 0, :2].median(dim=0).values

@@ -1,4 +1,6 @@
-"""Making the folder that coview.data.mocap.clips reads, from raw motion capture or from a folder made before."""
+"""Preparation of the folder that `coview.data.mocap.clips` reads, from raw motion capture or from a prepared
+folder.
+"""
 
 import errno
 import json
@@ -40,27 +42,39 @@ META_PARENTS = [MOCAP_19.index(_PARENT[joint]) if joint in _PARENT else -1 for j
 
 @dataclass(frozen=True)
 class Prepared:
-    """What became of one take."""
+    """Result of one take."""
 
     source: TakeSource
     # entries of meta.json; several where glitches were cut out
     clips: tuple[dict[str, Any], ...]
-    # was finished before
+    # finished by an earlier call
     kept: bool = False
     notes: tuple[str, ...] = ()
-    # why it could not be used
+    # why the take could not be used; empty where it could
     problem: str = ""
 
 
 def is_prepared(folder: Path) -> bool:
-    """Whether a folder is in the prepared layout."""
+    """Whether a folder has the prepared layout.
+
+    Args:
+        folder: to be looked at."""
     return (folder / META).is_file() and split_file(folder, "train").is_file()
 
 
 def copy_prepared(source: Path, out: Path, *, overwrite: bool = False) -> bool:
-    """Verify a prepared folder and copy it; False where the same was there already.
+    """Verifies a prepared folder and copies it.
 
-    ValueError listing the faults where it is not sound, or where something else is at `out`."""
+    Args:
+        source: prepared folder.
+        out: folder of the result.
+        overwrite: replace what is there.
+
+    Returns:
+        False where the same files were there already.
+
+    Raises:
+        ValueError: listing the faults of the source, or because something else is at `out`."""
     faults = check_folder(source).faults
     if faults:
         raise InputError(f"{source} is not sound, so nothing was copied:\n  " + "\n  ".join(faults))
@@ -85,11 +99,20 @@ def prepare(
     fps: float | None = None,
     overwrite: bool = False,
 ) -> Iterator[Prepared]:
-    """Convert takes one by one and, at the end, write the layout; yields what became of each.
+    """Converts takes one by one, yielding the result of each, and finally writes the prepared layout.
 
-    Clips finished by an earlier call (same files, same settings) are kept, those of other sources in `out` too,
-    unless `overwrite`. A take that cannot be used is yielded with its problem, and the others go on; ValueError
-    where `fps` is no rate, where none can be used, or where `out` holds clips of these names made otherwise."""
+    Clips that an earlier call finished with the same files and settings are kept, those of other sources too, unless
+    `overwrite`. A take that cannot be used is yielded with its problem.
+
+    Args:
+        sources: takes.
+        out: folder of the result.
+        unit: of the files; None: by the rule of the format.
+        fps: for files that state no rate.
+        overwrite: replace what is there.
+
+    Raises:
+        ValueError: `fps` is no rate, no take can be used, or `out` holds clips of these names made otherwise."""
     check_rate(fps)
     done = {} if overwrite else finished(out)
     digests = {source.name: source.digest(unit, fps, _VERSION) for source in sources}
@@ -138,7 +161,7 @@ def _one(
     unit: Unit | None,
     fps: float | None,
 ) -> Prepared:
-    """One take: kept, taken up from an interrupted call, or converted."""
+    """One take: kept, resumed from an interrupted call, or converted."""
     kept = tuple(entry for entry in done.values() if entry.get("digest") == digest)
     part = out / PARTS / f"{source.name}.npz"
     if kept:
@@ -213,7 +236,11 @@ def _clips(
 
 
 def smooth_spans(points: Float[Tensor, "frames joints 3"], fps: float) -> list[tuple[int, int]]:
-    """Spans of frames (begin, end) in which every joint is known and slower than 20 m/s from frame to frame."""
+    """Spans of frames (start, end) in which all joints are known and slower than 20 m/s.
+
+    Args:
+        points: joints in metres; NaN: unknown.
+        fps: frames per second."""
     valid = points.isfinite().all(dim=-1).all(dim=-1)
     speed = points.diff(dim=0).norm(dim=-1).amax(dim=-1) * fps
     joined = (valid[1:] & valid[:-1] & (speed <= MAX_SPEED)).tolist()
@@ -222,9 +249,13 @@ def smooth_spans(points: Float[Tensor, "frames joints 3"], fps: float) -> list[t
 
 
 def resample(points: Float[Tensor, "frames joints 3"], fps: float) -> Float[Tensor, "out joints 3"]:
-    """The motion at 60 frames per second: every n-th frame where that is exact, else linear in between.
+    """The motion at 60 frames per second: every n-th frame where that is exact, else interpolated linearly.
 
-    Half-way between two frames a bone that turns by θ is short by 1 - cos(θ/2): 0.3 % at 100 fps and 15 rad/s."""
+    Half-way between two frames a bone that turns by θ is short by 1 - cos(θ/2): 0.3 % at 100 fps and 15 rad/s.
+
+    Args:
+        points: joints.
+        fps: frames per second."""
     step = fps / FPS
     if _whole_step(fps):
         return points[:: round(step)]
@@ -235,13 +266,13 @@ def resample(points: Float[Tensor, "frames joints 3"], fps: float) -> Float[Tens
 
 
 def _whole_step(fps: float) -> bool:
-    """Whether every n-th frame is what is wanted; a frame time of .0083333 s means 120 fps."""
+    """Whether every n-th frame is exact; a frame time of .0083333 s means 120 fps."""
     step = fps / FPS
     return round(step) >= 1 and abs(step - round(step)) < 1e-3 * step
 
 
 def _assemble(out: Path, entries: list[dict[str, Any]], overwrite: bool) -> None:
-    """All clips into one file per split, a clip at a time; meta.json last."""
+    """Writes all clips into one file per split, one clip at a time; meta.json last."""
     # of a call that was killed
     for left in out.glob(".cmu_*.part.npz"):
         left.unlink()

@@ -1,4 +1,4 @@
-"""One file of raw motion capture (ASF/AMC, BVH, C3D) as joints of MOCAP_19 in metres, +Y up."""
+"""Reader of raw motion capture (ASF/AMC, BVH, C3D): joints of MOCAP_19 in metres, +Y up."""
 
 import math
 from dataclasses import dataclass
@@ -43,11 +43,11 @@ class Take:
     # MOCAP_19, metres, +Y up, float64; NaN: not known
     points: Float[Tensor, "frames joints 3"]
     fps: float
-    # whether the file stated the rate
+    # source of the rate
     rate: str
-    # which unit the file was taken to be in, and why
+    # the file's unit, and how it was determined
     unit: str
-    # what was mended; empty where nothing was
+    # what was repaired; empty where nothing was
     repair: str
     # A: the original skeleton, B: a conversion of it, M: markers
     grade: str
@@ -56,11 +56,17 @@ class Take:
 def read_take(
     path: Path, *, asf: Path | None = None, unit: Unit | None = None, fps: float | None = None
 ) -> Take:
-    """Read .amc (with its .asf), .bvh or .c3d; for a .bvh, `asf` is where a missing bone's length is looked up.
+    """The motion of an .amc (with its .asf), .bvh or .c3d file.
 
-    `unit` overrides the rule of the format. `fps` is for files that state no rate (an .amc; without it 120); one
-    that does keeps its own. ValueError where `fps` is no rate, the file is malformed, the person is not 1.2 to
-    2.2 m tall or is mirrored, or the trunk lacks a bone that cannot be put back."""
+    Args:
+        path: of the file.
+        asf: skeleton; needed for an .amc, and used for a .bvh that lacks a bone.
+        unit: overrides the rule of the format.
+        fps: for files that state no rate; an .amc has 120 without it. A stated rate is kept.
+
+    Raises:
+        ValueError: `fps` is no rate, the file is malformed, the person is not 1.2 to 2.2 m tall or is reflected, or the
+            trunk lacks a bone that cannot be restored."""
     check_rate(fps)
     kind = path.suffix.lower()
     if kind == ".amc":
@@ -78,7 +84,13 @@ def read_take(
 
 
 def check_rate(fps: float | None) -> None:
-    """ValueError for a number given as --fps that no camera has."""
+    """Checks a frame rate.
+
+    Args:
+        fps: given with --fps.
+
+    Raises:
+        ValueError: no motion capture camera has this rate."""
     if fps is not None and not (math.isfinite(fps) and 0 < fps <= _MAX_FPS):
         raise InputError(
             f"--fps {fps:g} is no rate of motion capture: give the frames per second of the files, more than 0 and at "
@@ -87,7 +99,7 @@ def check_rate(fps: float | None) -> None:
 
 
 def _rate(stated: float, given: float | None) -> tuple[float, str]:
-    """The file's own rate where it states one, and where it is from."""
+    """The file's own rate where it states one, and its source."""
     if stated > 0 or given is None:
         return stated, _STATED if given is None else _KEPT
     return given, _GIVEN
@@ -127,7 +139,7 @@ def _bvh(path: Path, asf: Path | None, unit: Unit | None, fps: float | None) -> 
 
 
 def _unit(height: float, path: Path) -> tuple[Unit, str]:
-    """The one unit in which the person is of a person's height."""
+    """The only unit in which the person has a person's stature."""
     low, high = STATURE
     fits: list[Unit] = [unit for unit, metres in METRES.items() if low <= height * metres <= high]
     if not fits:
@@ -178,6 +190,6 @@ def _check(take: Take, path: Path) -> None:
         )
     if knee_forward(take.points) <= 0:
         raise InputError(
-            f"{path}: knees bend and toes point backwards: the body is mirrored, or left and right are swapped. An "
+            f"{path}: knees flex and toes point backwards: the body is mirrored, or left and right are swapped. An "
             f"axis was negated, or two were exchanged, in what made this file; export it with right-handed axes."
         )

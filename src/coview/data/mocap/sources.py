@@ -1,4 +1,4 @@
-"""Which takes lie in a folder of downloaded motion capture: whose they are, in which split, and their skeleton."""
+"""Takes in a folder of downloaded motion capture: subject, split and skeleton of each."""
 
 import hashlib
 import re
@@ -25,14 +25,17 @@ class TakeSource:
 
     path: Path
     asf: Path | None
-    # cmu_02_01
+    # such as cmu_02_01
     name: str
-    # cmu02
+    # such as cmu02
     subject: str
     split: Split
 
     def digest(self, *settings: object) -> str:
-        """What the result depends on: the take's name, the files' content, the settings."""
+        """SHA-256 of everything that the result depends on: name, content of the files, settings.
+
+        Args:
+            settings: plain values."""
         found = hashlib.sha256(repr((self.name, *settings)).encode())
         for path in filter(None, (self.path, self.asf)):
             found.update(hashlib.sha256(path.read_bytes()).digest())
@@ -41,21 +44,26 @@ class TakeSource:
 
 @dataclass(frozen=True)
 class Found:
-    """The takes of a folder, and the files that were passed over with the reason."""
+    """The takes of a folder, and the files that were skipped with the reason."""
 
     sources: tuple[TakeSource, ...]
     passed_over: tuple[str, ...]
 
 
 def find_sources(folder: Path) -> Found:
-    """All takes below `folder`, in natural order; one per name, the original format before conversions.
+    """All takes below a folder, in natural order; one per name, the original format before conversions.
 
-    The subject is the number that a name begins with, however it is written (02 of 02_01.amc, Subject2_01.bvh
-    and 02_01_poses.bvh), its skeleton the .asf of that number or name, in the same folder or the only one
-    anywhere below. A take whose name begins with no number (zombie.amc) is of a subject of its own, called
-    what stands before the last underscore, and trains, even if a test subject plays it: such names do not say.
-    Of takes with the same content that would be in different splits only the first is used.
-    FileNotFoundError where there is no take, NotADirectoryError for a file."""
+    The subject is the number that a name begins with (02 of 02_01.amc, Subject2_01.bvh and 02_01_poses.bvh); its
+    skeleton is the .asf of that number or name, in the same folder or the only one below. A take whose name begins with
+    no number (zombie.amc) is of a subject called what precedes the last underscore, and is for training, even if a test
+    subject plays it. Of takes with the same content that would be in different splits only the first is used.
+
+    Args:
+        folder: to be searched.
+
+    Raises:
+        FileNotFoundError: there is no take.
+        NotADirectoryError: `folder` is a file."""
     folder = Path(folder)
     if folder.is_file():
         raise NotAFolderError(
@@ -91,7 +99,7 @@ def find_sources(folder: Path) -> Found:
 
 
 def _copies(takes: Iterable[Path]) -> dict[Path, set[Path]]:
-    """The files of the same content as each, with itself; only files of one size are read."""
+    """The files of the same content as each; only files of equal size are read."""
     sizes, contents = defaultdict(list), defaultdict(set)
     for path in takes:
         sizes[path.stat().st_size].append(path)
@@ -132,6 +140,7 @@ def _skeleton(path: Path, person: str, skeletons: Iterable[Path]) -> Path | None
 
 
 def _plain(name: str) -> str:
-    """Without what differs between the .asf and the takes of a subject: capitals, zeros, `subject` before it."""
+    """A name without what differs between the .asf and the takes of a subject: capitals, zeros, `subject` before
+    it."""
     numbered = _NUMBERED.fullmatch(name)
     return numbered[1] if numbered and numbered.end(1) == len(name) else name.casefold()

@@ -17,7 +17,7 @@ from coview.geometry.epipolar.view_graph import NotDeterminedError, Pair, place_
 from coview.geometry.triangulation.optimal_two_view import triangulate_pair, vector_median
 from coview.skeletons import Skeleton
 
-# share of a pair's inliers
+# share of a pair's inliers that must lie in front of both cameras
 _IN_FRONT = 0.75
 
 
@@ -42,7 +42,7 @@ def cameras_from_pairs(
     """Extrinsics from adjacent pairs alone; scale and vertical as in `cameras_from_people`.
 
     Args:
-        cameras: intrinsics of each view, perfect lenses; the extrinsics are ignored.
+        cameras: intrinsics of each view, without distortion; the extrinsics are ignored.
         pixels: 2D joints.
         weights: of the 2D joints; 0: not used.
         skeleton: of the joints.
@@ -86,7 +86,7 @@ def points_from_pairs(
     No view is rejected otherwise: the paper relies on the median, which two wrong views of four defeat.
 
     Args:
-        cameras: perfect lenses.
+        cameras: without distortion.
         pixels: 2D joints.
         weights: of the 2D joints; those of weight 0 are ignored.
 

@@ -38,7 +38,7 @@ class PseudoLabels:
     covariance: Float[Tensor, "instants joints 3 3"]
     # instants × views
     cameras: Cameras
-    # the 2D joints that a point was made from
+    # 2D joints that the point was triangulated from
     inliers: Bool[Tensor, "instants views joints"]
     # plain values: settings, and for each rig how its cameras were found
     facts: dict[str, Any]

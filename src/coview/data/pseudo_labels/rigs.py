@@ -20,7 +20,7 @@ from coview.geometry.triangulation.triangulate import Triangulated, triangulate_
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
 
-# of the person's size in the image: detectors have long tails
+# least outlier threshold, as a share of the person's size in the image: detectors have heavy tails
 WRONG = 0.07
 # instants that the noise of a rig is measured on
 JUDGED = 2000
@@ -32,14 +32,15 @@ LOOKED_AT = 40_000
 class CalibratedRig:
     """A static rig of cameras, and the noise of its observations."""
 
-    # views; the reference intrinsics, perfect lenses, float64
+    # one per view: reference intrinsics, no distortion, float64
     cameras: Cameras
-    # reference pixels: a view that is further off is left out
+    # outlier threshold, reference pixels
     threshold: float
-    # reference pixels: standard deviation of a 2D joint of confidence 1
+    # standard deviation of a 2D joint of confidence 1, reference pixels
     sigma: Float[Tensor, "joints"]
-    # unit, world
+    # unit vector in the world
     up: Float[Tensor, "3"]
+    # plain values: how the cameras were found
     facts: dict[str, Any]
 
 

@@ -1,6 +1,6 @@
-"""Random looks: clothes, skin and hair, light, scenery, lens and sensor. Colours are RGB in [0, 1].
+"""Random appearance: clothes, skin and hair, light, background, lens and sensor. Colours are RGB in [0, 1].
 
-Nothing here knows left from right: a picture never tells them apart by colour.
+Nothing is drawn separately for left and right: colour never tells the sides apart.
 """
 
 from dataclasses import dataclass
@@ -20,16 +20,20 @@ _HAIR = ((0.05, 0.04, 0.04), (0.25, 0.15, 0.08), (0.45, 0.28, 0.12), (0.80, 0.65
 
 @dataclass(frozen=True)
 class Clothes:
-    """What one person wears, for each of GARMENTS; skin and hair are garments too."""
+    """Colours and patterns of one person's GARMENTS, which include skin and hair."""
 
-    # two of the pattern, one of the skin below
+    # two colours of the pattern, one of the skin below
     colours: Float[Tensor, "people garments 3 3"]
     # kind, frequency per metre, phase, share of the length covered
     pattern: Float[Tensor, "people garments 4"]
 
 
 def clothes(people: int, generator: torch.Generator) -> Clothes:
-    """Random outfits: short or long sleeves and legs, plain or patterned."""
+    """Random outfits: short or long sleeves and legs, plain or patterned.
+
+    Args:
+        people: number of outfits.
+        generator: of the random values."""
     count = len(GARMENTS)
     share = torch.rand(people, 1, generator=generator)
     skin = torch.lerp(torch.tensor(_LIGHT_SKIN), torch.tensor(_DARK_SKIN), share)
@@ -66,9 +70,13 @@ def tiles(
     ground: Float[Tensor, "pictures 2"],
     generator: torch.Generator,
 ) -> Tiles:
-    """Random surroundings of each picture; pictures of one `person` (a number) share light and floor.
+    """Random surroundings of each image; images of one person share light and floor.
 
-    `ground`: where the person stands, metres."""
+    Args:
+        cameras: of the images.
+        person: number of the person in each image.
+        ground: where the person stands, metres.
+        generator: of the random values."""
     pictures, people = len(cameras), int(person.max()) + 1
     light = torch.nn.functional.normalize(
         torch.randn(people, 3, generator=generator) * torch.tensor([1.0, 1.0, 0.4])
@@ -107,9 +115,12 @@ def tiles(
 
 
 def studio(cameras: Cameras, ground: Float[Tensor, "pictures 2"], generator: torch.Generator) -> Tiles:
-    """The same grey room, light and sharp lens in every picture; only the sensor's noise differs.
+    """The same grey room, light and sharp lens in every image; only the sensor noise differs.
 
-    `ground`: where the person stands, metres."""
+    Args:
+        cameras: of the images.
+        ground: where the person stands, metres.
+        generator: of the noise."""
     pictures = len(cameras)
     light = torch.nn.functional.normalize(torch.tensor([0.3, 0.4, 0.9]), dim=0)
     wall = torch.tensor([[0.72, 0.72, 0.70, 0.0], [0.60, 0.60, 0.59, 2.0]])
@@ -131,7 +142,11 @@ def studio(cameras: Cameras, ground: Float[Tensor, "pictures 2"], generator: tor
 def random_cloth(
     things: tuple[int, ...], generator: torch.Generator
 ) -> tuple[Float[Tensor, "*things 3 3"], Float[Tensor, "*things 4"]]:
-    """Colours and pattern of things that are no person."""
+    """Random colours and patterns of objects.
+
+    Args:
+        things: shape of the batch of objects.
+        generator: of the random values."""
     colours = _colours((*things, 3), generator)
     shape = (*things, 1)
     parts = [
@@ -143,7 +158,7 @@ def random_cloth(
 
 
 def _kinds(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    """Patterns by number; two fifths are plain."""
+    """Random numbers of patterns; two fifths are plain."""
     drawn = (torch.rand(shape, generator=generator) - 0.4) / 0.6 * (len(KINDS) - 1)
     return (drawn.floor() + 1).clamp(0, len(KINDS) - 1)
 
@@ -153,7 +168,7 @@ def _uniform(low: float, high: float, shape: tuple[int, ...], generator: torch.G
 
 
 def _colours(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    """Random colours, from grey to strong, from dark to bright."""
+    """Random colours of any saturation and brightness."""
     hue, saturation, value = torch.rand(3, *shape, generator=generator).unbind(0)
     value = 0.06 + 0.94 * value
     wheel = (hue[..., None] * 6 + torch.tensor([0.0, 4.0, 2.0])) % 6

@@ -25,26 +25,35 @@ GARMENTS = (
 
 @dataclass(frozen=True)
 class CapsuleBody:
-    """The parts of bodies: metres, world; leading axes are those of the joints."""
+    """Tapered capsules and ellipsoids of bodies: metres, world; leading axes are those of the joints."""
 
+    # first end of each part
     first: Float[Tensor, "*batch parts 3"]
+    # second end of each part
     second: Float[Tensor, "*batch parts 3"]
+    # direction of the first radius of each end
     side: Float[Tensor, "*batch parts 3"]
+    # side and front radius at the first end, then at the second
     radii: Float[Tensor, "*batch parts 4"]
+    # length of the rounding of each end
     caps: Float[Tensor, "*batch parts 2"]
-    # of GARMENTS, per part
+    # one of GARMENTS per part
     garments: tuple[str, ...]
-    # which part has the face
+    # index of the part with the face
     head: int
 
 
 def body_capsules(
     joints3d: Float[Tensor, "*batch joints 3"], girth: Float[Tensor, "*batch 3"]
 ) -> CapsuleBody:
-    """The body around joints of H36M_17, metres, world.
+    """A clothed body around joints of H36M_17.
 
-    Thickness grows with the length of thigh and shank; `girth` multiplies it for trunk, arms and legs (1: lean
-    adult). Front and left follow from hips and shoulders, the face from the nose."""
+    Thickness is proportional to the length of thigh and shank. Front and left follow from hips and shoulders, the face
+    from the nose.
+
+    Args:
+        joints3d: metres, world.
+        girth: factor on the thickness of trunk, arms and legs; 1: lean adult."""
     at = {name: joints3d[..., index, :] for index, name in enumerate(H36M_17.joints)}
     size = (_length(at, "left_hip", "left_knee") + _length(at, "left_knee", "left_ankle")) / (0.491 * 1.75)
     builder = _Builder(size, girth)
@@ -151,7 +160,7 @@ def _leg(builder: _Builder, at: dict[str, Tensor], which: str) -> None:
 
 
 def _across(first: Tensor, middle: Tensor, last: Tensor) -> Tensor:
-    """A direction at right angles to a limb: the axis it bends about, or any where it is straight."""
+    """Flexion axis of a limb, at right angles to it; any where the limb is straight."""
     upper, lower = normalize(middle - first, dim=-1), normalize(last - middle, dim=-1)
     axis = torch.linalg.cross(upper, lower)
     spare = torch.linalg.cross(lower, lower.roll(1, dims=-1) + 0.3)

@@ -1,4 +1,4 @@
-"""From people, cameras and things to pictures: random looks put on, parts sorted into pictures, drawn."""
+"""Rendering of people and objects: random appearance, sorting of parts into images, drawing."""
 
 import functools
 
@@ -30,10 +30,17 @@ def pictures(
     *,
     studio: bool = False,
 ) -> UInt8[Tensor, "pictures 3 height width"]:
-    """Everybody as the cameras see them, all views of the first scene first; size in pixels (width, height).
+    """Rendered images, all views of the first scene first.
 
-    Bodies of capsules, or of `mesh`. `occluders`: one per picture, drawn where `kept`.
-    `studio`: in one empty, evenly lit room instead of anywhere. The looks come from `generator`."""
+    Args:
+        size: width and height, pixels.
+        people: poses and builds.
+        cameras: of the images.
+        occluders: one per image.
+        kept: whether the occluder of each image is drawn.
+        generator: of the appearance.
+        mesh: of the bodies; None: capsules.
+        studio: one evenly lit room instead of random surroundings."""
     scenes, artist = len(people.joints3d), renderer(size, 0 if mesh else 4)
     views = len(cameras) // scenes
     person = torch.arange(scenes).repeat_interleave(views)
@@ -67,14 +74,14 @@ def pictures(
 
 
 def _placed(rows: np.ndarray, tile: np.ndarray) -> np.ndarray:
-    """Packed parts in the pictures `tile`, as a list."""
+    """Packed parts with the number of their image, as a list."""
     placed = rows.copy()
     placed[..., 3] = tile
     return placed.reshape(-1, PART_FIELDS)
 
 
 class _Crowd:
-    """People made of a mesh: every subject shaped once, every pose bent once."""
+    """People made of a mesh: every subject is shaped once, every pose skinned once."""
 
     def __init__(
         self, artist: Renderer, mesh: MeshBody, people: PosedPeople, outfit: appearance.Clothes
@@ -97,7 +104,11 @@ class _Crowd:
 
 @functools.cache
 def mesh_drawer(artist: Renderer, mesh: MeshBody) -> MeshDrawer:
-    """The one drawer of this mesh in this renderer."""
+    """The only drawer of this mesh in this renderer.
+
+    Args:
+        artist: the renderer.
+        mesh: of the bodies."""
     return MeshDrawer(artist, mesh)
 
 

@@ -1,4 +1,4 @@
-"""Boxes and capsules between a camera and a person, or behind the person; each is seen by one camera alone."""
+"""Boxes and capsules between a camera and a person, or behind the person; each is visible to one camera only."""
 
 import math
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ _NEAREST, _FARTHEST = 0.3, 0.68
 
 @dataclass(frozen=True)
 class Occluders:
-    """One candidate per picture; metres, world. A capsule's thickness is its first half size."""
+    """One candidate per image; metres, world. The radius of a capsule is its first half size."""
 
     centre: Float[Tensor, "pictures 3"]
     # rows: side, front, axis
     axes: Float[Tensor, "pictures 3 3"]
-    # half sizes along those
+    # half sizes along these axes
     half: Float[Tensor, "pictures 3"]
     is_box: Bool[Tensor, "pictures"]
 
@@ -32,7 +32,14 @@ def propose(
     generator: torch.Generator,
     size: float = 1.0,
 ) -> Occluders:
-    """A random thing in front of a random joint of each picture; of `size` 1 it hides a sixth of the joints."""
+    """A random object in front of a random joint of each image; with `size` 1 it hides a sixth of the joints.
+
+    Args:
+        cameras: of the images.
+        joints3d: of the person in each image, metres.
+        root: index of the root joint.
+        generator: of the random values.
+        size: factor."""
     count, joints = joints3d.shape[:2]
     picked = torch.randint(joints, (count,), generator=generator)
     drawn = torch.rand(count, 6, generator=generator)
@@ -54,7 +61,12 @@ def propose(
 
 
 def behind(cameras: Cameras, root: Float[Tensor, "pictures 3"], generator: torch.Generator) -> Occluders:
-    """A random thing per picture that stands 2 to 6 m behind the person, where the camera may see it."""
+    """A random object per image, 2 to 6 m behind the person.
+
+    Args:
+        cameras: of the images.
+        root: of the person in each image, metres.
+        generator: of the random values."""
     count = len(root)
     drawn = torch.rand(count, 6, generator=generator)
     away = root - cameras.centres
@@ -69,7 +81,12 @@ def behind(cameras: Cameras, root: Float[Tensor, "pictures 3"], generator: torch
 def hidden_by(
     things: Occluders, cameras: Cameras, joints3d: Float[Tensor, "pictures joints 3"]
 ) -> Bool[Tensor, "pictures joints"]:
-    """Whether the line from the camera's centre to the joint meets the thing of its picture."""
+    """Whether the line from the camera's centre to the joint intersects the object of its image.
+
+    Args:
+        things: one per image.
+        cameras: of the images.
+        joints3d: metres."""
     start = _local(things, cameras.centres[:, None])
     way = _local(things, joints3d) - start
     return torch.where(
@@ -83,9 +100,15 @@ def chosen(
     share: float,
     generator: torch.Generator,
 ) -> Bool[Tensor, "pictures"]:
-    """Which pictures keep their thing so that `share` of all joints inside their picture are hidden.
+    """Which images keep their object, so that a given share of all joints inside their images is hidden.
 
-    Random pictures, until the share is reached; all of them where that is not enough."""
+    Random images until the share is reached; all of them where that is not enough.
+
+    Args:
+        hides: whether the object of its image hides a joint.
+        inside: whether a joint is inside its image.
+        share: of the joints.
+        generator: of the choice."""
     count = (hides & inside).sum(dim=1)
     order = torch.randperm(len(count), generator=generator)
     before = count[order].cumsum(0) - count[order]
@@ -95,7 +118,7 @@ def chosen(
 
 
 def _facing(ray: Tensor, angle: Tensor, generator: torch.Generator) -> Tensor:
-    """Axes: front roughly along the ray, side and axis turned about it."""
+    """Axes: front roughly along the ray, side and axis rotated about it."""
     forward = torch.nn.functional.normalize(ray + 0.3 * torch.randn(ray.shape, generator=generator), dim=-1)
     across = torch.nn.functional.normalize(
         torch.linalg.cross(forward, forward.new_tensor([0, 0, 1.0]).expand_as(forward)), dim=-1

@@ -1,4 +1,4 @@
-"""Bending a mesh to joints: one affine map per block of the body, blended per vertex."""
+"""Linear blend skinning of a mesh to joints: one affine map per block of the body, blended per vertex."""
 
 import torch
 from jaxtyping import Float
@@ -15,9 +15,16 @@ def skinned(
     normals: Float[Tensor, "vertices 3"],
     joints3d: Float[Tensor, "scenes joints 3"],
 ) -> tuple[Float[Tensor, "scenes vertices 3"], Float[Tensor, "scenes vertices 3"]]:
-    """The shaped mesh and its normals in the poses of H36M_17: metres, world; normals of any length.
+    """Vertices and normals of a mesh in the poses of H36M_17, by linear blend skinning.
 
-    Linear blend skinning: each vertex is a weighted mean of where its blocks would bring it."""
+    Args:
+        body: weights of the mesh.
+        vertices: of the shaped mesh in its rest pose, metres.
+        normals: of these vertices.
+        joints3d: metres, world.
+
+    Returns:
+        Vertices in metres, world; normals of any length."""
     rotation, linear, shift = block_maps(body.joints(vertices), joints3d)
     # scenes, blocks, 7 rows, 3
     maps = torch.cat([linear.mT, shift[..., None, :], rotation.mT], dim=-2)
@@ -31,9 +38,11 @@ def block_maps(
 ) -> tuple[
     Float[Tensor, "scenes blocks 3 3"], Float[Tensor, "scenes blocks 3 3"], Float[Tensor, "scenes blocks 3"]
 ]:
-    """Per block: its rotation, its linear part (rotation and stretch) and its shift, from rest to world.
+    """Rotation, linear part (rotation and stretch) and translation of each block, from the rest pose to the world.
 
-    `rest`: joints of the mesh at rest, z up and facing -y."""
+    Args:
+        rest: joints of the mesh in its rest pose, z up and facing -y.
+        joints3d: metres, world."""
     at = {name: joints3d[:, index] for index, name in enumerate(H36M_17.joints)}
     size = _legs(at) / _legs(rest)
     maps = _trunk(rest, at, size)
@@ -67,7 +76,7 @@ def _trunk(rest: dict[str, Tensor], at: dict[str, Tensor], size: Tensor) -> _Map
 
 
 def _limbs(rest: dict[str, Tensor], at: dict[str, Tensor], size: Tensor, side: str, maps: _Maps) -> _Maps:
-    """Each bone swings from where its parent carries it to where it shall point, by the shortest way."""
+    """Each bone is carried by its parent and then rotated to its direction by the smallest rotation."""
     found: _Maps = {}
     collar = maps["chest"][0]
     spare = rest["spine"] - rest["pelvis"]
@@ -94,7 +103,7 @@ def _anchored(
     axis: Tensor | None,
     size: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Rotation, linear part and shift that bring `anchor` where it belongs; stretched along the axis to fit."""
+    """Rotation, linear part and translation that map `anchor` to its joint, stretched along the axis to fit."""
     along = normalize(rest_axis, dim=0)
     length = size if axis is None else axis.norm(dim=-1) / rest_axis.norm()
     stretch = size[:, None, None] * torch.eye(3) + (length - size)[:, None, None] * torch.outer(along, along)
@@ -110,7 +119,7 @@ def _frame(axis: Tensor, hint: Tensor) -> Tensor:
 
 
 def _swing(one: Tensor, other: Tensor) -> Tensor:
-    """The rotation by the shortest way from unit vectors to others; half a turn about any axis where opposite."""
+    """The smallest rotation from unit vectors to others; half a turn about any axis where they are opposite."""
     axis, cosine = torch.linalg.cross(one, other), (one * other).sum(dim=-1)
     x, y, z = axis.unbind(-1)
     zero = torch.zeros_like(x)

@@ -34,9 +34,11 @@ _REACH, _TILT = 0.15, 0.6
 class WavedBoard:
     """A synthetic recording of a board. The world is the frame of the first camera."""
 
+    # the truth
     scene: BoardScene
+    # detected corners
     seen: Sightings
-    # seconds
+    # seconds, of the first camera's frames
     times: Float[Tensor, "instants"]
 
 

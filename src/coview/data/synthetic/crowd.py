@@ -13,9 +13,9 @@ from coview.cameras import Cameras
 from coview.data.synthetic.recordings import DetectorNoise, detect, ring_cameras
 from coview.formats.keypoints.detections import Detections
 
-# share of a person's box behind a nearer person, beyond which no detector finds them
+# share of a person's box behind a nearer person's, above which the detector overlooks the person
 _HIDDEN = 0.6
-# metres between two people's middles, at least (about), and how often they are pushed
+# least distance of two people (about), metres, and iterations that enforce it
 _ROOM, _PUSHES = (
     0.6,
     20,
@@ -28,10 +28,11 @@ class Crowd:
     """Detections of all cameras, and the truth."""
 
     cameras: Cameras
-    # metres, z up, at the frames of a camera that is not late
+    # metres, z up, at the frames of a camera without time offset
     joints3d: Float[Tensor, "people frames joints 3"]
+    # of all cameras
     detections: Detections
-    # number (from 1) of the person each detection shows; -1: nobody
+    # number (from 1) of the person of each detection; -1: none
     who: Int[Tensor, "views frames people"]
 
 
@@ -57,7 +58,7 @@ def generated_crowd(
         frames: per camera.
         fps: frames per second.
         noise: of the detector.
-        missed: share of people that the detector misses at random; it always misses who is mostly occluded.
+        missed: share of people that the detector overlooks at random; it always overlooks who is mostly occluded.
         distance: metres between the centre of the ring and the places around which people move.
         radius: of the ring, metres.
         kind: of the motion.

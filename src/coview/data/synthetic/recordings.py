@@ -14,7 +14,7 @@ from coview.errors import InputError
 from coview.sample import MultiView
 from coview.skeletons import H36M_17, Skeleton
 
-# How unsure people are about each joint, as a share of body size: the constants of COCO's keypoint
+# Standard deviation of human annotations of each joint, as a share of body size: the constants of COCO's keypoint
 # evaluation [Lin14]; trunk points and the crown are ours. Only their ratios matter here.
 _UNSURE = {
     **{"nose": 0.026, "eye": 0.025, "ear": 0.035, "shoulder": 0.079, "elbow": 0.072, "wrist": 0.062},
@@ -28,14 +28,16 @@ _LEG_PARTS = ("hip", "knee", "ankle", "heel", "toe", "foot")
 class DetectorNoise:
     """Errors of a simulated 2D joint detector. Rates are shares in [0, 1]."""
 
+    # root mean square error per coordinate over all joints, pixels. Each joint has its own share of it ([Lin14]: hips
+    # are less precise than the nose), and each detection a random factor
     sigma: float = 4.0
-    # detections that are elsewhere altogether, in one view at a time
+    # share of detections far from the joint, independently in each view
     outlier_rate: float = 0.02
-    # their typical distance; heavy-tailed, so some are far beyond
+    # median distance of outliers, pixels; heavy-tailed
     outlier_px: float = 60.0
-    # detections that are not there
+    # share of joints that are not detected
     missing_rate: float = 0.02
-    # views of an instant in which left and right arms, legs or both are swapped
+    # share of views of an instant with left and right arms, legs or both exchanged
     swap_rate: float = 0.01
 
     def __post_init__(self) -> None:
@@ -63,7 +65,7 @@ def ring_cameras(
     target: tuple[float, float, float] = (0.0, 0.0, 1.0),
     start_angle: float = 0.0,
 ) -> Cameras:
-    """Cameras evenly spaced on a circle around the z axis that look at one point; perfect lenses.
+    """Cameras evenly spaced on a circle around the z axis that look at one point; no distortion.
 
     Args:
         views: number of cameras.
@@ -149,7 +151,7 @@ def _blurred(
     """Gaussian errors of joint-dependent size, and confidences that fall with the size."""
     unsure = torch.tensor([_unsureness(joint) for joint in skeleton.joints])
     share = unsure / unsure.square().mean().sqrt()
-    # of the luck's logarithm; its mean square is one
+    # standard deviation of the logarithm of the factor `luck`, whose mean square is one
     log_std = 0.4
     luck = (log_std * torch.randn(pixels.shape[:-1], generator=generator) - log_std**2).exp()
     error = sigma * (share * luck)[..., None] * torch.randn(pixels.shape, generator=generator)
@@ -198,28 +200,37 @@ class SyntheticConfig(DataConfig):
 
     Training and validation people differ; the cameras are the same."""
 
+    # training instants
     instants: int = 4000
+    # validation instants
     validation_instants: int = 400
+    # cameras on the ring
     views: int = 4
-    # people the training instants are shared among
+    # people that the training instants are shared among
     subjects: int = 8
+    # kind of motion
     kind: Kind = "mixed"
-    # instants per second: nearer ones add little
+    # instants per second; closer ones add little
     fps: float = 10.0
+    # errors of the simulated detector
     noise: DetectorNoise = EXACT
+    # skeleton of the joints
     skeleton: Skeleton = H36M_17
-    # metres
+    # least stature, metres
     shortest: float = 1.55
+    # largest stature, metres
     tallest: float = 1.95
     # of the ring, metres
     radius: float = 5.0
     # of the cameras, metres
     height: float = 1.5
-    # pixels
+    # focal length, pixels
     focal: float = 1145.0
+    # width and height of the images, pixels
     size: tuple[int, int] = (1000, 1000)
-    # radians
+    # azimuth of the first camera, radians
     start_angle: float = 0.0
+    # of motion and noise
     seed: int = 0
 
     def __post_init__(self) -> None:
