@@ -79,8 +79,9 @@ ABOUT = (
 
 
 def main() -> None:
-    """Run one command and leave the program with its exit code (`cli.ending`; docs/commands.md lists them)."""
-    sys.exit(ended(lambda: _run(sys.argv[1:])))
+    """Run one command; leaves the program where it failed (`cli.ending`; docs/commands.md lists the exit codes)."""
+    if code := ended(lambda: _run(sys.argv[1:])):
+        sys.exit(code)
 
 
 def _run(arguments: list[str]) -> None:
