@@ -33,8 +33,10 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/lifting.py
 	$(BIN)/python benchmarks/rendering.py
 
-docs: $(VENV)/.installed-dev
+# The pages that follow from code and measurements, then the site in docs/_build/html; the notebooks are executed.
+docs: $(VENV)/.installed-docs
 	$(BIN)/python docs/generate.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx -b html -W --keep-going -q -j 2 docs docs/_build/html
 
 # System packages that a few tests want; without them just those tests skip, saying why.
 system:
@@ -52,5 +54,9 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[view,mocap,synth,geometry,dev]'
 	touch $@
 
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[view,mocap,synth,docs]'
+	touch $@
+
 clean:
-	rm -rf $(VENV) demo dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) demo dist docs/_build .pytest_cache .mypy_cache .ruff_cache

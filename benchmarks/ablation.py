@@ -4,7 +4,7 @@
 
 Needs the prepared motion (`coview data prepare cmu_mocap SOURCE`). Nothing is chosen by these rows: the
 choices were made on held-out training clips before. Runs are resumed and skipped like those of
-`coview bench mocap4`. Rows go to results/ablation.csv; `make docs` puts them into docs/results.md. The
+`coview bench mocap4`. Rows go to results/ablation.csv; `make docs` puts them into docs/results/mocap4_results.md. The
 rows with fusion and with the second pass are those of `self_fusion_s1_mocap4` and `self_fusion_mocap4`.
 """
 

@@ -7,7 +7,8 @@ noise, 5 % of joints 80 px off, whole people overlooked in 5 % of frames and whe
 another order every frame). `late` adds clocks up to 2 s apart, told to a frame or so. The accuracy is the share
 of detections that carry the right person's number, one number per person in all cameras and frames; a switch is
 a change of that number from one detection of a person in a camera to the next. Seconds are of the CPU, so that
-other work does not count. Rows go to results/association.csv."""
+other work does not count. Rows go to results/association.csv.
+"""
 
 import argparse
 import random

@@ -103,7 +103,7 @@ class Bench(DataConfig):
 
     @property
     def provides(self) -> frozenset[str]:
-        return instants().known
+        return instants().fields
 
     def train(self) -> InMemory:
         return InMemory(instants())

@@ -3,7 +3,7 @@
     OMP_WAIT_POLICY=passive python benchmarks/pseudo_label_error.py [--folder PREPARED] [--seeds 0 1 2]
 
 All training instants, `detected`; P-MPJPE in mm, mean over the joints that are known. Nobody trains on anything here.
-Rows are added to results/pseudo_label_error.csv; docs/pseudo_labels.md quotes them.
+Rows are added to results/pseudo_label_error.csv; docs/methods/pseudo_labels.md quotes them.
 """
 
 import argparse

@@ -16,12 +16,12 @@ from pathlib import Path
 
 from coview.bench.machine import commit, forget_peak, machine, peak_mb
 from coview.bench.results import append_rows
-from coview.data.rendering.dataset import RenderedConfig
+from coview.data.rendering.dataset import VERSION, RenderedConfig
 from coview.data.rendering.mesh_body import mesh_file
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "rendering.csv"
 COLUMNS = ["date", "commit", "machine", "seed", "body", "size", "views", "images", "seconds", "images_per_s"]
-COLUMNS += ["cpu_ms", "peak_mb", "hidden_share"]
+COLUMNS += ["cpu_ms", "peak_mb", "hidden_share", "notes"]
 TARGET = 300.0
 
 
@@ -37,7 +37,7 @@ def measured(config: RenderedConfig) -> dict[str, object]:
     values = [
         date.today().isoformat(), commit(), machine("cpu"), config.seed, config.body, config.size, config.views,
         images, f"{seconds:.2f}", f"{images / seconds:.0f}", f"{1000 * busy / images:.2f}",
-        f"{peak_mb('cpu') - before:.0f}", f"{made.hidden_share:.3f}",
+        f"{peak_mb('cpu') - before:.0f}", f"{made.hidden_share:.3f}", f"data version {VERSION}",
     ]  # fmt: skip
     return dict(zip(COLUMNS, values, strict=True))
 

@@ -1,15 +1,55 @@
-"""What every test may ask for."""
+"""What every test may ask for, and that every test draws the same random numbers whenever and wherever it runs."""
 
+import os
+import random
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import register_random, settings
 
 from coview.data.synthetic.recordings import ring_cameras
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+# Property tests try the same examples in every run; HYPOTHESIS_PROFILE=nightly tries others each time and prints
+# how to get a failing one back. No profile has a deadline: speed is no matter of tests.
+settings.register_profile("reproducible", deadline=None, derandomize=True)
+settings.register_profile("nightly", deadline=None, derandomize=False, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "reproducible"))
+
+
+class TorchGenerator:
+    """torch's global generator, with the methods by which hypothesis begins every example at the same state."""
+
+    seed = staticmethod(torch.manual_seed)
+    getstate = staticmethod(torch.get_rng_state)
+    setstate = staticmethod(torch.set_rng_state)
+
+
+_TORCH = TorchGenerator()  # hypothesis keeps a weak reference only
+register_random(_TORCH)
+
+
+def seed_all() -> None:
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002 - the legacy global generator is what must not differ from run to run
+    torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """Global generators begin every test at the same state, whatever ran before it."""
+    seed_all()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> None:
+    """The same for fixtures of modules and sessions, which are made before `seeded`."""
+    if fixturedef.scope != "function":
+        seed_all()
 
 
 @pytest.fixture(scope="session")

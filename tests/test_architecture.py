@@ -1,6 +1,7 @@
 """Imports point down: a module imports from floors below its own, or from its own room without a cycle."""
 
 import ast
+import re
 import statistics
 import subprocess
 import sys
@@ -19,7 +20,7 @@ FLOORS = [
     ["training", "capture"],
     ["recipes", "report", "viewer"],
     ["demo", "doctor", "bench"],
-    ["cli"],
+    ["cli", "api"],
 ]
 FLOOR = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
@@ -160,3 +161,21 @@ def test_every_module_has_its_test_file(path: Path):
         return
     mirror = Path(__file__).parent / room.parent / f"test_{room.name}"
     assert mirror.exists(), f"no {mirror.relative_to(ROOT.parents[1])} for {room}"
+
+
+def test_no_name_is_undefined():
+    """Ruff's F821 is off, because it takes jaxtyping's one-word shapes for names; those are written in lower case."""
+    command = [
+        sys.executable,
+        "-m",
+        "ruff",
+        "check",
+        "--isolated",
+        "--select",
+        "F821",
+        "--output-format",
+        "concise",
+    ]
+    found = subprocess.run([*command, str(ROOT)], capture_output=True, text=True, timeout=120).stdout
+    undefined = [line for line in found.splitlines() if re.search(r"Undefined name `_?[A-Z]", line)]
+    assert not undefined, "\n".join(undefined)

@@ -32,14 +32,14 @@ def instant(**fields) -> MultiView:
     return MultiView(H36M_17, **{**everything, **fields})
 
 
-ALL = instant().known
+ALL = instant().fields
 
 
 def test_what_is_given_can_be_read():
     sample = instant()
     fields = {"images", "cameras", "joints2d", "confidence", "image_size", "joints3d", "base_point", "rig"}
     fields |= {"subject", "sequence", "time", "labelled", "labelled2d"}
-    assert sample.known == fields
+    assert sample.fields == fields
     assert sample.images.shape == (VIEWS, 3, 4, 5)
     assert len(sample.cameras) == VIEWS
     assert sample.joints2d.shape == (VIEWS, JOINTS, 2)
@@ -56,7 +56,7 @@ def test_what_is_given_can_be_read():
 @pytest.mark.parametrize("name", sorted(ALL))
 def test_what_is_hidden_cannot_be_read(name):
     sample = instant().only(ALL - {name})
-    assert sample.known == ALL - {name}
+    assert sample.fields == ALL - {name}
     with pytest.raises(LookupError, match=f"has no '{name}'; it has: .* lists in `inputs` or `supervision`"):
         getattr(sample, name)
 
@@ -69,18 +69,18 @@ def test_an_empty_sample_says_so():
 def test_hiding_keeps_the_original():
     sample = instant()
     hidden = sample.only(frozenset({"joints2d", "no_such_field"}))
-    assert hidden.known == {"joints2d"}
+    assert hidden.fields == {"joints2d"}
     assert hidden.joints2d is sample.joints2d
-    assert sample.known == ALL
+    assert sample.fields == ALL
 
 
 def test_replacing_adds_exchanges_and_removes():
     sample = instant().only(frozenset({"joints2d", "confidence"}))
     new = torch.zeros(VIEWS, JOINTS, 2)
     replaced = sample.replaced(joints2d=new, confidence=None, rig=torch.tensor(1))
-    assert replaced.known == {"joints2d", "rig"}
+    assert replaced.fields == {"joints2d", "rig"}
     assert replaced.joints2d is new
-    assert sample.known == {"joints2d", "confidence"}
+    assert sample.fields == {"joints2d", "confidence"}
 
 
 def test_stacking_and_picking_go_round():
@@ -90,7 +90,7 @@ def test_stacking_and_picking_go_round():
     assert batch.cameras.intrinsics.shape == (4, VIEWS, 3, 3)
     assert batch.rig.tolist() == [4] * 4
     for sample, again in zip(samples, (batch[i] for i in range(4)), strict=True):
-        assert again.known == ALL
+        assert again.fields == ALL
         torch.testing.assert_close(again.joints3d, sample.joints3d)
         torch.testing.assert_close(again.cameras.size, sample.cameras.size)
     assert batch[torch.tensor([2, 0])].confidence.shape == (2, VIEWS, JOINTS)
@@ -98,7 +98,7 @@ def test_stacking_and_picking_go_round():
 
 def test_a_field_missing_anywhere_is_missing_everywhere():
     batch = MultiView.stack([instant(), instant().only(ALL - {"joints3d"})])
-    assert batch.known == ALL - {"joints3d"}
+    assert batch.fields == ALL - {"joints3d"}
 
 
 def test_skeletons_are_not_mixed():
@@ -108,7 +108,7 @@ def test_skeletons_are_not_mixed():
 
 def test_moving_moves_every_field():
     moved = MultiView.stack([instant(), instant()]).to("cpu", non_blocking=True)
-    assert moved.known == ALL
+    assert moved.fields == ALL
     assert moved.cameras.fisheye.dtype == torch.bool
 
 
@@ -133,7 +133,7 @@ def test_images_held_as_bytes_are_read_as_shares():
 
 def test_what_is_held_as_bytes_can_be_had_as_bytes():
     batch = MultiView(H36M_17, images=torch.full((2, 1, 3, 4, 4), 51, dtype=torch.uint8))
-    assert batch.held("images").dtype == torch.uint8
+    assert batch.stored("images").dtype == torch.uint8
     assert batch.images.dtype == torch.float32
     with pytest.raises(LookupError, match="no 'cameras'"):
-        batch.held("cameras")
+        batch.stored("cameras")

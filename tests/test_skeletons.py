@@ -243,6 +243,22 @@ def test_a_map_that_cannot_be_names_what_is_missing():
         skeleton_map(COCO_17, H36M_17)
 
 
+def test_a_partial_map_leaves_absent_what_cannot_be_had():
+    mapped = skeleton_map(COCO_17, H36M_17, partial=True)
+    assert mapped.absent == ("head_top",)
+    head = H36M_17.index("head_top")
+    points = mapped.apply(torch.rand(3, 17, 2))
+    assert points.isnan().any(dim=-1).nonzero()[:, 1].tolist() == [head] * 3
+    assert (mapped.confidence(torch.ones(3, 17)) == 0).nonzero()[:, 1].tolist() == [head] * 3
+    assert mapped.matrix().sum(dim=1).tolist() == [float(joint != head) for joint in range(17)]
+    whole = skeleton_map(COCO_19, COCO_17)
+    assert skeleton_map(COCO_19, COCO_17, partial=True) == whole
+    assert whole.absent == ()
+    foreign = Skeleton("foreign", ("tail", "fin"), (("tail", "fin"),), "tail")
+    with pytest.raises(LookupError, match="nothing there stands for tail, fin"):
+        skeleton_map(COCO_17, foreign, partial=True)
+
+
 def test_an_unknown_skeleton_is_answered_with_the_known_ones():
     with pytest.raises(LookupError, match=r"no skeleton 'h36m'\. Known: body_25, body_25b, .*h36m_17"):
         named_skeleton("h36m")

@@ -20,7 +20,26 @@ _FIELDS = ("intrinsics", "cam_from_world", "size", "distortion", "fisheye")
 
 @dataclass(frozen=True)
 class Cameras:
-    """One or many calibrated cameras; every field has the same leading `*batch`."""
+    """One or many calibrated cameras as tensors; every field has the same leading `*batch`.
+
+    OpenCV axes and lens models. The methods take and return tensors; `coview.make_cameras` makes cameras from NumPy
+    arrays and lists, and `coview.project`, `coview.undistort` and `coview.triangulate` take any kind.
+
+    Attributes:
+        intrinsics: (*batch, 3, 3), pixels: [[fx, skew, cx], [0, fy, cy], [0, 0, 1]].
+        cam_from_world: (*batch, 3, 4), rotation | translation in metres; NaN where it is not known.
+        size: (*batch, 2), width and height of the image in pixels.
+        distortion: (*batch, 8), k1 k2 p1 p2 k3 k4 k5 k6 [Brown66], or k1 to k4 of a fisheye lens [KB06].
+        fisheye: (*batch), bool: whether `distortion` is that of a fisheye lens.
+
+    Example:
+        >>> import coview
+        >>> cameras = coview.example_cameras(4)
+        >>> len(cameras), cameras.focal[0].tolist()
+        (4, [1145.0, 1145.0])
+        >>> cameras[1:3].pixels_from_world.shape
+        torch.Size([2, 3, 4])
+    """
 
     intrinsics: Float[Tensor, "*batch 3 3"]  # pixels
     cam_from_world: Float[Tensor, "*batch 3 4"]  # rotation | translation in metres

@@ -10,7 +10,16 @@ The text says what is wrong, where, why it matters and what to do.
 
 
 class CoviewError(Exception):
-    """Base of every error that coview raises deliberately; never raised itself."""
+    """Base of every error that coview raises deliberately; never raised itself.
+
+    Example:
+        >>> import coview
+        >>> try:
+        ...     coview.skeleton("octopus")
+        ... except coview.CoviewError as error:
+        ...     print(str(error)[:22])
+        no skeleton 'octopus'.
+    """
 
 
 class InputError(CoviewError, ValueError):
@@ -39,3 +48,7 @@ class MissingPackageError(CoviewError, ModuleNotFoundError):
 
 class UnavailableError(CoviewError, OSError):
     """The machine lacks something that is needed: graphics without a window, room on the disk, a writable folder."""
+
+
+class NotYetError(CoviewError, NotImplementedError):
+    """Something that a later version will do; the text says how to get there without."""

@@ -59,13 +59,13 @@ class MultiView:
             "labelled2d": labelled2d,
         }
         self.skeleton = skeleton
-        self._known: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
+        self._fields: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
 
     @property
     def images(self) -> Float[Tensor, "*batch views 3 height width"]:
         """RGB in [0, 1]. Bytes are held as they are, a quarter of the memory, and divided by 255 when read."""
-        held = self._read("images")
-        return held.float() / 255 if held.dtype == torch.uint8 else held
+        pixels = self._read("images")
+        return pixels.float() / 255 if pixels.dtype == torch.uint8 else pixels
 
     @property
     def cameras(self) -> Cameras:
@@ -149,29 +149,29 @@ class MultiView:
         return self._read("labelled2d")
 
     @property
-    def known(self) -> frozenset[str]:
+    def fields(self) -> frozenset[str]:
         """The names of the fields that can be read."""
-        return frozenset(self._known)
+        return frozenset(self._fields)
 
-    def held(self, name: str) -> Any:
+    def stored(self, name: str) -> Any:
         """A field as it lies in memory: images of bytes stay bytes, which reading them would not leave."""
         return self._read(name)
 
     def only(self, names: frozenset[str]) -> "MultiView":
         """The same instant with every field outside `names` hidden."""
-        return MultiView(self.skeleton, **{n: v for n, v in self._known.items() if n in names})
+        return MultiView(self.skeleton, **{n: v for n, v in self._fields.items() if n in names})
 
     def replaced(self, **fields: Any) -> "MultiView":
         """The same instant with some fields exchanged or added (None removes one)."""
-        return MultiView(self.skeleton, **{**self._known, **fields})
+        return MultiView(self.skeleton, **{**self._fields, **fields})
 
     def to(self, device: torch.device | str, **options: Any) -> "MultiView":
         """Every field moved to `device`; Lightning calls this."""
-        return MultiView(self.skeleton, **{n: v.to(device, **options) for n, v in self._known.items()})
+        return MultiView(self.skeleton, **{n: v.to(device, **options) for n, v in self._fields.items()})
 
     def __getitem__(self, index: Any) -> "MultiView":
         """Some instants of a batch."""
-        return MultiView(self.skeleton, **{n: v[index] for n, v in self._known.items()})
+        return MultiView(self.skeleton, **{n: v[index] for n, v in self._fields.items()})
 
     @staticmethod
     def stack(samples: Sequence["MultiView"]) -> "MultiView":
@@ -184,21 +184,21 @@ class MultiView:
                 f"MultiView.stack: these instants have different skeletons: {names}. Joint 0 of one is not "
                 f"joint 0 of the other; bring them to one skeleton with `skeleton_map` first."
             )
-        shared = frozenset.intersection(*(sample.known for sample in samples))
-        columns = {name: [sample._known[name] for sample in samples] for name in shared}
+        shared = frozenset.intersection(*(sample.fields for sample in samples))
+        columns = {name: [sample._fields[name] for sample in samples] for name in shared}
         return MultiView(samples[0].skeleton, **{name: _stack(column) for name, column in columns.items()})
 
     def __repr__(self) -> str:
-        shapes = {n: "Cameras" if isinstance(v, Cameras) else tuple(v.shape) for n, v in self._known.items()}
+        shapes = {n: "Cameras" if isinstance(v, Cameras) else tuple(v.shape) for n, v in self._fields.items()}
         return f"MultiView({self.skeleton.name}, {shapes})"
 
     def _read(self, name: str) -> Any:
-        if name not in self._known:
+        if name not in self._fields:
             raise UnknownNameError(
-                f"this MultiView has no '{name}'; it has: {', '.join(sorted(self._known)) or 'nothing'}. "
+                f"this MultiView has no '{name}'; it has: {', '.join(sorted(self._fields)) or 'nothing'}. "
                 f"A method reads only what it lists in `inputs` or `supervision`."
             )
-        return self._known[name]
+        return self._fields[name]
 
 
 def _stack(column: list[Any]) -> Any:

@@ -35,7 +35,21 @@ _MEANS: dict[str, tuple[tuple[str, ...], ...]] = {
 
 @dataclass(frozen=True)
 class Skeleton:
-    """Named joints, the bones between them, the joint that poses are centred on."""
+    """Named joints, the bones between them, the joint that poses are centred on.
+
+    Attributes:
+        name: Of the skeleton.
+        joints: Names in the order of arrays; the same names mean the same places in all skeletons.
+        bones: Pairs of parent and child.
+        root: The joint that poses are centred on.
+        left_right: Pairs of joints that swap under a mirror.
+
+    Example:
+        >>> import coview
+        >>> stick = coview.Skeleton("stick", ("head", "foot"), bones=(("head", "foot"),), root="foot")
+        >>> len(stick), stick.root_index
+        (2, 1)
+    """
 
     name: str
     joints: tuple[str, ...]
@@ -87,11 +101,19 @@ class SkeletonMap:
 
     source: Skeleton
     target: Skeleton
-    weights: tuple[tuple[tuple[int, float], ...], ...]  # per target joint: source joints and their shares
+    # per target joint: source joints and their shares; none where nothing in the source stands for the joint
+    weights: tuple[tuple[tuple[int, float], ...], ...]
     computed: tuple[bool, ...]  # whether the joint is a mean of others rather than the same joint
 
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """Target joints that the source cannot give; empty for a complete map."""
+        return tuple(
+            joint for joint, shares in zip(self.target.joints, self.weights, strict=True) if not shares
+        )
+
     def matrix(self) -> Float[Tensor, "target source"]:
-        """Rows that average source joints; each sums to one."""
+        """Rows that average source joints; each sums to one, or to zero for an absent joint."""
         matrix = torch.zeros(len(self.target), len(self.source))
         for row, shares in enumerate(self.weights):
             for column, share in shares:
@@ -99,21 +121,42 @@ class SkeletonMap:
         return matrix
 
     def apply(self, joints: Float[Tensor, "*batch source dims"]) -> Float[Tensor, "*batch target dims"]:
-        """Joints of the target skeleton; NaN only where a source joint that is needed is NaN."""
-        picked = [sum(joints[..., column, :] * share for column, share in shares) for shares in self.weights]
+        """Joints of the target skeleton; NaN for absent joints and where a source joint that is needed is NaN."""
+        nothing = torch.full_like(joints[..., 0, :], torch.nan)
+        picked = [
+            sum(joints[..., column, :] * share for column, share in shares) if shares else nothing
+            for shares in self.weights
+        ]
         return torch.stack(picked, dim=-2)  # type: ignore[arg-type]
 
     def confidence(self, confidence: Float[Tensor, "*batch source"]) -> Float[Tensor, "*batch target"]:
-        """A mean is as sure as its least sure part."""
-        picked = [confidence[..., [column for column, _ in shares]].amin(dim=-1) for shares in self.weights]
+        """A mean is as sure as its least sure part; an absent joint has confidence 0."""
+        nothing = torch.zeros_like(confidence[..., 0])
+        picked = [
+            confidence[..., [column for column, _ in shares]].amin(dim=-1) if shares else nothing
+            for shares in self.weights
+        ]
         return torch.stack(picked, dim=-1)
 
 
-def skeleton_map(source: Skeleton, target: Skeleton) -> SkeletonMap:
-    """The map from `source` to `target`, by name; LookupError naming the joints that cannot be had."""
+def skeleton_map(source: Skeleton, target: Skeleton, *, partial: bool = False) -> SkeletonMap:
+    """The map from `source` to `target`, by joint names.
+
+    Args:
+        source: Skeleton of the joints that are known.
+        target: Skeleton of the joints that are wanted.
+        partial: Whether the source may lack some joints of the target. These are absent in what the map makes: NaN,
+            and confidence 0.
+
+    Returns:
+        The map; its `absent` names the joints that the source cannot give.
+
+    Raises:
+        LookupError: Naming the joints that cannot be had; with `partial`, only where that is all of them.
+    """
     found = {joint: _find(joint, source, frozenset()) for joint in target.joints}
     missing = [joint for joint, shares in found.items() if not shares]
-    if missing:
+    if missing and not (partial and len(missing) < len(target)):
         raise UnknownNameError(
             f"no map from skeleton '{source.name}' to '{target.name}': nothing there stands for "
             f"{', '.join(missing)}. Choose a target among the joints of '{source.name}': "

@@ -27,7 +27,7 @@ class Known(Method[CameraPoses]):
         self.answers, self.weight, self.place = answers, nn.Parameter(torch.zeros(1)), 0
 
     def forward(self, batch: MultiView) -> CameraPoses:
-        assert batch.known == self.inputs
+        assert batch.fields == self.inputs
         start, self.place = self.place, self.place + len(batch.joints2d)
         return CameraPoses(joints3d=self.answers[start : self.place])
 
@@ -43,7 +43,7 @@ class Refining(Known):
         self.pixels, self.joint, self.at = pixels, joint, 0
 
     def refine(self, batch: MultiView) -> MultiView:
-        assert batch.known == {"joints2d", "confidence", "rig"}  # never the truth
+        assert batch.fields == {"joints2d", "confidence", "rig"}  # never the truth
         start, self.at = self.at, self.at + len(batch.joints2d)
         joints2d = batch.joints2d.clone()
         joints2d[..., self.joint, :] = self.pixels[start : self.at, :, self.joint]

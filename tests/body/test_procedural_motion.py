@@ -15,7 +15,26 @@ KINDS = ("gait", "random", "mixed")
 @given(seed=st.integers(0, 10_000))
 @settings(deadline=None, max_examples=15)
 def test_motion_is_a_body_on_a_floor_at_human_speed(kind, seed):
-    joints = random_motion(100, seed=seed, kind=kind)
+    check_motion(random_motion(100, seed=seed, kind=kind))
+
+
+# faster than 10 m/s before they were calmed, or starting farther away than 1.6 m
+@pytest.mark.parametrize("seed", [288, 317, 1010, 5276, 9718, 2526, 3557, 5111])
+def test_wild_motions_are_calmed(seed):
+    check_motion(random_motion(100, seed=seed, kind="random"))
+
+
+def test_motions_that_need_no_calming_are_left_alone(monkeypatch):
+    before = [random_motion(100, seed=seed, kind=kind) for seed in range(3) for kind in KINDS]
+    monkeypatch.setattr("coview.body.procedural_motion.FASTEST", 1e9)
+    monkeypatch.setattr("coview.body.procedural_motion.FARTHEST", 1e9)
+    after = [random_motion(100, seed=seed, kind=kind) for seed in range(3) for kind in KINDS]
+    assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
+    wild = random_motion(100, seed=288, kind="random")
+    assert (wild.diff(dim=0).norm(dim=-1) * 25).max() > 10
+
+
+def check_motion(joints: torch.Tensor) -> None:
     parents, children = (list(column) for column in zip(*H36M_17.bone_indices, strict=True))
     lengths = (joints[:, parents] - joints[:, children]).norm(dim=-1)
     assert (lengths.amax(dim=0) - lengths.amin(dim=0)).max() < 1e-5

@@ -13,6 +13,7 @@ import torch
 
 from coview.cameras import Cameras
 from coview.data.human36m.prepare import prepare_labels
+from coview.data.rendering.mesh_body import MeshBody, read_mesh
 from coview.data.rendering.renderer import Tiles, context
 
 # Offsets in centimetres; +Y up, facing +Z, so left is +X. Names as in conversions of CMU for Poser.
@@ -124,6 +125,15 @@ def egl() -> None:
         context()
     except (ModuleNotFoundError, OSError) as error:
         pytest.skip(f"nothing can be drawn here: {error}")
+
+
+@pytest.fixture(scope="session")
+def makehuman(shared_data: Path) -> MeshBody:
+    """MakeHuman's mesh; the test skips where its file is absent."""
+    path = shared_data / "makehuman_cc0" / "makehuman_cmu_rig.npz"
+    if not path.is_file():
+        pytest.skip(f"MakeHuman's mesh is not here ({path})")
+    return read_mesh(path)
 
 
 def plain_tiles(cameras: Cameras) -> Tiles:

@@ -52,8 +52,8 @@ def test_a_mirrored_person_is_somebody_else_at_the_same_time():
     assert after.subject.tolist() == [-1, 1, -3, 3]
     assert after.sequence.tolist() == [-1, 0, -1, 0]
     for name in ("time", "labelled", "labelled2d"):
-        assert torch.equal(after.held(name), before.held(name))
-    assert after.known == before.known
+        assert torch.equal(after.stored(name), before.stored(name))
+    assert after.fields == before.fields
 
 
 def test_mirrored_twice_is_the_same_world():
@@ -80,7 +80,7 @@ def test_the_base_point_is_mirrored_with_the_root():
 
 def test_only_what_is_there_is_needed():
     batch = instants().only(frozenset({"joints2d", "confidence", "image_size"}))
-    assert mirrored(batch, CHOSEN).known == batch.known
+    assert mirrored(batch, CHOSEN).fields == batch.fields
 
 
 def test_off_by_default_and_drawn_from_the_seed():

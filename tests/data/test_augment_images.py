@@ -69,7 +69,7 @@ def test_pixels_and_labels_still_agree(squeeze, skew):
     assert (after.cameras.focal > 0).all()
     torch.testing.assert_close(torch.linalg.det(after.cameras.rotation), torch.ones(3, 2))
     assert torch.equal(after.joints3d, before.joints3d)
-    assert "rig" not in after.known
+    assert "rig" not in after.fields
 
 
 def test_a_quarter_turn_is_the_camera_s_own_and_a_half_size_has_half_the_focal_length():
@@ -181,7 +181,7 @@ def test_bytes_become_numbers_and_nothing_changes_without_settings():
     assert not UNVARIED.active
     after = UNVARIED(batch)
     assert torch.equal(after.images, images.float() / 255)
-    assert "rig" in after.known
+    assert "rig" in after.fields
 
 
 def test_part_of_a_recipe_s_augmentation():

@@ -38,7 +38,7 @@ def test_hidden_fields_stay_hidden():
 
 def test_fields_must_count_the_same_instants():
     wrong = some()
-    wrong._known["rig"] = torch.arange(4)  # past the shape checks, which users do not run
+    wrong._fields["rig"] = torch.arange(4)  # past the shape checks, which users do not run
     with pytest.raises(ValueError, match=r"different numbers of instants: .*'rig': 4"):
         InMemory(wrong)
     with pytest.raises(ValueError, match="no fields at all"):
@@ -48,7 +48,7 @@ def test_fields_must_count_the_same_instants():
 def test_joined_keeps_order_and_shared_fields():
     both = joined([some(2), some(3).replaced(cameras=None)])
     assert both.rig.tolist() == [0, 1, 0, 1, 2]
-    assert both.known == {"joints2d", "rig"}
+    assert both.fields == {"joints2d", "rig"}
     assert joined([some(2), some(3)]).cameras.size.shape == (5, 2, 2)
 
 
@@ -60,9 +60,9 @@ def test_different_skeletons_cannot_be_joined():
 def test_images_in_bytes_stay_bytes_however_they_are_handled():
     images = torch.zeros(4, 2, 3, 8, 8, dtype=torch.uint8)
     data = InMemory(MultiView(H36M_17, images=images, rig=torch.arange(4)))
-    assert data.instants.held("images").data_ptr() == images.data_ptr()
-    assert data.only(frozenset({"images"}))[torch.tensor([1, 2])].held("images").dtype == torch.uint8
-    assert joined([data[:2], data[2:]]).held("images").dtype == torch.uint8
+    assert data.instants.stored("images").data_ptr() == images.data_ptr()
+    assert data.only(frozenset({"images"}))[torch.tensor([1, 2])].stored("images").dtype == torch.uint8
+    assert joined([data[:2], data[2:]]).stored("images").dtype == torch.uint8
 
 
 def test_fields_can_be_added():

@@ -53,7 +53,7 @@ def test_batches_from_disk_are_those_from_memory_bit_by_bit():
     memory = InMemory(disk.labels.instants.replaced(images=images))
     for a, b in zip(Batches(disk, 3, 0, 0, 7), Batches(memory, 3, 0, 0, 7), strict=True):
         assert torch.equal(a.rig, b.rig)
-        assert torch.equal(a.held("images"), b.held("images"))
+        assert torch.equal(a.stored("images"), b.stored("images"))
         assert torch.equal(a.cameras.cam_from_world, b.cameras.cam_from_world)
 
 

@@ -63,7 +63,7 @@ def test_fields_fit_together(tmp_path):
     record(tmp_path)
     config = RecordedConfig((tmp_path,))
     batch = config.train().instants
-    assert config.provides == batch.known
+    assert config.provides == batch.fields
     assert batch.joints2d.shape == (40, 3, 17, 2)
     seen = batch.cameras.project(batch.joints3d[:, None])
     torch.testing.assert_close(seen, batch.joints2d, atol=1e-2, rtol=0)
@@ -149,13 +149,53 @@ def test_one_camera_cannot_teach(tmp_path):
         RecordedConfig((tmp_path,), cameras=("cam0",)).train()
 
 
-def test_unknown_cameras_sizes_and_sessions_are_named(tmp_path):
-    session = record(tmp_path)
+def without_sizes(session: Session, **provenance: str) -> None:
+    """As an import without videos left it before it looked into the calibration."""
+    cameras = tuple(replace(camera, size=None) for camera in session.cameras)
+    replace(session, cameras=cameras, provenance=provenance).save()
+
+
+def test_image_sizes_come_from_the_calibration_where_the_session_has_none(tmp_path):
+    for name, truth in (("calibrated", True), ("beside", False), ("nowhere", False)):
+        session = record(tmp_path / name, truth=truth)
+        lenses = tmp_path / name / "lenses.toml"
+        without_sizes(session, **({"calibration_source": str(lenses)} if name == "beside" else {}))
+        if name == "beside":
+            write_calibration(Calibration(session.camera_names, ring_cameras(3).to(torch.float64)), lenses)
+    for name in ("calibrated", "beside"):
+        config = RecordedConfig((tmp_path / name,))
+        assert "image_size" in config.provides == config.train().fields
+        assert (config.train().instants.image_size == 1000).all()
+    config = RecordedConfig((tmp_path / "nowhere",))
+    assert config.provides == config.train().fields == {
+        "joints2d", "confidence", "rig", "subject", "sequence", "time"
+    }  # fmt: skip
+    assert "import again with the videos or a calibration beside" in config.remedy("image_size")
+
+
+def test_a_session_on_the_skeleton_of_a_model(tmp_path):
+    session = record(tmp_path, skeleton=COCO_17)
+    batch = RecordedConfig((tmp_path,), skeleton="h36m_17").train().instants
+    assert batch.skeleton is H36M_17
+    head, nose = H36M_17.index("head_top"), H36M_17.index("nose")
+    assert not batch.confidence[..., head].any()
+    assert batch.joints2d[..., head, :].isnan().all()
+    assert batch.joints3d[..., head, :].isnan().all()
+    assert torch.equal(batch.joints3d[..., nose, :], session.poses3d().points[:40, COCO_17.index("nose")])
+    assert RecordedConfig((tmp_path,)).on(H36M_17).skeleton == "h36m_17"
+    assert RecordedConfig((tmp_path,), skeleton="coco_17").on(H36M_17).skeleton == "coco_17"
+    strange = Skeleton("mine", ("tail", "nose"), (("tail", "nose"),), "tail")
+    assert RecordedConfig((tmp_path,)).on(strange).skeleton is None
+    with pytest.raises(
+        LookupError, match=r"from skeleton 'coco_17' to 'mine': nothing there stands for tail"
+    ):
+        session_joints(session, strange)
+
+
+def test_unknown_cameras_and_sessions_are_named(tmp_path):
+    record(tmp_path)
     with pytest.raises(LookupError, match=r"no camera 'left'; it has: cam0, cam1, cam2"):
         RecordedConfig((tmp_path,), cameras=("left", "cam0")).train()
-    replace(session, cameras=tuple(replace(camera, size=None) for camera in session.cameras)).save()
-    with pytest.raises(ValueError, match="image size of camera 'cam0' is not known"):
-        RecordedConfig((tmp_path,)).train()
     with pytest.raises(ValueError, match="no session to learn from was given"):
         RecordedConfig().train()
     with pytest.raises(FileNotFoundError, match="no session at"):

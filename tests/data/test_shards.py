@@ -1,4 +1,5 @@
 import errno
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,35 @@ def test_several_workers_give_the_same_and_stay_near_each_other(tmp_path: Path):
     assert sorted(make.asked) == list(range(20))
     assert max(lead) <= 6
     assert torch.get_num_threads() == before
+
+
+@pytest.fixture
+def three_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_piece_is_made_on_one_core_with_any_number_of_workers(three_threads, workers: int):
+    """Else sums round differently, and results depend on OMP_NUM_THREADS and the number of workers."""
+
+    def make(number: int) -> dict[str, torch.Tensor]:
+        return {"threads": torch.tensor([torch.get_num_threads()])}
+
+    made = gathered(make, [1] * 6, folder=None, stem="x", what="make", workers=workers)
+    assert made["threads"].tolist() == [1] * 6
+    assert torch.get_num_threads() == 3
+
+
+def test_a_piece_that_fails_gives_the_cores_back(three_threads):
+    def fails(number: int) -> dict[str, torch.Tensor]:
+        raise RuntimeError("no such luck")
+
+    with pytest.raises(RuntimeError, match="no such luck"):
+        gathered(fails, [1], folder=None, stem="x", what="make")
+    assert torch.get_num_threads() == 3
 
 
 def test_a_worker_that_fails_stops_the_others():

@@ -5,6 +5,7 @@ from coview.data.augment import Augment
 from coview.data.synthetic.recordings import EXACT, DetectorNoise, SyntheticConfig
 from coview.data.virtual_views import VirtualViews
 from coview.sample import MultiView
+from coview.skeletons import H36M_17, SKELETONS, skeleton_map
 
 
 def instants(count: int = 40, noise: DetectorNoise = EXACT) -> MultiView:
@@ -12,7 +13,7 @@ def instants(count: int = 40, noise: DetectorNoise = EXACT) -> MultiView:
     spread = 1e-4 * torch.eye(3).expand(count, len(batch.skeleton), 3, 3)
     return batch.replaced(
         pseudo3d=batch.joints3d, pseudo_cameras=batch.cameras, pseudo_covariance=spread
-    ).only(batch.known - {"joints3d", "cameras"} | {"pseudo3d", "pseudo_cameras", "pseudo_covariance"})
+    ).only(batch.fields - {"joints3d", "cameras"} | {"pseudo3d", "pseudo_cameras", "pseudo_covariance"})
 
 
 def test_without_errors_a_virtual_view_is_the_projection():
@@ -89,11 +90,30 @@ def test_generated_people_are_seen_by_virtual_cameras_with_real_errors():
     missing = (batch.confidence == 0).float()
     assert abs(missing[40:].mean() - missing[:40, :4].mean()) < 0.05
     assert batch.pseudo_covariance[40:].amax() < 1e-6
-    assert batch.known == {
+    assert batch.fields == {
         "joints2d", "confidence", "image_size", "pseudo3d", "pseudo_covariance", "pseudo_cameras"
     }  # fmt: skip
     mirrored = Augment(mirror=1.0, virtual=VirtualViews(count=2, generated=3))(instants())
     assert mirrored.joints2d.shape[:2] == (43, 6)
+
+
+@pytest.mark.parametrize("skeleton", SKELETONS, ids=lambda skeleton: skeleton.name)
+def test_joints_that_generated_people_lack_are_absent(skeleton):
+    batch, mapped = instants(6), skeleton_map(H36M_17, skeleton, partial=True)
+    fields = {"pseudo3d": mapped.apply(batch.pseudo3d)}
+    fields["joints2d"] = batch.pseudo_cameras.project(fields["pseudo3d"][:, None])
+    fields["confidence"] = torch.ones(6, 4, len(skeleton))  # a detector sees joints that no label tells of
+    fields["joints2d"] = fields["joints2d"].nan_to_num(500.0)
+    fields["pseudo_covariance"] = 1e-4 * torch.eye(3).expand(6, len(skeleton), 3, 3)
+    whole = {name: batch.stored(name) for name in ("image_size", "pseudo_cameras")}
+    after = VirtualViews(count=2, generated=20).beside(MultiView(skeleton, **fields, **whole))
+    lacking = torch.tensor([joint in mapped.absent for joint in skeleton.joints])
+    poses = after.pseudo3d[6:].isnan().any(dim=-1)
+    assert torch.equal(poses, lacking.expand(20, -1))
+    assert torch.equal(after.pseudo_covariance[6:].isnan().flatten(-2).any(dim=-1), poses)
+    assert (after.confidence[6:][..., lacking] == 0).all()
+    assert after.joints2d[6:][..., lacking, :].isnan().all()
+    assert (after.confidence[6:][..., ~lacking] > 0).float().mean() > 0.8
 
 
 def test_no_image_and_no_true_camera_is_made_up():
@@ -101,7 +121,7 @@ def test_no_image_and_no_true_camera_is_made_up():
     batch = real.replaced(
         pseudo3d=real.joints3d, pseudo_cameras=real.cameras, images=torch.zeros(3, 4, 3, 2, 2)
     )
-    assert not VirtualViews(count=1).beside(batch).known & {"images", "cameras"}
+    assert not VirtualViews(count=1).beside(batch).fields & {"images", "cameras"}
 
 
 def test_none_by_default_and_drawn_from_the_seed():

@@ -350,5 +350,8 @@ def test_no_rotation_at_all_is_explained(factor):
         check_rotation(factor * torch.eye(3), "cam_1")
 
 
-def test_rounded_rotations_pass():
-    check_rotation((rotations(20) * 1e4).round() / 1e4, "four digits")
+def test_rotations_rounded_to_four_digits_pass_and_to_two_do_not():
+    exact = rotations(20)
+    check_rotation((exact * 1e4).round() / 1e4, "four digits")
+    with pytest.raises(ValueError, match="two digits: this matrix is no rotation"):
+        check_rotation((exact * 1e2).round() / 1e2, "two digits")

@@ -194,7 +194,7 @@ def test_predictions_are_root_centred_and_turn_with_the_camera(config):
 def test_one_view_alone_predicts_the_same(config):
     batch, method = instants(3), config.build(H36M_17)
     alone = batch.only(method.inputs)
-    alone = alone.replaced(**{name: getattr(alone, name)[:, 1:2] for name in alone.known})
+    alone = alone.replaced(**{name: getattr(alone, name)[:, 1:2] for name in alone.fields})
     torch.testing.assert_close(method(alone).joints3d[:, 0], method(batch).joints3d[:, 1])
 
 

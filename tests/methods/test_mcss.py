@@ -213,7 +213,7 @@ def apart(data: MultiView) -> MultiView:
     order = torch.stack([torch.randperm(len(shown), generator=generator) for _ in range(4)], dim=1)
     order[shown] = shown.nonzero().expand(-1, 4)
     return data.replaced(
-        **{name: data.held(name)[order, torch.arange(4)] for name in ("joints2d", "confidence")}
+        **{name: data.stored(name)[order, torch.arange(4)] for name in ("joints2d", "confidence")}
     )
 
 

@@ -151,7 +151,7 @@ def apart(shown: MultiView) -> MultiView:
     order = torch.stack([torch.randperm(len(shown.labelled), generator=generator) for _ in range(4)], dim=1)
     order[shown.labelled] = shown.labelled.nonzero().expand(-1, 4)
     return shown.replaced(
-        **{name: shown.held(name)[order, torch.arange(4)] for name in ("joints2d", "confidence")}
+        **{name: shown.stored(name)[order, torch.arange(4)] for name in ("joints2d", "confidence")}
     )
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from coview.metrics.detection import (
     GROUPS,
     JDR,
+    ImageError,
     detection_rates,
     half_head,
     head_size_rule,
@@ -149,3 +150,20 @@ def test_a_skeleton_without_a_head_is_refused():
 
 def test_one_pose_without_a_batch_axis():
     assert detection_rates(standing(), standing(), H36M_17)["all"] == 100.0
+
+
+def test_pixels_are_averaged_over_what_is_known():
+    metric = ImageError()
+    truth = torch.zeros(2, 3, 2)
+    found = truth + torch.tensor([3.0, 4.0])
+    found[0, 0], truth[1, 2] = torch.nan, torch.nan
+    metric.update(found, truth)
+    assert float(metric.compute()) == 5
+    metric.update(truth[:1], truth[:1])
+    assert float(metric.compute()) == 5 * 4 / 7
+
+
+def test_an_image_error_of_nothing_known_is_not_zero():
+    metric = ImageError()
+    metric.update(torch.full((1, 2, 2), torch.nan), torch.zeros(1, 2, 2))
+    assert isnan(float(metric.compute()))

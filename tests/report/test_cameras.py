@@ -20,7 +20,7 @@ def test_a_sound_camera_is_good_and_says_how_sure_it_is(session):
     assert facts[0].covered == 1
     page = camera_section(evidence)
     assert page.count("<tr>") == 5
-    assert "0.4&nbsp;cm" in page
+    assert "0.4\u00a0cm" in page
     assert camera_lines(evidence) == []
 
 
@@ -37,8 +37,8 @@ def test_clock_focal_length_and_their_uncertainty_are_shown_and_judged(session):
         "south should be calibrated again: focal length ± 900 px."
     ]
     page = camera_section(evidence)
-    assert "60.0&nbsp;±&nbsp;0.8&nbsp;ms" in page
-    assert "200&nbsp;±&nbsp;30.0&nbsp;ppm" in page
+    assert "60.0\u00a0±\u00a00.8\u00a0ms" in page
+    assert "200\u00a0±\u00a030.0\u00a0ppm" in page
 
 
 def test_a_camera_that_stands_elsewhere_is_to_be_calibrated_again(session):

@@ -5,6 +5,7 @@ import pytest
 from coview.report.comparison import page
 
 NEEDS = {"ours": "lenses", "ceiling": "3D labels, given cameras", "later": "nothing"}
+SVG = "{http://www.w3.org/2000/svg}"
 CAMERAS, NOISE = "error_against_cameras.svg", "error_against_noise.svg"
 
 
@@ -20,13 +21,13 @@ def table_of(text: str) -> list[dict[str, str]]:
 
 
 def labels(picture: str) -> list[str]:
-    return [element.text or "" for element in ET.fromstring(picture).iter("{http://www.w3.org/2000/svg}text")]
+    return [element.text or "" for element in ET.fromstring(picture).iter(f"{SVG}text")]
 
 
 def curves(picture: str) -> list[int]:
     """How many points each line has."""
-    paths = ET.fromstring(picture).iter("{http://www.w3.org/2000/svg}path")
-    return [path.get("d", "").count("L") + 1 for path in paths if path.get("class") == "curve"]
+    groups = [g for g in ET.fromstring(picture).iter(f"{SVG}g") if g.get("id", "").startswith("curve-")]
+    return [group.find(f"{SVG}path").get("d").count("L") + 1 for group in groups]
 
 
 def test_one_table_of_medians_best_first_with_what_each_needs():

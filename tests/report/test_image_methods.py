@@ -25,8 +25,8 @@ def test_numbers_and_origin_are_shown(looked_at):
     found = found_in_images(gather(looked_at.path))
     assert [one.kind for one in found] == ["algebraic"]
     page = image_section(found)
-    assert "<b>50.0&nbsp;mm</b>" in page
-    assert "0.0&nbsp;mm" in page  # after alignment
+    assert "<b>50.0\u00a0mm</b>" in page
+    assert "0.0\u00a0mm" in page  # after alignment
     assert "no truth" in page
     assert "AlgebraicTriangulation &lt;b&gt;" in page
     assert "look at both before using" in page

@@ -1,7 +1,10 @@
+import json
 import re
+from dataclasses import replace
 
 import pytest
 
+from coview.formats.calibration.calibration import write_calibration
 from coview.report.page import write_report
 
 SECTIONS = ("scene", "overlay", "cameras", "errors", "bones", "coverage", "run-first_model", "assumed")
@@ -47,6 +50,27 @@ def test_names_from_the_session_are_text_not_markup(page):
     assert "<turn>" not in page
 
 
+def test_messages_and_file_names_are_text_not_markup(new_session):
+    """Wherever they come from: the recording, the calibration, the 3D joints, a run."""
+    nasty = """<img src=x onerror="alert('1')">&"""
+    session = new_session()
+    session.with_provenance(source=nasty, calibration_notes=nasty).save()
+    calibration = session.calibration()
+    told = replace(calibration, provenance={**calibration.provenance, "scale": nasty})
+    write_calibration(told, session.calibration_path)
+    run = session.models_dir / "first_model"
+    (run / "history.csv").write_text('step,"<img a>"\n1,2\n2,3\n')
+    (run / "evaluation.json").write_text(
+        json.dumps({"metrics": {nasty: nasty}, "definitions": {nasty: nasty}})
+    )
+    run.rename(run.with_name("a <img> & 'b'"))
+    page = without_data(write_report(session.path).read_text())
+    assert page.count("&lt;img src=x onerror=&#34;alert(&#39;1&#39;)&#34;&gt;&amp;") >= 6
+    assert (
+        len(re.findall("<img", page)) == len(re.findall('<img alt="', page)) == 12
+    )  # the pictures, no other
+
+
 def test_what_is_for_programs_is_left_out(page):
     assert "file hash" not in page
 
@@ -71,7 +95,7 @@ def test_a_run_alone_has_its_own_page(new_run):
     page = write_report(path).read_text()
     assert page.count('<figure class="chart">') == 2
     assert "Training run, 29 steps" in page
-    assert "61.25" in page
+    assert "<b>61.25 mm</b><span>N-MPJPE</span>" in page
 
 
 def test_an_unfinished_run_and_a_folder_that_is_neither(new_run, tmp_path):

@@ -38,8 +38,8 @@ def test_numbers_drawings_and_origin_are_shown(predicted):
     assert page.count("<canvas") == 6
     assert "CanonPose &lt;b&gt;" in page
     good = models[1].comparisons["north"]
-    assert f"{good.model.n_mpjpe_mm:.1f}&nbsp;mm" in page
-    assert f"{good.mean_pose.n_mpjpe_mm:.1f}&nbsp;mm" in page
+    assert f"{good.model.n_mpjpe_mm:.1f}\u00a0mm" in page
+    assert f"{good.mean_pose.n_mpjpe_mm:.1f}\u00a0mm" in page
 
 
 def test_verdicts_tell_good_from_bad(predicted):

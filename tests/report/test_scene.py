@@ -1,14 +1,11 @@
 import builtins
-import math
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 
-from coview.data.synthetic.recordings import ring_cameras
 from coview.report.evidence import gather
-from coview.report.scene import MOST_FRAMES, filled, free_azimuth, make_scene, playing
+from coview.report.scene import MOST_FRAMES, filled, make_scene, playing
 
 
 def test_the_scene_is_one_document_that_says_what_it_plays(session, capsys):
@@ -45,15 +42,6 @@ def test_unknown_joints_hide_in_known_ones():
     assert shown.isfinite().all()
     assert shown[0].tolist() == [[1.0, 2.0, 3.0]] * 2
     assert (shown[1, :, 2] < -50).all()
-
-
-def test_the_eye_stands_between_the_cameras():
-    four = ring_cameras(4, start_angle=0.4)
-    angle = free_azimuth(four, np.zeros(3))
-    apart = [abs(math.remainder(angle - 0.4 - k * math.pi / 2, 2 * math.pi)) for k in range(4)]
-    assert min(apart) == pytest.approx(math.pi / 4, abs=1e-5)
-    one = free_azimuth(ring_cameras(1), np.zeros(3))
-    assert abs(math.remainder(one - math.pi, 2 * math.pi)) < 1e-5
 
 
 def test_without_viser_the_extra_is_named(session, monkeypatch):

@@ -3,7 +3,7 @@ from dataclasses import replace
 import torch
 
 from coview.report.evidence import Comparison, gather
-from coview.report.verdict import judge
+from coview.report.verdict import judge, remarks
 
 
 def words(evidence):
@@ -90,3 +90,16 @@ def test_what_is_missing_comes_last(new_session):
     lines = judge(evidence)[1]
     assert lines[0].tone == "poor"
     assert "coview calibrate" in lines[-2].words
+
+
+def test_a_remark_made_twice_and_of_several_cameras_is_one(session):
+    """Import and calibration both find that the image size differs, and say so of every camera."""
+    found = gather(session.path)
+    notes = [f"camera '{name}': the calibration is for 640×480 pixels; K was scaled." for name in ("a", "b")]
+    calibration = replace(found.calibration, provenance={"notes": " | ".join([*notes, "look again"])})
+    stored = session.with_provenance(calibration_notes=" | ".join(notes))
+    assert remarks(replace(found, calibration=calibration, session=stored)) == [
+        "cameras 'a', 'b': the calibration is for 640×480 pixels; K was scaled.",
+        "look again",
+    ]
+    assert remarks(found) == []

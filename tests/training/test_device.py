@@ -14,6 +14,7 @@ def no_gpu(monkeypatch):
 @pytest.mark.parametrize("name", ["auto", "cpu"])
 def test_these_are_everywhere(no_gpu, name):
     check_device(name)
+    assert device.resolved(name) == torch.device("cpu")
 
 
 @pytest.mark.parametrize("name", ["cuda", "mps"])
@@ -31,6 +32,7 @@ def test_what_nobody_knows_is_refused(no_gpu, name):
 def test_a_gpu_that_is_there_is_taken(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     check_device("cuda")
+    assert device.resolved("cuda").type == "cuda"
 
 
 def test_a_device_is_resolved_to_what_is_here(monkeypatch):

@@ -1,5 +1,8 @@
 """What Lightning is asked to do around the steps; killing and resuming are in test_run."""
 
+import json
+import subprocess
+import sys
 from dataclasses import dataclass, replace
 
 import pytest
@@ -8,11 +11,12 @@ from safetensors.torch import load_file
 from torch import nn
 
 from coview.data.synthetic.recordings import SyntheticConfig
+from coview.methods.canonpose import CanonPoseConfig
 from coview.methods.shared.base import Method, MethodConfig, WorldPose
 from coview.training.checkpoint import Checkpoint
 from coview.training.history import History
 from coview.training.learner import Diverged
-from coview.training.recipe import Recipe
+from coview.training.recipe import Recipe, to_plain
 from coview.training.run import load_run, train
 
 
@@ -76,6 +80,49 @@ def test_parts_of_a_batch_teach_what_the_whole_batch_does(tmp_path, accumulate):
     losses = [[row["loss"] for row in rows if "loss" in row] for rows in (a, b)]
     assert losses[1] == pytest.approx(losses[0], rel=1e-4)
     assert [row["step"] for row in b if "validation/mpjpe_mm" in row] == [6, 12]
+
+
+TOGETHER = """
+import json, sys
+from pathlib import Path
+from coview.training.recipe import Recipe, from_plain
+from coview.training.run import train
+
+if __name__ == "__main__":
+    out = Path(sys.argv[1])
+    train(from_plain(json.loads(Path(sys.argv[2]).read_text()), Recipe), out, checkpoint_seconds=0.0, say=print)
+    print("finished", sorted(path.name for path in out.iterdir()))
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_teach_what_one_does_in_two_parts(tmp_path):
+    """Gloo on two processes of the CPU: gradients agree, the first process writes, and everything is said once."""
+    alone = replace(
+        RECIPE,
+        method=CanonPoseConfig(width=8),
+        validate_every=6,
+        clip_norm=1.0,
+        revise_at=(0.5, 1.0),
+        accumulate=2,
+    )
+    together = replace(alone, devices=2, accumulate=1)
+    program, plain, out = (tmp_path / name for name in ("train.py", "recipe.json", "together"))
+    program.write_text(TOGETHER)
+    plain.write_text(json.dumps(to_plain(together)))
+    done = subprocess.run(
+        [sys.executable, str(program), str(out), str(plain)], timeout=200, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    names = ["evaluation.json", "history.csv", "recipe.json", "run.json", "weights.safetensors"]
+    assert done.stdout == f"finished {names}\n"
+    apart = train(alone, tmp_path / "alone")
+    torch.testing.assert_close(weights(out), weights(apart), rtol=1e-4, atol=1e-6)
+    rows = [History.load(run / "history.csv").rows for run in (apart, out)]
+    for name in ("step", "loss", "validation/n_mpjpe_mm"):
+        values = [[row[name] for row in each if name in row] for each in rows]
+        assert values[1] == pytest.approx(values[0], rel=1e-4)
+    assert load_run(out).record["facts"] == load_run(apart).record["facts"]
 
 
 def test_a_run_stopped_within_an_update_begins_that_update_again(tmp_path, monkeypatch):

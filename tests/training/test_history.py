@@ -15,3 +15,14 @@ def test_rows_beyond_a_step_are_cut_off(tmp_path):
 
 def test_no_file_is_an_empty_history(tmp_path):
     assert History.load(tmp_path / "none.csv").rows == []
+
+
+def test_a_step_has_one_row_and_keeps_what_it_holds():
+    history = History()
+    history.add(2, {"seconds": 1.0, "loss": 3.0})
+    history.add(2, {"seconds": 9.0, "validation/mpjpe_mm": 40.0})
+    history.add(4, {"seconds": 10.0})
+    assert history.rows == [
+        {"step": 2, "seconds": 1.0, "loss": 3.0, "validation/mpjpe_mm": 40.0},
+        {"step": 4, "seconds": 10.0},
+    ]

@@ -49,7 +49,7 @@ def test_losses_see_inputs_and_supervision_alone():
     data = RECIPE.data.train()
     learner = Learner(Peeking(), RECIPE, data)
     assert learner.data.fields == {"joints2d", "confidence"}
-    assert learner.data[torch.arange(2)].known == {"joints2d", "confidence"}
+    assert learner.data[torch.arange(2)].fields == {"joints2d", "confidence"}
 
 
 # --- sums and seeds ----------------------------------------------------------------------------------
@@ -137,7 +137,7 @@ def test_batches_are_varied_but_the_method_still_sees_only_what_it_declares():
     learner = Learner(method, recipe, recipe.data.train())
     assert "image_size" in learner.data.fields
     learner.training_step(learner.data[torch.arange(4)], 0)
-    assert seen[0].known == {"joints2d", "confidence", "rig"}
+    assert seen[0].fields == {"joints2d", "confidence", "rig"}
     assert (seen[0].rig < 0).all()
 
 

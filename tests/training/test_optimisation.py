@@ -102,15 +102,15 @@ def test_the_longest_row_is_counted():
 
 def test_gradients_are_shortened_together():
     weight, adam = optimiser(3.0, 4.0)
-    Guard(clip_norm=1.0).check(adam)
+    Guard().check(adam, clip_norm=1.0)
     torch.testing.assert_close(weight.grad, torch.tensor([0.6, 0.8]), rtol=1e-5, atol=0)  # 3-4-5 by hand
-    Guard(clip_norm=10.0).check(adam)
+    Guard().check(adam, clip_norm=10.0)
     torch.testing.assert_close(weight.grad, torch.tensor([0.6, 0.8]), rtol=1e-5, atol=0)
 
 
 def test_a_step_without_any_gradient_is_no_mistake():
     weight, adam = optimiser(1.0)
     weight.grad = None
-    guard = Guard(1.0)
-    guard.check(adam)
+    guard = Guard()
+    guard.check(adam, clip_norm=1.0)
     assert guard.counts() == (0, 0)

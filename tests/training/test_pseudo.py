@@ -29,7 +29,7 @@ class Blind(SyntheticConfig):
         hidden = replace(
             known.cameras, cam_from_world=torch.full_like(known.cameras.cam_from_world, torch.nan)
         )
-        return InMemory(known.only(known.known - {"joints3d"}).replaced(cameras=hidden))
+        return InMemory(known.only(known.fields - {"joints3d"}).replaced(cameras=hidden))
 
     @property
     def provides(self) -> frozenset[str]:

@@ -109,6 +109,8 @@ def test_needs_are_known_without_memory():
         ({"weight_decay": -1.0}, r"weight_decay cannot be negative, got -1\.0"),
         ({"accumulate": 0}, "accumulate must be at least 1, got 0"),
         ({"batch_size": 10, "accumulate": 4}, "batch_size 10 cannot be cut into 4 equal parts"),
+        ({"batch_size": 12, "accumulate": 4, "devices": 2}, "cut into 8 equal parts .*each of devices 2"),
+        ({"devices": 0}, "devices must be at least 1, got 0"),
         ({"clip_norm": -1.0}, r"clip_norm cannot be negative, got -1\.0"),
         ({"warm_up": -1}, "warm_up cannot be negative, got -1"),
         (

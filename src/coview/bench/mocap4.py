@@ -1,7 +1,7 @@
 """`coview bench mocap4`: recipes × inputs × cameras × seeds, trained, measured on three rings, kept in one table.
 
 A run folder per training under `out`; whatever is finished there is not trained again, and what was
-interrupted goes on. docs/mocap4.md says what is measured.
+interrupted goes on. docs/results/mocap4.md says what is measured.
 """
 
 import json

@@ -1,5 +1,6 @@
 """Motions for the procedural body: walking on a curve, random smooth movements, and a mix of both."""
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -11,6 +12,14 @@ from coview.errors import InputError
 from coview.skeletons import H36M_17, Skeleton, skeleton_map
 
 Kind = Literal["gait", "random", "mixed"]
+# metres per second; no joint is faster
+FASTEST = 10.0
+# metres from the origin, on the floor: no pelvis is farther away ...
+FARTHEST = 1.6
+# ... and a path that would lead there is made smaller, to this
+_REACH = 1.5
+# times that random angles are brought nearer to rest, at most: to 5 % of their range
+_CALMER = 60
 
 
 def random_motion(
@@ -22,11 +31,12 @@ def random_motion(
     skeleton: Skeleton = H36M_17,
     stature: float = 1.75,
 ) -> Float[Tensor, "frames joints 3"]:
-    """A person who moves within 1.5 m of the origin: metres, world z up, floor at z = 0.
+    """A person who moves within 1.6 m of the origin: metres, world z up, floor at z = 0.
 
     `gait` walks on a closed curve; `random` stands, turns, squats and moves the arms; `mixed` blends
     from one to the other and back. Bone lengths are constant; they follow from `stature` (metres)
-    and, in proportion, from `seed`. The same arguments give the same motion. Raises ValueError for
+    and, in proportion, from `seed`. No joint is faster than 10 m/s: where chance moves one faster, all random
+    angles keep nearer to rest. The same arguments give the same motion. Raises ValueError for
     no frames, a frame rate that is not positive, or a stature that is not in metres; LookupError for a
     skeleton whose joints cannot be had from `H36M_17`."""
     if frames < 1 or fps <= 0:
@@ -40,17 +50,19 @@ def random_motion(
     phase = torch.arange(frames) / (fps * period) + torch.rand((), generator=generator)
     walking = _share_of_gait(kind, frames, fps, generator)
     loose = _random_angles(frames, fps, generator)
-    angles = loose + walking[:, None] * (gait_angles(phase) + 0.15 * (loose - limits()[1]) - loose)
-    low, _, high = limits()
+    low, rest, high = limits()
     way = torch.cumsum(walking, dim=0) * (walking_speed(body, period) / fps)
     heading, ground = _on_a_curve(way, generator)
     turn = smooth_noise(frames, 1, 1.5, fps, generator)[:, 0] * (2.5 if kind == "random" else 1.0)
     drift = 0.2 * smooth_noise(frames, 2, 1.5, fps, generator).tanh()
     standing = 1 - walking
-    joints = pose(
-        body, angles.clamp(low, high), heading + standing * turn, ground + standing[:, None] * drift
-    )
-    return mapped.apply(joints)
+    place = _within_reach(ground + standing[:, None] * drift)
+
+    def moved(loose: Tensor) -> Tensor:
+        angles = loose + walking[:, None] * (gait_angles(phase) + 0.15 * (loose - rest) - loose)
+        return pose(body, angles.clamp(low, high), heading + standing * turn, place)
+
+    return mapped.apply(_slow_enough(moved, loose, fps))
 
 
 def gait_angles(phase: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch dofs"]:
@@ -155,6 +167,25 @@ def _on_a_curve(way: Float[Tensor, "frames"], generator: torch.Generator) -> tup
     mirror = 1.0 if side < 0.5 else -1.0
     centre = 0.2 * (2 * torch.rand(2, generator=generator) - 1)
     return mirror * heading, torch.stack([x, mirror * y], dim=-1) + centre
+
+
+def _within_reach(place: Float[Tensor, "frames 2"]) -> Float[Tensor, "frames 2"]:
+    """The path, made smaller about the origin where it would lead farther than FARTHEST; metres."""
+    farthest = place.norm(dim=-1).max()
+    return place * (_REACH / farthest) if farthest >= FARTHEST else place
+
+
+def _slow_enough(
+    moved: Callable[[Tensor], Tensor], loose: Float[Tensor, "frames dofs"], fps: float
+) -> Float[Tensor, "frames joints 3"]:
+    """What `moved` makes of random angles, or of angles nearer to rest until no joint is faster than FASTEST."""
+    rest, joints = limits()[1], moved(loose)
+    for _ in range(_CALMER):
+        if (joints.diff(dim=0).norm(dim=-1) * fps < FASTEST).all():
+            break
+        loose = torch.lerp(rest, loose, 0.95)
+        joints = moved(loose)
+    return joints
 
 
 def _interpolated(at: Tensor, knots: Tensor, values: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ def bench(
     Runs that are finished are not trained again; an interrupted bench goes on when it is started again.
 
     Args:
-        name: Which benchmark: mocap4, which docs/mocap4.md defines.
+        name: Which benchmark: mocap4, which docs/results/mocap4.md defines.
         recipes: Which; default: all recipes whose name ends in _mocap4.
         inputs: 2D joints without error, with those of a detector, or with half or twice its errors in pixels.
         views: Numbers of cameras that training sees, 2 to 8; one run each. The tests stay as they are.

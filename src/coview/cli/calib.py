@@ -26,7 +26,9 @@ Format = Literal[
 
 
 def calib(arguments: list[str]) -> None:
-    """Calibration files: `calib convert A B` between ten formats, `calib show FILE`; docs/calibrations.md."""
+    """Calibration files: `calib convert A B` between ten formats, `calib show FILE`.
+
+    The formats: docs/howto/calibration_files.md."""
     run_group(
         "calib",
         {"convert": convert, "show": show},

@@ -93,7 +93,9 @@ def board(
     board_frames: int = 200,
     size_mismatch: SizeMismatch = "keep",
 ) -> None:
-    """Find intrinsics and places of the cameras from a calibration board that they filmed; docs/board.md.
+    """Find intrinsics and places of the cameras from a calibration board that they filmed.
+
+    Boards and videos: docs/howto/calibrate_from_a_board.md.
 
     Args:
         session: Folder made by `coview import`; with --videos or --intrinsics-videos it need not be one yet.
@@ -134,7 +136,7 @@ def file(
     size_mismatch: SizeMismatch = "keep",
     units: Literal["m", "cm", "mm"] | None = None,
 ) -> None:
-    """Take the cameras from a calibration file, in any of ten formats; docs/calibrations.md.
+    """Take the cameras from a calibration file, in any of ten formats; docs/howto/calibration_files.md.
 
     Args:
         session: Folder made by `coview import`.

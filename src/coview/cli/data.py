@@ -19,7 +19,9 @@ DataSet = Literal["cmu_mocap", "human36m"]
 
 
 def data(arguments: list[str]) -> None:
-    """Data sets: `data prepare NAME SOURCE` makes one ready, `data check NAME [DIR]` verifies it; docs/data.md."""
+    """Data sets: `data prepare NAME SOURCE` makes one ready, `data check NAME [DIR]` verifies it.
+
+    The data sets: docs/howto/data_sets.md."""
     run_group(
         "data",
         {"prepare": prepare, "check": check},

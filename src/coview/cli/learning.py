@@ -13,6 +13,7 @@ from coview.errors import InputError
 
 if TYPE_CHECKING:
     from coview.training.prediction.predict import Lifted
+    from coview.training.recipe import Recipe
 
 _FOR_SESSIONS = "coview_session"  # what a recording trains where no recipe is named
 
@@ -164,12 +165,13 @@ def _compared(lifted: "Lifted") -> list[str]:
     found, skeleton = lifted.comparison, lifted.skeleton
     if found is None:
         return [f"not compared: {lifted.not_compared}"]
+    without = f"; without {', '.join(found.unscored)}, never reconstructed" if found.unscored else ""
     return [
         f"this model: {found.model}",
         f"mean pose:  {found.mean_pose} (of the session, in every frame: what guessing would give)",
         f"            against the multi-view reconstruction, which is not truth; {found.frames} frames; N- of "
         f"{len(skeleton) - 1} joints of {skeleton.name} (root-aligned, least-squares scaled), P- of "
-        f"{len(skeleton)} (similarity alignment without reflection)",
+        f"{len(skeleton)} (similarity alignment without reflection){without}",
     ]
 
 

@@ -74,12 +74,12 @@ COMMANDS: dict[str, Callable[..., Any]] = {
 OWN_ARGUMENTS = frozenset({"train", "data", "calib", "calibrate"})
 ABOUT = (
     "3D human pose from several cameras: import, calibrate, reconstruct, export, train, predict. "
-    "`coview --version` says which version this is; docs/commands.md explains exit codes."
+    "`coview --version` says which version this is; docs/reference/commands.md explains exit codes."
 )
 
 
 def main() -> None:
-    """Run one command; leaves the program where it failed (`cli.ending`; docs/commands.md lists the exit codes)."""
+    """Run one command; leaves the program where it failed (`cli.ending`; codes: docs/reference/commands.md)."""
     if code := ended(lambda: _run(sys.argv[1:])):
         sys.exit(code)
 

@@ -99,7 +99,7 @@ def associate(
             f"person {row.person:<8d} frames {row.first} to {row.last}; {row.together:.0%} seen by two or more ({seen})"
         )
     say_people(people)
-    say(f"tracks          {found.tracks_path}   (corrections: people.toml, see docs/people.md)")
+    say(f"tracks          {found.tracks_path}   (corrections: people.toml, see docs/howto/several_people.md)")
 
 
 def say_people(people: "People") -> None:

@@ -38,8 +38,8 @@ class Augment:
         """The batch, varied; draws from torch's global generator."""
         batch = self.virtual.beside(batch)
         if self.mirror:
-            any_field = min(batch.known - _CAMERAS)  # every field counts the same instants
-            some = batch.held(any_field)
+            any_field = min(batch.fields - _CAMERAS)  # every field counts the same instants
+            some = batch.stored(any_field)
             batch = mirrored(batch, torch.rand(len(some), device=some.device) < self.mirror)
         return self.images(batch) if self.images.active else batch
 
@@ -53,26 +53,26 @@ def mirrored(batch: MultiView, chosen: Bool[Tensor, "batch"]) -> MultiView:
     there are 2D joints."""
     swap = list(batch.skeleton.mirror)
     new: dict[str, Tensor] = {}
-    if "joints2d" in batch.known:
+    if "joints2d" in batch.fields:
         flipped = batch.joints2d[..., swap, :]
         width = batch.image_size[..., None, 0]
         new["joints2d"] = torch.stack([width - 1 - flipped[..., 0], flipped[..., 1]], dim=-1)
-    if "confidence" in batch.known:
+    if "confidence" in batch.fields:
         new["confidence"] = batch.confidence[..., swap]
-    if "images" in batch.known:
+    if "images" in batch.fields:
         new["images"] = batch.images.flip(-1)
-    for name in {"joints3d", "pseudo3d", "first_guess"} & batch.known:
-        pose = batch.held(name)
+    for name in {"joints3d", "pseudo3d", "first_guess"} & batch.fields:
+        pose = batch.stored(name)
         new[name] = pose[..., swap, :] * pose.new_tensor(_SIDEWAYS)
-    if "pseudo_covariance" in batch.known:
+    if "pseudo_covariance" in batch.fields:
         flip = batch.pseudo_covariance.new_tensor(_SIDEWAYS)
         new["pseudo_covariance"] = batch.pseudo_covariance[..., swap, :, :] * flip * flip[:, None]
-    if "base_point" in batch.known:
+    if "base_point" in batch.fields:
         new["base_point"] = batch.base_point * batch.base_point.new_tensor(_SIDEWAYS)
-    for name in {"rig", "subject", "sequence"} & batch.known:
-        new[name] = -1 - batch.held(name)  # they count from 0
+    for name in {"rig", "subject", "sequence"} & batch.fields:
+        new[name] = -1 - batch.stored(name)  # they count from 0
     merged = {name: _where(chosen, value, getattr(batch, name)) for name, value in new.items()}
-    cameras = {name: _mirrored_cameras(batch.held(name), chosen) for name in _CAMERAS & batch.known}
+    cameras = {name: _mirrored_cameras(batch.stored(name), chosen) for name in _CAMERAS & batch.fields}
     return batch.replaced(**merged, **cameras)
 
 

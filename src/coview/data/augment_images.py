@@ -109,21 +109,21 @@ def moved(
     """What goes with pictures that went through `warped`: cameras, 2D joints, poses in camera axes; no rig.
 
     Joints that are outside now have confidence 0."""
-    height, width = batch.held("images").shape[-2:]
+    height, width = batch.stored("images").shape[-2:]
     centre = turn.new_tensor([(width - 1) / 2, (height - 1) / 2])
     c, s = turn.cos() / zoom, turn.sin() / zoom
     linear = torch.stack([c, -s, s, c], dim=-1).unflatten(-1, (2, 2))
     new: dict[str, object] = {}
     for name in _CAMERAS:
-        if name in batch.known:
-            new[name] = _turned(batch.held(name), linear, centre)
-    if "joints2d" in batch.known:
+        if name in batch.fields:
+            new[name] = _turned(batch.stored(name), linear, centre)
+    if "joints2d" in batch.fields:
         joints2d = (batch.joints2d - centre) @ linear.mT + centre
         new["joints2d"] = joints2d
-        if "confidence" in batch.known:
+        if "confidence" in batch.fields:
             inside = ((joints2d >= -0.5) & (joints2d <= 2 * centre + 0.5)).all(dim=-1)
             new["confidence"] = torch.where(inside, batch.confidence, 0.0)
-    if "first_guess" in batch.known:
+    if "first_guess" in batch.fields:
         about = _axis_turn(batch.cameras.intrinsics, linear)[1]
         new["first_guess"] = batch.first_guess @ about.mT
     return batch.replaced(**new, rig=None)

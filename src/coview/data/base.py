@@ -64,7 +64,7 @@ class InMemory(Instants):
     """Many instants held as one `MultiView` whose first axis counts them."""
 
     def __init__(self, instants: MultiView) -> None:
-        lengths = {name: len(instants.held(name)) for name in sorted(instants.known)}
+        lengths = {name: len(instants.stored(name)) for name in sorted(instants.fields)}
         if not lengths:
             raise InputError("InMemory: the sample has no fields at all, so it holds no instants.")
         if len(set(lengths.values())) > 1:
@@ -84,7 +84,7 @@ class InMemory(Instants):
 
     @property
     def fields(self) -> frozenset[str]:
-        return self.instants.known
+        return self.instants.fields
 
     @property
     def skeleton(self) -> Skeleton:
@@ -92,7 +92,7 @@ class InMemory(Instants):
 
     @property
     def device(self) -> torch.device:
-        return self.instants.held(sorted(self.fields)[0]).device
+        return self.instants.stored(sorted(self.fields)[0]).device
 
     def only(self, names: frozenset[str]) -> "InMemory":
         return InMemory(self.instants.only(names))
@@ -135,8 +135,8 @@ def joined(parts: list[MultiView]) -> MultiView:
         raise InputError(
             f"cannot join instants of different skeletons: {', '.join(names) or 'no parts given'}."
         )
-    shared = frozenset.intersection(*(part.known for part in parts))
-    return MultiView(parts[0].skeleton, **{name: _cat([p.held(name) for p in parts]) for name in shared})
+    shared = frozenset.intersection(*(part.fields for part in parts))
+    return MultiView(parts[0].skeleton, **{name: _cat([p.stored(name) for p in parts]) for name in shared})
 
 
 def _cat(column: list[Any]) -> Any:

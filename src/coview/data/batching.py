@@ -82,7 +82,7 @@ class Mixed(Batching):
         return frozenset({self.by})
 
     def draws(self, data: Instants, size: int, seed: int) -> Draws:
-        marked = data.only(self.reads)[: len(data)].held(self.by).cpu().reshape(len(data), -1).any(dim=-1)
+        marked = data.only(self.reads)[: len(data)].stored(self.by).cpu().reshape(len(data), -1).any(dim=-1)
         first, second = marked.nonzero().flatten(), (~marked).nonzero().flatten()
         if self.by == "labelled" and not len(second):
             return Shuffled().draws(data, size, seed)

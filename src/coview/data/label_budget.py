@@ -120,5 +120,5 @@ def _chosen(
 
 def _whole(data: Instants, name: str) -> Tensor:
     """One field of all instants."""
-    held: Tensor = data.only(frozenset({name}))[: len(data)].held(name)
+    held: Tensor = data.only(frozenset({name}))[: len(data)].stored(name)
     return held

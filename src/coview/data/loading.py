@@ -1,5 +1,6 @@
 """Which instants each training step sees, and having them ready when it asks."""
 
+import copy
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -20,6 +21,12 @@ class Batches:
     ) -> None:
         self.data, self.first, self.last = data, first, last
         self._draws = batching.draws(data, size, seed)
+
+    def since(self, step: int) -> "Batches":
+        """The same batches, beginning with that of another step."""
+        later = copy.copy(self)
+        later.first = step
+        return later
 
     def __len__(self) -> int:
         return self.last - self.first
@@ -48,7 +55,7 @@ def at_once(data: Instants) -> int:
     """How many instants to predict at a time: fewer where images would fill the memory."""
     if "images" not in data.fields or not len(data):
         return _AT_ONCE
-    return max(1, min(_AT_ONCE, _PIXELS_AT_ONCE // data[:1].held("images").numel()))
+    return max(1, min(_AT_ONCE, _PIXELS_AT_ONCE // data[:1].stored("images").numel()))
 
 
 def ahead(batches: Iterator[MultiView]) -> Iterator[MultiView]:

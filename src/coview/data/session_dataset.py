@@ -1,6 +1,6 @@
 """A recorded session as a data set: its 2D joints teach, its 3D joints, if there are any, only test."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -10,11 +10,20 @@ from torch import Tensor
 from coview.cameras import Cameras
 from coview.data.base import DataConfig, InMemory, joined
 from coview.errors import InputError, UnknownNameError
-from coview.formats.calibration.calibration import Calibration, calibration_for, read_calibration
+from coview.formats.session.known_cameras import has_lenses, image_sizes, known_cameras
 from coview.formats.session.session import Session
 from coview.formats.session.synchronised_tracks import session_tracks
 from coview.sample import MultiView
-from coview.skeletons import COCO_19, H36M_17, Skeleton, can_map, skeleton_map
+from coview.skeletons import (
+    COCO_19,
+    H36M_17,
+    SKELETONS,
+    Skeleton,
+    SkeletonMap,
+    can_map,
+    named_skeleton,
+    skeleton_map,
+)
 
 _SEES = 4  # joints with a confidence that make a view see the person
 
@@ -28,6 +37,9 @@ class RecordedConfig(DataConfig):
     test_cameras: tuple[str, ...] = ()  # of the validation; default: those of the training
     validation_share: float = 0.2  # the last part of every session: neighbouring frames are too alike to mix
     stride: int = 1  # use every n-th frame
+    # name of the skeleton to learn; None: h36m_17 where the recording's joints give it, else coco_19, else their own.
+    # Joints of it that the recording lacks count as not seen
+    skeleton: str | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.validation_share < 1:
@@ -45,11 +57,14 @@ class RecordedConfig(DataConfig):
 
     @property
     def provides(self) -> frozenset[str]:
-        """Cameras where every session is calibrated, or came with a calibration that has its lenses; then their
-        extrinsics are NaN. 3D joints where every session is reconstructed."""
-        found = frozenset({"joints2d", "confidence", "image_size", "rig", "subject", "sequence", "time"})
+        """Image sizes where every session, or its calibration, has them. Cameras where every session is calibrated, or
+        came with a calibration that has its lenses; then their extrinsics are NaN. 3D joints where every session is
+        reconstructed."""
+        found = frozenset({"joints2d", "confidence", "rig", "subject", "sequence", "time"})
         sessions = [Session.load(path) for path in self.sessions]
-        if sessions and all(_has_lenses(session) for session in sessions):
+        if all(self._sized(session) for session in sessions):
+            found |= {"image_size"}
+        if sessions and all(has_lenses(session) for session in sessions):
             found |= {"cameras"}
         if sessions and all(session.poses3d_path.is_file() for session in sessions):
             found |= {"joints3d"}
@@ -60,12 +75,19 @@ class RecordedConfig(DataConfig):
             return "No session was given: name its folder with --data SESSION."
         session = self.sessions[0]
         return {
+            "image_size": f"The image size of some camera is not known, so its image centre is not either: import "
+            f"again with the videos or a calibration beside the 2D joints, or give one with `coview calibrate file "
+            f"{session} CALIBRATION`.",
             "cameras": f"Its lenses are not known: give a calibration with `coview calibrate file {session} "
             f"CALIBRATION`, or import again with one.",
-            "joints3d": f"Its 3D joints are not known: run `coview calibrate people {session}` (or `file`, "
-            f"`board`), then `coview reconstruct {session}`.",
+            "joints3d": f"Its 3D joints are not known: run `coview calibrate people {session}` (or `file`, `board`), "
+            f"then `coview reconstruct {session}`.",
             "images": "A session holds 2D joints; choose a method that reads them.",
         }.get(field, "")
+
+    def on(self, skeleton: Skeleton) -> "RecordedConfig":
+        """The same sessions as joints of a model's skeleton, unless one is asked for or coview has no name for it."""
+        return replace(self, skeleton=self.skeleton or skeleton.name) if skeleton in SKELETONS else self
 
     def train(self) -> InMemory:
         """The first part of every session."""
@@ -99,7 +121,7 @@ class RecordedConfig(DataConfig):
         views = [_index(session, name) for name in names]
         if len(views) < least:
             raise InputError(f"session {path}: learning needs 2 or more cameras, got {len(views)}: {names}.")
-        skeleton = training_skeleton(session.skeleton)
+        skeleton = named_skeleton(self.skeleton) if self.skeleton else training_skeleton(session.skeleton)
         joints2d, confidence = session_joints(session, skeleton)
         every = slice(None, None, self.stride)
         frames = len(joints2d[every])
@@ -107,13 +129,20 @@ class RecordedConfig(DataConfig):
             skeleton,
             joints2d=joints2d[every, views],
             confidence=confidence[every, views],
-            image_size=torch.stack([image_size(session, name) for name in names]).expand(frames, -1, -1),
             rig=torch.full((frames,), rig),
             subject=torch.full((frames,), rig),  # one person per session, and nobody says who
             sequence=torch.full((frames,), rig),
             time=torch.arange(frames) * (self.stride / session.fps),
         )
+        sizes = [image_sizes(session)[view] for view in views]
+        if None not in sizes:
+            seen = seen.replaced(image_size=torch.tensor(sizes).float().expand(frames, -1, -1))
         return seen.replaced(**_truth(session, skeleton, tuple(names), every, frames))
+
+    def _sized(self, session: Session) -> bool:
+        """Whether the image sizes of all cameras are known that training reads."""
+        sizes = dict(zip(session.camera_names, image_sizes(session), strict=True))
+        return None not in [sizes[name] for name in self.cameras or sizes if name in sizes]
 
 
 def training_skeleton(skeleton: Skeleton) -> Skeleton:
@@ -123,26 +152,24 @@ def training_skeleton(skeleton: Skeleton) -> Skeleton:
     return next((target for target in (H36M_17, COCO_19) if can_map(skeleton, target)), skeleton)
 
 
+def joints_for(detected: Skeleton, skeleton: Skeleton) -> SkeletonMap:
+    """The map from a detector's skeleton to the one that a model has, whose joints may be absent but for its root.
+
+    LookupError naming the joints that cannot be had where the root is one of them."""
+    mapped = skeleton_map(detected, skeleton, partial=True)
+    return skeleton_map(detected, skeleton) if skeleton.root in mapped.absent else mapped
+
+
 def session_joints(
     session: Session, skeleton: Skeleton
 ) -> tuple[Float[Tensor, "frames views joints 2"], Float[Tensor, "frames views joints"]]:
     """One person's pixels (NaN: not seen) and confidence, as joints of `skeleton`, all views at the same times.
 
-    Raises LookupError naming the joints that the session's skeleton cannot give."""
-    mapped = skeleton_map(session.skeleton, skeleton)
+    Joints that the session's skeleton cannot give are not seen in any view. Raises LookupError where that is the
+    root."""
+    mapped = joints_for(session.skeleton, skeleton)
     joints2d, confidence = session_tracks(session)
     return mapped.apply(joints2d), mapped.confidence(confidence)
-
-
-def image_size(session: Session, camera: str) -> Float[Tensor, "2"]:
-    """Width and height of a camera's image, pixels; ValueError where the session does not know it."""
-    size = session.cameras[_index(session, camera)].size
-    if size is None:
-        raise InputError(
-            f"session {session.path}: the image size of camera '{camera}' is not known, so its image centre "
-            f"is not either. Import again with the videos or a calibration beside the 2D joints."
-        )
-    return torch.tensor([float(size[0]), float(size[1])])
 
 
 def _index(session: Session, camera: str) -> int:
@@ -155,9 +182,8 @@ def _index(session: Session, camera: str) -> int:
 
 def session_lenses(session: Session) -> Cameras | None:
     """Its cameras without their places (NaN), in its order; None where its lenses are not known."""
-    if not _has_lenses(session):
-        return None
-    return _calibration(session).without_extrinsics().select(session.camera_names).cameras.to(torch.float32)
+    known = known_cameras(session)
+    return None if known is None else known.without_extrinsics().cameras.to(torch.float32)
 
 
 def _truth(
@@ -165,12 +191,12 @@ def _truth(
 ) -> dict[str, object]:
     """Cameras and reconstructed 3D joints where the session has them."""
     found: dict[str, object] = {}
-    if _has_lenses(session):
-        cameras = _calibration(session).select(names).cameras.to(torch.float32)
+    if (known := known_cameras(session)) is not None:
+        cameras = known.select(names).cameras.to(torch.float32)
         found["cameras"] = cameras.expand(frames, len(names))
     if session.poses3d_path.is_file():
         poses = session.poses3d()
-        points = skeleton_map(poses.skeleton, skeleton).apply(poses.points.to(torch.float32))[every]
+        points = skeleton_map(poses.skeleton, skeleton, partial=True).apply(poses.points.float())[every]
         if len(points) != frames:
             raise InputError(
                 f"session {session.path}: {len(points)} frames of 3D joints, but {frames} of 2D joints. "
@@ -178,21 +204,6 @@ def _truth(
             )
         found["joints3d"] = points
     return found
-
-
-def _has_lenses(session: Session) -> bool:
-    """Whether it is calibrated, or was imported with a calibration file that is still there."""
-    source = session.provenance.get("calibration_source")
-    return session.calibration_path.is_file() or (source is not None and Path(source).is_file())
-
-
-def _calibration(session: Session) -> Calibration:
-    """The session's own, else the lenses of the one it came with: extrinsics of another place are not its own."""
-    if session.calibration_path.is_file():
-        own = session.calibration()
-        return own if own.has_extrinsics else own.without_extrinsics()
-    given = read_calibration(Path(session.provenance["calibration_source"]))
-    return calibration_for(given, session.camera_names, session.sizes).without_extrinsics()
 
 
 def _useful(instants: MultiView, frames: Tensor, path: Path, purpose: str, least: int) -> Tensor:

@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,10 @@ def gathered(
 
     With a `folder` each piece is read from there, or made and left there as <stem>_<number>.safetensors; a
     piece that is damaged, changed or of other lengths is made again. With several `workers` that many threads make
-    pieces, each on one core; the result is the same. Memory: the result and two pieces per worker. OSError where
-    they cannot be kept."""
+    pieces. Each piece is made on one core, however many workers there are: matrix products and decompositions round
+    differently on one core and on two, so that otherwise the result would depend on the number of workers, on
+    OMP_NUM_THREADS, and, where MKL chooses how many cores it takes, on what else the machine does. Memory: the
+    result and two pieces per worker. OSError where they cannot be kept."""
     whole: dict[str, Tensor] = {}
     start = 0
 
@@ -58,7 +61,10 @@ def gathered(
 def _in_order(make: Make, count: int, workers: int) -> Iterator[dict[str, Tensor]]:
     """Pieces 0, 1, …, of which no more than two per worker are made and not yet taken."""
     if min(workers, count) <= 1:
-        yield from map(make, range(count))
+        for number in range(count):
+            with _on_one_core():
+                piece = make(number)
+            yield piece
         return
     before = torch.get_num_threads()
     with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
@@ -72,6 +78,16 @@ def _in_order(make: Make, count: int, workers: int) -> Iterator[dict[str, Tensor
         finally:
             pool.shutdown(cancel_futures=True)
             torch.set_num_threads(before)  # what threads of later pools begin with
+
+
+@contextmanager
+def _on_one_core() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _piece(path: Path | None, length: int, number: int, make: Make) -> dict[str, Tensor]:

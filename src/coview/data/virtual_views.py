@@ -65,12 +65,13 @@ class VirtualViews:
 
         Draws from torch's global generator. Needs the fields `READS`; what only real views have (images, true cameras)
         is left out. A joint is missing where it is in the view whose errors are taken, where the pose does not know
-        it, behind the camera and outside the image. LookupError where generated people lack a joint."""
+        it, behind the camera and outside the image. Joints that generated people lack are missing in all their
+        views."""
         if not self.count:
             return batch
         cameras = self._cameras(batch.pseudo3d, batch, self.count)
         seen, confidence = _seen(batch.pseudo3d, cameras, batch)
-        wider = batch.only(batch.known - _REAL).replaced(
+        wider = batch.only(batch.fields - _REAL).replaced(
             joints2d=torch.cat([batch.joints2d, seen], dim=-3),
             confidence=torch.cat([batch.confidence, confidence], dim=-2),
             image_size=torch.cat([batch.image_size, cameras.size], dim=-2),
@@ -85,10 +86,11 @@ class VirtualViews:
         cameras = self._cameras(pose, batch, wider.joints2d.shape[1])
         seen, confidence = _seen(pose, cameras, batch)
         own = {"joints2d": seen, "confidence": confidence, "image_size": cameras.size, "pseudo3d": pose}
-        if "pseudo_covariance" in wider.known:
+        if "pseudo_covariance" in wider.fields:
             sure = _SURE * torch.eye(3).to(pose)
-            own["pseudo_covariance"] = sure.expand(*pose.shape[:2], 3, 3)
-        longer = {name: torch.cat([wider.held(name), part]) for name, part in own.items()}
+            known = pose.isfinite().all(dim=-1)[..., None, None]
+            own["pseudo_covariance"] = torch.where(known, sure, torch.nan)
+        longer = {name: torch.cat([wider.stored(name), part]) for name, part in own.items()}
         both = _joined(wider.pseudo_cameras, cameras, 0)
         return wider.only(_LABELS).replaced(**longer, pseudo_cameras=both)
 
@@ -112,13 +114,15 @@ class VirtualViews:
 
 @functools.cache
 def _generated(skeleton: Skeleton) -> Float[Tensor, "poses joints 3"]:
-    """Poses of generated people of different stature; metres, feet on the floor, z up. Always the same."""
+    """Poses of generated people of different stature; metres, feet on the floor, z up. Always the same.
+
+    They have the joints of H36M_17: of others, such as eyes and heels, NaN."""
     poses = []
     for person in range(_PEOPLE):
         stature = 1.5 + 0.45 * person / (_PEOPLE - 1)
         kind = _POOL[person % len(_POOL)]
         poses.append(random_motion(_POSES, fps=_FPS, seed=person, kind=kind, stature=stature))
-    return skeleton_map(H36M_17, skeleton).apply(torch.cat(poses))
+    return skeleton_map(H36M_17, skeleton, partial=True).apply(torch.cat(poses))
 
 
 def _root(pose: Float[Tensor, "instants joints 3"], root: int) -> Float[Tensor, "instants 3"]:

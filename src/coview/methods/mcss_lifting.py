@@ -45,7 +45,7 @@ class LiftedCanonical(CanonicalPoses):
 
 @dataclass(frozen=True)
 class McssLiftingConfig(MethodConfig):
-    """Numbers are ours, chosen on held-out training subjects of mocap4 (docs/mcss.md)."""
+    """Numbers are ours, chosen on held-out training subjects of mocap4 (docs/methods/mcss.md)."""
 
     width: int = 512  # of the lifter
     placing: Placing = field(default_factory=Placing)

@@ -3,7 +3,7 @@
 A network gives every joint a heat map and a map of depths; the mean place under the softmax of the first is the joint,
 the mean of the second its depth behind the root in lengths of the body. With the crop's intrinsics a pose follows. What
 is read of `cameras` is intrinsics alone. The paper's formulas are followed as far as they could be found: see
-docs/weak_25d.md.
+docs/methods/weak_25d.md.
 """
 
 import math

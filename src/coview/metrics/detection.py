@@ -1,4 +1,4 @@
-"""Which 2D joints a detector found: nearer to the truth than half a head, in pixels.
+"""How good 2D joints are: their distance from the truth in pixels, and which were found, nearer than half a head.
 
 A joint whose truth is NaN is not counted. A joint that was not detected (NaN) counts as not found.
 """
@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torchmetrics import Metric
 
+from coview.metrics.mean import Mean
 from coview.skeletons import Skeleton
 
 GROUPS = ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")  # [Qiu19], left and right of each
@@ -98,3 +99,16 @@ def _box_width(truth: Tensor) -> Tensor:
     right = torch.where(known, x, -torch.inf).amax(dim=-1)
     left = torch.where(known, x, torch.inf).amin(dim=-1)
     return torch.where(known.any(dim=-1), right - left, torch.nan)
+
+
+class ImageError(Mean):
+    """Mean distance in pixels over the joints known in both; sums in float64. NaN where there are none."""
+
+    higher_is_better = False
+
+    def update(
+        self, predicted: Float[Tensor, "*batch joints 2"], truth: Float[Tensor, "*batch joints 2"]
+    ) -> None:
+        """Add poses of one batch: pixels; NaN for a joint that is not known."""
+        distance = (predicted - truth).norm(dim=-1)
+        self.add(distance, distance.isfinite())

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from coview.errors import InputError
-from coview.metrics.k_means import k_means, nearest_centre
+from coview.metrics.k_means import k_means
 
 GROUPS = 6  # of poses; more colours are not told apart
 _POINTS = 800  # drawn at most
@@ -44,7 +44,7 @@ def embedding_map(
     _, sizes, directions = torch.linalg.svd(centred, full_matrices=False)
     share = sizes[:2].square().sum() / sizes.square().sum().clamp_min(1e-12)
     centres = k_means(poses.flatten(1), min(GROUPS, instants), seed=0)
-    group = nearest_centre(poses.flatten(1), centres)[0]
+    group = torch.cdist(poses.flatten(1), centres).argmin(dim=-1)
     return EmbeddingMap(
         place=(centred @ directions[:2].mT).float(),
         group=group.repeat_interleave(views),

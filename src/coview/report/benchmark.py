@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from statistics import median
 
+from coview.report.html import render_markdown
+
 FAITHFUL, CEILING = "canonpose_faithful_mocap4", "supervised_mocap4"
 _MEASURES = {
     "n_mpjpe_mm": "N-MPJPE mm",
@@ -21,11 +23,6 @@ _MEASURES = {
 _RINGS = ("same", "near", "far")
 _INPUTS = ("exact", "detected")
 _VIEWS = "4"
-_TITLE = "# Results of mocap4"
-_INTRODUCTION = """Every number is the median over seeds, with the range in brackets. `× faithful` and
-`× supervised` are ratios of median N-MPJPE to `{faithful}` and `{ceiling}` of the same width (and as
-many steps, where there is such a run; else the longest), on the same input and ring."""
-
 Row = dict[str, str]
 Group = tuple[str, str, str]  # recipe, width, steps
 Cells = list[list[str]]
@@ -37,21 +34,22 @@ def table(path: Path) -> str:
     One table per input and ring, one of 2D detection, one of cost, of `usual` rows. States joints, alignment
     and the head-size rule. FileNotFoundError where there is no such file."""
     rows = usual(read(path))
-    parts = [_TITLE, _introduction(rows)]
-    for kind in _present(rows, "input", _INPUTS):
-        for ring in _present(rows, "ring", _RINGS):
-            some = [row for row in rows if (row["input"], row["ring"]) == (kind, ring)]
-            if some:
-                parts += [f"## Input `{kind}`, cameras `{ring}`", markdown(_accuracy(some))]
+    accuracy = [
+        (kind, ring, markdown(_accuracy(some)))
+        for kind in _present(rows, "input", _INPUTS)
+        for ring in _present(rows, "ring", _RINGS)
+        if (some := [row for row in rows if (row["input"], row["ring"]) == (kind, ring)])
+    ]
     refined = [row for row in rows if row.get("jdr_all_before")]
-    if refined:
-        words = (
-            "Percent of 2D joints detected: before → after the refinement from all views, missing joints still "
-            "missing → after, with what it filled; cameras `same`."
-        )
-        parts += ["## Detection of 2D joints (JDR)", markdown(_detection(refined)), words]
-    parts += ["## What the training took", markdown(_cost(rows))]
-    return "\n\n".join(parts) + "\n"
+    return render_markdown(
+        "benchmark",
+        faithful=FAITHFUL,
+        ceiling=CEILING,
+        conditions=_conditions(rows),
+        accuracy=accuracy,
+        detection=markdown(_detection(refined)) if refined else "",
+        cost=markdown(_cost(rows)),
+    )
 
 
 def read(path: Path) -> list[Row]:
@@ -102,13 +100,15 @@ def markdown(cells: Cells) -> str:
 # --- inside --------------------------------------------------------------------------------------
 
 
-def _introduction(rows: Sequence[Row]) -> str:
-    words = [_INTRODUCTION.format(faithful=FAITHFUL, ceiling=CEILING)]
-    for column, name in (("joints", "Joints"), ("alignment", "Alignment"), ("head_size", "Head size (JDR)")):
-        words += [
-            f"{name}: {value}." for value in dict.fromkeys(row.get(column, "") for row in rows) if value
-        ]
-    return "\n\n".join(words)
+def _conditions(rows: Sequence[Row]) -> list[tuple[str, str]]:
+    """What was held the same, in words: joints, alignment, the head-size rule."""
+    columns = (("joints", "Joints"), ("alignment", "Alignment"), ("head_size", "Head size (JDR)"))
+    return [
+        (name, value)
+        for column, name in columns
+        for value in dict.fromkeys(row.get(column, "") for row in rows)
+        if value
+    ]
 
 
 def _accuracy(rows: Sequence[Row]) -> Cells:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from coview.formats.calibration.clock import SYNCHRONOUS, Clock
 from coview.report.evidence import Evidence
-from coview.report.html import number, paragraph, percent, section, table, text
+from coview.report.html import render_html
 from coview.report.measures import Agreement, agreements
 from coview.report.verdict import PIXELS, Line
 
@@ -21,6 +21,19 @@ FOCAL = (0.02, 0.06)  # standard deviation of the focal length, as a share of it
 SEEN = (0.50, 0.20)  # share of the places where the person was that it covers; more is better
 CELL = 0.5  # metres: side of the floor's squares that coverage is counted in
 _WHOLE = 0.5  # share of the joints that must be detected for a camera to have seen the person there
+
+# The same for the page: name, where good and usable end, unit
+_LIMITS = [
+    (name, factor * good, factor * usable, unit)
+    for name, (good, usable), factor, unit in (
+        ("agrees", AGREEING, 100, " %"),
+        ("residual", PIXELS, 100, " % of the diagonal"),
+        ("place", CENTRE, 100, " cm"),
+        ("clock", TIMING, 1, " frames"),
+        ("focal length", FOCAL, 100, " %"),
+        ("covers", SEEN, 100, " %"),
+    )
+]
 
 
 @dataclass(frozen=True)
@@ -36,6 +49,11 @@ class CameraFacts:
     clock: Clock
     frames_sigma: float  # standard deviation of its offset, in frames
     covered: float  # share of the floor's squares where the person was in which it saw the person
+
+    @property
+    def synchronous(self) -> bool:
+        """Whether its clock is taken to be the first camera's."""
+        return self.clock == SYNCHRONOUS
 
     @property
     def verdict(self) -> tuple[str, str]:
@@ -85,37 +103,7 @@ def camera_facts(evidence: Evidence) -> list[CameraFacts]:
 def camera_section(evidence: Evidence) -> str:
     """A row per camera; nothing where nothing can be said."""
     facts = camera_facts(evidence)
-    rows = [
-        (
-            text(one.name),
-            text(one.verdict[0]) + (f"<br><small>{text(one.verdict[1])}</small>" if one.verdict[1] else ""),
-            number(one.agreement.pixels.median, "px"),
-            percent(one.agreement.used),
-            number(100 * one.centre_sigma, "cm"),
-            _plus_minus(one.focal, one.focal_sigma, "px", 0),
-            "–"
-            if one.clock == SYNCHRONOUS
-            else _plus_minus(1e3 * one.clock.offset, 1e3 * one.clock.offset_sigma, "ms", 1),
-            "–"
-            if not one.clock.drift
-            else _plus_minus(1e6 * one.clock.drift, 1e6 * one.clock.drift_sigma, "ppm", 0),
-            percent(one.covered),
-        )
-        for one in facts
-    ]
-    if not rows:
-        return ""
-    heads = (
-        *("camera", "verdict", "residual", "agrees", "place ±", "focal length", "clock", "drift"),
-        "covers",
-    )
-    words = (
-        f"Residual: median distance of the detections used. Place ±: standard deviation against the first camera. "
-        f"A focal length without ± was given. Clock: how much later than the first camera it began; a dash: "
-        f"taken as synchronous. Covers: share of the floor's squares ({100 * CELL:.0f} cm) a person was over in which "
-        f"the camera detected at least half the joints. Good, usable or redo: {_limits()}."
-    )
-    return section("cameras", "Cameras", table(heads, rows), paragraph(words, "small"))
+    return render_html("cameras", facts=facts, cell=CELL, limits=_LIMITS) if facts else ""
 
 
 def camera_lines(evidence: Evidence) -> list[Line]:
@@ -153,23 +141,3 @@ def _level(value: float, ends: tuple[float, float], more_is_better: bool) -> int
     if more_is_better:
         return 0 if value >= good else 1 if value >= usable else 2
     return 0 if value <= good else 1 if value <= usable else 2
-
-
-def _plus_minus(value: float, sigma: float, unit: str, digits: int) -> str:
-    around = f"&nbsp;±&nbsp;{sigma:.{max(digits, 1)}f}" if math.isfinite(sigma) else ""
-    return f"{value:.{digits}f}{around}&nbsp;{unit}" if math.isfinite(value) else "–"
-
-
-def _limits() -> str:
-    parts = (
-        ("agrees", AGREEING, 100, " %"),
-        ("residual", PIXELS, 100, " % of the diagonal"),
-        ("place", CENTRE, 100, " cm"),
-        ("clock", TIMING, 1, " frames"),
-        ("focal length", FOCAL, 100, " %"),
-        ("covers", SEEN, 100, " %"),
-    )
-    return ", ".join(
-        f"{name} {factor * good:g} and {factor * usable:g}{unit}"
-        for name, (good, usable), factor, unit in parts
-    )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from coview.errors import InputError
 from coview.report.chart import COLOURS
-from coview.report.html import text
+from coview.report.html import render_html
 
 _SIDE, _EDGE = 300, 12  # of a plot, and the room around its points: pixels
 
@@ -41,30 +41,21 @@ def embedding_figure(dots: Dots) -> str:
     """Both plots and what they say, as HTML; nothing where there is no point."""
     if not dots.places:
         return ""
-    words = (
-        f"Each point is one view of one instant, in the plane that shows most of the embedding ({dots.about}). Left: "
-        f"colours are groups of alike poses, which should lie apart. Right: colours are cameras, which should lie "
-        f"together everywhere."
-    )
-    plots = "".join(
-        _plot(dots.places, numbers, f"{dots.name} by {what}")
-        for numbers, what in ((dots.groups, "group of poses"), (dots.views, "camera"))
-    )
-    return f'<div class="charts">{plots}</div><p class="small">{text(words)}</p>'
+    shown = {"group of poses": dots.groups, "camera": dots.views}
+    plots = [(f"{dots.name} by {what}", _circles(dots.places, numbers)) for what, numbers in shown.items()]
+    return render_html("embedding", side=_SIDE, plots=plots, about=dots.about)
 
 
-def _plot(places: Sequence[tuple[float, float]], numbers: Sequence[int], title: str) -> str:
+def _circles(places: Sequence[tuple[float, float]], numbers: Sequence[int]) -> list[tuple[float, float, str]]:
+    """Per point: where it is drawn, pixels, and its colour."""
     across, up = zip(*places, strict=True)
     middle = (min(across) + max(across)) / 2, (min(up) + max(up)) / 2
     reach = max(max(across) - min(across), max(up) - min(up), 1e-9) / (_SIDE - 2 * _EDGE)
-
-    def circle(place: tuple[float, float], number: int) -> str:
-        x, y = (_SIDE / 2 + sign * (a - b) / reach for a, b, sign in zip(place, middle, (1, -1), strict=True))
-        look = f"fill:{COLOURS[number % len(COLOURS)]};fill-opacity:.75"
-        return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.2" style="{look}"/>'
-
-    circles = "".join(circle(place, number) for place, number in zip(places, numbers, strict=True))
-    return (
-        f'<figure class="chart"><figcaption>{text(title)}</figcaption>'
-        f'<svg viewBox="0 0 {_SIDE} {_SIDE}" role="img" aria-label="{text(title)}">{circles}</svg></figure>'
-    )
+    return [
+        (
+            _SIDE / 2 + (x - middle[0]) / reach,
+            _SIDE / 2 - (y - middle[1]) / reach,
+            COLOURS[number % len(COLOURS)],
+        )
+        for (x, y), number in zip(places, numbers, strict=True)
+    ]

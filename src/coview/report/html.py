@@ -1,72 +1,90 @@
-"""Pieces of HTML: text that is safe, tables, bars, numbers with units. Strings in, strings out."""
+"""Fills the page templates in `templates/` with Jinja2: every value is escaped, unless it is markup already.
 
-import base64
-import html
+A template that names a value which it was not given fails (StrictUndefined) instead of leaving a gap.
+"""
+
 import math
-from collections.abc import Iterable, Sequence
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+_DASH, _NO_BREAK = "–", "\N{NO-BREAK SPACE}"
 
 
-def text(value: object) -> str:
-    """Any value as text that cannot become markup."""
-    return html.escape(str(value), quote=True)
+def render_html(template: str, **values: object) -> Markup:
+    """The HTML of `templates/<template>.html.j2`; as `Markup`, so that a template that includes it keeps it as it is.
+
+    Args:
+        template: file name in `templates/`, without `.html.j2`.
+        values: what the template names. Strings become text, never markup; `Markup` is taken over.
+
+    Raises:
+        jinja2.UndefinedError: where the template names a value that is not given."""
+    return Markup(_environment().get_template(f"{template}.html.j2").render(values))
+
+
+def render_markdown(template: str, **values: object) -> str:
+    """The Markdown of `templates/<template>.md.j2`; nothing is escaped. Arguments as of `render_html`."""
+    return _environment().get_template(f"{template}.md.j2").render(values)
 
 
 def number(value: float, unit: str, digits: int = 1) -> str:
-    """`3.1 px`; a dash where there is no value."""
-    return "–" if not math.isfinite(value) else f"{value:.{digits}f}&nbsp;{unit}"
+    """`3.1 px`, with a space that does not break; a dash where there is no value."""
+    return f"{value:.{digits}f}{_NO_BREAK}{unit}" if math.isfinite(value) else _DASH
+
+
+def plus_minus(value: float, sigma: float, unit: str, digits: int = 0) -> str:
+    """`1200 ± 4.0 px`; without `±` where the standard deviation is not known, a dash where there is no value."""
+    if not math.isfinite(value):
+        return _DASH
+    around = f"{_NO_BREAK}±{_NO_BREAK}{sigma:.{max(digits, 1)}f}" if math.isfinite(sigma) else ""
+    return f"{value:.{digits}f}{around}{_NO_BREAK}{unit}"
 
 
 def percent(share: float, digits: int = 0) -> str:
     """`97%`; a dash where there is no value."""
-    return "–" if not math.isfinite(share) else f"{share:.{digits}%}"
+    return f"{share:.{digits}%}" if math.isfinite(share) else _DASH
 
 
-def bar(share: float, label: str, tone: str = "") -> str:
-    """A horizontal bar of `share` of the cell, and what it says. `label` is HTML already."""
-    width = 0.0 if not math.isfinite(share) else 100 * min(max(share, 0.0), 1.0)
-    return f'<div class="bar {tone}"><i style="width:{width:.1f}%"></i><span>{label}</span></div>'
+def setting(value: object) -> str:
+    """A value of a stored table: four figures of a number, a dash for None, the parts of a list."""
+    if value is None:
+        return _DASH
+    if isinstance(value, list):
+        return ", ".join(map(setting, value)) or "none"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def stacked(shares: Sequence[float], titles: Sequence[str]) -> str:
-    """One bar made of parts, from weak to strong."""
-    strongest = max(len(shares) - 1, 1)
-    parts = (
-        f'<i style="width:{100 * share:.2f}%;--strength:{index / strongest:.2f}" '
-        f'title="{text(title)}: {share:.0%}"></i>'
-        for index, (share, title) in enumerate(zip(shares, titles, strict=True))
-        if share > 0
+def width(share: float) -> str:
+    """CSS width of a bar: the share as a percentage, within 0 and 100; 0 where it is not known."""
+    return f"{100 * min(max(share, 0.0), 1.0) if math.isfinite(share) else 0.0:.1f}%"
+
+
+def _asset(name: str) -> Markup:
+    """A style sheet or script of ours, to stand in the page as it is."""
+    loader = _environment().loader
+    assert loader is not None
+    return Markup(loader.get_source(_environment(), name)[0])
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("coview.report"),
+        autoescape=select_autoescape(("html.j2",)),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
-    return f'<div class="stack">{"".join(parts)}</div>'
-
-
-def table(headers: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "") -> str:
-    """A table that scrolls sideways where the screen is narrow. Cells are HTML already."""
-    head = "".join(f"<th>{cell}</th>" for cell in headers)
-    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
-    title = f"<caption>{caption}</caption>" if caption else ""
-    return (
-        f'<div class="scroll"><table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-    )
-
-
-def definitions(entries: dict[str, str]) -> str:
-    """Topics and what is said about them. Both are plain text; ` | ` begins a new line."""
-    lines = {name: text(said).replace(" | ", "<br>") for name, said in entries.items()}
-    return f"<dl>{''.join(f'<dt>{text(name)}</dt><dd>{said}</dd>' for name, said in lines.items())}</dl>"
-
-
-def section(name: str, title: str, *parts: str) -> str:
-    """A titled part of the page; nothing at all where no part has content."""
-    body = "".join(parts)
-    return f'<section id="{name}"><h2>{text(title)}</h2>{body}</section>' if body else ""
-
-
-def paragraph(words: str, tone: str = "") -> str:
-    """Plain text as a paragraph."""
-    return f'<p class="{tone}">{text(words)}</p>' if tone else f"<p>{text(words)}</p>"
-
-
-def jpeg(data: bytes, alt: str) -> str:
-    """A picture inside the page."""
-    encoded = base64.b64encode(data).decode("ascii")
-    return f'<img alt="{text(alt)}" src="data:image/jpeg;base64,{encoded}">'
+    environment.filters |= {
+        "number": number,
+        "plus_minus": plus_minus,
+        "percent": percent,
+        "setting": setting,
+        "width": width,
+    }
+    environment.globals["asset"] = _asset
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
+    return environment

@@ -6,7 +6,7 @@ from coview.capture.images.compare import Beside, beside
 from coview.capture.images.reconstruct import results
 from coview.formats.motion.poses3d import Poses3D
 from coview.report.evidence import Evidence
-from coview.report.html import definitions, number, paragraph, percent, section, table, text
+from coview.report.html import render_html
 from coview.report.verdict import Line
 
 _TOLD = ("method", "weights", "crop", "root", "smooth")  # of the provenance
@@ -20,6 +20,13 @@ class FoundInImages:
     poses: Poses3D
     compared: Beside | None
     why_not: str
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to know before using the joints."""
+        if self.compared is None:
+            return (f"{self.kind}: not compared: {self.why_not}",)
+        return tuple(self.compared.warnings)
 
 
 def found_in_images(evidence: Evidence) -> tuple[FoundInImages, ...]:
@@ -46,33 +53,12 @@ def image_section(found: tuple[FoundInImages, ...]) -> str:
     """The numbers of every method; empty where no model looked at the videos."""
     if not found:
         return ""
-    words = (
-        "A trained model looked at the videos, cut to the person by the 2D joints. Distances are to the joints of "
-        "the same name that were triangulated from the 2D detections; those are no truth. P-MPJPE: mean after a "
-        "similarity alignment of every frame. Residual: median distance in the image to the detections that the "
-        "triangulation rests on; it was fitted to them, so its own is smaller by construction."
+    origins = [{key: one.poses.provenance.get(key, "not recorded") for key in _TOLD} for one in found]
+    return render_html(
+        "images",
+        compared=[one for one in found if one.compared is not None],
+        found=list(zip(found, origins, strict=True)),
     )
-    heads = (
-        "method",
-        "median",
-        "mean",
-        "P-MPJPE",
-        "residual",
-        "triangulation's",
-        "covered",
-        "joints",
-        "frames",
-    )
-    rows = [_row(one.kind, one.compared) for one in found if one.compared is not None]
-    parts = [paragraph(words, "small"), table(heads, rows) if rows else ""]
-    for one in found:
-        said = [f"{one.kind}: not compared: {one.why_not}"] if one.compared is None else one.compared.warnings
-        parts += [paragraph(text(line), "absent") for line in said]
-        told = {key: one.poses.provenance.get(key, "not recorded") for key in _TOLD}
-        parts.append(
-            f"<details><summary>Where the {text(one.kind)} joints come from</summary>{definitions(told)}</details>"
-        )
-    return section("images", "From the images", *parts)
 
 
 def _found(kind: str, poses: Poses3D, evidence: Evidence) -> FoundInImages:
@@ -87,17 +73,3 @@ def _found(kind: str, poses: Poses3D, evidence: Evidence) -> FoundInImages:
         return FoundInImages(kind, poses, beside(evidence.session, poses, evidence.poses), "")
     except ValueError as error:
         return FoundInImages(kind, poses, None, str(error))
-
-
-def _row(kind: str, found: Beside) -> tuple[str, ...]:
-    return (
-        text(kind),
-        f"<b>{number(found.median_mm, 'mm')}</b>",
-        number(found.mean_mm, "mm"),
-        number(found.p_mpjpe_mm, "mm"),
-        number(found.residual_px, "px"),
-        number(found.triangulated_px, "px"),
-        percent(found.covered),
-        str(len(found.joints)),
-        str(found.frames),
-    )

@@ -14,10 +14,9 @@ from coview.formats.io.atomic import write_text
 from coview.formats.session.session import FILE
 from coview.report.cameras import camera_lines, camera_section
 from coview.report.evidence import Evidence, gather
-from coview.report.html import text
+from coview.report.html import render_html
 from coview.report.image_methods import found_in_images, image_lines, image_section
 from coview.report.people import people_lines, people_section, told_apart
-from coview.report.prediction_viewer import SCRIPT as VIEWER_SCRIPT
 from coview.report.predictions import prediction_lines, prediction_section, shown_predictions
 from coview.report.runs import MARKS, Run, is_run, read_run
 from coview.report.sections import (
@@ -31,23 +30,6 @@ from coview.report.sections import (
     scene_section,
 )
 from coview.report.verdict import Headline, Line, judge
-
-# The 3D scene brings its own scripts, fonts and decoders inside itself; nothing may come from elsewhere.
-_POLICY = (
-    "default-src 'none'; img-src data: blob:; style-src 'unsafe-inline'; font-src data:; "
-    "script-src 'unsafe-inline' 'unsafe-eval' blob: data:; worker-src blob: data:; connect-src data: blob:; "
-    "frame-src 'self' about: data: blob:"
-)
-# The scene's document follows the reader's choice of light or dark.
-_SCRIPT = """
-const frame = document.getElementById("scene-frame");
-if (frame) {
-  const coded = document.getElementById("scene-data").textContent;
-  const page = new TextDecoder().decode(Uint8Array.from(atob(coded), c => c.charCodeAt(0)));
-  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-  frame.srcdoc = dark ? page.replace("{darkMode:false}", "{darkMode:true}") : page;
-}
-"""
 
 
 def write_report(path: Path, out: Path | None = None) -> Path:
@@ -109,7 +91,7 @@ def run_page(run: Run) -> str:
         )
     steps = max((points[-1][0] for points in run.curves.values()), default=0)
     numbers = {name: value for name, value in _numbers(run).items() if isinstance(value, float)}
-    headlines = [Headline(f"{value:.4g}", name) for name, value in list(numbers.items())[:4]]
+    headlines = [Headline(*_measured(name, value)) for name, value in list(numbers.items())[:4]]
     return document(
         run.name,
         [
@@ -121,15 +103,8 @@ def run_page(run: Run) -> str:
 
 def document(title: str, parts: Sequence[str]) -> str:
     """Sections as one self-contained page."""
-    style = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
-    script = VIEWER_SCRIPT.read_text(encoding="utf-8")
-    made = f"Made by coview {__version__} on {datetime.now():%Y-%m-%d %H:%M}. This file needs no network."
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
-        f"<title>{text(title)} · coview</title><style>{style}</style></head><body><main>"
-        f"{''.join(parts)}<footer>{text(made)}</footer></main><script>{_SCRIPT}</script><script>{script}</script></body></html>\n"
+    return render_html(
+        "page", title=title, parts=parts, version=__version__, date=f"{datetime.now():%Y-%m-%d %H:%M}"
     )
 
 
@@ -151,6 +126,11 @@ def _model_lines(runs: Sequence[Run]) -> list[Line]:
 def _numbers(run: Run) -> dict[str, Any]:
     """Of the first evaluation: the one on the run's own data."""
     return run.evaluations[0].numbers if run.evaluations else {}
+
+
+def _measured(measure: str, value: float) -> tuple[str, str]:
+    """A number with its unit, and its name as people write it."""
+    return f"{value:.4g}{' mm' if measure.endswith('_mm') else ''}", _pretty(measure)
 
 
 def _pretty(measure: str) -> str:

@@ -1,12 +1,13 @@
 """The report's part about several people: who was seen where, how often tracks changed owner, how each is placed."""
 
-from collections.abc import Sequence
+import math
+from dataclasses import dataclass
 
 from coview.capture.association.stage import Presence, presences
 from coview.formats.motion.poses3d import Poses3D
 from coview.formats.session.people import EDITS, People
 from coview.formats.session.session import Session, StaleError
-from coview.report.html import number, paragraph, percent, section, table, text
+from coview.report.html import render_html
 from coview.report.measures import spread_of
 from coview.report.verdict import Line
 
@@ -39,45 +40,34 @@ def people_section(session: Session, people: People | None) -> str:
     """A row per person, and per camera how often a track changed owner; nothing where there is one person."""
     if people is None:
         return ""
-    persons = table(
-        (
-            "person",
-            "frames",
-            *(text(name) for name in people.cameras),
-            "two cameras or more",
-            "joints in 3D",
-            "residual",
-        ),
-        [_row(presence, _placed(session, presence.person)) for presence in presences(people)],
-        "Share of frames in which each camera sees each person",
+    return render_html(
+        "people",
+        cameras=list(people.cameras),
+        people=[_shown(presence, _placed(session, presence.person)) for presence in presences(people)],
+        switches=list(zip(people.cameras, people.switches, strict=True)),
+        odd=_often(people),
+        edits=EDITS,
     )
-    switches = table(
-        ("camera", "tracks given to another person"),
-        [(text(name), str(count)) for name, count in zip(people.cameras, people.switches, strict=True)],
-    )
-    odd = _often(people)
-    advice = (
-        f"Look at {', '.join(odd)} in people.csv: wrong numbers are corrected in {EDITS}."
-        if odd
-        else f"A wrong number is corrected in {EDITS}; people.csv lists the tracks."
-    )
-    return section("people", "Who is who", persons, switches, paragraph(advice))
 
 
-def _row(presence: Presence, poses: Poses3D | None) -> Sequence[str]:
-    known, residual = "–", "–"
+@dataclass(frozen=True)
+class _Shown:
+    """A row of the table."""
+
+    presence: Presence
+    # share of the joints that have a 3D position; NaN: not reconstructed
+    placed: float
+    # pixels, median reprojection error of the inliers; NaN: not known
+    residual: float
+
+
+def _shown(presence: Presence, poses: Poses3D | None) -> _Shown:
+    placed, residual = math.nan, math.nan
     if poses is not None:
-        known = percent(float(poses.points.isfinite().all(dim=-1).float().mean()))
+        placed = float(poses.points.isfinite().all(dim=-1).float().mean())
     if poses is not None and poses.residuals is not None and poses.inliers is not None:
-        residual = number(spread_of(poses.residuals[poses.inliers]).median, "px")
-    return (
-        str(presence.person),
-        f"{presence.first}–{presence.last}",
-        *(percent(share) for share in presence.seen),
-        percent(presence.together),
-        known,
-        residual,
-    )
+        residual = spread_of(poses.residuals[poses.inliers]).median
+    return _Shown(presence, placed, residual)
 
 
 def _placed(session: Session, person: int) -> Poses3D | None:

@@ -13,8 +13,8 @@ from coview.formats.io.atomic import replacing
 from coview.formats.session.session import Session
 from coview.report.colours import CAMERA, RGB, bone_colours
 from coview.report.evidence import Evidence, gather
+from coview.report.eye import free_azimuth
 from coview.report.overlay import Overlay, instants, overlays
-from coview.report.scene import free_azimuth
 
 _FRUSTUM = 0.5  # metres from a camera's centre to its drawn image plane
 

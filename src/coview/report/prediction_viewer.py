@@ -1,13 +1,11 @@
 """Drawings of single-camera poses beside the reconstruction, which the reader turns and plays; no network.
 
-The page draws by itself (`predictions.js`); here its data are prepared.
+The page draws by itself (`templates/predictions.js`); here its data are prepared.
 """
 
 import base64
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,14 +15,11 @@ from torch import Tensor
 
 from coview.metrics.joint_error import n_joint_error, scaled_to
 from coview.report.colours import LEFT, RIGHT, side_colour
-from coview.report.html import paragraph, text
+from coview.report.html import render_html
 from coview.skeletons import Skeleton
 
-SCRIPT = Path(__file__).with_name("predictions.js")
 MOST_FRAMES = 300  # spread evenly over the recording: about a quarter of a megabyte a model
 UNKNOWN = -32768  # among the 16-bit millimetres
-_TITLES = ("All cameras: the reconstruction", "One camera: the model", "Both, one over the other")
-_LOOKS = (("From the side", 1.05, 0.2), ("As the camera", 0.0, 0.0), ("From above", 0.0, 1.5))  # radians
 
 
 @dataclass(frozen=True)
@@ -39,31 +34,12 @@ class Drawn:
 
 
 def viewer(drawn: Sequence[Drawn], skeleton: Skeleton, fps: float | None) -> str:
-    """Three drawings side by side, with a slider over the frames; HTML that `SCRIPT` brings to life."""
-    data = json.dumps(drawing_data(drawn, skeleton, fps), separators=(",", ":")).replace("<", "\\u003c")
-    trio = "".join(
-        f'<figure><canvas role="img" aria-label="{title}"></canvas><figcaption>{title}</figcaption></figure>'
-        for title in _TITLES
-    )
-    options = "".join(f"<option>{text(one.camera)}</option>" for one in drawn)
-    last = len(sampled(len(drawn[0].points))) - 1
-    buttons = "".join(
-        f'<button type="button" data-turn="{turn}" data-height="{height}">{name}</button>'
-        for name, turn, height in _LOOKS
-    )
-    legend = "".join(f'<span class="{side}">{side}</span>' for side in ("left", "right", "middle"))
-    words = (
-        "Drag to turn. Root joints lie on each other and the size is fitted frame by frame, as N-MPJPE "
-        "measures (its value stands beside the slider). The ring lies where the feet are, half a metre "
-        "around the root; the line on it points to the camera."
-    )
-    return (
-        f'<div class="trio">{trio}</div><div class="controls">'
-        f'<label>camera <select aria-label="camera">{options}</select></label>'
-        f'<button type="button" data-play>Play</button>'
-        f'<input type="range" min="0" max="{last}" value="{last // 2}" aria-label="frame"><output></output>'
-        f'{buttons}</div><p class="legend">{legend}<span class="pale">reconstruction, under the model</span></p>'
-        f'{paragraph(words, "small")}<script type="application/json">{data}</script>'
+    """Three drawings side by side, with a slider over the frames; HTML that `predictions.js` brings to life."""
+    return render_html(
+        "viewer",
+        cameras=[one.camera for one in drawn],
+        last=len(sampled(len(drawn[0].points))) - 1,
+        data=drawing_data(drawn, skeleton, fps),
     )
 
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from coview.report.evidence import Evidence
-from coview.report.html import definitions, number, paragraph, section, table, text
+from coview.report.html import render_html
 from coview.report.prediction_viewer import Drawn, viewer
-from coview.report.sections import verdict_list
 from coview.report.verdict import Line, Tone
 from coview.training.evaluation.compare import Comparison, camera_from_world, compare, reconstructed
 from coview.training.evaluation.scoring import how_scored
@@ -53,14 +53,12 @@ def prediction_section(models: Sequence[ShownModel]) -> str:
     """Numbers and drawings of every model; empty where nothing was predicted."""
     if not models:
         return ""
-    words = (
-        "A model sees one camera at a time; here it is measured against what all cameras reconstructed, in "
-        "that camera's axes. The reconstruction is not truth: it rests on the same detections. Mean pose: the "
-        "reconstruction's own mean over the recording, taken as the answer in every frame. It knows the "
-        "person's usual heading and build, which no model is told; one that does not beat it is of little use."
-    )
-    return section(
-        "predictions", "From one camera", paragraph(words, "small"), *(_model(model) for model in models)
+    heads = [head for name in _MEASURES.values() for head in (name, "mean pose")]
+    return render_html(
+        "predictions",
+        models=[_shown_model(model) for model in models],
+        heads=["camera", *heads, "frames"],
+        measures=[(key, *(("mm", 1) if key.endswith("_mm") else ("%", 0))) for key in _MEASURES],
     )
 
 
@@ -131,34 +129,23 @@ def _between(values: Sequence[float]) -> str:
     return f"{low} mm" if low == high else f"{low} to {high} mm"
 
 
-def _model(model: ShownModel) -> str:
-    parts = [f"<h3>{text(model.name)}</h3>", verdict_list(_warnings(model))]
+def _shown_model(model: ShownModel) -> dict[str, Any]:
+    """What the template says of one model."""
     first = model.first
-    if model.drawn:
-        parts += [_numbers(model), viewer(model.drawn, first.skeleton, first.fps)]
-    parts += [paragraph(f"{camera}: {why}.", "absent") for camera, why in model.missing.items()]
     told = {key.replace("_", " "): first.provenance.get(key, "not recorded") for key in _TOLD}
-    words = definitions(told | {"unit of the files": first.unit, "size from": first.scale_source})
-    parts.append(f"<details><summary>Where these poses come from</summary>{words}</details>")
-    return f'<div class="predicted">{"".join(parts)}</div>'
+    meanings = how_scored(dict.fromkeys(_MEASURES, 0.0), first.skeleton)
+    return {
+        "name": model.name,
+        "warnings": _warnings(model),
+        "numbers": model.comparisons,
+        "meanings": "; ".join(f"{_MEASURES[key]}: {meaning}" for key, meaning in meanings.items()),
+        "viewer": viewer(model.drawn, first.skeleton, first.fps) if model.drawn else "",
+        "missing": model.missing,
+        "origin": told | {"unit of the files": first.unit, "size from": first.scale_source},
+    }
 
 
 def _warnings(model: ShownModel) -> list[Line]:
     doubts = [Line("poor", model.doubts)] if model.doubts else []
     said = [(camera, words) for camera, one in model.comparisons.items() for words in one.warnings]
     return doubts + [Line("poor", f"{camera}: {words}") for camera, words in said]
-
-
-def _numbers(model: ShownModel) -> str:
-    rows = []
-    for camera, found in model.comparisons.items():
-        cells = []
-        for key in _MEASURES:
-            unit, digits = ("mm", 1) if key.endswith("_mm") else ("%", 0)
-            cells.append(f"<b>{number(getattr(found.model, key), unit, digits)}</b>")
-            cells.append(number(getattr(found.mean_pose, key), unit, digits))
-        rows.append((text(camera), *cells, str(found.frames)))
-    heads = [head for name in _MEASURES.values() for head in (name, "mean pose")]
-    meanings = how_scored(dict.fromkeys(_MEASURES, 0.0), model.first.skeleton)
-    said = "; ".join(f"{_MEASURES[key]}: {meaning}" for key, meaning in meanings.items())
-    return table(("camera", *heads, "frames"), rows) + paragraph(f"{said}.", "small")

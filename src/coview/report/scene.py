@@ -17,12 +17,19 @@ from coview.cameras import Cameras
 from coview.errors import MissingPackageError
 from coview.formats.motion.poses3d import Poses3D
 from coview.report.colours import CAMERA, bone_colours, side_colour
+from coview.report.eye import enclosing_eye, free_azimuth, near_cameras
 
 MOST_FRAMES, MOST_RATE = 500, 30.0  # of the animation: about twenty seconds in a megabyte
 MOST_PEOPLE = 4  # of the animation: each adds up to a megabyte
 # The viewer's pop-up about software rendering would cover the scene.
 _QUIET = "<style>.mantine-Notifications-root { display: none }</style>"
 _FIELD_OF_VIEW = 0.85  # radians, vertical, of the eye
+_ASPECT = (
+    1.6  # width over height of the picture that the cameras must fit in; the page's frame is never narrower
+)
+_STEEP = 0.7  # of the view from above: metres down per metre ahead
+_NEAREST = 3.0  # metres from the eye to the person at least
+_BODY, _FRUSTUM = 0.1, 0.35  # metres around joints and around a camera's centre to be seen too
 
 
 @dataclass(frozen=True)
@@ -81,9 +88,10 @@ def _record(
 ) -> str:
     scene = server.scene
     scene.set_up_direction("+z")
-    centre, reach = _middle(everybody[0])
-    _place_eye(server, centre, reach, cameras)
-    floor = max(4.0, 2 * reach, *_far(cameras, centre))
+    low, high = _way(everybody[0])
+    centre = (low + high) / 2
+    _place_eye(server, low, high, cameras)
+    floor = max(4.0, float(np.linalg.norm(high - low)), *_far(cameras, centre))
     scene.add_grid(
         "/floor",
         width=2 * np.ceil(floor / 2 + 1),
@@ -145,37 +153,32 @@ def filled(points: Float[Tensor, "frames joints 3"]) -> Float[Tensor, "frames jo
     return torch.where(known[..., None], points, hidden)
 
 
-def _middle(points: Tensor) -> tuple[np.ndarray, float]:
-    """Centre of the person's way at waist height, and half the way's length; metres."""
+def _way(points: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest corner of the box around the person's way, outliers left out; metres."""
     known = points[points.isfinite().all(dim=-1)].double()
     if not len(known):
-        return np.array([0.0, 0.0, 1.0]), 1.0
+        return np.array([-0.5, -0.5, 0.0]), np.array([0.5, 0.5, 2.0])
     low, high = torch.quantile(
         known[:: -(-len(known) // 100_000)], torch.tensor([0.02, 0.98]).double(), dim=0
     )
-    return ((low + high) / 2).numpy(), float((high - low).norm() / 2)
+    return low.numpy(), high.numpy()
 
 
-def _place_eye(server: Any, centre: np.ndarray, reach: float, cameras: Cameras | None) -> None:
-    """Look at the person from between two cameras, a little from above."""
-    away = max(reach / np.tan(_FIELD_OF_VIEW / 2), 3.0)
+def _place_eye(server: Any, low: np.ndarray, high: np.ndarray, cameras: Cameras | None) -> None:
+    """Look from between two cameras, a little from above, so that the person's way and all cameras are seen."""
+    centre = (low + high) / 2
     azimuth = free_azimuth(cameras, centre)
-    direction = np.array([np.cos(azimuth), np.sin(azimuth), 0.42])
+    forward = -np.array([np.cos(azimuth), np.sin(azimuth), _STEEP])
+    forward /= np.linalg.norm(forward)
+    corners = np.stack(np.meshgrid(*zip(low, high, strict=True)), axis=-1).reshape(-1, 3)
+    stands = near_cameras(cameras, centre)
+    radii = np.repeat([_BODY, _FRUSTUM], [len(corners), len(stands)])
+    up = np.tan(_FIELD_OF_VIEW / 2)
+    eye = enclosing_eye(np.concatenate([corners, stands]), radii, forward, (_ASPECT * up, up))
+    away = (centre - eye) @ forward
     server.initial_camera.fov = _FIELD_OF_VIEW
-    server.initial_camera.position = tuple(centre + away * direction / np.linalg.norm(direction))
-    server.initial_camera.look_at = tuple(centre)
-
-
-def free_azimuth(cameras: Cameras | None, centre: np.ndarray) -> float:
-    """Where to stand so that no camera is in the way: the middle of the widest gap between them, seen
-    from above at `centre` (metres); radians from x towards y."""
-    if cameras is None:
-        return -0.9
-    to_cameras = cameras.centres.double().numpy() - centre
-    angles = np.sort(np.arctan2(to_cameras[:, 1], to_cameras[:, 0]))
-    gaps = np.diff(np.append(angles, angles[0] + 2 * np.pi))
-    widest = int(gaps.argmax())
-    return float(angles[widest] + gaps[widest] / 2)
+    server.initial_camera.position = tuple(eye - max(_NEAREST - away, 0.0) * forward)
+    server.initial_camera.look_at = tuple(eye + away * forward)
 
 
 def _far(cameras: Cameras | None, centre: np.ndarray) -> list[float]:

@@ -1,5 +1,6 @@
 """What the numbers mean, in plain words: the first lines of the report."""
 
+import re
 import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ STRETCH = (0.03, 0.08)  # standard deviation of a bone's length as a share of it
 LIMB = 0.17  # metres; a shorter bone's relative spread says little but that it is short
 UNEVEN = 0.08  # difference of left and right, share; within bodies it is 1-3 %
 ODD_CAMERA = 2.0  # a camera whose error is this much larger than that of the middle camera is named
+
+_OF_CAMERA = re.compile(r"camera ('[^']+'): ")  # how a remark about one camera begins
 
 
 @dataclass(frozen=True)
@@ -141,11 +144,30 @@ def _scale(evidence: Evidence) -> Iterator[Headline | Line]:
     )
 
 
+def remarks(evidence: Evidence) -> list[str]:
+    """What earlier stages noted about the calibration, each once.
+
+    Import and calibration may have noted the same, and the same of several cameras: that is one remark, which
+    names them all."""
+    calibration, stored = evidence.calibration, evidence.session.provenance.get("calibration_notes", "")
+    noted = stored.split(" | ")
+    if calibration is not None:
+        noted = [*calibration.notes, *calibration.provenance.get("notes", "").split(" | "), *noted]
+    cameras: dict[str, list[str]] = {}
+    for one in dict.fromkeys(filter(None, noted)):
+        about = _OF_CAMERA.match(one)
+        cameras.setdefault(one if about is None else one[about.end() :], []).extend(
+            about.groups() if about else ()
+        )
+    return [
+        f"camera{'s' if len(names) > 1 else ''} {', '.join(names)}: {said}" if names else said
+        for said, names in cameras.items()
+    ]
+
+
 def _notes(evidence: Evidence) -> Iterator[Line]:
-    """Remarks of earlier stages that a reader should know of; the page's last part has them in full."""
-    remarks = [] if evidence.calibration is None else list(evidence.calibration.notes)
-    remarks += [r for r in evidence.session.provenance.get("calibration_notes", "").split(" | ") if r]
-    count = len(set(remarks))
+    """That there are remarks; the page's last part has them in full."""
+    count = len(remarks(evidence))
     if count:
         said = "1 remark" if count == 1 else f"{count} remarks"
         yield Line("fair", f"The calibration came with {said}, to be read under “What was assumed”.")

@@ -5,7 +5,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from lightning import Callback, LightningModule, Trainer
+from lightning import LightningModule, Trainer
+from lightning.pytorch import callbacks
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from rich.console import Console
 from rich.progress import (
@@ -18,16 +19,20 @@ from rich.progress import (
 )
 
 from coview.progress import duration
+from coview.training.history_logger import HistoryLogger
 from coview.training.learner import Learner
 
 _REDRAWN = 0.25  # seconds between redraws: a bar must not cost training time
 _SAID = 30.0  # seconds between lines where there is no terminal
 
 
-class ProgressBar(Callback):
-    """Steps done, loss, time left: a bar on a terminal, else a line now and then, so that log files stay readable."""
+class ProgressBar(callbacks.ProgressBar):
+    """Steps done, loss, time left: a bar on a terminal, else a line now and then, so that log files stay readable.
+
+    In the place of Lightning's own bars, which count parts of batches per epoch and say nothing in a log file."""
 
     def __init__(self, what: str, shown: bool) -> None:
+        super().__init__()
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -39,12 +44,17 @@ class ProgressBar(Callback):
         )
         visible = shown and sys.stderr.isatty()
         self.bar = Progress(*columns, console=Console(stderr=True), disable=not visible, refresh_per_second=4)
-        self.what, self.shown, self.redrawn = what, shown, 0.0
+        self.what, self.shown, self.redrawn, self.first_step = what, shown, 0.0, 0
+
+    def disable(self) -> None:
+        """Show nothing; Lightning asks for it in all processes but the first."""
+        self.shown, self.bar.disable = False, True
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, Learner)
+        self.first_step = pl_module.step
         self.task = self.bar.add_task(
-            self.what, total=pl_module.recipe.steps, completed=pl_module.first_step, loss=""
+            self.what, total=pl_module.recipe.steps, completed=self.first_step, loss=""
         )
         self.bar.start()
         self.redrawn = time.monotonic()
@@ -58,12 +68,12 @@ class ProgressBar(Callback):
         if not self.shown or not (due if step < last else not self.bar.disable):
             return
         self.redrawn = now
-        rows = pl_module.history.rows
+        rows = trainer.logger.history.rows if isinstance(trainer.logger, HistoryLogger) else []
         loss = f"loss {rows[-1]['loss']:.4f}" if rows and "loss" in rows[-1] else ""
         self.bar.update(self.task, completed=step, loss=loss)
         if self.bar.disable:
             passed = self.bar.tasks[self.task].elapsed or 0.0
-            left = (last - step) * passed / max(1, step - pl_module.first_step)
+            left = (last - step) * passed / max(1, step - self.first_step)
             told = ", ".join(filter(None, [f"step {step} of {last}", loss, f"{duration(left)} left"]))
             self.bar.console.print(f"{self.what}: {told}", highlight=False, markup=False, soft_wrap=True)
 
@@ -74,30 +84,48 @@ class ProgressBar(Callback):
         self.bar.stop()
 
 
-class Checkpoints(Callback):
-    """Saves the run every so many seconds, and when it is told to stop."""
+class Checkpoints(callbacks.Checkpoint):
+    """Saves the run between two updates every so many seconds, at its end, and when it is told to stop.
 
-    def __init__(self, checkpoint: Path, history: Path, seconds: float) -> None:
-        self.checkpoint, self.history, self.seconds = checkpoint, history, seconds
+    Lightning's ModelCheckpoint goes by the clock as well, but saves before the learner has logged the step and
+    revised the method, amid batches that are worked through in parts, and under names of its own."""
+
+    def __init__(self, path: Path, seconds: float) -> None:
+        self.path, self.seconds = path, seconds
         self.saved = time.monotonic()
 
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        assert isinstance(pl_module, Learner)
-        if (batch_idx + 1) % pl_module.recipe.accumulate:
-            return  # amid a batch that is worked through in parts: its first part would be learnt from twice
-        if time.monotonic() - self.saved >= self.seconds:
-            self.save(pl_module)
+        # not amid a batch that is worked through in parts: its first part would be learnt from twice
+        if batch_idx and batch_idx % trainer.accumulate_grad_batches == 0:
+            self._save_if_due(trainer)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._save_if_due(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        # after an error the weights may be what caused it; after Ctrl-C or SIGTERM they are worth keeping
-        if isinstance(exception, KeyboardInterrupt | SIGTERMException):
-            self.save(pl_module)
+        """Save what was learnt, where the run was told to stop between two updates.
 
-    def save(self, learner: LightningModule) -> None:
+        After an error the weights may be what caused it. Ctrl-C meets several processes each at another place, where
+        they would wait for one another for ever: the checkpoint that there is has to do."""
+        assert isinstance(pl_module, Learner)
+        alone = trainer.world_size == 1
+        told = isinstance(exception, SIGTERMException) or (isinstance(exception, KeyboardInterrupt) and alone)
+        if told and pl_module.consistent:
+            self.save(trainer)
+
+    def save(self, trainer: Trainer) -> None:
         """The history first: rows beyond the checkpoint are cut off when the run goes on."""
-        assert isinstance(learner, Learner)
-        learner.history.save(self.history)
-        learner.checkpoint().save(self.checkpoint)
+        for logger in trainer.loggers:
+            logger.save()
+        trainer.save_checkpoint(self.path)
         self.saved = time.monotonic()
+
+    def _save_if_due(self, trainer: Trainer) -> None:
+        due = time.monotonic() - self.saved >= self.seconds
+        if trainer.world_size > 1:
+            # all processes take part in saving, and their clocks differ
+            due = trainer.strategy.broadcast(due)
+        if due:
+            self.save(trainer)

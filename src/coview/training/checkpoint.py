@@ -35,17 +35,24 @@ class Checkpoint:
         plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         write_bytes(path, as_safetensors(plain, metadata=words))
 
-    def give_to(self, method: nn.Module, steps: int, path: Path) -> None:
-        """Let a method go on from these weights, for `steps` in all; ValueError naming `path` where they do not fit."""
-        try:
-            method.load_state_dict(self.weights)
-            if not 0 <= self.step <= steps:
-                raise InputError(f"it is of step {self.step}, and the recipe has {steps}")
-        except (RuntimeError, ValueError) as error:
-            words = " ".join(" ".join(str(error).splitlines()[:2]).split()).rstrip(".")
-            raise InputError(
-                f"{path} does not fit the recipe beside it: {words}. Train again with --overwrite."
-            ) from error
+    def check_fits(self, method: nn.Module, steps: int, path: Path) -> None:
+        """Check that a method can go on from here, for `steps` in all.
+
+        Raises:
+            ValueError: naming `path`: a weight is missing, unknown or of another shape, or the step too late."""
+        held, wanted = (
+            {name: tuple(weight.shape) for name, weight in each.items()}
+            for each in (self.weights, method.state_dict())
+        )
+        strange = [name for name in {**wanted, **held} if held.get(name) != wanted.get(name)]
+        if strange:
+            there, here = (str(each.get(strange[0], "missing")) for each in (held, wanted))
+            words = f"of {len(strange)} weights, {strange[0]} is {there} there and {here} in the method"
+        elif not 0 <= self.step <= steps:
+            words = f"it is of step {self.step}, and the recipe has {steps}"
+        else:
+            return
+        raise InputError(f"{path} does not fit the recipe beside it: {words}. Train again with --overwrite.")
 
     @staticmethod
     def load(path: Path) -> "Checkpoint":
@@ -68,21 +75,20 @@ class Checkpoint:
         )
 
 
-def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimiser's memory (moments, step counts) with flat names."""
-    state = optimiser.state_dict()["state"]
+def flat_state(state: dict[int, dict[str, Any]]) -> dict[str, Tensor]:
+    """An optimiser's memory (moments, step counts), the "state" of its `state_dict`, with flat names."""
     return {
         f"{number}/{name}": torch.as_tensor(v) for number, each in state.items() for name, v in each.items()
     }
 
 
-def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Give an optimiser the memory that `optimiser_tensors` took; its settings stay as they are."""
+def nested_state(tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+    """The inverse of `flat_state`."""
     state: dict[int, dict[str, Tensor]] = {}
     for path, tensor in tensors.items():
         number, name = path.split("/")
         state.setdefault(int(number), {})[name] = tensor
-    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    return state
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -9,17 +9,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from lightning import Trainer
+from lightning import Callback, Trainer
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from coview.data.base import Instants
 from coview.data.loading import InOrder, at_once
 from coview.training.callbacks import Checkpoints, ProgressBar
+from coview.training.checkpoint import Checkpoint
+from coview.training.checkpoint_io import SafetensorsIO
 from coview.training.evaluation.scoring import TRUTH
-from coview.training.gradient_accumulation import Parts
+from coview.training.history_logger import HistoryLogger
 from coview.training.learner import Learner
 from coview.training.memory import Estimate, advice, estimate, explained, fits_beside
 from coview.training.precision import networks_in
+from coview.training.processes import part_ways
+from coview.training.recipe import Recipe
 
 
 def fit(
@@ -30,32 +34,31 @@ def fit(
     progress: bool,
     checkpoint_seconds: float,
     say: Callable[[str], None] = lambda line: None,
+    begun: Checkpoint | None = None,
 ) -> None:
-    """Lightning's part: device, gradients, callbacks. Checkpoint and history are written by the clock.
+    """Train a learner by Lightning: devices, gradients, checkpoints, history, progress bar.
 
-    For methods on images, and where it will not fit, `say` is told how much memory it takes. TooLarge where it
-    runs out; KeyboardInterrupt where the run was told to stop; SystemExit after SIGTERM."""
+    Args:
+        learner: What is trained.
+        validation: Instants to score on the way, where the recipe says so and they have the truth.
+        checkpoint: File that is written by the clock; the run goes on from it where `begun` is given.
+        history: CSV file of losses and scores, written with the checkpoint and at the end.
+        progress: Whether progress is shown.
+        checkpoint_seconds: Between two checkpoints.
+        say: Gets lines on memory, for methods on images: how much it takes, and what to change where it will not fit.
+        begun: What that file holds; None: the run begins.
+
+    Raises:
+        TooLarge: where the memory runs out.
+        KeyboardInterrupt: where the run was told to stop.
+        SystemExit: after SIGTERM."""
     recipe, batches = learner.recipe, learner.batches
-    look = recipe.validate_every and validation.fields >= TRUTH
-    watch = [
-        ProgressBar(type(recipe.method).__name__.removesuffix("Config"), progress),
-        Checkpoints(checkpoint, history, checkpoint_seconds),
-    ]
+    look = bool(recipe.validate_every) and validation.fields >= TRUTH
+    bar = ProgressBar(type(recipe.method).__name__.removesuffix("Config"), progress)
+    checkpoints = Checkpoints(checkpoint, checkpoint_seconds)
     with _quiet_lightning():
-        trainer = Trainer(
-            accelerator={"cuda": "gpu"}.get(recipe.device, recipe.device),
-            devices=1,
-            max_steps=len(batches),
-            accumulate_grad_batches=recipe.accumulate,
-            callbacks=watch,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            check_val_every_n_epoch=None,
-            val_check_interval=recipe.validate_every * recipe.accumulate if look else None,
-            limit_val_batches=None if look else 0,
+        trainer = _trainer(
+            recipe, look, HistoryLogger(history, until=begun.step if begun else 0), [bar, checkpoints]
         )
         device = trainer.strategy.root_device
         if fits_beside(batches.data, device):
@@ -67,11 +70,37 @@ def fit(
         with networks_in(recipe.precision, learner.method, device, compiled=compiled), _interruptible():
             expected = _expected(learner, batches.data, device, say)
             with explained(recipe, expected):
-                trainer.fit(learner, Parts(batches, recipe.accumulate), seen)
+                trainer.fit(learner, val_dataloaders=seen, ckpt_path=checkpoint if begun else None)
+    part_ways()
     if learner.step < recipe.steps:
         raise KeyboardInterrupt(
             f"training stopped after {learner.step} of {recipe.steps} steps; run again to go on."
         )
+
+
+def _trainer(recipe: Recipe, look: bool, logger: HistoryLogger, watch: list[Callback]) -> Trainer:
+    """Lightning as a recipe wants it. Precision is not Lightning's affair: it would hold for the losses as well."""
+    several = "ddp" if recipe.strategy == "ddp" else "ddp_find_unused_parameters_true"
+    return Trainer(
+        accelerator={"cuda": "gpu"}.get(recipe.device, recipe.device),
+        devices=recipe.devices,
+        strategy="auto" if recipe.devices == 1 else several,
+        max_steps=recipe.steps,
+        accumulate_grad_batches=recipe.accumulate,
+        gradient_clip_val=recipe.clip_norm or None,
+        gradient_clip_algorithm="norm",
+        logger=logger,
+        callbacks=watch,
+        plugins=[SafetensorsIO()],
+        default_root_dir=logger.save_dir,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        check_val_every_n_epoch=None,
+        val_check_interval=recipe.validate_every * recipe.accumulate if look else None,
+        limit_val_batches=None if look else 0,
+        # a batch is shared among the processes as the recipe says (`Parts`), and all score all of the validation
+        use_distributed_sampler=False,
+    )
 
 
 def _expected(

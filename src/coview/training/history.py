@@ -14,6 +14,13 @@ class History:
 
     rows: list[dict[str, float]] = field(default_factory=list)
 
+    def add(self, step: int, values: dict[str, float]) -> None:
+        """Numbers of a step; where there is a row of that step, what it holds already stays."""
+        if not self.rows or self.rows[-1]["step"] != step:
+            self.rows.append({"step": step})
+        for name, value in values.items():
+            self.rows[-1].setdefault(name, value)
+
     def save(self, path: Path) -> None:
         """Write the CSV, atomically; an empty cell means: not measured at this step."""
         columns = list(dict.fromkeys(name for row in self.rows for name in row))

@@ -14,10 +14,11 @@ from coview.data.loading import Batches, InOrder, at_once
 from coview.errors import InputError
 from coview.methods.shared.base import Fact, Method
 from coview.sample import MultiView
-from coview.training.checkpoint import Checkpoint, optimiser_tensors, restore_optimiser
+from coview.training.checkpoint_io import RUN, fast_forwarded
 from coview.training.evaluation.scoring import Score
-from coview.training.history import History
+from coview.training.gradient_accumulation import Parts
 from coview.training.optimisation import IN_A_ROW, Guard, parameter_groups
+from coview.training.processes import gathered, same_everywhere
 from coview.training.recipe import Recipe
 
 _REVISED_WITH = 256  # training instants that a method may look at to revise itself
@@ -48,32 +49,28 @@ def check_finite(method: Method[Any], recipe: Recipe) -> None:
 class Learner(LightningModule):
     """Glue: losses, optimiser, history. What step `n` does depends on the recipe and `n` alone."""
 
-    def __init__(
-        self, method: Method[Any], recipe: Recipe, data: Instants, begun: Checkpoint | None = None
-    ) -> None:
+    def __init__(self, method: Method[Any], recipe: Recipe, data: Instants) -> None:
         super().__init__()
-        self.method, self.recipe, self.begun = method, recipe, begun
+        self.method, self.recipe = method, recipe
         self.data = data.only(method.needs | recipe.augment.reads | recipe.batching.reads)
-        self.first_step = begun.step if begun else 0
-        self.batches = Batches(
-            self.data, recipe.batch_size, recipe.seed, self.first_step, recipe.steps, recipe.batching
-        )
-        self.facts: dict[str, Fact] = dict(begun.facts) if begun else {}
-        self.history = History()
+        self.batches = Batches(self.data, recipe.batch_size, recipe.seed, 0, recipe.steps, recipe.batching)
+        self.facts: dict[str, Fact] = {}
+        # whether weights, moments and facts are all those of `step`, so that a checkpoint may be made of them
+        self.consistent = False
         self._sums, self._watched = Sums(), Sums()
-        self._guard, self._skipped = Guard(recipe.clip_norm), 0
+        self._guard, self._skipped = Guard(), 0
         self._revised_at = revised_at(recipe)
         # not the network of joints: its products are slower compiled than called. Of images, it is all that counts
         compiled = recipe.compile and "images" not in method.needs
         self._losses = torch.compile(method.losses, options=_COMPILED) if compiled else method.losses
         self._score = Score(data.skeleton)
-        self._earlier = begun.seconds if begun else 0.0
+        self._earlier = 0.0
         self._started = time.monotonic()
 
     @property
     def step(self) -> int:
         """Updates done, counting those before an interruption."""
-        return self.first_step + self.global_step
+        return self.global_step
 
     @property
     def seconds(self) -> float:
@@ -85,11 +82,16 @@ class Learner(LightningModule):
         if type(self.method).begin is not Method.begin:
             self.method.begin(InOrder(self.data, at_once(self.data)))
 
+    def train_dataloader(self) -> Parts:
+        """The batches of all steps, cut into what this process works through at a time."""
+        return Parts(self.batches, self.recipe.accumulate, self.global_rank, self.trainer.world_size)
+
     def forward(self, batch: MultiView) -> Any:
         return self.method(batch.only(self.method.inputs))
 
     def training_step(self, batch: MultiView, batch_idx: int) -> Tensor:
-        step, part = self.step, batch_idx % self.recipe.accumulate
+        accumulate = self.recipe.accumulate
+        step, part = self.step, self.global_rank * accumulate + batch_idx % accumulate
         self.method.progress = step / self.recipe.steps
         # seeded by the step, so that a run interrupted and resumed draws what it would have drawn
         reseed(self.recipe.seed * 1_000_003 + step + part * _PART, self.device)
@@ -106,8 +108,15 @@ class Learner(LightningModule):
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = rate * group["factor"]
 
-    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        self._guard.check(optimizer)
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Lightning's place for clipping: one norm serves it and the check for gradients that are not finite."""
+        self.consistent = False
+        self._guard.check(optimizer, gradient_clip_val or 0.0)
 
     def on_train_batch_end(self, outputs: Any, batch: MultiView, batch_idx: int) -> None:
         if (batch_idx + 1) % self.recipe.accumulate:
@@ -117,6 +126,7 @@ class Learner(LightningModule):
             self._revise()
         if step % self.recipe.log_every == 0 or step == self.recipe.steps:
             self._log_row()
+        self.consistent = True
 
     def validation_step(self, batch: MultiView, _: int) -> None:
         self._score.update(self(batch), batch)
@@ -124,10 +134,7 @@ class Learner(LightningModule):
     def on_validation_epoch_end(self) -> None:
         scores = {f"validation/{name}": value for name, value in self._score.compute().items()}
         self._score = Score(self.data.skeleton)
-        if self.history.rows and self.history.rows[-1]["step"] == self.step:
-            self.history.rows[-1].update(scores)
-        else:
-            self.history.rows.append({"step": self.step, "seconds": round(self.seconds, 3), **scores})
+        self._log({"seconds": round(self.seconds, 3), **scores})
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         rate, decay = self.recipe.learning_rate, self.recipe.weight_decay
@@ -135,14 +142,22 @@ class Learner(LightningModule):
 
     def on_train_start(self) -> None:
         self._started = time.monotonic()
-        if self.begun:
-            restore_optimiser(self.trainer.optimizers[0], self.begun.optimiser)
+        self.consistent = True
 
-    def checkpoint(self) -> Checkpoint:
-        """The run as it is now."""
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what only the learner knows."""
         self._note_skipped()
-        memory = optimiser_tensors(self.trainer.optimizers[0])
-        return Checkpoint(self.step, self.seconds, self.method.state_dict(), memory, dict(self.facts))
+        checkpoint[RUN] = {"seconds": self.seconds, "facts": dict(self.facts)}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on from there; what follows from recipe and step is put where Lightning looks for it."""
+        self._earlier, self.facts = checkpoint[RUN]["seconds"], dict(checkpoint[RUN]["facts"])
+        settings = self.configure_optimizers().state_dict()["param_groups"]
+        checkpoint["optimizer_states"][0]["param_groups"] = settings
+        loop = self.trainer.fit_loop.state_dict()
+        checkpoint["loops"] = {
+            "fit_loop": fast_forwarded(loop, checkpoint["global_step"], self.recipe.accumulate)
+        }
 
     def _note_skipped(self) -> int:
         """Keep the number of updates left out among the facts; how many were left out since the last time."""
@@ -170,6 +185,7 @@ class Learner(LightningModule):
         self.method.eval()  # what is decided is how it predicts, not how it learns
         facts = self.method.revise(seen)
         self.method.train(training)
+        same_everywhere(self.method.state_dict())
         # a bit that was set once stays set: the run should say that weights were changed
         kept = {n: bool(self.facts.get(n)) or v for n, v in facts.items() if isinstance(v, bool)}
         self.facts |= facts | kept
@@ -183,17 +199,17 @@ class Learner(LightningModule):
                 f"this; use a smaller learning_rate than {self.recipe.learning_rate}, or look at the data."
             )
         rate = learning_rate(self.recipe, self.step - 1)
-        row = {
-            "step": self.step,
-            "seconds": round(self.seconds, 3),
-            "learning_rate": rate,
-            "loss": means.pop("loss"),
-        }
+        row = {"seconds": round(self.seconds, 3), "learning_rate": rate, "loss": means.pop("loss")}
         if skipped := self._note_skipped():
             row["skipped"] = skipped
         watched.pop("loss")  # the sum of unlike things
         row |= {f"watch/{name}": value for name, value in watched.items()}
-        self.history.rows.append(row | {f"train/{name}": value for name, value in means.items()})
+        self._log(row | {f"train/{name}": value for name, value in means.items()})
+
+    def _log(self, values: dict[str, float]) -> None:
+        # not `self.log`: it makes float32 tensors of them, and costs some 50 µs a step and value
+        for logger in self.loggers:
+            logger.log_metrics(values, step=self.step)
 
 
 class Sums:
@@ -213,11 +229,15 @@ class Sums:
         self._steps = finite.long() if self._steps is None else self._steps.add_(finite)
 
     def means(self) -> dict[str, float]:
-        """Of every term over these steps, and of their sum as "loss"; NaN without any. Waits for the device."""
+        """Of every term over these steps of all processes, and of their sum as "loss"; NaN without any.
+
+        Waits for the device, and for the other processes."""
         means: dict[str, float] = {}
-        steps = int(self._steps) if self._steps is not None else 0
-        for names, sums in self._sums.items():
-            for name, value in zip(names, sums.tolist(), strict=True):
+        own = int(self._steps) if self._steps is not None else 0
+        parts = gathered((own, {names: sums.tolist() for names, sums in self._sums.items()}))
+        steps = sum(count for count, _ in parts)
+        for names, sums in (each for _, part in parts for each in part.items()):
+            for name, value in zip(names, sums, strict=True):
                 means[name] = means.get(name, 0.0) + (value / steps if steps else math.nan)
         return {"loss": sum(means.values(), 0.0), **means}
 

@@ -150,7 +150,7 @@ def held_bytes(data: Instants) -> int:
 
 
 def _instant_bytes(instant: MultiView) -> int:
-    held = [instant.held(name) for name in instant.known]
+    held = [instant.stored(name) for name in instant.fields]
     tensors = [t for each in held for t in (_tensors(each) if isinstance(each, Cameras) else [each])]
     return sum(_size(tensor) for tensor in tensors)
 

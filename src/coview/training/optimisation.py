@@ -44,19 +44,22 @@ class Guard:
 
     Nothing waits for the device: what was left out is counted there."""
 
-    def __init__(self, clip_norm: float = 0.0) -> None:
-        self.clip_norm = clip_norm  # largest length of all gradients as one vector; 0: any
+    def __init__(self) -> None:
         self._counts = torch.zeros(3)  # left out, left out in a row until now, longest row
 
-    def check(self, optimiser: torch.optim.Optimizer) -> None:
-        """To be called after the backward pass and before the step of a fused optimiser."""
+    def check(self, optimiser: torch.optim.Optimizer, clip_norm: float = 0.0) -> None:
+        """To be called after the backward pass and before the step of a fused optimiser.
+
+        Args:
+            optimiser: A fused one, whose parameters hold their gradients.
+            clip_norm: Largest Euclidean norm of all gradients as one vector; 0: any."""
         parameters = [each for group in optimiser.param_groups for each in group["params"]]
         gradients = [each.grad for each in parameters if each.grad is not None]
         if not gradients:
             return
         norm = nn.utils.get_total_norm(gradients)
-        if self.clip_norm:
-            nn.utils.clip_grads_with_norm_(parameters, self.clip_norm, norm)
+        if clip_norm:
+            nn.utils.clip_grads_with_norm_(parameters, clip_norm, norm)
         unusable = (~norm.isfinite()).float()
         # fused optimisers leave weights and moments alone where this is 1, as they do for a GradScaler
         optimiser.found_inf = unusable  # type: ignore[attr-defined]

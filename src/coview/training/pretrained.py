@@ -133,7 +133,7 @@ def initialise(method: nn.Module, skeleton: Skeleton, source: Source, *, bgr: bo
     layer is turned round. ValueError where nothing fits, or where joints cannot be told apart."""
     report, state = Report(source.words, notes=list(source.notes)), method.state_dict()
     offered = _mapped(source, report)
-    rows = _rows(skeleton, source, any(name.startswith(_PER_JOINT) for name in state))
+    rows = check_joints(method, skeleton, source)
     for name, tensor in offered.items():
         if name not in state:
             report.ignored[name] = "this method has no such weight"
@@ -177,13 +177,18 @@ def _mapped(source: Source, report: Report) -> dict[str, Tensor]:
     return found
 
 
-def _rows(skeleton: Skeleton, source: Source, per_joint: bool) -> list[int | None]:
-    """For every joint of the method, its channel in the source."""
+def check_joints(method: nn.Module, skeleton: Skeleton, source: Source) -> list[int | None]:
+    """For every joint of the method, its channel in the source; None where it has no such joint.
+
+    ValueError where the weights of the method do not say which numbers belong to which joint, and the source has other
+    joints than `skeleton`."""
     theirs = source.skeleton
+    per_joint = any(name.startswith(_PER_JOINT) for name in method.state_dict())
     if not per_joint and theirs.joints != skeleton.joints:
         raise InputError(
             f"{source.words} has the joints of '{theirs.name}', and this method those of '{skeleton.name}': its "
-            f"weights do not say which numbers belong to which joint. Begin with a run on the same skeleton."
+            f"weights do not say which numbers belong to which joint. Begin with a run on the same skeleton; a session "
+            f"is trained on that of the run with --data.skeleton {theirs.name}."
         )
     return [theirs.joints.index(joint) if joint in theirs.joints else None for joint in skeleton.joints]
 

@@ -62,6 +62,11 @@ class Recipe:
     # labels that the views of the training data determine by themselves; cameras "none": no such labels are made
     pseudo: PseudoConfig = field(default_factory=lambda: PseudoConfig(cameras="none"))
     device: str = "auto"  # auto: a GPU where there is one; else cpu, cuda or mps
+    # how many of them; each works through its part of every batch, in a process of its own
+    devices: int = 1
+    # of several devices, how they agree on gradients: Lightning's "ddp", or the same where not every parameter
+    # takes part in every update (auto)
+    strategy: Literal["auto", "ddp"] = "auto"
     # of the networks while they learn; losses, rotations and weights are float32 anyway. bf16 is for a GPU
     # and is refused where the hardware has no arithmetic for it, because emulation is slower than float32
     precision: Precision = "32"
@@ -72,7 +77,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         _check_finite(self, "")
-        for name in ("steps", "batch_size", "accumulate", "log_every"):
+        for name in ("steps", "batch_size", "accumulate", "log_every", "devices"):
             if getattr(self, name) < 1:
                 raise InputError(f"Recipe: {name} must be at least 1, got {getattr(self, name)}.")
         if self.precision not in get_args(Precision):
@@ -82,9 +87,10 @@ class Recipe:
         for name in ("weight_decay", "clip_norm", "warm_up", "validate_every"):
             if getattr(self, name) < 0:
                 raise InputError(f"Recipe: {name} cannot be negative, got {getattr(self, name)}.")
-        if self.batch_size % self.accumulate:
+        if self.batch_size % (self.accumulate * self.devices):
             raise InputError(
-                f"Recipe: batch_size {self.batch_size} cannot be cut into {self.accumulate} equal parts (accumulate)."
+                f"Recipe: batch_size {self.batch_size} cannot be cut into {self.accumulate * self.devices} equal parts "
+                f"(accumulate {self.accumulate} on each of devices {self.devices})."
             )
         if any(not 0 < share <= 1 for share in self.revise_at):
             raise InputError(

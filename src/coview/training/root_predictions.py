@@ -118,6 +118,6 @@ def _digest(model: str, data: str, instants: Instants, read: frozenset[str]) -> 
 
 
 def _bytes(part: MultiView, name: str) -> bytes:
-    held: Tensor = part.held(name)
+    held: Tensor = part.stored(name)
     content: bytes = held.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes()
     return content

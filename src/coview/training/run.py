@@ -35,11 +35,11 @@ from coview.training.device import check_device, resolved
 from coview.training.evaluation.embedded import MAP
 from coview.training.evaluation.scoring import TRUTH, scored, write_evaluation
 from coview.training.fit import fit
-from coview.training.history import History
 from coview.training.initial_poses import first_guesses
 from coview.training.learner import Learner, check_finite
 from coview.training.precision import check_precision
-from coview.training.pretrained import Report, Source, initialise
+from coview.training.pretrained import Report, Source, check_joints, initialise
+from coview.training.processes import leads
 from coview.training.pseudo import lines as label_lines
 from coview.training.pseudo import with_detections, with_pseudo
 from coview.training.recipe import Recipe, check_fields, from_plain, to_plain
@@ -89,6 +89,8 @@ def train(
     run is lost only when all of this was found in order. SIGTERM ends the program
     between two steps, as Ctrl-C does: both save first. `say` gets lines about what is going to happen."""
     out = Path(out)
+    if not leads(recipe.devices):
+        say = _silent
     check_fields(recipe, recipe.data.provides)
     if overwrite or not (out / RECORD).is_file():
         check_device(recipe.device)
@@ -97,16 +99,13 @@ def train(
     begun = opened(recipe, out, overwrite)
     if (out / RECORD).is_file() and not overwrite:
         return out
-    for setting, earlier in (("base_from", recipe.base_from), ("first_from", recipe.first_from)):
-        if earlier:
-            _named_run(setting, _beside(earlier, out))
-    seen_by = recipe.pseudo.detector if recipe.pseudo.cameras != "none" else None
-    detector = _named_run("pseudo.detector", _beside(seen_by, out)).method if seen_by else None
-    filled_by = recipe.joints2d_from
-    filler = _named_run("joints2d_from", _beside(filled_by, out)).method if filled_by else None
+    detector, filler = _earlier_detectors(recipe, out)
     source = _source(recipe.init) if recipe.init and not begun else None
     data, validation = recipe.data.train(), recipe.data.validation()
     check_fields(recipe, data.fields)
+    if source:
+        with torch.device("meta"):  # before the labels are made, which takes longest
+            check_joints(recipe.method.build(data.skeleton), data.skeleton, source)
     data = recipe.labels.shown(data)
     data, validation = with_base(recipe, data, "train", out), with_base(recipe, validation, "validation", out)
     if filler:
@@ -118,22 +117,40 @@ def train(
         torch.manual_seed(recipe.seed)
         method = recipe.method.build(data.skeleton)
         if begun:
-            begun.give_to(method, recipe.steps, out / CHECKPOINT)
-        learner = Learner(method, recipe, data, begun)
+            begun.check_fits(method, recipe.steps, out / CHECKPOINT)
+        learner = Learner(method, recipe, data)
         if not begun:
             learner.begin()
         report = initialise(method, data.skeleton, source, bgr=_bgr(recipe)) if source else None
-        if overwrite:  # only now: what is wrong with a command is said before it costs an earlier run
-            clear(out)
-        write_text(out / RECIPE, json.dumps(to_plain(recipe), indent=1))
-        if report:
-            _tell(report, learner, out, say)
-        if labelled:
-            write_text(out / PSEUDO, json.dumps(labelled, indent=1))
-        learner.history = History.load(out / HISTORY, until=learner.first_step)
-        fit(learner, validation, out / CHECKPOINT, out / HISTORY, progress, checkpoint_seconds, say)
+        if leads(recipe.devices):
+            # only now: what is wrong with a command is said before it costs an earlier run
+            if overwrite:
+                clear(out)
+            write_text(out / RECIPE, json.dumps(to_plain(recipe), indent=1))
+            if report:
+                _tell(report, learner, out, say)
+            if labelled:
+                write_text(out / PSEUDO, json.dumps(labelled, indent=1))
+        fit(learner, validation, out / CHECKPOINT, out / HISTORY, progress, checkpoint_seconds, say, begun)
+    if not leads(recipe.devices):
+        # this process was started to help the first one, which goes on with what was learnt
+        raise SystemExit(0)
     _finish(learner, validation, out)
     return out
+
+
+def _earlier_detectors(recipe: Recipe, out: Path) -> tuple[Method[Any] | None, Method[Any] | None]:
+    """Trained methods that see 2D joints for a run in `out`: those of the pseudo-labels, those of unlabelled views.
+
+    None where the recipe names no such run. FileNotFoundError where it names any earlier run that is not there."""
+    for setting, earlier in (("base_from", recipe.base_from), ("first_from", recipe.first_from)):
+        if earlier:
+            _named_run(setting, _beside(earlier, out))
+    seen_by = recipe.pseudo.detector if recipe.pseudo.cameras != "none" else None
+    detector = _named_run("pseudo.detector", _beside(seen_by, out)).method if seen_by else None
+    filled_by = recipe.joints2d_from
+    filler = _named_run("joints2d_from", _beside(filled_by, out)).method if filled_by else None
+    return detector, filler
 
 
 def load_run(path: Path) -> Run:
@@ -228,6 +245,10 @@ def summary_line(path: Path) -> str:
 # --- inside --------------------------------------------------------------------------------------
 
 
+def _silent(line: str) -> None:
+    """Says nothing: the user hears of each thing once, from the first process."""
+
+
 def _source(init: str) -> Source:
     """What a recipe's `init` names; FileNotFoundError or ValueError where it cannot be read."""
     if init.startswith(_RELEASED):
@@ -266,13 +287,12 @@ def _finish(learner: Learner, validation: Instants, out: Path) -> None:
     """Write what a finished run holds; the record comes last, because it says that all the rest is there."""
     method, recipe, data = learner.method.eval(), learner.recipe, learner.data
     device = learner.trainer.strategy.root_device
-    learner.history.save(out / HISTORY)
     check_finite(method, recipe)  # the last update has been seen by no loss
     weights = {name: tensor.cpu().contiguous() for name, tensor in method.state_dict().items()}
     write_bytes(out / WEIGHTS, as_safetensors(weights))
     if validation.fields >= TRUTH:
         running = scored(method.to(device if "images" in method.inputs else "cpu"), validation)
-        about = data.skeleton, "validation", len(validation), method.inputs
+        about = data.skeleton, "validation", len(validation), method.inputs, running.unscored
         write_evaluation(out / EVALUATION, running.compute(), *about)
         running.embedded.write_map(out / MAP)
     record = {

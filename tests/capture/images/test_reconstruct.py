@@ -104,7 +104,7 @@ def test_a_root_is_told_to_methods_that_ask(fresh, finder):
 def test_methods_are_shown_only_what_they_read(fresh, finder):
     model = finder()
     reconstruct_images(fresh[0], model, at_once=4)
-    assert model.method.batches[0].known == {"images", "cameras"}
+    assert model.method.batches[0].fields == {"images", "cameras"}
     assert [len(batch.images) for batch in model.method.batches] == [4, 2]
     assert model.method.batches[0].images.shape[-2:] == (128, 128)
 

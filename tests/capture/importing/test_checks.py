@@ -43,9 +43,13 @@ def detections(x: float, y: float, confidence: float = 0.5):
     return Detections.make(torch.tensor([x, y, confidence]).expand(1, 3, 1, 5, 3))
 
 
-def test_joints_inside_their_image_pass():
+def test_joints_pass_up_to_the_edge_of_their_image():
+    """The last pixel's centre is at 99, its edge at 99.5; of an unknown size everything is inside."""
     check_seen(detections(99, 50), {"a": (100, 60)})
+    check_seen(detections(99.4, 59.4), {"a": (100, 60)})
     check_seen(detections(5000, 50), {"a": None})
+    with pytest.raises(ValueError, match="outside the video"):
+        check_seen(detections(99.6, 50), {"a": (100, 60)})
 
 
 def test_joints_outside_their_image():

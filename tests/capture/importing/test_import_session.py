@@ -212,6 +212,28 @@ def test_an_unreadable_video(tmp_path):
     refused(src, r"cam02.mp4 is not a readable video: .*Play it in a video player")
 
 
+def test_without_videos_the_calibration_says_the_image_size(tmp_path):
+    src = pose2sim(tmp_path / "t", videos=False)
+    calibration(src / "calibration" / "c.toml")
+    made = import_session(src, tmp_path / "s")
+    assert made.sizes == Session.load(tmp_path / "s").sizes == (SIZE, SIZE)
+    assert made.provenance["image_sizes"] == "of cam01, cam02 from the calibration"
+    video(src / "videos" / "cam01.mp4")
+    some = import_session(src, tmp_path / "some")
+    assert some.sizes == (SIZE, SIZE)
+    assert some.provenance["image_sizes"] == "of cam02 from the calibration"
+
+
+def test_a_calibration_of_smaller_images_than_the_joints_lie_in_says_nothing(tmp_path):
+    src = pose2sim(tmp_path / "t", videos=False)
+    given = calibration(src / "calibration" / "c.toml", size=(SIZE[0] // 2, SIZE[1] // 2))
+    made = import_session(src, tmp_path / "s")
+    assert made.sizes == (None, None)
+    assert "is calibrated for images of 32×24 pixels" in made.provenance["calibration_skipped"]
+    assert not {"calibration_source", "image_sizes"} & made.provenance.keys()
+    refused(src, r"c\.toml: camera 'cam01' .* 32×24 .* of its 2D joints lie outside", calibration=given)
+
+
 def test_no_people_in_some_frames_is_fine(tmp_path):
     src = pose2sim(tmp_path / "t")
     for n, text in enumerate(['{"people": []}', '{"people": {}}', '{"people": [{}]}']):

@@ -52,7 +52,7 @@ def test_the_reference_is_off_by_half_a_pixel_times_the_scale(human36m):
     )
     exact = config(human36m, size=96, reference=True).train()[:3]
     torch.testing.assert_close(batch.joints2d - exact.joints2d, expected[:, :, None].expand(3, 4, 17, 2))
-    assert torch.equal(batch.held("images"), exact.held("images"))  # shrinking: the same pixels
+    assert torch.equal(batch.stored("images"), exact.stored("images"))  # shrinking: the same pixels
 
 
 def test_the_lens_is_not_opencvs(human36m, monkeypatch, request):
@@ -87,10 +87,10 @@ def test_a_larger_crop_keeps_the_cameras_right(human36m):
 def test_fields_are_what_is_promised(human36m):
     data = config(human36m).train()
     batch = data[torch.tensor([2, 0])]
-    assert batch.known == data.fields == config(human36m).provides
+    assert batch.fields == data.fields == config(human36m).provides
     assert len(data) == 3
-    assert batch.held("images").shape == (2, 4, 3, 160, 160)
-    assert batch.held("images").dtype == torch.uint8
+    assert batch.stored("images").shape == (2, 4, 3, 160, 160)
+    assert batch.stored("images").dtype == torch.uint8
     assert batch.cameras.size.unique().tolist() == [160]
     assert not batch.cameras.distortion.any()
     assert batch.rig.tolist() == [0, 0]
@@ -170,7 +170,7 @@ def test_pictures_that_were_undistorted_before_are_read_as_they_are(human36m):
     ):
         config(human36m).train()
     settings = config(human36m, undistort=False, size=384)
-    assert settings.train()[:1].held("images").any()
+    assert settings.train()[:1].stored("images").any()
     assert misses(settings).abs().max() > 1  # these pictures were not: the lens is still in them
 
 
@@ -189,7 +189,7 @@ def test_absent_pictures_are_named(human36m):
     path = human36m / "processed" / "S1" / "Walking-1" / "imageSequence" / "58860488" / "img_000006.jpg"
     path.write_bytes(b"no picture")
     data = config(human36m).train()
-    assert data[torch.tensor([0])].known
+    assert data[torch.tensor([0])].fields
     with pytest.raises(ValueError, match=r"58860488/img_000006\.jpg is no picture"):
         data[torch.tensor([1])]
     path.unlink()

@@ -117,6 +117,6 @@ def test_nothing_there(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere\. Give the folder with"):
         find_sources(tmp_path / "nowhere")
     with pytest.raises(
-        FileNotFoundError, match=r"no \.amc, \.bvh or \.c3d file in .* docs/data\.md says where"
+        FileNotFoundError, match=r"no \.amc, \.bvh or \.c3d file in .* docs/howto/data_sets\.md says where"
     ):
         find_sources(tmp_path)

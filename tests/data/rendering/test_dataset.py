@@ -28,7 +28,7 @@ def validated(egl):
 
 
 def test_the_fields_are_those_promised(trained):
-    assert trained.instants.known == SMALL.provides
+    assert trained.instants.fields == SMALL.provides
     assert trained.instants.images.shape == (24, 3, 3, 64, 64)
     assert trained.instants.cameras.size.unique().tolist() == [64.0]
     assert not (trained.instants.cameras.distortion != 0).any()

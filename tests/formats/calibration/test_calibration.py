@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coview.cameras import Cameras
+from coview.errors import InputError
 from coview.formats.calibration.calibration import (
     Calibration,
     calibration_for,
@@ -257,3 +258,8 @@ def test_a_clock_of_nobody_is_refused(tmp_path):
     (tmp_path / "b.toml").write_text(text + "\n[metadata.clocks.cam99]\noffset_s = 1.0\n")
     with pytest.raises(ValueError, match="a clock is given for cam99, and no camera has that name"):
         read_calibration(tmp_path / "b.toml")
+
+
+def test_names_are_as_many_as_cameras():
+    with pytest.raises(InputError, match=r"Calibration: 2 names for 3 cameras \(a, b\)"):
+        calibration(names=("a", "b"))

@@ -24,10 +24,14 @@ def rig(dtype=torch.float64, **changes) -> Cameras:
     return Cameras(**parts, fisheye=torch.zeros(2, dtype=torch.bool))
 
 
-def test_good_cameras_pass():
-    check_cameras(NAMES, rig(), "file.toml")
-    check_cameras(NAMES, rig(torch.float32), "file.toml")
-    check_cameras(NAMES, rig(cam_from_world=torch.full((3, 4), torch.nan)), "file.toml")  # the lens alone
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_good_cameras_pass_and_the_same_with_one_number_wrong_do_not(dtype):
+    check_cameras(NAMES, rig(dtype), "file.toml")
+    check_cameras(
+        NAMES, rig(dtype, cam_from_world=torch.full((3, 4), torch.nan)), "file.toml"
+    )  # the lens alone
+    with pytest.raises(ValueError, match="camera 'right'"):
+        check_cameras(NAMES, rig(dtype, cam_from_world=torch.eye(3, 4).fill_diagonal_(1.001)), "file.toml")
 
 
 def intrinsics(**places):
@@ -74,3 +78,5 @@ def test_duplicate_names():
 
 def test_an_off_centre_crop_is_no_swap():
     check_cameras(NAMES, rig(intrinsics=intrinsics(m02=1200.0)), "file.toml")
+    with pytest.raises(ValueError, match="outside the image"):
+        check_cameras(NAMES, rig(intrinsics=intrinsics(m02=1300.0)), "file.toml")

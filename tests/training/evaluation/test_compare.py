@@ -8,7 +8,7 @@ from coview.formats.session.session import Session
 from coview.methods.shared.base import CameraPoses
 from coview.metrics.joint_error import n_joint_error, p_joint_error
 from coview.sample import MultiView
-from coview.skeletons import CANONPOSE_16, H36M_17, HALPE_26
+from coview.skeletons import CANONPOSE_16, COCO_19, H36M_17, Skeleton
 from coview.training.evaluation.compare import Comparison, Scores, compare, reconstructed
 from coview.training.evaluation.scoring import truth_for
 
@@ -105,7 +105,22 @@ def test_what_is_missing_is_said(session, tmp_path):
     )
     session.poses3d().save(bare.poses3d_path)
     assert reconstructed(bare, "cam_1", H36M_17) == (None, "it is not known where the cameras stand")
-    assert reconstructed(session, "cam_1", HALPE_26)[1].startswith("the 3D joints of 'h36m_17' do not give")
+    tailed = Skeleton("tailed", ("tail", "nose"), (("tail", "nose"),), "tail")
+    assert reconstructed(session, "cam_1", tailed) == (
+        None,
+        "the 3D joints of 'h36m_17' do not give the root joint, tail",
+    )
+
+
+def test_joints_that_the_reconstruction_lacks_are_not_scored_and_said(session):
+    reference, _ = reconstructed(session, "cam_1", COCO_19)
+    faceless = ("left_eye", "right_eye", "left_ear", "right_ear")
+    missing = [COCO_19.index(joint) for joint in faceless]
+    assert reference[:, missing].isnan().all()
+    found = compare(reference.nan_to_num(0.3), reference, COCO_19)
+    assert found.unscored == faceless
+    assert found.plain(COCO_19)["unscored_joints"] == list(faceless)
+    assert found.model.n_mpjpe_mm < 0.1
 
 
 def test_another_skeleton_is_mapped(session):

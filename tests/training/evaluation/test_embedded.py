@@ -59,7 +59,7 @@ def test_a_map_is_written_with_a_row_per_view(tmp_path):
 
 def test_data_that_does_not_say_whose_its_instants_are_is_scored_without_retrieval(tmp_path):
     running, seen = Score(H36M_17), batch()
-    running.update(perfect(seen), seen.only(seen.known - WHERE))
+    running.update(perfect(seen), seen.only(seen.fields - WHERE))
     assert not any("retrieval" in name for name in running.compute())
     running.embedded.write_map(tmp_path / "embedding.csv")
     assert not (tmp_path / "embedding.csv").exists()

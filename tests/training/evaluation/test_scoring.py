@@ -27,7 +27,7 @@ class Knowing(Method[CameraPoses]):
         self.answer, self.unused = answer, torch.nn.Parameter(torch.zeros(1))
 
     def forward(self, batch: MultiView):
-        assert batch.known == {"rig"}
+        assert batch.fields == {"rig"}
         return self.answer(batch.rig)
 
     def losses(self, predicted, batch):

@@ -7,7 +7,7 @@ from coview.data.synthetic.recordings import detect, random_motion, ring_cameras
 from coview.formats.keypoints.detections import Detections, write_detections
 from coview.formats.motion.poses3d import Poses3D
 from coview.formats.session.session import Session, SessionCamera
-from coview.skeletons import COCO_19, H36M_17
+from coview.skeletons import COCO_19, H36M_17, Skeleton, skeleton_map
 from coview.training.prediction.single_view_inputs import mean_bone_length, read_views
 
 
@@ -82,11 +82,31 @@ def test_plain_json_of_one_camera(tmp_path):
     assert view.size.tolist() == [1280, 720]
 
 
-def test_joints_that_a_model_needs_and_a_file_lacks_are_named(tmp_path):
+def test_joints_that_a_model_needs_and_a_file_lacks_are_absent(tmp_path):
     content = {"frames": [{"people": [[[1.0, 2.0, 0.9]] * 17]}]}
     (tmp_path / "v.json").write_text(json.dumps(content))
-    with pytest.raises(LookupError, match="head_top"):
-        list(read_views(tmp_path / "v.json", H36M_17))
+    (view,) = read_views(tmp_path / "v.json", H36M_17)
+    head = H36M_17.index("head_top")
+    assert view.absent == ("head_top",)
+    assert view.joints2d[:, head].isnan().all()
+    assert (view.confidence == 0).nonzero()[:, 1].tolist() == [head]
+    left_out = [bone for bone, used in zip(H36M_17.bones, view.bones.tolist(), strict=True) if not used]
+    assert left_out == [("nose", "head_top")]
+    tailed = Skeleton("tailed", ("tail", "nose"), (("tail", "nose"),), "tail")
+    with pytest.raises(LookupError, match="nothing there stands for tail"):
+        list(read_views(tmp_path / "v.json", tailed))
+
+
+def test_the_size_comes_from_the_bones_that_all_know(tmp_path):
+    session = record(tmp_path)
+    points = random_motion(6, seed=1)
+    in_coco = skeleton_map(H36M_17, COCO_19, partial=True).apply(points)
+    Poses3D(in_coco, None, None, None, 25.0, COCO_19).save(session.poses3d_path)
+    view = next(read_views(tmp_path, H36M_17))
+    known = torch.tensor(["head_top" not in bone for bone in H36M_17.bones])
+    assert torch.equal(view.bones, known)
+    back = skeleton_map(COCO_19, H36M_17, partial=True).apply(in_coco)
+    assert view.bone_length == pytest.approx(float(mean_bone_length(back, H36M_17, known)[0]), rel=1e-3)
 
 
 def test_nothing_there(tmp_path):

@@ -214,7 +214,7 @@ def _told_apart(people: People | None, session: Path) -> str:
     return (
         f" Before that, {people.count} people were told apart; {taken}. If that is wrong, say it: "
         f"`coview associate {session} --time-offset CAMERA FRAMES`, or --fit-clock fixed; who is who can be corrected "
-        f"(docs/people.md)."
+        f"(docs/howto/several_people.md)."
     )
 
 

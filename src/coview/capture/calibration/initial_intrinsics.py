@@ -7,6 +7,7 @@ import torch
 from coview.cameras import Cameras
 from coview.formats.calibration.calibration import Calibration
 from coview.formats.calibration.clock import Clock
+from coview.formats.session.known_cameras import image_sizes
 from coview.formats.session.session import Session
 from coview.geometry.epipolar.view_graph import NotDeterminedError
 from coview.geometry.self_calibration.model_selection import ClockChoice, DistortionChoice, FocalChoice
@@ -48,14 +49,15 @@ def guessed_lenses(session: Session) -> Calibration:
     """Perfect lenses with the principal point in the middle, from the image sizes alone.
 
     NotDeterminedError where a size is not known."""
-    unknown = [camera.name for camera in session.cameras if camera.size is None]
+    sizes = image_sizes(session)
+    unknown = [name for name, size in zip(session.camera_names, sizes, strict=True) if size is None]
     if unknown:
         raise NotDeterminedError(
             f"neither a lens nor an image size is known of camera {', '.join(unknown)}. Give a calibration file "
             f"(--intrinsics CALIBRATION; where its cameras stand is not read), or import with the videos beside the "
             f"joints."
         )
-    size = torch.tensor([camera.size for camera in session.cameras], dtype=torch.float64)
+    size = torch.tensor(sizes, dtype=torch.float64)
     matrix = torch.eye(3, dtype=torch.float64).repeat(len(size), 1, 1)
     matrix[:, :2, :2] *= _GUESS * size.amax(dim=1)[:, None, None]
     matrix[:, :2, 2] = (size - 1) / 2  # pixel (0, 0) is a centre

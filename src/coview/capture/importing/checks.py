@@ -53,6 +53,22 @@ def check_seen(detections: Detections, sizes: dict[str, tuple[int, int] | None])
             raise InputError(_outside_message(camera, seen, size))
 
 
+def check_calibration_fits(
+    detections: Detections, sizes: dict[str, tuple[int, int] | None], file: str
+) -> None:
+    """The 2D joints lie inside the images that a calibration is for: else it belongs to images of another size."""
+    for (camera, size), joints in zip(sizes.items(), detections.joints, strict=True):
+        seen = joints[joints.isfinite().all(dim=-1)]
+        if size is not None and _outside(seen, size) > _OUTSIDE:
+            right, bottom = (float(value) for value in seen.max(dim=0).values)
+            raise InputError(
+                f"{file}: camera '{camera}' is calibrated for images of {size[0]}×{size[1]} pixels (width × height), "
+                f"and {_outside(seen, size):.0%} of its 2D joints lie outside; they reach to x = {right:.0f}, "
+                f"y = {bottom:.0f}. The calibration would give wrong angles. Give the one of these images, or import "
+                f"with the videos, so that it can be scaled to their size."
+            )
+
+
 def _outside(joints: Float[Tensor, "joints 2"], size: tuple[int, int]) -> float:
     limit = torch.tensor(size)
     return float(((joints < -0.5) | (joints > limit - 0.5)).any(dim=-1).float().mean())

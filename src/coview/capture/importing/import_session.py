@@ -7,7 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from coview import __version__
-from coview.capture.importing.checks import check_seen, check_several, rate, said_skeleton, warnings
+from coview.capture.importing.checks import (
+    check_calibration_fits,
+    check_seen,
+    check_several,
+    rate,
+    said_skeleton,
+    warnings,
+)
 from coview.capture.importing.find_recording import Recording, find_recording
 from coview.capture.importing.transaction import COPIED, installing
 from coview.errors import OccupiedError
@@ -106,10 +113,12 @@ def _build(found: Recording, options: ImportOptions, path: Path) -> tuple[Sessio
     infos = {camera: probe(video) for camera, video in videos.items()}
     sizes = {camera: infos[camera].size if camera in infos else view.size for camera, view in views.items()}
     check_seen(detections, sizes)
+    calibration, calibration_notes = _calibration(found, options, sizes, detections)
     fps, fps_note = rate(options.fps, views, infos)
+    known = sizes if calibration is None else _with_sizes_of(calibration, sizes)
     cameras = tuple(
         SessionCamera(
-            name, sizes[name], _video_place(videos.get(name), path, options), detections.joints.shape[1]
+            name, known[name], _video_place(videos.get(name), path, options), detections.joints.shape[1]
         )
         for name in views
     )
@@ -121,7 +130,8 @@ def _build(found: Recording, options: ImportOptions, path: Path) -> tuple[Sessio
         "fps": fps_note,
         "videos": _videos_note(found, videos, options),
         **warnings(views, infos),
-        **_calibration_notes(found, options, tuple(views), tuple(sizes.values())),
+        **_sizes_note(sizes, known),
+        **calibration_notes,
         "software": f"coview {__version__}",
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
@@ -182,29 +192,50 @@ def _videos_note(found: Recording, videos: dict[str, Path], options: ImportOptio
     return "; ".join(parts)
 
 
-def _calibration_notes(
-    found: Recording,
-    options: ImportOptions,
-    names: tuple[str, ...],
-    sizes: tuple[tuple[int, int] | None, ...],
-) -> dict[str, str]:
-    """Where a calibration of these cameras is; one that was given by name must fit."""
-    known = dict(zip(names, sizes, strict=True))
+Sizes = dict[str, tuple[int, int] | None]  # width and height in pixels, by camera
+
+
+def _sizes_note(recorded: Sizes, known: Sizes) -> dict[str, str]:
+    """Whose image size is the calibration's, because neither a video nor the file of 2D joints says it."""
+    found = [name for name, size in known.items() if size and recorded[name] is None]
+    return {"image_sizes": f"of {listed(found)} from the calibration"} if found else {}
+
+
+def _calibration(
+    found: Recording, options: ImportOptions, sizes: Sizes, detections: Detections
+) -> tuple[Calibration | None, dict[str, str]]:
+    """A calibration of these cameras, and where it is; one that was given by name must fit."""
     if options.calibration is not None:
-        fitted = calibration_for(_read_whatever_unit(options.calibration, known), names, sizes)
-        return _calibration_note(options.calibration, fitted.notes, [])
+        fitted = _fitted(options.calibration, sizes, detections)
+        return fitted, _calibration_note(options.calibration, fitted.notes, [])
     skipped = []
     for path in found.calibrations:
         try:
-            fitted = calibration_for(_read_whatever_unit(path, known), names, sizes)
+            fitted = _fitted(path, sizes, detections)
         except ValueError as error:
             skipped.append(str(error))
             continue
-        return _calibration_note(path, fitted.notes, skipped)
-    return {"calibration_skipped": " | ".join(skipped)} if skipped else {}
+        return fitted, _calibration_note(path, fitted.notes, skipped)
+    return None, {"calibration_skipped": " | ".join(skipped)} if skipped else {}
 
 
-def _read_whatever_unit(path: Path, sizes: dict[str, tuple[int, int] | None]) -> Calibration:
+def _fitted(path: Path, sizes: Sizes, detections: Detections) -> Calibration:
+    """The calibration for the recording's cameras. ValueError where it is of others, or of other images."""
+    fitted = calibration_for(_read_whatever_unit(path, sizes), tuple(sizes), tuple(sizes.values()))
+    check_calibration_fits(detections, _with_sizes_of(fitted, sizes), str(path))
+    return fitted
+
+
+def _with_sizes_of(calibration: Calibration, sizes: Sizes) -> Sizes:
+    """Image sizes as recorded, else as the calibration, whose cameras are in the same order, has them."""
+    stated = calibration.cameras.size.tolist()
+    return {
+        name: size or (round(width), round(height))
+        for (name, size), (width, height) in zip(sizes.items(), stated, strict=True)
+    }
+
+
+def _read_whatever_unit(path: Path, sizes: Sizes) -> Calibration:
     """An import checks names, sizes and lenses; the unit of length is asked for when it is used."""
     try:
         return read_calibration(path, sizes=sizes)

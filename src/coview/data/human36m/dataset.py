@@ -1,6 +1,6 @@
 """Human3.6M [Ionescu14]: eleven people in a laboratory seen by four cameras, as crops with their cameras.
 
-Read as [Iskakov19] prepared it; the user brings pictures and labels (docs/data.md).
+Read as [Iskakov19] prepared it; the user brings pictures and labels (docs/howto/data_sets.md).
 """
 
 from dataclasses import dataclass, replace
@@ -120,7 +120,7 @@ class Human36MConfig(DataConfig):
         hint = f" But {other} is: set undistort to {not self.undistort}." if other.is_dir() else ""
         raise MissingFileError(
             f"{first} is not there, where the pictures of the labels' first instant should be.{hint} "
-            f"Pictures are extracted with h36m-fetch, see docs/data.md."
+            f"Pictures are extracted with h36m-fetch, see docs/howto/data_sets.md."
         )
 
     def _sample(self, labels: Labels, regions: Tensor) -> MultiView:

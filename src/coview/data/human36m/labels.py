@@ -21,7 +21,8 @@ from coview.skeletons import LEARNABLE_17
 PREPARED = "human36m.npz"
 UNDISTORTED = "imageSequence-undistorted"  # of pictures made with the authors' script
 PREPARE = (
-    "Make it with `coview data prepare human36m LABELS.npy --out FOLDER`; see docs/data.md for LABELS.npy."
+    "Make it with `coview data prepare human36m LABELS.npy --out FOLDER`; "
+    "see docs/howto/data_sets.md for LABELS.npy."
 )
 _THIGH = (0.3, 0.6)  # metres, between hip and knee: narrow enough to tell every wrong unit
 _REACH = (1.0, 15.0)  # metres between camera and person; the laboratory is 4 m wide

@@ -79,7 +79,7 @@ def check_folder(folder: Path) -> Report:
     if not (folder / META).is_file():
         raise MissingFileError(
             f"{folder / META} is not there: nothing was prepared in {folder}. "
-            f"Make it with `coview data prepare cmu_mocap SOURCE`; see docs/data.md."
+            f"Make it with `coview data prepare cmu_mocap SOURCE`; see docs/howto/data_sets.md."
         )
     meta = read_meta(folder)
     faults = list(_meta_faults(meta, folder / META))

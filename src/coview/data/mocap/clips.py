@@ -28,7 +28,8 @@ META = "meta.json"
 PLAUSIBLE = (0.8, 2.5)  # metres of stature; wider than people are, narrow enough to tell every wrong unit
 _EVERY = 60  # of the frames say how tall somebody is; bones do not change
 _PREPARE = (
-    "Make it with `coview data prepare cmu_mocap SOURCE`; see docs/data.md for where to get the source."
+    "Make it with `coview data prepare cmu_mocap SOURCE`; "
+    "see docs/howto/data_sets.md for where to get the source."
 )
 
 

@@ -3,7 +3,7 @@
 Every sixth frame of the clips, 17 joints, four static cameras 5 m away and 1.5 m high that see 1000 × 1000
 pixels with a focal length of 1145. Two inputs: `EXACT` and `DETECTED`. Two rings that nobody is trained
 on, `near` and `far`, tell how a model does on a camera that stands elsewhere. Training can also see fewer or
-more cameras, and half or twice the errors (`INPUTS`). docs/mocap4.md has it whole.
+more cameras, and half or twice the errors (`INPUTS`). docs/results/mocap4.md has it whole.
 """
 
 from dataclasses import dataclass, replace

@@ -66,7 +66,7 @@ def find_sources(folder: Path) -> Found:
     if not takes:
         raise MissingFileError(
             f"no .amc, .bvh or .c3d file in {folder} or below, and no prepared clips (meta.json with cmu_*.npz). "
-            f"docs/data.md says where to get them."
+            f"docs/howto/data_sets.md says where to get them."
         )
     takes.sort(key=lambda path: (natural_key(path.stem), KINDS.index(path.suffix.lower()), str(path)))
     sources: dict[str, Source] = {}

@@ -100,7 +100,7 @@ def _fingerprint(seen: MultiView, config: PseudoConfig) -> str:
     }
     if config.cameras == "given":
         read["cam_from_world"] = cameras.cam_from_world
-    if "rig" in seen.known:
+    if "rig" in seen.fields:
         read["rig"] = seen.rig
     whole = hashlib.sha256(json.dumps(seen.skeleton.joints).encode())
     for name, tensor in read.items():

@@ -122,7 +122,7 @@ def _labels(
 
 def _members(seen: MultiView) -> dict[int, Tensor]:
     """Indices of the instants of each rig; all are of one rig where the data do not say."""
-    rig = seen.rig if "rig" in seen.known else torch.zeros(len(seen.joints2d), dtype=torch.long)
+    rig = seen.rig if "rig" in seen.fields else torch.zeros(len(seen.joints2d), dtype=torch.long)
     return {int(number): (rig == number).nonzero()[:, 0] for number in rig.unique()}
 
 

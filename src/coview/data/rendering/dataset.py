@@ -34,7 +34,8 @@ from coview.errors import InputError
 from coview.sample import MultiView
 from coview.skeletons import H36M_17, Skeleton, skeleton_map
 
-VERSION = 3  # of what a config looks like; raise it with every change of the pictures or labels
+# Of what a config looks like; raise it with every change of the pictures or labels. 4: meshes show their near side.
+VERSION = 4
 _SHARD = 128  # scenes that are drawn and kept together
 _STREAMS = {"train": 0, "validation": 1}
 _CLIPS = {"train": "train", "validation": "val"}  # of recorded motion
@@ -79,7 +80,7 @@ class RenderedConfig(DataConfig):
     scenery: Literal["varied", "studio"] = "varied"  # anywhere; or one empty room, as in Human3.6M
     motion_folder: Path | None = None  # real, prepared motion instead of generated motion
     skeleton: Skeleton = H36M_17
-    mesh_file: Path | None = None  # of body "mesh"; default: where docs/rendered.md puts it
+    mesh_file: Path | None = None  # of body "mesh"; default: where docs/howto/rendered_people.md puts it
     seed: int = 0
     cache: bool = True  # keep what is drawn, under $COVIEW_DATA/rendered or ~/.cache/coview/rendered
 

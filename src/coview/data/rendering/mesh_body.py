@@ -1,8 +1,8 @@
 """A realistic body: MakeHuman's mesh (CC0) bent to the joints of H36M_17 by linear blend skinning.
 
-Its file is not part of coview: see docs/rendered.md. Limbs turn with the directions of our bones and stretch to
-their lengths, so knees, ankles, shoulders, elbows and wrists of mesh and labels agree, and so do spine and crown;
-hips are off by 15 mm on average and the tip of the nose by 49 mm (tests/data/rendering/test_mesh_body.py).
+Its file is not part of coview: see docs/howto/rendered_people.md. Limbs turn with the directions of our bones and
+stretch to their lengths, so knees, ankles, shoulders, elbows and wrists of mesh and labels agree, and so do spine
+and crown; hips are off by 15 mm on average and the tip of the nose by 49 mm (tests/data/rendering/test_mesh_body.py).
 """
 
 import functools
@@ -53,6 +53,7 @@ class MeshBody:
     """The mesh at rest, metres, z up, facing -y; and how it hangs on the blocks."""
 
     vertices: Float[Tensor, "vertices 3"]
+    # anticlockwise seen from outside
     triangles: Int[Tensor, "triangles 3"]
     weights: Float[Tensor, "vertices blocks"]  # each row sums to one
     heads: dict[str, Tensor]  # bone of the file: the vertices whose mean is its joint
@@ -131,7 +132,7 @@ def read_mesh(path: Path) -> MeshBody:
     if not path.is_file():
         raise MissingFileError(
             f"{path} is not there: rendered people with body='mesh' need MakeHuman's mesh, which is CC0 and no part "
-            f"of coview. Put it there or name it in mesh_file (docs/rendered.md), or use body='capsules'."
+            f"of coview. Put it there or name it in mesh_file (docs/howto/rendered_people.md), or use body='capsules'."
         )
     found = read_npz(path)
     if missing := sorted(_ARRAYS - found.keys()):

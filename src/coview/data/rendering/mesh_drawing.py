@@ -34,7 +34,10 @@ class MeshDrawer:
         clothed = body.clothed()
         fixed = torch.cat([body.vertices, clothed], dim=-1)
         self._fixed = gl.buffer(fixed.numpy().astype("f4").tobytes())
-        self._triangles = gl.buffer(body.triangles.numpy().astype("i4").tobytes())
+        # The atlas is drawn bottom up, which mirrors it: triangles that turn anticlockwise seen from outside would
+        # turn clockwise there and be culled as back faces, and the far side of the body would be seen.
+        front = body.triangles.flip(-1)
+        self._triangles = gl.buffer(front.numpy().astype("i4").tobytes())
         self._moving = gl.buffer(reserve=len(body.vertices) * 24)
         self._tiles = gl.buffer(reserve=renderer.capacity * 4)
         self._array: Any = gl.vertex_array(

@@ -152,7 +152,11 @@ class Renderer:
         boxes: Sequence[np.ndarray] = (),
         meshes: Callable[[], None] | None = None,
     ) -> UInt8[Tensor, "pictures 3 height width"]:
-        """The pictures, at most `capacity`; parts as `Parts.packed` gives them; `meshes` draws what is neither."""
+        """The pictures, at most `capacity`; parts as `Parts.packed` gives them; `meshes` draws what is neither.
+
+        Back faces are culled. Rows are drawn bottom up, which mirrors the picture: triangles that `meshes` draws
+        must turn clockwise seen from outside. (The capsule's and box's own turn anticlockwise about a form whose
+        axes side, front, axis are left-handed, which mirrors them once more.)"""
         packed = tiles.packed()
         count = len(packed)
         assert count <= self.capacity, "more pictures than the atlas has tiles"

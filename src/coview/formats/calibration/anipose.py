@@ -40,7 +40,7 @@ def _read_anipose(path: Path) -> FileCalibration:
     if not rows:
         raise InputError(
             f"{path} holds no camera: no table with a `matrix`. Its tables are: {', '.join(table) or 'none'}. "
-            f"If it is a calibration of another format, look up how its files are named: docs/calibrations.md."
+            f"If it is a calibration of another format, look up its file names: docs/howto/calibration_files.md."
         )
     metadata = table.get("metadata", {})
     cameras = tuple(_camera(str(row.get("name", title)), title, row, path) for title, row in rows.items())

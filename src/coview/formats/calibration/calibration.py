@@ -29,7 +29,26 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Calibration:
-    """Cameras with their names, where they came from, and how sure they are. Float64, metres."""
+    """Cameras with their names, where they came from, and how sure they are. Float64, metres.
+
+    Attributes:
+        names: One per camera.
+        cameras: The `Cameras`, batch axis views; NaN extrinsics where only the intrinsics are known.
+        provenance: Where it came from, in words.
+        sigma: Per name: standard deviation of the centre (metres) and of the rotation (radians), where known.
+        scale_sigma: Relative standard deviation of the scale; None: not known.
+        notes: What a person should read before relying on it.
+        aliases: Per name: another name that the file gives the camera.
+        clocks: Per name: when the camera took its pictures; absent: on time.
+        focal_sigma: Per name: standard deviation of the focal length, pixels.
+        read_as: Format and unit of the file itself.
+
+    Example:
+        >>> import coview
+        >>> calibration = coview.Calibration(("left", "right"), coview.example_cameras(2))
+        >>> calibration.has_extrinsics, calibration.select(["right"]).names
+        (True, ('right',))
+    """
 
     names: tuple[str, ...]
     cameras: Cameras  # batch: views; NaN extrinsics where only the lenses are known
@@ -44,6 +63,13 @@ class Calibration:
         "",
         "",
     )  # format and unit of the file itself; provenance may tell of an earlier one
+
+    def __post_init__(self) -> None:
+        if len(self.names) != len(self.cameras):
+            raise InputError(
+                f"Calibration: {len(self.names)} names for {len(self.cameras)} cameras ({listed(self.names)}). "
+                f"Give each camera one name, in the order of the cameras."
+            )
 
     @property
     def has_extrinsics(self) -> bool:
@@ -102,19 +128,38 @@ def _named(values: Mapping[str, T], old: Sequence[str], new: Sequence[str]) -> d
 
 
 def read_calibration(
-    path: Path,
+    path: Path | str,
     *,
     units: Units | None = None,
     sizes: Mapping[str, tuple[int, int] | None] | None = None,
     lenses_only: bool = False,
 ) -> Calibration:
-    """Read a calibration in any format of docs/calibrations.md, or our own file.
+    """Read calibrated cameras from a file; the format is found from the content.
 
-    The format is found from the content. Lengths become metres: by the unit the file states, else by
-    `units`, else by how far apart the cameras are (said in `notes`; ValueError where that is ambiguous).
-    `sizes` (camera: width, height in pixels; "*": all) are for files that state none. With `lenses_only` it is
-    not read where the cameras stand, and no unit of length is needed.
-    Every camera passes `check_cameras`; ValueError names file, camera and value."""
+    Formats: docs/howto/calibration_files.md.
+
+    Lengths become metres: by the unit that the file states, else by `units`, else by how far apart the cameras are
+    (said in `notes`). Every camera is checked to be one that can exist.
+
+    Args:
+        path: The file, or the folder where a format has several files.
+        units: Of its lengths, where it does not say: "m", "cm" or "mm".
+        sizes: Width, height in pixels by camera name ("*": all), for files that state none.
+        lenses_only: Do not read where the cameras stand; no unit of length is needed then.
+
+    Returns:
+        Cameras with names, float64, metres, OpenCV axes.
+
+    Raises:
+        CoviewError: No such file, an unknown format, an ambiguous unit, or a camera that cannot exist; the message
+            names file, camera and value.
+
+    Example:
+        >>> import coview
+        >>> coview.write_calibration(coview.Calibration(("left", "right"), coview.example_cameras(2)), "two.toml")
+        >>> coview.read_calibration("two.toml").names
+        ('left', 'right')
+    """
     path = Path(path)
     file = read_calibration_file(path)
     _check_finite(file.cameras, path)
@@ -255,10 +300,24 @@ def _matched(calibration: Calibration, names: Sequence[str]) -> list[str]:
 # --- writing -------------------------------------------------------------------------------------
 
 
-def write_calibration(calibration: Calibration, path: Path) -> None:
-    """Write TOML that anipose and Pose2Sim read, in metres, with what only coview knows in [metadata].
+def write_calibration(calibration: Calibration, path: Path | str) -> None:
+    """Write calibrated cameras as TOML that anipose and Pose2Sim read, in metres; what only coview knows in [metadata].
 
-    Atomic. The cameras pass the same gate as on the way in."""
+    The file is replaced as a whole or not at all.
+
+    Args:
+        calibration: The cameras and their names.
+        path: The file.
+
+    Raises:
+        CoviewError: A camera that cannot exist; it is checked as `read_calibration` does.
+
+    Example:
+        >>> import coview, pathlib
+        >>> coview.write_calibration(coview.Calibration(("left", "right"), coview.example_cameras(2)), "two.toml")
+        >>> pathlib.Path("two.toml").read_text()[:6]
+        '[left]'
+    """
     check_cameras(calibration.names, calibration.cameras, f"writing {Path(path).name}")
     tables = {_title(name): _camera_table(calibration, i, name) for i, name in enumerate(calibration.names)}
     write_text(Path(path), dump_toml({**tables, "metadata": _metadata(calibration)}))

@@ -31,6 +31,7 @@ class SessionFile:
 SESSION_FILES = (
     SessionFile("session.toml", "import", "cameras, frame rate, skeleton and where everything came from"),
     SessionFile("joints2d", "import", "2D joints, one npz per camera"),
+    SessionFile("given_calibration.toml", "import", "cameras that came with 2D joints given as arrays"),
     SessionFile("videos", "import", "copies of the videos, with --copy-videos"),
     SessionFile("people.npz", "associate", "the person that every detection shows"),
     SessionFile("people.csv", "associate", "tracks of every camera, to look things up in"),

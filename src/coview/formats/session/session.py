@@ -43,7 +43,8 @@ class SessionCamera:
     """One camera of a session, as recorded (not its calibration)."""
 
     name: str
-    size: tuple[int, int] | None  # width, height of the video in pixels; None: unknown
+    # width, height of its images in pixels, as video, joint file or calibration say at import; None: unknown
+    size: tuple[int, int] | None
     video: Path | None  # None: only 2D joints are known
     frames: int  # of 2D joints; the same for all cameras of a session
 

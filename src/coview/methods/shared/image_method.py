@@ -160,5 +160,5 @@ class ImageMethod(Method[P], Generic[P]):
 
 def with_axes_of(batch: MultiView, **parts: Tensor) -> dict[str, Tensor]:
     """Parts of a prediction, which have one leading axis, with the leading axes of the batch."""
-    axes = batch.held("images").shape[:-4]
+    axes = batch.stored("images").shape[:-4]
     return {name: part.reshape(*axes, *part.shape[1:]) for name, part in parts.items()}

@@ -1,6 +1,6 @@
 """CanonPose with our defaults on mocap4: about three minutes on one CPU core.
 
-What differs from the paper, field by field, and what each difference bought: docs/canonpose.md. Every
+What differs from the paper, field by field, and what each difference bought: docs/methods/canonpose.md. Every
 value was chosen on training clips held out for that purpose (subjects 08, 49 and 55), none on the test clips.
 """
 

@@ -1,8 +1,8 @@
 """MCSS on mocap4 with 1 % of the labels: about a minute on one CPU core. `--method.metric-weight 0` is its baseline.
 
 The network is small, and all negatives count instead of the hardest alone, which learns more in so short a time
-(docs/mcss.md). Settings were chosen on training subjects held out for that purpose. Its poses are canonical: their
-errors are not those of `coview bench mocap4`.
+(docs/methods/mcss.md). Settings were chosen on training subjects held out for that purpose. Its poses are canonical:
+their errors are not those of `coview bench mocap4`.
 """
 
 from coview.data.batching import SubjectTimes

@@ -5,9 +5,9 @@ batch is of the first kind. It begins with a 2D network, whose joints in the oth
     coview train ransac_rendered --data.cameras ring
     coview train weak25d_rendered --joints2d-from runs/ransac_rendered
 Without --joints2d-from that term is left out, as the paper does for pictures in the wild, and here it did better
-without (docs/weak_25d.md). The 2D network has to be a good one: where it takes left for right, each view tells of
-another person. One that knew a quarter's labels alone (--labels.share2d 0.25) did so in 13 to 19 % of the joints of
-limbs, and then nothing is learnt.
+without (docs/methods/weak_25d.md). The 2D network has to be a good one: where it takes left for right, each view
+tells of another person. One that knew a quarter's labels alone (--labels.share2d 0.25) did so in 13 to 19 % of the
+joints of limbs, and then nothing is learnt.
 """
 
 from coview.body.limb_lengths import LimbLengths

@@ -13,8 +13,8 @@ from torch import Tensor
 from coview.errors import InputError
 from coview.formats.session.session import Session
 from coview.metrics.joint_error import NMPJPE, NPCK, PMPJPE
-from coview.skeletons import Skeleton, can_map, skeleton_map
-from coview.training.evaluation.scoring import how_scored
+from coview.skeletons import Skeleton, skeleton_map
+from coview.training.evaluation.scoring import how_scored, known_somewhere
 
 _CLEARLY = 0.6  # an error below this share of another is far smaller; ours: mirrored models lie near 0.3
 
@@ -42,6 +42,7 @@ class Comparison:
     mean_pose: Scores  # of one pose for all frames: the reconstruction's own mean in this camera's axes
     mirrored_n_mpjpe_mm: float  # of the predicted poses with depth turned round
     frames: int  # with at least one joint known in both
+    unscored: tuple[str, ...] = ()  # joints that are known in no reconstructed frame
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -76,6 +77,7 @@ class Comparison:
             "frames": self.frames,
             "reference": "the session's own multi-view reconstruction, not truth; camera axes",
             "definitions": how_scored(asdict(self.model), skeleton),
+            "unscored_joints": list(self.unscored),
             "warnings": list(self.warnings),
         }
 
@@ -85,6 +87,7 @@ def reconstructed(
 ) -> tuple[Float[Tensor, "frames joints 3"] | None, str]:
     """The session's 3D joints as one camera would have to find them: metres, root-centred, its axes.
 
+    NaN for joints that the reconstruction lacks.
     None, and why, where the session has no reconstruction or does not know where the camera stands."""
     if not session.poses3d_path.is_file():
         return None, "the session is not reconstructed, so there is nothing to compare with"
@@ -92,9 +95,10 @@ def reconstructed(
     if rotation is None:
         return None, why
     poses = session.poses3d()
-    if not can_map(poses.skeleton, skeleton):
-        return None, f"the 3D joints of '{poses.skeleton.name}' do not give those of '{skeleton.name}'"
-    points = skeleton_map(poses.skeleton, skeleton).apply(poses.points.float())
+    mapped = skeleton_map(poses.skeleton, skeleton, partial=True)
+    if skeleton.root in mapped.absent:
+        return None, f"the 3D joints of '{poses.skeleton.name}' do not give the root joint, {skeleton.root}"
+    points = mapped.apply(poses.points.float())
     return (points - points[:, skeleton.root_index, None]) @ rotation.mT, ""
 
 
@@ -131,6 +135,11 @@ def compare(
         mean_pose=_scores(mean, reference, skeleton),
         mirrored_n_mpjpe_mm=_scores(turned, reference, skeleton).n_mpjpe_mm,
         frames=int(known.any(dim=-1).sum()),
+        unscored=tuple(
+            joint
+            for joint, scored in zip(skeleton.joints, known_somewhere(reference).tolist(), strict=True)
+            if not scored
+        ),
     )
 
 

@@ -30,7 +30,7 @@ class Embedded:
 
     def update(self, predicted: CanonicalPoses, batch: MultiView) -> None:
         """Add a batch; nothing where it does not say whose its instants are."""
-        if batch.known >= WHERE:
+        if batch.fields >= WHERE:
             fields = (predicted.embedding, batch.joints3d, batch.subject, batch.sequence, batch.time)
             self._parts.append(Views(*(field.cpu() for field in fields)))
 

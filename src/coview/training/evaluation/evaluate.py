@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from coview.data.base import DataConfig
+from coview.data.session_dataset import RecordedConfig
 from coview.errors import InputError
 from coview.training.device import resolved
 from coview.training.evaluation.scoring import TRUTH, scored, write_evaluation
@@ -14,10 +15,13 @@ def evaluate(run: Path, data: DataConfig | None = None, out: Path | None = None)
     """Metrics on the validation part of `data`, or of the data that the run's recipe names.
 
     Written to `out` (default: evaluation.json in the run's folder, or evaluation_<data>.json for other
-    data) with the joint set and the alignment of every number. Raises ValueError where the data has no
-    3D truth or the skeletons differ."""
+    data) with the joint set and the alignment of every number. Sessions are read as joints of the run's skeleton;
+    those that they lack are neither seen nor scored. Raises ValueError where the data has no 3D truth or other data
+    than sessions have another skeleton."""
     loaded = load_run(run)
     config = data or loaded.recipe.data
+    if isinstance(data, RecordedConfig):
+        config = data.on(loaded.skeleton)
     validation = with_base(loaded.recipe, config.validation(), "validation", loaded.path, config)
     kind = type(config).__name__
     missing = sorted((loaded.method.inputs | TRUTH) - validation.fields)
@@ -36,7 +40,7 @@ def evaluate(run: Path, data: DataConfig | None = None, out: Path | None = None)
     metrics = running.compute()
     name = EVALUATION if data is None else f"evaluation_{kind.removesuffix('Config').lower()}.json"
     target = out or loaded.path / name
-    about = validation.skeleton, kind, len(validation), method.inputs
+    about = validation.skeleton, kind, len(validation), method.inputs, running.unscored
     write_evaluation(target, metrics, *about)
     running.embedded.write_map(target.with_name(target.stem.replace("evaluation", "embedding") + ".csv"))
     return metrics

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torchmetrics import Metric
 
@@ -20,7 +20,7 @@ from coview.methods.shared.base import (
     MetricCameraPoses,
     WorldPose,
 )
-from coview.metrics.image_error import ImageError
+from coview.metrics.detection import ImageError
 from coview.metrics.joint_error import (
     CPS,
     MPJPE,
@@ -121,11 +121,15 @@ class Score:
         self.skeleton = skeleton
         self.metrics: dict[str, Metric] = {}
         self.embedded = Embedded(skeleton)
+        self._scored = torch.zeros(
+            len(skeleton), dtype=torch.bool
+        )  # joints whose truth was known in any pose
 
     def update(self, predicted: AnyPoses, batch: MultiView) -> None:
         """Add a batch; reads its `joints3d` (and `cameras`, but for poses in the world)."""
         if isinstance(predicted, ImagePoses):
             return self._update_images(predicted, batch)
+        self._scored |= known_somewhere(batch.joints3d).cpu()
         if not self.metrics:
             make = next(make for kind, make in _METRICS.items() if isinstance(predicted, kind))
             self.metrics = {n: m.to(predicted.joints3d.device) for n, m in make(self.skeleton).items()}
@@ -143,10 +147,24 @@ class Score:
         self.metrics["image_px"].update(predicted.joints2d, truth)
         self.metrics["detected_px"].update(detected, truth)
 
+    @property
+    def unscored(self) -> tuple[str, ...]:
+        """Joints whose truth was known in no pose: no number of a pose counts them."""
+        return tuple(
+            joint
+            for joint, known in zip(self.skeleton.joints, self._scored.tolist(), strict=True)
+            if not known
+        )
+
     def compute(self) -> dict[str, float]:
         """Names to numbers; empty where nothing was added."""
         found = {name: float(metric.compute()) for name, metric in self.metrics.items()}
         return {name: round(value, 4) for name, value in (found | self.embedded.compute()).items()}
+
+
+def known_somewhere(poses: Float[Tensor, "*batch joints 3"]) -> Bool[Tensor, "joints"]:
+    """Which joints are known in any pose."""
+    return poses.isfinite().all(dim=-1).flatten(0, -2).any(dim=0)
 
 
 def score(method: Method[Any], data: Instants, batch_size: int = 0) -> dict[str, float]:
@@ -207,12 +225,16 @@ def write_evaluation(
     data: str,
     instants: int,
     inputs: frozenset[str],
+    unscored: tuple[str, ...] = (),
 ) -> None:
-    """Metrics, what they mean, and what the method was told, as JSON: with `joints3d`, some of the truth."""
+    """Metrics, what they mean, and what the method was told, as JSON: with `joints3d`, some of the truth.
+
+    `unscored`: joints of the skeleton that the numbers do not count, because their truth is not known."""
     known = {name: None if value != value else value for name, value in metrics.items()}  # JSON has no NaN
     content = {
         "metrics": known,
         "definitions": how_scored(metrics, skeleton),
+        "unscored_joints": list(unscored),
         "data": data,
         "instants": instants,
         "inputs": sorted(inputs),

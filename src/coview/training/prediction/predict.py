@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from coview.data.session_dataset import RecordedConfig
 from coview.errors import InputError
@@ -53,25 +54,31 @@ def predict(
     an OpenPose folder. `size` (width, height) and `skeleton` say what a file does not. `out`: default
     is `predictions/<run>` in the session, where the report looks, or `predictions` in the run's folder
     for other sources. In a reconstructed session the poses are compared with the reconstruction, and
-    <camera>.json says how well they agree. Raises ValueError, naming it, where something is not known."""
+    <camera>.json says how well they agree. Joints that the 2D joints cannot give count as not seen, which a warning
+    says. Raises ValueError, naming it, where something is not known; LookupError where that is the root joint."""
     loaded, source = load_run(run), Path(source)
-    lenses = {"cameras"} if loaded.method.lenses_alone else set()
-    unmet = sorted(loaded.method.inputs - _FROM_2D - lenses)
-    if unmet:
-        raise InputError(
-            f"{loaded.record['method']} reads {', '.join(unmet)}, which 2D joints do not hold. "
-            + (
-                "It corrects the poses of another run and is a stage of `coview train` and `coview evaluate`; predict "
-                f"with that run, {loaded.recipe.first_from}."
-                if unmet == ["first_guess"]
-                else "Predict with a run that reads 2D joints."
-            )
-        )
+    check_reads_joints(loaded)
     session = Session.load(source) if (source / SESSION_FILE).is_file() else None
     views = read_views(source, loaded.skeleton, camera=camera, size=size, skeleton=skeleton)
     folder = Path(out) if out else folder_for(source, loaded.path) if session else loaded.path / FOLDER
     doubts = tuple(barely_trained(loaded))
     return [_predicted(loaded, view, folder, source, session, doubts) for view in views]
+
+
+def check_reads_joints(run: Run) -> None:
+    """InputError where a run's method reads more than the 2D joints of one camera, its image size and intrinsics."""
+    lenses = {"cameras"} if run.method.lenses_alone else set()
+    unmet = sorted(run.method.inputs - _FROM_2D - lenses)
+    if unmet:
+        raise InputError(
+            f"{run.record['method']} reads {', '.join(unmet)}, which 2D joints do not hold. "
+            + (
+                "It corrects the poses of another run and is a stage of `coview train` and `coview evaluate`; predict "
+                f"with that run, {run.recipe.first_from}."
+                if unmet == ["first_guess"]
+                else "Predict with a run that reads 2D joints."
+            )
+        )
 
 
 def barely_trained(run: Run) -> Iterator[str]:
@@ -87,17 +94,34 @@ def barely_trained(run: Run) -> Iterator[str]:
         )
 
 
+def _unseen(run: Run, view: View) -> Iterator[str]:
+    """A reason, in a sentence, to doubt poses of a model that is not shown all of its joints."""
+    if view.absent:
+        yield (
+            f"The 2D joints hold no {', '.join(view.absent)}, which the model was trained on: it takes "
+            f"{'it' if len(view.absent) == 1 else 'them'} as never seen, and may do worse than on the joints of "
+            f"{run.skeleton.name}."
+        )
+
+
 @torch.no_grad()
+def lift_view(run: Run, view: View) -> tuple[Tensor, View]:
+    """Root-centred poses of every frame (frames, joints, 3) in camera axes, all of one mean bone length, and the view
+    with that length: as it was given, else the model's own, else None and the poses have a mean bone length of 1."""
+    found = _lift(run, view)
+    points = found.joints3d[:, 0]
+    own = mean_bone_length(points, run.skeleton, view.bones)
+    if isinstance(found, MetricCameraPoses) and not view.bone_length:
+        view = replace(view, bone_length=float(own.nanmedian()), bone_source=_CLAIMED)
+    # every frame comes in a size of its own; a person's bones are as long in all of them
+    return points / own[:, None, None] * (view.bone_length or 1.0), view
+
+
 def _predicted(
     run: Run, view: View, folder: Path, source: Path, session: Session | None, doubts: tuple[str, ...]
 ) -> Lifted:
-    found = _lift(run, view)
-    points, own = found.joints3d[:, 0], mean_bone_length(found.joints3d[:, 0], run.skeleton)
-    metric = isinstance(found, MetricCameraPoses) and not view.bone_length
-    if metric:
-        view = replace(view, bone_length=float(own.nanmedian()), bone_source=_CLAIMED)
-    # every frame comes in a size of its own; a person's bones are as long in all of them
-    points = points / own[:, None, None] * (view.bone_length or 1.0)
+    doubts += tuple(_unseen(run, view))
+    points, view = lift_view(run, view)
     comparison, why = None, "the source is not a session"
     if session:
         reference, why = reconstructed(session, view.name, run.skeleton)

@@ -5,19 +5,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from coview.cameras import Cameras
-from coview.data.session_dataset import image_size, session_joints, session_lenses
+from coview.data.session_dataset import joints_for, session_joints, session_lenses
 from coview.errors import MissingFileError, UnknownNameError
 from coview.formats.keypoints.detections import Detections
 from coview.formats.keypoints.files import read_keypoint_file
 from coview.formats.keypoints.guess_skeleton import body_part, which_skeleton
 from coview.formats.keypoints.openpose import read_openpose_folder
+from coview.formats.session.known_cameras import image_sizes
 from coview.formats.session.session import FILE as SESSION_FILE
 from coview.formats.session.session import Session
-from coview.skeletons import Skeleton, skeleton_map
+from coview.skeletons import Skeleton, SkeletonMap, skeleton_map
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,10 @@ class View:
     confidence: Float[Tensor, "frames joints"]
     size: Float[Tensor, "2"] | None  # of the image, pixels; None: not known
     fps: float | None
-    bone_length: float | None  # mean over the bones of the person, metres; None: not known
+    bones: Bool[Tensor, "bones"]  # those of the model's skeleton that the size of a pose is measured by
+    bone_length: float | None  # mean over these bones of the person, metres; None: not known
     bone_source: str  # where that length comes from, in words
+    absent: tuple[str, ...] = ()  # joints of the model's skeleton that the detector does not give
     lens: Cameras | None = None  # one camera without its place (NaN); None: not known
 
 
@@ -42,18 +45,24 @@ def read_views(
     size: tuple[int, int] | None = None,
     skeleton: str | None = None,
 ) -> Iterator[View]:
-    """Every camera of a session (or `camera`), or the one that a 2D joint file or OpenPose folder holds."""
+    """Every camera of a session (or `camera`), or the one that a 2D joint file or OpenPose folder holds.
+
+    Joints of `target` that the detector's skeleton cannot give are not seen in any frame: NaN, confidence 0. Raises
+    LookupError where its root is among them."""
     if (source / SESSION_FILE).is_file():
         yield from _session_views(Session.load(source), target, camera)
     else:
         yield _file_view(source, target, size, skeleton)
 
 
-def mean_bone_length(points: Float[Tensor, "*batch joints 3"], skeleton: Skeleton) -> Float[Tensor, "*batch"]:
-    """Mean over the bones of the skeleton, in the unit of the points; NaN where a bone is not known.
+def mean_bone_length(
+    points: Float[Tensor, "*batch joints 3"], skeleton: Skeleton, bones: Bool[Tensor, "bones"] | None = None
+) -> Float[Tensor, "*batch"]:
+    """Mean over the bones of the skeleton (or over some), in the unit of the points; NaN where one is not known.
 
     It changes with the person, not with the pose."""
-    return _bone_lengths(points, skeleton).mean(dim=-1)
+    lengths = _bone_lengths(points, skeleton)
+    return (lengths if bones is None else lengths[..., bones]).mean(dim=-1)
 
 
 def _session_views(session: Session, skeleton: Skeleton, camera: str | None) -> Iterator[View]:
@@ -62,27 +71,40 @@ def _session_views(session: Session, skeleton: Skeleton, camera: str | None) -> 
         raise UnknownNameError(
             f"session {session.path} has no camera '{camera}'; it has: {', '.join(names)}."
         )
+    mapped = joints_for(session.skeleton, skeleton)
     joints2d, confidence = session_joints(session, skeleton)
-    bone_length, source = _reconstructed_bone_length(session, skeleton)
-    lenses = session_lenses(session)
+    bones, bone_length, source = _reconstructed_bones(session, mapped)
+    lenses, sizes = session_lenses(session), image_sizes(session)
     for view, name in enumerate(names):
         if camera in (None, name):
-            size = image_size(session, name) if session.cameras[view].size else None
+            known = sizes[view]
+            size = None if known is None else torch.tensor([float(side) for side in known])
             lens = None if lenses is None else lenses[view]
             seen = joints2d[:, view], confidence[:, view]
-            yield View(name, *seen, size, session.fps, bone_length, source, lens)
+            yield View(name, *seen, size, session.fps, bones, bone_length, source, mapped.absent, lens)
 
 
-def _reconstructed_bone_length(session: Session, skeleton: Skeleton) -> tuple[float | None, str]:
+def _reconstructed_bones(
+    session: Session, seen: SkeletonMap
+) -> tuple[Bool[Tensor, "bones"], float | None, str]:
+    """The bones that detections and reconstruction have, their mean length (None: not known), and what it is."""
+    skeleton, bones = seen.target, bones_of(seen)
     if not session.poses3d_path.is_file():
-        return None, f"session {session.path} has no reconstructed 3D joints"
+        return bones, None, f"session {session.path} has no reconstructed 3D joints"
     poses = session.poses3d()
-    points = skeleton_map(poses.skeleton, skeleton).apply(poses.points)
+    mapped = skeleton_map(poses.skeleton, skeleton, partial=True)
+    both = bones & bones_of(mapped)
     # medians over time, bone by bone: single frames may lack a bone or hold a wild one
-    bones = _bone_lengths(points, skeleton).nanmedian(dim=0).values
-    if not bool(bones.isfinite().all()):
-        return None, f"the 3D joints of session {session.path} never show all bones of {skeleton.name}"
-    return float(bones.mean()), f"mean bone length of the 3D joints reconstructed in session {session.path}"
+    lengths = _bone_lengths(mapped.apply(poses.points), skeleton).nanmedian(dim=0).values[both]
+    if not len(lengths) or not bool(lengths.isfinite().all()):
+        return bones, None, f"the 3D joints of session {session.path} never show all bones of {skeleton.name}"
+    source = f"mean bone length of the 3D joints reconstructed in session {session.path}"
+    return both, float(lengths.mean()), source
+
+
+def bones_of(mapped: SkeletonMap) -> Bool[Tensor, "bones"]:
+    """Which bones of the target have both their joints."""
+    return torch.tensor([not set(bone) & set(mapped.absent) for bone in mapped.target.bones])
 
 
 def _file_view(source: Path, target: Skeleton, size: tuple[int, int] | None, asked: str | None) -> View:
@@ -91,7 +113,7 @@ def _file_view(source: Path, target: Skeleton, size: tuple[int, int] | None, ask
     read = read_openpose_folder(source) if source.is_dir() else read_keypoint_file(source)
     points = body_part(read.points[None])
     skeleton, _ = which_skeleton(points, asked, read.skeleton)
-    mapped = skeleton_map(skeleton, target)
+    mapped = joints_for(skeleton, target)
     joints2d, confidence = Detections.make(points).single()
     known = size or read.size
     return View(
@@ -100,8 +122,10 @@ def _file_view(source: Path, target: Skeleton, size: tuple[int, int] | None, ask
         mapped.confidence(confidence[0]),
         None if known is None else torch.tensor([float(known[0]), float(known[1])]),
         read.fps,
+        bones_of(mapped),
         None,
         "one camera alone cannot tell how large a person is",
+        mapped.absent,
     )
 
 
