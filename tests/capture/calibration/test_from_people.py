@@ -169,7 +169,7 @@ def test_a_real_camera_that_is_three_frames_late(tmp_path, shared_data):
     """Issue 7, done when 3: one camera's detections shifted by 3 frames, lenses withheld; to within 0.3 frame."""
     from coview.capture.calibration.initial_intrinsics import guessed_lenses
     from coview.capture.importing.import_session import import_session
-    from coview.geometry.self_calibration.self_calibrate import calibrate_freely
+    from coview.geometry.self_calibration.self_calibrate import self_calibrate
 
     session = import_session(shared_data / "pose2sim_single" / "balancing", tmp_path / "beam")
     joints, confidence = session.detections().single()
@@ -178,10 +178,10 @@ def test_a_real_camera_that_is_three_frames_late(tmp_path, shared_data):
     pixels[:, 2], weights[:, 2] = pixels[:, 2].roll(-3, 0), weights[:, 2].roll(-3, 0)
     weights[-3:, 2] = 0
     given = guessed_lenses(session)
-    found = calibrate_freely(
+    found = self_calibrate(
         given.cameras, pixels, weights, names=given.names, fps=session.fps, focal="unknown", threshold=13.2
     )
-    late = found.settled.timing.from_own[0] * session.fps
+    late = found.refined.timing.from_own[0] * session.fps
     assert (late - torch.tensor([0.0, 0, 3, 0])).abs().max() < 0.3
 
 

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coview.capture.association.tracking import track_people
-from coview.geometry.self_calibration.time_offset import Seen, rough_offsets
+from coview.geometry.self_calibration.time_offset import Track2D, rough_time_offsets
 
 _TRACKS = 4  # of each camera, the longest: cost is quadratic in them
 _BELIEVED = (
@@ -31,10 +31,10 @@ def offsets_of_people(
     middle = slice(begin, begin + _LONGEST)
     trusted = (confidence >= min_confidence)[:, middle, ..., None]
     seen = torch.where(trusted, joints[:, middle].double(), torch.nan)
-    return rough_offsets([_longest(view) for view in seen], fps, reach, believed=_BELIEVED)
+    return rough_time_offsets([_longest(view) for view in seen], fps, reach, believed=_BELIEVED)
 
 
-def _longest(view: Float[Tensor, "frames people joints 2"]) -> list[Seen]:
+def _longest(view: Float[Tensor, "frames people joints 2"]) -> list[Track2D]:
     """The longest tracks of one camera."""
     tracks = track_people(view)
     counts = torch.bincount(tracks[tracks >= 0])
@@ -44,5 +44,5 @@ def _longest(view: Float[Tensor, "frames people joints 2"]) -> list[Seen]:
         pixels = torch.where(mine, view, torch.nan).nanmean(
             dim=1
         )  # at most one of a frame's people is not NaN
-        found.append(Seen(pixels, pixels.isfinite().all(dim=-1).double()))
+        found.append(Track2D(pixels, pixels.isfinite().all(dim=-1).double()))
     return found

@@ -31,7 +31,7 @@ from coview.formats.session.people import People
 from coview.formats.session.session import Session
 from coview.formats.session.synchronised_tracks import session_tracks
 from coview.geometry.epipolar.view_graph import NotDeterminedError
-from coview.geometry.self_calibration.self_calibrate import calibrate_freely
+from coview.geometry.self_calibration.self_calibrate import self_calibrate
 from coview.geometry.triangulation.inlier_threshold import automatic_threshold, check_settings
 from coview.geometry.triangulation.triangulate import triangulate_robust
 from coview.geometry.triangulation.undistorted import Triangulated
@@ -144,7 +144,7 @@ def calibrate_from_people(
     weights_used = torch.where(chosen[:, None, None], weights, 0.0)
     limit = threshold or POOR_DETECTION * float(given.cameras.size.norm(dim=-1).mean())
     try:
-        found = calibrate_freely(
+        found = self_calibrate(
             given.cameras,
             pixels,
             weights_used,
@@ -154,16 +154,16 @@ def calibrate_from_people(
             clock=CLOCK_CHOICES[clock],
             distortion="auto" if guessed and distortion == "auto" else DISTORTION_CHOICES[distortion],
             threshold=limit,
-            late=late,
+            time_offset=late,
             seed=seed,
         )
     except NotDeterminedError as reason:
         raise NotDeterminedError(f"{reason}{_told_apart(people, session.path)}") from reason
-    settled = found.settled
-    each = settled.points.unflatten(1, (count, -1))
+    refined = found.refined
+    each = refined.points.unflatten(1, (count, -1))
     first = each[:, 0]  # the others are of other statures
-    scale = stated_scale(settled.cameras, first, session.skeleton, given.names, stature, distance)
-    cameras, upright = upright_cameras(settled.cameras, each.flatten(0, 1), scale, session.skeleton)
+    scale = stated_scale(refined.cameras, first, session.skeleton, given.names, stature, distance)
+    cameras, upright = upright_cameras(refined.cameras, each.flatten(0, 1), scale, session.skeleton)
     calibration = found_calibration(given, cameras, found, scale, upright, frames)
     if count > 1:
         calibration.provenance["people"] = f"{count} people, matched across the cameras before calibrating"

@@ -11,7 +11,7 @@ from coview.formats.session.known_cameras import image_sizes
 from coview.formats.session.session import Session
 from coview.geometry.epipolar.view_graph import NotDeterminedError
 from coview.geometry.self_calibration.model_selection import ClockChoice, DistortionChoice, FocalChoice
-from coview.geometry.self_calibration.self_calibrate import FreelyCalibrated
+from coview.geometry.self_calibration.self_calibrate import SelfCalibrated
 
 FitFocal = Literal["auto", "fixed", "shared", "each"]
 FitClock = Literal["auto", "fixed", "offset", "drift"]
@@ -65,22 +65,22 @@ def guessed_lenses(session: Session) -> Calibration:
     return Calibration(session.camera_names, cameras, {"file": "none: perfect lenses, from the image sizes"})
 
 
-def found_distortion(found: FreelyCalibrated, names: tuple[str, ...]) -> str:
+def found_distortion(found: SelfCalibrated, names: tuple[str, ...]) -> str:
     """In words, with standard deviations."""
     if found.unknowns.distortion == "given":
         return "as given"
-    adjusted = found.settled.adjusted
+    adjusted = found.refined.adjusted
     k1, sigma = adjusted.cameras.distortion[:, 0], adjusted.covariance_of("k1").diagonal().clamp(min=0).sqrt()
     rows = [f"{name} {float(k1[v]):+.4f} ± {float(sigma[v]):.4f}" for v, name in enumerate(names)]
     how = "one change for all" if found.unknowns.distortion == "shared" else "each camera its own"
     return f"k1 found, {how}: {', '.join(rows)}"
 
 
-def found_clocks(found: FreelyCalibrated, names: tuple[str, ...]) -> dict[str, Clock]:
+def found_clocks(found: SelfCalibrated, names: tuple[str, ...]) -> dict[str, Clock]:
     """As the calibration keeps them, by each camera's own time; none where all are on time."""
     if found.unknowns.clock == "given":
         return {}
-    offset, drift = found.settled.timing.from_own
+    offset, drift = found.refined.timing.from_own
     offset_sigma, drift_sigma = found.clock_sigma.unbind(-1)
     known = found.unknowns.clock == "drift"
     return {

@@ -12,20 +12,20 @@ from coview.capture.calibration.initial_intrinsics import (
     found_distortion,
 )
 from coview.formats.calibration.calibration import Calibration
-from coview.geometry.self_calibration.iterative_refinement import Settled
-from coview.geometry.self_calibration.self_calibrate import FreelyCalibrated
+from coview.geometry.self_calibration.iterative_refinement import RefinedRig
+from coview.geometry.self_calibration.self_calibrate import SelfCalibrated
 
 
 def found_calibration(
     given: Calibration,
     cameras: Cameras,
-    found: FreelyCalibrated,
+    found: SelfCalibrated,
     scale: Scale,
     upright: Upright,
     frames: tuple[int, int] | None,
 ) -> Calibration:
     """The calibration of the metric, upright `cameras` that were `found` from `given` lenses; `frames`: those used."""
-    adjusted = found.settled.adjusted
+    adjusted = found.refined.adjusted
     provenance = {
         **{f"intrinsics_{key}": value for key, value in given.provenance.items()},
         "method": "people",
@@ -38,7 +38,7 @@ def found_calibration(
         "clock": CLOCK_WORDS[found.unknowns.clock],
         "tests": "; ".join(found.words) or "none",
     }
-    centre, rotation = _sigmas(found.settled, scale)
+    centre, rotation = _sigmas(found.refined, scale)
     focal_sigma = (adjusted.focal_sigma * adjusted.cameras.focal.mean(dim=-1)).tolist()
     return replace(
         given,
@@ -54,11 +54,11 @@ def found_calibration(
     )
 
 
-def _late_notes(found: FreelyCalibrated, names: tuple[str, ...]) -> tuple[str, ...]:
-    if found.seems_late is None:
+def _late_notes(found: SelfCalibrated, names: tuple[str, ...]) -> tuple[str, ...]:
+    if found.apparent_offsets is None:
         return ()
     told = ", ".join(
-        f"{name} {frames:+.1f}" for name, frames in zip(names, found.seems_late.tolist(), strict=True)
+        f"{name} {frames:+.1f}" for name, frames in zip(names, found.apparent_offsets.tolist(), strict=True)
     )
     return (
         f"the cameras were said to be synchronised, and the recording contradicts it: frames late, to first order: "
@@ -67,7 +67,7 @@ def _late_notes(found: FreelyCalibrated, names: tuple[str, ...]) -> tuple[str, .
     )
 
 
-def _sigmas(found: Settled, scale: Scale) -> tuple[list[float], list[float]]:
+def _sigmas(found: RefinedRig, scale: Scale) -> tuple[list[float], list[float]]:
     """Standard deviations of every centre (metres) and rotation (radians) relative to the first camera.
 
     The root of the summed variances over the three axes."""
