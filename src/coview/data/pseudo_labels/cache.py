@@ -19,7 +19,7 @@ from coview.errors import InputError
 from coview.formats.io.tensor_cache import put
 from coview.sample import MultiView
 
-# bytes for what is said of a rig
+# bytes for a rig's facts
 _ROOM = 1 << 14
 # instants hashed at a time
 _PART = 1 << 16
