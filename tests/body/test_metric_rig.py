@@ -36,7 +36,7 @@ def test_the_world_is_metric_and_upright_and_right_handed():
     )
     relative = [each.rotation[1:] @ each.rotation[:1].mT for each in (placed.cameras, cameras)]
     assert rotation_angle(*relative).max().rad2deg() < 1e-3
-    points = triangulate(pixels, placed.cameras.pixels_from_world, weights)
+    points = triangulate(placed.cameras, pixels, weights)
     moved = similarity_alignment(points.flatten(0, 1), joints.flatten(0, 1))
     torch.testing.assert_close(moved.apply(points.flatten(0, 1)), joints.flatten(0, 1), atol=1e-5, rtol=0)
     assert float(moved.scale) == pytest.approx(1, abs=0.08)

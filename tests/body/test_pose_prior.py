@@ -103,3 +103,13 @@ def test_too_little_says_nothing():
     assert learn_prior(seen, covariance, up, H36M_17, 5) is None
     face = Skeleton("face", ("nose", "left_eye"), (), "nose")
     assert learn_prior(seen[:, :2], covariance[:, :2], up, face, 5) is None
+
+
+def test_a_part_of_a_single_pose_is_none():
+    """It has no spread: a torn pose, far from all others, would get one of NaN."""
+    _, seen, covariance = noisy_poses()
+    seen[0] *= 20.0
+    prior = learnt(seen, covariance)
+    assert len(prior.means) == 1
+    assert prior.spreads.isfinite().all()
+    assert prior.posterior(seen, covariance, UP)[0].isfinite().all()

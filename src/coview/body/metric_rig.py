@@ -11,11 +11,13 @@ from torch import Tensor
 from coview.body.gravity import Upright, upright_from_body
 from coview.body.stature_scale import Scale, assumed_scale
 from coview.cameras import Cameras
-from coview.geometry.self_calibration.fixed_intrinsics import self_calibrate
+from coview.geometry.self_calibration.self_calibrate import calibrate_freely
 from coview.skeletons import Skeleton
 
 # outlier threshold of calibration, as a share of the person's size in the image
 POOR = 0.022
+# times that: detections with a larger residual take no part in the adjustment
+_FAR_OFF = 2.0
 
 
 @dataclass(frozen=True)
@@ -38,24 +40,39 @@ def cameras_from_people(
     threshold: float,
     seed: int,
 ) -> PlacedRig:
-    """Extrinsics by self-calibration; scale from an adult's mean stature, the vertical from hips above feet.
+    """Self-calibration of synchronised cameras with known intrinsics, in metres and with z up.
+
+    The instants may be in any order, of many takes. The unit comes from an adult's stature, the direction of up from
+    hips above feet.
 
     Args:
-        cameras: intrinsics of each view, without distortion; the extrinsics are ignored.
-        pixels: 2D joints of one person.
-        weights: of the 2D joints; 0: not used.
+        cameras: intrinsics and distortion of each view; the extrinsics are ignored.
+        pixels: raw 2D joints of one person; all instants given are adjusted.
+        weights: of the 2D joints; 0: not seen.
         skeleton: of the joints.
         names: of the views, for messages.
-        threshold: inlier threshold in pixels.
+        threshold: outlier threshold in pixels.
         seed: of the robust search.
 
     Returns:
-        Cameras in metres, z up; facts: rms in pixels, convergence, agreement, scale and source of the vertical.
+        Cameras in metres, z up; facts: rms in pixels, convergence, and the share of each camera's detections within
+        twice the threshold of the others'.
 
     Raises:
-        NotDeterminedError: the frames do not determine the cameras.
+        NotDeterminedError: the instants do not determine the cameras.
         ValueError: hips and feet were never seen together, so the vertical is unknown."""
-    found = self_calibrate(cameras, pixels, weights, names=names, threshold=threshold, seed=seed)
+    found = calibrate_freely(
+        cameras,
+        pixels,
+        weights,
+        names=names,
+        fps=None,
+        focal="given",
+        clock="given",
+        threshold=_FAR_OFF * threshold,
+        instants=len(pixels),
+        seed=seed,
+    ).settled
     facts = {
         "adjustment_rms_px": found.adjusted.rms,
         "adjustment_converged": found.adjusted.converged,

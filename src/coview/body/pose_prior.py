@@ -147,6 +147,8 @@ def learn_prior(
     means, covariances = [], []
     for number in part.unique():
         mine = part == number
+        if int(mine.sum()) < 2:
+            continue  # one pose has no spread; it is likeliest under another part then
         mean = poses[mine].mean(dim=0)
         pose_covariance = torch.cov(poses[mine].flatten(1).mT) - torch.block_diag(*noise[mine].mean(dim=0))
         means.append(mean)

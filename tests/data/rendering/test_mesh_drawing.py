@@ -56,7 +56,7 @@ def drawn_depth(body: MeshBody, placed: Tensor, cameras: Cameras, plain: Callabl
     """What OpenGL's depth buffer holds, as metres along the optical axis: pictures × SIDE × SIDE; inf: nothing."""
     artist = renderer((SIDE, SIDE), 0)
     drawer, held = MeshDrawer(artist, body), []
-    worn = Worn(placed, torch.ones_like(placed), white(), torch.arange(len(cameras)))
+    worn = DressedMesh(placed, torch.ones_like(placed), white(), torch.arange(len(cameras)))
 
     def draw() -> None:
         drawer.draw(worn)

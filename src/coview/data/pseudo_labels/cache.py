@@ -19,7 +19,9 @@ from coview.errors import InputError
 from coview.formats.io.tensor_cache import put
 from coview.sample import MultiView
 
-# bytes for a rig's facts
+# raised whenever the same input gives other labels, so that labels cached before are made anew
+REVISION = 2
+# bytes for the description of a rig
 _ROOM = 1 << 14
 # instants hashed at a time
 _PART = 1 << 16
@@ -34,7 +36,12 @@ def provenance(seen: MultiView, config: PseudoConfig) -> dict[str, Any]:
     settings = {
         name: str(value) if isinstance(value, Path) else value for name, value in asdict(config).items()
     }
-    return {"coview": __version__, "settings": settings, "input": _fingerprint(seen, config)}
+    return {
+        "coview": __version__,
+        "revision": REVISION,
+        "settings": settings,
+        "input": _fingerprint(seen, config),
+    }
 
 
 def kept_in(folder: Path | None, about: dict[str, Any]) -> Path | None:

@@ -12,7 +12,7 @@ from coview.body.pose_prior import PosePrior, learn_prior
 from coview.data.pseudo_labels.chained_pairs import points_from_pairs
 from coview.data.pseudo_labels.config import PseudoConfig
 from coview.data.pseudo_labels.rigs import CalibratedRig, observed
-from coview.geometry.triangulation.triangulate import triangulate_robust
+from coview.geometry.triangulation.undistorted import triangulate_robust_undistorted
 from coview.sample import MultiView
 
 # instants from which the pose prior is learnt, at most
@@ -43,7 +43,7 @@ def block_of_labels(
     if config.method == "pairs":
         return _by_pairs(rig, pixels, weights)
     common = float(rig.sigma.square().mean().sqrt())
-    found = triangulate_robust(
+    found = triangulate_robust_undistorted(
         pixels.float(),
         rig.cameras.pixels_from_world.float(),
         weights.float(),

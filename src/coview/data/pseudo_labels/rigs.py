@@ -16,7 +16,8 @@ from coview.data.pseudo_labels.rectified_views import in_reference, reference_ca
 from coview.errors import InputError
 from coview.geometry.epipolar.view_graph import NotDeterminedError
 from coview.geometry.triangulation.inlier_threshold import automatic_threshold
-from coview.geometry.triangulation.triangulate import Triangulated, triangulate_robust
+from coview.geometry.triangulation.triangulate import triangulate_robust
+from coview.geometry.triangulation.undistorted import Triangulated
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
 
@@ -82,7 +83,7 @@ def find_rig(
     placed = _placed(seen, judged, reference, pixels, weights, size, config, name)
     least = WRONG * size
     threshold = config.threshold or automatic_threshold(placed.cameras, pixels, weights, least)
-    found = triangulate_robust(pixels, placed.cameras.pixels_from_world, weights, threshold=threshold)
+    found = triangulate_robust(placed.cameras, pixels, weights, threshold=threshold)
     sigma, facts = _noise(found, weights)
     about = {"instants": len(where), "cameras": config.cameras, "threshold_px": threshold}
     up = _up(found.points, seen.skeleton, placed.cameras)
