@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from coview.capture.images.compare import Beside, beside
+from coview.capture.images.compare import TriangulationComparison, beside
 from coview.capture.images.reconstruct import results
 from coview.formats.motion.poses3d import Poses3D
 from coview.report.evidence import Evidence
@@ -18,7 +18,7 @@ class FoundInImages:
 
     kind: str
     poses: Poses3D
-    compared: Beside | None
+    compared: TriangulationComparison | None
     why_not: str
 
     @property

@@ -58,5 +58,5 @@ def test_nobody_gives_no_track():
 
 
 def test_the_longer_somebody_is_missed_the_wider_they_are_looked_for():
-    track = Track.begun(0, 5, BODY.double().numpy())
+    track = Track.started(0, 5, BODY.double().numpy())
     assert reach(track, 12) > reach(track, 6)

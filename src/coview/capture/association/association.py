@@ -15,14 +15,14 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from coview.cameras import Cameras
-from coview.capture.association.epipolar_affinity import BLOCK, body_sizes, gather_evidence
+from coview.capture.association.epipolar_affinity import BLOCK, body_sizes, track_affinities
 from coview.capture.association.fundamental_from_people import (
     Fundamentals,
     refit_fundamentals,
     search_fundamentals,
 )
 from coview.capture.association.multicut import people_of_blocks
-from coview.capture.association.reidentification import rejoined
+from coview.capture.association.reidentification import rejoin_people
 from coview.capture.association.tracking import MAX_GAP, track_people
 from coview.errors import InputError
 from coview.geometry.epipolar.relative_pose import fundamental_from_projections
@@ -32,7 +32,7 @@ _ROUNDS = 2  # matrices fitted to who is who, and who is who by these matrices
 
 
 @dataclass(frozen=True)
-class Associated:
+class Association:
     """The person of every detection."""
 
     ids: Int[Tensor, "views frames people"]  # from 1, who is seen most; -1: nobody's
@@ -46,50 +46,50 @@ class Associated:
         return max(0, int(self.ids.max()))
 
 
-def associate_before(
+def associate_uncalibrated(
     joints: Float[Tensor, "views frames people joints 2"],
     confidence: Float[Tensor, "views frames people joints"] | None = None,
     *,
-    lags: Sequence[float] | None = None,
+    time_offsets: Sequence[float] | None = None,
     min_confidence: float = 0.3,
     max_gap: int = MAX_GAP,
     seed: int = 0,
-) -> Associated:
+) -> Association:
     """Who is who in cameras of which nothing is known: neither where they stand nor their focal lengths.
 
-    `joints` are pixels, NaN where not seen; the order of people means nothing. `lags` says, in frames, when each camera
-    began: frame i of a camera shows what a camera of lag 0 shows in frame i + lag; a frame or two of error does no
+    `joints` are pixels, NaN where not seen; the order of people means nothing. `time_offsets` says, in frames, when each camera
+    began: frame i of a camera shows what a camera of offset 0 shows in frame i + offset; a frame or two of error does no
     harm. Lenses are taken to be free of distortion, which costs accuracy near the rim of wide ones only. Views that
     cannot be related to any other give nobody a number. Cost: linear in frames, quadratic in views."""
-    seen = _trusted(joints, confidence, min_confidence)
-    starts = _starts(lags, len(joints))
-    seen = _in_step(seen, starts, torch.nan)
-    nodes = _nodes(seen, max_gap)
+    seen = _confident(joints, confidence, min_confidence)
+    starts = _starts(time_offsets, len(joints))
+    seen = _synchronised(seen, starts, torch.nan)
+    track_ids = _number_tracks(seen, max_gap)
     small = seen.double() / body_sizes(seen).double()[:, None, None, None, None]
-    fundamentals = search_fundamentals(small, nodes, seed)
-    people = _numbered(seen, small, nodes, fundamentals)
+    fundamentals = search_fundamentals(small, track_ids, seed)
+    people = _numbered(seen, small, track_ids, fundamentals)
     for _ in range(_ROUNDS):
         before, fundamentals = people, refit_fundamentals(small, people, seed)
-        people = _numbered(seen, small, nodes, fundamentals)
+        people = _numbered(seen, small, track_ids, fundamentals)
         if torch.equal(before, people):
             break
-    return _finished(people, nodes, starts, joints.shape[1])
+    return _finished(people, track_ids, starts, joints.shape[1])
 
 
-def associate_after(
+def associate_calibrated(
     joints: Float[Tensor, "views frames people joints 2"],
     cameras: Cameras,
     confidence: Float[Tensor, "views frames people joints"] | None = None,
     *,
-    lags: Sequence[float] | None = None,
+    time_offsets: Sequence[float] | None = None,
     min_confidence: float = 0.3,
     max_gap: int = MAX_GAP,
-) -> Associated:
+) -> Association:
     """Who is who in calibrated cameras. As `associate_before`; besides, who was lost is found again in 3D."""
-    seen = _trusted(joints, confidence, min_confidence)
-    starts = _starts(lags, len(joints))
-    seen = _in_step(seen, starts, torch.nan)
-    nodes = _nodes(seen, max_gap)
+    seen = _confident(joints, confidence, min_confidence)
+    starts = _starts(time_offsets, len(joints))
+    seen = _synchronised(seen, starts, torch.nan)
+    track_ids = _number_tracks(seen, max_gap)
     straight = _undistorted(cameras.to(torch.float64), seen)
     size = body_sizes(straight)
     small = straight / size[:, None, None, None, None]
@@ -99,15 +99,15 @@ def associate_after(
         (a, b): fundamental_from_projections(shrink[a] @ projections[a], shrink[b] @ projections[b])
         for a, b in combinations(range(len(joints)), 2)
     }
-    people = _numbered(seen, small, nodes, fundamentals)
-    people = rejoined(straight, people, projections)
-    return _finished(people, nodes, starts, joints.shape[1])
+    people = _numbered(seen, small, track_ids, fundamentals)
+    people = rejoin_people(straight, people, projections)
+    return _finished(people, track_ids, starts, joints.shape[1])
 
 
 # --- inside --------------------------------------------------------------------------------------
 
 
-def _trusted(joints: Tensor, confidence: Tensor | None, min_confidence: float) -> Tensor:
+def _confident(joints: Tensor, confidence: Tensor | None, min_confidence: float) -> Tensor:
     return (
         joints
         if confidence is None
@@ -115,17 +115,17 @@ def _trusted(joints: Tensor, confidence: Tensor | None, min_confidence: float) -
     )
 
 
-def _starts(lags: Sequence[float] | None, views: int) -> list[int]:
+def _starts(time_offsets: Sequence[float] | None, views: int) -> list[int]:
     """Frames by which each view is moved so that all are in step; the earliest one is not."""
-    rounded = [round(lag) for lag in lags or [0.0] * views]
+    rounded = [round(offset_frames) for offset_frames in time_offsets or [0.0] * views]
     if len(rounded) != views:
         raise InputError(
-            f"associate: {len(rounded)} lags given for {views} views. Give one per view, in frames."
+            f"associate: {len(rounded)} time offsets given for {views} views. Give one per view, in frames."
         )
-    return [lag - min(rounded) for lag in rounded]
+    return [offset_frames - min(rounded) for offset_frames in rounded]
 
 
-def _in_step(values: Tensor, starts: list[int], absent: float) -> Tensor:
+def _synchronised(values: Tensor, starts: list[int], absent: float) -> Tensor:
     views, frames, *rest = values.shape
     moved = values.new_full((views, frames + max(starts), *rest), absent)
     for view, start in enumerate(starts):
@@ -133,7 +133,7 @@ def _in_step(values: Tensor, starts: list[int], absent: float) -> Tensor:
     return moved
 
 
-def _nodes(
+def _number_tracks(
     joints: Float[Tensor, "views frames people joints 2"], max_gap: int
 ) -> Int[Tensor, "views frames people"]:
     """Tracks of every view, numbered so that no two views share a number."""
@@ -153,22 +153,24 @@ def _undistorted(
 
 
 def _numbered(
-    pixels: Tensor, small: Tensor, nodes: Int[Tensor, "views frames people"], fundamentals: Fundamentals
+    pixels: Tensor, small: Tensor, track_ids: Int[Tensor, "views frames people"], fundamentals: Fundamentals
 ) -> Int[Tensor, "views frames people"]:
     """The person (from 0) of every detection; -1 where there is no track."""
-    if not bool((nodes >= 0).any()):
-        return nodes
-    people = people_of_blocks(pixels, nodes, gather_evidence(small, nodes, fundamentals))
-    block = torch.arange(nodes.shape[1]) // BLOCK
-    return torch.where(nodes >= 0, people[block[None, :, None].expand_as(nodes), nodes.clamp(min=0)], -1)
+    if not bool((track_ids >= 0).any()):
+        return track_ids
+    people = people_of_blocks(pixels, track_ids, track_affinities(small, track_ids, fundamentals))
+    block = torch.arange(track_ids.shape[1]) // BLOCK
+    return torch.where(
+        track_ids >= 0, people[block[None, :, None].expand_as(track_ids), track_ids.clamp(min=0)], -1
+    )
 
 
 def _finished(
     people: Int[Tensor, "views frames people"],
-    nodes: Int[Tensor, "views frames people"],
+    track_ids: Int[Tensor, "views frames people"],
     starts: list[int],
     frames: int,
-) -> Associated:
+) -> Association:
     """Renumbered by how much is seen of each, without those whom no two cameras saw; every view at its own frames."""
     ids = torch.full_like(people, -1)
     names, counts = people[people >= 0].unique(return_counts=True)
@@ -178,9 +180,11 @@ def _finished(
         if int((mine.any(dim=-1).sum(dim=0) >= 2).sum()) >= LEAST_FRAMES:
             number += 1
             ids[mine] = number
-    own = [[part[view, start : start + frames] for view, start in enumerate(starts)] for part in (ids, nodes)]
+    own = [
+        [part[view, start : start + frames] for view, start in enumerate(starts)] for part in (ids, track_ids)
+    ]
     ids, tracks = (torch.stack(part) for part in own)
-    return Associated(ids, tracks, switches_of(ids, tracks))
+    return Association(ids, tracks, switches_of(ids, tracks))
 
 
 def switches_of(

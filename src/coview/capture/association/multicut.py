@@ -9,15 +9,15 @@ from jaxtyping import Float, Int
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from coview.capture.association.epipolar_affinity import BLOCK, Evidence
-from coview.capture.association.tracking import Track, pose_misfits, reach
+from coview.capture.association.epipolar_affinity import BLOCK, Affinities
+from coview.capture.association.tracking import Track, gate_radius, pose_distances
 
 LOST = 50  # frames after which a view tells no more where a person should be
-_DOUBT = 10.0  # frames without a detection that halve what a view's expectation counts
+_HALVING = 10.0  # frames without a detection that halve what a view's expectation counts
 _HABIT = 2.0  # frames of evidence that having been one person before is worth
 
 
-def contracted(weights: Float[np.ndarray, "n n"]) -> list[list[int]]:
+def greedy_edge_contraction(weights: Float[np.ndarray, "n n"]) -> list[list[int]]:
     """Groups of nodes: the pair with the greatest weight is joined, weights add up, until none is above 0.
 
     Greedy additive edge contraction [Keuper15] for the multicut of a graph with attraction (above 0) and repulsion;
@@ -25,7 +25,7 @@ def contracted(weights: Float[np.ndarray, "n n"]) -> list[list[int]]:
     (cycle consistency), and no group holds a forbidden pair. `weights` is symmetric; its diagonal is ignored."""
     left = weights.astype(float)
     np.fill_diagonal(left, -np.inf)
-    groups = [[node] for node in range(len(left))]
+    groups = [[track_id] for track_id in range(len(left))]
     while len(groups) > 1:
         one, other = divmod(int(left.argmax()), len(left))
         if not left[one, other] > 0:
@@ -40,30 +40,30 @@ def contracted(weights: Float[np.ndarray, "n n"]) -> list[list[int]]:
 
 def people_of_blocks(
     joints: Float[Tensor, "views frames people joints 2"],
-    nodes: Int[Tensor, "views frames people"],
-    evidence: Evidence,
+    track_ids: Int[Tensor, "views frames people"],
+    affinities: Affinities,
 ) -> Int[Tensor, "blocks nodes"]:
     """The person (from 0) that each track shows in each block of frames; -1 where the track is not there.
 
-    In every block the tracks are grouped by `contracted`: two tracks of one view that are seen at once can never be
+    In every block the tracks are grouped by `greedy_edge_contraction`: two tracks of one view that are seen at once can never be
     one person. A group then goes to the person whose expected poses, in all views together, it fits best (Hungarian
-    method over all people who were seen of late): a track whose neighbours in the other views have changed is thereby
+    method over all people who were seen recently): a track whose neighbours in the other views have changed is thereby
     given to another person. `nodes` are numbers of tracks that no two views share, -1 for nobody."""
-    blocks = -(-nodes.shape[1] // BLOCK)
-    rivals, edges = _rivals(nodes, blocks), _by_block(evidence, blocks)
-    people = np.full((blocks, int(nodes.max()) + 1), -1)
+    blocks = -(-track_ids.shape[1] // BLOCK)
+    conflicts, edges = _conflicts(track_ids, blocks), _by_block(affinities, blocks)
+    people = np.full((blocks, int(track_ids.max()) + 1), -1)
     crowd: list[_Person] = []
     for block in range(blocks):
-        sightings = _sightings(joints, nodes, block)
+        sightings = _sightings(joints, track_ids, block)
         here = sorted(sightings)
-        weights = _weights(here, edges[block], rivals[block], people[block - 1] if block else None)
-        groups = [[here[index] for index in group] for group in contracted(weights)]
-        for group, person in _given(groups, sightings, crowd, rivals[block]):
+        weights = _weights(here, edges[block], conflicts[block], people[block - 1] if block else None)
+        groups = [[here[index] for index in group] for group in greedy_edge_contraction(weights)]
+        for group, person in _assigned(groups, sightings, crowd, conflicts[block]):
             people[block, group] = person
             while person >= len(crowd):
                 crowd.append(_Person())
-            for node in group:
-                crowd[person].seen_again(sightings[node])
+            for track_id in group:
+                crowd[person].update(sightings[track_id])
     return torch.from_numpy(people)
 
 
@@ -86,14 +86,14 @@ class _Person:
         """From 0 to 1: of two who fit, the one who has been there longer; a stray detection is no person."""
         return self.seen / (self.seen + 5)
 
-    def seen_again(self, sighting: _Sighting) -> None:
+    def update(self, sighting: _Sighting) -> None:
         self.seen += 1
         for index in np.unique(np.linspace(0, len(sighting.frames) - 1, 3).round().astype(int)):
             frame, pose = int(sighting.frames[index]), sighting.poses[index]
             if sighting.view not in self.last:
-                self.last[sighting.view] = Track.begun(0, frame, pose)
+                self.last[sighting.view] = Track.started(0, frame, pose)
             elif frame > self.last[sighting.view].frame:
-                self.last[sighting.view].goes_on(frame, pose)
+                self.last[sighting.view].update(frame, pose)
 
     def fits(self, sighting: _Sighting) -> float:
         """1 where the person was expected there, 0 where they could hardly be, -1 where somebody else must be."""
@@ -101,22 +101,24 @@ class _Person:
         if track is None or frame - track.frame > LOST:
             return 0.0
         steps = max(frame - track.frame, 1)
-        misfit = pose_misfits(track.expected(frame)[None], sighting.poses[:1], np.array([track.size]))[0, 0]
-        if not np.isfinite(misfit):
+        distance = pose_distances(track.expected(frame)[None], sighting.poses[:1], np.array([track.size]))[
+            0, 0
+        ]
+        if not np.isfinite(distance):
             return 0.0
-        return float(np.clip(1 - misfit / reach(track, frame), -1, 1)) / (1 + steps / _DOUBT)
+        return float(np.clip(1 - distance / gate_radius(track, frame), -1, 1)) / (1 + steps / _HALVING)
 
 
-def _given(
+def _assigned(
     groups: list[list[int]],
     sightings: dict[int, _Sighting],
     crowd: list[_Person],
-    rivals: set[tuple[int, int]],
+    conflicts: set[tuple[int, int]],
 ) -> list[tuple[list[int], int]]:
     """To whom each group goes: the number of a known person, or the next ones."""
     fits = np.array(
         [
-            [who.standing * sum(who.fits(sightings[node]) for node in group) for who in crowd]
+            [who.standing * sum(who.fits(sightings[track_id]) for track_id in group) for who in crowd]
             for group in groups
         ]
     )
@@ -128,7 +130,7 @@ def _given(
     owned = {person: list(groups[group]) for group, person in given.items()}
     count = len(crowd)
     for group in sorted(set(range(len(groups))) - set(given), key=lambda index: -len(groups[index])):
-        person = _also(groups[group], fits[group], owned, rivals)
+        person = _also(groups[group], fits[group], owned, conflicts)
         if person is None:
             person, count = count, count + 1
         given[group] = person
@@ -137,14 +139,14 @@ def _given(
 
 
 def _also(
-    group: list[int], fits: np.ndarray, owned: dict[int, list[int]], rivals: set[tuple[int, int]]
+    group: list[int], fits: np.ndarray, owned: dict[int, list[int]], conflicts: set[tuple[int, int]]
 ) -> int | None:
     """A person who has a group of the block already, and whom this one fits and does not contradict."""
     for person in np.argsort(-fits):
         if not fits[person] > 0:
             return None
         pairs = {(min(a, b), max(a, b)) for a in group for b in owned.get(int(person), [])}
-        if not pairs & rivals:
+        if not pairs & conflicts:
             return int(person)
     return None
 
@@ -152,12 +154,12 @@ def _also(
 def _weights(
     here: list[int],
     edges: list[tuple[int, int, float]],
-    rivals: set[tuple[int, int]],
+    conflicts: set[tuple[int, int]],
     before: np.ndarray | None,
 ) -> Float[np.ndarray, "n n"]:
-    """Attraction and repulsion of the tracks of a block; those that were one person before remain so in doubt."""
+    """Attraction and repulsion of the tracks of a block; ties are decided for those that were one person before."""
     weights = np.zeros((len(here), len(here)))
-    place = {node: index for index, node in enumerate(here)}
+    place = {track_id: index for index, track_id in enumerate(here)}
     if before is not None:
         was = before[here]
         weights += _HABIT * ((was[:, None] == was) & (was >= 0))
@@ -165,34 +167,34 @@ def _weights(
         if a in place and b in place:
             weights[place[a], place[b]] += value
             weights[place[b], place[a]] += value
-    for a, b in rivals:
+    for a, b in conflicts:
         weights[place[a], place[b]] = weights[place[b], place[a]] = -np.inf
     return weights
 
 
 def _sightings(
     joints: Float[Tensor, "views frames people joints 2"],
-    nodes: Int[Tensor, "views frames people"],
+    track_ids: Int[Tensor, "views frames people"],
     block: int,
 ) -> dict[int, _Sighting]:
     part = slice(block * BLOCK, (block + 1) * BLOCK)
-    numbers, poses = nodes[:, part].numpy(), joints[:, part].double().numpy()
+    numbers, poses = track_ids[:, part].numpy(), joints[:, part].double().numpy()
     found = {}
     for view, (row, seen) in enumerate(zip(numbers, poses, strict=True)):
-        for node in np.unique(row[row >= 0]):
-            frame, place = np.nonzero(row == node)
-            found[int(node)] = _Sighting(view, block * BLOCK + frame, seen[frame, place])
+        for track_id in np.unique(row[row >= 0]):
+            frame, place = np.nonzero(row == track_id)
+            found[int(track_id)] = _Sighting(view, block * BLOCK + frame, seen[frame, place])
     return found
 
 
-def _rivals(nodes: Int[Tensor, "views frames people"], blocks: int) -> list[set[tuple[int, int]]]:
+def _conflicts(track_ids: Int[Tensor, "views frames people"], blocks: int) -> list[set[tuple[int, int]]]:
     """Per block the pairs of tracks of one view that are there at once, the smaller number first."""
     found: list[set[tuple[int, int]]] = [set() for _ in range(blocks)]
-    people = nodes.shape[2]
+    people = track_ids.shape[2]
     for one, other in combinations(range(people), 2):
         a, b = (
-            torch.minimum(nodes[..., one], nodes[..., other]),
-            torch.maximum(nodes[..., one], nodes[..., other]),
+            torch.minimum(track_ids[..., one], track_ids[..., other]),
+            torch.maximum(track_ids[..., one], track_ids[..., other]),
         )
         view, frame = (a >= 0).nonzero(as_tuple=True)
         pairs = torch.stack([frame // BLOCK, a[view, frame], b[view, frame]], dim=1).unique(dim=0)
@@ -201,9 +203,9 @@ def _rivals(nodes: Int[Tensor, "views frames people"], blocks: int) -> list[set[
     return found
 
 
-def _by_block(evidence: Evidence, blocks: int) -> list[list[tuple[int, int, float]]]:
+def _by_block(affinities: Affinities, blocks: int) -> list[list[tuple[int, int, float]]]:
     edges: list[list[tuple[int, int, float]]] = [[] for _ in range(blocks)]
-    for (a, b), first, values in zip(evidence.pairs, evidence.first, evidence.values, strict=True):
+    for (a, b), first, values in zip(affinities.pairs, affinities.first, affinities.values, strict=True):
         for step, value in enumerate(values):
             edges[first + step].append((int(a), int(b), float(value)))
     return edges

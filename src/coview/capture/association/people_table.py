@@ -24,9 +24,9 @@ def write_table(people: People, detections: Detections, path: Path) -> None:
         number, person = tracks[frame, place], ids[frame, place]
         order = np.lexsort((frame, person, number))
         keys = np.stack([number[order], person[order]], axis=1)
-        begins = np.flatnonzero(np.r_[True, (np.diff(keys, axis=0) != 0).any(axis=1)])[: len(keys)]
-        for begin, end in zip(begins, [*begins[1:], len(order)], strict=True):
-            rows = order[begin:end]
+        starts = np.flatnonzero(np.r_[True, (np.diff(keys, axis=0) != 0).any(axis=1)])[: len(keys)]
+        for start, end in zip(starts, [*starts[1:], len(order)], strict=True):
+            rows = order[start:end]
             at = frame[rows[0]], place[rows[0]]
             x, y = detections.joints[view][at].nanmedian(dim=0).values.tolist()
             owner = "" if person[rows[0]] < 1 else int(person[rows[0]])

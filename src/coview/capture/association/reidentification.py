@@ -27,7 +27,7 @@ class _Stretch:
     height: float  # greatest distance between two joints
 
 
-def rejoined(
+def rejoin_people(
     pixels: Float[Tensor, "views frames people joints 2"],
     people: Int[Tensor, "views frames people"],
     projections: Float[Tensor, "views 3 4"],
@@ -99,5 +99,5 @@ def _places(
     points = triangulate(own.transpose(0, 1).double(), projections, seen.transpose(0, 1).double())
     middle = points.nanmedian(dim=1).values
     extent = 2 * (points - middle[:, None]).norm(dim=-1).nan_to_num(0.0).quantile(0.9, dim=1)
-    known = middle.isfinite().all(dim=-1) & (extent > 0)
-    return frames[known].numpy(), middle[known].numpy(), extent[known].numpy()
+    valid = middle.isfinite().all(dim=-1) & (extent > 0)
+    return frames[valid].numpy(), middle[valid].numpy(), extent[valid].numpy()

@@ -7,9 +7,9 @@ from jaxtyping import Int
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from coview.capture.association.association import Associated, associate_after, associate_before
+from coview.capture.association.association import Association, associate_calibrated, associate_uncalibrated
 from coview.capture.association.people_table import write_table
-from coview.capture.association.time_offset import offsets_of_people
+from coview.capture.association.time_offset import people_time_offsets
 from coview.errors import InputError
 from coview.formats.calibration.calibration import Calibration
 from coview.formats.io.camera_names import listed
@@ -40,7 +40,7 @@ def associate(
 
     Args:
         session: The session; `people.npz`, `people.csv` and its provenance are written.
-        time_offsets: Camera: frames by which it began late. Where neither they nor a calibration say so, they are found
+        time_offsets: Camera: frames by which it started later. Where neither they nor a calibration say so, they are found
             by when people move.
         seed: Of the search for the geometry of two cameras.
 
@@ -88,7 +88,7 @@ def update_people(
     Args:
         session: The session; `people.npz`, `people.csv` and the provenance are written where anything has changed.
         calibration: Its cameras; None: by no calibration.
-        on_time: Without a calibration: whether cameras began at the same time, or may be late.
+        on_time: Without a calibration: whether cameras are taken to have started at the same time.
         seed: Of the search for the geometry of two cameras.
 
     Returns:
@@ -121,12 +121,12 @@ def _told_apart(
     if not several_people(detections):
         session.people_path.unlink(missing_ok=True)
         return None
-    late = _late(session, detections, calibration, time_offsets)
-    found = _found(detections, calibration, late, seed)
+    offsets = _time_offsets(session, detections, calibration, time_offsets)
+    found = _found(detections, calibration, offsets, seed)
     if not found.count:
         raise InputError(
             f"session '{session.name}': several people are in view, but nobody could be recognised in two cameras. The "
-            f"cameras may not be in step, or the calibration is of another recording. Say how late they began (`coview "
+            f"cameras may not be in step, or the calibration is of another recording. Say how much later they started (`coview "
             f"associate {session.path} --time-offset CAMERA FRAMES`), or calibrate with another file."
         )
     ids = _numbered_as_before(found.ids, _before(session))
@@ -135,29 +135,31 @@ def _told_apart(
         "basis": _basis(calibration, time_offsets),
         "matched_by": "their cameras" if calibration else "motion and epipolar fit, without a calibration",
     }
-    people = People(session.camera_names, ids, found.tracks, found.switches, tuple(late), made)
+    people = People(session.camera_names, ids, found.tracks, found.switches, tuple(offsets), made)
     write_people(people, session.people_path)
     if session.edits_path.is_file():
         people = edited(people, session.edits_path)
     write_table(people, detections, session.tracks_path)
-    Session.load(session.path).with_provenance(people=said(people)).save()
+    Session.load(session.path).with_provenance(people=describe_people(people)).save()
     return people
 
 
-def said(people: People) -> str:
-    """One line: how many, how late cameras are, how often a track changed owner, how many corrections."""
+def describe_people(people: People) -> str:
+    """One line: how many, the time offsets of the cameras, how often a track changed owner, how many corrections."""
     switches = ", ".join(
         f"{name} {count}" for name, count in zip(people.cameras, people.switches, strict=True)
     )
     count = f"{people.count} {'person' if people.count == 1 else 'people'}"
-    late = late_words(people)
-    late = f"; began late by frames: {late}" if late else ""
+    offsets = describe_time_offsets(people)
+    offsets = f"; started later by frames: {offsets}" if offsets else ""
     edits = f"; {people.edits} edits of people.toml" if people.edits else ""
-    return f"{count}, by {people.made['matched_by']}{late}; tracks given to another person: {switches}{edits}"
+    return (
+        f"{count}, by {people.made['matched_by']}{offsets}; tracks given to another person: {switches}{edits}"
+    )
 
 
-def late_words(people: People) -> str:
-    """Cameras and the frames by which they were taken to begin late; empty where all are in step."""
+def describe_time_offsets(people: People) -> str:
+    """Cameras and the frames by which they were taken to start later; empty where all are in step."""
     return ", ".join(
         f"{name} {frames:+.0f}"
         for name, frames in zip(people.cameras, people.late, strict=True)
@@ -173,7 +175,7 @@ class Presence:
     first: int  # frame
     last: int
     seen: tuple[float, ...]  # per camera, share of its frames
-    together: float  # share of frames in which two cameras or more see the person
+    shared: float  # share of frames in which two cameras or more see the person
 
 
 def presences(people: People) -> tuple[Presence, ...]:
@@ -213,37 +215,41 @@ def _basis(calibration: Calibration | None, time_offsets: dict[str, float] | Non
     return calibration.fingerprint
 
 
-def _late(
+def _time_offsets(
     session: Session,
     detections: Detections,
     calibration: Calibration | None,
     time_offsets: dict[str, float] | None,
 ) -> list[float]:
-    """Frames by which each camera began late: by its clock, as given, or (None) as found; a frame or two are none."""
+    """Time offset of each camera, frames: by its clock, as given, or (None) as found; a frame or two are none."""
     if calibration is not None:
         clocks = calibration.clocks
         middle = session.frames / session.fps / 2  # seconds: a drifting clock is right there, and near it
-        late = [
+        offsets = [
             clocks[name].offset + clocks[name].drift * middle if name in clocks else 0.0
             for name in session.camera_names
         ]
-        return [seconds * session.fps for seconds in late]
+        return [seconds * session.fps for seconds in offsets]
     if time_offsets is not None:
         return [time_offsets.get(name, 0.0) for name in session.camera_names]
-    found = offsets_of_people(
+    found = people_time_offsets(
         detections.joints, detections.confidence, session.fps, min_confidence=MIN_CONFIDENCE
     )
     frames = (found * session.fps).tolist()
-    return frames if max(abs(lag) for lag in frames) > _ON_TIME else [0.0] * len(frames)
+    return frames if max(abs(frame_offset) for frame_offset in frames) > _ON_TIME else [0.0] * len(frames)
 
 
 def _found(
-    detections: Detections, calibration: Calibration | None, late: list[float], seed: int
-) -> Associated:
+    detections: Detections, calibration: Calibration | None, offsets: list[float], seed: int
+) -> Association:
     joints, confidence = detections.joints, detections.confidence
     if calibration is None:
-        return associate_before(joints, confidence, lags=late, min_confidence=MIN_CONFIDENCE, seed=seed)
-    return associate_after(joints, calibration.cameras, confidence, lags=late, min_confidence=MIN_CONFIDENCE)
+        return associate_uncalibrated(
+            joints, confidence, time_offsets=offsets, min_confidence=MIN_CONFIDENCE, seed=seed
+        )
+    return associate_calibrated(
+        joints, calibration.cameras, confidence, time_offsets=offsets, min_confidence=MIN_CONFIDENCE
+    )
 
 
 def _before(session: Session) -> People | None:

@@ -1,4 +1,4 @@
-"""How late cameras are where several people are in view, and nobody knows yet who is who."""
+"""Time offsets of cameras where several people are in view, and nobody knows yet who is who."""
 
 import torch
 from jaxtyping import Float
@@ -8,13 +8,11 @@ from coview.capture.association.tracking import track_people
 from coview.geometry.self_calibration.time_offset import Seen, rough_offsets
 
 _TRACKS = 4  # of each camera, the longest: cost is quadratic in them
-_BELIEVED = (
-    0.4  # of what other lags miss by: pairs of different people fit some lag half as badly as the others
-)
+_BELIEVED = 0.4  # of the error at other time offsets: pairs of different people fit some offset half as badly as the others
 _LONGEST = 16384  # frames from the middle that are looked at: memory
 
 
-def offsets_of_people(
+def people_time_offsets(
     joints: Float[Tensor, "views frames people joints 2"],
     confidence: Float[Tensor, "views frames people joints"],
     fps: float,
@@ -25,12 +23,12 @@ def offsets_of_people(
     """Seconds that each camera began later than the first, to a frame or so; 0 for one that nothing ties.
 
     `joints` are pixels, NaN where not seen; the order of people in a frame means nothing. Every long track of one
-    camera is tried with every long track of another (`geometry.lateness`): meaningless where nobody is seen by two
+    camera is tried with every long track of another (`geometry.self_calibration.time_offset`): meaningless where nobody is seen by two
     cameras for a few seconds on end."""
-    begin = max(0, (joints.shape[1] - _LONGEST) // 2)
-    middle = slice(begin, begin + _LONGEST)
-    trusted = (confidence >= min_confidence)[:, middle, ..., None]
-    seen = torch.where(trusted, joints[:, middle].double(), torch.nan)
+    first = max(0, (joints.shape[1] - _LONGEST) // 2)
+    middle = slice(first, first + _LONGEST)
+    confident = (confidence >= min_confidence)[:, middle, ..., None]
+    seen = torch.where(confident, joints[:, middle].double(), torch.nan)
     return rough_offsets([_longest(view) for view in seen], fps, reach, believed=_BELIEVED)
 
 

@@ -23,7 +23,7 @@ class Track:
 
     number: int
     frame: int  # of the last detection
-    pose: np.ndarray  # (joints, 2) pixels; joints not seen of late where they would have moved to
+    pose: np.ndarray  # (joints, 2) pixels; joints not seen recently where they would have moved to
     velocity: np.ndarray  # (2,) pixels per frame
     size: float  # diagonal of the box, pixels
 
@@ -33,15 +33,15 @@ class Track:
         return self.pose + self.velocity * (1 - 0.8**steps) / 0.2 * 0.8
 
     @staticmethod
-    def begun(number: int, frame: int, pose: np.ndarray) -> "Track":
+    def started(number: int, frame: int, pose: np.ndarray) -> "Track":
         return Track(number, frame, pose, np.zeros(2), _size(pose))
 
-    def goes_on(self, frame: int, pose: np.ndarray) -> None:
+    def update(self, frame: int, pose: np.ndarray) -> None:
         """Another detection, `frame` after the last."""
         moved = pose - self.pose
-        known = np.isfinite(moved[:, 0])
-        if known.any():
-            step = np.median(moved[known], axis=0) / (frame - self.frame)
+        valid = np.isfinite(moved[:, 0])
+        if valid.any():
+            step = np.median(moved[valid], axis=0) / (frame - self.frame)
             self.velocity = _STEADY * self.velocity + (1 - _STEADY) * step
         self.pose = np.where(np.isfinite(pose), pose, self.expected(frame))
         self.frame, self.size = frame, max(_size(pose), 0.5 * self.size)
@@ -65,15 +65,15 @@ def track_people(
     for frame, row in enumerate(poses):
         places = _once(row, np.flatnonzero(there[frame]))
         alive = [track for track in alive if frame - track.frame <= max_gap + 1]
-        following, doubted = _matched(alive, row[places], frame)
-        alive = [track for track in alive if track.number not in doubted]
+        following, ambiguous = _matched(alive, row[places], frame)
+        alive = [track for track in alive if track.number not in ambiguous]
         for place, track in zip(places, following, strict=True):
             if track is None:
-                track = Track.begun(count, frame, row[place])
+                track = Track.started(count, frame, row[place])
                 alive.append(track)
                 count += 1
             else:
-                track.goes_on(frame, row[place])
+                track.update(frame, row[place])
             found[frame, place] = track.number
     return torch.from_numpy(found)
 
@@ -84,34 +84,36 @@ def _matched(alive: list[Track], poses: np.ndarray, frame: int) -> tuple[list[Tr
         return [None] * len(poses), set()
     expected = np.stack([track.expected(frame) for track in alive])
     sizes = np.array([track.size for track in alive])
-    misfit = pose_misfits(expected, poses, sizes)
-    misfit = np.where(misfit <= np.array([reach(track, frame) for track in alive])[:, None], misfit, 1e3)
+    distance = pose_distances(expected, poses, sizes)
+    distance = np.where(
+        distance <= np.array([gate_radius(track, frame) for track in alive])[:, None], distance, 1e3
+    )
     following: list[Track | None] = [None] * len(poses)
-    doubted = set()
-    for i, j in zip(*linear_sum_assignment(misfit), strict=True):
-        if misfit[i, j] >= 1e3:
+    ambiguous = set()
+    for i, j in zip(*linear_sum_assignment(distance), strict=True):
+        if distance[i, j] >= 1e3:
             continue
-        rivals = np.concatenate([np.delete(misfit[:, j], i), np.delete(misfit[i], j)])
-        if len(rivals) and rivals.min() - misfit[i, j] < _ALIKE:
-            doubted.add(alive[i].number)
+        rivals = np.concatenate([np.delete(distance[:, j], i), np.delete(distance[i], j)])
+        if len(rivals) and rivals.min() - distance[i, j] < _ALIKE:
+            ambiguous.add(alive[i].number)
         else:
             following[j] = alive[i]
-    return following, doubted
+    return following, ambiguous
 
 
-def reach(track: Track, frame: int) -> float:
+def gate_radius(track: Track, frame: int) -> float:
     """Body sizes by which a pose may miss the expected one and still be the same person's."""
     return _REACH + _GROWTH * (frame - track.frame - 1)
 
 
-def pose_misfits(one: np.ndarray, other: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+def pose_distances(one: np.ndarray, other: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """Mean distance of the joints that both have, each at most `_FAR`; in sizes of the one. Infinite: none shared."""
     apart = (
         np.sqrt(np.square(one[:, None] - other[None]).sum(axis=-1)) / np.maximum(sizes, 1.0)[:, None, None]
     )
-    known = np.isfinite(apart)
-    total = np.minimum(np.where(known, apart, 0.0), _FAR).sum(axis=-1)
-    shared = known.sum(axis=-1)
+    valid = np.isfinite(apart)
+    total = np.minimum(np.where(valid, apart, 0.0), _FAR).sum(axis=-1)
+    shared = valid.sum(axis=-1)
     return np.where(shared > 0, total / np.maximum(shared, 1), np.inf)
 
 
@@ -120,10 +122,10 @@ def _once(row: np.ndarray, places: np.ndarray) -> np.ndarray:
     if len(places) < 2:
         return places
     poses = row[places]
-    misfit = pose_misfits(poses, poses, np.array([_size(pose) for pose in poses]))
-    return places[~np.tril(misfit < _TWICE, -1).any(axis=1)]
+    distance = pose_distances(poses, poses, np.array([_size(pose) for pose in poses]))
+    return places[~np.tril(distance < _TWICE, -1).any(axis=1)]
 
 
 def _size(pose: np.ndarray) -> float:
-    known = pose[np.isfinite(pose[:, 0])]
-    return float(np.linalg.norm(known.max(axis=0) - known.min(axis=0)))
+    valid = pose[np.isfinite(pose[:, 0])]
+    return float(np.linalg.norm(valid.max(axis=0) - valid.min(axis=0)))

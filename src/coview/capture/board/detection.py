@@ -54,14 +54,14 @@ def _charuco(board: Board) -> "cv2.aruco.CharucoBoard":
     assert board.marker is not None
     code = getattr(cv2.aruco, board.dictionary or "", None)
     if code is None:
-        known = ", ".join(sorted(name for name in dir(cv2.aruco) if name.startswith("DICT_")))
-        raise InputError(f"OpenCV knows no marker dictionary {board.dictionary}. Known: {known}.")
+        dictionaries = ", ".join(sorted(name for name in dir(cv2.aruco) if name.startswith("DICT_")))
+        raise InputError(f"OpenCV knows no marker dictionary {board.dictionary}. Known: {dictionaries}.")
     dictionary = cv2.aruco.getPredefinedDictionary(code)
-    markers, held = board.columns * board.rows // 2, len(dictionary.bytesList)
-    if markers > held:
+    markers, available = board.columns * board.rows // 2, len(dictionary.bytesList)
+    if markers > available:
         raise InputError(
             f"a board of {board.columns}×{board.rows} squares has {markers} markers and {board.dictionary} "
-            f"only {held}: it was printed from another dictionary."
+            f"only {available}: it was printed from another dictionary."
         )
     made = cv2.aruco.CharucoBoard((board.columns, board.rows), board.square, board.marker, dictionary)
     made.setLegacyPattern(board.legacy)

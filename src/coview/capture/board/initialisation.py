@@ -1,4 +1,4 @@
-"""From corners in pictures to where bundle adjustment can begin: lenses, board poses, a tree of cameras."""
+"""From corners in pictures to where bundle adjustment can begin: intrinsics, board poses, a tree of cameras."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ from coview.geometry.epipolar.view_graph import NotDeterminedError
 
 LEAST_CORNERS = 6  # seen in one picture, without which its board has no pose
 _LENS_VIEWS = 40  # pictures that a lens is begun from
-_TELLS_APART = 1.5  # ratio of misses above which the worse of two poses is wrong
+_TELLS_APART = 1.5  # ratio of reprojection errors above which the worse of two poses is wrong
 _INSTANTS = 30  # that a pair of cameras is begun from
 
 
@@ -42,7 +42,7 @@ def spread_views(
     return torch.tensor(sorted(chosen))
 
 
-def start_lens(
+def initial_lens(
     seen: Sightings, corners: Float[Tensor, "corners 3"], size: tuple[int, int]
 ) -> Float[Tensor, "9"]:
     """fx, fy, cx, cy, k1, k2, p1, p2, k3 of one camera from its sightings, good enough to begin with [Zhang00].
@@ -89,27 +89,31 @@ def board_poses(
     return torch.from_numpy(np.stack(poses)).double()
 
 
-def start_scene(
-    lenses: Cameras, seen: Sightings, corners: Float[Tensor, "corners 3"], instants: int, names: Sequence[str]
+def initial_scene(
+    intrinsics: Cameras,
+    seen: Sightings,
+    corners: Float[Tensor, "corners 3"],
+    instants: int,
+    names: Sequence[str],
 ) -> BoardScene:
     """Cameras by a tree of pairs that saw the board at once, boards by whoever saw them best.
 
     The first camera is the world. Raises NotDeterminedError naming the groups of cameras that never saw the
     board together."""
-    flat = lenses[seen.view].normalise(torch.nan_to_num(seen.pixels))
+    flat = intrinsics[seen.view].normalise(torch.nan_to_num(seen.pixels))
     poses = [board_poses(*one, corners) for one in zip(flat, seen.weights, strict=True)]
     rows = {
         (int(view), int(instant)): place
         for place, (view, instant) in enumerate(zip(seen.view, seen.instant, strict=True))
         if len(poses[place])
     }
-    placed = _tree(lenses, seen, poses, rows, corners, names)
+    placed = _tree(intrinsics, seen, poses, rows, corners, names)
     cameras = Cameras(
-        lenses.intrinsics,
+        intrinsics.intrinsics,
         torch.stack([placed[v] for v in range(len(names))]),
-        lenses.size,
-        lenses.distortion,
-        lenses.fisheye,
+        intrinsics.size,
+        intrinsics.distortion,
+        intrinsics.fisheye,
     )
     return BoardScene(
         cameras,
@@ -122,7 +126,7 @@ def start_scene(
 
 
 def _tree(
-    lenses: Cameras,
+    intrinsics: Cameras,
     seen: Sightings,
     poses: list[Tensor],
     rows: dict[tuple[int, int], int],
@@ -136,35 +140,40 @@ def _tree(
     placed = {0: torch.eye(3, 4, dtype=torch.float64)}
     while len(placed) < len(names):
         pairs = [(len(when[a] & when[b]), a, b) for a in placed for b in when if b not in placed]
-        shared, known, new = max(pairs)
+        shared, placed_view, new = max(pairs)
         if shared == 0:
             raise NotDeterminedError(_why_apart(when, names))
-        both = sorted(when[known] & when[new])
-        places = [(rows[known, i], rows[new, i]) for i in both]
+        both = sorted(when[placed_view] & when[new])
+        places = [(rows[placed_view, i], rows[new, i]) for i in both]
         if shared == 1:
-            _check_tilt_seen(lenses, seen, poses, places[0], corners, names)
-        turn = _relative(lenses, seen, poses, places, corners)
-        placed[new] = _after(turn, placed[known])
+            _check_tilt_seen(intrinsics, seen, poses, places[0], corners, names)
+        relative = _relative(intrinsics, seen, poses, places, corners)
+        placed[new] = _after(relative, placed[placed_view])
     return placed
 
 
 def _relative(
-    lenses: Cameras, seen: Sightings, poses: list[Tensor], places: list[tuple[int, int]], corners: Tensor
+    intrinsics: Cameras, seen: Sightings, poses: list[Tensor], places: list[tuple[int, int]], corners: Tensor
 ) -> Float[Tensor, "3 4"]:
     """New-from-known: of all that single instants say, what explains both pictures of the others best.
 
     Each instant says up to four, for each picture's pose is one of two."""
-    spread = torch.linspace(0, len(places) - 1, min(len(places), _INSTANTS)).round().long()
-    places = [places[i] for i in spread.tolist()]
-    said = [_after(to, _inverse(of)) for known, new in places for of in poses[known] for to in poses[new]]
+    chosen = torch.linspace(0, len(places) - 1, min(len(places), _INSTANTS)).round().long()
+    places = [places[i] for i in chosen.tolist()]
+    said = [
+        _after(to, _inverse(of))
+        for placed_view, new in places
+        for of in poses[placed_view]
+        for to in poses[new]
+    ]
     candidates = torch.stack(said)
     errors = []
-    for known, new in places:
+    for placed_view, new in places:
         options = torch.stack(
             [
-                _error(lenses[int(seen.view[new])], _after(candidates, of), seen, new, corners)
-                + _error(lenses[int(seen.view[known])], of, seen, known, corners)
-                for of in poses[known]
+                _error(intrinsics[int(seen.view[new])], _after(candidates, of), seen, new, corners)
+                + _error(intrinsics[int(seen.view[placed_view])], of, seen, placed_view, corners)
+                for of in poses[placed_view]
             ]
         )
         errors.append(options.amin(dim=0))
@@ -172,7 +181,7 @@ def _relative(
 
 
 def _check_tilt_seen(
-    lenses: Cameras,
+    intrinsics: Cameras,
     seen: Sightings,
     poses: list[Tensor],
     places: tuple[int, int],
@@ -182,7 +191,7 @@ def _check_tilt_seen(
     """NotDeterminedError where the only common picture fits a board tilted this way about as well as that way."""
     for place in places:
         view = int(seen.view[place])
-        errors = _error(lenses[view], poses[place], seen, place, corners)
+        errors = _error(intrinsics[view], poses[place], seen, place, corners)
         if len(errors) > 1 and float(errors[1]) < _TELLS_APART * float(errors[0]):
             raise NotDeterminedError(
                 f"the cameras share a single picture of the board, and from camera '{names[view]}' it could "
@@ -201,9 +210,9 @@ def _error(camera: Cameras, boards: Tensor, seen: Sightings, place: int, corners
         camera.distortion,
         camera.fisheye,
     )
-    misses = (unposed.project(points) - seen.pixels[place]).norm(dim=-1)
+    errors = (unposed.project(points) - seen.pixels[place]).norm(dim=-1)
     inside = seen.weights[place] > 0
-    return torch.nan_to_num(misses[..., inside], nan=1e6).mean(dim=-1)
+    return torch.nan_to_num(errors[..., inside], nan=1e6).mean(dim=-1)
 
 
 def _boards(

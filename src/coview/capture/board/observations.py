@@ -23,19 +23,19 @@ _VERSION = 1  # of the detection; raised when kept results are no longer what wo
 
 
 @dataclass(frozen=True)
-class SeenBoard:
+class BoardDetections:
     """The board as one camera saw it."""
 
     camera: str
     size: tuple[int, int]  # pixels
     fps: float | None  # None: pictures
     count: int  # frames there are
-    looked: int  # frames looked at
+    examined: int  # frames looked at
     frames: np.ndarray  # found: their numbers, ascending
     corners: np.ndarray  # found, corners, 2: pixels, NaN where hidden
 
 
-def look(film: Film, board: Board, most: int, folder: Path) -> SeenBoard:
+def detect_boards(film: Film, board: Board, most: int, folder: Path) -> BoardDetections:
     """The board in up to `most` frames, evenly spread; kept in `folder` under the camera's name.
 
     Raises ValueError naming the camera where pictures differ in size or cannot be read."""
@@ -43,20 +43,20 @@ def look(film: Film, board: Board, most: int, folder: Path) -> SeenBoard:
     kept = folder / f"{film.camera}-{key}.npz"
     if kept.is_file():
         return _read(kept, film.camera)
-    seen = _looked(film, board, most)
+    seen = _examined(film, board, most)
     with replacing(kept) as temporary:
         np.savez_compressed(
             temporary,
             size=np.array(seen.size),
             fps=np.array(np.nan if seen.fps is None else seen.fps),
-            counts=np.array([seen.count, seen.looked]),
+            counts=np.array([seen.count, seen.examined]),
             frames=seen.frames,
             corners=seen.corners,
         )
     return seen
 
 
-def check_found(seen: SeenBoard, film: Film, board: Board) -> None:
+def check_found(seen: BoardDetections, film: Film, board: Board) -> None:
     """ValueError where the board is nowhere, with the description under which it would be found."""
     if len(seen.frames):
         return
@@ -66,8 +66,8 @@ def check_found(seen: SeenBoard, film: Film, board: Board) -> None:
     else:
         pictures = [picture for _, picture in _grey(film, list(range(min(len(film.files), _TRIED))))]
     raise InputError(
-        f"camera '{film.camera}': the board was found in none of {seen.looked} frames of {film.files[0]}. Looked for: "
-        f"{board}.{better_boards(board, pictures)} Check the description, the light, and that at least {LEAST_CORNERS} "
+        f"camera '{film.camera}': the board was found in none of {seen.examined} frames of {film.files[0]}. Looked "
+        f"for: {board}.{better_boards(board, pictures)} Check the description, the light, and that at least {LEAST_CORNERS} "
         f"corners (of a checkerboard: all) are in the picture and sharp."
     )
 
@@ -78,14 +78,14 @@ def frames_to_look_at(count: int, most: int, fps: float | None) -> list[int]:
     if fps is None or step == 1 or step / fps <= LONGEST_GAP:
         return list(range(0, count, step))
     apart = max(1, round(_PAIR * fps))
-    begins = range(0, count - apart, -(-2 * count // most))
-    return sorted({frame for begin in begins for frame in (begin, begin + apart)})
+    starts = range(0, count - apart, -(-2 * count // most))
+    return sorted({frame for start in starts for frame in (start, start + apart)})
 
 
 # --- parts ---------------------------------------------------------------------------------------
 
 
-def _looked(film: Film, board: Board, most: int) -> SeenBoard:
+def _examined(film: Film, board: Board, most: int) -> BoardDetections:
     detect = board_detector(board, thorough=not film.is_video)
     info = probe(film.files[0]) if film.is_video else None
     count = len(film.files) if info is None else info.frames
@@ -107,7 +107,7 @@ def _looked(film: Film, board: Board, most: int) -> SeenBoard:
         raise InputError(f"camera '{film.camera}': {film.files[0]} holds no frame that can be read.")
     stacked = np.stack(corners) if corners else np.zeros((0, len(board.corners), 2))
     numbers = np.array(frames, dtype=np.int64)
-    return SeenBoard(
+    return BoardDetections(
         film.camera, size, None if info is None else info.fps, count, len(wanted), numbers, stacked
     )
 
@@ -130,17 +130,17 @@ def _key(film: Film, board: Board, most: int) -> str:
     return hashlib.sha256(repr((_VERSION, board, most, told)).encode()).hexdigest()[:12]
 
 
-def _read(path: Path, camera: str) -> SeenBoard:
+def _read(path: Path, camera: str) -> BoardDetections:
     with np.load(path, allow_pickle=False) as kept:
         fps = float(kept["fps"])
         width, height = kept["size"].tolist()
-        count, looked = kept["counts"].tolist()
-        return SeenBoard(
+        count, examined = kept["counts"].tolist()
+        return BoardDetections(
             camera,
             (width, height),
             None if np.isnan(fps) else fps,
             count,
-            looked,
+            examined,
             kept["frames"],
             kept["corners"],
         )

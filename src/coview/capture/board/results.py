@@ -1,4 +1,4 @@
-"""What a calibration from a board says of itself: the world, clocks, lenses in words, residuals, remarks."""
+"""What a calibration from a board says of itself: the world, clocks, intrinsics in words, residuals, remarks."""
 
 import torch
 from jaxtyping import Float
@@ -9,7 +9,7 @@ from coview.capture.calibration.from_people import CameraFit
 from coview.errors import InputError
 from coview.formats.calibration.clock import SYNCHRONOUS, Clock
 
-_AGREES = 3.0  # pixels: a corner that misses by more was misread, or the board moved
+_AGREES = 3.0  # pixels: a corner with a larger residual was misread, or the board moved
 
 
 def board_world(
@@ -17,13 +17,13 @@ def board_world(
 ) -> tuple[Float[Tensor, "3 4"], str]:
     """First-camera-from-world, z up, and where up comes from."""
     if origin_frame is None:
-        turn = torch.tensor([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]]).double()  # x right, y forward, z up
-        pose = torch.cat([turn, torch.zeros(3, 1).double()], dim=-1)
+        rotation = torch.tensor([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]]).double()  # x right, y forward, z up
+        pose = torch.cat([rotation, torch.zeros(3, 1).double()], dim=-1)
         return pose, f"ASSUMED: up is that of camera {solution.recording.names[0]}, which is the origin"
     seen = solution.recording.seen.instant.unique().tolist()
-    known = [numbers[i] for i in seen if numbers[i] >= 0]
-    if origin_frame not in known:
-        near = sorted(sorted(known, key=lambda n: abs(n - origin_frame))[:5])
+    usable = [numbers[i] for i in seen if numbers[i] >= 0]
+    if origin_frame not in usable:
+        near = sorted(sorted(usable, key=lambda n: abs(n - origin_frame))[:5])
         raise InputError(
             f"--origin-frame {origin_frame}: no camera found the board there, so it cannot be the floor. The nearest "
             f"frames with a board: {', '.join(map(str, near))}."
@@ -44,21 +44,23 @@ def board_clocks(solution: BoardSolution) -> tuple[dict[str, Clock], tuple[str, 
         for name, clock, sigma in zip(solution.recording.names, clocks, sigmas, strict=True)
         if sigma > 0
     }
-    late = [
+    shifted = [
         f"{name} {1000 * c.offset:+.0f} ± {1000 * c.offset_sigma:.0f} ms"
         for name, c in found.items()
         if abs(c.offset) > max(3 * c.offset_sigma, 0.002)
     ]
     first = solution.recording.names[0]
-    note = f"the board moved as if these cameras were late against {first} (allowed for): {', '.join(late)}."
-    return found, (note,) if late else ()
+    note = (
+        f"the board moved as if these cameras started later than {first} (allowed for): {', '.join(shifted)}."
+    )
+    return found, (note,) if shifted else ()
 
 
 def board_remarks(solution: BoardSolution, origin_frame: int | None) -> tuple[str, ...]:
     notes = []
     if not solution.adjusted.converged:
         notes.append(
-            "the adjustment had NOT settled when it was stopped; more varied views of the board would help."
+            "the adjustment had NOT converged when it was stopped; more varied views of the board would help."
         )
     if origin_frame is None and len(solution.recording.names) > 1:
         notes.append(
@@ -79,14 +81,14 @@ def board_provenance(solution: BoardSolution, free_lens: bool) -> dict[str, str]
     cameras, sigma = adjusted.scene.cameras, adjusted.column_sigma
     for view, name in enumerate(recording.names if free_lens else ()):
         focal, (cx, cy) = float(cameras.focal[view, 0]), cameras.principal_point[view].tolist()
-        bent = ", ".join(
+        distortion = ", ".join(
             f"{what} {float(cameras.distortion[view, i]):.3f} ± {float(sigma[view, 10 + i]):.3f}"
             for i, what in enumerate(("k1", "k2", "p1", "p2", "k3"))
         )
         tilts = board_tilts(solution, view)
         lines[f"lens_{name}"] = (
             f"f {focal:.1f} ± {focal * float(sigma[view, 6]):.1f} px, c ({cx:.1f} ± {float(sigma[view, 8]):.1f}, "
-            f"{cy:.1f} ± {float(sigma[view, 9]):.1f}) px, {bent}; {len(tilts)} pictures, "
+            f"{cy:.1f} ± {float(sigma[view, 9]):.1f}) px, {distortion}; {len(tilts)} pictures, "
             f"tilts to {float(tilts.max()):.0f}°"
         )
     return lines

@@ -15,7 +15,7 @@ from coview.formats.io.video import ENDINGS as VIDEO_ENDINGS
 
 PICTURE_ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"})
 TIMES = "timestamps.csv"  # Caliscope's
-_TOGETHER, _ALONE = ("extrinsic", "extrinsics"), ("intrinsic", "intrinsics")
+_SHARED, _ALONE = ("extrinsic", "extrinsics"), ("intrinsic", "intrinsics")
 _ADDED = re.compile(r"^(int|ext|calib)[_-]|[_-](int|ext|img|calib|intrinsics?|extrinsics?)$", re.IGNORECASE)
 
 
@@ -32,14 +32,14 @@ class Film:
 
 
 def board_folders(folder: Path) -> tuple[Path, Path | None]:
-    """The folder where cameras see the board together, and the one for their lenses alone, if there is one.
+    """The folder where cameras see the board together, and the one for their intrinsics alone, if there is one.
 
     `folder` itself, or a project of Caliscope or Pose2Sim (calibration/extrinsic…, calibration/intrinsic…)."""
     for base in (folder, folder / "calibration", folder / "calib_images"):
-        together = next((base / name for name in _TOGETHER if (base / name).is_dir()), None)
+        shared = next((base / name for name in _SHARED if (base / name).is_dir()), None)
         alone = next((base / name for name in _ALONE if (base / name).is_dir()), None)
-        if together is not None:
-            return together, alone
+        if shared is not None:
+            return shared, alone
     return folder, None
 
 
@@ -151,8 +151,8 @@ def _of_folder(folder: Path) -> Film | None:
 
 
 def _of_file(path: Path) -> Film | None:
-    known = VIDEO_ENDINGS | PICTURE_ENDINGS
-    return Film(_camera(path.stem), (path,)) if path.suffix.casefold() in known else None
+    endings = VIDEO_ENDINGS | PICTURE_ENDINGS
+    return Film(_camera(path.stem), (path,)) if path.suffix.casefold() in endings else None
 
 
 def _camera(name: str) -> str:

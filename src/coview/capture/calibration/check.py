@@ -22,11 +22,11 @@ LIMIT = (
     0.02  # of the image's diagonal: the demo of Pose2Sim, with its own calibration, has a camera 1.3 % off
 )
 _FEW = 0.6  # share of a camera's detections that must agree: there 0.88 and more, with exchanged cameras 0.5
-_TRUST = 0.3
+_MIN_CONFIDENCE = 0.3
 
 
 @dataclass(frozen=True)
-class Fit:
+class CameraAgreement:
     """How well one camera explains what it saw, given the others."""
 
     name: str
@@ -35,12 +35,12 @@ class Fit:
 
 
 @dataclass(frozen=True)
-class Checked:
+class CalibrationCheck:
     """The check of all cameras."""
 
-    fits: tuple[Fit, ...]
+    fits: tuple[CameraAgreement, ...]
     limit_px: float  # beyond which a detection does not belong to the joint
-    ahead: (
+    in_front: (
         float  # share of the sightings whose joint (of all views, right or wrong) is in front of the camera
     )
     notes: tuple[str, ...]
@@ -49,9 +49,9 @@ class Checked:
     def problem(self) -> str:
         """What is wrong, in words; empty where the cameras fit."""
         bad = [f for f in self.fits if not (f.agreement >= _FEW and f.median_px <= self.limit_px)]
-        if self.ahead < _FEW:
+        if self.in_front < _FEW:
             return (
-                f"only {self.ahead:.0%} of the joints lie in front of the cameras that saw them: an axis is turned, or "
+                f"only {self.in_front:.0%} of the joints lie in front of the cameras that saw them: an axis is turned, or "
                 f"a centre was taken for a translation"
             )
         if bad and all(f.agreement == 0 for f in bad):
@@ -63,15 +63,15 @@ class Checked:
         )
 
 
-def check_calibration(calibration: Calibration, recording: Path) -> Checked:
+def check_calibration(calibration: Calibration, recording: Path) -> CalibrationCheck:
     """Judge `calibration` by the 2D joints of a session, or of a recording that `coview import` understands.
 
     A detection agrees where it lies within 2 % of the image's diagonal of the joint that the cameras agree on.
     Cameras are read at the times that the clocks of `calibration` say. ValueError
-    where cameras and recording do not belong together by name or size, or where only the lenses are known."""
+    where cameras and recording do not belong together by name or size, or where only the intrinsics are known."""
     if not calibration.has_extrinsics:
         raise InputError(
-            "this calibration holds lenses only, so there is nothing to project; place the cameras first "
+            "this calibration holds intrinsics only, so there is nothing to project; place the cameras first "
             "(`coview calibrate people SESSION`)."
         )
     if (recording / FILE).is_file():
@@ -80,12 +80,12 @@ def check_calibration(calibration: Calibration, recording: Path) -> Checked:
         return _judged(calibration, import_session(recording, Path(folder) / "session"))
 
 
-def _judged(calibration: Calibration, session: Session) -> Checked:
+def _judged(calibration: Calibration, session: Session) -> CalibrationCheck:
     fitted = calibration_for(calibration, session.camera_names, session.sizes)
     joints, confidence = session_tracks(session, fitted.clocks)
     some = torch.linspace(0, len(joints) - 1, min(len(joints), SOME_FRAMES)).long()
     pixels = joints[some].double()
-    weights = torch.where(confidence >= _TRUST, confidence, 0.0)[some].double()
+    weights = torch.where(confidence >= _MIN_CONFIDENCE, confidence, 0.0)[some].double()
     cameras = fitted.cameras.to(torch.float64)
     limit = LIMIT * float(cameras.size.norm(dim=-1).mean())
     straight = cameras.undistort(torch.nan_to_num(pixels))[0]
@@ -93,12 +93,14 @@ def _judged(calibration: Calibration, session: Session) -> Checked:
     found = triangulate_robust(straight, perfect.pixels_from_world, weights, threshold=limit)
     everywhere = triangulate(straight, perfect.pixels_from_world, weights)  # behind cameras too
     placed = (weights > 0) & everywhere.isfinite().all(dim=-1)[:, None]
-    ahead = (_depths(perfect, everywhere) > 0)[placed]
+    in_front = (_depths(perfect, everywhere) > 0)[placed]
     fits = tuple(
         _fit(name, found.residuals[:, view], (weights[:, view] > 0), limit)
         for view, name in enumerate(fitted.names)
     )
-    return Checked(fits, limit, float(ahead.double().mean()) if len(ahead) else 0.0, fitted.notes)
+    return CalibrationCheck(
+        fits, limit, float(in_front.double().mean()) if len(in_front) else 0.0, fitted.notes
+    )
 
 
 def _depths(
@@ -107,8 +109,8 @@ def _depths(
     return cameras.to_camera(torch.nan_to_num(points)[:, None])[..., 2]
 
 
-def _fit(name: str, residuals: Tensor, seen: Tensor, limit: float) -> Fit:
+def _fit(name: str, residuals: Tensor, seen: Tensor, limit: float) -> CameraAgreement:
     """Detections without a joint, or with one behind the camera, count as not agreeing."""
-    known = residuals[seen & residuals.isfinite()]
-    agreement = float((known <= limit).sum() / seen.sum().clamp(min=1))
-    return Fit(name, float(known.median()) if len(known) else float("nan"), agreement)
+    valid = residuals[seen & residuals.isfinite()]
+    agreement = float((valid <= limit).sum() / seen.sum().clamp(min=1))
+    return CameraAgreement(name, float(valid.median()) if len(valid) else float("nan"), agreement)

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from coview.body.metric_rig import upright_cameras
-from coview.capture.association.stage import late_words, update_people
+from coview.capture.association.stage import describe_time_offsets, update_people
 from coview.capture.calibration.initial_intrinsics import (
     CLOCK_CHOICES,
     DISTORTION_CHOICES,
@@ -17,7 +17,7 @@ from coview.capture.calibration.initial_intrinsics import (
     FitClock,
     FitDistortion,
     FitFocal,
-    guessed_lenses,
+    guessed_intrinsics,
 )
 from coview.capture.calibration.install import install_calibration
 from coview.capture.calibration.metric_scale import stated_scale
@@ -86,7 +86,7 @@ def calibrate_from_file(
     calibration = _given(session, file, size_mismatch, units)
     if not calibration.has_extrinsics:
         raise InputError(
-            f"{calibration.provenance['file']} holds lenses only, not where the cameras stand. "
+            f"{calibration.provenance['file']} holds intrinsics only, not where the cameras stand. "
             f"Place them with `coview calibrate people {session.path}`."
         )
     return _finish(session, replace(calibration, notes=calibration.notes + _clock_notes(calibration)), None)
@@ -94,10 +94,10 @@ def calibrate_from_file(
 
 def _clock_notes(calibration: Calibration) -> tuple[str, ...]:
     """Said aloud: a file of another take is the likeliest way to a silent wrong answer."""
-    late = {name: clock for name, clock in calibration.clocks.items() if not clock.is_zero}
-    if not late:
+    nonzero = {name: clock for name, clock in calibration.clocks.items() if not clock.is_zero}
+    if not nonzero:
         return ()
-    told = ", ".join(f"{name} {1000 * clock.offset:+.0f} ms" for name, clock in late.items())
+    told = ", ".join(f"{name} {1000 * clock.offset:+.0f} ms" for name, clock in nonzero.items())
     return (
         f"the file's clocks are taken over ({told}). They hold for the recording they were found on: of another take "
         f"by cameras that are not started together, remove [metadata.clocks] from the file.",
@@ -123,9 +123,9 @@ def calibrate_from_people(
 
     Several people are told apart first, and all of them tell where the cameras stand; a `stature` is that of
     person 1, who is seen most.
-    `focal`: "auto" believes the lenses of a calibration file unless the recording contradicts them, and where there is
+    `focal`: "auto" believes the intrinsics of a calibration file unless the recording contradicts them, and where there is
     none guesses from the image size and finds one focal length for all cameras, or where they contradict that one
-    for each; "fixed" believes, "shared" and "each" find it in any case. `clock`: "auto" finds how late every camera is,
+    for each; "fixed" believes, "shared" and "each" find it in any case. `clock`: "auto" finds every camera's time offset,
     within 10 s, and keeps that where it is more than noise; "fixed": the cameras are synchronised.
     `distortion`: "auto" believes a file, and where there is none finds one k1 for all cameras if the recording demands
     it; "fixed" leaves it at zero; "shared", "each" find it.
@@ -133,10 +133,10 @@ def calibrate_from_people(
     metres between them), z up (from the body), its origin on the floor. Raises NotDeterminedError where
     the recording does not determine the cameras, with what to record instead."""
     check_settings(min_confidence, threshold)
-    given, guessed = _lenses(session, intrinsics, size_mismatch, focal)
+    given, guessed = _initial_intrinsics(session, intrinsics, size_mismatch, focal)
     people = update_people(session, None, on_time=clock == "fixed")
     count = 1 if people is None else people.count
-    late = None if people is None else torch.tensor(people.late, dtype=torch.float64) / session.fps
+    time_offsets = None if people is None else torch.tensor(people.late, dtype=torch.float64) / session.fps
     pixels, weights = _observations(session, min_confidence, {}, count)
     chosen = _chosen_frames(frames, len(pixels))
     _check_seen(weights, session, min_confidence)
@@ -153,16 +153,16 @@ def calibrate_from_people(
             clock=CLOCK_CHOICES[clock],
             distortion="auto" if guessed and distortion == "auto" else DISTORTION_CHOICES[distortion],
             threshold=limit,
-            late=late,
+            late=time_offsets,
             seed=seed,
         )
     except NotDeterminedError as reason:
         raise NotDeterminedError(f"{reason}{_told_apart(people, session.path)}") from reason
-    settled = found.settled
-    each = settled.points.unflatten(1, (count, -1))
+    refined = found.settled
+    each = refined.points.unflatten(1, (count, -1))
     first = each[:, 0]  # the others are of other statures
-    scale = stated_scale(settled.cameras, first, session.skeleton, given.names, stature, distance)
-    cameras, upright = upright_cameras(settled.cameras, each.flatten(0, 1), scale, session.skeleton)
+    scale = stated_scale(refined.cameras, first, session.skeleton, given.names, stature, distance)
+    cameras, upright = upright_cameras(refined.cameras, each.flatten(0, 1), scale, session.skeleton)
     calibration = found_calibration(given, cameras, found, scale, upright, frames)
     if count > 1:
         calibration.provenance["people"] = f"{count} people, matched across the cameras before calibrating"
@@ -207,9 +207,11 @@ def _told_apart(people: People | None, session: Path) -> str:
     """What went before a failure, where several people were told apart."""
     if people is None:
         return ""
-    late = late_words(people)
+    time_offsets = describe_time_offsets(people)
     taken = (
-        f"cameras were taken to begin late by (frames) {late}" if late else "cameras were taken to be in step"
+        f"cameras were taken to start later by (frames) {time_offsets}"
+        if time_offsets
+        else "cameras were taken to be in step"
     )
     return (
         f" Before that, {people.count} people were told apart; {taken}. If that is wrong, say it: "
@@ -218,12 +220,12 @@ def _told_apart(people: People | None, session: Path) -> str:
     )
 
 
-def _lenses(
+def _initial_intrinsics(
     session: Session, file: Path | None, size_mismatch: SizeMismatch, focal: FitFocal
 ) -> tuple[Calibration, bool]:
-    """The lenses of a file, or where there is none (and they may be found) a guess; and whether it is one."""
+    """The intrinsics of a file, or where there is none (and they may be found) a guess; and whether it is one."""
     if file is None and "calibration_source" not in session.provenance and focal != "fixed":
-        return guessed_lenses(session), True
+        return guessed_intrinsics(session), True
     return _given(session, file, size_mismatch, None, lenses_only=True), False
 
 
@@ -232,20 +234,20 @@ def _given(
     file: Path | None,
     size_mismatch: SizeMismatch,
     units: Units | None,
-    lenses_only: bool = False,
+    intrinsics_only: bool = False,
 ) -> Calibration:
     """The calibration file named, or the one found at import, for this session's cameras."""
     found = session.provenance.get("calibration_source")
     path = file or (Path(found) if found else None)
     if path is None:
-        give = "--intrinsics FILE" if lenses_only else f"`coview calibrate file {session.path} FILE`"
+        give = "--intrinsics FILE" if intrinsics_only else f"`coview calibrate file {session.path} FILE`"
         raise InputError(
             f"session '{session.name}' came with no calibration file, and none was named. Give one: {give}."
         )
     names = [camera.name for camera in session.cameras]
     sizes = [camera.size for camera in session.cameras]
-    known = dict(zip(names, sizes, strict=True))
-    read = read_calibration(path, units=units, sizes=known, lenses_only=lenses_only)
+    sizes_by_camera = dict(zip(names, sizes, strict=True))
+    read = read_calibration(path, units=units, sizes=sizes_by_camera, lenses_only=intrinsics_only)
     return calibration_for(read, names, sizes, size_mismatch=size_mismatch)
 
 

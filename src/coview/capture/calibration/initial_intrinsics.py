@@ -45,8 +45,8 @@ CLOCK_WORDS = {"given": "synchronised", "offset": "found, an offset each", "drif
 _GUESS = 1.0  # focal length over the image's longer side: 53 degrees; phones, webcams and film cameras lie around it
 
 
-def guessed_lenses(session: Session) -> Calibration:
-    """Perfect lenses with the principal point in the middle, from the image sizes alone.
+def guessed_intrinsics(session: Session) -> Calibration:
+    """Distortion-free intrinsics with the principal point in the middle, from the image sizes alone.
 
     NotDeterminedError where a size is not known."""
     sizes = image_sizes(session)
@@ -62,7 +62,9 @@ def guessed_lenses(session: Session) -> Calibration:
     matrix[:, :2, :2] *= _GUESS * size.amax(dim=1)[:, None, None]
     matrix[:, :2, 2] = (size - 1) / 2  # pixel (0, 0) is a centre
     cameras = Cameras.make(matrix, torch.full((len(size), 3, 4), torch.nan, dtype=torch.float64), size)
-    return Calibration(session.camera_names, cameras, {"file": "none: perfect lenses, from the image sizes"})
+    return Calibration(
+        session.camera_names, cameras, {"file": "none: no distortion, guessed from the image sizes"}
+    )
 
 
 def found_distortion(found: FreelyCalibrated, names: tuple[str, ...]) -> str:
@@ -80,12 +82,15 @@ def found_clocks(found: FreelyCalibrated, names: tuple[str, ...]) -> dict[str, C
     """As the calibration keeps them, by each camera's own time; none where all are on time."""
     if found.unknowns.clock == "given":
         return {}
-    offset, drift = found.settled.timing.from_own
+    shift, drift = found.settled.timing.from_own
     offset_sigma, drift_sigma = found.clock_sigma.unbind(-1)
-    known = found.unknowns.clock == "drift"
+    has_drift = found.unknowns.clock == "drift"
     return {
         name: Clock(
-            float(offset[v]), float(drift[v]), float(offset_sigma[v]), float(drift_sigma[v]) if known else 0.0
+            float(shift[v]),
+            float(drift[v]),
+            float(offset_sigma[v]),
+            float(drift_sigma[v]) if has_drift else 0.0,
         )
         for v, name in enumerate(names)
     }

@@ -47,12 +47,12 @@ def _scale_from_distance(
         centres = cameras.centres
         length = float((centres[names.index(a)] - centres[names.index(b)]).norm())
         return scale_from_distance(length, metres, max(0.01 * metres, 0.01), f"{a} to {b}")
-    known = (*names, *skeleton.joints)
+    candidates = (*names, *skeleton.joints)
     unknown = [name for name in (a, b) if name not in skeleton.joints]
     if unknown:
         raise InputError(
             f"a known distance is between two cameras or two joints; {', '.join(unknown)} is neither. "
-            f"Known: {', '.join(known)}."
+            f"Known: {', '.join(candidates)}."
         )
     ends = points[:, skeleton.index(a)], points[:, skeleton.index(b)]
     length = float((ends[0] - ends[1]).norm(dim=-1).nanmedian())

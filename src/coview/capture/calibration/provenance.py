@@ -24,7 +24,7 @@ def found_calibration(
     upright: Upright,
     frames: tuple[int, int] | None,
 ) -> Calibration:
-    """The calibration of the metric, upright `cameras` that were `found` from `given` lenses; `frames`: those used."""
+    """The calibration of the metric, upright `cameras` that were `found` from `given` intrinsics; `frames`: those used."""
     adjusted = found.settled.adjusted
     provenance = {
         **{f"intrinsics_{key}": value for key, value in given.provenance.items()},
@@ -50,18 +50,18 @@ def found_calibration(
         if found.unknowns.focal == "given"
         else dict(zip(given.names, focal_sigma, strict=True)),
         scale_sigma=scale.relative_sigma,
-        notes=given.notes + _late_notes(found, given.names),
+        notes=given.notes + _time_offset_notes(found, given.names),
     )
 
 
-def _late_notes(found: FreelyCalibrated, names: tuple[str, ...]) -> tuple[str, ...]:
+def _time_offset_notes(found: FreelyCalibrated, names: tuple[str, ...]) -> tuple[str, ...]:
     if found.seems_late is None:
         return ()
     told = ", ".join(
         f"{name} {frames:+.1f}" for name, frames in zip(names, found.seems_late.tolist(), strict=True)
     )
     return (
-        f"the cameras were said to be synchronised, and the recording contradicts it: frames late, to first order: "
+        f"the cameras were said to be synchronised, and the recording contradicts it: time offsets in frames, to first order: "
         f"{told}. Places and focal lengths may be off by more than their standard deviations say; leave --fit-clock "
         f"fixed out.",
     )

@@ -22,7 +22,7 @@ _FITS_WORSE = 2.0  # times the triangulation's residual: more is said aloud
 
 
 @dataclass(frozen=True)
-class Beside:
+class TriangulationComparison:
     """Over the joints of one name in both skeletons, in frames where both are known."""
 
     joints: tuple[str, ...]
@@ -50,7 +50,9 @@ class Beside:
         return tuple(said)
 
 
-def beside(session: Session, found: Poses3D, triangulated: Poses3D) -> Beside:
+def compare_with_triangulation(
+    session: Session, found: Poses3D, triangulated: Poses3D
+) -> TriangulationComparison:
     """Compare joints of the same name (joints that are means of others are no labels, and are left out).
 
     ValueError where the frames differ, or no joint has the same name or is known in both."""
@@ -73,7 +75,7 @@ def beside(session: Session, found: Poses3D, triangulated: Poses3D) -> Beside:
     pixels, used = _detected(session, triangulated, shared)
     cameras = session.calibration().select(session.camera_names).cameras
     used = used & both[:, None]
-    return Beside(
+    return TriangulationComparison(
         joints=shared,
         frames=int(both.any(dim=-1).sum()),
         covered=float(both.sum() / others.isfinite().all(dim=-1).sum()),

@@ -15,7 +15,7 @@ from coview.capture.images.person_boxes import Boxes
 from coview.formats.io.video import read_frames
 
 _FARTHEST = 4.0  # tangent of the widest angle from the axis that any lens is asked about (76°)
-_NODE = 8.0  # undistorted pixels between the places at which the lens is asked; linear in between
+_GRID_STEP = 8.0  # undistorted pixels between the places at which the lens is asked; linear in between
 _OUTSIDE = -1e6  # pixels: far from every image
 
 
@@ -43,7 +43,7 @@ def stream_crops(
 
     `pictures` says which of a video's own pictures belongs to a frame, -1 for none (by default the same number).
     Raises FileNotFoundError or ValueError naming a video that cannot be read."""
-    lenses = [Lens(cameras[view]) for view in range(len(videos))]
+    croppers = [Lens(cameras[view]) for view in range(len(videos))]
     if pictures is None:
         pictures = torch.arange(len(boxes.present))[:, None].expand_as(boxes.present)
     own = torch.where(boxes.present, pictures, -1).tolist()
@@ -60,7 +60,7 @@ def stream_crops(
                     waiting[view] = next(reader, None)
                 if one is not None and one[0] == own[frame][view]:
                     box = boxes.left_top[frame, view], float(boxes.side[frame, view])
-                    images[row, view] = lenses[view].cut(one[1], *box, size)
+                    images[row, view] = croppers[view].cut(one[1], *box, size)
                     present[row, view] = True
         index = torch.tensor(portion)
         cut = Boxes(boxes.left_top[index], boxes.side[index]).cameras(cameras, size)
@@ -87,15 +87,15 @@ class Lens:
 
         Pixels that shrink are averaged over their area, then read bilinearly. Black where the box leaves
         the picture. It is the image of `camera.without_distortion().crop(left_top, side).resize(size)`."""
-        step = max(1, int(_NODE * size / side))
-        nodes = self._filmed(left_top, side, size, step)
+        step = max(1, int(_GRID_STEP * size / side))
+        grid = self._filmed(left_top, side, size, step)
         shrink = max(1, round(side / size))
-        found = _region(nodes, picture, shrink)
+        found = _region(grid, picture, shrink)
         if found is None:
             return np.zeros((size, size, 3), dtype=np.uint8)
         region, corner = found
         small = cv2.resize(region, None, fx=1 / shrink, fy=1 / shrink, interpolation=cv2.INTER_AREA)
-        at = cv2.resize((nodes - corner + 0.5) / shrink - 0.5, None, fx=step, fy=step)
+        at = cv2.resize((grid - corner + 0.5) / shrink - 0.5, None, fx=step, fy=step)
         at = at[step : step + size, step : step + size].astype(np.float32)
         return cv2.remap(small, at[..., 0], at[..., 1], cv2.INTER_LINEAR, borderValue=(0, 0, 0))
 
@@ -136,13 +136,13 @@ def _region(
 def _reach(camera: Cameras) -> float:
     """Largest x²+y² under a root, at depth one, up to which farther points are also filmed farther out.
 
-    Polynomials of lenses are fitted inside the picture; outside they turn back and would show a part of
+    Distortion polynomials are fitted inside the picture; outside they turn back and would show a part of
     the picture again."""
     radius = torch.linspace(0.0, _FARTHEST, 1001, dtype=torch.float64)
     angle = torch.linspace(0.0, 2 * torch.pi, 9, dtype=torch.float64)[:-1]
     plain = replace(camera, intrinsics=torch.eye(3, dtype=torch.float64))
     rim = torch.stack([angle.cos(), angle.sin()], dim=-1) * radius[:, None, None]
     points = torch.cat([rim, torch.ones_like(rim[..., :1])], dim=-1)
-    bent = plain.project(points.flatten(0, 1)).unflatten(0, rim.shape[:2]).norm(dim=-1)
-    back = (bent.diff(dim=0) <= 0).any(dim=-1).nonzero()
+    distorted = plain.project(points.flatten(0, 1)).unflatten(0, rim.shape[:2]).norm(dim=-1)
+    back = (distorted.diff(dim=0) <= 0).any(dim=-1).nonzero()
     return float(radius[back[0, 0]]) if len(back) else float("inf")

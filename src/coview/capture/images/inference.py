@@ -25,7 +25,7 @@ _DONE = "frames_done"  # in the provenance of unfinished work
 
 
 @dataclass(frozen=True)
-class Search:
+class ImageInference:
     """Everything that the frames have in common."""
 
     session: Session
@@ -44,9 +44,9 @@ class Search:
     def done(self, *, fresh: bool) -> Poses3D:
         """The joints of all frames, as the method finds them; from where an earlier try got to, unless `fresh`."""
         frames = self._frames()
-        poses = (None if fresh else made_so(self.unfinished, self.settings)) or self._nothing()
-        begin = int(poses.provenance.get(_DONE, "0"))
-        rest = [frame for frame in frames if frame >= begin]
+        poses = (None if fresh else load_if_current(self.unfinished, self.settings)) or self._nothing()
+        first = int(poses.provenance.get(_DONE, "0"))
+        rest = [frame for frame in frames if frame >= first]
         self.model.method.to(self.device)
         saved, points, inliers = time.monotonic(), poses.points, poses.inliers
         assert inliers is not None
@@ -138,7 +138,7 @@ class Search:
         replace(poses, provenance=self.settings | {_DONE: str(until)}).save(self.unfinished)
 
 
-def made_so(path: Path, settings: dict[str, str]) -> Poses3D | None:
+def load_if_current(path: Path, settings: dict[str, str]) -> Poses3D | None:
     """The file's poses, if they were made from the same input in the same way."""
     if not path.is_file():
         return None

@@ -12,12 +12,12 @@ from coview.data.viewpoints import MARGIN
 
 FEWEST = 4  # joints that make a box: fewer can be an arm, and a person is larger than an arm
 _WINDOW = 5  # frames whose median a box is: one wrong joint in one frame moves nothing
-_MISSED_PX = 1.0  # a joint whose undistortion misses by more lies beyond the lens model
+_MISSED_PX = 1.0  # a joint whose undistortion leaves a larger residual lies beyond the lens model
 
 
 @dataclass(frozen=True)
 class Boxes:
-    """Squares in the images of perfect lenses (pixels that went through `Cameras.undistort`).
+    """Squares in the undistorted images (pixels that went through `Cameras.undistort`).
 
     NaN where a view does not see the person."""
 

@@ -9,8 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coview.cameras import Cameras
-from coview.capture.images.compare import Beside, beside
-from coview.capture.images.inference import Search, made_so
+from coview.capture.images.compare import TriangulationComparison, compare_with_triangulation
+from coview.capture.images.inference import ImageInference, load_if_current
 from coview.capture.images.model import KINDS, ImageModel, Kind
 from coview.capture.images.person_boxes import FEWEST, person_boxes
 from coview.capture.images.videos import session_videos
@@ -33,7 +33,7 @@ class FoundInImages:
     poses: Poses3D
     found: float  # share of joints with a position
     views: float  # mean number of views that a frame was found from, over the frames that were
-    compared: Beside | None
+    compared: TriangulationComparison | None
     not_compared: str  # why not
 
     def lines(self) -> list[str]:
@@ -103,7 +103,7 @@ def reconstruct_images(
     }
     settings = treatment | _inputs(session, model, videos, roots)
     path = result_path(session, model.kind)
-    if not overwrite and (done := made_so(path, settings)):
+    if not overwrite and (done := load_if_current(path, settings)):
         return _summary(session, path, done, triangulated)
     pixels, confidence = session_tracks(session)
     framing = _framing(session.skeleton, model.skeleton)
@@ -117,7 +117,7 @@ def reconstruct_images(
     )
     unfinished = path.with_name(f".{path.stem}.unfinished.npz")
     pictures = nearest_pictures(session)
-    search = Search(
+    search = ImageInference(
         session, model, cameras, videos, boxes, pictures, roots, settings, unfinished, at_once, device
     )
     poses = search.done(fresh=overwrite)
@@ -138,7 +138,7 @@ def _cameras(session: Session) -> Cameras:
     calibration = session.calibration()
     if not calibration.has_extrinsics:
         raise InputError(
-            f"session {session.path}: its calibration knows the lenses and not where the cameras stand. "
+            f"session {session.path}: its calibration holds intrinsics only and not where the cameras stand. "
             f"Run `coview calibrate people {session.path}`."
         )
     if len(session.cameras) < 2:
@@ -208,7 +208,7 @@ def _residuals(
 
 def _summary(session: Session, path: Path, poses: Poses3D, triangulated: Poses3D) -> FoundInImages:
     try:
-        compared, why = beside(session, poses, triangulated), ""
+        compared, why = compare_with_triangulation(session, poses, triangulated), ""
     except ValueError as error:
         compared, why = None, str(error)
     assert poses.inliers is not None

@@ -115,10 +115,13 @@ def _build(found: Recording, options: ImportOptions, path: Path) -> tuple[Sessio
     check_seen(detections, sizes)
     calibration, calibration_notes = _calibration(found, options, sizes, detections)
     fps, fps_note = rate(options.fps, views, infos)
-    known = sizes if calibration is None else _with_sizes_of(calibration, sizes)
+    with_calibration = sizes if calibration is None else _with_sizes_of(calibration, sizes)
     cameras = tuple(
         SessionCamera(
-            name, known[name], _video_place(videos.get(name), path, options), detections.joints.shape[1]
+            name,
+            with_calibration[name],
+            _video_place(videos.get(name), path, options),
+            detections.joints.shape[1],
         )
         for name in views
     )
@@ -130,7 +133,7 @@ def _build(found: Recording, options: ImportOptions, path: Path) -> tuple[Sessio
         "fps": fps_note,
         "videos": _videos_note(found, videos, options),
         **warnings(views, infos),
-        **_sizes_note(sizes, known),
+        **_sizes_note(sizes, with_calibration),
         **calibration_notes,
         "software": f"coview {__version__}",
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -195,9 +198,9 @@ def _videos_note(found: Recording, videos: dict[str, Path], options: ImportOptio
 Sizes = dict[str, tuple[int, int] | None]  # width and height in pixels, by camera
 
 
-def _sizes_note(recorded: Sizes, known: Sizes) -> dict[str, str]:
+def _sizes_note(recorded: Sizes, with_calibration: Sizes) -> dict[str, str]:
     """Whose image size is the calibration's, because neither a video nor the file of 2D joints says it."""
-    found = [name for name, size in known.items() if size and recorded[name] is None]
+    found = [name for name, size in with_calibration.items() if size and recorded[name] is None]
     return {"image_sizes": f"of {listed(found)} from the calibration"} if found else {}
 
 
@@ -236,7 +239,7 @@ def _with_sizes_of(calibration: Calibration, sizes: Sizes) -> Sizes:
 
 
 def _read_whatever_unit(path: Path, sizes: Sizes) -> Calibration:
-    """An import checks names, sizes and lenses; the unit of length is asked for when it is used."""
+    """An import checks names, sizes and intrinsics; the unit of length is asked for when it is used."""
     try:
         return read_calibration(path, sizes=sizes)
     except AmbiguousUnitsError as error:

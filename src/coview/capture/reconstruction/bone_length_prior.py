@@ -11,8 +11,8 @@ from coview.capture.reconstruction.smoothing_spline import BAND, Blocks, Factor,
 _LEAST = (
     0.005  # metres: what detectors find wanders on the body by more (held-out cameras of a real take say so)
 )
-_SWEEPS = 12  # of conjugate gradients at most
-_ENOUGH = 1e-3  # of the first residual: then the sweeps end
+_ITERATIONS = 12  # of conjugate gradients at most
+_TOLERANCE = 1e-3  # of the first residual: then the sweeps end
 
 
 @dataclass(frozen=True)
@@ -24,18 +24,18 @@ class Bones:
     length: Float[np.ndarray, "bones 1"]
     weight: Float[np.ndarray, "bones frames"]  # 1 / spread², 0 where an end is not known
 
-    def own(self, joints: int) -> tuple[Blocks, Paths]:
+    def diagonal_terms(self, joints: int) -> tuple[Blocks, Paths]:
         """What the bones add to each joint's information and right side, the other end aside."""
         blocks = _outer(self.along) * self.weight[..., None]
-        pull = self.along * (self.weight * self.length)[..., None]
+        gradient = self.along * (self.weight * self.length)[..., None]
         information = np.zeros((joints, *blocks.shape[1:]))
-        right = np.zeros((joints, *pull.shape[1:]))
+        right = np.zeros((joints, *gradient.shape[1:]))
         for end, sign in zip(self.ends, (-1.0, 1.0), strict=True):
             np.add.at(information, end, blocks)
-            np.add.at(right, end, sign * pull)
+            np.add.at(right, end, sign * gradient)
         return information, right
 
-    def across(self, paths: Paths) -> Paths:
+    def coupling(self, paths: Paths) -> Paths:
         """The part of the normal equations that couples the two ends."""
         out = np.zeros_like(paths)
         for here, there in (self.ends, self.ends[::-1]):
@@ -43,13 +43,13 @@ class Bones:
             np.add.at(out, here, -self.along * share[..., None])
         return out
 
-    def seen_from_afar(self, covariance: Float[np.ndarray, "joints frames 3 3"]) -> Blocks:
+    def marginal_information(self, covariance: Float[np.ndarray, "joints frames 3 3"]) -> Blocks:
         """Information about each joint from the other end of its bones, unsure as that is."""
         information = np.zeros((*covariance.shape[:2], 6))
         outer = _outer(self.along)
         for here, there in (self.ends, self.ends[::-1]):
-            doubt = np.einsum("bta,btac,btc->bt", self.along, covariance[there], self.along)
-            weight = self.weight / (1.0 + self.weight * doubt)
+            end_variance = np.einsum("bta,btac,btc->bt", self.along, covariance[there], self.along)
+            weight = self.weight / (1.0 + self.weight * end_variance)
             np.add.at(information, here, outer * weight[..., None])
         return information
 
@@ -69,63 +69,67 @@ class BonePrior:
     ) -> "BonePrior":
         """From triangulated joints: the median squared length, less what noise adds to it. Bones never seen
         whole are left out."""
-        begin, end = (np.array(side, dtype=int) for side in zip(*bones, strict=True)) if bones else _none()
-        squared = ((points[:, end] - points[:, begin]) ** 2).sum(axis=-1)
-        noise = np.trace(covariance[:, end] + covariance[:, begin], axis1=-2, axis2=-1)
+        start, end = (np.array(side, dtype=int) for side in zip(*bones, strict=True)) if bones else _none()
+        squared = ((points[:, end] - points[:, start]) ** 2).sum(axis=-1)
+        noise = np.trace(covariance[:, end] + covariance[:, start], axis1=-2, axis2=-1)
         seen = np.isfinite(squared).any(axis=0)
-        begin, end = begin[seen], end[seen]
+        start, end = start[seen], end[seen]
         length = np.sqrt(np.maximum(np.nanmedian((squared - noise)[:, seen], axis=0), _LEAST**2))
-        return BonePrior((begin, end), length[:, None])
+        return BonePrior((start, end), length[:, None])
 
     def at(
         self, paths: Paths, covariance: Float[np.ndarray, "joints frames 3 3"], most_sigma: float
     ) -> Bones:
         """Linearised at `paths`. A bone's spread is what its length varies beyond the paths' own uncertainty."""
-        begin, end = self.ends
-        apart = paths[end] - paths[begin]
+        start, end = self.ends
+        apart = paths[end] - paths[start]
         found = np.maximum(np.linalg.norm(apart, axis=-1), 1e-6)
         along = apart / found[..., None]
         variance = np.trace(covariance, axis1=-2, axis2=-1)
-        known = (variance[begin] < most_sigma**2) & (variance[end] < most_sigma**2)
-        noise = np.einsum("bta,btac,btc->bt", along, covariance[begin] + covariance[end], along)
-        spread = np.full(self.length.shape, np.inf)
-        for bone, here in enumerate(known):
+        valid = (variance[start] < most_sigma**2) & (variance[end] < most_sigma**2)
+        noise = np.einsum("bta,btac,btc->bt", along, covariance[start] + covariance[end], along)
+        excess = np.full(self.length.shape, np.inf)
+        for bone, here in enumerate(valid):
             if here.any():
                 off = found[bone, here] - self.length[bone]
                 varies = (1.4826 * np.median(np.abs(off))) ** 2 - np.median(noise[bone, here])
-                spread[bone] = max(varies, _LEAST**2)
-        return Bones(self.ends, along, self.length, known / spread)
+                excess[bone] = max(varies, _LEAST**2)
+        return Bones(self.ends, along, self.length, valid / excess)
 
 
 def solve_with_bones(
-    information: Blocks, right: Paths, variance: Float[np.ndarray, "joints steps"], bones: Bones, begin: Paths
+    information: Blocks,
+    right: Paths,
+    variance: Float[np.ndarray, "joints steps"],
+    bones: Bones,
+    initial: Paths,
 ) -> Paths:
     """The paths where smoothness, views and bones are in balance: conjugate gradients [GL13 §11.5] from `begin`,
     preconditioned with the paths alone, each joint with its own share of its bones."""
     from scipy.linalg.blas import dsbmv
 
-    blocks, pull = bones.own(len(begin))
+    blocks, gradient = bones.diagonal_terms(len(initial))
     band = precision(information + blocks, variance)
-    factor = Factor.of(band, len(begin))
+    factor = Factor.of(band, len(initial))
     upright = np.asfortranarray(band)
 
     def applied(paths: Paths) -> Paths:
-        return dsbmv(BAND, 1.0, upright, paths.reshape(-1), lower=1).reshape(paths.shape) + bones.across(
+        return dsbmv(BAND, 1.0, upright, paths.reshape(-1), lower=1).reshape(paths.shape) + bones.coupling(
             paths
         )
 
-    paths = begin
-    rest = right + pull - applied(paths)
+    paths = initial
+    rest = right + gradient - applied(paths)
     step = factor.solve(rest)
     direction, goal = step, (rest * step).sum()
     first = goal
-    for _ in range(_SWEEPS):
-        if goal <= _ENOUGH**2 * first:
+    for _ in range(_ITERATIONS):
+        if goal <= _TOLERANCE**2 * first:
             break
-        bent = applied(direction)
-        size = goal / (direction * bent).sum()
+        image = applied(direction)
+        size = goal / (direction * image).sum()
         paths = paths + size * direction
-        rest = rest - size * bent
+        rest = rest - size * image
         step = factor.solve(rest)
         goal, before = (rest * step).sum(), goal
         direction = step + goal / before * direction

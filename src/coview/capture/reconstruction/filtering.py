@@ -16,9 +16,9 @@ def fill_gaps(
 
     An interpolated point gets the larger covariance of its two neighbours, grown by the squared
     distance between them over 12 (as if it were anywhere between them). Gaps at either end stay."""
-    known = points.isfinite().all(dim=-1)
-    before, after = _last_known(known), _next_known(known)
-    inside = ~known & (before >= 0) & (after < len(points))
+    valid = points.isfinite().all(dim=-1)
+    before, after = _last_valid(valid), _next_valid(valid)
+    inside = ~valid & (before >= 0) & (after < len(points))
     filled = inside & (after - before - 1 <= max_gap)
     frame, joint = filled.nonzero(as_tuple=True)
     if not frame.numel():
@@ -40,7 +40,7 @@ def fill_gaps(
 def low_pass(
     points: Float[Tensor, "frames joints 3"], fps: float, cutoff: float
 ) -> Float[Tensor, "frames joints 3"]:
-    """Zero-lag fourth-order Butterworth filter at `cutoff` Hz (−6 dB there, as it runs both ways).
+    """Zero-phase fourth-order Butterworth filter at `cutoff` Hz (−6 dB there, as it runs both ways).
 
     Every run of known frames is filtered by itself; runs too short for the filter are left as they
     are. Raises ValueError for a cut-off that is not below half the frame rate."""
@@ -61,19 +61,19 @@ def low_pass(
     return smoothed
 
 
-def _last_known(known: Tensor) -> Tensor:
+def _last_valid(valid: Tensor) -> Tensor:
     """Index of the latest known frame up to each frame; -1 where there is none."""
-    frames = torch.arange(len(known))[:, None].expand_as(known)
-    return torch.where(known, frames, -1).cummax(dim=0).values
+    frames = torch.arange(len(valid))[:, None].expand_as(valid)
+    return torch.where(valid, frames, -1).cummax(dim=0).values
 
 
-def _next_known(known: Tensor) -> Tensor:
-    return len(known) - 1 - _last_known(known.flip(0)).flip(0)
+def _next_valid(valid: Tensor) -> Tensor:
+    return len(valid) - 1 - _last_valid(valid.flip(0)).flip(0)
 
 
-def _runs(known: Tensor) -> list[tuple[int, int]]:
+def _runs(valid: Tensor) -> list[tuple[int, int]]:
     """First and one-past-last frame of every stretch of known frames."""
-    edges = torch.nn.functional.pad(known.int(), (1, 1)).diff()
+    edges = torch.nn.functional.pad(valid.int(), (1, 1)).diff()
     return list(
         zip((edges == 1).nonzero()[:, 0].tolist(), (edges == -1).nonzero()[:, 0].tolist(), strict=True)
     )

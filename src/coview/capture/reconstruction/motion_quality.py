@@ -6,16 +6,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-def bone_spread(points: Float[Tensor, "frames joints 3"], bones: Sequence[tuple[int, int]]) -> float:
+def bone_length_std(points: Float[Tensor, "frames joints 3"], bones: Sequence[tuple[int, int]]) -> float:
     """Standard deviation of a bone's length over the frames in which it is known, median over bones; metres.
 
     NaN where no bone is known in two frames."""
     if not bones:
         return float("nan")
-    begin, end = (list(ends) for ends in zip(*bones, strict=True))
-    lengths = (points[:, end] - points[:, begin]).norm(dim=-1)
-    spread = (lengths - lengths.nanmean(dim=0)).square().nanmean(dim=0).sqrt()
-    return float(spread[lengths.isfinite().sum(dim=0) > 1].median())
+    first, end = (list(ends) for ends in zip(*bones, strict=True))
+    lengths = (points[:, end] - points[:, first]).norm(dim=-1)
+    deviation = (lengths - lengths.nanmean(dim=0)).square().nanmean(dim=0).sqrt()
+    return float(deviation[lengths.isfinite().sum(dim=0) > 1].median())
 
 
 def jitter(points: Float[Tensor, "frames joints 3"]) -> float:

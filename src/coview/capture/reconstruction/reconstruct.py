@@ -13,7 +13,7 @@ from torch import Tensor
 from coview.cameras import Cameras
 from coview.capture.association.stage import placed, update_people
 from coview.capture.reconstruction.filtering import fill_gaps, low_pass
-from coview.capture.reconstruction.motion_quality import bone_spread, jitter
+from coview.capture.reconstruction.motion_quality import bone_length_std, jitter
 from coview.capture.reconstruction.trajectory_refinement import refine as refine_take
 from coview.errors import InputError
 from coview.formats.io.camera_names import listed
@@ -67,7 +67,7 @@ def reconstruct(
             deviation of this recording's own residuals.
         solver: `linear` is the weighted DLT that other tools compute, `reprojection` the maximum-likelihood point.
         max_gap: Gaps of up to this many frames are interpolated.
-        smooth: Cut-off of a zero-lag Butterworth filter in Hz.
+        smooth: Cut-off of a zero-phase Butterworth filter in Hz.
         refine: Solve for the whole take with smooth motion and constant bones as priors instead
             (`coview.capture.reconstruction.trajectory_refinement`).
         overwrite: Compute again in any case; exports and reports of the earlier result are removed.
@@ -115,8 +115,8 @@ def reconstruct(
     cameras = calibration.cameras.to(torch.float64)
     limit = threshold or automatic_threshold(cameras, pixels, weights)
     found = _triangulate_all(cameras, pixels, weights, limit, solver)
-    known = {"threshold_px": f"{limit:.2f}", "calibration_hash": calibration.fingerprint}
-    poses = _poses(found, session, settings | known)
+    found_settings = {"threshold_px": f"{limit:.2f}", "calibration_hash": calibration.fingerprint}
+    poses = _poses(found, session, settings | found_settings)
     if not bool(poses.points.isfinite().any()):
         raise NothingReconstructedError(_why_nothing(session, weights, limit))
     raw = poses
@@ -229,7 +229,7 @@ def _refined(
     better = refine_take(straight, projections, weights, found, bones, poses.fps, sigma=_noise(limit))
     residuals = reprojection_residuals(better.points, straight, projections)
     residuals = torch.where(weights > 0, residuals, torch.nan)
-    before, after = ((bone_spread(each, bones), jitter(each)) for each in (found.points, better.points))
+    before, after = ((bone_length_std(each, bones), jitter(each)) for each in (found.points, better.points))
     told = {
         "refined": f"detections err by {float(better.noise.median()):.1f} px (standard deviation, median joint); bone "
         f"lengths vary by {1000 * before[0]:.1f} → {1000 * after[0]:.1f} mm, jitter {1000 * before[1]:.1f} → "

@@ -101,12 +101,12 @@ def _columns(
     block = np.zeros((joints, frames, 3, 3))
     beneath = np.zeros((joints, frames, BAND, 3))
     for column in range(3):
-        for offset in range(BAND + 1):
-            row = column + offset
+        for diagonal in range(BAND + 1):
+            row = column + diagonal
             if row < 3:
-                block[..., row, column] = lower[offset, ..., column]
+                block[..., row, column] = lower[diagonal, ..., column]
             elif row < BAND + 3:
-                beneath[..., row - 3, column] = lower[offset, ..., column]
+                beneath[..., row - 3, column] = lower[diagonal, ..., column]
     for after in range(1, ORDER + 1):  # rows beyond the last frame belong to the next joint: they are zero
         beneath[:, frames - after :, 3 * (after - 1) :] = 0.0
     inverse = np.linalg.inv(block)

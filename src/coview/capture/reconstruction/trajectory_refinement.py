@@ -46,43 +46,43 @@ class Refined:
     noise: Float[Tensor, "joints"]  # pixels per coordinate of a detection with weight 1, as the take shows it
 
 
-class _Seen:
+class _Observations:
     """Undistorted pixels of all views, joint by joint in time."""
 
     def __init__(self, pixels: Tensor, projections: Tensor, weights: Tensor) -> None:
         seen = pixels.isfinite().all(dim=-1) & (weights > 0)
-        known, trust = torch.where(seen[..., None], pixels, 0.0), torch.where(seen, weights, 0.0)
-        self.pixels = known.double().permute(3, 1, 2, 0).contiguous().numpy()  # 2 views joints frames
-        self.weights = trust.double().permute(1, 2, 0).contiguous().numpy()
+        valid, robust_weights = torch.where(seen[..., None], pixels, 0.0), torch.where(seen, weights, 0.0)
+        self.pixels = valid.double().permute(3, 1, 2, 0).contiguous().numpy()  # 2 views joints frames
+        self.weights = robust_weights.double().permute(1, 2, 0).contiguous().numpy()
         self.projections = projections.double().numpy()
 
-    def look(self, paths: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def residuals(self, paths: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Residuals (2, views, joints, frames), squared and weighed; and 1 / depth, 0 behind the camera."""
         image = (
             np.einsum("vab,jtb->avjt", self.projections[..., :3], paths)
             + np.moveaxis(self.projections[..., 3], 1, 0)[..., None, None]
         )
-        front = image[2] > 1e-3
-        near = np.where(front, 1.0 / np.where(front, image[2], 1.0), 0.0)
-        miss = image[:2] * near - self.pixels
-        squared = (miss**2).sum(axis=0) * self.weights**2
-        return miss, np.where(front, squared, np.inf), near
+        in_front = image[2] > 1e-3
+        near = np.where(in_front, 1.0 / np.where(in_front, image[2], 1.0), 0.0)
+        error = image[:2] * near - self.pixels
+        squared = (error**2).sum(axis=0) * self.weights**2
+        return error, np.where(in_front, squared, np.inf), near
 
     def normal(
-        self, paths: np.ndarray, miss: np.ndarray, near: np.ndarray, trust: np.ndarray
+        self, paths: np.ndarray, error: np.ndarray, near: np.ndarray, robust_weights: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Information (upper triangles) about every position, and information × position as the views see it."""
         joints, frames, _ = paths.shape
         information, slope = np.zeros((6, joints, frames)), np.zeros((3, joints, frames))
         for view, matrix in enumerate(self.projections):
-            pull = trust[view] * near[view] ** 2
+            scale = robust_weights[view] * near[view] ** 2
             for axis in (0, 1):
-                where = miss[axis, view] + self.pixels[axis, view]
+                where = error[axis, view] + self.pixels[axis, view]
                 row = [matrix[axis, c] - where * matrix[2, c] for c in range(3)]  # × 1 / depth: the Jacobian
-                heavy = [pull * each for each in row]
+                heavy = [scale * each for each in row]
                 for k, (a, b) in enumerate(((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))):
                     information[k] += heavy[a] * row[b]
-                far = trust[view] * near[view] * miss[axis, view]
+                far = robust_weights[view] * near[view] * error[axis, view]
                 for c in range(3):
                     slope[c] += far * row[c]
         information, slope = np.moveaxis(information, 0, -1), np.moveaxis(slope, 0, -1)
@@ -119,56 +119,65 @@ def refine(
     for first in range(0, max(1, frames - OVERLAP), WINDOW):
         last = frames if frames - first - WINDOW <= OVERLAP else first + WINDOW
         wide = slice(max(0, first - OVERLAP), min(frames, last + OVERLAP))
-        seen = _Seen(pixels[wide], projections, weights[wide])
+        seen = _Observations(pixels[wide], projections, weights[wide])
         inliers = start.inliers[wide].numpy().transpose(1, 2, 0)
-        begin = np.ascontiguousarray(start.points[wide].double().numpy().transpose(1, 0, 2))
-        paths, covariance, noise = _refined(seen, begin, inliers, prior, noise, fps)
+        initial = np.ascontiguousarray(start.points[wide].double().numpy().transpose(1, 0, 2))
+        paths, covariance, noise = _refined(seen, initial, inliers, prior, noise, fps)
         own = slice(first - wide.start, last - wide.start)
         parts.append((paths[:, own], covariance[:, own]))
         noises.append(noise)
         if last == frames:
             break
-    points, spread = (torch.from_numpy(np.concatenate(each, axis=1)) for each in zip(*parts, strict=True))
-    known = torch.linalg.eigvalsh(spread)[..., -1] <= MOST_SIGMA**2  # along the least certain direction
-    known = known & _between(start.points.isfinite().all(dim=-1)).T
+    points, covariances = (
+        torch.from_numpy(np.concatenate(each, axis=1)) for each in zip(*parts, strict=True)
+    )
+    valid = torch.linalg.eigvalsh(covariances)[..., -1] <= MOST_SIGMA**2  # along the least certain direction
+    valid = valid & _between(start.points.isfinite().all(dim=-1)).T
     return Refined(
-        torch.where(known[..., None], points, torch.nan).transpose(0, 1),
-        torch.where(known[..., None, None], spread, torch.nan).transpose(0, 1),
+        torch.where(valid[..., None], points, torch.nan).transpose(0, 1),
+        torch.where(valid[..., None, None], covariances, torch.nan).transpose(0, 1),
         torch.from_numpy(np.median(noises, axis=0)),
     )
 
 
 def _refined(
-    seen: _Seen, begin: np.ndarray, inliers: np.ndarray, prior: BonePrior, noise: np.ndarray, fps: float
+    seen: _Observations,
+    initial: np.ndarray,
+    inliers: np.ndarray,
+    prior: BonePrior,
+    noise: np.ndarray,
+    fps: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    sure = _trusted(begin, inliers.sum(axis=0))
-    paths = _bridged(begin, sure)
-    miss, squared, near = seen.look(paths)
+    sure = _plausible(initial, inliers.sum(axis=0))
+    paths = _bridged(initial, sure)
+    error, squared, near = seen.residuals(paths)
     scale = noise[:, None] ** 2
     # what two views said by chance is judged by where it would have been, and gently
-    trust = np.where(sure, inliers, _geman_mcclure(squared, scale, 3 * _CUT)) * seen.weights**2 / scale
-    information, right = seen.normal(paths, miss, near, trust)
+    robust_weights = (
+        np.where(sure, inliers, _geman_mcclure(squared, scale, 3 * _CUT)) * seen.weights**2 / scale
+    )
+    information, right = seen.normal(paths, error, near, robust_weights)
     variance = _most_evident(information, right)
     covariance, reach = None, max(1, round(_REACH * fps))
-    for turn in range(_ROUNDS):
-        if turn:
-            miss, squared, near = seen.look(paths)
-            trust = _geman_mcclure(squared, scale, _CUT) * seen.weights**2 / scale
-            information, right = seen.normal(paths, miss, near, trust)
+    for iteration in range(_ROUNDS):
+        if iteration:
+            error, squared, near = seen.residuals(paths)
+            robust_weights = _geman_mcclure(squared, scale, _CUT) * seen.weights**2 / scale
+            information, right = seen.normal(paths, error, near, robust_weights)
         if covariance is None:
             factor = Factor.of(precision(information, variance), len(paths))
             paths = factor.solve(right)
         else:
             bones = prior.at(paths, covariance, MOST_SIGMA)
             paths = solve_with_bones(information, right, variance, bones, paths)
-            information = information + bones.seen_from_afar(covariance)
+            information = information + bones.marginal_information(covariance)
             factor = Factor.of(precision(information, variance), len(paths))
         covariance, uncertain = factor.covariances()
-        if turn < _ROUNDS - 1:
+        if iteration < _ROUNDS - 1:
             leverage = np.einsum("jtab,jtab->j", covariance, full(information)) / np.maximum(
-                2 * (trust > 0).sum(axis=(0, 2)), 1
+                2 * (robust_weights > 0).sum(axis=(0, 2)), 1
             )
-            noise = _noise(seen.look(paths)[1], trust > 0, np.minimum(leverage, 0.75))
+            noise = _noise(seen.residuals(paths)[1], robust_weights > 0, np.minimum(leverage, 0.75))
             scale = noise[:, None] ** 2
             variance = _moving((second_differences(paths) ** 2).sum(axis=-1) + uncertain, reach) * _LOOSER / 3
     assert covariance is not None
@@ -184,7 +193,7 @@ def _between(there: Bool[Tensor, "frames joints"]) -> Bool[Tensor, "frames joint
 # --- parts -----------------------------------------------------------------------------------------
 
 
-def _trusted(points: np.ndarray, agreed: np.ndarray) -> np.ndarray:
+def _plausible(points: np.ndarray, agreed: np.ndarray) -> np.ndarray:
     """Where there is a point that is no chance agreement of two views: the joint was nearby before and after."""
     there = np.isfinite(points).all(axis=-1)
     padded = np.pad(
@@ -206,8 +215,8 @@ def _bridged(points: np.ndarray, sure: np.ndarray) -> np.ndarray:
     middle = points[sure].mean(axis=0) if sure.any() else np.zeros(3)
     for joint, here in enumerate(sure):
         for axis in range(3):
-            known = points[joint, here, axis]
-            paths[joint, :, axis] = np.interp(frames, frames[here], known) if here.any() else middle[axis]
+            valid = points[joint, here, axis]
+            paths[joint, :, axis] = np.interp(frames, frames[here], valid) if here.any() else middle[axis]
     return paths
 
 
