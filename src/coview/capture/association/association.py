@@ -27,19 +27,22 @@ from coview.capture.association.tracking import MAX_GAP, track_people
 from coview.errors import InputError
 from coview.geometry.epipolar.relative_pose import fundamental_from_projections
 
-LEAST_FRAMES = 10  # that two cameras must see somebody together; who is seen less is nobody
-_ROUNDS = 2  # matrices fitted to who is who, and who is who by these matrices
+# that two cameras must see somebody together; who is seen less is nobody
+LEAST_FRAMES = 10
+# matrices fitted to who is who, and who is who by these matrices
+_ROUNDS = 2
 
 
 @dataclass(frozen=True)
 class Association:
     """The person of every detection."""
 
-    ids: Int[Tensor, "views frames people"]  # from 1, who is seen most; -1: nobody's
-    tracks: Int[
-        Tensor, "views frames people"
-    ]  # of single cameras, from 0, no two cameras share a number; -1: none
-    switches: tuple[int, ...]  # per camera: how often a track was cut and given to another person
+    # from 1, who is seen most; -1: nobody's
+    ids: Int[Tensor, "views frames people"]
+    # of single cameras, from 0, no two cameras share a number; -1: none
+    tracks: Int[Tensor, "views frames people"]
+    # per camera: how often a track was cut and given to another person
+    switches: tuple[int, ...]
 
     @property
     def count(self) -> int:

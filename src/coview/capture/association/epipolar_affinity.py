@@ -10,21 +10,30 @@ from torch import Tensor
 
 from coview.geometry.epipolar.relative_pose import sampson_distance
 
-BLOCK = 10  # frames that are judged together
-DECAY = 0.6  # share of the evidence of one block that still speaks in the next one, either way in time
-LEAST_JOINTS = 4  # that two detections must share to be compared
-NEUTRAL_ERROR = 3.0  # times the typical error of a right pair, where evidence for turns to evidence against
-_AGAINST = -1.0  # no frame speaks louder against than for: tracks that change owner must part where they do
-LEAST_ERROR = 0.004  # body sizes: no detector agrees better with itself
+# frames that are judged together
+BLOCK = 10
+# share of the evidence of one block that still speaks in the next one, either way in time
+DECAY = 0.6
+# that two detections must share to be compared
+LEAST_JOINTS = 4
+# times the typical error of a right pair, where evidence for turns to evidence against
+NEUTRAL_ERROR = 3.0
+# no frame speaks louder against than for: tracks that change owner must part where they do
+_AGAINST = -1.0
+# body sizes: no detector agrees better with itself
+LEAST_ERROR = 0.004
 
 
 @dataclass(frozen=True)
 class Affinities:
     """For every pair of nodes (a node is a track of a view) that were ever seen at once, block by block."""
 
-    pairs: Int[np.ndarray, "pairs 2"]  # nodes, the smaller number first
-    first: Int[np.ndarray, "pairs"]  # block at which `values` begin
-    values: tuple[np.ndarray, ...]  # per pair: evidence in every block from `first` on, smoothed over time
+    # nodes, the smaller number first
+    pairs: Int[np.ndarray, "pairs 2"]
+    # block at which `values` begin
+    first: Int[np.ndarray, "pairs"]
+    # per pair: evidence in every block from `first` on, smoothed over time
+    values: tuple[np.ndarray, ...]
 
 
 def body_sizes(joints: Float[Tensor, "views frames people joints 2"]) -> Float[Tensor, "views"]:

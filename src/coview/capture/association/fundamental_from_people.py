@@ -15,17 +15,27 @@ from coview.capture.association.epipolar_affinity import epipolar_errors, frame_
 from coview.capture.association.multicut import greedy_edge_contraction
 from coview.geometry.epipolar.fundamental_ransac import robust_fundamental
 
-ROUGH = 0.03  # body sizes: epipolar error allowed while cameras are up to a frame out of step
+# body sizes: epipolar error allowed while cameras are up to a frame out of step
+ROUGH = 0.03
 FINE = 0.015
-_TYPICAL = 0.012  # body sizes: what right pairs are expected to miss meanwhile
-_LONGEST = 5  # tracks of each view that are paired with each other
-_TRIED = 12  # of these pairings, those that share most frames
-_SHARED = 20  # frames that two tracks must share
-_INSTANTS = 80  # that a pairing is judged on
-_POINTS = 400  # pairs of joints that a matrix is first fitted to
-_SURE = 0.75  # share of the best possible agreement from which on no other pairing is tried ...
-_ALIKE = 0.4  # correlation of motion that goes with it
-_ENOUGH = 0.2  # ... and below which two views are not said to be related
+# body sizes: what right pairs are expected to miss meanwhile
+_TYPICAL = 0.012
+# tracks of each view that are paired with each other
+_LONGEST = 5
+# of these pairings, those that share most frames
+_TRIED = 12
+# frames that two tracks must share
+_SHARED = 20
+# that a pairing is judged on
+_INSTANTS = 80
+# pairs of joints that a matrix is first fitted to
+_POINTS = 400
+# share of the best possible agreement from which on no other pairing is tried ...
+_SURE = 0.75
+# correlation of motion that goes with it
+_ALIKE = 0.4
+# ... and below which two views are not said to be related
+_ENOUGH = 0.2
 
 Fundamentals = dict[tuple[int, int], Float[Tensor, "3 3"]]
 

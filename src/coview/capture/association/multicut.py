@@ -12,9 +12,12 @@ from torch import Tensor
 from coview.capture.association.epipolar_affinity import BLOCK, Affinities
 from coview.capture.association.tracking import Track, gate_radius, pose_distances
 
-LOST = 50  # frames after which a view tells no more where a person should be
-_HALVING = 10.0  # frames without a detection that halve what a view's expectation counts
-_HABIT = 2.0  # frames of evidence that having been one person before is worth
+# frames after which a view tells no more where a person should be
+LOST = 50
+# frames without a detection that halve what a view's expectation counts
+_HALVING = 10.0
+# frames of evidence that having been one person before is worth
+_HABIT = 2.0
 
 
 def greedy_edge_contraction(weights: Float[np.ndarray, "n n"]) -> list[list[int]]:
@@ -73,13 +76,16 @@ class _Sighting:
 
     view: int
     frames: np.ndarray
-    poses: np.ndarray  # (frames, joints, 2) pixels
+    # (frames, joints, 2) pixels
+    poses: np.ndarray
 
 
 @dataclass
 class _Person:
-    last: dict[int, Track] = field(default_factory=dict)  # per view
-    seen: int = 0  # tracks and blocks so far
+    # per view
+    last: dict[int, Track] = field(default_factory=dict)
+    # tracks and blocks so far
+    seen: int = 0
 
     @property
     def standing(self) -> float:

@@ -9,10 +9,13 @@ from torch import Tensor
 
 from coview.geometry.triangulation.triangulate import triangulate
 
-_GAP = 75  # frames that somebody may be out of sight
-_NEAR = 0.35  # body heights from where they should be, at once; and more per frame:
+# frames that somebody may be out of sight
+_GAP = 75
+# body heights from where they should be, at once; and more per frame:
+_NEAR = 0.35
 _STRAYS = 0.02
-_ENDS = 8  # frames at either end of a stretch that its place and velocity are taken from
+# frames at either end of a stretch that its place and velocity are taken from
+_ENDS = 8
 _NEVER = 1e6
 
 
@@ -21,10 +24,14 @@ class _Stretch:
     person: int
     first: int
     last: int
-    start: Float[np.ndarray, "3"]  # world units, where the person is in the first frame ...
-    end: Float[np.ndarray, "3"]  # ... and in the last
-    velocity: Float[np.ndarray, "3"]  # per frame, at the end
-    height: float  # greatest distance between two joints
+    # world units, where the person is in the first frame ...
+    start: Float[np.ndarray, "3"]
+    # ... and in the last
+    end: Float[np.ndarray, "3"]
+    # per frame, at the end
+    velocity: Float[np.ndarray, "3"]
+    # greatest distance between two joints
+    height: float
 
 
 def rejoin_people(

@@ -17,10 +17,13 @@ from coview.formats.keypoints.detections import Detections
 from coview.formats.session.people import People, edited, read_people, write_people
 from coview.formats.session.session import Session, StaleError
 
-MIN_CONFIDENCE = 0.3  # confidence below which a joint does not say where a person is
-SEVERAL = 0.02  # share of a camera's frames with two people or more, from which on people are told apart
+# confidence below which a joint does not say where a person is
+MIN_CONFIDENCE = 0.3
+# share of a camera's frames with two people or more, from which on people are told apart
+SEVERAL = 0.02
 
-_ON_TIME = 1.5  # frames
+# frames
+_ON_TIME = 1.5
 
 
 def several_people(detections: Detections, min_confidence: float = MIN_CONFIDENCE) -> bool:
@@ -172,10 +175,13 @@ class Presence:
     """How much of one person was seen."""
 
     person: int
-    first: int  # frame
+    # frame
+    first: int
     last: int
-    seen: tuple[float, ...]  # per camera, share of its frames
-    shared: float  # share of frames in which two cameras or more see the person
+    # per camera, share of its frames
+    seen: tuple[float, ...]
+    # share of frames in which two cameras or more see the person
+    shared: float
 
 
 def presences(people: People) -> tuple[Presence, ...]:
@@ -224,7 +230,8 @@ def _time_offsets(
     """Time offset of each camera, frames: by its clock, as given, or (None) as found; a frame or two are none."""
     if calibration is not None:
         clocks = calibration.clocks
-        middle = session.frames / session.fps / 2  # seconds: a drifting clock is right there, and near it
+        # seconds: a drifting clock is right there, and near it
+        middle = session.frames / session.fps / 2
         offsets = [
             clocks[name].offset + clocks[name].drift * middle if name in clocks else 0.0
             for name in session.camera_names
@@ -276,7 +283,8 @@ def _numbered_as_before(
     rows, columns = linear_sum_assignment(votes.numpy(), maximize=True)
     renamed = dict(zip(rows.tolist(), columns.tolist(), strict=True))
     kept = sorted(renamed[person] for person in range(int(ids.max())))
-    rank = {number: place for place, number in enumerate(kept)}  # no gaps, where people have vanished
+    # no gaps, where people have vanished
+    rank = {number: place for place, number in enumerate(kept)}
     new = torch.full_like(ids, -1)
     for person in range(int(ids.max())):
         new[ids == person + 1] = rank[renamed[person]] + 1

@@ -7,9 +7,12 @@ from torch import Tensor
 from coview.capture.association.tracking import track_people
 from coview.geometry.self_calibration.time_offset import Seen, rough_offsets
 
-_TRACKS = 4  # of each camera, the longest: cost is quadratic in them
-_BELIEVED = 0.4  # of the error at other time offsets: pairs of different people fit some offset half as badly as the others
-_LONGEST = 16384  # frames from the middle that are looked at: memory
+# of each camera, the longest: cost is quadratic in them
+_TRACKS = 4
+# of the error at other time offsets: pairs of different people fit some offset half as badly as the others
+_BELIEVED = 0.4
+# frames from the middle that are looked at: memory
+_LONGEST = 16384
 
 
 def people_time_offsets(
@@ -39,8 +42,7 @@ def _longest(view: Float[Tensor, "frames people joints 2"]) -> list[Seen]:
     found = []
     for track in counts.argsort(descending=True)[:_TRACKS]:
         mine = (tracks == track)[..., None, None]
-        pixels = torch.where(mine, view, torch.nan).nanmean(
-            dim=1
-        )  # at most one of a frame's people is not NaN
+        # at most one of a frame's people is not NaN
+        pixels = torch.where(mine, view, torch.nan).nanmean(dim=1)
         found.append(Seen(pixels, pixels.isfinite().all(dim=-1).double()))
     return found

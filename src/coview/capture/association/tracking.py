@@ -8,13 +8,20 @@ from jaxtyping import Float, Int
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-MAX_GAP = 10  # frames that a track survives without a detection
-_REACH = 0.2  # body sizes, on average over joints, within which a track goes on ...
-_GROWTH = 0.02  # ... and more for every frame missed
-_FAR = 0.5  # body sizes: joints that are farther away count like this, since some detections are elsewhere altogether
-_ALIKE = 0.04  # body sizes by which the right person must fit better than anybody else
-_TWICE = 0.02  # body sizes: two detections so near each other are one person, found twice
-_STEADY = 0.5  # share of the velocity that is kept from frame to frame
+# frames that a track survives without a detection
+MAX_GAP = 10
+# body sizes, on average over joints, within which a track goes on ...
+_REACH = 0.2
+# ... and more for every frame missed
+_GROWTH = 0.02
+# body sizes: joints that are farther away count like this, since some detections are elsewhere altogether
+_FAR = 0.5
+# body sizes by which the right person must fit better than anybody else
+_ALIKE = 0.04
+# body sizes: two detections so near each other are one person, found twice
+_TWICE = 0.02
+# share of the velocity that is kept from frame to frame
+_STEADY = 0.5
 
 
 @dataclass
@@ -22,10 +29,14 @@ class Track:
     """Where one person was last seen in one view, and where they should be next."""
 
     number: int
-    frame: int  # of the last detection
-    pose: np.ndarray  # (joints, 2) pixels; joints not seen recently where they would have moved to
-    velocity: np.ndarray  # (2,) pixels per frame
-    size: float  # diagonal of the box, pixels
+    # of the last detection
+    frame: int
+    # (joints, 2) pixels; joints not seen recently where they would have moved to
+    pose: np.ndarray
+    # (2,) pixels per frame
+    velocity: np.ndarray
+    # diagonal of the box, pixels
+    size: float
 
     def expected(self, frame: int) -> np.ndarray:
         """Where the joints should be: the longer nobody was seen, the less is believed of the velocity."""

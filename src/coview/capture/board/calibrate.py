@@ -39,7 +39,8 @@ from coview.formats.calibration.fit_size import SizeMismatch
 from coview.formats.session.session import BOARD_FOLDER, CALIBRATION_FILE, INTRINSICS_FILE, Session
 from coview.geometry.bundle.board_scene import Sightings
 
-_RATES_DIFFER = 0.01  # relative: frame n of two such videos is not one instant
+# relative: frame n of two such videos is not one instant
+_RATES_DIFFER = 0.01
 
 
 def calibrate_from_board(
@@ -147,7 +148,8 @@ def board_recording(
             f"frame n is not the same instant in all videos: their rates are {shown} per second. Convert them to one "
             f"rate, or put a timestamps.csv (cam_id, frame_time) beside them."
         )
-    rows: list[tuple[int, int, np.ndarray]] = []  # view, frame number of the instant, corners
+    # view, frame number of the instant, corners
+    rows: list[tuple[int, int, np.ndarray]] = []
     for view, name in enumerate(names):
         for frame, corners in zip(seen[name].frames.tolist(), seen[name].corners, strict=True):
             instant = frame if said is None else said[view].get(frame)

@@ -9,8 +9,10 @@ from jaxtyping import Float, UInt8
 from coview.errors import InputError
 from coview.formats.calibration.board import Board
 
-LEAST_CORNERS = 6  # without which a picture says nothing of the board's pose
-_SHORT_SIDE = 700  # pixels: larger pictures are searched for a checkerboard at half the size first
+# without which a picture says nothing of the board's pose
+LEAST_CORNERS = 6
+# pixels: larger pictures are searched for a checkerboard at half the size first
+_SHORT_SIDE = 700
 _CLASSIC = cv2.CALIB_CB_ADAPTIVE_THRESH | cv2.CALIB_CB_NORMALIZE_IMAGE | cv2.CALIB_CB_FAST_CHECK
 _SECTORS = cv2.CALIB_CB_ACCURACY | cv2.CALIB_CB_NORMALIZE_IMAGE | cv2.CALIB_CB_EXHAUSTIVE
 
@@ -87,7 +89,8 @@ def _checkerboard(picture: Picture, board: Board, thorough: bool) -> Corners | N
     small = cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) if half else picture
     found, corners = cv2.findChessboardCorners(small, board.shape, flags=_CLASSIC)
     if found:
-        corners = (corners + 0.5) * scale - 0.5  # pixel centres are at whole numbers
+        # pixel centres are at whole numbers
+        corners = (corners + 0.5) * scale - 0.5
     elif thorough:
         found, corners = cv2.findChessboardCornersSB(picture, board.shape, flags=_SECTORS)
     if not found:
@@ -114,9 +117,8 @@ def _canonical(grid: np.ndarray, picture: Picture) -> np.ndarray:
     if along[0] * down[1] - along[1] * down[0] < 0:
         grid = grid[:, ::-1]
     inner, beside = _brightness(grid[:2, :2], picture), _brightness(grid[:2, 1:3], picture)
-    return (
-        grid if inner < beside else grid[::-1, ::-1]
-    )  # the square inside the first corner, and its neighbour
+    # the square inside the first corner, and its neighbour
+    return grid if inner < beside else grid[::-1, ::-1]
 
 
 def _brightness(square: np.ndarray, picture: Picture) -> float:

@@ -13,10 +13,14 @@ from coview.formats.io.camera_names import listed
 from coview.geometry.bundle.board_scene import BoardScene, Sightings
 from coview.geometry.epipolar.view_graph import NotDeterminedError
 
-LEAST_CORNERS = 6  # seen in one picture, without which its board has no pose
-_LENS_VIEWS = 40  # pictures that a lens is begun from
-_TELLS_APART = 1.5  # ratio of reprojection errors above which the worse of two poses is wrong
-_INSTANTS = 30  # that a pair of cameras is begun from
+# seen in one picture, without which its board has no pose
+LEAST_CORNERS = 6
+# pictures that a lens is begun from
+_LENS_VIEWS = 40
+# ratio of reprojection errors above which the worse of two poses is wrong
+_TELLS_APART = 1.5
+# that a pair of cameras is begun from
+_INSTANTS = 30
 
 
 def spread_views(
@@ -56,7 +60,8 @@ def initial_lens(
         images.append(seen.pixels[place][inside].float().numpy()[:, None])
     longest = float(max(size))
     guess = cv2.initCameraMatrix2D(objects, images, size, 1.0)
-    if not 0.3 * longest < guess[0, 0] < 5 * longest:  # boards nearly parallel to the picture give anything
+    # boards nearly parallel to the picture give anything
+    if not 0.3 * longest < guess[0, 0] < 5 * longest:
         guess = np.array([[longest, 0, (size[0] - 1) / 2], [0, longest, (size[1] - 1) / 2], [0, 0, 1.0]])
     flags = (
         cv2.CALIB_USE_INTRINSIC_GUESS

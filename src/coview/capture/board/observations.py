@@ -16,10 +16,14 @@ from coview.formats.io.atomic import replacing
 from coview.formats.io.video import probe, read_frames
 from coview.progress import progress
 
-LONGEST_GAP = 0.35  # seconds between frames over which the board's motion can be told
-_PAIR = 0.1  # seconds between two frames that are looked at for the motion between them
-_TRIED = 12  # pictures in which other descriptions of the board are tried
-_VERSION = 1  # of the detection; raised when kept results are no longer what would be found
+# seconds between frames over which the board's motion can be told
+LONGEST_GAP = 0.35
+# seconds between two frames that are looked at for the motion between them
+_PAIR = 0.1
+# pictures in which other descriptions of the board are tried
+_TRIED = 12
+# of the detection; raised when kept results are no longer what would be found
+_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -27,12 +31,18 @@ class BoardDetections:
     """The board as one camera saw it."""
 
     camera: str
-    size: tuple[int, int]  # pixels
-    fps: float | None  # None: pictures
-    count: int  # frames there are
-    examined: int  # frames looked at
-    frames: np.ndarray  # found: their numbers, ascending
-    corners: np.ndarray  # found, corners, 2: pixels, NaN where hidden
+    # pixels
+    size: tuple[int, int]
+    # None: pictures
+    fps: float | None
+    # frames there are
+    count: int
+    # frames looked at
+    examined: int
+    # found: their numbers, ascending
+    frames: np.ndarray
+    # found, corners, 2: pixels, NaN where hidden
+    corners: np.ndarray
 
 
 def detect_boards(film: Film, board: Board, most: int, folder: Path) -> BoardDetections:

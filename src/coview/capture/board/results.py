@@ -9,7 +9,8 @@ from coview.capture.calibration.from_people import CameraFit
 from coview.errors import InputError
 from coview.formats.calibration.clock import SYNCHRONOUS, Clock
 
-_AGREES = 3.0  # pixels: a corner with a larger residual was misread, or the board moved
+# pixels: a corner with a larger residual was misread, or the board moved
+_AGREES = 3.0
 
 
 def board_world(
@@ -17,7 +18,8 @@ def board_world(
 ) -> tuple[Float[Tensor, "3 4"], str]:
     """First-camera-from-world, z up, and where up comes from."""
     if origin_frame is None:
-        rotation = torch.tensor([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]]).double()  # x right, y forward, z up
+        # x right, y forward, z up
+        rotation = torch.tensor([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]]).double()
         pose = torch.cat([rotation, torch.zeros(3, 1).double()], dim=-1)
         return pose, f"ASSUMED: up is that of camera {solution.recording.names[0]}, which is the origin"
     seen = solution.recording.seen.instant.unique().tolist()
@@ -29,9 +31,8 @@ def board_world(
             f"frames with a board: {', '.join(map(str, near))}."
         )
     board = solution.adjusted.scene.boards[numbers.index(origin_frame)]
-    flipped = board[:, :3] @ torch.diag(
-        torch.tensor([1.0, -1, -1]).double()
-    )  # a print's z points into the floor
+    # a print's z points into the floor
+    flipped = board[:, :3] @ torch.diag(torch.tensor([1.0, -1, -1]).double())
     return torch.cat([flipped, board[:, 3:]], dim=-1), f"the board on the floor in frame {origin_frame}"
 
 

@@ -17,15 +17,22 @@ from coview.geometry.bundle.board_scene import COLUMNS, BoardScene, Sightings, U
 from coview.geometry.epipolar.view_graph import NotDeterminedError
 from coview.geometry.triangulation.triangulate import triangulate
 
-LEAST_PICTURES = 6  # of a camera whose lens is to be found
-_HUBER = 1.0  # pixels: detectors miss by 0.1 to 0.3, a board that moved or bent by more
-_ROUNDS = 8  # of adjustment, the board's motion taken from the one before
-_FIRST_SIGMA = 0.3  # pixels, before the residuals say it
-_MOST_FOCAL_SIGMA = 0.03  # relative: beyond it a focal length is not determined
-_MOST_RESIDUAL = 0.002  # of the image's diagonal: a median residual beyond it is no calibration
+# of a camera whose lens is to be found
+LEAST_PICTURES = 6
+# pixels: detectors miss by 0.1 to 0.3, a board that moved or bent by more
+_HUBER = 1.0
+# of adjustment, the board's motion taken from the one before
+_ROUNDS = 8
+# pixels, before the residuals say it
+_FIRST_SIGMA = 0.3
+# relative: beyond it a focal length is not determined
+_MOST_FOCAL_SIGMA = 0.03
+# of the image's diagonal: a median residual beyond it is no calibration
+_MOST_RESIDUAL = 0.002
 # How far an objective differs from an ideal one: pixels are square, the axis meets the middle (share of the diagonal), ...
 _ASPECT, _CENTRE, _RADIAL, _TANGENTIAL, _THIRD = 0.002, 0.03, 0.3, 0.003, 0.1
-_CLOCK = 0.5  # seconds
+# seconds
+_CLOCK = 0.5
 
 
 @dataclass(frozen=True)
@@ -33,10 +40,12 @@ class BoardRecording:
     """What all cameras saw, ready to be solved."""
 
     names: tuple[str, ...]
-    sizes: tuple[tuple[int, int], ...]  # pixels
+    # pixels
+    sizes: tuple[tuple[int, int], ...]
     board: Board
     seen: Sightings
-    times: Float[Tensor, "instants"]  # seconds; NaN for pictures, whose board did not move
+    # seconds; NaN for pictures, whose board did not move
+    times: Float[Tensor, "instants"]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from coview.formats.io.text import read_text
 from coview.formats.io.video import ENDINGS as VIDEO_ENDINGS
 
 PICTURE_ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"})
-TIMES = "timestamps.csv"  # Caliscope's
+# Caliscope's
+TIMES = "timestamps.csv"
 _SHARED, _ALONE = ("extrinsic", "extrinsics"), ("intrinsic", "intrinsics")
 _ADDED = re.compile(r"^(int|ext|calib)[_-]|[_-](int|ext|img|calib|intrinsics?|extrinsics?)$", re.IGNORECASE)
 

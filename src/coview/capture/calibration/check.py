@@ -17,11 +17,12 @@ from coview.formats.session.session import FILE, Session
 from coview.formats.session.synchronised_tracks import session_tracks
 from coview.geometry.triangulation.triangulate import triangulate, triangulate_robust
 
-SOME_FRAMES = 300  # that judge the cameras
-LIMIT = (
-    0.02  # of the image's diagonal: the demo of Pose2Sim, with its own calibration, has a camera 1.3 % off
-)
-_FEW = 0.6  # share of a camera's detections that must agree: there 0.88 and more, with exchanged cameras 0.5
+# that judge the cameras
+SOME_FRAMES = 300
+# of the image's diagonal: the demo of Pose2Sim, with its own calibration, has a camera 1.3 % off
+LIMIT = 0.02
+# share of a camera's detections that must agree: there 0.88 and more, with exchanged cameras 0.5
+_FEW = 0.6
 _MIN_CONFIDENCE = 0.3
 
 
@@ -30,8 +31,10 @@ class CameraAgreement:
     """How well one camera explains what it saw, given the others."""
 
     name: str
-    median_px: float  # reprojection residual over all its detections; NaN: no joint could be placed
-    agreement: float  # share of its detections within the limit
+    # reprojection residual over all its detections; NaN: no joint could be placed
+    median_px: float
+    # share of its detections within the limit
+    agreement: float
 
 
 @dataclass(frozen=True)
@@ -39,10 +42,10 @@ class CalibrationCheck:
     """The check of all cameras."""
 
     fits: tuple[CameraAgreement, ...]
-    limit_px: float  # beyond which a detection does not belong to the joint
-    in_front: (
-        float  # share of the sightings whose joint (of all views, right or wrong) is in front of the camera
-    )
+    # beyond which a detection does not belong to the joint
+    limit_px: float
+    # share of the sightings whose joint (of all views, right or wrong) is in front of the camera
+    in_front: float
     notes: tuple[str, ...]
 
     @property
@@ -91,7 +94,8 @@ def _judged(calibration: Calibration, session: Session) -> CalibrationCheck:
     straight = cameras.undistort(torch.nan_to_num(pixels))[0]
     perfect = cameras.without_distortion()
     found = triangulate_robust(straight, perfect.pixels_from_world, weights, threshold=limit)
-    everywhere = triangulate(straight, perfect.pixels_from_world, weights)  # behind cameras too
+    # behind cameras too
+    everywhere = triangulate(straight, perfect.pixels_from_world, weights)
     placed = (weights > 0) & everywhere.isfinite().all(dim=-1)[:, None]
     in_front = (_depths(perfect, everywhere) > 0)[placed]
     fits = tuple(

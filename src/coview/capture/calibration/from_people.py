@@ -35,7 +35,8 @@ from coview.geometry.self_calibration.self_calibrate import calibrate_freely
 from coview.geometry.triangulation.inlier_threshold import automatic_threshold, check_settings
 from coview.geometry.triangulation.triangulate import Triangulated, triangulate_robust
 
-POOR_DETECTION = 0.006  # of the image's diagonal: beyond it a detection is wrong rather than poor
+# of the image's diagonal: beyond it a detection is wrong rather than poor
+POOR_DETECTION = 0.006
 
 
 @dataclass(frozen=True)
@@ -43,13 +44,20 @@ class CameraFit:
     """How well one camera agrees with the others."""
 
     name: str
-    median_px: float  # reprojection residual of the detections that agree, over the frames calibrated on
-    held_out_px: float  # the same over the other frames; NaN where there are none
-    agreement: float  # share of this camera's detections that agree with the others, over all frames
-    centre_sigma_m: float  # standard deviation of the centre, relative to the first camera; NaN if unknown
-    focal_px: float  # mean of fx and fy
-    focal_sigma_px: float  # NaN where the focal length was given
-    clock: Clock  # against the first camera
+    # reprojection residual of the detections that agree, over the frames calibrated on
+    median_px: float
+    # the same over the other frames; NaN where there are none
+    held_out_px: float
+    # share of this camera's detections that agree with the others, over all frames
+    agreement: float
+    # standard deviation of the centre, relative to the first camera; NaN if unknown
+    centre_sigma_m: float
+    # mean of fx and fy
+    focal_px: float
+    # NaN where the focal length was given
+    focal_sigma_px: float
+    # against the first camera
+    clock: Clock
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,8 @@ class Calibrated:
     path: Path
     calibration: Calibration
     fits: tuple[CameraFit, ...]
-    people: People | None = None  # where there are several: who is who by these cameras
+    # where there are several: who is who by these cameras
+    people: People | None = None
 
 
 def calibrate_from_file(
@@ -160,7 +169,8 @@ def calibrate_from_people(
         raise NotDeterminedError(f"{reason}{_told_apart(people, session.path)}") from reason
     refined = found.settled
     each = refined.points.unflatten(1, (count, -1))
-    first = each[:, 0]  # the others are of other statures
+    # the others are of other statures
+    first = each[:, 0]
     scale = stated_scale(refined.cameras, first, session.skeleton, given.names, stature, distance)
     cameras, upright = upright_cameras(refined.cameras, each.flatten(0, 1), scale, session.skeleton)
     calibration = found_calibration(given, cameras, found, scale, upright, frames)
@@ -272,7 +282,8 @@ def _finish(
     threshold: float | None = None,
 ) -> Calibrated:
     """Write the cameras, and say how well they explain what they saw."""
-    people = update_people(session, calibration)  # these cameras tell them apart better than anything before
+    # these cameras tell them apart better than anything before
+    people = update_people(session, calibration)
     found = _triangulated(
         session, calibration, min_confidence, threshold, 1 if people is None else people.count
     )

@@ -42,7 +42,8 @@ FOCAL_WORDS = {
 }
 CLOCK_WORDS = {"given": "synchronised", "offset": "found, an offset each", "drift": "found, offset and drift"}
 
-_GUESS = 1.0  # focal length over the image's longer side: 53 degrees; phones, webcams and film cameras lie around it
+# focal length over the image's longer side: 53 degrees; phones, webcams and film cameras lie around it
+_GUESS = 1.0
 
 
 def guessed_intrinsics(session: Session) -> Calibration:
@@ -60,7 +61,8 @@ def guessed_intrinsics(session: Session) -> Calibration:
     size = torch.tensor(sizes, dtype=torch.float64)
     matrix = torch.eye(3, dtype=torch.float64).repeat(len(size), 1, 1)
     matrix[:, :2, :2] *= _GUESS * size.amax(dim=1)[:, None, None]
-    matrix[:, :2, 2] = (size - 1) / 2  # pixel (0, 0) is a centre
+    # pixel (0, 0) is a centre
+    matrix[:, :2, 2] = (size - 1) / 2
     cameras = Cameras.make(matrix, torch.full((len(size), 3, 4), torch.nan, dtype=torch.float64), size)
     return Calibration(
         session.camera_names, cameras, {"file": "none: no distortion, guessed from the image sizes"}

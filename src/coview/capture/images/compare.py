@@ -18,7 +18,8 @@ from coview.formats.session.session import Session
 from coview.formats.session.synchronised_tracks import session_tracks
 from coview.metrics.joint_error import joint_error, p_joint_error
 
-_FITS_WORSE = 2.0  # times the triangulation's residual: more is said aloud
+# times the triangulation's residual: more is said aloud
+_FITS_WORSE = 2.0
 
 
 @dataclass(frozen=True)
@@ -26,13 +27,18 @@ class TriangulationComparison:
     """Over the joints of one name in both skeletons, in frames where both are known."""
 
     joints: tuple[str, ...]
-    frames: int  # in which at least one joint is known in both
-    covered: float  # share of the triangulation's joints that the images gave too
+    # in which at least one joint is known in both
+    frames: int
+    # share of the triangulation's joints that the images gave too
+    covered: float
     median_mm: float
     mean_mm: float
-    p_mpjpe_mm: float  # mean after a similarity alignment of every frame
-    residual_px: float  # median distance to the detections that the triangulation rests on
-    triangulated_px: float  # the triangulation's own
+    # mean after a similarity alignment of every frame
+    p_mpjpe_mm: float
+    # median distance to the detections that the triangulation rests on
+    residual_px: float
+    # the triangulation's own
+    triangulated_px: float
 
     @property
     def warnings(self) -> tuple[str, ...]:

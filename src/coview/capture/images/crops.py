@@ -14,19 +14,26 @@ from coview.cameras import Cameras
 from coview.capture.images.person_boxes import Boxes
 from coview.formats.io.video import read_frames
 
-_FARTHEST = 4.0  # tangent of the widest angle from the axis that any lens is asked about (76°)
-_GRID_STEP = 8.0  # undistorted pixels between the places at which the lens is asked; linear in between
-_OUTSIDE = -1e6  # pixels: far from every image
+# tangent of the widest angle from the axis that any lens is asked about (76°)
+_FARTHEST = 4.0
+# undistorted pixels between the places at which the lens is asked; linear in between
+_GRID_STEP = 8.0
+# pixels: far from every image
+_OUTSIDE = -1e6
 
 
 @dataclass(frozen=True)
 class Crops:
     """A few frames in a row, cut to the person."""
 
-    frames: tuple[int, ...]  # their numbers
-    images: UInt8[Tensor, "frames views 3 size size"]  # RGB; black outside the picture and in absent views
-    cameras: Cameras  # frames × views, without distortion, of `size` pixels
-    present: Bool[Tensor, "frames views"]  # whether the view has a box and its video has the frame
+    # their numbers
+    frames: tuple[int, ...]
+    # RGB; black outside the picture and in absent views
+    images: UInt8[Tensor, "frames views 3 size size"]
+    # frames × views, without distortion, of `size` pixels
+    cameras: Cameras
+    # whether the view has a box and its video has the frame
+    present: Bool[Tensor, "frames views"]
 
 
 def stream_crops(
@@ -74,7 +81,8 @@ class Lens:
         """`camera` has no batch axes; its extrinsics do not matter."""
         nowhere = torch.eye(3, 4).to(camera.intrinsics)
         self.camera = replace(camera.to(torch.float64), cam_from_world=nowhere.double())
-        self.reach = _reach(self.camera)  # at depth one: beyond it, the lens model turns back on itself
+        # at depth one: beyond it, the lens model turns back on itself
+        self.reach = _reach(self.camera)
 
     def cut(
         self,

@@ -20,8 +20,10 @@ from coview.formats.session.session import Session
 from coview.progress import progress
 from coview.sample import MultiView
 
-SAVE_SECONDS = 30.0  # between savings of unfinished work
-_DONE = "frames_done"  # in the provenance of unfinished work
+# between savings of unfinished work
+SAVE_SECONDS = 30.0
+# in the provenance of unfinished work
+_DONE = "frames_done"
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,15 @@ class ImageInference:
     cameras: Cameras
     videos: tuple[Path, ...]
     boxes: Boxes
-    pictures: Int[Tensor, "frames views"]  # which of its video's pictures; -1: none
+    # which of its video's pictures; -1: none
+    pictures: Int[Tensor, "frames views"]
     roots: Float[Tensor, "frames 3"] | None
-    settings: dict[str, str]  # unfinished work of others is not gone on with
-    unfinished: Path  # where work is kept until all frames are done
-    at_once: int  # frames
+    # unfinished work of others is not gone on with
+    settings: dict[str, str]
+    # where work is kept until all frames are done
+    unfinished: Path
+    # frames
+    at_once: int
     device: str
 
     @torch.no_grad()
@@ -102,7 +108,8 @@ class ImageInference:
         patterns, which = crops.present.unique(dim=0, return_inverse=True)
         for number, pattern in enumerate(patterns):
             views, rows = pattern.nonzero()[:, 0], (which == number).nonzero()[:, 0]
-            if len(views) < self._fewest:  # a video ended early
+            # a video ended early
+            if len(views) < self._fewest:
                 continue
             batch = MultiView(
                 self.model.skeleton,

@@ -14,8 +14,10 @@ from coview.skeletons import Skeleton
 
 Kind = Literal["algebraic", "volumetric"]
 KINDS: tuple[Kind, ...] = ("algebraic", "volumetric")
-_ROOTS = frozenset({"base_point", "joints3d"})  # fields that tell where a volume is to be placed
-_KNOWN = frozenset({"images", "cameras"}) | _ROOTS  # what a session with videos can give
+# fields that tell where a volume is to be placed
+_ROOTS = frozenset({"base_point", "joints3d"})
+# what a session with videos can give
+_KNOWN = frozenset({"images", "cameras"}) | _ROOTS
 
 
 @dataclass(frozen=True)
@@ -25,9 +27,12 @@ class ImageModel:
     method: Method[Any]
     skeleton: Skeleton
     kind: Kind
-    size: int  # pixels of a crop
-    weights: Path  # the run's folder
-    digest: str  # changes with the weights and the settings
+    # pixels of a crop
+    size: int
+    # the run's folder
+    weights: Path
+    # changes with the weights and the settings
+    digest: str
 
     @property
     def needs_root(self) -> bool:

@@ -10,9 +10,12 @@ from coview.cameras import Cameras
 from coview.capture.reconstruction.filtering import fill_gaps
 from coview.data.viewpoints import MARGIN
 
-FEWEST = 4  # joints that make a box: fewer can be an arm, and a person is larger than an arm
-_WINDOW = 5  # frames whose median a box is: one wrong joint in one frame moves nothing
-_MISSED_PX = 1.0  # a joint whose undistortion leaves a larger residual lies beyond the lens model
+# joints that make a box: fewer can be an arm, and a person is larger than an arm
+FEWEST = 4
+# frames whose median a box is: one wrong joint in one frame moves nothing
+_WINDOW = 5
+# a joint whose undistortion leaves a larger residual lies beyond the lens model
+_MISSED_PX = 1.0
 
 
 @dataclass(frozen=True)
@@ -21,8 +24,10 @@ class Boxes:
 
     NaN where a view does not see the person."""
 
-    left_top: Float[Tensor, "frames views 2"]  # the centre of the box's first pixel
-    side: Float[Tensor, "frames views"]  # pixels
+    # the centre of the box's first pixel
+    left_top: Float[Tensor, "frames views 2"]
+    # pixels
+    side: Float[Tensor, "frames views"]
 
     @property
     def present(self) -> Bool[Tensor, "frames views"]:
@@ -36,8 +41,10 @@ class Boxes:
 
 
 def person_boxes(
-    cameras: Cameras,  # of the views
-    joints: Float[Tensor, "frames views joints 2"],  # distorted pixels; NaN: not seen
+    # of the views
+    cameras: Cameras,
+    # distorted pixels; NaN: not seen
+    joints: Float[Tensor, "frames views joints 2"],
     confidence: Float[Tensor, "frames views joints"],
     *,
     min_confidence: float = 0.3,

@@ -31,10 +31,13 @@ class FoundInImages:
 
     path: Path
     poses: Poses3D
-    found: float  # share of joints with a position
-    views: float  # mean number of views that a frame was found from, over the frames that were
+    # share of joints with a position
+    found: float
+    # mean number of views that a frame was found from, over the frames that were
+    views: float
     compared: TriangulationComparison | None
-    not_compared: str  # why not
+    # why not
+    not_compared: str
 
     def lines(self) -> list[str]:
         """The comparison for a person to read."""
@@ -89,7 +92,8 @@ def reconstruct_images(
             f"max_gap must be 0 or more, at_once 1 or more and margin at least 1; got {max_gap}, {at_once}, {margin:g}."
         )
     if smooth is not None:
-        low_pass(torch.zeros(1, 1, 3), session.fps, smooth)  # an impossible cut-off is said before the work
+        # an impossible cut-off is said before the work
+        low_pass(torch.zeros(1, 1, 3), session.fps, smooth)
     cameras = _cameras(session)
     videos = session_videos(session)
     triangulated = _triangulated(session, min_confidence)

@@ -11,9 +11,12 @@ from coview.formats.keypoints.detections import Detections
 from coview.formats.keypoints.view_joints import TOLERATED, ViewJoints
 
 _GUESSED_FPS = 30.0
-_SAME_RATE = 0.01  # relative
-_RARE = 0.05  # share of confidences above 1 that rounding does not explain
-_OUTSIDE = 0.2  # share of joints outside the image that is no accident
+# relative
+_SAME_RATE = 0.01
+# share of confidences above 1 that rounding does not explain
+_RARE = 0.05
+# share of joints outside the image that is no accident
+_OUTSIDE = 0.2
 
 
 def check_several(views: dict[str, ViewJoints], where: str) -> None:

@@ -21,7 +21,8 @@ _VIDEO_FOLDERS = ("videos", "videos-raw", "synchronized_videos", "videos/synchro
 _CALIBRATION_FOLDERS = (".", "calibration", "..", "../calibration", "../../calibration")
 _NOT_CALIBRATIONS = frozenset({"config.toml", "session.toml", "pyproject.toml"})
 _CALIBRATION_ENDINGS = (".toml", ".qca.txt", ".xcp")
-_CALIBRATION_NAMES = frozenset({"intri.yml", "cameras.txt"})  # the other file of each is found beside it
+# the other file of each is found beside it
+_CALIBRATION_NAMES = frozenset({"intri.yml", "cameras.txt"})
 _PANOPTIC = re.compile(r"calibration_.*\.json")
 _SUFFIXES = ("_json", "-json", "_keypoints", "_alphapose")
 
@@ -31,11 +32,16 @@ class Recording:
     """What was found; paths are absolute."""
 
     folder: Path
-    joints: dict[str, Path]  # camera: folder of per-frame JSON, or one file; in natural order
-    joints_from: str  # the sub-folder, for provenance
-    joints_unused: tuple[str, ...]  # other sub-folders with 2D joints
-    videos: dict[str, Path]  # by file name without ending
-    calibrations: tuple[Path, ...]  # files that may be one, best first; not opened yet
+    # camera: folder of per-frame JSON, or one file; in natural order
+    joints: dict[str, Path]
+    # the sub-folder, for provenance
+    joints_from: str
+    # other sub-folders with 2D joints
+    joints_unused: tuple[str, ...]
+    # by file name without ending
+    videos: dict[str, Path]
+    # files that may be one, best first; not opened yet
+    calibrations: tuple[Path, ...]
 
 
 def find_recording(folder: Path) -> Recording:
@@ -104,7 +110,8 @@ def _holds_frames(folder: Path) -> bool:
     """Whether a folder holds OpenPose JSON. A broken first file counts: reading it will say what is wrong."""
     files = frame_files(folder)
     if not files:
-        return folder.name.endswith("_json")  # a camera without frames is reported, not skipped
+        # a camera without frames is reported, not skipped
+        return folder.name.endswith("_json")
     try:
         content = read_json(files[0])
     except ValueError:
@@ -114,7 +121,8 @@ def _holds_frames(folder: Path) -> bool:
 
 def _holds_joints(file: Path) -> bool:
     if file.suffix.casefold() == ".npz":
-        return file.parent.name in {"joints2d", "keypoints"}  # elsewhere an npz may be anything
+        # elsewhere an npz may be anything
+        return file.parent.name in {"joints2d", "keypoints"}
     try:
         return is_keypoint_content(read_json(file))
     except ValueError:

@@ -195,7 +195,8 @@ def _videos_note(found: Recording, videos: dict[str, Path], options: ImportOptio
     return "; ".join(parts)
 
 
-Sizes = dict[str, tuple[int, int] | None]  # width and height in pixels, by camera
+# width and height in pixels, by camera
+Sizes = dict[str, tuple[int, int] | None]
 
 
 def _sizes_note(recorded: Sizes, with_calibration: Sizes) -> dict[str, str]:

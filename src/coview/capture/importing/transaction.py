@@ -12,7 +12,8 @@ from coview.formats.io.atomic import explained
 from coview.formats.session.files import files_of_recording
 from coview.formats.session.session import FILE, Session
 
-COPIED = "copied"  # how provenance says that import copied the videos
+# how provenance says that import copied the videos
+COPIED = "copied"
 
 
 @contextmanager

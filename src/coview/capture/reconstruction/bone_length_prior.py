@@ -8,21 +8,25 @@ from jaxtyping import Float
 
 from coview.capture.reconstruction.smoothing_spline import BAND, Blocks, Factor, Paths, precision
 
-_LEAST = (
-    0.005  # metres: what detectors find wanders on the body by more (held-out cameras of a real take say so)
-)
-_ITERATIONS = 12  # of conjugate gradients at most
-_TOLERANCE = 1e-3  # of the first residual: then the sweeps end
+# metres: what detectors find wanders on the body by more (held-out cameras of a real take say so)
+_LEAST = 0.005
+# of conjugate gradients at most
+_ITERATIONS = 12
+# of the first residual: then the sweeps end
+_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
 class Bones:
     """The bones at one place of the paths, linearised: along · (end - begin) = length ± spread."""
 
-    ends: tuple[np.ndarray, np.ndarray]  # joints
-    along: Float[np.ndarray, "bones frames 3"]  # unit vectors
+    # joints
+    ends: tuple[np.ndarray, np.ndarray]
+    # unit vectors
+    along: Float[np.ndarray, "bones frames 3"]
     length: Float[np.ndarray, "bones 1"]
-    weight: Float[np.ndarray, "bones frames"]  # 1 / spread², 0 where an end is not known
+    # 1 / spread², 0 where an end is not known
+    weight: Float[np.ndarray, "bones frames"]
 
     def diagonal_terms(self, joints: int) -> tuple[Blocks, Paths]:
         """What the bones add to each joint's information and right side, the other end aside."""
@@ -59,7 +63,8 @@ class BonePrior:
     """The bones of one person over a whole take."""
 
     ends: tuple[np.ndarray, np.ndarray]
-    length: Float[np.ndarray, "bones 1"]  # metres
+    # metres
+    length: Float[np.ndarray, "bones 1"]
 
     @staticmethod
     def of(

@@ -55,7 +55,8 @@ def low_pass(
     smoothed = points.clone()
     for joint in range(points.shape[1]):
         for first, last in _runs(points[:, joint].isfinite().all(dim=-1)):
-            if last - first > 15:  # the filter's own padding
+            # the filter's own padding
+            if last - first > 15:
                 run = sosfiltfilt(sections, points[first:last, joint].double().numpy(), axis=0)
                 smoothed[first:last, joint] = torch.from_numpy(run.copy()).to(points)
     return smoothed

@@ -24,7 +24,8 @@ from coview.geometry.triangulation.inlier_threshold import automatic_threshold, 
 from coview.geometry.triangulation.triangulate import Triangulated, reprojection_residuals, triangulate_robust
 from coview.progress import progress
 
-CHUNK = 4096  # frames triangulated at once: bounds memory, and is what the progress bar counts
+# frames triangulated at once: bounds memory, and is what the progress bar counts
+CHUNK = 4096
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,12 @@ class Reconstructed:
     path: Path
     poses: Poses3D
     threshold_px: float
-    found: float  # share of joints with a position
-    median_px: float  # reprojection residual of the inliers
-    left_out: float  # share of detections judged wrong
+    # share of joints with a position
+    found: float
+    # reprojection residual of the inliers
+    median_px: float
+    # share of detections judged wrong
+    left_out: float
 
 
 class NothingReconstructedError(InputError):

@@ -14,11 +14,11 @@ from jaxtyping import Float
 DIFFERENCES = np.array([1.0, -2.0, 1.0])
 ORDER = len(DIFFERENCES) - 1
 BAND = 3 * ORDER
-_RIDGE = (
-    1e-2  # 1/m²: a joint that nobody ever saw is within 10 m of where it was begun; keeps the matrix regular
-)
+# 1/m²: a joint that nobody ever saw is within 10 m of where it was begun; keeps the matrix regular
+_RIDGE = 1e-2
 
-Blocks = Float[np.ndarray, "joints frames 6"]  # upper triangles xx xy xz yy yz zz
+# upper triangles xx xy xz yy yz zz
+Blocks = Float[np.ndarray, "joints frames 6"]
 Paths = Float[np.ndarray, "joints frames 3"]
 
 
@@ -69,7 +69,8 @@ class Factor:
         joints, frames = self.joints, self.lower.shape[1] // (3 * self.joints)
         below, inverse = _columns(self.lower.reshape(BAND + 1, joints, frames, 3))
         pick = np.kron(DIFFERENCES[:, None], np.eye(3))
-        around = np.zeros((joints, BAND + 3, BAND + 3))  # of a frame and the two after it
+        # of a frame and the two after it
+        around = np.zeros((joints, BAND + 3, BAND + 3))
         found = np.zeros((joints, frames, 3, 3))
         differences = np.zeros((joints, frames))
         for frame in range(frames - 1, -1, -1):
@@ -77,9 +78,8 @@ class Factor:
             gain = below[:, frame]
             cross = later @ gain
             here = inverse[:, frame] + gain.transpose(0, 2, 1) @ cross
-            here = (
-                here + here.transpose(0, 2, 1)
-            ) / 2  # rounding that is not symmetric would grow without bound
+            # rounding that is not symmetric would grow without bound
+            here = (here + here.transpose(0, 2, 1)) / 2
             found[:, frame] = here
             around[:, 3:, 3:] = later
             around[:, :3, :3] = here
@@ -107,7 +107,8 @@ def _columns(
                 block[..., row, column] = lower[diagonal, ..., column]
             elif row < BAND + 3:
                 beneath[..., row - 3, column] = lower[diagonal, ..., column]
-    for after in range(1, ORDER + 1):  # rows beyond the last frame belong to the next joint: they are zero
+    # rows beyond the last frame belong to the next joint: they are zero
+    for after in range(1, ORDER + 1):
         beneath[:, frames - after :, 3 * (after - 1) :] = 0.0
     inverse = np.linalg.inv(block)
     return beneath @ inverse, inverse.transpose(0, 1, 3, 2) @ inverse

@@ -19,31 +19,37 @@ from coview.capture.reconstruction.smoothing_spline import ORDER, Factor, precis
 from coview.errors import InputError
 from coview.geometry.triangulation.triangulate import Triangulated
 
-FEWEST = 12  # frames: fewer say nothing of how smooth a motion is
-MOST_SIGMA = 0.04  # metres: a joint less sure than this in any direction is not known
-WINDOW = 2000  # frames refined together: bounds memory
-OVERLAP = 50  # frames of the neighbouring windows seen along
+# frames: fewer say nothing of how smooth a motion is
+FEWEST = 12
+# metres: a joint less sure than this in any direction is not known
+MOST_SIGMA = 0.04
+# frames refined together: bounds memory
+WINDOW = 2000
+# frames of the neighbouring windows seen along
+OVERLAP = 50
 _ROUNDS = 5
-_CUT = 4.0  # standard deviations at which a detection's weight is down to a quarter
-_REACH = 0.12  # seconds to either side that tell how fast a motion is
-_STEPS = np.logspace(
-    -10, -1, 10
-)  # m²: variances of second differences to begin with, whatever the frame rate
-_LOOSER = (
-    2.0  # times the variance a window shows: it mixes slow with fast, and the covariance shall be honest
-)
-_STRAY = (
-    6.0  # times a joint's usual distance from its median in time: then two views may have agreed by chance
-)
+# standard deviations at which a detection's weight is down to a quarter
+_CUT = 4.0
+# seconds to either side that tell how fast a motion is
+_REACH = 0.12
+# m²: variances of second differences to begin with, whatever the frame rate
+_STEPS = np.logspace(-10, -1, 10)
+# times the variance a window shows: it mixes slow with fast, and the covariance shall be honest
+_LOOSER = 2.0
+# times a joint's usual distance from its median in time: then two views may have agreed by chance
+_STRAY = 6.0
 
 
 @dataclass(frozen=True)
 class Refined:
     """NaN where neither views nor priors determine a joint."""
 
-    points: Float[Tensor, "frames joints 3"]  # metres
-    covariance: Float[Tensor, "frames joints 3 3"]  # m²
-    noise: Float[Tensor, "joints"]  # pixels per coordinate of a detection with weight 1, as the take shows it
+    # metres
+    points: Float[Tensor, "frames joints 3"]
+    # m²
+    covariance: Float[Tensor, "frames joints 3 3"]
+    # pixels per coordinate of a detection with weight 1, as the take shows it
+    noise: Float[Tensor, "joints"]
 
 
 class _Observations:
@@ -52,7 +58,8 @@ class _Observations:
     def __init__(self, pixels: Tensor, projections: Tensor, weights: Tensor) -> None:
         seen = pixels.isfinite().all(dim=-1) & (weights > 0)
         valid, robust_weights = torch.where(seen[..., None], pixels, 0.0), torch.where(seen, weights, 0.0)
-        self.pixels = valid.double().permute(3, 1, 2, 0).contiguous().numpy()  # 2 views joints frames
+        # 2 views joints frames
+        self.pixels = valid.double().permute(3, 1, 2, 0).contiguous().numpy()
         self.weights = robust_weights.double().permute(1, 2, 0).contiguous().numpy()
         self.projections = projections.double().numpy()
 
@@ -78,7 +85,8 @@ class _Observations:
             scale = robust_weights[view] * near[view] ** 2
             for axis in (0, 1):
                 where = error[axis, view] + self.pixels[axis, view]
-                row = [matrix[axis, c] - where * matrix[2, c] for c in range(3)]  # × 1 / depth: the Jacobian
+                # × 1 / depth: the Jacobian
+                row = [matrix[axis, c] - where * matrix[2, c] for c in range(3)]
                 heavy = [scale * each for each in row]
                 for k, (a, b) in enumerate(((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))):
                     information[k] += heavy[a] * row[b]
@@ -131,7 +139,8 @@ def refine(
     points, covariances = (
         torch.from_numpy(np.concatenate(each, axis=1)) for each in zip(*parts, strict=True)
     )
-    valid = torch.linalg.eigvalsh(covariances)[..., -1] <= MOST_SIGMA**2  # along the least certain direction
+    # along the least certain direction
+    valid = torch.linalg.eigvalsh(covariances)[..., -1] <= MOST_SIGMA**2
     valid = valid & _between(start.points.isfinite().all(dim=-1)).T
     return Refined(
         torch.where(valid[..., None], points, torch.nan).transpose(0, 1),
