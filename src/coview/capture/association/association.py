@@ -1,8 +1,8 @@
-"""Who is who: people matched across cameras and over time, before anything is known of the cameras, and after.
+"""People matched across cameras and over time, with cameras that are calibrated or of which nothing is known.
 
-Detections become tracks of one camera (`tracks`); every pair of tracks of two cameras is judged by how their joints
-fit the epipolar geometry (`together`), which before a calibration is found along with the pairing (`view_pairs`);
-tracks are grouped without contradiction and handed on from block to block (`persons`).
+Detections become tracks of one camera (`tracking`); every pair of tracks of two cameras is scored by how well their
+joints fit the epipolar geometry (`epipolar_affinity`), which without a calibration is found along with the pairing
+(`fundamental_from_people`); tracks are grouped consistently and handed on from block to block (`multicut`).
 """
 
 from collections.abc import Sequence
@@ -27,25 +27,26 @@ from coview.capture.association.tracking import MAX_GAP, track_people
 from coview.errors import InputError
 from coview.geometry.epipolar.relative_pose import fundamental_from_projections
 
-# that two cameras must see somebody together; who is seen less is nobody
+# frames in which two cameras must see a person at once; who is seen less gets no number
 LEAST_FRAMES = 10
-# matrices fitted to who is who, and who is who by these matrices
+# alternations of fitting matrices to people and matching people by matrices
 _ROUNDS = 2
 
 
 @dataclass(frozen=True)
 class Association:
-    """The person of every detection."""
+    """The result of associating people: the person and the track of every detection."""
 
-    # from 1, who is seen most; -1: nobody's
+    # person of every detection, from 1, who is seen most; -1: nobody
     ids: Int[Tensor, "views frames people"]
-    # of single cameras, from 0, no two cameras share a number; -1: none
+    # track of every detection, from 0, no two cameras share a number; -1: none
     tracks: Int[Tensor, "views frames people"]
     # per camera: how often a track was cut and given to another person
     switches: tuple[int, ...]
 
     @property
     def count(self) -> int:
+        """How many people were found."""
         return max(0, int(self.ids.max()))
 
 
@@ -58,12 +59,26 @@ def associate_uncalibrated(
     max_gap: int = MAX_GAP,
     seed: int = 0,
 ) -> Association:
-    """Who is who in cameras of which nothing is known: neither where they stand nor their focal lengths.
+    """Match people across views and over time with neither the poses nor the focal lengths of the cameras known.
 
-    `joints` are pixels, NaN where not seen; the order of people means nothing. `time_offsets` says, in frames, when each camera
-    began: frame i of a camera shows what a camera of offset 0 shows in frame i + offset; a frame or two of error does no
-    harm. Lenses are taken to be free of distortion, which costs accuracy near the rim of wide ones only. Views that
-    cannot be related to any other give nobody a number. Cost: linear in frames, quadratic in views."""
+    The fundamental matrices of pairs of views are searched along with the pairing of people. Lenses are taken to be
+    free of distortion, which costs accuracy near the rim of wide ones only. Cost: linear in frames, quadratic in views.
+
+    Args:
+        joints: 2D detections, pixels, NaN where not seen; the order of people within a frame means nothing.
+        confidence: Confidence of every detected joint; None: all joints count.
+        time_offsets: Per view, frames by which it started later: frame i of a view shows what a view of offset 0 shows
+            in frame i + offset. An error of a frame or two does no harm. None: all started at once.
+        min_confidence: Joints below this confidence are taken as not seen.
+        max_gap: Frames that a track survives without a detection.
+        seed: Seed of the search for fundamental matrices.
+
+    Returns:
+        The person and the track of every detection. People of views that cannot be related to any other get no number.
+
+    Raises:
+        InputError: Where the number of time offsets is not the number of views.
+    """
     seen = _confident(joints, confidence, min_confidence)
     starts = _starts(time_offsets, len(joints))
     seen = _synchronised(seen, starts, torch.nan)
@@ -88,7 +103,24 @@ def associate_calibrated(
     min_confidence: float = 0.3,
     max_gap: int = MAX_GAP,
 ) -> Association:
-    """Who is who in calibrated cameras. As `associate_before`; besides, who was lost is found again in 3D."""
+    """Match people across views and over time with calibrated cameras.
+
+    Who was out of sight of all cameras for a moment is found again by place in 3D.
+
+    Args:
+        joints: 2D detections, distorted pixels, NaN where not seen; the order of people within a frame means nothing.
+        cameras: The calibrated cameras, one per view.
+        confidence: Confidence of every detected joint; None: all joints count.
+        time_offsets: Per view, frames by which it started later, as for `associate_uncalibrated`; None: all at once.
+        min_confidence: Joints below this confidence are taken as not seen.
+        max_gap: Frames that a track survives without a detection.
+
+    Returns:
+        The person and the track of every detection.
+
+    Raises:
+        InputError: Where the number of time offsets is not the number of views.
+    """
     seen = _confident(joints, confidence, min_confidence)
     starts = _starts(time_offsets, len(joints))
     seen = _synchronised(seen, starts, torch.nan)
@@ -119,7 +151,7 @@ def _confident(joints: Tensor, confidence: Tensor | None, min_confidence: float)
 
 
 def _starts(time_offsets: Sequence[float] | None, views: int) -> list[int]:
-    """Frames by which each view is moved so that all are in step; the earliest one is not."""
+    """Frames by which each view is shifted so that all are synchronised; 0 for the earliest."""
     rounded = [round(offset_frames) for offset_frames in time_offsets or [0.0] * views]
     if len(rounded) != views:
         raise InputError(
@@ -129,6 +161,7 @@ def _starts(time_offsets: Sequence[float] | None, views: int) -> list[int]:
 
 
 def _synchronised(values: Tensor, starts: list[int], absent: float) -> Tensor:
+    """All views shifted onto one time axis; `absent` where a view has no frame."""
     views, frames, *rest = values.shape
     moved = values.new_full((views, frames + max(starts), *rest), absent)
     for view, start in enumerate(starts):
@@ -193,7 +226,15 @@ def _finished(
 def switches_of(
     ids: Int[Tensor, "views frames people"], tracks: Int[Tensor, "views frames people"]
 ) -> tuple[int, ...]:
-    """Per view: how often along a track the person changes."""
+    """Count per view how often the person changes along a track.
+
+    Args:
+        ids: The person of every detection, from 1; -1: nobody.
+        tracks: The track of every detection, from 0; -1: none.
+
+    Returns:
+        One count per view.
+    """
     counts = []
     for view, track in zip(ids.numpy(), tracks.numpy(), strict=True):
         frame, place = np.nonzero((view > 0) & (track >= 0))

@@ -1,7 +1,7 @@
-"""Epipolar geometry of views of which nothing is known, from several people of whom nobody knows who is who.
+"""Fundamental matrices of uncalibrated views from several people who are not matched yet.
 
-Whoever is taken for the same person in two views gives a fundamental matrix; only the right pairing gives one that the
-other people fit as well.
+Every pairing of tracks of two views gives a fundamental matrix; only the right pairing gives one that the other people
+fit as well.
 """
 
 from itertools import combinations
@@ -17,8 +17,9 @@ from coview.geometry.epipolar.fundamental_ransac import robust_fundamental
 
 # body sizes: epipolar error allowed while cameras are up to a frame out of step
 ROUGH = 0.03
+# body sizes: epipolar error allowed once people are matched
 FINE = 0.015
-# body sizes: what right pairs are expected to miss meanwhile
+# body sizes: epipolar error expected of right pairs during the search
 _TYPICAL = 0.012
 # tracks of each view that are paired with each other
 _LONGEST = 5
@@ -26,15 +27,15 @@ _LONGEST = 5
 _TRIED = 12
 # frames that two tracks must share
 _SHARED = 20
-# that a pairing is judged on
+# frames that a pairing is judged on
 _INSTANTS = 80
 # pairs of joints that a matrix is first fitted to
 _POINTS = 400
-# share of the best possible agreement from which on no other pairing is tried ...
+# share of the best possible agreement from which on no other pairing is tried
 _SURE = 0.75
-# correlation of motion that goes with it
+# correlation of motion that must go with it
 _ALIKE = 0.4
-# ... and below which two views are not said to be related
+# share of the best possible agreement below which two views are not said to be related
 _ENOUGH = 0.2
 
 Fundamentals = dict[tuple[int, int], Float[Tensor, "3 3"]]
@@ -45,10 +46,18 @@ def search_fundamentals(
     track_ids: Int[Tensor, "views frames people"],
     seed: int = 0,
 ) -> Fundamentals:
-    """b̃ᵀ F ã = 0 for the pairs of views (a < b) whose people agree on a matrix, whatever pairing that takes.
+    """Find fundamental matrices of pairs of views by trying which pairing of their tracks makes all people agree.
 
-    `joints` in body sizes of each view, NaN where not seen; `nodes` are numbers of tracks that no two views share. Cost
-    does not depend on the number of frames, and is quadratic in views."""
+    Cost does not depend on the number of frames, and is quadratic in views.
+
+    Args:
+        joints: 2D detections in body sizes of each view, NaN where not seen.
+        track_ids: The track of every detection; no two views share a number; -1: none.
+        seed: Seed of the robust fits.
+
+    Returns:
+        Per pair of views (a, b), a < b: F with b̃ᵀ F ã = 0; pairs whose people agree on no matrix are left out.
+    """
     found = {}
     for a, b in combinations(range(len(joints)), 2):
         matrix = _related(joints[a], joints[b], track_ids[a], track_ids[b], seed)
@@ -62,7 +71,16 @@ def refit_fundamentals(
     ids: Int[Tensor, "views frames people"],
     seed: int = 0,
 ) -> Fundamentals:
-    """The same where it is known (well enough) who is who: `ids` are numbers of people, -1 for nobody."""
+    """Fit fundamental matrices to people who are (well enough) matched already.
+
+    Args:
+        joints: 2D detections in body sizes of each view, NaN where not seen.
+        ids: The person of every detection; -1: nobody.
+        seed: Seed of the robust fits.
+
+    Returns:
+        Per pair of views (a, b), a < b: F with b̃ᵀ F ã = 0; pairs that cannot be fitted are left out.
+    """
     found = {}
     for a, b in combinations(range(len(joints)), 2):
         matrix = _fitted(*_paired(joints[a], joints[b], ids[a], ids[b]), FINE, seed, 4 * _POINTS)
@@ -118,7 +136,7 @@ def _grown(
 def _agreement(
     matrix: Float[Tensor, "3 3"], a: Tensor, b: Tensor, in_a: Tensor, in_b: Tensor
 ) -> tuple[float, list[list[int]]]:
-    """How much evidence for pairs the best grouping of all tracks has under a matrix, and that grouping."""
+    """Total affinity of the best grouping of all tracks under a matrix, and that grouping."""
     names, place = torch.cat([in_a.flatten(), in_b.flatten()]).unique(return_inverse=True)
     one, other = place[: in_a.numel()].view_as(in_a), place[in_a.numel() :].view_as(in_b)
     value = frame_affinity(epipolar_errors(matrix, a, b), _TYPICAL).double()

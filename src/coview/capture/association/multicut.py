@@ -1,4 +1,4 @@
-"""From pairs of tracks to people: groups that contradict nobody, block by block, joined over time."""
+"""From affinities of tracks to people: multicut within blocks of frames, groups linked over time."""
 
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -12,20 +12,27 @@ from torch import Tensor
 from coview.capture.association.epipolar_affinity import BLOCK, Affinities
 from coview.capture.association.tracking import Track, gate_radius, pose_distances
 
-# frames after which a view tells no more where a person should be
+# frames after which a view no longer predicts where a person should be
 LOST = 50
-# frames without a detection that halve what a view's expectation counts
+# frames without a detection that halve the weight of a view's prediction
 _HALVING = 10.0
-# frames of evidence that having been one person before is worth
+# affinity, in frames, of two tracks that were one person in the block before
 _HABIT = 2.0
 
 
 def greedy_edge_contraction(weights: Float[np.ndarray, "n n"]) -> list[list[int]]:
-    """Groups of nodes: the pair with the greatest weight is joined, weights add up, until none is above 0.
+    """Partition a graph by greedy additive edge contraction, a heuristic for the minimum cost multicut [Keuper15].
 
-    Greedy additive edge contraction [Keuper15] for the multicut of a graph with attraction (above 0) and repulsion;
-    minus infinity forbids. What comes out is a partition: if a and b are one person, and b and c, then so are a and c
-    (cycle consistency), and no group holds a forbidden pair. `weights` is symmetric; its diagonal is ignored."""
+    The two groups with the greatest weight between them are joined and weights add up, until none is above 0. The
+    result is cycle consistent: if a and b are one person, and b and c, then so are a and c; no group holds a forbidden
+    pair.
+
+    Args:
+        weights: Symmetric; above 0 attracts, below repels, minus infinity forbids. The diagonal is ignored.
+
+    Returns:
+        Groups of nodes by their index.
+    """
     left = weights.astype(float)
     np.fill_diagonal(left, -np.inf)
     groups = [[track_id] for track_id in range(len(left))]
@@ -46,12 +53,21 @@ def people_of_blocks(
     track_ids: Int[Tensor, "views frames people"],
     affinities: Affinities,
 ) -> Int[Tensor, "blocks nodes"]:
-    """The person (from 0) that each track shows in each block of frames; -1 where the track is not there.
+    """Assign every track to a person, block of frames by block.
 
-    In every block the tracks are grouped by `greedy_edge_contraction`: two tracks of one view that are seen at once can never be
-    one person. A group then goes to the person whose expected poses, in all views together, it fits best (Hungarian
-    method over all people who were seen recently): a track whose neighbours in the other views have changed is thereby
-    given to another person. `nodes` are numbers of tracks that no two views share, -1 for nobody."""
+    In every block the tracks are grouped by `greedy_edge_contraction`: two tracks of one view that are seen at once can
+    never be one person. A group then goes to the person whose expected poses, in all views together, it fits best
+    (Hungarian method over all people who were seen recently): a track whose neighbours in the other views have changed
+    is thereby given to another person.
+
+    Args:
+        joints: 2D detections, pixels, NaN where not seen.
+        track_ids: The track of every detection; no two views share a number; -1: none.
+        affinities: Affinities of pairs of tracks.
+
+    Returns:
+        The person (from 0) that each track shows in each block of `BLOCK` frames; -1 where the track is not there.
+    """
     blocks = -(-track_ids.shape[1] // BLOCK)
     conflicts, edges = _conflicts(track_ids, blocks), _by_block(affinities, blocks)
     people = np.full((blocks, int(track_ids.max()) + 1), -1)
@@ -82,7 +98,9 @@ class _Sighting:
 
 @dataclass
 class _Person:
-    # per view
+    """A person found so far, with where each view saw them last."""
+
+    # per view: the latest track state
     last: dict[int, Track] = field(default_factory=dict)
     # tracks and blocks so far
     seen: int = 0

@@ -14,7 +14,13 @@ _HEADER = ("camera", "track", "person", "first_frame", "last_frame", "detections
 
 
 def write_table(people: People, detections: Detections, path: Path) -> None:
-    """One row per track and owner; no person where it is nobody's. x and y (pixels) are its middle at first."""
+    """Write `people.csv`: one row per track and person, with when and where the track is first seen.
+
+    Args:
+        people: Who is who; rows of nobody's detections name no person.
+        detections: The detections; a row's x and y (pixels) are the median of the joints in its first frame.
+        path: File to write.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(_HEADER)

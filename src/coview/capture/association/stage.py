@@ -22,12 +22,20 @@ MIN_CONFIDENCE = 0.3
 # share of a camera's frames with two people or more, from which on people are told apart
 SEVERAL = 0.02
 
-# frames
+# frames: estimated time offsets up to this count as none
 _ON_TIME = 1.5
 
 
 def several_people(detections: Detections, min_confidence: float = MIN_CONFIDENCE) -> bool:
-    """Whether more than one person is in view of some camera, but for a stray detection now and then."""
+    """Whether more than one person is in view of some camera in more than `SEVERAL` of its frames.
+
+    Args:
+        detections: 2D detections of all cameras.
+        min_confidence: Joints below this confidence do not count; a person has three joints or more.
+
+    Returns:
+        False also where the files hold one person per frame.
+    """
     if detections.joints.shape[2] < 2:
         return False
     there = (detections.confidence >= min_confidence).sum(dim=-1) >= 3
@@ -37,15 +45,15 @@ def several_people(detections: Detections, min_confidence: float = MIN_CONFIDENC
 def associate(
     session: Session, *, time_offsets: dict[str, float] | None = None, seed: int = 0
 ) -> People | None:
-    """Tell the people of a session apart, with its cameras where it is calibrated and without where it is not.
+    """Match the people of a session across cameras and time, with its calibration where it has one.
 
     Numbers stay as they were as far as the same people are found again.
 
     Args:
         session: The session; `people.npz`, `people.csv` and its provenance are written.
-        time_offsets: Camera: frames by which it started later. Where neither they nor a calibration say so, they are found
-            by when people move.
-        seed: Of the search for the geometry of two cameras.
+        time_offsets: Camera: frames by which it started later. Where neither they nor a calibration say so, they are
+            estimated from when people move.
+        seed: Seed of the search for the geometry of two cameras.
 
     Returns:
         Who is who after the edits of `people.toml`; None, and nothing is written, where no camera sees several people:
@@ -86,13 +94,13 @@ def kept_people(session: Session, calibration: Calibration | None, *, on_time: b
 def update_people(
     session: Session, calibration: Calibration | None, *, on_time: bool = False, seed: int = 0
 ) -> People | None:
-    """Who is who by these cameras: read where that is current (`kept_people`), else told apart anew and written.
+    """Match people by these cameras: the current result on disk (`kept_people`), else a new one, written.
 
     Args:
         session: The session; `people.npz`, `people.csv` and the provenance are written where anything has changed.
         calibration: Its cameras; None: by no calibration.
         on_time: Without a calibration: whether cameras are taken to have started at the same time.
-        seed: Of the search for the geometry of two cameras.
+        seed: Seed of the search for the geometry of two cameras.
 
     Returns:
         Who is who after the edits of `people.toml`; None where there is one person to follow.
@@ -110,7 +118,14 @@ def update_people(
 
 
 def placed(session: Session) -> Calibration | None:
-    """The session's calibration, where it says where the cameras stand."""
+    """The session's calibration where it holds extrinsics, else None.
+
+    Args:
+        session: The session.
+
+    Returns:
+        The calibration of the session's cameras, in their order; None without extrinsics or without a calibration.
+    """
     if not session.calibration_path.is_file():
         return None
     calibration = session.calibration().select(session.camera_names)
@@ -129,8 +144,8 @@ def _told_apart(
     if not found.count:
         raise InputError(
             f"session '{session.name}': several people are in view, but nobody could be recognised in two cameras. The "
-            f"cameras may not be in step, or the calibration is of another recording. Say how much later they started (`coview "
-            f"associate {session.path} --time-offset CAMERA FRAMES`), or calibrate with another file."
+            f"cameras may not be in step, or the calibration is of another recording. Say how much later they started "
+            f"(`coview associate {session.path} --time-offset CAMERA FRAMES`), or calibrate with another file."
         )
     ids = _numbered_as_before(found.ids, _before(session))
     made = {
@@ -148,7 +163,14 @@ def _told_apart(
 
 
 def describe_people(people: People) -> str:
-    """One line: how many, the time offsets of the cameras, how often a track changed owner, how many corrections."""
+    """Summarise an association in one line.
+
+    Args:
+        people: Who is who.
+
+    Returns:
+        How many people, how they were matched, time offsets, how often a track changed person, how many edits.
+    """
     switches = ", ".join(
         f"{name} {count}" for name, count in zip(people.cameras, people.switches, strict=True)
     )
@@ -162,7 +184,14 @@ def describe_people(people: People) -> str:
 
 
 def describe_time_offsets(people: People) -> str:
-    """Cameras and the frames by which they were taken to start later; empty where all are in step."""
+    """List the cameras that were taken to start later or earlier than the first.
+
+    Args:
+        people: Who is who.
+
+    Returns:
+        "name +frames, ..."; empty where all are synchronised.
+    """
     return ", ".join(
         f"{name} {frames:+.0f}"
         for name, frames in zip(people.cameras, people.late, strict=True)
@@ -172,10 +201,11 @@ def describe_time_offsets(people: People) -> str:
 
 @dataclass(frozen=True)
 class Presence:
-    """How much of one person was seen."""
+    """When one person was seen, and in what share of the frames."""
 
+    # number, from 1
     person: int
-    # frame
+    # first and last frame
     first: int
     last: int
     # per camera, share of its frames
@@ -185,7 +215,14 @@ class Presence:
 
 
 def presences(people: People) -> tuple[Presence, ...]:
-    """Every person, in order."""
+    """Measure how much of every person was seen.
+
+    Args:
+        people: Who is who.
+
+    Returns:
+        One row per person who was seen, in order.
+    """
     rows = []
     for person in range(1, people.count + 1):
         seen = (people.ids == person).any(dim=-1)
@@ -215,7 +252,7 @@ def _check_offsets(time_offsets: dict[str, float], session: Session, calibration
 
 
 def _basis(calibration: Calibration | None, time_offsets: dict[str, float] | None) -> str:
-    """By what people are told apart; time_offsets that a user gave are as good as those that are found."""
+    """What people are told apart by; time offsets that a user gave count like those that are estimated."""
     if calibration is None:
         return "none, on time" if time_offsets == {} else "none"
     return calibration.fingerprint
@@ -227,7 +264,7 @@ def _time_offsets(
     calibration: Calibration | None,
     time_offsets: dict[str, float] | None,
 ) -> list[float]:
-    """Time offset of each camera, frames: by its clock, as given, or (None) as found; a frame or two are none."""
+    """Time offset of each camera, frames: by its clock, as given, or (None) as estimated; small estimates count as 0."""
     if calibration is not None:
         clocks = calibration.clocks
         # seconds: a drifting clock is right there, and near it

@@ -1,4 +1,4 @@
-"""Time offsets of cameras where several people are in view, and nobody knows yet who is who."""
+"""Time offsets of cameras where several people are in view who are not matched yet."""
 
 import torch
 from jaxtyping import Float
@@ -7,7 +7,7 @@ from torch import Tensor
 from coview.capture.association.tracking import track_people
 from coview.geometry.self_calibration.time_offset import Seen, rough_offsets
 
-# of each camera, the longest: cost is quadratic in them
+# longest tracks of each camera that are tried: cost is quadratic in them
 _TRACKS = 4
 # of the error at other time offsets: pairs of different people fit some offset half as badly as the others
 _BELIEVED = 0.4
@@ -23,11 +23,21 @@ def people_time_offsets(
     min_confidence: float = 0.3,
     reach: float = 10.0,
 ) -> Float[Tensor, "views"]:
-    """Seconds that each camera began later than the first, to a frame or so; 0 for one that nothing ties.
+    """Estimate the time offset of every camera where several people are in view and not matched yet, to a frame or so.
 
-    `joints` are pixels, NaN where not seen; the order of people in a frame means nothing. Every long track of one
-    camera is tried with every long track of another (`geometry.self_calibration.time_offset`): meaningless where nobody is seen by two
-    cameras for a few seconds on end."""
+    Every long track of one camera is tried with every long track of another (`geometry.self_calibration.time_offset`).
+    Meaningless where nobody is seen by two cameras for a few seconds on end.
+
+    Args:
+        joints: 2D detections, pixels, NaN where not seen; the order of people within a frame means nothing.
+        confidence: Confidence of every detected joint.
+        fps: Frames per second.
+        min_confidence: Joints below this confidence are taken as not seen.
+        reach: Seconds; the largest offset that is tried.
+
+    Returns:
+        Seconds that each camera started later than the first; 0 for one that nothing ties to another.
+    """
     first = max(0, (joints.shape[1] - _LONGEST) // 2)
     middle = slice(first, first + _LONGEST)
     confident = (confidence >= min_confidence)[:, middle, ..., None]

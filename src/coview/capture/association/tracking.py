@@ -1,4 +1,4 @@
-"""Tracks: the detections of one camera joined over time, and cut wherever two people could be mistaken."""
+"""Tracking: the detections of one camera joined over time, and cut wherever two people could be mistaken."""
 
 from dataclasses import dataclass
 
@@ -10,11 +10,11 @@ from torch import Tensor
 
 # frames that a track survives without a detection
 MAX_GAP = 10
-# body sizes, on average over joints, within which a track goes on ...
+# body sizes, on average over joints, within which a track continues
 _REACH = 0.2
-# ... and more for every frame missed
+# body sizes more for every frame missed
 _GROWTH = 0.02
-# body sizes: joints that are farther away count like this, since some detections are elsewhere altogether
+# body sizes: larger distances of single joints are clipped to this, since some detections are outliers
 _FAR = 0.5
 # body sizes by which the right person must fit better than anybody else
 _ALIKE = 0.04
@@ -26,10 +26,10 @@ _STEADY = 0.5
 
 @dataclass
 class Track:
-    """Where one person was last seen in one view, and where they should be next."""
+    """State of a track: where one person was last seen in one view, and how they moved."""
 
     number: int
-    # of the last detection
+    # frame of the last detection
     frame: int
     # (joints, 2) pixels; joints not seen recently where they would have moved to
     pose: np.ndarray
@@ -39,16 +39,38 @@ class Track:
     size: float
 
     def expected(self, frame: int) -> np.ndarray:
-        """Where the joints should be: the longer nobody was seen, the less is believed of the velocity."""
+        """Predict the pose: the longer nobody was seen, the less the velocity counts.
+
+        Args:
+            frame: Frame to predict for.
+
+        Returns:
+            (joints, 2) pixels.
+        """
         steps = frame - self.frame
         return self.pose + self.velocity * (1 - 0.8**steps) / 0.2 * 0.8
 
     @staticmethod
     def started(number: int, frame: int, pose: np.ndarray) -> "Track":
+        """Start a track at its first detection.
+
+        Args:
+            number: Number of the track.
+            frame: Frame of the detection.
+            pose: (joints, 2) pixels, NaN where not seen.
+
+        Returns:
+            A track at rest.
+        """
         return Track(number, frame, pose, np.zeros(2), _size(pose))
 
     def update(self, frame: int, pose: np.ndarray) -> None:
-        """Another detection, `frame` after the last."""
+        """Continue the track with another detection.
+
+        Args:
+            frame: Frame of the detection, later than the last.
+            pose: (joints, 2) pixels, NaN where not seen.
+        """
         moved = pose - self.pose
         valid = np.isfinite(moved[:, 0])
         if valid.any():
@@ -61,13 +83,20 @@ class Track:
 def track_people(
     joints: Float[Tensor, "frames people joints 2"], *, max_gap: int = MAX_GAP
 ) -> Int[Tensor, "frames people"]:
-    """The number (from 0) of the track that each detection of one camera belongs to; -1 where there is none.
+    """Track the people of one camera over time.
 
     From frame to frame, detections go to the tracks whose expected poses they fit best in all (Hungarian method
-    [Kuhn55]; distances of joints in body sizes; poses are expected to move on as they did). A track ends after
-    `max_gap` frames without a detection, and wherever another person would fit almost as well: one track that holds
-    two people does more harm than two tracks that hold one. A person found twice in a frame counts once. `joints` are
-    pixels, NaN where not seen; the order of people means nothing."""
+    [Kuhn55]; distances of joints in body sizes). A track ends after `max_gap` frames without a detection, and wherever
+    another person would fit almost as well: one track that holds two people does more harm than two tracks that hold
+    one. A person found twice in a frame counts once.
+
+    Args:
+        joints: 2D detections, pixels, NaN where not seen; the order of people within a frame means nothing.
+        max_gap: Frames that a track survives without a detection.
+
+    Returns:
+        The track (from 0) that each detection belongs to; -1 where there is none.
+    """
     poses = joints.double().numpy()
     there = np.isfinite(poses[..., 0]).any(axis=-1)
     found = np.full(there.shape, -1)
@@ -90,7 +119,7 @@ def track_people(
 
 
 def _matched(alive: list[Track], poses: np.ndarray, frame: int) -> tuple[list[Track | None], set[int]]:
-    """The track that each pose continues (None: a new one), and the tracks that must end here."""
+    """The track that each pose continues (None: a new one), and the tracks that are ambiguous and end here."""
     if not alive or not len(poses):
         return [None] * len(poses), set()
     expected = np.stack([track.expected(frame) for track in alive])
@@ -113,12 +142,29 @@ def _matched(alive: list[Track], poses: np.ndarray, frame: int) -> tuple[list[Tr
 
 
 def gate_radius(track: Track, frame: int) -> float:
-    """Body sizes by which a pose may miss the expected one and still be the same person's."""
+    """Largest distance of a pose from the expected one at which it is still taken as the same person's.
+
+    Args:
+        track: The track.
+        frame: Frame of the pose; the radius grows with the frames missed.
+
+    Returns:
+        Body sizes.
+    """
     return _REACH + _GROWTH * (frame - track.frame - 1)
 
 
 def pose_distances(one: np.ndarray, other: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Mean distance of the joints that both have, each at most `_FAR`; in sizes of the one. Infinite: none shared."""
+    """Mean distance of the joints that two poses share, each at most `_FAR`.
+
+    Args:
+        one: (n, joints, 2) pixels, NaN where not seen.
+        other: (m, joints, 2) pixels.
+        sizes: (n,) body sizes of `one`, pixels.
+
+    Returns:
+        (n, m) in body sizes; infinite where no joint is shared.
+    """
     apart = (
         np.sqrt(np.square(one[:, None] - other[None]).sum(axis=-1)) / np.maximum(sizes, 1.0)[:, None, None]
     )
@@ -129,7 +175,7 @@ def pose_distances(one: np.ndarray, other: np.ndarray, sizes: np.ndarray) -> np.
 
 
 def _once(row: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Without those that repeat an earlier one."""
+    """`places` without detections that repeat an earlier one."""
     if len(places) < 2:
         return places
     poses = row[places]
@@ -138,5 +184,6 @@ def _once(row: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 
 def _size(pose: np.ndarray) -> float:
+    """Diagonal of the box around the joints seen, pixels."""
     valid = pose[np.isfinite(pose[:, 0])]
     return float(np.linalg.norm(valid.max(axis=0) - valid.min(axis=0)))
