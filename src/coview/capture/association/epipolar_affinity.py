@@ -58,7 +58,7 @@ def epipolar_errors(
     a: Float[Tensor, "frames people joints 2"],
     b: Float[Tensor, "frames others joints 2"],
 ) -> Float[Tensor, "frames people others"]:
-    """Median Sampson distance of the joints that two detections of one instant share [HZ04] §11.4.3.
+    """Median Sampson distance of the joints that two detections of one instant share [HZ04 §11.4.3].
 
     Args:
         fundamental: F of the two views, b̃ᵀ F ã = 0.

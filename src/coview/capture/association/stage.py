@@ -264,7 +264,7 @@ def _time_offsets(
     calibration: Calibration | None,
     time_offsets: dict[str, float] | None,
 ) -> list[float]:
-    """Time offset of each camera, frames: by its clock, as given, or (None) as estimated; small estimates count as 0."""
+    """Time offset of each camera, frames: by its clock, as given, or (None) estimated; small estimates count as 0."""
     if calibration is not None:
         clocks = calibration.clocks
         # seconds: a drifting clock is right there, and near it

@@ -1,4 +1,4 @@
-"""Bones that keep their length: how long each is, how much it varies, and paths solved together with them."""
+"""Prior of constant bone lengths: estimation of the lengths, linearisation, and the joint solution with it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,28 +8,37 @@ from jaxtyping import Float
 
 from coview.capture.reconstruction.smoothing_spline import BAND, Blocks, Factor, Paths, precision
 
-# metres: what detectors find wanders on the body by more (held-out cameras of a real take say so)
+# metres: least standard deviation of a bone length; detections move on the body by more than this
 _LEAST = 0.005
-# of conjugate gradients at most
+# of conjugate gradients, at most
 _ITERATIONS = 12
-# of the first residual: then the sweeps end
+# relative to the first residual, at which the iterations end
 _TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
 class Bones:
-    """The bones at one place of the paths, linearised: along · (end - begin) = length ± spread."""
+    """The bone length prior linearised at given paths: along · (end - start) = length with the variance 1 / weight."""
 
-    # joints
+    # joints at the two ends of every bone
     ends: tuple[np.ndarray, np.ndarray]
-    # unit vectors
+    # unit vectors from one end to the other
     along: Float[np.ndarray, "bones frames 3"]
+    # metres
     length: Float[np.ndarray, "bones 1"]
-    # 1 / spread², 0 where an end is not known
+    # 1 / variance of the length, 1/m²; 0 where an end is too uncertain
     weight: Float[np.ndarray, "bones frames"]
 
     def diagonal_terms(self, joints: int) -> tuple[Blocks, Paths]:
-        """What the bones add to each joint's information and right side, the other end aside."""
+        """Compute what the bones add to each joint's own block of the normal equations, the coupling of the two ends
+        left out.
+
+        Args:
+            joints: Number of joints.
+
+        Returns:
+            Information (1/m², upper triangles) and right side (1/m) of every joint and frame.
+        """
         blocks = _outer(self.along) * self.weight[..., None]
         gradient = self.along * (self.weight * self.length)[..., None]
         information = np.zeros((joints, *blocks.shape[1:]))
@@ -40,7 +49,14 @@ class Bones:
         return information, right
 
     def coupling(self, paths: Paths) -> Paths:
-        """The part of the normal equations that couples the two ends."""
+        """Multiply the off-diagonal blocks of the normal equations, which couple the two ends of each bone, with paths.
+
+        Args:
+            paths: Positions, metres.
+
+        Returns:
+            The product, 1/m.
+        """
         out = np.zeros_like(paths)
         for here, there in (self.ends, self.ends[::-1]):
             share = (self.along * paths[there]).sum(axis=-1) * self.weight
@@ -48,7 +64,15 @@ class Bones:
         return out
 
     def marginal_information(self, covariance: Float[np.ndarray, "joints frames 3 3"]) -> Blocks:
-        """Information about each joint from the other end of its bones, unsure as that is."""
+        """Compute the information about each joint from the other end of its bones, whose own uncertainty is
+        marginalised out.
+
+        Args:
+            covariance: Covariance of every position, m².
+
+        Returns:
+            1/m², upper triangles.
+        """
         information = np.zeros((*covariance.shape[:2], 6))
         outer = _outer(self.along)
         for here, there in (self.ends, self.ends[::-1]):
@@ -60,8 +84,9 @@ class Bones:
 
 @dataclass(frozen=True)
 class BonePrior:
-    """The bones of one person over a whole take."""
+    """Lengths of one person's bones, constant over a whole take."""
 
+    # joints at the two ends of every bone
     ends: tuple[np.ndarray, np.ndarray]
     # metres
     length: Float[np.ndarray, "bones 1"]
@@ -72,8 +97,16 @@ class BonePrior:
         covariance: Float[np.ndarray, "frames joints 3 3"],
         bones: Sequence[tuple[int, int]],
     ) -> "BonePrior":
-        """From triangulated joints: the median squared length, less what noise adds to it. Bones never seen
-        whole are left out."""
+        """Estimate bone lengths from triangulated joints: the median squared length, less what noise adds to it.
+
+        Args:
+            points: Triangulated joints, metres, NaN where unknown.
+            covariance: Their covariance, m².
+            bones: Pairs of joints.
+
+        Returns:
+            The prior; bones whose two ends are never known in one frame are left out.
+        """
         start, end = (np.array(side, dtype=int) for side in zip(*bones, strict=True)) if bones else _none()
         squared = ((points[:, end] - points[:, start]) ** 2).sum(axis=-1)
         noise = np.trace(covariance[:, end] + covariance[:, start], axis1=-2, axis2=-1)
@@ -85,7 +118,19 @@ class BonePrior:
     def at(
         self, paths: Paths, covariance: Float[np.ndarray, "joints frames 3 3"], most_sigma: float
     ) -> Bones:
-        """Linearised at `paths`. A bone's spread is what its length varies beyond the paths' own uncertainty."""
+        """Linearise the prior at given paths.
+
+        The variance of a bone's length is what it varies beyond the uncertainty of the paths, at least `_LEAST`
+        squared.
+
+        Args:
+            paths: Positions, metres.
+            covariance: Their covariance, m².
+            most_sigma: Metres; frames in which an end is less certain than this do not count.
+
+        Returns:
+            The bones at these paths; weight 0 where an end is too uncertain.
+        """
         start, end = self.ends
         apart = paths[end] - paths[start]
         found = np.maximum(np.linalg.norm(apart, axis=-1), 1e-6)
@@ -109,8 +154,20 @@ def solve_with_bones(
     bones: Bones,
     initial: Paths,
 ) -> Paths:
-    """The paths where smoothness, views and bones are in balance: conjugate gradients [GL13 §11.5] from `begin`,
-    preconditioned with the paths alone, each joint with its own share of its bones."""
+    """Solve for the paths at which smoothness, views and bones are in balance by conjugate gradients [GL13 §11.5].
+
+    The preconditioner is the Cholesky factor of the paths alone, each joint with its own share of its bones.
+
+    Args:
+        information: Information of the views about every position, 1/m², upper triangles.
+        right: Information × position as the views see it, 1/m.
+        variance: Variance of second differences, m².
+        bones: The linearised bones.
+        initial: Paths to start from, metres.
+
+    Returns:
+        Paths, metres.
+    """
     from scipy.linalg.blas import dsbmv
 
     blocks, gradient = bones.diagonal_terms(len(initial))

@@ -30,16 +30,17 @@ CHUNK = 4096
 
 @dataclass(frozen=True)
 class Reconstructed:
-    """What the stage wrote and how good it is."""
+    """The 3D joints that the stage wrote, and how good they are."""
 
     path: Path
     poses: Poses3D
+    # reprojection threshold between inliers and outliers, pixels
     threshold_px: float
     # share of joints with a position
     found: float
-    # reprojection residual of the inliers
+    # median reprojection residual of the inliers, pixels
     median_px: float
-    # share of detections judged wrong
+    # share of detections that are outliers
     left_out: float
 
 
@@ -66,7 +67,7 @@ def reconstruct(
     Args:
         session: The session; it must be calibrated.
         person: Which of several people, from 1, who is seen most; `reconstruct_everybody` does all.
-        min_confidence: Detections less confident than this, in [0, 1], are left out.
+        min_confidence: Detections below this confidence, in [0, 1], are left out.
         threshold: Pixels beyond which a detection is wrong rather than poor; default: three times the robust standard
             deviation of this recording's own residuals.
         solver: `linear` is the weighted DLT that other tools compute, `reprojection` the maximum-likelihood point.
@@ -188,7 +189,7 @@ def _chunks(
 
 
 def _noise(limit: float) -> float:
-    """What `automatic_threshold` takes a detection's standard deviation to be, pixels."""
+    """Standard deviation of a detection that `automatic_threshold` assumes for a threshold, pixels."""
     return limit / 3.0
 
 
@@ -250,7 +251,14 @@ def _refined(
 
 
 def input_fingerprint(session: Session) -> str:
-    """A hash that changes when the session's calibration, any of its 2D joints, or who is who changes."""
+    """Hash what a reconstruction depends on: the session's calibration, its 2D joints, and who is who.
+
+    Args:
+        session: The session.
+
+    Returns:
+        16 hexadecimal digits.
+    """
     digest = hashlib.sha256(session.calibration_path.read_bytes())
     if session.people_path.is_file():
         for file in filter(Path.is_file, (session.people_path, session.edits_path)):

@@ -1,9 +1,9 @@
-"""Whole takes refined: robust reprojection error, with smooth motion and constant bones as priors.
+"""Refinement of whole takes: robust reprojection error, with smooth motion and constant bone lengths as priors.
 
-Gauss-Newton on the sum of three terms, each weighed by what the take itself says of it: reprojection (Geman-McClure
+Gauss-Newton on the sum of three terms, each weighted by what the take itself shows: reprojection (Geman-McClure
 [GM87], scale per joint), second differences in time (variance per joint by the evidence [Mackay92], then by
-expectation-maximisation in a moving window, so that fast motion is not smoothed away), bone lengths (how much each
-varies beyond its noise). Filled is only what these determine.
+expectation-maximisation in a moving window, so that fast motion is not smoothed away), bone lengths (variance beyond
+that of the noise). Only gaps that these determine are filled.
 """
 
 from collections.abc import Sequence
@@ -21,28 +21,29 @@ from coview.geometry.triangulation.triangulate import Triangulated
 
 # frames: fewer say nothing of how smooth a motion is
 FEWEST = 12
-# metres: a joint less sure than this in any direction is not known
+# metres: a joint with a larger standard deviation in any direction is not determined
 MOST_SIGMA = 0.04
 # frames refined together: bounds memory
 WINDOW = 2000
-# frames of the neighbouring windows seen along
+# frames of the neighbouring windows that a window includes
 OVERLAP = 50
+# iterations of Gauss-Newton
 _ROUNDS = 5
 # standard deviations at which a detection's weight is down to a quarter
 _CUT = 4.0
-# seconds to either side that tell how fast a motion is
+# seconds to either side of the window in which the variance is estimated
 _REACH = 0.12
-# m²: variances of second differences to begin with, whatever the frame rate
+# m²: candidates for the first variance of second differences, whatever the frame rate
 _STEPS = np.logspace(-10, -1, 10)
-# times the variance a window shows: it mixes slow with fast, and the covariance shall be honest
+# factor on the variance of a window, which mixes slow with fast motion: else the covariance is too small
 _LOOSER = 2.0
-# times a joint's usual distance from its median in time: then two views may have agreed by chance
+# times a joint's typical distance from its median in time, beyond which two views may have agreed by chance
 _STRAY = 6.0
 
 
 @dataclass(frozen=True)
 class Refined:
-    """NaN where neither views nor priors determine a joint."""
+    """Refined joints of a take; NaN where neither views nor priors determine a joint."""
 
     # metres
     points: Float[Tensor, "frames joints 3"]
@@ -53,18 +54,18 @@ class Refined:
 
 
 class _Observations:
-    """Undistorted pixels of all views, joint by joint in time."""
+    """Undistorted pixels of all views, by joint and frame."""
 
     def __init__(self, pixels: Tensor, projections: Tensor, weights: Tensor) -> None:
         seen = pixels.isfinite().all(dim=-1) & (weights > 0)
-        valid, robust_weights = torch.where(seen[..., None], pixels, 0.0), torch.where(seen, weights, 0.0)
-        # 2 views joints frames
-        self.pixels = valid.double().permute(3, 1, 2, 0).contiguous().numpy()
-        self.weights = robust_weights.double().permute(1, 2, 0).contiguous().numpy()
+        used_pixels, used_weights = torch.where(seen[..., None], pixels, 0.0), torch.where(seen, weights, 0.0)
+        # (2, views, joints, frames), pixels
+        self.pixels = used_pixels.double().permute(3, 1, 2, 0).contiguous().numpy()
+        self.weights = used_weights.double().permute(1, 2, 0).contiguous().numpy()
         self.projections = projections.double().numpy()
 
     def residuals(self, paths: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Residuals (2, views, joints, frames), squared and weighed; and 1 / depth, 0 behind the camera."""
+        """Residuals (2, views, joints, frames), their weighted squares, and 1 / depth, 0 behind the camera."""
         image = (
             np.einsum("vab,jtb->avjt", self.projections[..., :3], paths)
             + np.moveaxis(self.projections[..., 3], 1, 0)[..., None, None]
@@ -107,13 +108,29 @@ def refine(
     *,
     sigma: float,
 ) -> Refined:
-    """Refine the robust triangulation `start` of undistorted pixels; a detection's noise is some sigma / weight.
+    """Refine a robust triangulation over a whole take by maximum a posteriori estimation.
 
-    World metres. `sigma` (pixels) is what the covariances of `start` were made with; the take says what it is.
-    A bone is a pair of joints; those whose length changes over the take hardly count. The covariance is that
-    of the posterior with a bone's other end as a measurement that errs on its own; it knows the noise of
-    detections, not a calibration's error. Two views alone cannot tell an outlier along their epipolar line: there
-    it is too small. ValueError for fewer than 12 frames."""
+    The standard deviation of a detection is proportional to 1 / weight. Bones whose length changes over the take hardly
+    count. The covariance is that of the posterior with a bone's other end as an independent measurement; it covers the
+    noise of detections, not errors of the calibration. Where two views alone see a joint, an outlier along their
+    epipolar line cannot be told, and the covariance is too small.
+
+    Args:
+        pixels: Undistorted detections, NaN where not seen.
+        projections: World (metres) to undistorted pixels.
+        weights: Weight of every detection; 0: not used.
+        start: The robust triangulation to start from, metres.
+        bones: Pairs of joints whose distance is constant.
+        fps: Frames per second.
+        sigma: Pixels; the standard deviation that the covariances of `start` were computed with. The actual one is
+            estimated from the take.
+
+    Returns:
+        Joints with covariances, and the estimated noise of the detections.
+
+    Raises:
+        InputError: For fewer than `FEWEST` frames.
+    """
     frames = len(pixels)
     if frames < FEWEST:
         raise InputError(
@@ -161,7 +178,7 @@ def _refined(
     paths = _bridged(initial, sure)
     error, squared, near = seen.residuals(paths)
     scale = noise[:, None] ** 2
-    # what two views said by chance is judged by where it would have been, and gently
+    # points that two views may give by chance are weighted by their residuals, with a wide kernel
     robust_weights = (
         np.where(sure, inliers, _geman_mcclure(squared, scale, 3 * _CUT)) * seen.weights**2 / scale
     )
@@ -194,7 +211,7 @@ def _refined(
 
 
 def _between(there: Bool[Tensor, "frames joints"]) -> Bool[Tensor, "frames joints"]:
-    """From a joint's first point to its last: beyond, a path is a guess whose covariance is too small."""
+    """From a joint's first point to its last: beyond, a path is an extrapolation whose covariance is too small."""
     since, until = there.int().cummax(dim=0).values, there.int().flip(0).cummax(dim=0).values.flip(0)
     return (since * until).bool()
 
@@ -203,7 +220,7 @@ def _between(there: Bool[Tensor, "frames joints"]) -> Bool[Tensor, "frames joint
 
 
 def _plausible(points: np.ndarray, agreed: np.ndarray) -> np.ndarray:
-    """Where there is a point that is no chance agreement of two views: the joint was nearby before and after."""
+    """Points that are no chance agreement of two views: seen by three, or near the joint's median over 7 frames."""
     there = np.isfinite(points).all(axis=-1)
     padded = np.pad(
         np.where(there[..., None], points, np.nan), ((0, 0), (3, 3), (0, 0)), constant_values=np.nan
@@ -218,7 +235,7 @@ def _plausible(points: np.ndarray, agreed: np.ndarray) -> np.ndarray:
 
 
 def _bridged(points: np.ndarray, sure: np.ndarray) -> np.ndarray:
-    """The sure points, and lines between them; a joint that has none is put where the others are."""
+    """The plausible points with linear interpolation between; a joint without any is put at the mean of all points."""
     paths = np.empty_like(points)
     frames = np.arange(points.shape[1])
     middle = points[sure].mean(axis=0) if sure.any() else np.zeros(3)
@@ -266,7 +283,7 @@ def _most_evident(information: np.ndarray, right: np.ndarray) -> Float[np.ndarra
 
 
 def _moving(values: Float[np.ndarray, "joints steps"], reach: int) -> Float[np.ndarray, "joints steps"]:
-    """Mean over a window that is cut off at the ends; never nothing."""
+    """Mean over a moving window that is cut off at the ends; at least 1e-12."""
     total = np.cumsum(np.pad(values, ((0, 0), (1, 0))), axis=1)
     steps = np.arange(values.shape[1])
     low, high = np.maximum(steps - reach, 0), np.minimum(steps + reach + 1, values.shape[1])
@@ -274,12 +291,27 @@ def _moving(values: Float[np.ndarray, "joints steps"], reach: int) -> Float[np.n
 
 
 def times(blocks: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """Symmetric 3×3 blocks (upper triangles) times vectors."""
+    """Multiply symmetric 3×3 matrices with vectors.
+
+    Args:
+        blocks: (..., 6) upper triangles xx xy xz yy yz zz.
+        vectors: (..., 3).
+
+    Returns:
+        (..., 3).
+    """
     xx, xy, xz, yy, yz, zz = np.moveaxis(blocks, -1, 0)
     x, y, z = np.moveaxis(vectors, -1, 0)
     return np.stack([xx * x + xy * y + xz * z, xy * x + yy * y + yz * z, xz * x + yz * y + zz * z], axis=-1)
 
 
 def full(blocks: np.ndarray) -> np.ndarray:
-    """Upper triangles as matrices."""
+    """Symmetric 3×3 matrices from their upper triangles.
+
+    Args:
+        blocks: (..., 6) upper triangles xx xy xz yy yz zz.
+
+    Returns:
+        (..., 3, 3).
+    """
     return blocks[..., [0, 1, 2, 1, 3, 4, 2, 4, 5]].reshape(*blocks.shape[:-1], 3, 3)
