@@ -1,4 +1,4 @@
-"""Stage: cameras from a calibration board that they saw, ChArUco or checkerboard."""
+"""Stage: calibration of cameras from a board that they filmed, ChArUco or checkerboard."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -39,7 +39,7 @@ from coview.formats.calibration.fit_size import SizeMismatch
 from coview.formats.session.session import BOARD_FOLDER, CALIBRATION_FILE, INTRINSICS_FILE, Session
 from coview.geometry.bundle.board_scene import Sightings
 
-# relative: frame n of two such videos is not one instant
+# relative difference of frame rates beyond which frame n of two videos is not one instant
 _RATES_DIFFER = 0.01
 
 
@@ -54,15 +54,31 @@ def calibrate_from_board(
     looked: int = 200,
     size_mismatch: SizeMismatch = "keep",
 ) -> Calibrated:
-    """Lenses and places of cameras from a board (`formats.boards.read_board` reads its description).
+    """Calibrate cameras from a ChArUco board or a checkerboard that they filmed: intrinsics, poses and time offsets.
 
-    `videos` holds what the cameras filmed of the board at once (default: the session's videos), `intrinsics_videos`
-    more videos or pictures of each camera alone; a Caliscope or Pose2Sim project holds both. With `intrinsics` the
-    intrinsics are those of that file. The world is metric, by the size of the squares; its z axis points up from the
-    board that lies on the floor in frame `origin_frame`, or else is the first camera's own up. `session` is a session
-    or, before there is one, the folder to write to: then the cameras are those filmed. With `intrinsics_videos` alone
-    only the intrinsics are found.
-    Raises NotDeterminedError, ValueError or FileNotFoundError saying what to record or mend."""
+    The world is metric, by the size of the squares; its z axis points up from the board that lies on the floor in frame
+    `origin_frame`, or else is the first camera's own up.
+
+    Args:
+        session: A session, or, before there is one, the folder to write to: then the cameras are those filmed.
+        board: Description of the board (`formats.calibration.board.read_board` reads it).
+        videos: Folder with what the cameras filmed of the board at once; default: the session's videos. A Caliscope or
+            Pose2Sim project also holds those for the intrinsics.
+        intrinsics_videos: Folder with more videos or pictures of each camera alone. Without `videos` and a session's
+            own, only the intrinsics are estimated.
+        intrinsics: File with the intrinsics, which then are not estimated.
+        origin_frame: Frame in which the board lies on the floor.
+        looked: Frames per camera in which the board is searched, evenly spread.
+        size_mismatch: What to do where the images of `intrinsics` differ from those filmed by a crop.
+
+    Returns:
+        The calibration written, and how well it explains the corners.
+
+    Raises:
+        NotDeterminedError: Where the views of the board do not determine the cameras, with what to record.
+        InputError: For settings and recordings that cannot be used.
+        MissingFileError: Where a folder or video is missing.
+    """
     if looked < 1:
         raise InputError(f"--board-frames {looked}: at least one frame of each camera must be looked at.")
     if origin_frame is not None and origin_frame < 0:
@@ -97,7 +113,7 @@ def calibrate_from_board(
 def _films(
     path: Path, session: Session | None, videos: Path | None, intrinsics_videos: Path | None
 ) -> tuple[dict[str, Film], dict[str, Film], Path]:
-    """Of the cameras together and of each alone, under the session's names; and the folder of the first."""
+    """Films of the cameras at once and of each alone, by the session's names; and the folder of the first."""
     alone = intrinsics_videos
     shared: dict[str, Film] = {}
     where = path
@@ -136,7 +152,23 @@ def board_recording(
     more: dict[str, BoardDetections],
     where: Path,
 ) -> tuple[BoardRecording, list[int], float | None]:
-    """All sightings with instants counted from 0; the frame number of each instant (−1: a camera alone); the rate."""
+    """Collect the detections of all cameras by instant.
+
+    Args:
+        board: The board.
+        names: Names of the cameras.
+        seen: Per camera: detections that all cameras filmed at once.
+        more: Per camera: detections that it filmed alone.
+        where: Folder of the first; a `timestamps.csv` in it says which frames are of one instant.
+
+    Returns:
+        The recording, with instants counted from 0; the frame number of each instant (-1: a camera alone); frames per
+        second, None for pictures.
+
+    Raises:
+        InputError: Where frame rates differ and nothing says which frames are of one instant, or where image sizes
+            differ.
+    """
     rates = [one.fps for one in seen.values()]
     fps = rates[0]
     said = instants(where, names, [seen[name].count for name in names])
@@ -170,7 +202,7 @@ def board_recording(
 
 
 def _sightings(rows: list[tuple[int, int, np.ndarray]], board: Board) -> Sightings:
-    """Those with enough corners, not all in one line."""
+    """Detections with enough corners that do not lie on one line."""
     pixels = torch.from_numpy(np.stack([corners for _, _, corners in rows])).double()
     weights = pixels.isfinite().all(dim=-1).double()
     flat = board.corners[:, :2]
@@ -251,7 +283,7 @@ def _finished(
 
 
 def _intrinsics_only(target: Path, board: Board, seen: dict[str, BoardDetections]) -> Calibrated:
-    """Every camera by itself; written to `INTRINSICS_FILE`, for `--intrinsics` of `calibrate people` or `board`."""
+    """Calibrate every camera by itself; for `--intrinsics` of `calibrate people` or `board`."""
     fits, cameras = [], []
     provenance: dict[str, str] = {}
     sigma: dict[str, float] = {}

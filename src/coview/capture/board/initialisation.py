@@ -1,4 +1,4 @@
-"""From corners in pictures to where bundle adjustment can begin: intrinsics, board poses, a tree of cameras."""
+"""Initialisation of bundle adjustment from detected corners: intrinsics, board poses, a tree of cameras."""
 
 from collections.abc import Sequence
 
@@ -13,13 +13,13 @@ from coview.formats.io.camera_names import listed
 from coview.geometry.bundle.board_scene import BoardScene, Sightings
 from coview.geometry.epipolar.view_graph import NotDeterminedError
 
-# seen in one picture, without which its board has no pose
+# corners in one picture below which its board has no pose
 LEAST_CORNERS = 6
-# pictures that a lens is begun from
+# views that initial intrinsics are estimated from
 _LENS_VIEWS = 40
 # ratio of reprojection errors above which the worse of two poses is wrong
 _TELLS_APART = 1.5
-# that a pair of cameras is begun from
+# instants that the initial pose of a pair of cameras is estimated from
 _INSTANTS = 30
 
 
@@ -29,8 +29,17 @@ def spread_views(
     corners: Float[Tensor, "corners 3"],
     count: int,
 ) -> Int[Tensor, "chosen"]:
-    """Up to `count` views that differ most: farthest-point choice by where the board is, how large, and how
-    it is turned and tilted (the affine map from board to picture)."""
+    """Choose views that differ most by farthest-point sampling of the affine maps from board to picture.
+
+    Args:
+        pixels: Corners in every view, pixels, NaN where hidden.
+        weights: 1 for corners seen, else 0.
+        corners: Corners on the board, metres.
+        count: Views to choose at most.
+
+    Returns:
+        Indices of the chosen views, ascending.
+    """
     ones = torch.ones_like(corners[:, :1])
     flat = torch.cat([corners[:, :2] / corners[:, :2].abs().max(), ones], dim=-1)
     seen = torch.nan_to_num(pixels)
@@ -49,9 +58,18 @@ def spread_views(
 def initial_lens(
     seen: Sightings, corners: Float[Tensor, "corners 3"], size: tuple[int, int]
 ) -> Float[Tensor, "9"]:
-    """fx, fy, cx, cy, k1, k2, p1, p2, k3 of one camera from its sightings, good enough to begin with [Zhang00].
+    """Estimate the intrinsics of one camera from its views of the board, as a start of bundle adjustment [Zhang00].
 
-    Square pixels, k1 and k2 alone. Pixels."""
+    Square pixels; k1 and k2 alone.
+
+    Args:
+        seen: Detections of the camera.
+        corners: Corners on the board, metres.
+        size: Width and height of the image, pixels.
+
+    Returns:
+        fx, fy, cx, cy in pixels, then k1, k2, p1, p2, k3.
+    """
     chosen = spread_views(seen.pixels, seen.weights, corners, _LENS_VIEWS)
     objects, images = [], []
     for place in chosen.tolist():
@@ -79,10 +97,16 @@ def board_poses(
     weights: Float[Tensor, "corners"],
     corners: Float[Tensor, "corners 3"],
 ) -> Float[Tensor, "solutions 3 4"]:
-    """Camera-from-board poses that explain one picture, the better one first; metres [Collins14].
+    """Find the poses of the board that explain one picture; a plane seen from afar has two [Collins14].
 
-    `flat`: undistorted, at depth one. A plane seen from afar has two: tilted this way or that. None where too
-    few corners are seen."""
+    Args:
+        flat: Corners, undistorted, at depth one.
+        weights: 1 for corners seen, else 0.
+        corners: Corners on the board, metres.
+
+    Returns:
+        Camera-from-board, metres, the better one first; none where fewer than `LEAST_CORNERS` are seen.
+    """
     inside = weights > 0
     if int(inside.sum()) < LEAST_CORNERS:
         return corners.new_zeros(0, 3, 4)
@@ -101,10 +125,21 @@ def initial_scene(
     instants: int,
     names: Sequence[str],
 ) -> BoardScene:
-    """Cameras by a tree of pairs that saw the board at once, boards by whoever saw them best.
+    """Initialise the poses of cameras and boards: cameras along a tree of pairs that saw the board at once.
 
-    The first camera is the world. Raises NotDeterminedError naming the groups of cameras that never saw the
-    board together."""
+    Args:
+        intrinsics: Cameras with intrinsics alone.
+        seen: All detections.
+        corners: Corners on the board, metres.
+        instants: Number of instants.
+        names: Names of the cameras.
+
+    Returns:
+        The scene in the first camera's frame, metres; clocks are zero.
+
+    Raises:
+        NotDeterminedError: Naming the groups of cameras that never saw the board at once.
+    """
     flat = intrinsics[seen.view].normalise(torch.nan_to_num(seen.pixels))
     poses = [board_poses(*one, corners) for one in zip(flat, seen.weights, strict=True)]
     rows = {
@@ -160,9 +195,11 @@ def _tree(
 def _relative(
     intrinsics: Cameras, seen: Sightings, poses: list[Tensor], places: list[tuple[int, int]], corners: Tensor
 ) -> Float[Tensor, "3 4"]:
-    """New-from-known: of all that single instants say, what explains both pictures of the others best.
+    """New-from-known camera: of the poses that single instants give, the one with the least median error over all of
+    them.
 
-    Each instant says up to four, for each picture's pose is one of two."""
+    Each instant gives up to four, for each picture's board pose is one of two.
+    """
     chosen = torch.linspace(0, len(places) - 1, min(len(places), _INSTANTS)).round().long()
     places = [places[i] for i in chosen.tolist()]
     said = [
@@ -206,7 +243,7 @@ def _check_tilt_seen(
 
 
 def _error(camera: Cameras, boards: Tensor, seen: Sightings, place: int, corners: Tensor) -> Tensor:
-    """Mean miss in pixels of a sighting, for board poses in its camera's frame; 1e6 behind the camera."""
+    """Mean reprojection error, pixels, of one detection for board poses in its camera's frame; 1e6 behind it."""
     points = corners @ boards[..., :3].mT + boards[..., None, :, 3]
     unposed = Cameras(
         camera.intrinsics,
@@ -223,7 +260,7 @@ def _error(camera: Cameras, boards: Tensor, seen: Sightings, place: int, corners
 def _boards(
     cameras: Cameras, seen: Sightings, poses: list[Tensor], corners: Tensor, instants: int
 ) -> Float[Tensor, "instants 3 4"]:
-    """World-from-board at every instant: of what the cameras say, what all of them together miss least."""
+    """World-from-board at every instant: the candidate with the least reprojection error over all cameras."""
     boards = torch.eye(3, 4, dtype=torch.float64).repeat(instants, 1, 1)
     for instant in seen.instant.unique().tolist():
         places = (seen.instant == instant).nonzero()[:, 0].tolist()

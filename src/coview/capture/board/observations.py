@@ -1,4 +1,4 @@
-"""Looking for the board in videos and pictures; what was found is kept, so that a stopped run goes on."""
+"""Detection of the board in videos and pictures; results are kept, so that a stopped run goes on."""
 
 import hashlib
 from collections.abc import Iterator
@@ -16,39 +16,50 @@ from coview.formats.io.atomic import replacing
 from coview.formats.io.video import probe, read_frames
 from coview.progress import progress
 
-# seconds between frames over which the board's motion can be told
+# seconds between frames up to which the board's motion can be told
 LONGEST_GAP = 0.35
-# seconds between two frames that are looked at for the motion between them
+# seconds between the two frames of a pair
 _PAIR = 0.1
 # pictures in which other descriptions of the board are tried
 _TRIED = 12
-# of the detection; raised when kept results are no longer what would be found
+# version of the detection; raised when kept results are no longer what would be found
 _VERSION = 1
 
 
 @dataclass(frozen=True)
 class BoardDetections:
-    """The board as one camera saw it."""
+    """Detections of the board by one camera."""
 
     camera: str
-    # pixels
+    # width and height, pixels
     size: tuple[int, int]
-    # None: pictures
+    # frames per second; None: pictures
     fps: float | None
-    # frames there are
+    # number of frames there are
     count: int
-    # frames looked at
+    # number of frames examined
     examined: int
-    # found: their numbers, ascending
+    # numbers of the frames with a board, ascending
     frames: np.ndarray
-    # found, corners, 2: pixels, NaN where hidden
+    # (frames, corners, 2) pixels, NaN where hidden
     corners: np.ndarray
 
 
 def detect_boards(film: Film, board: Board, most: int, folder: Path) -> BoardDetections:
-    """The board in up to `most` frames, evenly spread; kept in `folder` under the camera's name.
+    """Detect the board in evenly spread frames; the result is kept, so that a stopped run goes on.
 
-    Raises ValueError naming the camera where pictures differ in size or cannot be read."""
+    Args:
+        film: Video or pictures of one camera.
+        board: The board.
+        most: Frames to examine at most.
+        folder: Where results are kept, under the camera's name.
+
+    Returns:
+        The detections.
+
+    Raises:
+        InputError: Naming the camera whose pictures differ in size or cannot be read.
+    """
     key = _key(film, board, most)
     kept = folder / f"{film.camera}-{key}.npz"
     if kept.is_file():
@@ -67,7 +78,16 @@ def detect_boards(film: Film, board: Board, most: int, folder: Path) -> BoardDet
 
 
 def check_found(seen: BoardDetections, film: Film, board: Board) -> None:
-    """ValueError where the board is nowhere, with the description under which it would be found."""
+    """Check that the board was found at all.
+
+    Args:
+        seen: Detections of one camera.
+        film: Its video or pictures, in which corrected descriptions of the board are tried.
+        board: The board.
+
+    Raises:
+        InputError: Where it was not, with the description under which it would be found.
+    """
     if len(seen.frames):
         return
     if film.is_video:
@@ -77,13 +97,22 @@ def check_found(seen: BoardDetections, film: Film, board: Board) -> None:
         pictures = [picture for _, picture in _grey(film, list(range(min(len(film.files), _TRIED))))]
     raise InputError(
         f"camera '{film.camera}': the board was found in none of {seen.examined} frames of {film.files[0]}. Looked "
-        f"for: {board}.{better_boards(board, pictures)} Check the description, the light, and that at least {LEAST_CORNERS} "
-        f"corners (of a checkerboard: all) are in the picture and sharp."
+        f"for: {board}.{better_boards(board, pictures)} Check the description, the light, and that at least "
+        f"{LEAST_CORNERS} corners (of a checkerboard: all) are in the picture and sharp."
     )
 
 
 def frames_to_look_at(count: int, most: int, fps: float | None) -> list[int]:
-    """Evenly spread; in pairs where the gaps are too long to tell how the board moved."""
+    """Choose frames evenly, in pairs where the gaps are too long to tell how the board moved.
+
+    Args:
+        count: Number of frames.
+        most: Frames to choose at most.
+        fps: Frames per second; None: pictures.
+
+    Returns:
+        Frame numbers, ascending.
+    """
     step = -(-count // most)
     if fps is None or step == 1 or step / fps <= LONGEST_GAP:
         return list(range(0, count, step))
@@ -135,7 +164,7 @@ def _grey(film: Film, frames: list[int]) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def _key(film: Film, board: Board, most: int) -> str:
-    """Changes with the files, the board and what was looked at."""
+    """Hash of the files, the board and the number of frames."""
     told = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in film.files]
     return hashlib.sha256(repr((_VERSION, board, most, told)).encode()).hexdigest()[:12]
 

@@ -1,4 +1,4 @@
-"""What a calibration from a board says of itself: the world, clocks, intrinsics in words, residuals, remarks."""
+"""Description of a calibration from a board: world, clocks, intrinsics in words, residuals, remarks."""
 
 import torch
 from jaxtyping import Float
@@ -16,7 +16,19 @@ _AGREES = 3.0
 def board_world(
     solution: BoardSolution, numbers: list[int], origin_frame: int | None
 ) -> tuple[Float[Tensor, "3 4"], str]:
-    """First-camera-from-world, z up, and where up comes from."""
+    """Choose the world: the board on the floor, or the first camera with its own up.
+
+    Args:
+        solution: The solved cameras and boards.
+        numbers: Frame number of every instant; -1: none.
+        origin_frame: Frame in which the board lies on the floor, or None.
+
+    Returns:
+        First-camera-from-world, metres, z up; and where up comes from, in words.
+
+    Raises:
+        InputError: Where no camera found the board in `origin_frame`.
+    """
     if origin_frame is None:
         # x right, y forward, z up
         rotation = torch.tensor([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]]).double()
@@ -37,7 +49,14 @@ def board_world(
 
 
 def board_clocks(solution: BoardSolution) -> tuple[dict[str, Clock], tuple[str, ...]]:
-    """Of the cameras whose clock was found, and a note on those that are not on time."""
+    """The estimated clocks of the cameras.
+
+    Args:
+        solution: The solved cameras and boards.
+
+    Returns:
+        Clock of every camera whose clock was estimated; and a note on those that are significantly not synchronised.
+    """
     clocks = solution.adjusted.scene.clocks.tolist()
     sigmas = solution.adjusted.column_sigma[:, -1].tolist()
     found = {
@@ -58,6 +77,15 @@ def board_clocks(solution: BoardSolution) -> tuple[dict[str, Clock], tuple[str, 
 
 
 def board_remarks(solution: BoardSolution, origin_frame: int | None) -> tuple[str, ...]:
+    """Notes on what a calibration from a board leaves open.
+
+    Args:
+        solution: The solved cameras and boards.
+        origin_frame: Frame in which the board lies on the floor, or None.
+
+    Returns:
+        Sentences on convergence and on where up is.
+    """
     notes = []
     if not solution.adjusted.converged:
         notes.append(
@@ -72,6 +100,15 @@ def board_remarks(solution: BoardSolution, origin_frame: int | None) -> tuple[st
 
 
 def board_provenance(solution: BoardSolution, free_lens: bool) -> dict[str, str]:
+    """Describe how a calibration from a board came about.
+
+    Args:
+        solution: The solved cameras and boards.
+        free_lens: Whether intrinsics were estimated; they are then described with standard deviations.
+
+    Returns:
+        Entries for the provenance of the calibration.
+    """
     recording, adjusted = solution.recording, solution.adjusted
     lines = {
         "method": "board",
@@ -96,11 +133,29 @@ def board_provenance(solution: BoardSolution, free_lens: bool) -> dict[str, str]
 
 
 def focal_sigmas(solution: BoardSolution) -> dict[str, float]:
+    """Standard deviations of the focal lengths.
+
+    Args:
+        solution: The solved cameras and boards.
+
+    Returns:
+        Pixels, by name of the camera.
+    """
     sigma = solution.adjusted.column_sigma[:, 6] * solution.cameras.focal[:, 0]
     return dict(zip(solution.recording.names, sigma.tolist(), strict=True))
 
 
 def camera_fit(solution: BoardSolution, view: int, centre_sigma: float) -> CameraFit:
+    """How well one camera explains the corners that it saw.
+
+    Args:
+        solution: The solved cameras and boards.
+        view: Index of the camera.
+        centre_sigma: Standard deviation of its centre, metres.
+
+    Returns:
+        The fit; a corner agrees up to `_AGREES` pixels.
+    """
     residuals = solution.residuals(view)
     agree = residuals <= _AGREES
     median = float(residuals[agree].median()) if bool(agree.any()) else float("nan")

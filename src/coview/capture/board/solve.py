@@ -1,4 +1,4 @@
-"""Lenses, cameras and clocks from what every camera saw of a board; refuses what that does not determine."""
+"""Solving for intrinsics, cameras and clocks from detections of a board; refuses what these do not determine."""
 
 import math
 from collections.abc import Sequence
@@ -17,32 +17,34 @@ from coview.geometry.bundle.board_scene import COLUMNS, BoardScene, Sightings, U
 from coview.geometry.epipolar.view_graph import NotDeterminedError
 from coview.geometry.triangulation.triangulate import triangulate
 
-# of a camera whose lens is to be found
+# views of the board below which the intrinsics of a camera are not estimated
 LEAST_PICTURES = 6
-# pixels: detectors miss by 0.1 to 0.3, a board that moved or bent by more
+# pixels: corners are detected to 0.1 to 0.3; those on a board that moved or is not flat are worse
 _HUBER = 1.0
-# of adjustment, the board's motion taken from the one before
+# rounds of adjustment, the motion of the board taken from the one before
 _ROUNDS = 8
-# pixels, before the residuals say it
+# pixels: standard deviation of a corner before it is estimated from the residuals
 _FIRST_SIGMA = 0.3
 # relative: beyond it a focal length is not determined
 _MOST_FOCAL_SIGMA = 0.03
 # of the image's diagonal: a median residual beyond it is no calibration
 _MOST_RESIDUAL = 0.002
-# How far an objective differs from an ideal one: pixels are square, the axis meets the middle (share of the diagonal), ...
+# Standard deviations of the priors on aspect ratio, principal point (share of the diagonal), k1 and k2, p1 and p2, k3
 _ASPECT, _CENTRE, _RADIAL, _TANGENTIAL, _THIRD = 0.002, 0.03, 0.3, 0.003, 0.1
-# seconds
+# seconds: standard deviation of the prior on a time offset
 _CLOCK = 0.5
 
 
 @dataclass(frozen=True)
 class BoardRecording:
-    """What all cameras saw, ready to be solved."""
+    """Detections of all cameras, ready to be solved."""
 
+    # of the cameras
     names: tuple[str, ...]
-    # pixels
+    # width and height, pixels
     sizes: tuple[tuple[int, int], ...]
     board: Board
+    # detections by view and instant
     seen: Sightings
     # seconds; NaN for pictures, whose board did not move
     times: Float[Tensor, "instants"]
@@ -50,26 +52,43 @@ class BoardRecording:
 
 @dataclass(frozen=True)
 class BoardSolution:
-    """The answer, in the first camera's world."""
+    """The solved cameras and boards, in the first camera's frame."""
 
     recording: BoardRecording
     adjusted: BoardsAdjusted
 
     @property
     def cameras(self) -> Cameras:
+        """The cameras, views; the world is the first camera's frame, metres."""
         return self.adjusted.scene.cameras
 
     def residuals(self, view: int) -> Float[Tensor, "seen"]:
-        """Pixels, of every corner that a camera saw."""
+        """Reprojection residuals of every corner that a camera saw.
+
+        Args:
+            view: Index of the camera.
+
+        Returns:
+            Pixels.
+        """
         mine = self.adjusted.residuals[self.recording.seen.view == view]
         return mine[mine.isfinite()]
 
 
 def solve_boards(recording: BoardRecording, given: Cameras | None = None) -> BoardSolution:
-    """The cameras (with `given` intrinsics, or intrinsics found too), their clocks and the board's poses.
+    """Solve for cameras, clocks and board poses by robust bundle adjustment.
 
-    Raises NotDeterminedError naming the camera, the reason and what to record where pictures are too few, the
-    focal length stays unknown, cameras never saw the board together, or nothing fits."""
+    Args:
+        recording: Detections of all cameras.
+        given: Cameras whose intrinsics are kept; None: intrinsics are estimated too.
+
+    Returns:
+        The solution, with covariances.
+
+    Raises:
+        NotDeterminedError: Where the detections do not determine the cameras, or no cameras explain them; the message
+            says what to record.
+    """
     seen, names = recording.seen, recording.names
     _check_enough(recording, given is not None)
     intrinsics = _initial_intrinsics(recording) if given is None else given
@@ -82,7 +101,18 @@ def solve_boards(recording: BoardRecording, given: Cameras | None = None) -> Boa
 
 
 def solve_intrinsics(recording: BoardRecording, view: int) -> BoardSolution:
-    """One camera's lens from its pictures alone; raises as `solve_boards`."""
+    """Solve for the intrinsics of one camera from its own views of the board.
+
+    Args:
+        recording: Detections of all cameras.
+        view: Index of the camera.
+
+    Returns:
+        A solution of that camera alone.
+
+    Raises:
+        NotDeterminedError: As `solve_boards`.
+    """
     mine = recording.seen.where(recording.seen.view == view)
     instants = torch.arange(len(mine))
     alone = replace(
@@ -99,7 +129,7 @@ def solve_intrinsics(recording: BoardRecording, view: int) -> BoardSolution:
 
 
 def _initial_intrinsics(recording: BoardRecording) -> Cameras:
-    """To begin with; nobody knows where they stand."""
+    """Initial intrinsics of all cameras; extrinsics NaN."""
     seen, corners = recording.seen, recording.board.corners
     rows = [initial_lens(seen.where(seen.view == v), corners, size) for v, size in enumerate(recording.sizes)]
     lens = torch.stack(rows)
@@ -111,7 +141,7 @@ def _initial_intrinsics(recording: BoardRecording) -> Cameras:
 
 
 def _rounds(recording: BoardRecording, scene: BoardScene, free_lens: bool) -> BoardsAdjusted:
-    """Adjusted until the clocks converge: they show in how the board moves, which the round before says."""
+    """Adjust until the clocks converge: they show in how the board moves, which the round before estimates."""
     corners, sigma = recording.board.corners, _FIRST_SIGMA
     for count in range(_ROUNDS):
         rates = board_rates(scene.boards, recording.times, LONGEST_GAP)
@@ -127,8 +157,10 @@ def _rounds(recording: BoardRecording, scene: BoardScene, free_lens: bool) -> Bo
 
 
 def _unknowns(sizes: Sequence[tuple[int, int]], free_lens: bool, timed: bool) -> Unknowns:
-    """All of a lens is free, and held near the usual by as much as real ones differ: what the pictures do
-    not say stays usual instead of becoming absurd, and its standard deviation says so."""
+    """What is estimated, with Gaussian priors on the intrinsics as wide as real lenses vary.
+
+    What the pictures do not determine stays usual instead of becoming absurd, and its standard deviation says so.
+    """
     views = len(sizes)
     free = torch.ones(views, COLUMNS, dtype=torch.bool)
     free[:, 6:15], free[:, 15] = free_lens, timed
@@ -144,16 +176,25 @@ def _unknowns(sizes: Sequence[tuple[int, int]], free_lens: bool, timed: bool) ->
     return Unknowns(free, usual, prior_sigma)
 
 
-# --- the check that owes nothing to the board's poses -----------------------------------------------------
+# --- the check that does not depend on the estimated board poses -----------------------------------------------------
 
 
 def distance_errors(
     cameras: Cameras, clocks: Float[Tensor, "views"], recording: BoardRecording
 ) -> Float[Tensor, "errors"]:
-    """Metres by which distances between triangulated corners of one instant differ from the print's.
+    """Errors of distances between triangulated corners of one instant against the print.
 
-    All pairs of corners that two or more cameras saw. A camera with a clock is read between its frames, along
-    straight lines. Empty where no corner can be triangulated."""
+    All pairs of corners that two or more cameras saw; they do not depend on the estimated board poses. Views of a
+    camera with a time offset are interpolated linearly between its frames.
+
+    Args:
+        cameras: The cameras.
+        clocks: Seconds that each camera's clock differs from the first's.
+        recording: Detections of all cameras.
+
+    Returns:
+        Metres; empty where no corner can be triangulated.
+    """
     pixels = _read_at_once(recording, clocks)
     weights = pixels.isfinite().all(dim=-1).double()
     straight = cameras.undistort(torch.nan_to_num(pixels))[0]
@@ -248,7 +289,15 @@ def _why_unknown(solution: BoardSolution, view: int, sigma: float) -> str:
 
 
 def board_tilts(solution: BoardSolution, view: int) -> Float[Tensor, "pictures"]:
-    """Degrees between the board and the picture plane in every picture of a camera."""
+    """Angle between the board and the picture plane in every view of a camera.
+
+    Args:
+        solution: The solved cameras and boards.
+        view: Index of the camera.
+
+    Returns:
+        Degrees, from 0 to 90.
+    """
     seen, scene = solution.recording.seen, solution.adjusted.scene
     boards = scene.boards[seen.instant[seen.view == view], :, 2]
     towards = (boards @ scene.cameras.rotation[view, 2]).abs().clamp(max=1)

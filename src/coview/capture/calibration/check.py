@@ -1,4 +1,4 @@
-"""Whether a calibration fits what cameras saw: joints are triangulated with it and projected back."""
+"""Check of a calibration against what cameras saw: joints are triangulated with it and projected back."""
 
 import tempfile
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from coview.formats.session.session import FILE, Session
 from coview.formats.session.synchronised_tracks import session_tracks
 from coview.geometry.triangulation.triangulate import triangulate, triangulate_robust
 
-# that judge the cameras
+# frames that the check uses, evenly spread
 SOME_FRAMES = 300
 # of the image's diagonal: the demo of Pose2Sim, with its own calibration, has a camera 1.3 % off
 LIMIT = 0.02
@@ -28,10 +28,10 @@ _MIN_CONFIDENCE = 0.3
 
 @dataclass(frozen=True)
 class CameraAgreement:
-    """How well one camera explains what it saw, given the others."""
+    """How well one camera agrees with the joints that all cameras triangulate."""
 
     name: str
-    # reprojection residual over all its detections; NaN: no joint could be placed
+    # median reprojection residual, pixels, over all its detections; NaN: no joint could be placed
     median_px: float
     # share of its detections within the limit
     agreement: float
@@ -39,23 +39,24 @@ class CameraAgreement:
 
 @dataclass(frozen=True)
 class CalibrationCheck:
-    """The check of all cameras."""
+    """Agreement of all cameras of a calibration with what they saw."""
 
     fits: tuple[CameraAgreement, ...]
-    # beyond which a detection does not belong to the joint
+    # pixels: reprojection residual up to which a detection agrees
     limit_px: float
-    # share of the sightings whose joint (of all views, right or wrong) is in front of the camera
+    # share of the detections whose joint, triangulated from all views, is in front of the camera
     in_front: float
+    # of the calibration
     notes: tuple[str, ...]
 
     @property
     def problem(self) -> str:
-        """What is wrong, in words; empty where the cameras fit."""
+        """What is wrong with the calibration, in words; empty where the cameras agree."""
         bad = [f for f in self.fits if not (f.agreement >= _FEW and f.median_px <= self.limit_px)]
         if self.in_front < _FEW:
             return (
-                f"only {self.in_front:.0%} of the joints lie in front of the cameras that saw them: an axis is turned, or "
-                f"a centre was taken for a translation"
+                f"only {self.in_front:.0%} of the joints lie in front of the cameras that saw them: an axis is turned, "
+                f"or a centre was taken for a translation"
             )
         if bad and all(f.agreement == 0 for f in bad):
             return f"no joint can be placed so that {listed(f.name for f in bad)} would have seen it there"
@@ -67,11 +68,22 @@ class CalibrationCheck:
 
 
 def check_calibration(calibration: Calibration, recording: Path) -> CalibrationCheck:
-    """Judge `calibration` by the 2D joints of a session, or of a recording that `coview import` understands.
+    """Check a calibration against 2D joints: they are triangulated robustly and projected back.
 
-    A detection agrees where it lies within 2 % of the image's diagonal of the joint that the cameras agree on.
-    Cameras are read at the times that the clocks of `calibration` say. ValueError
-    where cameras and recording do not belong together by name or size, or where only the intrinsics are known."""
+    A detection agrees where it lies within 2 % of the image's diagonal of the joint that the cameras agree on. Views
+    are synchronised by the clocks of the calibration.
+
+    Args:
+        calibration: The calibration to check; its cameras are matched to the recording's by name.
+        recording: A session, or a folder that `coview import` understands.
+
+    Returns:
+        Agreement of every camera, and the notes of the calibration.
+
+    Raises:
+        InputError: Where cameras and recording do not belong together by name or image size, or where the calibration
+            holds intrinsics only.
+    """
     if not calibration.has_extrinsics:
         raise InputError(
             "this calibration holds intrinsics only, so there is nothing to project; place the cameras first "

@@ -43,26 +43,27 @@ POOR_DETECTION = 0.006
 class CameraFit:
     """How well one camera agrees with the others."""
 
+    # of the camera
     name: str
-    # reprojection residual of the detections that agree, over the frames calibrated on
+    # median reprojection residual, pixels, of the detections that agree, over the frames calibrated on
     median_px: float
     # the same over the other frames; NaN where there are none
     held_out_px: float
     # share of this camera's detections that agree with the others, over all frames
     agreement: float
-    # standard deviation of the centre, relative to the first camera; NaN if unknown
+    # metres: standard deviation of the centre, relative to the first camera; NaN if unknown
     centre_sigma_m: float
-    # mean of fx and fy
+    # pixels: mean of fx and fy
     focal_px: float
-    # NaN where the focal length was given
+    # pixels: its standard deviation; NaN where the focal length was given
     focal_sigma_px: float
-    # against the first camera
+    # its clock against the first camera's
     clock: Clock
 
 
 @dataclass(frozen=True)
 class Calibrated:
-    """What the stage wrote and how good it is."""
+    """The calibration that the stage wrote, and how good it is."""
 
     path: Path
     calibration: Calibration
@@ -78,13 +79,13 @@ def calibrate_from_file(
     size_mismatch: SizeMismatch = "keep",
     units: Units | None = None,
 ) -> Calibrated:
-    """Cameras of a calibration file, matched to the session's cameras by name; also their clocks, with a note.
+    """Take the cameras of a calibration file, matched to the session's cameras by name; also their clocks, with a note.
 
     Args:
         session: The session; its `calibration.toml` is written.
         file: A calibration in any format that `read_calibration` reads; default: the one found at import.
         size_mismatch: What to do where its images differ from the session's by a crop.
-        units: Of its lengths, where the file does not say.
+        units: Unit of its lengths, where the file does not say.
 
     Returns:
         The cameras, and how well they explain the session's 2D joints.
@@ -102,7 +103,7 @@ def calibrate_from_file(
 
 
 def _clock_notes(calibration: Calibration) -> tuple[str, ...]:
-    """Said aloud: a file of another take is the likeliest way to a silent wrong answer."""
+    """A note on the clocks of a file, since those of another recording are the likeliest silent mistake."""
     nonzero = {name: clock for name, clock in calibration.clocks.items() if not clock.is_zero}
     if not nonzero:
         return ()
@@ -128,19 +129,39 @@ def calibrate_from_people(
     distortion: FitDistortion = "auto",
     seed: int = 0,
 ) -> Calibrated:
-    """Find the cameras of a session from the joints they saw together: where they stand, and what else is not known.
+    """Calibrate the cameras of a session from the joints that they saw of people who move in front of them.
 
-    Several people are told apart first, and all of them tell where the cameras stand; a `stature` is that of
-    person 1, who is seen most.
-    `focal`: "auto" believes the intrinsics of a calibration file unless the recording contradicts them, and where there is
-    none guesses from the image size and finds one focal length for all cameras, or where they contradict that one
-    for each; "fixed" believes, "shared" and "each" find it in any case. `clock`: "auto" finds every camera's time offset,
-    within 10 s, and keeps that where it is more than noise; "fixed": the cameras are synchronised.
-    `distortion`: "auto" believes a file, and where there is none finds one k1 for all cameras if the recording demands
-    it; "fixed" leaves it at zero; "shared", "each" find it.
-    The world is metric (from `stature`, or from `distance`: two joints or two cameras and the
-    metres between them), z up (from the body), its origin on the floor. Raises NotDeterminedError where
-    the recording does not determine the cameras, with what to record instead."""
+    Several people are told apart first, and the joints of all of them are used. The world is metric, z up (from the
+    body), its origin on the floor.
+
+    Args:
+        session: The session; its `calibration.toml` is written.
+        intrinsics: File with the intrinsics; where its cameras stand is not read. Default: the file found at import, or
+            a guess from the image sizes.
+        stature: Metres; the stature of person 1, who is seen most.
+        distance: Two joints or two cameras, and the metres between them; excludes `stature`. Without either an adult's
+            stature is assumed.
+        frames: First frame and the one after the last that are used; default: all.
+        min_confidence: Detections below this confidence are left out.
+        threshold: Pixels beyond which a detection is wrong rather than poor; default: 0.6 % of the image's diagonal.
+        size_mismatch: What to do where the images of `intrinsics` differ from the session's by a crop.
+        focal: "auto" keeps given focal lengths unless the recording contradicts them, and without any estimates one for
+            all cameras, or where they contradict that one for each; "fixed" keeps them; "shared" and "each" estimate
+            them.
+        clock: "auto" estimates the time offset of every camera, up to 10 s, and keeps it where it is significant;
+            "fixed": the cameras are synchronised; "offset" and "drift" estimate it in any case, the latter with the
+            rate.
+        distortion: "auto" keeps a given distortion, and without any estimates one k1 for all cameras if the recording
+            demands it; "fixed" keeps it or leaves it at zero; "shared" and "each" estimate k1.
+        seed: Seed of the robust searches.
+
+    Returns:
+        The cameras, how well they agree, and who is who where there are several people.
+
+    Raises:
+        NotDeterminedError: Where the recording does not determine the cameras, with what to record instead.
+        InputError: For settings out of range, fewer than two cameras, or a camera without detections.
+    """
     check_settings(min_confidence, threshold)
     given, guessed = _initial_intrinsics(session, intrinsics, size_mismatch, focal)
     people = update_people(session, None, on_time=clock == "fixed")
@@ -169,7 +190,7 @@ def calibrate_from_people(
         raise NotDeterminedError(f"{reason}{_told_apart(people, session.path)}") from reason
     refined = found.settled
     each = refined.points.unflatten(1, (count, -1))
-    # the others are of other statures
+    # the stated stature is that of person 1
     first = each[:, 0]
     scale = stated_scale(refined.cameras, first, session.skeleton, given.names, stature, distance)
     cameras, upright = upright_cameras(refined.cameras, each.flatten(0, 1), scale, session.skeleton)
@@ -186,7 +207,8 @@ def _observations(
     session: Session, min_confidence: float, clocks: Mapping[str, Clock], people: int = 1
 ) -> tuple[Float[Tensor, "frames views joints 2"], Float[Tensor, "frames views joints"]]:
     """Pixels and weights, the joints of one person after those of another; views read by `clocks`; weight 0 below
-    `min_confidence`."""
+    `min_confidence`.
+    """
     everybody = [session_tracks(session, clocks, person=person) for person in range(1, people + 1)]
     pixels, confidence = (torch.cat(parts, dim=2) for parts in zip(*everybody, strict=True))
     weights = torch.where(confidence >= min_confidence, confidence, 0.0)
@@ -236,7 +258,7 @@ def _initial_intrinsics(
     """The intrinsics of a file, or where there is none (and they may be found) a guess; and whether it is one."""
     if file is None and "calibration_source" not in session.provenance and focal != "fixed":
         return guessed_intrinsics(session), True
-    return _given(session, file, size_mismatch, None, lenses_only=True), False
+    return _given(session, file, size_mismatch, None, intrinsics_only=True), False
 
 
 def _given(

@@ -1,4 +1,4 @@
-"""What a session's cameras are taken to be before calibration, and in which words the rest was found."""
+"""Intrinsics before calibration from people, and descriptions of what was estimated."""
 
 from typing import Literal
 
@@ -47,9 +47,17 @@ _GUESS = 1.0
 
 
 def guessed_intrinsics(session: Session) -> Calibration:
-    """Distortion-free intrinsics with the principal point in the middle, from the image sizes alone.
+    """Guess intrinsics from the image sizes alone: no distortion, the principal point in the middle, 53° of view.
 
-    NotDeterminedError where a size is not known."""
+    Args:
+        session: The session.
+
+    Returns:
+        Calibration without extrinsics, of the session's cameras.
+
+    Raises:
+        NotDeterminedError: Where an image size is not known.
+    """
     sizes = image_sizes(session)
     unknown = [name for name, size in zip(session.camera_names, sizes, strict=True) if size is None]
     if unknown:
@@ -70,7 +78,15 @@ def guessed_intrinsics(session: Session) -> Calibration:
 
 
 def found_distortion(found: FreelyCalibrated, names: tuple[str, ...]) -> str:
-    """In words, with standard deviations."""
+    """Describe the estimated distortion with standard deviations.
+
+    Args:
+        found: The self-calibration.
+        names: Names of the cameras.
+
+    Returns:
+        k1 of every camera in words.
+    """
     if found.unknowns.distortion == "given":
         return "as given"
     adjusted = found.settled.adjusted
@@ -81,7 +97,15 @@ def found_distortion(found: FreelyCalibrated, names: tuple[str, ...]) -> str:
 
 
 def found_clocks(found: FreelyCalibrated, names: tuple[str, ...]) -> dict[str, Clock]:
-    """As the calibration keeps them, by each camera's own time; none where all are on time."""
+    """Convert the estimated time offsets and drifts to the clocks that a calibration holds, by each camera's own time.
+
+    Args:
+        found: The self-calibration.
+        names: Names of the cameras.
+
+    Returns:
+        The clock of every camera, seconds; empty where all are synchronised.
+    """
     if found.unknowns.clock == "given":
         return {}
     shift, drift = found.settled.timing.from_own

@@ -29,26 +29,36 @@ _SUFFIXES = ("_json", "-json", "_keypoints", "_alphapose")
 
 @dataclass(frozen=True)
 class Recording:
-    """What was found; paths are absolute."""
+    """Files of a recording that were found; paths are absolute."""
 
+    # where it is
     folder: Path
     # camera: folder of per-frame JSON, or one file; in natural order
     joints: dict[str, Path]
-    # the sub-folder, for provenance
+    # the sub-folder with the 2D joints, for provenance
     joints_from: str
     # other sub-folders with 2D joints
     joints_unused: tuple[str, ...]
-    # by file name without ending
+    # by file name without suffix
     videos: dict[str, Path]
-    # files that may be one, best first; not opened yet
+    # files that may be a calibration, best first; not opened yet
     calibrations: tuple[Path, ...]
 
 
 def find_recording(folder: Path) -> Recording:
-    """Look through a folder in Pose2Sim's, OpenPose's or a plain layout.
+    """Find the 2D joints, videos and calibrations of a folder in Pose2Sim's, OpenPose's or a plain layout.
 
-    Raises FileNotFoundError or ValueError that says what was found and what is expected: no folder, an
-    empty one, no 2D joints, frames of one camera instead of a folder per camera."""
+    Args:
+        folder: The folder.
+
+    Returns:
+        What was found; nothing but the first file of each camera is opened.
+
+    Raises:
+        MissingFileError: Where there is no such folder.
+        InputError: Where it is empty, has no 2D joints, or has frames of one camera instead of a folder per camera; the
+            message says what was found and what is expected.
+    """
     folder = Path(folder)
     if not folder.is_dir():
         raise MissingFileError(f"no folder {folder}" + (": that is a file." if folder.exists() else "."))
@@ -87,7 +97,7 @@ def _joints(folder: Path) -> dict[str, Path]:
 
 
 def _by_camera(names: dict[Path, str]) -> dict[str, Path]:
-    """Path per camera. ValueError where two paths are of the same camera."""
+    """Path per camera; InputError where two paths are of the same camera."""
     cameras: dict[str, Path] = {}
     for path, name in names.items():
         twin = cameras.setdefault(_camera(name), path)

@@ -32,12 +32,17 @@ from coview.formats.session.session import FILE, Session, SessionCamera
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """What the user may say; part of what decides whether an import is repeated or new."""
+    """What the user may set; part of what decides whether an import is repeated or new."""
 
+    # name of the skeleton of the 2D joints
     skeleton: str | None = None
+    # frames per second
     fps: float | None = None
+    # file with the cameras
     calibration: Path | None = None
+    # instead of referring to them
     copy_videos: bool = False
+    # numbers of frames
     allow_unequal: bool = False
 
 
@@ -52,14 +57,30 @@ def import_session(
     overwrite: bool = False,
     allow_unequal: bool = False,
 ) -> Session:
-    """Make the session folder `session` from the recording in `src`.
+    """Make a session folder from a recording.
 
-    Understood are Pose2Sim's and OpenPose's folders and plain folders (see `recording.EXPECTED`). The
-    calibration found or given is checked and remembered, not installed: `coview calibrate` does that.
-    Repeating an import of an unchanged recording returns the session as it is. A failed import leaves no
-    half session. Raises ValueError or FileNotFoundError naming what is wrong with the recording;
-    FileExistsError where `session` holds another import and `overwrite` is not set (with it, what was there
-    is moved to a sub-folder `replaced-<time>`, not deleted; trained models stay, and that is said)."""
+    The calibration found or given is checked and remembered, not installed: `coview calibrate` does that. Repeating an
+    import of an unchanged recording returns the session as it is. A failed import leaves no half session.
+
+    Args:
+        src: Folder of the recording: Pose2Sim's, OpenPose's or a plain one (see `find_recording.EXPECTED`).
+        session: The session folder to make.
+        skeleton: Name of the skeleton of the 2D joints; default: as the files say, or by the number of joints.
+        fps: Frames per second; default: as the videos or the files say.
+        calibration: File with the cameras, or their intrinsics alone; default: one that is found beside the recording.
+        copy_videos: Copy the videos into the session instead of referring to them.
+        overwrite: Replace what is there; it is moved to a sub-folder `replaced-<time>`, not deleted; trained models
+            stay, and that is noted.
+        allow_unequal: Accept cameras with different numbers of frames; the longer ones are cut.
+
+    Returns:
+        The session.
+
+    Raises:
+        InputError: Naming what is wrong with the recording.
+        MissingFileError: Where there is no such folder.
+        OccupiedError: Where `session` holds another import and `overwrite` is not set.
+    """
     src, session = Path(src), Path(session)
     options = ImportOptions(skeleton, fps, calibration, copy_videos, allow_unequal)
     found = find_recording(src)
@@ -200,7 +221,7 @@ Sizes = dict[str, tuple[int, int] | None]
 
 
 def _sizes_note(recorded: Sizes, with_calibration: Sizes) -> dict[str, str]:
-    """Whose image size is the calibration's, because neither a video nor the file of 2D joints says it."""
+    """Provenance of image sizes that only the calibration gives."""
     found = [name for name, size in with_calibration.items() if size and recorded[name] is None]
     return {"image_sizes": f"of {listed(found)} from the calibration"} if found else {}
 
@@ -224,7 +245,7 @@ def _calibration(
 
 
 def _fitted(path: Path, sizes: Sizes, detections: Detections) -> Calibration:
-    """The calibration for the recording's cameras. ValueError where it is of others, or of other images."""
+    """The calibration for the recording's cameras; ValueError where it is of others, or of other images."""
     fitted = calibration_for(_read_whatever_unit(path, sizes), tuple(sizes), tuple(sizes.values()))
     check_calibration_fits(detections, _with_sizes_of(fitted, sizes), str(path))
     return fitted
@@ -259,7 +280,7 @@ def _calibration_note(path: Path, notes: tuple[str, ...], skipped: list[str]) ->
 
 
 def _fingerprint(found: Recording, options: ImportOptions) -> str:
-    """A hash of the 2D joints, the beginnings of the videos, and the options."""
+    """Hash of the 2D joints, the first mebibyte of the videos, and the options."""
     digest = hashlib.sha256(repr(options).encode())
     for camera, path in found.joints.items():
         digest.update(camera.encode())
