@@ -1,6 +1,6 @@
-"""Joints found in images beside those triangulated from 2D detections: how far apart, and which fit the detections.
+"""Joints found in images compared with those triangulated from 2D detections, and both with the detections.
 
-The triangulation is no truth: it rests on a detector. It was fitted to the detections, so its own residual is
+The triangulation is no ground truth: it rests on a detector. It was fitted to the detections, so its own residual is
 smaller by construction.
 """
 
@@ -18,26 +18,28 @@ from coview.formats.session.session import Session
 from coview.formats.session.synchronised_tracks import session_tracks
 from coview.metrics.joint_error import joint_error, p_joint_error
 
-# times the triangulation's residual: more is said aloud
+# times the triangulation's residual, beyond which a warning is given
 _FITS_WORSE = 2.0
 
 
 @dataclass(frozen=True)
 class TriangulationComparison:
-    """Over the joints of one name in both skeletons, in frames where both are known."""
+    """Differences over the joints of one name in both skeletons, in frames where both are known."""
 
+    # names of the joints compared
     joints: tuple[str, ...]
-    # in which at least one joint is known in both
+    # number of frames in which at least one joint is known in both
     frames: int
     # share of the triangulation's joints that the images gave too
     covered: float
+    # median and mean distance of two joints
     median_mm: float
     mean_mm: float
-    # mean after a similarity alignment of every frame
+    # mean distance after a similarity alignment of every frame
     p_mpjpe_mm: float
     # median distance to the detections that the triangulation rests on
     residual_px: float
-    # the triangulation's own
+    # the same of the triangulation
     triangulated_px: float
 
     @property
@@ -59,9 +61,21 @@ class TriangulationComparison:
 def compare_with_triangulation(
     session: Session, found: Poses3D, triangulated: Poses3D
 ) -> TriangulationComparison:
-    """Compare joints of the same name (joints that are means of others are no labels, and are left out).
+    """Compare joints found in images with triangulated ones of the same name.
 
-    ValueError where the frames differ, or no joint has the same name or is known in both."""
+    Joints that are means of others are no detections, and are left out.
+
+    Args:
+        session: The session; its detections are those that the triangulation rests on.
+        found: Joints found in images, metres.
+        triangulated: Joints triangulated from 2D detections, metres.
+
+    Returns:
+        Distances in millimetres, residuals in pixels.
+
+    Raises:
+        InputError: Where the numbers of frames differ, or no joint has the same name or is known in both.
+    """
     if len(found.points) != len(triangulated.points):
         raise InputError(
             f"{len(found.points)} frames from the images cannot be compared with {len(triangulated.points)} "

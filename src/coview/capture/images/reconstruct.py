@@ -27,20 +27,21 @@ from coview.skeletons import Skeleton, skeleton_map
 
 @dataclass(frozen=True)
 class FoundInImages:
-    """What the stage wrote, and how it agrees with the detections' triangulation."""
+    """The joints that the stage wrote, and how they agree with the detections' triangulation."""
 
     path: Path
     poses: Poses3D
     # share of joints with a position
     found: float
-    # mean number of views that a frame was found from, over the frames that were
+    # mean number of views per frame that was found
     views: float
+    # None where a comparison is not possible
     compared: TriangulationComparison | None
-    # why not
+    # why there is no comparison
     not_compared: str
 
     def lines(self) -> list[str]:
-        """The comparison for a person to read."""
+        """Lines of text that describe the comparison."""
         found = self.compared
         if found is None:
             return [f"not compared    {self.not_compared}"]
@@ -54,12 +55,27 @@ class FoundInImages:
 
 
 def result_path(session: Session, kind: Kind) -> Path:
-    """Where the stage writes; the detections' triangulation stays where it is."""
+    """File that the stage writes; the detections' triangulation stays where it is.
+
+    Args:
+        session: The session.
+        kind: Kind of the model.
+
+    Returns:
+        The path, whether it exists or not.
+    """
     return session.poses3d_path.with_name(f"joints3d_{kind}.npz")
 
 
 def results(session: Session) -> dict[Kind, Path]:
-    """What the stage wrote into the session so far."""
+    """Files that the stage wrote into the session so far.
+
+    Args:
+        session: The session.
+
+    Returns:
+        Path by kind of model.
+    """
     paths = {kind: result_path(session, kind) for kind in KINDS}
     return {kind: path for kind, path in paths.items() if path.is_file()}
 
@@ -76,23 +92,39 @@ def reconstruct_images(
     device: str = "cpu",
     overwrite: bool = False,
 ) -> FoundInImages:
-    """Cut every frame of every view to a square around its 2D joints and give the crops to `model`.
+    """Find the 3D joints of a session with a trained model of images, on crops around the person's 2D joints.
 
-    `min_confidence`, `margin`, `max_gap`: see `person_boxes`; a frame is left out where fewer than two views have
-    a box (one, for a method that is told the root). Methods that are told where the root is get it from
-    the detections' triangulation, which is made first where it is not there. Of a camera whose clock differs
-    the nearest picture is taken, up to half a frame off. `max_gap` and `smooth` (Hz)
-    also treat the result, as in `reconstruct`. `at_once` frames are in memory together. A finished result
-    of the same input, settings and weights is kept unless `overwrite`; interrupted work goes on where it
-    was. Raises NothingReconstructedError instead of writing a result without a single joint, ValueError
-    or FileNotFoundError for what the session lacks."""
+    A frame is left out where fewer than two views have a box (one, for a method that is told the root). Methods that
+    are told where the root is get it from the detections' triangulation, which is made first where it is not there. Of
+    a camera with a time offset the nearest picture is taken, up to half a frame off. A finished result of the same
+    input, settings and weights is kept; interrupted work goes on where it was.
+
+    Args:
+        session: The session; it must be calibrated and have videos.
+        model: The model.
+        min_confidence: Detections below this confidence are left out.
+        margin: Side of a crop over the extent of the joints; see `person_boxes`.
+        max_gap: Frames; shorter gaps of boxes, roots and joints are interpolated.
+        smooth: Cut-off of a zero-phase Butterworth filter in Hz, as in `reconstruct`; None: no filter.
+        at_once: Frames in memory at once.
+        device: Where the model runs, in torch's words.
+        overwrite: Compute again in any case.
+
+    Returns:
+        Joints in metres (world frame), and how they agree with the triangulation.
+
+    Raises:
+        NothingReconstructedError: Instead of writing a result without a single joint.
+        InputError: For settings out of range, and for what the session lacks.
+        MissingFileError: Where a video or the calibration is missing.
+    """
     check_settings(min_confidence, None)
     if max_gap < 0 or at_once < 1 or not margin >= 1:
         raise InputError(
             f"max_gap must be 0 or more, at_once 1 or more and margin at least 1; got {max_gap}, {at_once}, {margin:g}."
         )
     if smooth is not None:
-        # an impossible cut-off is said before the work
+        # an impossible cut-off is refused before the work
         low_pass(torch.zeros(1, 1, 3), session.fps, smooth)
     cameras = _cameras(session)
     videos = session_videos(session)
@@ -151,9 +183,10 @@ def _cameras(session: Session) -> Cameras:
 
 
 def _framing(source: Skeleton, target: Skeleton) -> list[int]:
-    """The joints that boxes are put around: those that the model finds too, as in its training.
+    """Indices of the joints that boxes are put around: those that the model finds too, as in its training.
 
-    Toes or heels would make the person smaller in the crop. All joints where hardly any has the same name."""
+    Toes or heels would make the person smaller in the crop. All joints where hardly any has the same name.
+    """
     shared = [column for column, joint in enumerate(source.joints) if joint in target.joints]
     return shared if len(shared) >= FEWEST else list(range(len(source)))
 
@@ -161,7 +194,8 @@ def _framing(source: Skeleton, target: Skeleton) -> list[int]:
 def _triangulated(session: Session, min_confidence: float) -> Poses3D:
     """The detections' triangulation: the session's own, made now where there is none.
 
-    ValueError where it was made with another calibration, so that its points are in another world."""
+    ValueError where it was made with another calibration, so that its points are in another world.
+    """
     if not session.poses3d_path.is_file():
         return reconstruct(session, min_confidence=min_confidence).poses
     return session.poses3d()
