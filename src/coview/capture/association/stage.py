@@ -205,8 +205,9 @@ class Presence:
 
     # number, from 1
     person: int
-    # first and last frame
+    # first frame
     first: int
+    # last frame
     last: int
     # per camera, share of its frames
     seen: tuple[float, ...]

@@ -28,6 +28,7 @@ _STEADY = 0.5
 class Track:
     """State of a track: where one person was last seen in one view, and how they moved."""
 
+    # number of the track, from 0
     number: int
     # frame of the last detection
     frame: int

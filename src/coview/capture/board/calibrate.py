@@ -51,7 +51,7 @@ def calibrate_from_board(
     intrinsics_videos: Path | None = None,
     intrinsics: Path | None = None,
     origin_frame: int | None = None,
-    looked: int = 200,
+    board_frames: int = 200,
     size_mismatch: SizeMismatch = "keep",
 ) -> Calibrated:
     """Calibrate cameras from a ChArUco board or a checkerboard that they filmed: intrinsics, poses and time offsets.
@@ -68,7 +68,7 @@ def calibrate_from_board(
             own, only the intrinsics are estimated.
         intrinsics: File with the intrinsics, which then are not estimated.
         origin_frame: Frame in which the board lies on the floor.
-        looked: Frames per camera in which the board is searched, evenly spread.
+        board_frames: Frames per camera in which the board is searched, evenly spread.
         size_mismatch: What to do where the images of `intrinsics` differ from those filmed by a crop.
 
     Returns:
@@ -79,8 +79,10 @@ def calibrate_from_board(
         InputError: For settings and recordings that cannot be used.
         MissingFileError: Where a folder or video is missing.
     """
-    if looked < 1:
-        raise InputError(f"--board-frames {looked}: at least one frame of each camera must be looked at.")
+    if board_frames < 1:
+        raise InputError(
+            f"--board-frames {board_frames}: at least one frame of each camera must be examined."
+        )
     if origin_frame is not None and origin_frame < 0:
         raise InputError(f"--origin-frame {origin_frame}: frames are counted from 0.")
     printed = read_board(board)
@@ -91,8 +93,8 @@ def calibrate_from_board(
         existing = Session.load(path)
     films, alone, where = _films(path, existing, videos, intrinsics_videos)
     folder = path / BOARD_FOLDER
-    seen = {name: _detect(film, printed, looked, folder / "together") for name, film in films.items()}
-    more = {name: _detect(film, printed, looked, folder / "alone") for name, film in alone.items()}
+    seen = {name: _detect(film, printed, board_frames, folder / "together") for name, film in films.items()}
+    more = {name: _detect(film, printed, board_frames, folder / "alone") for name, film in alone.items()}
     if not films:
         return _intrinsics_only(path / INTRINSICS_FILE, printed, more)
     names = tuple(films)

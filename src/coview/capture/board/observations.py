@@ -30,6 +30,7 @@ _VERSION = 1
 class BoardDetections:
     """Detections of the board by one camera."""
 
+    # name of the camera
     camera: str
     # width and height, pixels
     size: tuple[int, int]

@@ -43,6 +43,7 @@ class BoardRecording:
     names: tuple[str, ...]
     # width and height, pixels
     sizes: tuple[tuple[int, int], ...]
+    # the board, with its corners in metres
     board: Board
     # detections by view and instant
     seen: Sightings
@@ -54,7 +55,9 @@ class BoardRecording:
 class BoardSolution:
     """The solved cameras and boards, in the first camera's frame."""
 
+    # the detections that were solved
     recording: BoardRecording
+    # result of bundle adjustment, with covariances
     adjusted: BoardsAdjusted
 
     @property

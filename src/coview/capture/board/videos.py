@@ -24,7 +24,9 @@ _ADDED = re.compile(r"^(int|ext|calib)[_-]|[_-](int|ext|img|calib|intrinsics?|ex
 class Film:
     """What one camera filmed of the board: one video, or pictures in their order."""
 
+    # name of the camera
     camera: str
+    # one video, or pictures in order
     files: tuple[Path, ...]
 
     @property

@@ -30,6 +30,7 @@ _MIN_CONFIDENCE = 0.3
 class CameraAgreement:
     """How well one camera agrees with the joints that all cameras triangulate."""
 
+    # name of the camera
     name: str
     # median reprojection residual, pixels, over all its detections; NaN: no joint could be placed
     median_px: float
@@ -41,6 +42,7 @@ class CameraAgreement:
 class CalibrationCheck:
     """Agreement of all cameras of a calibration with what they saw."""
 
+    # one per camera
     fits: tuple[CameraAgreement, ...]
     # pixels: reprojection residual up to which a detection agrees
     limit_px: float

@@ -65,8 +65,11 @@ class CameraFit:
 class Calibrated:
     """The calibration that the stage wrote, and how good it is."""
 
+    # file that was written
     path: Path
+    # its content
     calibration: Calibration
+    # one per camera
     fits: tuple[CameraFit, ...]
     # where there are several: who is who by these cameras
     people: People | None = None

@@ -32,8 +32,9 @@ class TriangulationComparison:
     frames: int
     # share of the triangulation's joints that the images gave too
     covered: float
-    # median and mean distance of two joints
+    # median distance of the two
     median_mm: float
+    # mean distance of the two
     mean_mm: float
     # mean distance after a similarity alignment of every frame
     p_mpjpe_mm: float

@@ -30,10 +30,15 @@ _DONE = "frames_done"
 class ImageInference:
     """Inference of a model over the videos of a session: everything that the frames have in common."""
 
+    # the session
     session: Session
+    # the trained model
     model: ImageModel
+    # calibrated cameras, views
     cameras: Cameras
+    # one per view
     videos: tuple[Path, ...]
+    # where the person is in every frame and view
     boxes: Boxes
     # which of its video's pictures belongs to a frame; -1: none
     pictures: Int[Tensor, "frames views"]
@@ -45,6 +50,7 @@ class ImageInference:
     unfinished: Path
     # frames in memory at once
     at_once: int
+    # where the model runs, in torch's words
     device: str
 
     @torch.no_grad()

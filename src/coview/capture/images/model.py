@@ -24,8 +24,11 @@ _KNOWN = frozenset({"images", "cameras"}) | _ROOTS
 class ImageModel:
     """A trained method that reads crops of one size and their cameras and predicts joints in the world."""
 
+    # the trained method, in evaluation mode
     method: Method[Any]
+    # joints that it predicts
     skeleton: Skeleton
+    # volumetric models read a root, algebraic ones do not
     kind: Kind
     # width and height of a crop, pixels
     size: int

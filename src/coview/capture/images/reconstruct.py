@@ -29,7 +29,9 @@ from coview.skeletons import Skeleton, skeleton_map
 class FoundInImages:
     """The joints that the stage wrote, and how they agree with the detections' triangulation."""
 
+    # file that was written
     path: Path
+    # its content: joints in metres
     poses: Poses3D
     # share of joints with a position
     found: float

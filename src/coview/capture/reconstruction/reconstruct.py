@@ -32,7 +32,9 @@ CHUNK = 4096
 class Reconstructed:
     """The 3D joints that the stage wrote, and how good they are."""
 
+    # file that was written
     path: Path
+    # its content: joints in metres, with covariances
     poses: Poses3D
     # reprojection threshold between inliers and outliers, pixels
     threshold_px: float

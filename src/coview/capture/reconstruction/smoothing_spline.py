@@ -51,7 +51,9 @@ def precision(
 class Factor:
     """Banded Cholesky factor of a precision matrix."""
 
+    # factor in LAPACK's lower band storage
     lower: Float[np.ndarray, "band n"]
+    # number of joints
     joints: int
 
     @staticmethod
