@@ -22,7 +22,10 @@ RETIRED: dict[tuple[str, ...], dict[str, str]] = {
     ("calibrate", "file"): {"--file CALIBRATION": "CALIBRATION, right after the session"},
     ("associate",): {"--late": "--time-offset"},
     ("reconstruct",): {"--trust": "--min-confidence"},
-    ("train",): {"--pseudo.trust": "--pseudo.min-confidence"},
+    ("train",): {
+        "--pseudo.trust": "--pseudo.min-confidence",
+        "--data.reference": "--data.released-numerics",
+    },
 }
 
 

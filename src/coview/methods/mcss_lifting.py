@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from coview.body.limb_lengths import LimbLengths, Limbs
 from coview.errors import InputError
-from coview.losses import limb_error, seen_across, view_disagreement
+from coview.losses import cross_view_error, limb_error, view_disagreement
 from coview.methods.shared.base import CanonicalPoses, Fact, Method, MethodConfig
 from coview.methods.shared.canonical_targets import looked_at, said_of, whole_poses
 from coview.networks.encoders import unit
@@ -145,7 +145,7 @@ class McssLifting(Method[LiftedCanonical]):
         share = min(1.0, self.progress / config.ramp) if config.ramp else 1.0
         points, corrected, trust = predicted.points, predicted.corrected, predicted.trust
         if config.across:
-            terms["across"] = share * config.across * seen_across(corrected, points, trust, upright=True)
+            terms["across"] = share * config.across * cross_view_error(corrected, points, trust, upright=True)
         if config.agreement:
             terms["agreement"] = share * config.agreement * view_disagreement(points, trust, upright=True)
         if config.limb_weight:

@@ -86,7 +86,10 @@ OLD_PATHS = {
 }
 
 # name -> {field as stored earlier: field today}
-OLD_FIELDS: dict[str, dict[str, str]] = {"pseudo_labels": {"trust": "min_confidence"}}
+OLD_FIELDS: dict[str, dict[str, str]] = {
+    "pseudo_labels": {"trust": "min_confidence"},
+    "human36m": {"reference": "released_numerics"},
+}
 
 _NAME_OF = {path: name for name, path in NAMES.items()}
 

@@ -160,7 +160,7 @@ def _rounds(recording: BoardRecording, scene: BoardScene, free_lens: bool) -> Bo
 
 
 def _unknowns(sizes: Sequence[tuple[int, int]], free_lens: bool, timed: bool) -> Unknowns:
-    """What is estimated, with Gaussian priors on the intrinsics as wide as real lenses vary.
+    """What is estimated, with Gaussian priors on the intrinsics as wide as real cameras vary.
 
     What the pictures do not determine stays usual instead of becoming absurd, and its standard deviation says so.
     """
@@ -200,9 +200,7 @@ def distance_errors(
     """
     pixels = _read_at_once(recording, clocks)
     weights = pixels.isfinite().all(dim=-1).double()
-    straight = cameras.undistort(torch.nan_to_num(pixels))[0]
-    projections = cameras.without_distortion().pixels_from_world
-    points = triangulate(straight, projections, weights)
+    points = triangulate(cameras, pixels, weights)
     printed = torch.cdist(recording.board.corners, recording.board.corners)
     first, second = torch.triu_indices(len(printed), len(printed), 1)
     errors = (points[:, first] - points[:, second]).norm(dim=-1) - printed[first, second]

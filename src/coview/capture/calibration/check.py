@@ -105,11 +105,10 @@ def _judged(calibration: Calibration, session: Session) -> CalibrationCheck:
     weights = torch.where(confidence >= _MIN_CONFIDENCE, confidence, 0.0)[some].double()
     cameras = fitted.cameras.to(torch.float64)
     limit = LIMIT * float(cameras.size.norm(dim=-1).mean())
-    straight = cameras.undistort(torch.nan_to_num(pixels))[0]
-    perfect = cameras.without_distortion()
-    found = triangulate_robust(straight, perfect.pixels_from_world, weights, threshold=limit)
+    perfect, straight = cameras.undistorted(pixels)
+    found = triangulate_robust(perfect, straight, weights, threshold=limit)
     # behind cameras too
-    everywhere = triangulate(straight, perfect.pixels_from_world, weights)
+    everywhere = triangulate(perfect, straight, weights)
     placed = (weights > 0) & everywhere.isfinite().all(dim=-1)[:, None]
     in_front = (_depths(perfect, everywhere) > 0)[placed]
     fits = tuple(
