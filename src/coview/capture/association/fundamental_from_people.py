@@ -27,7 +27,7 @@ _LONGEST = 5
 _TRIED = 12
 # frames that two tracks must share
 _SHARED = 20
-# frames that a pairing is judged on
+# frames in which the agreement of a pairing is computed
 _INSTANTS = 80
 # pairs of joints that a matrix is first fitted to
 _POINTS = 400
@@ -35,7 +35,7 @@ _POINTS = 400
 _SURE = 0.75
 # correlation of motion that must go with it
 _ALIKE = 0.4
-# share of the best possible agreement below which two views are not said to be related
+# share of the best possible agreement below which two views get no fundamental matrix
 _ENOUGH = 0.2
 
 Fundamentals = dict[tuple[int, int], Float[Tensor, "3 3"]]

@@ -89,7 +89,7 @@ def calibrate_from_board(
     existing = session if isinstance(session, Session) else None
     path = session if isinstance(session, Path) else session.path
     if existing is None and videos is intrinsics_videos is None:
-        # only the videos of a session could be meant: it says that there is none
+        # the videos must be those of a session: loading raises where there is none
         existing = Session.load(path)
     films, alone, where = _films(path, existing, videos, intrinsics_videos)
     folder = path / BOARD_FOLDER

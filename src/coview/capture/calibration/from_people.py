@@ -308,7 +308,7 @@ def _finish(
     threshold: float | None = None,
 ) -> Calibrated:
     """Write the cameras, and say how well they explain what they saw."""
-    # these cameras tell them apart better than anything before
+    # match people anew with these cameras, the best geometry so far
     people = update_people(session, calibration)
     found = _triangulated(
         session, calibration, min_confidence, threshold, 1 if people is None else people.count
@@ -321,7 +321,7 @@ def _finish(
 def _triangulated(
     session: Session, calibration: Calibration, min_confidence: float, threshold: float | None, people: int
 ) -> Triangulated:
-    """Every joint from the views that agree, with the calibration that is to be judged."""
+    """Every joint from the views that agree, with the calibration to assess."""
     pixels, weights = _observations(session, min_confidence, calibration.clocks, people)
     cameras = calibration.cameras.to(torch.float64)
     limit = threshold or automatic_threshold(cameras, pixels, weights)

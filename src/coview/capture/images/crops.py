@@ -64,7 +64,7 @@ def stream_crops(
         MissingFileError: Naming a video that is missing.
         InputError: Naming a video that cannot be read.
     """
-    croppers = [Lens(cameras[view]) for view in range(len(videos))]
+    croppers = [UndistortedCropper(cameras[view]) for view in range(len(videos))]
     if pictures is None:
         pictures = torch.arange(len(boxes.present))[:, None].expand_as(boxes.present)
     own = torch.where(boxes.present, pictures, -1).tolist()
@@ -88,7 +88,7 @@ def stream_crops(
         yield Crops(portion, torch.from_numpy(images).permute(0, 1, 4, 2, 3), cut, present)
 
 
-class Lens:
+class UndistortedCropper:
     """Undistortion of one camera: where the light of an undistorted pixel lies in the picture as filmed."""
 
     def __init__(self, camera: Cameras) -> None:

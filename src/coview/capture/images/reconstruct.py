@@ -26,7 +26,7 @@ from coview.skeletons import Skeleton, skeleton_map
 
 
 @dataclass(frozen=True)
-class FoundInImages:
+class ImageReconstruction:
     """The joints that the stage wrote, and how they agree with the detections' triangulation."""
 
     # file that was written
@@ -93,7 +93,7 @@ def reconstruct_images(
     at_once: int = 4,
     device: str = "cpu",
     overwrite: bool = False,
-) -> FoundInImages:
+) -> ImageReconstruction:
     """Find the 3D joints of a session with a trained model of images, on crops around the person's 2D joints.
 
     A frame is left out where fewer than two views have a box (one, for a method that is told the root). Methods that
@@ -246,14 +246,14 @@ def _residuals(
     return residuals
 
 
-def _summary(session: Session, path: Path, poses: Poses3D, triangulated: Poses3D) -> FoundInImages:
+def _summary(session: Session, path: Path, poses: Poses3D, triangulated: Poses3D) -> ImageReconstruction:
     try:
         compared, why = compare_with_triangulation(session, poses, triangulated), ""
     except ValueError as error:
         compared, why = None, str(error)
     assert poses.inliers is not None
     views = poses.inliers.any(dim=-1).sum(dim=-1).float()
-    return FoundInImages(
+    return ImageReconstruction(
         path,
         poses,
         float(poses.points.isfinite().all(dim=-1).float().mean()),

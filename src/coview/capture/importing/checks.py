@@ -10,7 +10,7 @@ from coview.formats.io.video import VideoInfo
 from coview.formats.keypoints.detections import Detections
 from coview.formats.keypoints.view_joints import TOLERATED, ViewJoints
 
-# frames per second where nothing says the rate
+# frames per second assumed where neither videos nor files give them
 _GUESSED_FPS = 30.0
 # relative difference up to which frame rates are equal
 _SAME_RATE = 0.01

@@ -110,7 +110,7 @@ def _unchanged(session: Session, fingerprint: str, src: Path) -> Session:
 
 
 def _models_of_before(session: Session) -> dict[str, str]:
-    """Models are the user's work, perhaps of hours, and serve for other recordings: they stay, and that is said."""
+    """Models are the user's work, perhaps of hours, and serve for other recordings: they stay, with a note."""
     kept = sorted(path.name for path in session.models_dir.glob("*") if path.is_dir())
     if not kept or not (session.path / FILE).is_file():
         return {}

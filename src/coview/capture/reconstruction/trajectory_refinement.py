@@ -19,7 +19,7 @@ from coview.capture.reconstruction.smoothing_spline import ORDER, Factor, precis
 from coview.errors import InputError
 from coview.geometry.triangulation.undistorted import Triangulated
 
-# frames: fewer say nothing of how smooth a motion is
+# frames below which the smoothness of a motion cannot be estimated
 FEWEST = 12
 # metres: a joint with a larger standard deviation in any direction is not determined
 MOST_SIGMA = 0.04
