@@ -29,8 +29,8 @@ from calibration_scenes import FPS, Recording, beside, crowd, record, ring, side
 
 from coview.bench.results import append_rows
 from coview.cameras import Cameras
-from coview.capture.association.association import associate_before
-from coview.capture.association.time_offset import offsets_of_people
+from coview.capture.association.association import associate_uncalibrated
+from coview.capture.association.time_offset import people_time_offsets
 from coview.data.synthetic.recordings import ring_cameras
 from coview.geometry.alignment import similarity_alignment
 from coview.geometry.bundle.bundle_adjustment import adjust
@@ -152,8 +152,8 @@ def solved_together(people: tuple[Recording, ...], seed: int) -> tuple[SelfCalib
     names = tuple(f"camera {view}" for view in range(len(scene.truth)))
     joints, confidence = crowd(people, seed)
     began = time.process_time()
-    late = offsets_of_people(joints, confidence, FPS)
-    told = associate_before(joints, confidence, lags=(late * FPS).tolist())
+    late = people_time_offsets(joints, confidence, FPS)
+    told = associate_uncalibrated(joints, confidence, time_offsets=(late * FPS).tolist())
     pixels, weights = side_by_side(joints, confidence, told.ids)
     found = self_calibrate(scene.lenses, pixels, weights, names=names, fps=FPS, time_offset=late)
     return found, time.process_time() - began

@@ -122,7 +122,7 @@ def board(
             intrinsics=intrinsics,
             intrinsics_videos=intrinsics_videos,
             origin_frame=origin_frame,
-            looked=board_frames,
+            board_frames=board_frames,
             size_mismatch=size_mismatch,
         )
     )

@@ -3,7 +3,7 @@ import torch
 
 from coview.geometry.bundle.residuals import Unknowns
 from coview.geometry.epipolar.view_graph import NotDeterminedError
-from coview.geometry.self_calibration.iterative_refinement import readjust, detector_noise
+from coview.geometry.self_calibration.iterative_refinement import detector_noise, readjust
 
 
 def test_a_clock_between_frames_is_found_with_an_honest_sigma(make_walk, refine_walk):

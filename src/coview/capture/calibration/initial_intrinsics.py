@@ -1,4 +1,4 @@
-"""What a session's cameras are taken to be before calibration, and in which words the rest was found."""
+"""Intrinsics before calibration from people, and descriptions of what was estimated."""
 
 from typing import Literal
 
@@ -42,13 +42,22 @@ FOCAL_WORDS = {
 }
 CLOCK_WORDS = {"given": "synchronised", "offset": "found, an offset each", "drift": "found, offset and drift"}
 
-_GUESS = 1.0  # focal length over the image's longer side: 53 degrees; phones, webcams and film cameras lie around it
+# focal length over the image's longer side: 53 degrees; phones, webcams and film cameras lie around it
+_GUESS = 1.0
 
 
-def guessed_lenses(session: Session) -> Calibration:
-    """Perfect lenses with the principal point in the middle, from the image sizes alone.
+def guessed_intrinsics(session: Session) -> Calibration:
+    """Guess intrinsics from the image sizes alone: no distortion, the principal point in the middle, 53° of view.
 
-    NotDeterminedError where a size is not known."""
+    Args:
+        session: The session.
+
+    Returns:
+        Calibration without extrinsics, of the session's cameras.
+
+    Raises:
+        NotDeterminedError: Where an image size is not known.
+    """
     sizes = image_sizes(session)
     unknown = [name for name, size in zip(session.camera_names, sizes, strict=True) if size is None]
     if unknown:
@@ -60,13 +69,24 @@ def guessed_lenses(session: Session) -> Calibration:
     size = torch.tensor(sizes, dtype=torch.float64)
     matrix = torch.eye(3, dtype=torch.float64).repeat(len(size), 1, 1)
     matrix[:, :2, :2] *= _GUESS * size.amax(dim=1)[:, None, None]
-    matrix[:, :2, 2] = (size - 1) / 2  # pixel (0, 0) is a centre
+    # pixel (0, 0) is a centre
+    matrix[:, :2, 2] = (size - 1) / 2
     cameras = Cameras.make(matrix, torch.full((len(size), 3, 4), torch.nan, dtype=torch.float64), size)
-    return Calibration(session.camera_names, cameras, {"file": "none: perfect lenses, from the image sizes"})
+    return Calibration(
+        session.camera_names, cameras, {"file": "none: no distortion, guessed from the image sizes"}
+    )
 
 
 def found_distortion(found: SelfCalibrated, names: tuple[str, ...]) -> str:
-    """In words, with standard deviations."""
+    """Describe the estimated distortion with standard deviations.
+
+    Args:
+        found: The self-calibration.
+        names: Names of the cameras.
+
+    Returns:
+        k1 of every camera in words.
+    """
     if found.unknowns.distortion == "given":
         return "as given"
     adjusted = found.refined.adjusted
@@ -77,15 +97,26 @@ def found_distortion(found: SelfCalibrated, names: tuple[str, ...]) -> str:
 
 
 def found_clocks(found: SelfCalibrated, names: tuple[str, ...]) -> dict[str, Clock]:
-    """As the calibration keeps them, by each camera's own time; none where all are on time."""
+    """Convert the estimated time offsets and drifts to the clocks that a calibration holds, by each camera's own time.
+
+    Args:
+        found: The self-calibration.
+        names: Names of the cameras.
+
+    Returns:
+        The clock of every camera, seconds; empty where all are synchronised.
+    """
     if found.unknowns.clock == "given":
         return {}
-    offset, drift = found.refined.timing.from_own
+    shift, drift = found.refined.timing.from_own
     offset_sigma, drift_sigma = found.clock_sigma.unbind(-1)
-    known = found.unknowns.clock == "drift"
+    has_drift = found.unknowns.clock == "drift"
     return {
         name: Clock(
-            float(offset[v]), float(drift[v]), float(offset_sigma[v]), float(drift_sigma[v]) if known else 0.0
+            float(shift[v]),
+            float(drift[v]),
+            float(offset_sigma[v]),
+            float(drift_sigma[v]) if has_drift else 0.0,
         )
         for v, name in enumerate(names)
     }
