@@ -24,7 +24,7 @@ def perspective_image(
     confidence: Float[Tensor, "*#batch joints"],
     growth: Float[Tensor, ""] | float = 1.0,
     *,
-    placed_by: Literal["root", "weighted"] = "root",
+    centring: Literal["root", "weighted"] = "root",
 ) -> Float[Tensor, "*batch joints 2"]:
     """Image of a root-centred pose in its ray frame, P_xy / (1 + P_z/d), up to scale. ours
 
@@ -34,7 +34,7 @@ def perspective_image(
     person. `d` is held constant in the gradient; otherwise a pose could explain an image by moving away.
     `growth` multiplies it: 1, but with the gradient of a focal length that is being learned."""
     with torch.no_grad():
-        by_weight = placed_by == "weighted"
+        by_weight = centring == "weighted"
         weights = confidence if by_weight else (confidence > 0).to(pose)
 
         def size(joints: Tensor) -> Tensor:
@@ -98,8 +98,8 @@ def mirror_decision(
     views = len(difference)
     if views < 2:
         return MirrorDecision(False, float("nan"), float("nan"), 0.0, views)
-    spread = float(difference.std()) / views**0.5
-    sigmas = float(difference.mean()) / max(spread, 1e-12)
+    standard_error = float(difference.std()) / views**0.5
+    sigmas = float(difference.mean()) / max(standard_error, 1e-12)
     return MirrorDecision(sigmas > 0, float(ours.mean()), float(other.mean()), abs(sigmas), views)
 
 

@@ -50,7 +50,7 @@ class Evidence:
 def pair_images(
     joints2d: Float[Tensor, "batch views joints 2"],
     seen: Bool[Tensor, "batch views joints"],
-    trusted: Bool[Tensor, "batch views joints"],
+    confident: Bool[Tensor, "batch views joints"],
     pose: Float[Tensor, "batch views joints 3"],
     rotation: Float[Tensor, "batch views views 3 3"],
     *,
@@ -61,11 +61,11 @@ def pair_images(
 
     `rotation`: target view from the frame of the source's pose, first axis source, second target.
     `scale` "norm" compares norms over the joints seen, as [Kim22] does, which an outlier enlarges;
-    "robust" fits the `trusted` joints by least squares (ours). In perspective `joints2d` is in focal
+    "robust" fits the `confident` joints by least squares (ours). In perspective `joints2d` is in focal
     lengths of a frame whose axis points at the root, and the scale is one over the root's depth."""
     views = pose.shape[1]
     observed = joints2d.mT[:, None]
-    fitted = trusted if scale == "robust" else seen
+    fitted = confident if scale == "robust" else seen
     fitted = torch.where(fitted.sum(dim=-1, keepdim=True) < _FEW, seen, fitted).to(pose)[:, None, :, None]
     rows = rotation.flatten(2, 3)  # one product of a tall matrix per pose
     turned = (rows @ pose.mT).unflatten(-2, (views, 3))
@@ -144,17 +144,17 @@ def evidence_for(
     source = torch.arange(joints2d.shape[1], device=joints2d.device)[:, None]
     others = (target + source[1:]) % len(source)
     weights = confidence[instant, source, joint]
-    turn = pairs.rotation[instant, others, target].movedim((-2, -1), (0, 1)).contiguous()
+    rotation = pairs.rotation[instant, others, target].movedim((-2, -1), (0, 1)).contiguous()
     scale = pairs.scale[instant, others, target]
     a, b, c = _image_of_rays(
         joints2d[instant, others, joint].movedim(-1, 0).contiguous(),
         pairs.scale[instant, others, others] if own_scale else scale,
         scale,
-        turn,
+        rotation,
         perspective,
     )
     size = (a.square() + b.square()).sqrt()
-    sine = (turn[0, 2].square() + turn[1, 2].square()).sqrt()
+    sine = (rotation[0, 2].square() + rotation[1, 2].square()).sqrt()
     usable = (sine > max(least_turn, _LEAST_TURN)) & (size > 0)
     line_weights = torch.where(usable, confidence[instant, others, joint], 0.0)
     inverse = torch.where(usable, 1 / size, 0.0)
@@ -178,7 +178,7 @@ def _image_of_rays(
     seen: Float[Tensor, "2 *items"],
     source_scale: Float[Tensor, "*items"],
     target_scale: Float[Tensor, "*items"],
-    turn: Float[Tensor, "3 3 *items"],
+    rotation: Float[Tensor, "3 3 *items"],
     perspective: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Homogeneous line in the target (2D unit) of the ray on which the source saw a joint. ours
@@ -187,10 +187,10 @@ def _image_of_rays(
     at the root's depth; u, v the slope of the ray, which is 0 under parallel projection. Turned, and
     moved by the root's depth in the target, both parts are homogeneous image points of one line."""
     x, y = seen / source_scale.clamp_min(_TINY)
-    point, way = turn[:, 0] * x + turn[:, 1] * y, turn[:, 2]
+    point, way = rotation[:, 0] * x + rotation[:, 1] * y, rotation[:, 2]
     if not perspective:
         return -target_scale * way[1], target_scale * way[0], target_scale**2 * _cross(point, way)
-    way = way + turn[:, 0] * seen[0] + turn[:, 1] * seen[1]
+    way = way + rotation[:, 0] * seen[0] + rotation[:, 1] * seen[1]
     # the scale is one over the root's depth: the image of P is s P_xy / (1 + s P_z)
     near, far = 1 + target_scale * point[2], target_scale * way[2]
     return (

@@ -154,15 +154,15 @@ def _uphill(
     joint, line = settings.joint_sigma / settings.resolution, settings.line_sigma / settings.resolution
     a, b, c = evidence.a[:, None], evidence.b[:, None], evidence.c[:, None]
     away_x, away_y = evidence.x[:, None] - place[0], evidence.y[:, None] - place[1]
-    pull = _gaussian(away_x.square() + away_y.square(), joint) * evidence.point_weights[:, None]
+    attraction = _gaussian(away_x.square() + away_y.square(), joint) * evidence.point_weights[:, None]
     distance = a * place[0] + b * place[1] + c
     push = _gaussian(distance.square(), line) * evidence.line_weights[:, None] * (joint / line) ** 2
     across_x, across_y = push * a, push * b
-    both = pull.sum(dim=0) + _FLAT  # nothing near, or one line alone: stay, or only go across
+    both = attraction.sum(dim=0) + _FLAT  # nothing near, or one line alone: stay, or only go across
     xx, yy = (across_x * a).sum(dim=0) + both, (across_y * b).sum(dim=0) + both
     xy = (across_x * b).sum(dim=0)
-    right_x = (pull * away_x).sum(dim=0) - (across_x * distance).sum(dim=0)
-    right_y = (pull * away_y).sum(dim=0) - (across_y * distance).sum(dim=0)
+    right_x = (attraction * away_x).sum(dim=0) - (across_x * distance).sum(dim=0)
+    right_y = (attraction * away_y).sum(dim=0) - (across_y * distance).sum(dim=0)
     step = torch.stack([yy * right_x - xy * right_y, xx * right_y - xy * right_x])
     return place + step / (xx * yy - xy * xy)
 

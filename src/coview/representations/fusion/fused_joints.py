@@ -100,9 +100,9 @@ def _evidence(
     """What speaks for places of the joints at (instant, target, joint), and the unit of such places."""
     instant, target, joint = at
     seen = confidence > 0
-    trusted = seen & (confidence >= limit)
+    confident = seen & (confidence >= limit)
     pairs = pair_images(
-        joints2d, seen, trusted, pose, rotation, scale=settings.scale, perspective=perspective
+        joints2d, seen, confident, pose, rotation, scale=settings.scale, perspective=perspective
     )
     evidence = evidence_for(
         instant,
