@@ -166,7 +166,9 @@ def test_the_table_of_needs_has_a_row_per_recipe():
 def test_any_dotted_path_is_a_recipe(tmp_path, monkeypatch):
     (tmp_path / "mine.py").write_text("recipe = 3\n")
     (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "elsewhere" / "mine.py").write_text("from coview.recipes.canonpose_synthetic import recipe\n")
+    (tmp_path / "elsewhere" / "mine.py").write_text(
+        "from coview.recipes.synthetic.canonpose_synthetic import recipe\n"
+    )
     monkeypatch.syspath_prepend(str(tmp_path))
     assert recipes.load("elsewhere.mine") == recipes.load("canonpose_synthetic")
     with pytest.raises(LookupError, match=r"no module 'elsewhere\.yours'"):

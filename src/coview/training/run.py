@@ -99,13 +99,7 @@ def train(
     begun = opened(recipe, out, overwrite)
     if (out / RECORD).is_file() and not overwrite:
         return out
-    for setting, earlier in (("base_from", recipe.base_from), ("first_from", recipe.first_from)):
-        if earlier:
-            _named_run(setting, _beside(earlier, out))
-    seen_by = recipe.pseudo.detector if recipe.pseudo.cameras != "none" else None
-    detector = _named_run("pseudo.detector", _beside(seen_by, out)).method if seen_by else None
-    filled_by = recipe.joints2d_from
-    filler = _named_run("joints2d_from", _beside(filled_by, out)).method if filled_by else None
+    detector, filler = _earlier_detectors(recipe, out)
     source = _source(recipe.init) if recipe.init and not begun else None
     data, validation = recipe.data.train(), recipe.data.validation()
     check_fields(recipe, data.fields)
@@ -143,6 +137,20 @@ def train(
         raise SystemExit(0)
     _finish(learner, validation, out)
     return out
+
+
+def _earlier_detectors(recipe: Recipe, out: Path) -> tuple[Method[Any] | None, Method[Any] | None]:
+    """Trained methods that see 2D joints for a run in `out`: those of the pseudo-labels, those of unlabelled views.
+
+    None where the recipe names no such run. FileNotFoundError where it names any earlier run that is not there."""
+    for setting, earlier in (("base_from", recipe.base_from), ("first_from", recipe.first_from)):
+        if earlier:
+            _named_run(setting, _beside(earlier, out))
+    seen_by = recipe.pseudo.detector if recipe.pseudo.cameras != "none" else None
+    detector = _named_run("pseudo.detector", _beside(seen_by, out)).method if seen_by else None
+    filled_by = recipe.joints2d_from
+    filler = _named_run("joints2d_from", _beside(filled_by, out)).method if filled_by else None
+    return detector, filler
 
 
 def load_run(path: Path) -> Run:
