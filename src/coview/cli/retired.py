@@ -22,7 +22,19 @@ RETIRED: dict[tuple[str, ...], dict[str, str]] = {
     ("calibrate", "file"): {"--file CALIBRATION": "CALIBRATION, right after the session"},
     ("associate",): {"--late": "--time-offset"},
     ("reconstruct",): {"--trust": "--min-confidence"},
-    ("train",): {"--pseudo.trust": "--pseudo.min-confidence"},
+    ("train",): {
+        "--pseudo.trust": "--pseudo.min-confidence",
+        "--revise-at": "--resolve-ambiguity-at",
+        "--method.both-sides": "--method.flip-test",
+        "--method.no-both-sides": "--method.no-flip-test",
+        "--method.placed-by": "--method.centring",
+        "--method.pose-start": "--method.pose-head-init-scale",
+        "--method.reference": "--method.released-numerics",
+        "--method.no-reference": "--method.no-released-numerics",
+        "--method.least-trust": "--method.min-confidence",
+        "--method.least-pseudo": "--method.min-pseudo-confidence",
+        "--method.fusion.least-turn": "--method.fusion.min-axis-sine",
+    },
 }
 
 

@@ -36,7 +36,7 @@ MILLIMETRES = 1000.0  # per metre: the unit of the released DLT
 
 
 @dataclass(frozen=True, kw_only=True)
-class SeenPose(WorldPose):
+class TriangulatedPose(WorldPose):
     """A pose, and what it was made of."""
 
     joints2d: Float[Tensor, "*batch views joints 2"]  # pixels of the crops
@@ -77,7 +77,7 @@ class AlgebraicTriangulationConfig(ImageConfig):
         return AlgebraicTriangulation(self, skeleton)
 
 
-class AlgebraicTriangulation(ImageMethod[SeenPose]):
+class AlgebraicTriangulation(ImageMethod[TriangulatedPose]):
     """Soft arg-max in every view, then weighted linear triangulation, trained through both."""
 
     config: AlgebraicTriangulationConfig
@@ -86,21 +86,21 @@ class AlgebraicTriangulation(ImageMethod[SeenPose]):
         super().__init__(config, skeleton, algebraic=config.confidences)
         self.rates = {"backbone.alg_confidences": config.confidence_rate} if config.confidences else {}
 
-    def forward(self, batch: MultiView) -> SeenPose:
+    def forward(self, batch: MultiView) -> TriangulatedPose:
         """World poses; NaN for a joint where fewer than two views are there."""
         views = self.views(batch)
         maps = self.maps(views.images)
         pixels = self._pixels(soft_argmax(maps.heatmaps, self.config.multiplier), views, maps)
         projections, there = views.projections()
         weights = self._weights(maps.algebraic, there, pixels)
-        if self.config.reference:
+        if self.config.released_numerics:
             # a view that is absent has rows of zeros
             joints3d = homogeneous_dlt(pixels, _in_millimetres(projections), weights) / MILLIMETRES
         else:
             joints3d = triangulate(pixels, projections, weights)
         return _seen(batch, joints3d, pixels, weights, maps)
 
-    def losses(self, predicted: SeenPose, batch: MultiView) -> dict[str, Float[Tensor, ""]]:
+    def losses(self, predicted: TriangulatedPose, batch: MultiView) -> dict[str, Float[Tensor, ""]]:
         """Squared error in cm², softened for outliers."""
         threshold = self.config.threshold_cm**2
         return {"soft_mse": soft_mse(predicted.joints3d, batch.joints3d, threshold, self.config.soft_per)}
@@ -178,7 +178,7 @@ class RansacTriangulationConfig(ImageConfig):
         return RansacTriangulation(self, skeleton)
 
 
-class RansacTriangulation(ImageMethod[SeenPose]):
+class RansacTriangulation(ImageMethod[TriangulatedPose]):
     """The cell with the largest value in every view, then the largest set of views that agree.
 
     The network never sees a 3D label: it learns heat maps from 2D joints, and so is what the learnable
@@ -190,7 +190,7 @@ class RansacTriangulation(ImageMethod[SeenPose]):
     def __init__(self, config: RansacTriangulationConfig, skeleton: Skeleton) -> None:
         super().__init__(config, skeleton)
 
-    def forward(self, batch: MultiView) -> SeenPose:
+    def forward(self, batch: MultiView) -> TriangulatedPose:
         """World poses; NaN where no two views are there. In training all views are believed: it is quicker, and
         the heat maps are all that is learnt."""
         views = self.views(batch)
@@ -216,14 +216,14 @@ class RansacTriangulation(ImageMethod[SeenPose]):
         maps = self.maps(images).heatmaps
         cells, share = peaks(maps, self.config.multiplier)
         stride = map_stride((images.shape[-1], images.shape[-2]), (maps.shape[-1], maps.shape[-2]))
-        pixels = image_pixels(cells, stride, half_pixel=not self.config.reference)
+        pixels = image_pixels(cells, stride, half_pixel=not self.config.released_numerics)
         return pixels.unflatten(0, images.shape[:2]), share.unflatten(0, images.shape[:2])
 
-    def losses(self, predicted: SeenPose, batch: MultiView) -> dict[str, Float[Tensor, ""]]:
+    def losses(self, predicted: TriangulatedPose, batch: MultiView) -> dict[str, Float[Tensor, ""]]:
         """How far the heat maps are from bumps at the 2D labels; joints without confidence do not count."""
         height, width = predicted.heatmaps.shape[-2:]
         stride = map_stride((batch.images.shape[-1], batch.images.shape[-2]), (width, height))
-        cells = map_cells(batch.joints2d, stride, half_pixel=not self.config.reference)
+        cells = map_cells(batch.joints2d, stride, half_pixel=not self.config.released_numerics)
         target = gaussian_maps(cells, batch.confidence, (height, width), self.config.sigma)
         labelled = batch.confidence > 0
         if self.config.loss == "mse":
@@ -283,7 +283,9 @@ def _in_millimetres(projections: Float[Tensor, "*batch 3 4"]) -> Float[Tensor, "
     return torch.cat([projections[..., :3], MILLIMETRES * projections[..., 3:]], dim=-1)
 
 
-def _seen(batch: MultiView, joints3d: Tensor, pixels: Tensor, weights: Tensor, maps: Maps) -> SeenPose:
+def _seen(
+    batch: MultiView, joints3d: Tensor, pixels: Tensor, weights: Tensor, maps: Maps
+) -> TriangulatedPose:
     heatmaps = maps.heatmaps.unflatten(0, pixels.shape[:2])
     parts = {"joints3d": joints3d, "joints2d": pixels, "weights": weights, "heatmaps": heatmaps}
-    return SeenPose(**with_axes_of(batch, **parts))
+    return TriangulatedPose(**with_axes_of(batch, **parts))

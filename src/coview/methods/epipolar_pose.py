@@ -17,7 +17,7 @@ from coview.errors import InputError
 from coview.methods.shared.base import CameraPoses
 from coview.methods.shared.image_method import ImageConfig, ImageMethod, with_axes_of
 from coview.networks.backbone import Depth
-from coview.representations.crop_volume import depth_of_size, marginals, mean_cell, unlikeliness
+from coview.representations.crop_volume import cross_entropy, depth_of_size, marginals, mean_cell
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
 
@@ -48,7 +48,7 @@ class VolumePoses(CameraPoses):
 class EpipolarPoseConfig(ImageConfig):
     """The paper's settings [Kocabas19]; recipes choose smaller networks.
 
-    `reference` here: cell i lies at pixel 4 i and layer i at 2 i / cells − 1 ranges, no half cell; colours are RGB."""
+    `released_numerics` here: cell i lies at pixel 4 i and layer i at 2 i / cells − 1 ranges, no half cell; colours are RGB."""
 
     depth: Depth = 50
     size: int = 256
@@ -145,7 +145,7 @@ class EpipolarPose(ImageMethod[VolumePoses]):
         """Poses in the axes of each camera; NaN for a view without intrinsics, or without a root depth to read."""
         views = self.views(batch)
         across, down, deep = self._marginals(views.images)
-        half = 0.0 if self.config.reference else 0.5
+        half = 0.0 if self.config.released_numerics else 0.5
         coordinates = torch.stack(
             [(mean_cell(each) + half) / each.shape[-1] - 0.5 for each in (across, down, deep)], dim=-1
         )
@@ -183,9 +183,9 @@ class EpipolarPose(ImageMethod[VolumePoses]):
         terms = {"coordinates": (trust * smooth.sum(dim=-1)).sum() / crops}
         if self.config.cell_weight:
             axes = (predicted.across, predicted.down, predicted.deep)
-            half = 0.0 if self.config.reference else 0.5
+            half = 0.0 if self.config.released_numerics else 0.5
             unlikely = [
-                unlikeliness(shares, (target[..., axis] + 0.5) * shares.shape[-1] - half)
+                cross_entropy(shares, (target[..., axis] + 0.5) * shares.shape[-1] - half)
                 for axis, shares in enumerate(axes)
             ]
             terms["cell"] = self.config.cell_weight * (trust * sum(unlikely)).sum() / crops
@@ -202,7 +202,7 @@ class EpipolarPose(ImageMethod[VolumePoses]):
         depth = cameras.to_camera(points)[..., 2]
         root = depth[..., self.root]
         root = torch.where(root > 0, root, torch.nan)
-        half = 0.0 if self.config.reference else 0.5
+        half = 0.0 if self.config.released_numerics else 0.5
         flat = (cameras.project(points) + half) / cameras.size[..., None, :] - 0.5
         relative = depth - root[..., None]
         deep = (

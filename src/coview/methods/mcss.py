@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from coview.errors import InputError
 from coview.methods.shared.base import CanonicalPoses, Fact, Method, MethodConfig
-from coview.methods.shared.canonical_targets import looked_at, said_of, whole_poses
-from coview.methods.shared.image_method import MEAN, SPREAD
+from coview.methods.shared.canonical_targets import complete_poses, embedding_facts, person_centred_rays
+from coview.methods.shared.image_method import IMAGENET_MEAN, IMAGENET_STD
 from coview.methods.shared.triplets import (
     Triplets,
     distances,
@@ -116,15 +116,15 @@ class Mcss(Method[CanonicalPoses]):
         self.spread: Tensor
         self.register_buffer("mean", torch.zeros(3 * len(self.others)))
         self.register_buffer("spread", torch.ones(3 * len(self.others)))
-        self.watched = {}
+        self.diagnostics = {}
 
     def _encoder(self) -> nn.Module:
         return PoseEncoder(len(self.skeleton), self.config.width, self.config.features)
 
     @torch.no_grad()
-    def begin(self, batches: Iterable[MultiView]) -> None:
+    def fit_statistics(self, batches: Iterable[MultiView]) -> None:
         """Mean and spread of the labelled poses; ValueError where there are not two."""
-        poses = whole_poses([self._target(batch) for batch in batches], type(self).__name__)
+        poses = complete_poses([self._target(batch) for batch in batches], type(self).__name__)
         spread = poses.std(dim=0)
         self.mean.copy_(poses.mean(dim=0))
         self.spread.copy_(torch.where(spread > _CONSTANT, spread, 1.0))
@@ -144,7 +144,7 @@ class Mcss(Method[CanonicalPoses]):
         self, batch: MultiView
     ) -> tuple[Float[Tensor, "*batch views features"], Bool[Tensor, "*batch views"]]:
         """Unit vectors, finite everywhere, and which views show enough."""
-        rays, weights, known, _ = looked_at(batch, self.config.focal)
+        rays, weights, known, _ = person_centred_rays(batch, self.config.focal)
         shown = weighted_unit_norm(rays, weights)
         return self.encoder(shown * (2 * len(self.skeleton)) ** 0.5, weights), known
 
@@ -156,9 +156,9 @@ class Mcss(Method[CanonicalPoses]):
         return terms
 
     @torch.no_grad()
-    def revise(self, batch: MultiView) -> dict[str, Fact]:
+    def resolve_ambiguity(self, batch: MultiView) -> dict[str, Fact]:
         """Changes nothing; says whether all poses have got the same embedding."""
-        return said_of(self.embed(batch)[0])
+        return embedding_facts(self.embed(batch)[0])
 
     def _target(self, batch: MultiView) -> Float[Tensor, "*batch numbers"]:
         """Canonical coordinates of the labelled instants, metres; NaN elsewhere."""
@@ -193,8 +193,8 @@ class Mcss(Method[CanonicalPoses]):
                 loss = softmax_loss(distance, allowed, self.config.temperature)
             losses.append(torch.where(counted, loss, 0.0).sum() / counted.sum().clamp_min(1))
             seen.append(_noted(triplets, counted, loss))
-        self.watched = {name: torch.stack([each[name] for each in seen]).mean() for name in seen[0]}
-        self.watched["spread"] = spread_of(embedding.detach().flatten(0, 1))
+        self.diagnostics = {name: torch.stack([each[name] for each in seen]).mean() for name in seen[0]}
+        self.diagnostics["spread"] = spread_of(embedding.detach().flatten(0, 1))
         return torch.stack(losses).mean()
 
     def _triplets(self, distance: Tensor, negative: Tensor) -> Triplets:
@@ -217,7 +217,7 @@ class McssImages(Mcss):
     ) -> tuple[Float[Tensor, "*batch views features"], Bool[Tensor, "*batch views"]]:
         """Unit vectors; every crop is taken to show somebody."""
         images = batch.images
-        mean, spread = (images.new_tensor(each)[:, None, None] for each in (MEAN, SPREAD))
+        mean, spread = (images.new_tensor(each)[:, None, None] for each in (IMAGENET_MEAN, IMAGENET_STD))
         flat = ((images - mean) / spread).flatten(0, -4)
         embedding = self.encoder(flat).unflatten(0, images.shape[:-3])
         return embedding, torch.ones_like(embedding[..., 0], dtype=torch.bool)

@@ -75,7 +75,7 @@ class RefinementUnit(Method[RefinedPoses]):
             self.register_buffer(f"{side}_std", torch.ones(numbers))
 
     @torch.no_grad()
-    def begin(self, batches: Iterable[MultiView]) -> None:
+    def fit_statistics(self, batches: Iterable[MultiView]) -> None:
         """Mean and spread of every coordinate, over views whose pose is whole on both sides."""
         sums, count = torch.zeros(2, 2, len(self.input_mean), dtype=torch.float64), 0
         for batch in batches:

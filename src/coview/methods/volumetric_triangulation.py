@@ -126,7 +126,7 @@ class VolumetricTriangulation(ImageMethod[VolumePose]):
         stride = map_stride(views.size, (features.shape[-1], features.shape[-2]))
         projections, there = views.projections()
         projections = projections * there[..., None, None]  # everything is behind a camera that is absent
-        projections = cells_from_world(projections, stride, half_pixel=not self.config.reference)
+        projections = cells_from_world(projections, stride, half_pixel=not self.config.released_numerics)
         base = self._base(batch)
         known = base.isfinite().all(dim=-1)
         points = self._points(torch.where(known[:, None], base, 0.0))
@@ -186,14 +186,16 @@ class VolumetricTriangulation(ImageMethod[VolumePose]):
         there: Bool[Tensor, "instants views"],
     ) -> Float[Tensor, "instants channels x y z"]:
         """Features of the views that are there; the reference would count an absent one as zeros."""
-        reference = self.config.reference
-        if not reference or bool(there.all()):
-            return unproject(features, projections, points, self._aggregate, weights, reference=reference)
+        released_numerics = self.config.released_numerics
+        if not released_numerics or bool(there.all()):
+            return unproject(
+                features, projections, points, self._aggregate, weights, released_numerics=released_numerics
+            )
         volumes = []
         for one, seen in enumerate(there | ~there.any(dim=1, keepdim=True)):
             trust = None if weights is None else weights[one, seen]
             here = features[one, seen], projections[one, seen], points[one]
-            volumes.append(unproject(*here, self._aggregate, trust, reference=True))
+            volumes.append(unproject(*here, self._aggregate, trust, released_numerics=True))
         return torch.stack(volumes)
 
     def _base(self, batch: MultiView) -> Float[Tensor, "instants 3"]:

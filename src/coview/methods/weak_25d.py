@@ -18,7 +18,7 @@ from coview.body.limb_lengths import LimbLengths
 from coview.cameras import Cameras
 from coview.errors import InputError
 from coview.losses import limb_error, view_disagreement
-from coview.methods.shared.base import Fact, MetricCameraPoses, turned_if_mirrored
+from coview.methods.shared.base import Fact, MetricCameraPoses, flip_if_mirrored
 from coview.methods.shared.image_method import ImageConfig, ImageMethod, Views, with_axes_of
 from coview.networks.backbone import Depth, Maps
 from coview.networks.normalisation import BatchNorm2d
@@ -61,8 +61,8 @@ class Weak25DConfig(ImageConfig):
     views_teach_places: bool = False
     limb_weight: float = 10.0  # of L_B
     pseudo_weight: float = 0.5  # of L_R: the heat-map loss on joints that a frozen 2D network saw; L_H has 1
-    least_trust: float = 0.3  # joints whose heat map is lower do not teach depths
-    least_pseudo: float = 0.5  # joints that the frozen network is less sure of do not teach places
+    min_confidence: float = 0.3  # joints whose heat map is lower do not teach depths
+    min_pseudo_confidence: float = 0.5  # joints that the frozen network is less sure of do not teach places
     # mse: heat maps are to equal a bump; a joint is trusted as its map is high there. cross_entropy: the softmax of
     # `sharpness` times them is to be the bump; trusted as its peak holds the whole. A small network learns from the
     # first step then, and begins where one left off that learnt so, with its multiplier for sharpness
@@ -94,7 +94,7 @@ class Weak25DConfig(ImageConfig):
                 raise InputError(
                     f"Weak25DConfig: {name} is '{known[0]}' or '{known[1]}', got {getattr(self, name)!r}."
                 )
-        for name in ("least_trust", "least_pseudo", "ramp"):
+        for name in ("min_confidence", "min_pseudo_confidence", "ramp"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(
                     f"Weak25DConfig: {name} is a share, 0 to below 1, got {getattr(self, name)}."
@@ -118,7 +118,7 @@ class Weak25D(ImageMethod[LatentPoses]):
     """One crop and its intrinsics in, one pose in metres of a mean body out."""
 
     supervision = frozenset({"joints2d", "confidence", "labelled2d"})
-    lenses_alone = True
+    intrinsics_only = True
     config: Weak25DConfig
 
     def __init__(self, config: Weak25DConfig, skeleton: Skeleton) -> None:
@@ -182,7 +182,7 @@ class Weak25D(ImageMethod[LatentPoses]):
 
         Only the depths learn from limbs: places would be dragged from what the picture shows."""
         labelled = batch.labelled2d[..., None]
-        sure = ~labelled & (batch.confidence > self.config.least_pseudo)
+        sure = ~labelled & (batch.confidence > self.config.min_pseudo_confidence)
         cost = self._heatmap_error(predicted, batch)
         terms = {"heatmap": _mean(cost, labelled & (batch.confidence > 0))}
         if self.config.pseudo_weight:
@@ -192,7 +192,7 @@ class Weak25D(ImageMethod[LatentPoses]):
         return terms | {name: ramp * term for name, term in of_views.items()}
 
     @torch.no_grad()
-    def revise(self, batch: MultiView) -> dict[str, Fact]:
+    def resolve_ambiguity(self, batch: MultiView) -> dict[str, Fact]:
         """Whether all depths with the other sign agree better between the views, and with the limbs; then they get it.
 
         Perspective alone tells the two worlds apart, by a little."""
@@ -204,7 +204,7 @@ class Weak25D(ImageMethod[LatentPoses]):
             both = found, replace(found, relative_depth=depth, points=points)
             costs.append([float(sum(self._of_views(each, each.trust).values())) for each in both])
         trained, mirrored = torch.tensor(costs).mean(dim=0).tolist()
-        return turned_if_mirrored(self.depth_layer, trained, mirrored)  # tanh is odd
+        return flip_if_mirrored(self.depth_layer, trained, mirrored)  # tanh is odd
 
     # --- inside ----------------------------------------------------------------------------------
 
@@ -222,7 +222,7 @@ class Weak25D(ImageMethod[LatentPoses]):
 
     def _of_views(self, predicted: LatentPoses, trust: Tensor) -> dict[str, Tensor]:
         """L_MC and L_B, as far as they have weight."""
-        trust, terms = torch.where(trust < self.config.least_trust, 0.0, trust), {}
+        trust, terms = torch.where(trust < self.config.min_confidence, 0.0, trust), {}
         if self.config.agreement:
             terms["agreement"] = self.config.agreement * view_disagreement(predicted.points, trust)
         if self.config.limb_weight:
@@ -243,7 +243,7 @@ class Weak25D(ImageMethod[LatentPoses]):
         """Of heat maps from bumps at the 2D joints: squared distance summed over cells, or nats."""
         height, width = predicted.heatmaps.shape[-2:]
         stride = map_stride((batch.images.shape[-1], batch.images.shape[-2]), (width, height))
-        cells = map_cells(batch.joints2d, stride, half_pixel=not self.config.reference)
+        cells = map_cells(batch.joints2d, stride, half_pixel=not self.config.released_numerics)
         target = gaussian_maps(cells, batch.confidence, (height, width), self.config.sigma)
         if self.config.loss == "mse":
             return (predicted.heatmaps - target).square().sum(dim=(-2, -1))

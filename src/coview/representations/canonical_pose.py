@@ -27,7 +27,7 @@ def azimuth(
     return torch.where(valid, torch.atan2(aside, ahead), torch.nan)
 
 
-def carried_over(azimuths: Float[Tensor, "*batch frames"]) -> Float[Tensor, "*batch frames"]:
+def forward_filled(azimuths: Float[Tensor, "*batch frames"]) -> Float[Tensor, "*batch frames"]:
     """Of successive frames of one take: where ψ is not known, that of the last frame where it was.
 
     NaN before the first that is known."""

@@ -26,7 +26,7 @@ def mean_cell(shares: Float[Tensor, "*batch cells"]) -> Float[Tensor, "*batch"]:
     return (shares * torch.arange(shares.shape[-1]).to(shares)).sum(dim=-1)
 
 
-def unlikeliness(
+def cross_entropy(
     shares: Float[Tensor, "*batch cells"], cell: Float[Tensor, "*batch"]
 ) -> Float[Tensor, "*batch"]:
     """Cross-entropy of a distribution with a place between two cells, which share it linearly.

@@ -59,12 +59,12 @@ class Method(nn.Module, ABC, Generic[P]):
     """One paper. `inputs` and `supervision` are enforced: nothing else can be read."""
 
     inputs: frozenset[str]  # fields `forward` may read
-    supervision: frozenset[str] = frozenset()  # further fields `losses` and `revise` may read
-    lenses_alone: bool = False  # whether intrinsics are all that is read of `cameras`
+    supervision: frozenset[str] = frozenset()  # further fields `losses` and `resolve_ambiguity` may read
+    intrinsics_only: bool = False  # whether intrinsics are all that is read of `cameras`
     rates: dict[str, float] = {}  # noqa: RUF012  module, however deep: factor of the learning rate
     progress: float = 0.0  # share of the training done; the Learner sets it before every step
     # numbers about the batch that `losses` just saw, to be watched and not minimised; the history keeps their means
-    watched: dict[str, Tensor] = {}  # noqa: RUF012
+    diagnostics: dict[str, Tensor] = {}  # noqa: RUF012
 
     @abstractmethod
     def forward(self, batch: MultiView) -> P:
@@ -74,13 +74,13 @@ class Method(nn.Module, ABC, Generic[P]):
     def losses(self, predicted: P, batch: MultiView) -> dict[str, Float[Tensor, ""]]:
         """Named terms whose sum is minimised, each already weighted."""
 
-    def begin(self, batches: Iterable[MultiView]) -> None:
+    def fit_statistics(self, batches: Iterable[MultiView]) -> None:
         """Look at all training data once, before the first step, e.g. for its mean and spread.
 
         Batches hold what the method needs. Whatever is found is to be kept in buffers: a run that is resumed
         does not look again."""
 
-    def revise(self, batch: MultiView) -> dict[str, Fact]:
+    def resolve_ambiguity(self, batch: MultiView) -> dict[str, Fact]:
         """Settle, between steps, what gradients cannot; may change the weights in place.
 
         Training calls it at the shares of a run that the recipe names, with a few hundred training
@@ -93,10 +93,10 @@ class Method(nn.Module, ABC, Generic[P]):
         return self.inputs | self.supervision
 
 
-def turned_if_mirrored(depths: nn.Module, trained: float, mirrored: float) -> dict[str, Fact]:
+def flip_if_mirrored(depths: nn.Module, trained: float, mirrored: float) -> dict[str, Fact]:
     """The weights that an odd function turns into depths get the other sign where the mirrored world costs less.
 
-    What a `revise` says of it."""
+    What a `resolve_ambiguity` says of it."""
     flipped = mirrored < trained
     if flipped:
         with torch.no_grad():

@@ -19,7 +19,7 @@ _COLLAPSED = (
 )
 
 
-def looked_at(
+def person_centred_rays(
     batch: MultiView, focal: float
 ) -> tuple[
     Float[Tensor, "*batch views joints 2"],
@@ -38,7 +38,7 @@ def looked_at(
     return turned(rays, turn), weights, seen.sum(dim=-1) >= _FEWEST, turn
 
 
-def whole_poses(targets: Sequence[Tensor], method: str) -> Float[Tensor, "poses numbers"]:
+def complete_poses(targets: Sequence[Tensor], method: str) -> Float[Tensor, "poses numbers"]:
     """Those of the labelled instants that are known, float64 on the CPU; ValueError where there are not two."""
     poses = torch.cat([target.reshape(-1, target.shape[-1]).cpu() for target in targets])
     poses = poses[poses.isfinite().all(dim=-1)].double()
@@ -51,7 +51,7 @@ def whole_poses(targets: Sequence[Tensor], method: str) -> Float[Tensor, "poses 
     return poses
 
 
-def said_of(embedding: Float[Tensor, "*batch views features"]) -> dict[str, Fact]:
+def embedding_facts(embedding: Float[Tensor, "*batch views features"]) -> dict[str, Fact]:
     """Whether all poses have got the same embedding, for the record of a run."""
     spread = float(spread_of(embedding.flatten(0, -2)))
     said = "collapsed: all poses look alike to it" if spread < _COLLAPSED else "spread out"

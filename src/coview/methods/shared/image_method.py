@@ -16,7 +16,7 @@ from coview.sample import MultiView
 from coview.skeletons import Skeleton
 
 # Of ImageNet's red, green and blue. The released weights were trained with them applied to blue, green and red.
-MEAN, SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 CENTIMETRES = 100.0  # per metre: the unit of the losses
 
@@ -31,7 +31,7 @@ class ImageConfig(MethodConfig):
     deconv: int = 256  # channels of the three deconvolutions, and of the features
     # the released numerics to the last digit: BGR, no half pixel, DLT without conditioning in millimetres;
     # for weights that were trained so. The default is geometrically right and takes RGB
-    reference: bool = False
+    released_numerics: bool = False
     fewest_views: int = (
         0  # in training, every batch has a random choice of at least so many views; 0: all views
     )
@@ -56,7 +56,7 @@ class ImageConfig(MethodConfig):
     @property
     def bgr(self) -> bool:
         """Whether the network is shown blue, green, red: the released weights of [Iskakov19] want it."""
-        return self.reference
+        return self.released_numerics
 
 
 @dataclass(frozen=True)
@@ -150,11 +150,11 @@ class ImageMethod(Method[P], Generic[P]):
     ) -> Float[Tensor, "instants views joints 2"]:
         """Places in the maps as pixels of the crops."""
         stride = map_stride(views.size, (maps.heatmaps.shape[-1], maps.heatmaps.shape[-2]))
-        pixels = image_pixels(cells, stride, half_pixel=not self.config.reference)
+        pixels = image_pixels(cells, stride, half_pixel=not self.config.released_numerics)
         return pixels.unflatten(0, views.images.shape[:2])
 
     def _normalised(self, images: Float[Tensor, "n 3 height width"]) -> Float[Tensor, "n 3 height width"]:
-        mean, spread = (images.new_tensor(each)[:, None, None] for each in (MEAN, SPREAD))
+        mean, spread = (images.new_tensor(each)[:, None, None] for each in (IMAGENET_MEAN, IMAGENET_STD))
         return ((images.flip(1) if self.config.bgr else images) - mean) / spread
 
 

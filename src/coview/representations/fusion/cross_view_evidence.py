@@ -33,7 +33,7 @@ class PairImages:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evidence:
+class JointEvidence:
     """What speaks for a place, per item; lengths as shares of the norm of the target's 2D pose.
 
     Items come last and coordinates apart, since sums over a few sources are fast only that way."""
@@ -132,13 +132,13 @@ def evidence_for(
     own_view: bool,
     own_scale: bool,
     perspective: bool,
-    least_turn: float,
-) -> Evidence:
+    min_axis_sine: float,
+) -> JointEvidence:
     """Points of all views and lines of the other views for the asked joints, weighted by confidence.
 
     `own_view`: whether the target's own pose speaks too. `own_scale`: rays are scaled from source to
     target by what the source's pose measures in both ([Kim22] has no such factor). A line needs its
-    view's axis to differ from the target's by the sine `least_turn`; of a single line nothing is kept,
+    view's axis to differ from the target's by the sine `min_axis_sine`; of a single line nothing is kept,
     since one line cannot place a point [Kim22]."""
     unit = pairs.unit[instant, target]
     source = torch.arange(joints2d.shape[1], device=joints2d.device)[:, None]
@@ -155,10 +155,10 @@ def evidence_for(
     )
     size = (a.square() + b.square()).sqrt()
     sine = (rotation[0, 2].square() + rotation[1, 2].square()).sqrt()
-    usable = (sine > max(least_turn, _LEAST_TURN)) & (size > 0)
+    usable = (sine > max(min_axis_sine, _LEAST_TURN)) & (size > 0)
     line_weights = torch.where(usable, confidence[instant, others, joint], 0.0)
     inverse = torch.where(usable, 1 / size, 0.0)
-    return Evidence(
+    return JointEvidence(
         x=pairs.image[instant, source, target, 0, joint] / unit,
         y=pairs.image[instant, source, target, 1, joint] / unit,
         point_weights=weights if own_view else torch.where(source == target, 0.0, weights),

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coview.errors import InputError
-from coview.representations.fusion.cross_view_evidence import Evidence, Scale, without_lone_lines
+from coview.representations.fusion.cross_view_evidence import JointEvidence, Scale, without_lone_lines
 
 _BLOCK = 64  # items whose grids are made at once: what a processor keeps near
 _ASCENT_STEPS = 6
@@ -39,7 +39,7 @@ class FusionSettings:
     line_reach: int = 2
     scale: Scale = "norm"  # robust: from trusted joints, also between views; ours
     own_view: bool = True  # whether a view's own predicted pose speaks for its joints
-    least_turn: float = 0.0  # sine of the angle between two view axes below which a line is not used
+    min_axis_sine: float = 0.0  # sine of the angle between two view axes below which a line is not used
     margin: float | None = None  # share by which the new place must have more evidence than the old; ours
     farthest: float = float("inf")  # norms of the pose; a joint that would move farther stays; ours
 
@@ -59,12 +59,12 @@ FAITHFUL = FusionSettings()
 # With rotations wrong by 8° and a detector that errs in 6 of 100 joints, this threshold and margin bring
 # more joints within 20 px of the truth than 0.25 and 0.1 do; with 20° far fewer are harmed. Figures: docs.
 OURS = FusionSettings(
-    quantile=0.15, search="ascent", scale="robust", least_turn=0.1, margin=1.0, farthest=0.5
+    quantile=0.15, search="ascent", scale="robust", min_axis_sine=0.1, margin=1.0, farthest=0.5
 )
 
 
 def highest_places(
-    evidence: Evidence, before: Float[Tensor, "2 items"], settings: FusionSettings
+    evidence: JointEvidence, before: Float[Tensor, "2 items"], settings: FusionSettings
 ) -> tuple[Float[Tensor, "2 items"], Float[Tensor, "items"], Float[Tensor, "items"]]:
     """The highest place of each map, its height, and the height at the old place `before`.
 
@@ -80,7 +80,7 @@ def highest_places(
 
 
 def map_height(
-    evidence: Evidence,
+    evidence: JointEvidence,
     places: Float[Tensor, "2 places items"],
     settings: FusionSettings,
     *,
@@ -115,7 +115,7 @@ def _gaussian(squared: Tensor, sigma: float) -> Tensor:
 
 
 def highest_by_ascent(
-    evidence: Evidence, before: Float[Tensor, "2 items"], settings: FusionSettings
+    evidence: JointEvidence, before: Float[Tensor, "2 items"], settings: FusionSettings
 ) -> Float[Tensor, "2 items"]:
     """The top that is found uphill from the best of a few places near which peaks are likely. No windows. ours
 
@@ -135,7 +135,9 @@ def highest_by_ascent(
     return place[:, 0]
 
 
-def _crossings(evidence: Evidence, otherwise: Float[Tensor, "2 items"]) -> Float[Tensor, "2 pairs items"]:
+def _crossings(
+    evidence: JointEvidence, otherwise: Float[Tensor, "2 items"]
+) -> Float[Tensor, "2 pairs items"]:
     """Where two lines meet; `otherwise` where they are parallel or one of them counts nothing."""
     count = len(evidence.a)
     first, second = torch.triu_indices(count, count, offset=1, device=evidence.a.device)
@@ -149,7 +151,7 @@ def _crossings(evidence: Evidence, otherwise: Float[Tensor, "2 items"]) -> Float
 
 
 def _uphill(
-    evidence: Evidence, place: Float[Tensor, "2 places items"], settings: FusionSettings
+    evidence: JointEvidence, place: Float[Tensor, "2 places items"], settings: FusionSettings
 ) -> Float[Tensor, "2 places items"]:
     joint, line = settings.joint_sigma / settings.resolution, settings.line_sigma / settings.resolution
     a, b, c = evidence.a[:, None], evidence.b[:, None], evidence.c[:, None]
@@ -170,7 +172,7 @@ def _uphill(
 # --- on a grid, as the authors do ---------------------------------------------------------------------
 
 
-def drawable(evidence: Evidence, settings: FusionSettings) -> Evidence:
+def drawable(evidence: JointEvidence, settings: FusionSettings) -> JointEvidence:
     """What falls on the grid: points inside it, and lines that cross its middle. [Kim22]
 
     A line must have two columns, or two rows (the authors lose vertical lines), in the box
@@ -195,7 +197,7 @@ def drawable(evidence: Evidence, settings: FusionSettings) -> Evidence:
 
 
 def highest_on_grid(
-    evidence: Evidence, settings: FusionSettings
+    evidence: JointEvidence, settings: FusionSettings
 ) -> tuple[Float[Tensor, "2 items"], Float[Tensor, "items"]]:
     """Centre and height of the best cell of each map."""
     cells = _cells(settings, evidence.x)
@@ -207,7 +209,7 @@ def highest_on_grid(
 
 
 def _grid_of_points(
-    evidence: Evidence, cells: Tensor, settings: FusionSettings
+    evidence: JointEvidence, cells: Tensor, settings: FusionSettings
 ) -> Float[Tensor, "items cells cells"]:
     """A Gaussian is a product of one along x and one along y: a matrix product sums over views."""
 
@@ -220,7 +222,7 @@ def _grid_of_points(
 
 
 def _grid_of_lines(
-    evidence: Evidence, cells: Tensor, settings: FusionSettings
+    evidence: JointEvidence, cells: Tensor, settings: FusionSettings
 ) -> tuple[slice, slice, Float[Tensor, "items rows columns"]]:
     """Rows, columns and heights of the part of the grid where lines are drawn."""
     reach = settings.line_reach + 0.5
@@ -250,7 +252,7 @@ def _within(limit: float, settings: FusionSettings) -> slice:
     return slice(half - cells, half + cells + 1)
 
 
-def _blocks(evidence: Evidence) -> list[Evidence]:
+def _blocks(evidence: JointEvidence) -> list[JointEvidence]:
     names = [field.name for field in fields(evidence)]
     parts = zip(*(getattr(evidence, name).split(_BLOCK, dim=-1) for name in names), strict=True)
-    return [Evidence(**dict(zip(names, part, strict=True))) for part in parts]
+    return [JointEvidence(**dict(zip(names, part, strict=True))) for part in parts]
