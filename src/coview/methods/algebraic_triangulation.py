@@ -32,15 +32,18 @@ from coview.representations.heatmaps import (
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
 
-MILLIMETRES = 1000.0  # per metre: the unit of the released DLT
+# per metre: the unit of the released DLT
+MILLIMETRES = 1000.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class TriangulatedPose(WorldPose):
     """A pose, and what it was made of."""
 
-    joints2d: Float[Tensor, "*batch views joints 2"]  # pixels of the crops
-    weights: Float[Tensor, "*batch views joints"]  # of the rays; 0 for a view that took no part
+    # pixels of the crops
+    joints2d: Float[Tensor, "*batch views joints 2"]
+    # of the rays; 0 for a view that took no part
+    weights: Float[Tensor, "*batch views joints"]
     heatmaps: Float[Tensor, "*batch views joints height width"]
 
 
@@ -48,10 +51,14 @@ class TriangulatedPose(WorldPose):
 class AlgebraicTriangulationConfig(ImageConfig):
     """The paper's settings [Iskakov19 §3.1]; recipes choose smaller networks."""
 
-    confidences: bool = True  # learnt per joint and view; without, every view counts alike
-    multiplier: float = 100.0  # of the heat maps before their softmax: the released alpha
-    confidence_rate: float = 1.0  # learning rate of the confidences, as a multiple of the rest's
-    threshold_cm: float = 20.0  # errors beyond it count with their tenth root: outliers teach little
+    # learnt per joint and view; without, every view counts alike
+    confidences: bool = True
+    # of the heat maps before their softmax: the released alpha
+    multiplier: float = 100.0
+    # learning rate of the confidences, as a multiple of the rest's
+    confidence_rate: float = 1.0
+    # errors beyond it count with their tenth root: outliers teach little
+    threshold_cm: float = 20.0
     # whose error is compared with the threshold: a coordinate's, as the released code has it, or a joint's,
     # as the paper's eq. 15 writes
     soft_per: Literal["coordinate", "joint"] = "coordinate"
@@ -74,6 +81,11 @@ class AlgebraicTriangulationConfig(ImageConfig):
             )
 
     def build(self, skeleton: Skeleton) -> "AlgebraicTriangulation":
+        """The untrained method.
+
+        Args:
+            skeleton: Joints of the 2D input and of the poses.
+        """
         return AlgebraicTriangulation(self, skeleton)
 
 
@@ -144,17 +156,21 @@ def soft_mse(
 class RansacTriangulationConfig(ImageConfig):
     """The paper's baseline [Iskakov19 §4]; pixels are those of a crop of 384."""
 
-    iterations: int = 10  # pairs of views that are tried; all of them where there are no more
-    threshold: float = 30.0  # pixels per 384 of the crop's side beyond which a view disagrees
-    huber: float = 2.0  # pixels per 384 beyond which the refinement counts an error linearly
-    refinements: int = 10  # reweighted Gauss-Newton steps of the refinement
-    sigma: float = 1.0  # map cells: width of the heat maps that 2D labels become
+    # pairs of views that are tried; all of them where there are no more
+    iterations: int = 10
+    # pixels per 384 of the crop's side beyond which a view disagrees
+    threshold: float = 30.0
+    # pixels per 384 beyond which the refinement counts an error linearly
+    huber: float = 2.0
+    # reweighted Gauss-Newton steps of the refinement
+    refinements: int = 10
+    # map cells: width of the heat maps that 2D labels become
+    sigma: float = 1.0
     # mse: heat maps are to equal a bump, as in the paper. cross_entropy: the softmax of `multiplier` times them is to
     # be the bump; a small network learns from the first step then, and soft arg-max begins with what it needs
     loss: Literal["mse", "cross_entropy"] = "mse"
-    multiplier: float = (
-        100.0  # of the cross entropy; that of the algebraic method which begins with the weights
-    )
+    # of the cross entropy; that of the algebraic method which begins with the weights
+    multiplier: float = 100.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -175,6 +191,11 @@ class RansacTriangulationConfig(ImageConfig):
             )
 
     def build(self, skeleton: Skeleton) -> "RansacTriangulation":
+        """The untrained method.
+
+        Args:
+            skeleton: Joints of the 2D input and of the poses.
+        """
         return RansacTriangulation(self, skeleton)
 
 

@@ -26,8 +26,10 @@ LIMBS = tuple(
     for side in ("left", "right")
     for a, b in (("hip", "knee"), ("knee", "ankle"), ("shoulder", "elbow"), ("elbow", "wrist"))
 )
-_AT_ONCE = 2**26  # numbers of a volume that are held at a time where nothing is learnt
-_NEAREST = 0.1  # metres: no joint is nearer to a camera
+# numbers of a volume that are held at a time where nothing is learnt
+_AT_ONCE = 2**26
+# metres: no joint is nearer to a camera
+_NEAREST = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,12 +38,12 @@ class VolumePoses(CameraPoses):
 
     # column, row, depth: shares of the volume's width, height and depth, 0 at its centre, ±½ at its faces
     coordinates: Float[Tensor, "*batch views joints 3"]
-    across: Float[Tensor, "*batch views joints columns"]  # distributions
+    # distributions
+    across: Float[Tensor, "*batch views joints columns"]
     down: Float[Tensor, "*batch views joints rows"]
     deep: Float[Tensor, "*batch views joints layers"]
-    root_depth: Float[
-        Tensor, "*batch views"
-    ]  # metres, of the size that is assumed or the truth that was given
+    # metres, of the size that is assumed or the truth that was given
+    root_depth: Float[Tensor, "*batch views"]
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,8 @@ class EpipolarPoseConfig(ImageConfig):
 
     depth: Depth = 50
     size: int = 256
-    cells: int = 64  # of the volume along the optical axis
+    # of the volume along the optical axis
+    cells: int = 64
     # how far the volume reaches before and behind the root. "metres": so many metres. "crop": so many halves of the
     # crop's longer side, as long as that is at the root's depth: no label's scale matters then, and with crops of
     # 2 m, the paper's, both are the same
@@ -62,16 +65,15 @@ class EpipolarPoseConfig(ImageConfig):
     # metric poses need the root's depth. "estimated": where both sides' limbs have their assumed length;
     # "labels": the truth, as in the paper's evaluation, and then the labels are among the inputs
     root_depth: Literal["estimated", "labels"] = "estimated"
-    limbs: float = (
-        1.40  # metres: thigh, shank, upper arm, forearm of one side; of a person of 1.70 m [Winter09]
-    )
-    multiplier: float = 1.0  # of the volumes before their softmax
+    # metres: thigh, shank, upper arm, forearm of one side; of a person of 1.70 m [Winter09]
+    limbs: float = 1.40
+    # of the volumes before their softmax
+    multiplier: float = 1.0
     # of smooth L1, as a share of the volume: beyond it, errors count linearly. 1, the paper's, makes it half the
     # squared error always; less makes small errors count more, which short trainings want
     beta: float = 1.0
-    cell_weight: float = (
-        0.0  # of the cross-entropy of the true column, row and layer; ours, for small trainings
-    )
+    # of the cross-entropy of the true column, row and layer; ours, for small trainings
+    cell_weight: float = 0.0
     # metres: a pseudo-label with this standard deviation counts half; 0: all count alike and none is read; ours
     half_at: float = 0.0
 
@@ -115,6 +117,11 @@ class EpipolarPoseConfig(ImageConfig):
         return False
 
     def build(self, skeleton: Skeleton) -> "EpipolarPose":
+        """The untrained method.
+
+        Args:
+            skeleton: Joints of the 2D input and of the poses.
+        """
         return EpipolarPose(self, skeleton)
 
 

@@ -33,34 +33,39 @@ from coview.representations.normalised import weighted_unit_norm
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
 
-_SAME = 1e-3  # seconds: times are float32
-_CONSTANT = 1e-3  # metres: a coordinate that varies less is not divided by its spread
+# seconds: times are float32
+_SAME = 1e-3
+# metres: a coordinate that varies less is not divided by its spread
+_CONSTANT = 1e-3
 
 
 @dataclass(frozen=True)
 class McssConfig(MethodConfig):
     """On 2D joints. Structure [Mitra20]; numbers are ours: those of its method section could not be had."""
 
-    width: int = 256  # of the encoder of 2D poses
-    features: int = 128  # of the embedding
-    head: int = 1024  # width of the head
-    dropout: float = 0.25  # in the head
-    metric_weight: float = (
-        1.0  # of the metric loss; 0: the baseline, the same network taught by the labels alone
-    )
-    margin: float = (
-        0.3  # by which the hardest negative is to be farther than the positive; distances are up to 2
-    )
-    gap: float = 0.5  # seconds within a take below which another instant is no negative
+    # of the encoder of 2D poses
+    width: int = 256
+    # of the embedding
+    features: int = 128
+    # width of the head
+    head: int = 1024
+    # in the head
+    dropout: float = 0.25
+    # of the metric loss; 0: the baseline, the same network taught by the labels alone
+    metric_weight: float = 1.0
+    # by which the hardest negative is to be farther than the positive; distances are up to 2
+    margin: float = 0.3
+    # seconds within a take below which another instant is no negative
+    gap: float = 0.5
     # hardest, the paper's; random, to see what hard ones are good for; all, ours: a softmax over them
     negatives: Literal["hardest", "random", "all"] = "hardest"
-    temperature: float = 0.1  # of that softmax over cosines
+    # of that softmax over cosines
+    temperature: float = 0.1
     # share of the run in which only negatives farther than the positive count, so that the embedding does not
     # collapse; where there is none, the hardest does
     semi_hard: float = 0.1
-    focal: float = (
-        1.0  # assumed focal length in image diagonals: a view is turned so that it looks at the person
-    )
+    # assumed focal length in image diagonals: a view is turned so that it looks at the person
+    focal: float = 1.0
 
     def __post_init__(self) -> None:
         name = type(self).__name__
@@ -85,6 +90,11 @@ class McssConfig(MethodConfig):
             )
 
     def build(self, skeleton: Skeleton) -> "Mcss":
+        """The untrained method.
+
+        Args:
+            skeleton: Joints of the 2D input and of the poses.
+        """
         return Mcss(self, skeleton)
 
 
@@ -92,11 +102,19 @@ class McssConfig(MethodConfig):
 class McssImageConfig(McssConfig):
     """On crops."""
 
-    depth: Depth = 18  # of the ResNet
-    size: int = 224  # pixels of the crops' longer side
-    trunk: int = 64  # channels of the ResNet's first stage
+    # of the ResNet
+    depth: Depth = 18
+    # pixels of the crops' longer side
+    size: int = 224
+    # channels of the ResNet's first stage
+    trunk: int = 64
 
     def build(self, skeleton: Skeleton) -> "McssImages":
+        """The untrained method.
+
+        Args:
+            skeleton: Joints of the 2D input and of the poses.
+        """
         return McssImages(self, skeleton)
 
 

@@ -30,32 +30,45 @@ from coview.representations.relative_depth import Placing, limb_norms
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
 
-_START = 0.1  # factor on the first weights of the answer: flat poses, as they were seen
-_DOUBTFUL = 1e-3  # how much a joint that was not seen counts where a person is placed
+# factor on the first weights of the answer: flat poses, as they were seen
+_START = 0.1
+# how much a joint that was not seen counts where a person is placed
+_DOUBTFUL = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
 class LiftedCanonical(CanonicalPoses):
     """What the losses compare; all of it finite. Mean torsos; z is up and y leads away from the camera."""
 
-    points: Float[Tensor, "*batch views joints 3"]  # where they were seen, at the depths found
-    corrected: Float[Tensor, "*batch views joints 3"]  # where the encoder takes them to be
-    trust: Float[Tensor, "*batch views joints"]  # confidence, 0 below the threshold
+    # where they were seen, at the depths found
+    points: Float[Tensor, "*batch views joints 3"]
+    # where the encoder takes them to be
+    corrected: Float[Tensor, "*batch views joints 3"]
+    # confidence, 0 below the threshold
+    trust: Float[Tensor, "*batch views joints"]
 
 
 @dataclass(frozen=True)
 class McssLiftingConfig(MethodConfig):
     """Numbers are ours, chosen on held-out training subjects of mocap4 (docs/methods/mcss.md)."""
 
-    width: int = 512  # of the lifter
+    # of the lifter
+    width: int = 512
     placing: Placing = field(default_factory=Placing)
-    across: float = 4.0  # weight of what one view says of another; with the two below 0: the baseline
-    agreement: float = 0.5  # of the poses as seen, between views [Iqbal20]
-    limb_weight: float = 6.0  # of the limbs' lengths [Iqbal20]
-    min_confidence: float = 0.3  # joints less confident than this teach nothing
-    reach: float = 1.5  # joints are at most so many mean torsos before or behind the root
-    ramp: float = 0.3  # share of the training over which views come to teach: flat poses agree too easily
-    focal: float = 1.0  # assumed focal length in image diagonals
+    # weight of what one view says of another; with the two below 0: the baseline
+    across: float = 4.0
+    # of the poses as seen, between views [Iqbal20]
+    agreement: float = 0.5
+    # of the limbs' lengths [Iqbal20]
+    limb_weight: float = 6.0
+    # joints less confident than this teach nothing
+    min_confidence: float = 0.3
+    # joints are at most so many mean torsos before or behind the root
+    reach: float = 1.5
+    # share of the training over which views come to teach: flat poses agree too easily
+    ramp: float = 0.3
+    # assumed focal length in image diagonals
+    focal: float = 1.0
 
     def __post_init__(self) -> None:
         if self.width < 1:
@@ -72,6 +85,11 @@ class McssLiftingConfig(MethodConfig):
             )
 
     def build(self, skeleton: Skeleton) -> "McssLifting":
+        """The untrained method.
+
+        Args:
+            skeleton: Joints of the 2D input and of the poses.
+        """
         return McssLifting(self, skeleton)
 
 

@@ -29,33 +29,46 @@ from coview.representations.relative_depth import Placing, limb_norms, metric_po
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
 
-_USUAL_SIZE = 0.09  # root mean square coordinate, in focal lengths, of a person 5 m away
+# root mean square coordinate, in focal lengths, of a person 5 m away
+_USUAL_SIZE = 0.09
 
 
 @dataclass(frozen=True, kw_only=True)
 class RelativeDepths(MetricCameraPoses):
     """What the losses compare; all of it finite. Frame: the camera's, turned so that the root is on its axis."""
 
-    rays: Float[Tensor, "*batch views joints 2"]  # x/z and y/z
-    relative_depth: Float[Tensor, "*batch views joints"]  # behind the root, in body units (torso lengths)
-    points: Float[Tensor, "*batch views joints 3"]  # body units
-    trust: Float[Tensor, "*batch views joints"]  # confidence, 0 below the threshold
+    # x/z and y/z
+    rays: Float[Tensor, "*batch views joints 2"]
+    # behind the root, in body units (torso lengths)
+    relative_depth: Float[Tensor, "*batch views joints"]
+    # body units
+    points: Float[Tensor, "*batch views joints 3"]
+    # confidence, 0 below the threshold
+    trust: Float[Tensor, "*batch views joints"]
 
 
 @dataclass(frozen=True)
 class Weak25DLiftingConfig(MethodConfig):
     """Names and defaults follow `Weak25DConfig`, where both have them."""
 
-    width: int = 256  # of the lifter
-    limbs: LimbLengths = field(default_factory=LimbLengths)  # the one thing that 3D measurements gave
-    placing: Placing = field(default_factory=Placing)  # how depths become a pose
-    agreement: float = 1.0  # weight of L_MC; the paper's 10 and 100 are for other normalisations
-    limb_weight: float = 10.0  # of L_B
-    min_confidence: float = 0.3  # joints less confident than this teach nothing
-    reach: float = 1.5  # joints are at most so many body units before or behind the root
+    # of the lifter
+    width: int = 256
+    # the one thing that 3D measurements gave
+    limbs: LimbLengths = field(default_factory=LimbLengths)
+    # how depths become a pose
+    placing: Placing = field(default_factory=Placing)
+    # weight of L_MC; the paper's 10 and 100 are for other normalisations
+    agreement: float = 1.0
+    # of L_B
+    limb_weight: float = 10.0
+    # joints less confident than this teach nothing
+    min_confidence: float = 0.3
+    # joints are at most so many body units before or behind the root
+    reach: float = 1.5
     # Factor on the depths' first weights: flat poses, from which limbs and views pull joints to either side; ours
     depth_start: float = 0.03
-    taught_by: Literal["views", "truth"] = "views"  # truth: the supervised ceiling of the same network
+    # truth: the supervised ceiling of the same network
+    taught_by: Literal["views", "truth"] = "views"
 
     def __post_init__(self) -> None:
         if self.width < 1:
@@ -72,6 +85,11 @@ class Weak25DLiftingConfig(MethodConfig):
             )
 
     def build(self, skeleton: Skeleton) -> "Weak25DLifting":
+        """The untrained method.
+
+        Args:
+            skeleton: Joints of the 2D input and of the poses.
+        """
         return Weak25DLifting(self, skeleton)
 
 

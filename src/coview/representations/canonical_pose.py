@@ -12,7 +12,8 @@ from torch import Tensor
 
 from coview.skeletons import Skeleton
 
-NO_HEADING = 0.02  # metres: a hip nearer than this to the vertical through the root tells no azimuth
+# metres: a hip nearer than this to the vertical through the root tells no azimuth
+NO_HEADING = 0.02
 
 
 def azimuth(

@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-_STEPS = 12  # of Newton's method, which doubles the digits each time
+# of Newton's method, which doubles the digits each time
+_STEPS = 12
 
 
 def marginals(

@@ -13,9 +13,12 @@ from torch import Tensor
 
 from coview.representations.normalised import weighted_centred
 
-_NEAREST = 0.3  # a joint is never taken to be closer to the camera than this share of the root's depth
-_DEPTH_STEPS = 3  # each leaves about a twentieth of the error in depth
-_TINY = 1e-12  # under square roots
+# a joint is never taken to be closer to the camera than this share of the root's depth
+_NEAREST = 0.3
+# each leaves about a twentieth of the error in depth
+_DEPTH_STEPS = 3
+# under square roots
+_TINY = 1e-12
 
 
 def perspective_image(
@@ -56,11 +59,16 @@ def _seen_from(pose: Tensor, depth: Tensor) -> Tensor:
 class MirrorDecision:
     """One bit for a whole model, and how sure it is."""
 
-    flipped: bool  # the mirrored poses explain the images better
-    residual: float  # mean over views, of the poses as they are; image RMS is 1
-    mirrored_residual: float  # the same for the poses mirrored in depth
-    sigmas: float  # difference of the two in standard errors of the mean over views
-    views: int  # how many views had a say
+    # the mirrored poses explain the images better
+    flipped: bool
+    # mean over views, of the poses as they are; image RMS is 1
+    residual: float
+    # the same for the poses mirrored in depth
+    mirrored_residual: float
+    # difference of the two in standard errors of the mean over views
+    sigmas: float
+    # how many views had a say
+    views: int
 
 
 def mirrored(points: Float[Tensor, "*batch joints 3"]) -> Float[Tensor, "*batch joints 3"]:

@@ -15,11 +15,16 @@ from torch import Tensor
 from coview.body.limb_lengths import Limbs, scale_of
 from coview.errors import InputError
 
-NEAREST, FARTHEST = 2.0, 40.0  # the root's depth is kept between, in body units; beyond, it has no gradient
-_FLAT = 1e-5  # least square of a limb's length in the image; a person 5 m away has a torso of 1e-2
-_REAL = 1e-8  # least discriminant
-_TINY = 1e-12  # under square roots
-_STEPS = 8  # of Gauss-Newton: 6e-5 at worst of 5000 noisy poses, 1e-7 in 99 of 100
+# the root's depth is kept between, in body units; beyond, it has no gradient
+NEAREST, FARTHEST = 2.0, 40.0
+# least square of a limb's length in the image; a person 5 m away has a torso of 1e-2
+_FLAT = 1e-5
+# least discriminant
+_REAL = 1e-8
+# under square roots
+_TINY = 1e-12
+# of Gauss-Newton: 6e-5 at worst of 5000 noisy poses, 1e-7 in 99 of 100
+_STEPS = 8
 
 
 def reconstructed(
@@ -89,7 +94,8 @@ class Placing:
     # Of the depth at which flat limbs would be as long as they are: the root is never nearer. On mocap4 the true
     # share is 0.69 to 0.99 in 998 of 1000 views. Without it, all joints on one ray close by satisfy every loss. 0: off
     least_share: float = 0.6
-    hold: bool = True  # whether losses take the root's depth as a constant: a pose cannot explain itself by coming near
+    # whether losses take the root's depth as a constant: a pose cannot explain itself by coming near
+    hold: bool = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.least_share < 1:

@@ -20,10 +20,14 @@ from coview.errors import InputError
 
 Aggregate = Literal["sum", "max", "softmax"]
 
-_BLOCK = {"cpu": 1 << 20, "cuda": 1 << 26}  # numbers sampled at a time (voxels × views × channels)
-_NEVER = -1e30  # what a view says that does not see the voxel: no maximum, and nothing to a softmax
-_CALM = 40.0  # below it, an exponential needs no care; e^-40 times as much is nothing
-_NOBODY = 1e-30  # sum of exponentials, above that of views that do not see and below that of one that does
+# numbers sampled at a time (voxels × views × channels)
+_BLOCK = {"cpu": 1 << 20, "cuda": 1 << 26}
+# what a view says that does not see the voxel: no maximum, and nothing to a softmax
+_NEVER = -1e30
+# below it, an exponential needs no care; e^-40 times as much is nothing
+_CALM = 40.0
+# sum of exponentials, above that of views that do not see and below that of one that does
+_NOBODY = 1e-30
 
 
 def unproject(
@@ -83,10 +87,14 @@ class _Plan(NamedTuple):
 
     aggregate: Aggregate
     views: int
-    size: tuple[int, int]  # rows and columns of a map with its ring
-    margin: float  # cells from the ring's edge that are not sampled
-    unseen: float  # what a view contributes that does not see the voxel
-    calm: bool  # no number is so large that its exponential would not be one
+    # rows and columns of a map with its ring
+    size: tuple[int, int]
+    # cells from the ring's edge that are not sampled
+    margin: float
+    # what a view contributes that does not see the voxel
+    unseen: float
+    # no number is so large that its exponential would not be one
+    calm: bool
 
 
 def _planned(
@@ -146,8 +154,10 @@ def _into_ring(projections: Tensor, height: int, width: int, released_numerics: 
 class _Corners(NamedTuple):
     """The four rows of the table around each sample, in the order of `_around`, and their shares."""
 
-    rows: Tensor  # views voxels 4, int32
-    shares: Tensor  # views voxels 4
+    # views voxels 4, int32
+    rows: Tensor
+    # views voxels 4
+    shares: Tensor
 
 
 def _around(plan: _Plan) -> tuple[int, int, int, int]:

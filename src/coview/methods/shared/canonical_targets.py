@@ -12,11 +12,12 @@ from coview.methods.shared.triplets import spread_of
 from coview.representations.normalised import image_rays, ray_from_camera, turned
 from coview.sample import MultiView
 
-_TINY = 1e-6  # instead of no weight at all
-_FEWEST = 4  # joints that a view must show; ours
-_COLLAPSED = (
-    0.1  # root-mean-square distance of unit vectors from their mean; about 1 where they are spread out
-)
+# instead of no weight at all
+_TINY = 1e-6
+# joints that a view must show; ours
+_FEWEST = 4
+# root-mean-square distance of unit vectors from their mean; about 1 where they are spread out
+_COLLAPSED = 0.1
 
 
 def person_centred_rays(

@@ -18,26 +18,29 @@ from coview.skeletons import Skeleton
 # Of ImageNet's red, green and blue. The released weights were trained with them applied to blue, green and red.
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
-CENTIMETRES = 100.0  # per metre: the unit of the losses
+# per metre: the unit of the losses
+CENTIMETRES = 100.0
 
 
 @dataclass(frozen=True)
 class ImageConfig(MethodConfig):
     """Settings that every method on images has; defaults are the paper's [Iskakov19]."""
 
-    depth: Depth = 152  # of the ResNet
-    size: int = 384  # pixels of the longer side of a crop, in training and ever after
-    trunk: int = 64  # channels of the ResNet's first stage; fewer than everybody's 64 make it small
-    deconv: int = 256  # channels of the three deconvolutions, and of the features
+    # of the ResNet
+    depth: Depth = 152
+    # pixels of the longer side of a crop, in training and ever after
+    size: int = 384
+    # channels of the ResNet's first stage; fewer than everybody's 64 make it small
+    trunk: int = 64
+    # channels of the three deconvolutions, and of the features
+    deconv: int = 256
     # the released numerics to the last digit: BGR, no half pixel, DLT without conditioning in millimetres;
     # for weights that were trained so. The default is geometrically right and takes RGB
     released_numerics: bool = False
-    fewest_views: int = (
-        0  # in training, every batch has a random choice of at least so many views; 0: all views
-    )
-    checkpointing: bool = (
-        False  # activations are computed again when gradients are: half the memory, a third slower
-    )
+    # in training, every batch has a random choice of at least so many views; 0: all views
+    fewest_views: int = 0
+    # activations are computed again when gradients are: half the memory, a third slower
+    checkpointing: bool = False
 
     def __post_init__(self) -> None:
         if self.depth not in get_args(Depth):
@@ -63,8 +66,10 @@ class ImageConfig(MethodConfig):
 class Views:
     """What a method on images reads, its leading axes made one."""
 
-    images: Float[Tensor, "instants views 3 height width"]  # RGB in [0, 1]
-    cameras: Cameras  # instants × views; NaN in the matrices of a view that an instant lacks
+    # RGB in [0, 1]
+    images: Float[Tensor, "instants views 3 height width"]
+    # instants × views; NaN in the matrices of a view that an instant lacks
+    cameras: Cameras
 
     @property
     def size(self) -> tuple[int, int]:

@@ -12,13 +12,16 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 Scale = Literal["norm", "robust"]
-_NEAREST = 0.3  # a joint is never taken to be closer to the camera than this share of the root's depth
-_DEPTH_STEPS = 4  # each leaves about a twentieth of the error in depth
-_SMALLEST = (
-    0.25  # a fitted scale is at least this share of the ratio of norms; a bad pose may fit a negative one
-)
-_FEW = 4  # with fewer trusted joints in a view, all that were seen are fitted
-_LEAST_TURN = 1e-3  # sine; views along one axis have no lines in each other
+# a joint is never taken to be closer to the camera than this share of the root's depth
+_NEAREST = 0.3
+# each leaves about a twentieth of the error in depth
+_DEPTH_STEPS = 4
+# a fitted scale is at least this share of the ratio of norms; a bad pose may fit a negative one
+_SMALLEST = 0.25
+# with fewer trusted joints in a view, all that were seen are fitted
+_FEW = 4
+# sine; views along one axis have no lines in each other
+_LEAST_TURN = 1e-3
 _TINY = 1e-12
 
 
@@ -26,10 +29,14 @@ _TINY = 1e-12
 class PairImages:
     """The pose of every source view in every target view, and how it was put there."""
 
-    image: Float[Tensor, "batch source target 2 joints"]  # unit of the 2D joints
-    scale: Float[Tensor, "batch source target"]  # 2D units per unit of the source's pose, at the root's depth
-    rotation: Float[Tensor, "batch source target 3 3"]  # target from source
-    unit: Float[Tensor, "batch target"]  # norm of the target's 2D pose: what positions are divided by
+    # unit of the 2D joints
+    image: Float[Tensor, "batch source target 2 joints"]
+    # 2D units per unit of the source's pose, at the root's depth
+    scale: Float[Tensor, "batch source target"]
+    # target from source
+    rotation: Float[Tensor, "batch source target 3 3"]
+    # norm of the target's 2D pose: what positions are divided by
+    unit: Float[Tensor, "batch target"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,13 +45,16 @@ class JointEvidence:
 
     Items come last and coordinates apart, since sums over a few sources are fast only that way."""
 
-    x: Float[Tensor, "sources items"]  # of points
+    # of points
+    x: Float[Tensor, "sources items"]
     y: Float[Tensor, "sources items"]
     point_weights: Float[Tensor, "sources items"]
-    a: Float[Tensor, "others items"]  # of lines: a x + b y + c is the distance to the line
+    # of lines: a x + b y + c is the distance to the line
+    a: Float[Tensor, "others items"]
     b: Float[Tensor, "others items"]
     c: Float[Tensor, "others items"]
-    line_weights: Float[Tensor, "others items"]  # 0 for a line that says nothing
+    # 0 for a line that says nothing
+    line_weights: Float[Tensor, "others items"]
 
 
 def pair_images(

@@ -13,10 +13,13 @@ from torch import Tensor
 from coview.errors import InputError
 from coview.representations.fusion.cross_view_evidence import JointEvidence, Scale, without_lone_lines
 
-_BLOCK = 64  # items whose grids are made at once: what a processor keeps near
+# items whose grids are made at once: what a processor keeps near
+_BLOCK = 64
 _ASCENT_STEPS = 6
-_HALF_WIDTH, _HALF_HEIGHT = 0.3, 0.4  # of the box in which lines are drawn, in grids
-_PARALLEL = 0.05  # sine of the angle between two lines below which they are not intersected
+# of the box in which lines are drawn, in grids
+_HALF_WIDTH, _HALF_HEIGHT = 0.3, 0.4
+# sine of the angle between two lines below which they are not intersected
+_PARALLEL = 0.05
 # Weight of a pull towards where one is, against which the others are held: with nothing near one stays, and
 # along a lone line too. Also the least total of weights that a mean divides by.
 _FLAT = 1e-4
@@ -29,19 +32,31 @@ class FusionSettings:
     Defaults are those of the authors' code [Kim22]; `OURS` below is what we found to be better.
     Lengths called cells are shares 1/resolution of the norm of a 2D pose (32 mm for an adult at 64)."""
 
-    threshold: float = 0.85  # joints with less confidence are moved
-    quantile: float | None = None  # if given, the threshold is this quantile of a data set's confidences
-    search: Literal["grid", "ascent"] = "grid"  # ascent: no grid, no windows, any place; ours
-    resolution: int = 64  # cells of the grid per norm of the pose, each way
-    joint_sigma: float = 3.0  # cells, of the Gaussian around a reprojection
-    line_sigma: float = 2.0  # cells, of the Gaussian across a line
-    joint_reach: int = 3  # cells to each side, beyond which the grid's Gaussians are cut off
+    # joints with less confidence are moved
+    threshold: float = 0.85
+    # if given, the threshold is this quantile of a data set's confidences
+    quantile: float | None = None
+    # ascent: no grid, no windows, any place; ours
+    search: Literal["grid", "ascent"] = "grid"
+    # cells of the grid per norm of the pose, each way
+    resolution: int = 64
+    # cells, of the Gaussian around a reprojection
+    joint_sigma: float = 3.0
+    # cells, of the Gaussian across a line
+    line_sigma: float = 2.0
+    # cells to each side, beyond which the grid's Gaussians are cut off
+    joint_reach: int = 3
     line_reach: int = 2
-    scale: Scale = "norm"  # robust: from trusted joints, also between views; ours
-    own_view: bool = True  # whether a view's own predicted pose speaks for its joints
-    min_axis_sine: float = 0.0  # sine of the angle between two view axes below which a line is not used
-    margin: float | None = None  # share by which the new place must have more evidence than the old; ours
-    farthest: float = float("inf")  # norms of the pose; a joint that would move farther stays; ours
+    # robust: from trusted joints, also between views; ours
+    scale: Scale = "norm"
+    # whether a view's own predicted pose speaks for its joints
+    own_view: bool = True
+    # sine of the angle between two view axes below which a line is not used
+    min_axis_sine: float = 0.0
+    # share by which the new place must have more evidence than the old; ours
+    margin: float | None = None
+    # norms of the pose; a joint that would move farther stays; ours
+    farthest: float = float("inf")
 
     def __post_init__(self) -> None:
         if self.quantile is not None and not 0 < self.quantile < 1:

@@ -14,8 +14,10 @@ from coview.representations.fusion.evidence_maps import FusionSettings, highest_
 class FusedJoints:
     """2D joints after fusion; constants, without gradient."""
 
-    joints2d: Float[Tensor, "*batch views joints 2"]  # unit and origin of what was given
-    refined: Bool[Tensor, "*batch views joints"]  # which ones moved; all others are the same to the bit
+    # unit and origin of what was given
+    joints2d: Float[Tensor, "*batch views joints 2"]
+    # which ones moved; all others are the same to the bit
+    refined: Bool[Tensor, "*batch views joints"]
 
 
 def confidence_quantile(
