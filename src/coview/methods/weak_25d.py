@@ -23,7 +23,7 @@ from coview.methods.shared.image_method import ImageConfig, ImageMethod, Views, 
 from coview.networks.backbone import Depth, Maps
 from coview.networks.normalisation import BatchNorm2d
 from coview.representations.heatmaps import gaussian_maps, map_cells, map_stride, peaks, soft_argmax
-from coview.representations.normalised import ray_from_camera, turned
+from coview.representations.normalised import ray_from_camera, rotated_rays
 from coview.representations.relative_depth import Placing, limb_norms, metric_pose
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
@@ -198,7 +198,7 @@ class Weak25D(ImageMethod[LatentPoses]):
         weights = confidence.clamp_min(_MIN_WEIGHT)
         rays = intrinsics.normalise(pixels)
         frame = ray_from_camera(rays[..., self.root, :])
-        rays = turned(rays, frame)
+        rays = rotated_rays(rays, frame)
         taught = rays if self.config.views_teach_places else rays.detach()
         points = self.config.placing.place(taught, depth, weights, self.limbs)
         pose = metric_pose(points, weights, self.limbs, self.root) @ frame

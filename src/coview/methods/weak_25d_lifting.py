@@ -21,7 +21,7 @@ from coview.representations.normalised import (
     present,
     ray_from_camera,
     root_mean_square,
-    turned,
+    rotated_rays,
     weighted_centred,
     weighted_unit_norm,
 )
@@ -104,7 +104,9 @@ class Weak25DLifting(Method[RelativeDepths]):
         self.config, self.root, self.mirror = config, skeleton.root_index, list(skeleton.mirror)
         self.limbs = config.limbs.of(skeleton)
         # with labels the root's depth may have a gradient
-        self.placing = replace(config.placing, hold=config.placing.hold and config.taught_by == "views")
+        self.placing = replace(
+            config.placing, detach_depth=config.placing.detach_depth and config.taught_by == "views"
+        )
         self.intrinsics_only = config.taught_by == "views"
         self.supervision = frozenset({"joints3d"} if config.taught_by == "truth" else ())
         self.lifter = DepthLifter(len(skeleton), config.width)
@@ -124,7 +126,7 @@ class Weak25DLifting(Method[RelativeDepths]):
         joints2d, confidence = present(batch.joints2d, batch.confidence, self.root)
         rays = batch.cameras.normalise(joints2d)
         frame = ray_from_camera(rays[..., self.root, :])
-        rays = turned(rays, frame)
+        rays = rotated_rays(rays, frame)
         depth = self._relative_depth(rays, confidence)
         points = self.placing.place(rays, depth, confidence, self.limbs)
         return RelativeDepths(

@@ -9,7 +9,7 @@ from torch import Tensor
 from coview.errors import InputError
 from coview.methods.shared.base import Fact
 from coview.methods.shared.triplets import rms_deviation
-from coview.representations.normalised import image_rays, ray_from_camera, turned
+from coview.representations.normalised import image_rays, ray_from_camera, rotated_rays
 from coview.sample import MultiView
 
 # least total weight that a mean divides by
@@ -45,7 +45,7 @@ def person_centred_rays(
     mean = (weights[..., None] * rays).sum(dim=-2) / weights.sum(dim=-1).clamp_min(_TINY)[..., None]
     rays = torch.where(seen[..., None], rays, mean[..., None, :])
     rotation = ray_from_camera(mean)
-    return turned(rays, rotation), weights, seen.sum(dim=-1) >= _FEWEST, rotation
+    return rotated_rays(rays, rotation), weights, seen.sum(dim=-1) >= _FEWEST, rotation
 
 
 def complete_poses(targets: Sequence[Tensor], method: str) -> Float[Tensor, "poses numbers"]:
