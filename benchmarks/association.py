@@ -79,7 +79,7 @@ def main() -> None:
                 chance = random.Random(seed)
                 late = (0.0, *(chance.uniform(-50, 50) for _ in range(views - 1))) if clocks else None
                 told = None if late is None else (0.0, *(each + chance.uniform(-1, 1) for each in late[1:]))
-                crowd = generated_crowd(people, views, arguments.frames, late=late, seed=seed)
+                crowd = generated_crowd(people, views, arguments.frames, time_offsets=late, seed=seed)
                 for when in ("before", "after"):
                     measured = {**row(crowd, when, late, told), "seed": seed}
                     print({key: measured[key] for key in COLUMNS[3:]}, flush=True)

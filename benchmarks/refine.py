@@ -36,7 +36,8 @@ from coview.data.mocap.clips import Clip, read_clips
 from coview.data.synthetic.recordings import ring_cameras
 from coview.formats.calibration.clock import Clock, frame_places
 from coview.geometry.self_calibration.track_interpolation import read_at
-from coview.geometry.triangulation.triangulate import Triangulated, triangulate_robust
+from coview.geometry.triangulation.triangulate import triangulate_robust
+from coview.geometry.triangulation.undistorted import Triangulated
 from coview.skeletons import H36M_17
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "refine.csv"
@@ -160,12 +161,17 @@ def cases(seed: int, mocap: Path) -> Iterator[tuple[str, Scene]]:
 
 def measured(scene: Scene) -> dict[str, float]:
     began = time.process_time()
-    projections = scene.cameras.pixels_from_world
     start: Triangulated = triangulate_robust(
-        scene.pixels, projections, scene.weights, threshold=THRESHOLD, sigma=THRESHOLD / 3
+        scene.cameras, scene.pixels, scene.weights, threshold=THRESHOLD, sigma=THRESHOLD / 3
     )
     found = refine(
-        scene.pixels, projections, scene.weights, start, scene.bones, scene.fps, sigma=THRESHOLD / 3
+        scene.pixels,
+        scene.cameras.pixels_from_world,
+        scene.weights,
+        start,
+        scene.bones,
+        scene.fps,
+        sigma=THRESHOLD / 3,
     )
     seconds = time.process_time() - began
     before, after = ((points - scene.truth).norm(dim=-1) * 1000 for points in (start.points, found.points))

@@ -36,7 +36,8 @@ from coview.bench.results import append_rows
 from coview.body.procedural_motion import random_motion
 from coview.cameras import Cameras
 from coview.data.synthetic.recordings import ring_cameras
-from coview.geometry.triangulation.triangulate import refine_points, triangulate, triangulate_robust
+from coview.geometry.triangulation.triangulate import triangulate, triangulate_robust
+from coview.geometry.triangulation.undistorted import refine_points
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE.parent / "results" / "triangulation.csv"
@@ -80,17 +81,17 @@ def our_methods(of: Scene) -> dict[str, Callable[[], torch.Tensor]]:
     everything, told = torch.ones(of.wrong.shape), (~of.wrong).float()
 
     def oracle() -> torch.Tensor:
-        linear = triangulate(of.pixels, projections, told)
+        linear = triangulate(of.cameras, of.pixels, told)
         return refine_points(linear, of.pixels, projections, told)
 
     return {
-        "coview plain": lambda: triangulate(of.pixels, projections, everything),
+        "coview plain": lambda: triangulate(of.cameras, of.pixels, everything),
         "coview robust linear": lambda: (
-            triangulate_robust(of.pixels, projections, everything, solver="linear").points
+            triangulate_robust(of.cameras, of.pixels, everything, solver="linear").points
         ),
-        "coview robust": lambda: triangulate_robust(of.pixels, projections, everything).points,
+        "coview robust": lambda: triangulate_robust(of.cameras, of.pixels, everything).points,
         "coview robust, all kept": lambda: (
-            triangulate_robust(of.pixels, projections, everything, max_doubt=torch.inf).points
+            triangulate_robust(of.cameras, of.pixels, everything, max_doubt=torch.inf).points
         ),
         "oracle": oracle,
     }

@@ -370,3 +370,14 @@ def test_a_wide_fisheye_sees_to_the_side():
     )
     pixel = one.project(tensor([[math.tan(math.pi / 3), 0.0, 1.0]]))
     torch.testing.assert_close(pixel, tensor([[500 + 300 * math.pi / 3, 500.0]]))
+
+
+def test_undistorted_pixels_come_with_perfect_cameras():
+    both = Cameras.stack([camera(1, LENSES[4]), camera(2, FISHEYE, fisheye=True)])
+    pixels = both.project(random(12, 3))
+    pixels[0, 3] = torch.nan
+    perfect, straight = both.undistorted(pixels)
+    assert not perfect.is_distorted
+    torch.testing.assert_close(straight[:, :3], both.undistort(pixels[:, :3])[0])
+    assert straight.isnan().any(dim=-1).nonzero().tolist() == [[0, 3]]
+    assert perfect.undistorted(straight) == (perfect, straight)  # the very same: nothing to do

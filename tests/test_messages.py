@@ -11,7 +11,7 @@ from coview.cameras import Cameras
 from coview.capture.reconstruction.filtering import low_pass
 from coview.formats.session.session import Session
 from coview.geometry.rotations import check_rotation
-from coview.geometry.triangulation.triangulate import triangulate
+from coview.geometry.triangulation.undistorted import triangulate_undistorted
 from coview.sample import MultiView
 from coview.skeletons import COCO_17, H36M_17, Skeleton, named_skeleton, skeleton_map
 
@@ -68,7 +68,7 @@ MESSAGES = {
         f"no recipe 'canonpoze'. Known: {', '.join(recipes.names())}. Or give a dotted module path.",
     ),
     "one view": (
-        lambda: triangulate(torch.zeros(1, 4, 2), torch.zeros(1, 3, 4), torch.ones(1, 4)),
+        lambda: triangulate_undistorted(torch.zeros(1, 4, 2), torch.zeros(1, 3, 4), torch.ones(1, 4)),
         "triangulate: 1 view(s) given in points of shape (1, 4, 2), and one ray has no depth. "
         "Give two or more calibrated views (axis -3), or use a monocular model.",
     ),

@@ -11,10 +11,9 @@ import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
+from coview.distortion import COEFFICIENTS, distort, is_distorted, undistort
 from coview.errors import InputError
 
-COEFFICIENTS = 8  # Brown-Conrady k1 k2 p1 p2 k3 k4 k5 k6 (OpenCV's order); fisheye uses the first four
-_UNDISTORT_STEPS = 20
 _FIELDS = ("intrinsics", "cam_from_world", "size", "distortion", "fisheye")
 
 
@@ -102,6 +101,11 @@ class Cameras:
         return self.intrinsics @ self.cam_from_world
 
     @property
+    def is_distorted(self) -> bool:
+        """Whether any of the lenses is not perfect, so that pixels go through `undistort` before straight lines."""
+        return is_distorted(self.distortion, self.fisheye)
+
+    @property
     def device(self) -> torch.device:
         return self.intrinsics.device
 
@@ -176,6 +180,26 @@ class Cameras:
         direction = direction / direction.norm(dim=-1, keepdim=True)
         return self.centres[..., None, :].expand_as(direction), direction
 
+    def undistorted(
+        self, pixels: Float[Tensor, "*#points joints 2"]
+    ) -> tuple["Cameras", Float[Tensor, "*#out joints 2"]]:
+        """The same cameras with perfect lenses, and the pixels that those would have seen.
+
+        For what needs straight lines, such as epipolar geometry, or to undistort once what is triangulated many
+        times: of a perfect lens nothing is computed.
+
+        Args:
+            pixels: as the lenses saw them; their batch broadcasts with the cameras'. Not finite: not seen.
+
+        Returns:
+            Cameras, and pixels: NaN where they were not finite, and meaningless where the residual of `undistort` is
+            large. Where no lens is distorted both are what was given."""
+        if not self.is_distorted:
+            return self, pixels
+        seen = pixels.isfinite().all(dim=-1, keepdim=True)
+        straight = self.undistort(torch.where(seen, pixels, 0.0))[0]
+        return self.without_distortion(), torch.where(seen, straight, torch.nan)
+
     # --- image plane -----------------------------------------------------------------------------
 
     def without_distortion(self) -> "Cameras":
@@ -242,24 +266,17 @@ class Cameras:
 
     def _distort(self, flat: Tensor) -> Tensor:
         """Where the lens puts the undistorted point `flat` (both on the plane at depth one)."""
-        if not bool((self.distortion != 0).any() | self.fisheye.any()):
+        if not self.is_distorted:
             return flat
-        brown = _brown_conrady(flat, self.distortion)
-        if not bool(self.fisheye.any()):
-            return brown
-        return torch.where(self.fisheye[..., None, None], _equidistant(flat, self.distortion), brown)
+        return torch.stack(distort(flat[..., 0], flat[..., 1], self.distortion, self.fisheye), dim=-1)
 
     def _undistort(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Newton on `_distort`, each point with its own 2×2 Jacobian; and the residual in pixels."""
+        """The undistorted point on the plane at depth one; and the residual in pixels."""
         target = _solve_upper(self.intrinsics[..., None, :2, :2], pixels - self.principal_point[..., None, :])
-        if not bool((self.distortion != 0).any() | self.fisheye.any()):
+        if not self.is_distorted:
             return target, torch.zeros_like(target[..., 0])
-        flat = target
-        for _ in range(_UNDISTORT_STEPS):
-            miss = target - self._distort(flat)
-            if not bool((miss.abs() > 4 * torch.finfo(miss.dtype).eps).any()):
-                break
-            flat = flat + _newton_step(self._distort, flat, miss)
+        x, y = target.unbind(-1)
+        flat = torch.stack(undistort(x, y, self.distortion, self.fisheye), dim=-1)
         residual = (self._pixels(self._distort(flat)) - pixels).norm(dim=-1)
         return flat, residual
 
@@ -277,45 +294,6 @@ class Cameras:
             cam_from_world=turn @ self.cam_from_world,
             size=torch.stack([height, width], dim=-1),
         )
-
-
-def _brown_conrady(flat: Tensor, coefficients: Tensor) -> Tensor:
-    """Radial (rational) and tangential distortion, OpenCV's order k1 k2 p1 p2 k3 k4 k5 k6 [Brown66]."""
-    k1, k2, p1, p2, k3, k4, k5, k6 = coefficients[..., None, :].unbind(-1)
-    x, y = flat.unbind(-1)
-    r2 = x * x + y * y
-    radial = (1 + r2 * (k1 + r2 * (k2 + r2 * k3))) / (1 + r2 * (k4 + r2 * (k5 + r2 * k6)))
-    return torch.stack(
-        [
-            x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x),
-            y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y,
-        ],
-        dim=-1,
-    )
-
-
-def _equidistant(flat: Tensor, coefficients: Tensor) -> Tensor:
-    """Fisheye: the image radius is θ (1 + k1 θ² + k2 θ⁴ + k3 θ⁶ + k4 θ⁸) [KB06]."""
-    k1, k2, k3, k4 = coefficients[..., None, :4].unbind(-1)
-    r2 = flat.square().sum(dim=-1)
-    near = r2 < 1e-12
-    radius = torch.where(near, 1.0, r2).sqrt()
-    theta = radius.atan()
-    t2 = theta * theta
-    bent = theta * (1 + t2 * (k1 + t2 * (k2 + t2 * (k3 + t2 * k4))))
-    return flat * torch.where(near, 1.0, bent / radius)[..., None]
-
-
-def _newton_step(function, at: Tensor, miss: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
-    """The step that removes `miss` to first order; the 2×2 Jacobian by central differences."""
-    h = 1e-3 if at.dtype == torch.float32 else 1e-6
-    along_x, along_y = at.new_tensor([h, 0.0]), at.new_tensor([0.0, h])
-    a, c = ((function(at + along_x) - function(at - along_x)) / (2 * h)).unbind(-1)
-    b, d = ((function(at + along_y) - function(at - along_y)) / (2 * h)).unbind(-1)
-    determinant = a * d - b * c
-    determinant = torch.where(determinant.abs() < 1e-6, torch.ones_like(determinant), determinant)
-    u, v = miss.unbind(-1)
-    return torch.stack([(d * u - b * v) / determinant, (a * v - c * u) / determinant], dim=-1)
 
 
 def _solve_upper(matrix: Tensor, vector: Tensor) -> Tensor:

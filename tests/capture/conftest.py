@@ -15,7 +15,7 @@ from coview.data.synthetic.recordings import ring_cameras
 from coview.formats.calibration.calibration import Calibration, write_calibration
 from coview.formats.keypoints.detections import Detections, write_detections
 from coview.formats.session.session import Session, SessionCamera
-from coview.geometry.triangulation.triangulate import triangulate
+from coview.geometry.triangulation.undistorted import triangulate_undistorted
 from coview.methods.shared.base import Method, MethodConfig, WorldPose
 from coview.skeletons import H36M_17, Skeleton
 
@@ -112,7 +112,7 @@ class DotFinder(Method[WorldPose]):
             torch.stack([(images.sum(-2) * axis).sum(-1), (images.sum(-1) * axis).sum(-1)], -1)
             / mass[..., None]
         )
-        found = triangulate(at, batch.cameras.pixels_from_world, (mass > 1).float())
+        found = triangulate_undistorted(at, batch.cameras.pixels_from_world, (mass > 1).float())
         return WorldPose(joints3d=found + self.offset)
 
     def losses(self, predicted, batch):

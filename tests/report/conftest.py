@@ -70,7 +70,7 @@ def _calibration(cameras: Cameras) -> Calibration:
 
 def _poses(joints: torch.Tensor, confidence: torch.Tensor, cameras: Cameras) -> Poses3D:
     found = triangulate_robust(
-        joints.nan_to_num(0.0).double(), cameras.to(torch.float64).pixels_from_world, confidence.double()
+        cameras.to(torch.float64), joints.nan_to_num(0.0).double(), confidence.double()
     )
     points = found.points.float()
     points[5, 3] = torch.nan  # one joint that nobody knows, one frame without any

@@ -99,7 +99,7 @@ def test_what_labels_hide_is_not_learnt_from_and_batches_are_as_the_recipe_says(
         def train(self) -> InMemory:
             data = super().train()
             shown = ShownLabels(count=5).shown(data).instants.labelled
-            return data.having(joints3d=torch.where(shown[:, None, None], data.instants.joints3d, 7.0))
+            return data.replaced(joints3d=torch.where(shown[:, None, None], data.instants.joints3d, 7.0))
 
     again = train(replace(few, data=Other(**vars(data))), tmp_path / "other", progress=False)
     assert all(torch.equal(weights(again)[name], weight) for name, weight in weights(run).items())

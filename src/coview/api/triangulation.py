@@ -10,8 +10,9 @@ from coview.api.axes import Axis, expect
 from coview.api.views import check_batches, check_cameras, check_pixels, check_placed, read_confidence
 from coview.cameras import Cameras
 from coview.errors import InputError
-from coview.geometry.triangulation.triangulate import reprojection_residuals, triangulate_robust
 from coview.geometry.triangulation.triangulate import triangulate as linear_points
+from coview.geometry.triangulation.triangulate import triangulate_robust
+from coview.geometry.triangulation.undistorted import reprojection_residuals
 
 Array = TypeVar("Array")
 
@@ -96,11 +97,11 @@ def triangulate(
     _check_options(robust, threshold, details)
     used = _matched(cameras, values)
     check_order_by_geometry(used, values, weights)
-    straight, projections = _straightened(used, values)
+    values = values.to(used.intrinsics)
     if not robust:
-        return kind.give(linear_points(straight, projections, weights))
+        return kind.give(linear_points(used, values, weights))
     limit = _threshold(used, threshold)
-    found = triangulate_robust(straight, projections, weights, threshold=limit, sigma=limit / 3)
+    found = triangulate_robust(used, values, weights, threshold=limit, sigma=limit / 3)
     if not details:
         return kind.give(found.points)
     parts = (found.points, found.covariance, found.inliers, found.residuals)
@@ -206,8 +207,9 @@ def _misfit(cameras: Cameras, pixels: Tensor, weights: Tensor) -> float:
     pixels, weights = pixels.reshape(-1, *pixels.shape[-3:]), weights.reshape(-1, *weights.shape[-2:])
     every = max(1, len(pixels) // _SOME)
     pixels, weights = pixels[::every], weights[::every]
-    straight, projections = _straightened(cameras, pixels)
-    residuals = reprojection_residuals(linear_points(straight, projections, weights), straight, projections)
+    perfect, straight = cameras.undistorted(pixels.to(cameras.intrinsics))
+    found = linear_points(perfect, straight, weights)
+    residuals = reprojection_residuals(found, straight, perfect.pixels_from_world)
     residuals = residuals[residuals.isfinite() & (weights > 0)]
     return float(residuals.median()) if residuals.numel() else torch.inf
 
@@ -239,9 +241,3 @@ def _threshold(cameras: Cameras, given: Number | None) -> float:
 def _matched(cameras: Cameras, values: Tensor) -> Cameras:
     """The cameras on the device of the values, in the finer of both types."""
     return cameras.to(values.device, torch.promote_types(cameras.intrinsics.dtype, values.dtype))
-
-
-def _straightened(cameras: Cameras, pixels: Tensor) -> tuple[Tensor, Tensor]:
-    """Pixels without distortion, and the projections that go with them."""
-    straight = cameras.undistort(torch.nan_to_num(pixels).to(cameras.intrinsics))[0]
-    return straight, cameras.without_distortion().pixels_from_world

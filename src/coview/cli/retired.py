@@ -24,6 +24,7 @@ RETIRED: dict[tuple[str, ...], dict[str, str]] = {
     ("reconstruct",): {"--trust": "--min-confidence"},
     ("train",): {
         "--pseudo.trust": "--pseudo.min-confidence",
+        "--data.reference": "--data.released-numerics",
         "--revise-at": "--resolve-ambiguity-at",
         "--method.both-sides": "--method.flip-test",
         "--method.no-both-sides": "--method.no-flip-test",

@@ -16,7 +16,11 @@ from torch import Tensor
 
 from coview.errors import InputError
 from coview.geometry.triangulation.dlt_reference import homogeneous_dlt
-from coview.geometry.triangulation.triangulate import refine_points, reprojection_residuals, triangulate
+from coview.geometry.triangulation.undistorted import (
+    refine_points,
+    reprojection_residuals,
+    triangulate_undistorted,
+)
 from coview.methods.shared.base import WorldPose
 from coview.methods.shared.image_method import CENTIMETRES, ImageConfig, ImageMethod, with_axes_of
 from coview.networks.backbone import Maps
@@ -117,7 +121,7 @@ class AlgebraicTriangulation(ImageMethod[TriangulatedPose]):
             # a view that is absent has rows of zeros
             joints3d = homogeneous_dlt(pixels, _in_millimetres(projections), weights) / MILLIMETRES
         else:
-            joints3d = triangulate(pixels, projections, weights)
+            joints3d = triangulate_undistorted(pixels, projections, weights)
         return _pose(batch, joints3d, pixels, weights, maps)
 
     def losses(self, predicted: TriangulatedPose, batch: MultiView) -> dict[str, Float[Tensor, ""]]:
@@ -250,7 +254,7 @@ class RansacTriangulation(ImageMethod[TriangulatedPose]):
         seen = there[..., None].expand(pixels.shape[:-1])
         with torch.no_grad():
             if self.training:
-                joints3d, inliers = triangulate(pixels, projections, seen.to(pixels)), seen
+                joints3d, inliers = triangulate_undistorted(pixels, projections, seen.to(pixels)), seen
             else:
                 joints3d, inliers = self._agreed(pixels, projections, seen)
         return _pose(batch, joints3d, pixels, inliers.to(pixels), maps)
@@ -306,13 +310,15 @@ class RansacTriangulation(ImageMethod[TriangulatedPose]):
         """The point of the largest set of inlier views, refined; and the set."""
         scale = self.config.size / 384
         pairs = self._pairs(seen)
-        tried = triangulate(pixels.expand(len(pairs), *pixels.shape), projections[None], pairs.to(pixels))
+        tried = triangulate_undistorted(
+            pixels.expand(len(pairs), *pixels.shape), projections[None], pairs.to(pixels)
+        )
         errors = reprojection_residuals(tried, pixels.expand(len(pairs), *pixels.shape), projections[None])
         inliers = (errors < scale * self.config.threshold) & seen | pairs
         # of equal counts the first
         best = inliers.sum(dim=2).argmax(dim=0)
         chosen = inliers.take_along_dim(best[None, :, None, :], dim=0)[0]
-        joints3d = triangulate(pixels, projections, chosen.to(pixels))
+        joints3d = triangulate_undistorted(pixels, projections, chosen.to(pixels))
         return self._refined(joints3d, pixels, projections, chosen), chosen
 
     def _pairs(

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from coview.body.limb_lengths import LimbLengths, Limbs
 from coview.errors import InputError
-from coview.losses import limb_error, seen_across, view_disagreement
+from coview.losses import cross_view_error, limb_error, view_disagreement
 from coview.methods.shared.base import CanonicalPoses, Fact, Method, MethodConfig
 from coview.methods.shared.canonical_targets import complete_poses, embedding_facts, person_centred_rays
 from coview.networks.encoders import unit
@@ -188,7 +188,9 @@ class McssLifting(Method[LiftedCanonical]):
         share = min(1.0, self.progress / config.ramp) if config.ramp else 1.0
         points, corrected, confidence = predicted.points, predicted.corrected, predicted.confidence
         if config.across:
-            terms["across"] = share * config.across * seen_across(corrected, points, confidence, upright=True)
+            terms["across"] = (
+                share * config.across * cross_view_error(corrected, points, confidence, upright=True)
+            )
         if config.agreement:
             terms["agreement"] = (
                 share * config.agreement * view_disagreement(points, confidence, upright=True)

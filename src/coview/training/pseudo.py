@@ -36,9 +36,9 @@ def with_pseudo(
         return data, {}
     if detector is not None:
         joints2d, confidence = detected(detector, data)
-        data = data.having(joints2d=joints2d, confidence=confidence)
+        data = data.replaced(joints2d=joints2d, confidence=confidence)
     made = pseudo_labels(_seen(data), config, folder=cache_folder("pseudo_labels"))
-    labelled = data.having(
+    labelled = data.replaced(
         pseudo3d=made.joints3d, pseudo_covariance=made.covariance, pseudo_cameras=made.cameras
     )
     return labelled, _record(made, data)
@@ -56,7 +56,7 @@ def with_detections(data: Instants, detector: Any) -> Instants:
     own = data.only(frozenset({"joints2d", "confidence", "labelled2d"}))[: len(data)].to("cpu")
     joints2d, confidence = detected(detector, data)
     shown = own.labelled2d[..., None]
-    return data.having(
+    return data.replaced(
         joints2d=torch.where(shown[..., None], own.joints2d, joints2d).to(data.device),
         confidence=torch.where(shown, own.confidence, confidence).to(data.device),
     )

@@ -215,7 +215,7 @@ def with_base(
             new[field] = by.guess(seen, identity, device, data.skeleton.root)
         else:
             new[field] = first_guesses(by, seen, identity, device, data.skeleton)
-    return data.having(**new) if new else data
+    return data.replaced(**new) if new else data
 
 
 def _beside(named: Path, folder: Path) -> Path:

@@ -25,7 +25,7 @@ def test_before_calibration_too():
 
 def test_cameras_that_began_late_are_put_in_step():
     late = (0.0, 41.3, -27.6)
-    crowd = generated_crowd(2, 3, 200, late=late, seed=2)
+    crowd = generated_crowd(2, 3, 200, time_offsets=late, seed=2)
     found = associate_before(crowd.detections.joints, crowd.detections.confidence, lags=late)
     assert found.ids.shape == crowd.who.shape
     assert identity_score(found.ids, crowd.who).accuracy >= 0.99

@@ -25,7 +25,7 @@ FRAMES = 120
 
 
 def crowd_session(path, people: int, frames: int = FRAMES, late=None):
-    crowd = generated_crowd(people, 3, frames, seed=1, late=late)
+    crowd = generated_crowd(people, 3, frames, seed=1, time_offsets=late)
     write_detections(path / "joints2d", NAMES, crowd.detections)
     given = path / "given.toml"
     write_calibration(Calibration(NAMES, crowd.cameras.to(torch.float64)), given)

@@ -8,7 +8,7 @@ FPS = 25.0
 
 def test_cameras_are_found_late_while_nobody_knows_who_is_who():
     late = (0.0, 23.4, -31.0)
-    crowd = generated_crowd(2, 3, 250, seed=1, late=late)
+    crowd = generated_crowd(2, 3, 250, seed=1, time_offsets=late)
     found = offsets_of_people(crowd.detections.joints, crowd.detections.confidence, FPS)
     assert (found * FPS - torch.tensor(late)).abs().max() <= 1.5
 

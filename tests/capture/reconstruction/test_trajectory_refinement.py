@@ -12,7 +12,10 @@ from coview.capture.reconstruction.trajectory_refinement import refine
 from coview.data.mocap.clips import read_clips
 from coview.data.synthetic.recordings import ring_cameras
 from coview.formats.session.synchronised_tracks import session_tracks
-from coview.geometry.triangulation.triangulate import reprojection_residuals, triangulate_robust
+from coview.geometry.triangulation.undistorted import (
+    reprojection_residuals,
+    triangulate_robust_undistorted,
+)
 from coview.skeletons import H36M_17
 
 BONES = H36M_17.bone_indices
@@ -35,7 +38,7 @@ def both(truth, bones=BONES, fps=50.0, hidden=None, **how):
     pixels, projections, weights = seen(truth, **how)
     if hidden is not None:
         weights[hidden] = 0.0
-    start = triangulate_robust(pixels, projections, weights, threshold=15.0, sigma=5.0)
+    start = triangulate_robust_undistorted(pixels, projections, weights, threshold=15.0, sigma=5.0)
     return start, refine(pixels, projections, weights, start, bones, fps, sigma=5.0)
 
 
@@ -131,12 +134,11 @@ def test_a_camera_left_out_of_a_real_take_agrees_better(shared_data, tmp_path):
     cameras = calibrate_from_people(session, stature=1.75).calibration.cameras.to(torch.float64)
     pixels, confidence = session_tracks(session)
     weights = torch.where(confidence >= 0.3, confidence, 0.0).double()
-    straight = cameras.undistort(torch.nan_to_num(pixels).double())[0]
-    straight = torch.where(pixels.isfinite(), straight, torch.nan)
-    projections, misses = cameras.without_distortion().pixels_from_world, ([], [])
+    perfect, straight = cameras.undistorted(pixels.double())
+    projections, misses = perfect.pixels_from_world, ([], [])
     for view in range(4):
         others = [other for other in range(4) if other != view]
-        start = triangulate_robust(
+        start = triangulate_robust_undistorted(
             straight[:, others], projections[others], weights[:, others], threshold=22.0, sigma=7.3
         )
         refined = refine(

@@ -117,7 +117,7 @@ def test_the_benchmark_is_what_the_design_says(shared_data):
     torch.testing.assert_close(cameras.centres[:, :2].norm(dim=-1), torch.full((4,), 5.0))
     assert cameras.focal.unique().tolist() == [1145.0]
     batch = test.instants
-    points = triangulate(batch.joints2d.nan_to_num(0.0), batch.cameras.pixels_from_world, batch.confidence)
+    points = triangulate(batch.cameras, batch.joints2d.nan_to_num(0.0), batch.confidence)
     assert (points - batch.joints3d).norm(dim=-1).max() < 2e-3
 
 

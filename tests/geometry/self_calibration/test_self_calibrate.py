@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from coview.cameras import Cameras
-from coview.data.synthetic.recordings import ring_cameras
+from coview.data.synthetic.recordings import random_motion, ring_cameras
 from coview.geometry.alignment import similarity_alignment
 from coview.geometry.bundle.residuals import Unknowns
 from coview.geometry.epipolar.view_graph import NotDeterminedError
@@ -253,3 +253,150 @@ def test_a_mirrored_video_is_refused(make_walk):
     scene.pixels[:, 1, :, 0] = 999 - scene.pixels[:, 1, :, 0]
     with pytest.raises(NotDeterminedError, match=r"mirrored|swapped|cannot be placed"):
         solve(scene)
+
+
+# --- synchronised cameras, known lenses, instants in no order ------------------------------------------
+
+NAMES = ("left", "right", "front", "back")
+
+
+def recording(views: int = 4, frames: int = 60, noise: float = 0.0, seed: int = 0):
+    """Cameras with known lenses, what they saw of a person, and full confidence."""
+    cameras = ring_cameras(views, start_angle=0.3).to(torch.float64)
+    joints = random_motion(frames, fps=5.0, seed=seed).double()
+    pixels = cameras.project(joints[:, None])
+    pixels = (
+        pixels + noise * torch.randn(pixels.shape, generator=torch.Generator().manual_seed(seed)).double()
+    )
+    return cameras, pixels, torch.ones(pixels.shape[:-1]).double(), joints
+
+
+def normalised(cameras):
+    """In the world of the first camera, the farthest at distance one."""
+    pose = cameras.cam_from_world[0]
+    first = torch.cat([pose[:, :3].mT, -pose[:, :3].mT @ pose[:, 3:]], dim=-1)
+    return cameras.moved(first, scale=float((cameras.centres - cameras.centres[0]).norm(dim=-1).max()))
+
+
+def errors(found, truth):
+    """Worst relative rotation (degrees), worst centre (share of the rig's size)."""
+    relative = [c.rotation[1:] @ c.rotation[:1].mT for c in (found, truth)]
+    centres = [
+        normalised(c).centres for c in (found, truth)
+    ]  # a similarity of two cameras leaves one direction
+    return rotation_angle(*relative).max().rad2deg(), (centres[0] - centres[1]).norm(dim=-1).max()
+
+
+def of_instants(cameras, pixels, weights, names=NAMES, **options):
+    """Synchronised cameras with known lenses, instants in no order."""
+    given = {"fps": None, "focal": "given", "clock": "given", **options}
+    return calibrate_freely(cameras, pixels, weights, names=names, **given).settled
+
+
+@pytest.mark.parametrize("views", [2, 3, 5])
+def test_exact_sightings_give_the_cameras_back(views):
+    cameras, pixels, weights, joints = recording(views)
+    names = tuple(f"cam {view}" for view in range(views))
+    found = of_instants(cameras, pixels, weights, names)
+    rotation, centre = errors(found.cameras, cameras)
+    assert rotation < 1e-3
+    assert centre < 1e-5
+    assert found.agreement.min() == 1
+    # the points are the same ones, up to the similarity: never mirrored
+    moved = similarity_alignment(found.points.flatten(0, 1), joints.flatten(0, 1))
+    torch.testing.assert_close(
+        moved.apply(found.points.flatten(0, 1)), joints.flatten(0, 1), atol=1e-4, rtol=0
+    )
+
+
+def test_the_given_extrinsics_are_not_read():
+    cameras, pixels, weights, _ = recording()
+    nowhere = cameras.moved(torch.eye(3, 4, dtype=torch.float64), scale=1e3)
+    a, b = (of_instants(each, pixels, weights).cameras for each in (cameras, nowhere))
+    torch.testing.assert_close(a.cam_from_world, b.cam_from_world)
+
+
+def test_the_order_of_instants_does_not_matter():
+    cameras, pixels, weights, _ = recording(noise=2.0)
+    order = torch.randperm(len(pixels), generator=torch.Generator().manual_seed(0))
+    a, b = (of_instants(cameras, pixels[o], weights[o]).cameras for o in (slice(None), order))
+    rotation, centre = errors(a, b)
+    assert rotation < 0.2
+    assert centre < 2e-3
+
+
+def test_clocks_are_not_found_from_instants_in_no_order():
+    cameras, pixels, weights, _ = recording()
+    with pytest.raises(ValueError, match="clock='auto' needs to know how fast"):
+        of_instants(cameras, pixels, weights, clock="auto")
+
+
+def test_cameras_that_few_of_the_instants_tie_are_found():
+    """The forty instants of a start are not enough to tie the last camera; all 300 are."""
+    cameras, pixels, weights, _ = recording(frames=300)
+    weights[:, 3] = 0
+    weights[4::50, 3] = 1  # six instants: forty even ones meet only one of them
+    rotation, centre = errors(of_instants(cameras, pixels, weights).cameras, cameras)
+    assert rotation < 0.01
+    assert centre < 1e-3
+
+
+def test_noise_outliers_and_gaps_are_survived():
+    cameras, pixels, weights, _ = recording(noise=3.0, frames=100)
+    generator = torch.Generator().manual_seed(1)
+    wrong = torch.rand(weights.shape, generator=generator) < 0.05
+    pixels = pixels + 80 * wrong[..., None] * torch.randn(pixels.shape, generator=generator).double()
+    gone = torch.rand(weights.shape, generator=generator) < 0.3
+    pixels, weights = pixels.masked_fill(gone[..., None], torch.nan), weights.masked_fill(gone, 0.0)
+    rotation, centre = errors(of_instants(cameras, pixels, weights).cameras, cameras)
+    assert rotation < 0.5
+    assert centre < 0.005
+
+
+def test_stated_uncertainty_covers_the_error():
+    """Centres in units of their standard deviation, over seeds: the mean square is near one per axis."""
+    truth = normalised(recording()[0]).centres
+    scores = []
+    for seed in range(6):
+        cameras, pixels, weights, _ = recording(frames=25, noise=3.0, seed=seed)
+        found = of_instants(cameras, pixels, weights)
+        sigma = found.adjusted.centre_covariance.diagonal(dim1=-2, dim2=-1).sqrt()
+        scale = found.cameras.centres.norm(dim=-1).max()  # that of the farthest is 1 in `truth`
+        scores.append(((found.cameras.centres / scale - truth) / (sigma / scale))[1:].square())
+    scored = torch.stack(scores)
+    assert 0.4 < scored[scored.isfinite()].mean() < 2.5
+
+
+def test_one_camera_is_refused():
+    cameras, pixels, weights, _ = recording()
+    with pytest.raises(NotDeterminedError, match=r"at least 2 cameras, got 1 \(left\)"):
+        of_instants(cameras[:1], pixels[:, :1], weights[:, :1], names=("left",))
+
+
+def test_a_camera_that_saw_nobody_is_named():
+    cameras, pixels, weights, _ = recording()
+    weights[:, 2] = 0
+    with pytest.raises(NotDeterminedError, match=r"'front' cannot be placed: it shares fewer than 30 joints"):
+        of_instants(cameras, pixels, weights)
+
+
+def test_a_camera_of_another_recording_is_named():
+    cameras, pixels, weights, _ = recording()
+    pixels[:, 3] = recording(seed=9)[1][torch.randperm(60, generator=torch.Generator().manual_seed(0)), 3]
+    with pytest.raises(NotDeterminedError, match=r"'back' .*synchronised"):
+        of_instants(cameras, pixels, weights)
+
+
+def test_two_groups_that_never_see_the_same_are_named():
+    cameras, pixels, weights, _ = recording()
+    weights[:30, :2], weights[30:, 2:] = 0, 0
+    with pytest.raises(NotDeterminedError, match=r"groups that share no view of the person: front, back"):
+        of_instants(cameras, pixels, weights)
+
+
+def test_cameras_side_by_side_are_refused():
+    cameras, pixels, weights, joints = recording(2)
+    beside = cameras[:1].moved(torch.tensor([[1.0, 0, 0, 0.02], [0, 1, 0, 0], [0, 0, 1, 0]]).double())
+    pixels[:, 1] = beside.project(joints[:, None])[:, 0]
+    with pytest.raises(NotDeterminedError, match=r"almost the same direction"):
+        of_instants(cameras, pixels, weights, names=("left", "right"))

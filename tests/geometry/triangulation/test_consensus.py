@@ -1,4 +1,4 @@
-"""The robust choice of views, through `triangulate_robust`, against a loop that cannot be misread."""
+"""The robust choice of views, through `triangulate_robust_undistorted`, against a loop that cannot be misread."""
 
 import itertools
 
@@ -7,7 +7,10 @@ import torch
 
 from coview.data.synthetic.recordings import ring_cameras
 from coview.geometry.triangulation.consensus import view_pairs
-from coview.geometry.triangulation.triangulate import triangulate, triangulate_robust
+from coview.geometry.triangulation.undistorted import (
+    triangulate_robust_undistorted,
+    triangulate_undistorted,
+)
 
 LIMIT = 15.0
 
@@ -82,7 +85,7 @@ def by_loops(pixels, projections, weights) -> list[int]:  # type: ignore[no-unty
 @pytest.mark.parametrize(("views", "missing"), [(3, 0.1), (4, 0.1), (6, 0.3)])
 def test_the_inliers_are_those_of_the_loops(views: int, missing: float):
     _, projections, pixels, weights, _ = scene(views, 6, outliers=0.2, missing=missing, seed=views)
-    found = triangulate_robust(
+    found = triangulate_robust_undistorted(
         pixels, projections, weights, threshold=LIMIT, solver="linear", max_doubt=torch.inf
     )
     twin = torch.zeros_like(found.inliers)
@@ -91,26 +94,28 @@ def test_the_inliers_are_those_of_the_loops(views: int, missing: float):
     same = (twin == found.inliers).all(dim=1)
     # With six views not every pair is tried once the odds are better than 1000 to 1.
     assert same.all() if views <= 4 else same.double().mean() > 0.98
-    expected = triangulate(pixels, projections, weights * twin)
+    expected = triangulate_undistorted(pixels, projections, weights * twin)
     torch.testing.assert_close(found.points[same], expected[same], equal_nan=True, atol=1e-9, rtol=0)
 
 
 def test_outliers_are_found():
     truth, projections, pixels, weights, wrong = scene(5, 100, outliers=0.05, missing=0.05, seed=1)
-    found = triangulate_robust(pixels, projections, weights)
+    found = triangulate_robust_undistorted(pixels, projections, weights)
     knowable = ((weights > 0) & ~wrong).sum(dim=1) >= 3
     assert (found.inliers == (weights > 0) & ~wrong).all(dim=1)[knowable].double().mean() > 0.99
     error = (found.points - truth)[knowable].norm(dim=-1)
     assert error.isfinite().double().mean() > 0.98
     assert error.nanmean() < 0.02
-    assert (triangulate(pixels, projections, weights) - truth)[knowable].norm(dim=-1).mean() > 0.03
+    assert (triangulate_undistorted(pixels, projections, weights) - truth)[knowable].norm(
+        dim=-1
+    ).mean() > 0.03
 
 
 def test_sixteen_views_few_pairs_and_the_same_answer_for_the_same_seed():
     truth, projections, pixels, weights, wrong = scene(16, 40, outliers=0.3, missing=0.2, seed=2)
-    one = triangulate_robust(pixels, projections, weights, seed=5)
-    again = triangulate_robust(pixels, projections, weights, seed=5)
-    other = triangulate_robust(pixels, projections, weights, seed=6)
+    one = triangulate_robust_undistorted(pixels, projections, weights, seed=5)
+    again = triangulate_robust_undistorted(pixels, projections, weights, seed=5)
+    other = triangulate_robust_undistorted(pixels, projections, weights, seed=6)
     assert torch.equal(one.points.nan_to_num(), again.points.nan_to_num())
     assert torch.equal(one.inliers, again.inliers)
     good = (weights > 0) & ~wrong
@@ -125,7 +130,7 @@ def test_two_of_sixteen_views_are_enough_whichever_they_are():
     pairs = [pair for pair in itertools.combinations(range(16), 2) if pair[1] - pair[0] not in (8,)]
     for number, (frame, joint) in enumerate(itertools.product(range(8), range(17))):
         weights[frame, list(pairs[number % len(pairs)]), joint] = 1
-    found = triangulate_robust(pixels, projections, weights)
+    found = triangulate_robust_undistorted(pixels, projections, weights)
     assert found.points.isfinite().all()
     assert torch.equal(found.inliers, weights > 0)
 
@@ -140,9 +145,9 @@ def test_pairs_are_all_or_a_seeded_choice():
 
 def test_the_order_of_the_cameras_does_not_matter():
     _, projections, pixels, weights, _ = scene(4, 30, outliers=0.1, missing=0.1, seed=4)
-    found = triangulate_robust(pixels, projections, weights)
+    found = triangulate_robust_undistorted(pixels, projections, weights)
     order = [2, 0, 3, 1]
-    again = triangulate_robust(pixels[:, order], projections[order], weights[:, order])
+    again = triangulate_robust_undistorted(pixels[:, order], projections[order], weights[:, order])
     torch.testing.assert_close(again.points, found.points, equal_nan=True)
     torch.testing.assert_close(again.covariance, found.covariance, equal_nan=True)
     assert torch.equal(again.inliers, found.inliers[:, order])
@@ -155,10 +160,10 @@ def test_behind_a_camera_nothing_is_seen():
     left[0, 3], right[0, 3] = 1.0, -1.0
     pixels = torch.tensor([[[0.25, 0.0]], [[-0.25, 0.0]]])
     projections, weights = torch.stack([left, right]), torch.ones(2, 1)
-    ahead = triangulate_robust(pixels, projections, weights, threshold=0.1)
+    ahead = triangulate_robust_undistorted(pixels, projections, weights, threshold=0.1)
     torch.testing.assert_close(ahead.points, torch.tensor([[0.0, 0, 4]]), atol=1e-5, rtol=0)
-    behind = triangulate_robust(pixels.flip(0), projections, weights, threshold=0.1)
-    torch.testing.assert_close(triangulate(pixels.flip(0), projections, weights), -ahead.points)
+    behind = triangulate_robust_undistorted(pixels.flip(0), projections, weights, threshold=0.1)
+    torch.testing.assert_close(triangulate_undistorted(pixels.flip(0), projections, weights), -ahead.points)
     assert behind.points.isnan().all()
     assert not behind.inliers.any()
     assert behind.residuals.isnan().all()
@@ -167,15 +172,17 @@ def test_behind_a_camera_nothing_is_seen():
 def test_two_views_that_contradict_each_other_are_no_point():
     truth, projections, pixels, _, _ = scene(2, 5, outliers=0.0, missing=0.0, seed=5)
     weights = torch.ones(5, 2, 17).double()
-    assert triangulate_robust(pixels, projections, weights).points.isfinite().all()
+    assert triangulate_robust_undistorted(pixels, projections, weights).points.isfinite().all()
     pixels[:, 0, :, 1] += 60  # across the epipolar lines, which are nearly level here
-    found = triangulate_robust(pixels, projections, weights)
+    found = triangulate_robust_undistorted(pixels, projections, weights)
     assert found.points.isnan().all()
     along = pixels.clone()
     along[:, 0, :, 1] -= 60
     along[:, 0, :, 0] += 60  # along them: no residual shows it, as the docstring says
-    assert triangulate_robust(along, projections, weights).points.isfinite().double().mean() > 0.9
-    assert (triangulate_robust(along, projections, weights).points - truth).norm(dim=-1).nanmedian() > 0.1
+    assert triangulate_robust_undistorted(along, projections, weights).points.isfinite().double().mean() > 0.9
+    assert (triangulate_robust_undistorted(along, projections, weights).points - truth).norm(
+        dim=-1
+    ).nanmedian() > 0.1
 
 
 def test_where_two_pairs_are_equally_right_the_point_is_unknown():
@@ -184,10 +191,12 @@ def test_where_two_pairs_are_equally_right_the_point_is_unknown():
     projections = rig(4)
     pixels = torch.stack([image(p, projections[v])[0] for v, p in enumerate((here, here, there, there))])
     weights = torch.ones(4, 1).double()
-    unknown = triangulate_robust(pixels[:, None], projections, weights)
+    unknown = triangulate_robust_undistorted(pixels[:, None], projections, weights)
     assert unknown.points.isnan().all()
     assert not unknown.inliers.any()
-    either = triangulate_robust(pixels[:, None], projections, weights, max_doubt=torch.inf).points[0]
+    either = triangulate_robust_undistorted(
+        pixels[:, None], projections, weights, max_doubt=torch.inf
+    ).points[0]
     assert torch.minimum((either - here).norm(), (either - there).norm()) < 1e-6
 
 
@@ -196,12 +205,16 @@ def test_where_two_pairs_are_equally_right_the_covariance_says_so():
     projections = rig(4)
     pixels = torch.stack([image(p, projections[v])[0] for v, p in enumerate((here, here, there, there))])
     weights = torch.ones(4, 1).double()
-    found = triangulate_robust(pixels[:, None], projections, weights, sigma=3.0, max_doubt=torch.inf)
+    found = triangulate_robust_undistorted(
+        pixels[:, None], projections, weights, sigma=3.0, max_doubt=torch.inf
+    )
     apart = there - here if found.inliers[0, 0] else here - there
     assert found.inliers.sum() == 2
     along = apart / apart.norm()
     deviation = (along @ found.covariance[0] @ along).sqrt()
     # Which pair costs less is decided by the rejected views alone; the chance of the other is below a half.
     assert 0.1 * apart.norm() < deviation < 0.8 * apart.norm()
-    alone = triangulate_robust(pixels[:2, None], projections[:2], torch.ones(2, 1).double(), sigma=3.0)
+    alone = triangulate_robust_undistorted(
+        pixels[:2, None], projections[:2], torch.ones(2, 1).double(), sigma=3.0
+    )
     assert alone.covariance.diagonal(dim1=-2, dim2=-1).sum() < 0.1 * deviation**2

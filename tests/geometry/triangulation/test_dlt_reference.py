@@ -4,7 +4,7 @@ import torch
 
 from coview.data.synthetic.recordings import ring_cameras
 from coview.geometry.triangulation.dlt_reference import homogeneous_dlt
-from coview.geometry.triangulation.triangulate import triangulate
+from coview.geometry.triangulation.undistorted import triangulate_undistorted
 
 MILLIMETRES = torch.tensor([1.0, 1.0, 1.0, 1000.0], dtype=torch.float64)  # per column, up to a factor
 
@@ -59,7 +59,7 @@ def test_the_answer_depends_on_the_unit():
     millimetres = homogeneous_dlt(pixels, projections * MILLIMETRES, ones)
     moved = (1000 * metres - millimetres).norm(dim=-1)
     assert 0.1 < moved.mean() < 3
-    assert (1000 * (metres - triangulate(pixels, projections, ones)).norm(dim=-1)).mean() < 5
+    assert (1000 * (metres - triangulate_undistorted(pixels, projections, ones)).norm(dim=-1)).mean() < 5
 
 
 def test_gradient():

@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from coview.data.synthetic.recordings import ring_cameras
-from coview.geometry.triangulation.triangulate import (
+from coview.geometry.triangulation.undistorted import (
     refine_points,
     reprojection_residuals,
-    triangulate,
-    triangulate_robust,
+    triangulate_robust_undistorted,
+    triangulate_undistorted,
 )
 
 CHI2_95 = 7.8147  # the 95 % quantile of χ² with three degrees of freedom
@@ -52,7 +52,7 @@ def test_residuals_by_hand_and_nan_where_there_is_none():
 def test_refining_finds_the_least_reprojection_error():
     truth, projections, pixels = noisy(4, 20, pixels=10.0)
     weights = torch.rand(20, 4, 17).double() + 0.1
-    start = triangulate(pixels, projections, weights)
+    start = triangulate_undistorted(pixels, projections, weights)
     found = refine_points(start, pixels, projections, weights, steps=10).requires_grad_()
     cost = (weights * reprojection_residuals(found, pixels, projections)).square().sum()
     (slope,) = torch.autograd.grad(cost, found)
@@ -78,7 +78,7 @@ def test_refining_never_makes_it_worse_and_leaves_nan_alone():
 def test_covariance_is_that_of_the_jacobian():
     _, projections, pixels = noisy(3, 1, pixels=2.0)
     pixels, weights = pixels[:, :, :1], torch.tensor([1.0, 0.5, 0.8]).double()[None, :, None]
-    found = triangulate_robust(pixels, projections, weights, sigma=2.0)
+    found = triangulate_robust_undistorted(pixels, projections, weights, sigma=2.0)
     jacobian = torch.autograd.functional.jacobian(
         lambda x: (weights[..., None] * images(x[None, None], projections)).flatten(), found.points[0, 0]
     )
@@ -92,7 +92,7 @@ def test_covariance_is_the_scatter_of_repeated_measurements(solver):  # type: ig
     truth = torch.tensor([[[1.5, -0.5, 0.3]]]).double()
     weights = torch.tensor([1.0, 0.5, 0.7]).double()[None, :, None].expand(20_000, 3, 1)
     noise = 1.5 * normal(20_000, 3, 1, 2, seed=0) / weights[..., None]
-    found = triangulate_robust(
+    found = triangulate_robust_undistorted(
         images(truth, projections) + noise, projections, weights, sigma=1.5, solver=solver, threshold=100.0
     )
     scatter = (found.points - truth)[:, 0].T.cov()
@@ -114,7 +114,7 @@ def test_the_95_per_cent_ellipsoid_holds_the_truth_95_per_cent_of_the_time(solve
     wrong = torch.rand(pixels.shape[:-1], generator=random) < outliers
     angle = 2 * torch.pi * torch.rand(wrong.shape, generator=random)
     pixels += 80 * wrong[..., None] * torch.stack([angle.cos(), angle.sin()], dim=-1)
-    found = triangulate_robust(
+    found = triangulate_robust_undistorted(
         pixels.float(), projections, weights, sigma=3.0, threshold=30.0 if weighted else 15.0, solver=solver
     )
     known = found.points.isfinite().all(dim=-1)

@@ -1,338 +1,87 @@
-import math
-from pathlib import Path
+"""Triangulation of what distorted lenses saw; its numbers are tested in test_undistorted and test_consensus."""
 
-import jaxtyping
-import numpy as np
+from dataclasses import replace
+
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-import coview.geometry.triangulation.triangulate as triangulation
+from coview.cameras import Cameras
 from coview.data.synthetic.recordings import ring_cameras
-from coview.geometry.triangulation.triangulate import (
-    refine_points,
-    reprojection_residuals,
-    triangulate,
-    triangulate_robust,
+from coview.geometry.triangulation.triangulate import triangulate, triangulate_robust
+from coview.geometry.triangulation.undistorted import (
+    triangulate_robust_undistorted,
+    triangulate_undistorted,
 )
 
 
-def rig(views: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
-    """A ring without opposite cameras; two views stand 72° apart."""
-    return ring_cameras(max(views, 5)).pixels_from_world[:views].to(dtype)
+def bent_ring(views: int = 4) -> Cameras:
+    """Brown-Conrady lenses, and a fisheye among them."""
+    cameras = ring_cameras(views).to(torch.float64)
+    bent = torch.zeros(views, 8, dtype=torch.float64)
+    bent[:, :4] = torch.tensor([-0.2, 0.05, 0.001, -0.002])
+    return replace(cameras, distortion=bent, fisheye=torch.arange(views) == 2)
 
 
-def normal(*shape: int, seed: int) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+def scene(frames: int = 6) -> tuple[Cameras, torch.Tensor, torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    truth = torch.rand(frames, 17, 3, generator=generator, dtype=torch.float64) * 1.5
+    cameras = bent_ring()
+    pixels = cameras.project(truth[:, None])
+    return cameras, truth, pixels, torch.ones(pixels.shape[:-1], dtype=torch.float64)
 
 
-def people(frames: int, joints: int = 17, seed: int = 0) -> torch.Tensor:
-    return 0.6 * normal(frames, joints, 3, seed=seed) + torch.tensor([0, 0, 1.0], dtype=torch.float64)
+@pytest.mark.parametrize("robust", [False, True])
+def test_raw_pixels_give_the_points_that_they_show(robust):
+    cameras, truth, pixels, weights = scene()
+    found = (
+        triangulate_robust(cameras, pixels, weights).points
+        if robust
+        else triangulate(cameras, pixels, weights)
+    )
+    torch.testing.assert_close(found, truth, atol=1e-9, rtol=0)
 
 
-def images(points: torch.Tensor, projections: torch.Tensor) -> torch.Tensor:
-    """frames joints 3 -> frames views joints 2, as the textbook has it."""
-    homogeneous = torch.cat([points, torch.ones_like(points[..., :1])], dim=-1)
-    image = torch.einsum("vij,fnj->fvni", projections.double(), homogeneous.double())
-    return image[..., :2] / image[..., 2:]
-
-
-def noisy(views: int, frames: int, pixels: float, seed: int = 0):  # type: ignore[no-untyped-def]
-    truth, projections = people(frames, seed=seed), rig(views)
-    seen = images(truth, projections)
-    return truth, projections, seen + pixels * normal(*seen.shape, seed=seed + 1)
-
-
-def by_svd(pixels: torch.Tensor, projections: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """The slow twin [HZ04 §12.2]: the smallest singular vector of the weighted rows, one joint at a time."""
-    rows = pixels[..., None] * projections[:, None, 2:] - projections[:, None, :2]
-    rows = (weights[..., None, None] * rows).transpose(1, 2).flatten(2, 3).double()
-    vector = torch.linalg.svd(rows).Vh[..., -1, :]
-    return vector[..., :3] / vector[..., 3:]
-
-
-# --- linear ------------------------------------------------------------------------------------------
-
-
-@given(seed=st.integers(0, 2**31), views=st.integers(2, 16), joints=st.integers(1, 20))
-@settings(deadline=None, max_examples=30)
-def test_projecting_then_triangulating_returns_the_points(seed: int, views: int, joints: int):
-    truth, projections = people(2, joints, seed), rig(views)
-    pixels, weights = images(truth, projections), torch.rand(2, views, joints).double() + 0.1
-    torch.testing.assert_close(triangulate(pixels, projections, weights), truth, atol=1e-9, rtol=0)
-    for solver in ("linear", "reprojection"):
-        found = triangulate_robust(pixels, projections, weights, solver=solver)
-        torch.testing.assert_close(found.points, truth, atol=1e-9, rtol=0)
-        assert found.inliers.all()
-        assert found.residuals.max() < 1e-6
-
-
-def test_by_hand():
-    # Two cameras, focal length 1, the right one a metre along x, looking at (0.25, 0.5, 2): the left one
-    # sees (0.25, 0.5) / 2, the right one (0.25 - 1, 0.5) / 2.
-    left = torch.eye(3, 4)
-    right = left.clone()
-    right[0, 3] = -1.0
-    pixels = torch.tensor([[[0.125, 0.25]], [[-0.375, 0.25]]])
-    found = triangulate(pixels, torch.stack([left, right]), torch.ones(2, 1))
-    torch.testing.assert_close(found, torch.tensor([[0.25, 0.5, 2.0]]), atol=1e-6, rtol=0)
-
-
-@pytest.mark.parametrize("views", [2, 3, 4, 8])
-def test_float32_agrees_with_the_singular_vector_in_float64(views: int):
-    _, projections, pixels = noisy(views, 200, pixels=10.0)
-    weights = torch.rand(200, views, 17, generator=torch.Generator().manual_seed(0)).double() + 0.1
-    twin = by_svd(pixels, projections, weights)
-    found = triangulate(pixels.float(), projections.float(), weights.float())
-    assert (found - twin).norm(dim=-1).max() < 1e-4  # a tenth of a millimetre, with 10 px of noise
-
-
-def test_float32_keeps_a_point_to_a_hundredth_of_a_millimetre():
-    truth, projections, pixels = noisy(4, 200, pixels=0.0)
-    weights = torch.ones(200, 4, 17)
-    for found in (
-        triangulate(pixels.float(), projections.float(), weights),
-        triangulate_robust(pixels.float(), projections.float(), weights).points,
-    ):
-        assert (found - truth).norm(dim=-1).max() < 1e-5
-
-
-def test_the_world_may_lie_far_from_its_origin():
-    truth, projections, pixels = noisy(4, 50, pixels=0.0)
-    far = torch.eye(4, dtype=torch.float64)
-    far[:3, 3] = -torch.tensor([300.0, -200.0, 50.0])
-    found = triangulate(pixels.float(), (projections @ far).float(), torch.ones(50, 4, 17))
-    assert (found + far[:3, 3] - truth).norm(dim=-1).max() < 1e-3  # float32 itself keeps 300 m to 0.03 mm
-
-
-def test_a_projection_has_no_scale_and_views_no_order():
-    _, projections, pixels = noisy(5, 10, pixels=5.0)
-    weights = torch.rand(10, 5, 17).double() + 0.1
-    found = triangulate(pixels, projections, weights)
-    scaled = projections * torch.tensor([1.0, 3, 0.1, 7, 1e3]).double()[:, None, None]
-    torch.testing.assert_close(triangulate(pixels, scaled, weights), found)
-    order = [3, 0, 4, 1, 2]
-    again = triangulate(pixels[:, order], projections[order], weights[:, order])
-    torch.testing.assert_close(again, found)
-
-
-def test_cameras_of_their_own_or_shared_make_no_difference():
-    _, projections, pixels = noisy(4, 6, pixels=5.0)
-    pixels[2, 1, :5] += 80
-    weights = torch.rand(6, 4, 17).double() + 0.1
-    weights[0, :2, 3] = 0
-    own = projections.expand(6, 4, 3, 4).contiguous()
+def test_it_is_the_same_as_undistorting_first_and_all_options_arrive():
+    cameras, _, pixels, weights = scene()
+    pixels = pixels + 3 * torch.randn(pixels.shape, generator=torch.Generator().manual_seed(1)).double()
+    perfect, straight = cameras.undistorted(pixels)
     torch.testing.assert_close(
-        triangulate(pixels, own, weights), triangulate(pixels, projections, weights), equal_nan=True
+        triangulate(cameras, pixels, weights),
+        triangulate_undistorted(straight, perfect.pixels_from_world, weights),
+        rtol=0,
+        atol=0,
     )
-    one, other = triangulate_robust(pixels, own, weights), triangulate_robust(pixels, projections, weights)
-    for field in ("points", "covariance", "inliers", "residuals"):
-        torch.testing.assert_close(getattr(one, field), getattr(other, field), equal_nan=True)
-
-
-@pytest.mark.parametrize("frames", [1, 7])
-def test_working_in_blocks_makes_no_difference(frames: int, monkeypatch: pytest.MonkeyPatch):
-    _, projections, pixels = noisy(4, frames, pixels=5.0)
-    weights = torch.ones(frames, 4, 17).double()
-    whole = triangulate(pixels, projections, weights)
-    refined = refine_points(whole, pixels, projections, weights)
-    monkeypatch.setattr(triangulation, "_BLOCK", 34)
-    torch.testing.assert_close(triangulate(pixels, projections, weights), whole)
-    torch.testing.assert_close(refine_points(whole, pixels, projections, weights), refined)
-
-
-def test_any_batch_and_none():
-    truth, projections, pixels = noisy(3, 6, pixels=0.0)
-    weights = torch.ones(6, 3, 17).double()
-    for batch in ((), (6,), (2, 3), (1, 6), (0,)):
-        count = math.prod(batch)
-        found = triangulate_robust(
-            pixels[:count].reshape(*batch, 3, 17, 2), projections, weights[:count].reshape(*batch, 3, 17)
-        )
-        assert found.points.shape == (*batch, 17, 3)
-        assert found.covariance.shape == (*batch, 17, 3, 3)
-        assert found.inliers.shape == found.residuals.shape == (*batch, 3, 17)
-        torch.testing.assert_close(found.points, truth[:count].reshape(*batch, 17, 3))
-
-
-def test_low_precision_around_it_does_not_leak_in():
-    truth, projections, pixels = noisy(4, 10, pixels=0.0)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        found = triangulate(pixels.float(), projections.float(), torch.ones(10, 4, 17))
-    assert (found - truth).norm(dim=-1).max() < 1e-5
-
-
-def test_real_recording_gives_the_points_of_pose2sim(shared_data: Path):
-    # Pose2Sim's own TRC; it leaves out bad views, we do not know which, so any choice of views may match.
-    with np.load(shared_data / "pose2sim_single/balancing/balancing_arrays.npz") as file:
-        array = {name: file[name] for name in file.files}
-    joints = [list(array["kp2d_names"]).index(name) for name in array["xyz_names"]]
-    pose = np.concatenate([array["R"], array["t"].reshape(4, 3, 1)], axis=-1)
-    projections = torch.tensor(array["K"] @ pose).float()
-    pixels, trust = torch.tensor(array["kp2d"])[:, :, joints].transpose(0, 1).split((2, 1), dim=-1)
-    trust = torch.where(trust[..., 0] > 0.3, trust[..., 0], 0.0).nan_to_num()
-    choices = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 4)[:, None, :, None]
-    found = triangulate(pixels.expand(16, *pixels.shape), projections, trust * choices)
-    nearest = (found - torch.tensor(array["xyz_world_m"])).norm(dim=-1).nan_to_num(torch.inf).amin(dim=0)
-    nearest = nearest[nearest.isfinite()]
-    assert len(nearest) > 1900
-    assert (nearest < 1e-4).double().mean() > 0.99
-
-
-# --- what is missing -----------------------------------------------------------------------------------
-
-
-def test_weight_zero_or_no_pixel_is_a_view_that_is_not_there():
-    _, projections, pixels = noisy(4, 5, pixels=5.0)
-    weights = torch.ones(5, 4, 17).double()
-    weights[:, 2] = 0
-    alone = triangulate(pixels[:, [0, 1, 3]], projections[[0, 1, 3]], weights[:, [0, 1, 3]])
-    for nothing in (0.0, 1e6, torch.nan, torch.inf):
-        pixels[:, 2] = nothing
-        torch.testing.assert_close(triangulate(pixels, projections, weights), alone)
-    pixels[:, 2], weights[:, 2] = torch.nan, 1.0
-    torch.testing.assert_close(triangulate(pixels, projections, weights), alone)
-    pixels[:, 2], weights[:, 2] = 0.0, torch.nan
-    torch.testing.assert_close(triangulate(pixels, projections, weights), alone)
-
-
-def degenerate() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """One joint for every way to be unknowable, then one good joint; view 3 has view 0's camera."""
-    projections = rig(4)[[0, 1, 2, 0]].clone()
-    truth = people(1, 7)
-    pixels, weights = images(truth, projections)[0], torch.ones(4, 7).double()
-    weights[:, 0] = 0  # seen by nobody
-    weights[1:, 1] = 0  # by one view
-    pixels[:, 2] = torch.nan
-    pixels[1:, 3] = torch.inf
-    weights[1:3, 4] = 0  # by two views with one and the same camera
-    weights[:, 5] = torch.nan
-    return pixels, projections, weights
-
-
-def test_what_cannot_be_known_is_nan():
-    pixels, projections, weights = degenerate()
-    for found in (
-        triangulate(pixels, projections, weights),
-        triangulate_robust(pixels, projections, weights).points,
-        triangulate_robust(pixels, projections, weights).covariance[..., 0],
+    for options in (
+        {},
+        {"sigma": 1.0, "threshold": 8.0, "solver": "linear"},
+        {"max_doubt": torch.inf, "max_pairs": 2, "seed": 3},
     ):
-        assert found[:6].isnan().all()
-        assert found[6].isfinite().all()
-    assert not triangulate_robust(pixels, projections, weights).inliers[:, :6].any()
+        ours = triangulate_robust(cameras, pixels, weights, **options)
+        once = triangulate_robust(perfect, straight, weights, **options)
+        theirs = triangulate_robust_undistorted(straight, perfect.pixels_from_world, weights, **options)
+        for field in ("points", "covariance", "inliers", "residuals"):
+            expected = getattr(theirs, field)
+            torch.testing.assert_close(getattr(ours, field), expected, rtol=0, atol=0, equal_nan=True)
+            torch.testing.assert_close(getattr(once, field), expected, rtol=0, atol=0, equal_nan=True)
 
 
-@pytest.mark.parametrize("name", ["linear", "refined", "robust linear", "robust", "residuals"])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_gradients_are_finite_whatever_is_missing(name: str, dtype: torch.dtype):
-    inputs = [each.to(dtype).requires_grad_() for each in degenerate()]
-    pixels, projections, weights = inputs
-    if name.startswith("robust"):
-        solver = "linear" if "linear" in name else "reprojection"
-        found = triangulate_robust(pixels, projections, weights, solver=solver)
-        total = found.points.nansum() + found.residuals.nansum() + found.covariance.nansum()
-    else:
-        points = triangulate(pixels, projections, weights)
-        if name == "refined":
-            points = refine_points(points, pixels, projections, weights)
-        if name == "residuals":
-            points = reprojection_residuals(points, pixels, projections)
-        total = points.nansum()
-    for gradient in torch.autograd.grad(total, inputs, allow_unused=name == "residuals"):
-        assert gradient is not None
-        assert gradient.isfinite().all()
+def test_a_pixel_that_is_not_finite_was_not_seen_whatever_its_weight():
+    cameras, truth, pixels, weights = scene()
+    pixels[0, 1, 2], pixels[1, 0, 3, 0] = torch.nan, torch.inf
+    found = triangulate_robust(cameras, pixels, weights)
+    assert not bool(found.inliers[0, 1, 2] | found.inliers[1, 0, 3])
+    torch.testing.assert_close(found.points, truth, atol=1e-9, rtol=0)
+    torch.testing.assert_close(triangulate(cameras, pixels, weights), truth, atol=1e-9, rtol=0)
 
 
-def test_gradients_are_those_of_finite_differences():
-    _, projections, pixels = noisy(3, 1, pixels=5.0)
-    pixels, weights = pixels[:, :, :1], torch.rand(1, 3, 1).double() + 0.5
-    inputs = tuple(each.clone().requires_grad_() for each in (pixels, projections, weights))
-    assert torch.autograd.gradcheck(triangulate, inputs)
-    start = triangulate(pixels, projections, weights)
-    assert torch.autograd.gradcheck(lambda *given: refine_points(start, *given), inputs, atol=1e-4)
-    assert torch.autograd.gradcheck(
-        lambda *given: triangulate_robust(*given, solver="reprojection", threshold=50.0).points,
-        inputs,
-        atol=1e-4,
-    )
+def test_every_instant_may_have_its_own_cameras():
+    cameras, truth, pixels, weights = scene()
+    own = Cameras.stack([cameras] * len(pixels))
+    torch.testing.assert_close(triangulate(own, pixels, weights), truth, atol=1e-9, rtol=0)
 
 
 @pytest.mark.parametrize("function", [triangulate, triangulate_robust])
-def test_one_view_is_refused(function):  # type: ignore[no-untyped-def]
-    with pytest.raises(ValueError, match=r"1 view.*shape \(1, 17, 2\).*one ray has no depth.*two or more"):
-        function(torch.zeros(1, 17, 2), rig(1, torch.float32), torch.ones(1, 17))
-
-
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"sigma": 0.0}, "sigma=0.0"),
-        ({"threshold": -1.0}, "threshold=-1.0"),
-        ({"threshold": math.nan}, "threshold=nan"),
-        ({"max_doubt": -1.0}, "0 or more, got -1.0"),
-        ({"max_doubt": math.nan}, "0 or more, got nan"),
-        ({"max_pairs": 0}, "at least 1, got 0"),
-    ],
-)
-def test_numbers_that_make_no_sense_are_refused(wrong: dict[str, float], message: str):
-    with pytest.raises(ValueError, match=message):
-        triangulate_robust(torch.zeros(2, 1, 2), rig(2, torch.float32), torch.ones(2, 1), **wrong)
-
-
-# --- export --------------------------------------------------------------------------------------------
-
-
-class Linear(torch.nn.Module):
-    def forward(self, pixels, projections, weights):  # type: ignore[no-untyped-def]
-        return (triangulate(pixels, projections, weights),)
-
-
-class Refined(torch.nn.Module):
-    def forward(self, pixels, projections, weights):  # type: ignore[no-untyped-def]
-        found = triangulate(pixels, projections, weights)
-        return (refine_points(found, pixels, projections, weights),)
-
-
-class Robust(torch.nn.Module):
-    def forward(self, pixels, projections, weights):  # type: ignore[no-untyped-def]
-        found = triangulate_robust(pixels, projections, weights)
-        return found.points, found.covariance, found.inliers, found.residuals
-
-
-# torch 2.13 warns about itself while exporting
-@pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning", "ignore:.*axis name:UserWarning")
-@pytest.mark.parametrize(
-    "model",
-    [
-        Linear(),
-        pytest.param(Refined(), marks=pytest.mark.slow),
-        pytest.param(Robust(), marks=pytest.mark.slow),
-    ],
-)
-def test_onnxruntime_gives_the_same(model: torch.nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    pytest.importorskip("onnxscript", reason="exporting needs `pip install onnx onnxscript onnxruntime`")
-    runtime = pytest.importorskip("onnxruntime", reason="running ONNX needs `pip install onnxruntime`")
-    # The shape checker compares lengths, and a length that was compared is a constant in the exported graph.
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
-    _, projections, pixels = (each.float() for each in noisy(4, 6, pixels=3.0))
-    weights = torch.ones(6, 4, 17)
-    pixels[1, 2, :4] += 90
-    pixels[2, 1, 3], weights[2, 1, 3] = torch.nan, 0
-    weights[3, 1:, 5] = 0
-    frames = torch.export.Dim("frames", min=2)
-    program = torch.onnx.export(
-        model.eval(),
-        (pixels[:2], projections, weights[:2]),
-        dynamo=True,
-        dynamic_shapes=({0: frames}, None, {0: frames}),
-        verbose=False,
-        optimize=False,  # the slowest step, and onnxruntime does it again
-    )
-    assert program is not None
-    program.save(tmp_path / "model.onnx")
-    session = runtime.InferenceSession(str(tmp_path / "model.onnx"))
-    names = [each.name for each in session.get_inputs()]
-    given = zip(names, (pixels.numpy(), projections.numpy(), weights.numpy()), strict=True)
-    for mine, theirs in zip(model(pixels, projections, weights), session.run(None, dict(given)), strict=True):
-        torch.testing.assert_close(torch.tensor(theirs), mine, equal_nan=True, atol=1e-4, rtol=1e-4)
+def test_one_view_is_refused(function):
+    cameras, _, pixels, weights = scene()
+    with pytest.raises(ValueError, match="1 view"):
+        function(cameras[:1], pixels[:, :1], weights[:, :1])

@@ -90,11 +90,12 @@ def associate_after(
     starts = _starts(lags, len(joints))
     seen = _in_step(seen, starts, torch.nan)
     nodes = _nodes(seen, max_gap)
-    straight = _undistorted(cameras.to(torch.float64), seen)
+    perfect, straight = cameras.to(torch.float64).undistorted(seen.double().flatten(1, 3))
+    straight = straight.view(seen.shape)
     size = body_sizes(straight)
     small = straight / size[:, None, None, None, None]
     shrink = torch.diag_embed(torch.stack([1 / size, 1 / size, torch.ones_like(size)], dim=-1))
-    projections = cameras.to(torch.float64).without_distortion().pixels_from_world
+    projections = perfect.pixels_from_world
     fundamentals = {
         (a, b): fundamental_from_projections(shrink[a] @ projections[a], shrink[b] @ projections[b])
         for a, b in combinations(range(len(joints)), 2)
@@ -143,13 +144,6 @@ def _nodes(
         rows.append(torch.where(tracks >= 0, tracks + count, -1))
         count += int(tracks.max()) + 1
     return torch.stack(rows)
-
-
-def _undistorted(
-    cameras: Cameras, joints: Float[Tensor, "views frames people joints 2"]
-) -> Float[Tensor, "views frames people joints 2"]:
-    flat = cameras.undistort(torch.nan_to_num(joints.double()).flatten(1, 3))[0].view(joints.shape)
-    return torch.where(joints.isfinite(), flat, torch.nan)
 
 
 def _numbered(

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from coview.geometry.triangulation.triangulate import triangulate
+from coview.geometry.triangulation.undistorted import triangulate_undistorted
 
 _GAP = 75  # frames that somebody may be out of sight
 _NEAR = 0.35  # body heights from where they should be, at once; and more per frame:
@@ -96,7 +96,7 @@ def _places(
         2, place[..., None, None, None].expand(*place.shape, 1, *pixels.shape[3:])
     )[:, :, 0]
     seen = own.isfinite().all(dim=-1) & here.any(dim=-1)[..., None]
-    points = triangulate(own.transpose(0, 1).double(), projections, seen.transpose(0, 1).double())
+    points = triangulate_undistorted(own.transpose(0, 1).double(), projections, seen.transpose(0, 1).double())
     middle = points.nanmedian(dim=1).values
     extent = 2 * (points - middle[:, None]).norm(dim=-1).nan_to_num(0.0).quantile(0.9, dim=1)
     known = middle.isfinite().all(dim=-1) & (extent > 0)

@@ -147,9 +147,7 @@ def distance_errors(
     straight lines. Empty where no corner can be triangulated."""
     pixels = _read_at_once(recording, clocks)
     weights = pixels.isfinite().all(dim=-1).double()
-    straight = cameras.undistort(torch.nan_to_num(pixels))[0]
-    projections = cameras.without_distortion().pixels_from_world
-    points = triangulate(straight, projections, weights)
+    points = triangulate(cameras, pixels, weights)
     printed = torch.cdist(recording.board.corners, recording.board.corners)
     first, second = torch.triu_indices(len(printed), len(printed), 1)
     errors = (points[:, first] - points[:, second]).norm(dim=-1) - printed[first, second]

@@ -88,10 +88,9 @@ def _judged(calibration: Calibration, session: Session) -> Checked:
     weights = torch.where(confidence >= _TRUST, confidence, 0.0)[some].double()
     cameras = fitted.cameras.to(torch.float64)
     limit = LIMIT * float(cameras.size.norm(dim=-1).mean())
-    straight = cameras.undistort(torch.nan_to_num(pixels))[0]
-    perfect = cameras.without_distortion()
-    found = triangulate_robust(straight, perfect.pixels_from_world, weights, threshold=limit)
-    everywhere = triangulate(straight, perfect.pixels_from_world, weights)  # behind cameras too
+    perfect, straight = cameras.undistorted(pixels)
+    found = triangulate_robust(perfect, straight, weights, threshold=limit)
+    everywhere = triangulate(perfect, straight, weights)  # behind cameras too
     placed = (weights > 0) & everywhere.isfinite().all(dim=-1)[:, None]
     ahead = (_depths(perfect, everywhere) > 0)[placed]
     fits = tuple(

@@ -33,7 +33,8 @@ from coview.formats.session.synchronised_tracks import session_tracks
 from coview.geometry.epipolar.view_graph import NotDeterminedError
 from coview.geometry.self_calibration.self_calibrate import calibrate_freely
 from coview.geometry.triangulation.inlier_threshold import automatic_threshold, check_settings
-from coview.geometry.triangulation.triangulate import Triangulated, triangulate_robust
+from coview.geometry.triangulation.triangulate import triangulate_robust
+from coview.geometry.triangulation.undistorted import Triangulated
 
 POOR_DETECTION = 0.006  # of the image's diagonal: beyond it a detection is wrong rather than poor
 
@@ -285,11 +286,8 @@ def _triangulated(
     """Every joint from the views that agree, with the calibration that is to be judged."""
     pixels, weights = _observations(session, min_confidence, calibration.clocks, people)
     cameras = calibration.cameras.to(torch.float64)
-    straight = cameras.undistort(torch.nan_to_num(pixels))[0]
     limit = threshold or automatic_threshold(cameras, pixels, weights)
-    return triangulate_robust(
-        straight, cameras.without_distortion().pixels_from_world, weights, threshold=limit
-    )
+    return triangulate_robust(cameras, pixels, weights, threshold=limit)
 
 
 def _fit(

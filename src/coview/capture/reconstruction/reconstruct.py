@@ -21,7 +21,8 @@ from coview.formats.motion.poses3d import Poses3D
 from coview.formats.session.session import Session
 from coview.formats.session.synchronised_tracks import session_tracks
 from coview.geometry.triangulation.inlier_threshold import automatic_threshold, check_settings
-from coview.geometry.triangulation.triangulate import Triangulated, reprojection_residuals, triangulate_robust
+from coview.geometry.triangulation.triangulate import triangulate_robust
+from coview.geometry.triangulation.undistorted import Triangulated, reprojection_residuals
 from coview.progress import progress
 
 CHUNK = 4096  # frames triangulated at once: bounds memory, and is what the progress bar counts
@@ -169,13 +170,11 @@ def reconstruct_everybody(
 def _chunks(
     cameras: Cameras, pixels: Tensor, weights: Tensor, limit: float, solver: Literal["linear", "reprojection"]
 ) -> Iterator[Triangulated]:
-    straight_cameras = cameras.without_distortion()
     for first in range(0, len(pixels), CHUNK):
         part = slice(first, first + CHUNK)
-        straight = cameras.undistort(torch.nan_to_num(pixels[part]).to(torch.float64))[0]
         yield triangulate_robust(
-            straight,
-            straight_cameras.pixels_from_world,
+            cameras,
+            pixels[part].to(torch.float64),
             weights[part].to(torch.float64),
             threshold=limit,
             sigma=_noise(limit),
@@ -222,9 +221,8 @@ def _refined(
     poses: Poses3D, cameras: Cameras, pixels: Tensor, weights: Tensor, found: Triangulated, limit: float
 ) -> Poses3D:
     """The whole take solved at once; joints that the priors filled in carry no inlier in any view."""
-    parts = [cameras.undistort(torch.nan_to_num(part).double())[0] for part in pixels.split(CHUNK)]
-    straight = torch.where(pixels.isfinite(), torch.cat(parts), torch.nan)
-    projections = cameras.without_distortion().pixels_from_world
+    straight = torch.cat([cameras.undistorted(part.double())[1] for part in pixels.split(CHUNK)])
+    projections = cameras.pixels_from_world
     bones = poses.skeleton.bone_indices
     better = refine_take(straight, projections, weights, found, bones, poses.fps, sigma=_noise(limit))
     residuals = reprojection_residuals(better.points, straight, projections)

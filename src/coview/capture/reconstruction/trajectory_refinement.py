@@ -17,7 +17,7 @@ from torch import Tensor
 from coview.capture.reconstruction.bone_length_prior import BonePrior, solve_with_bones
 from coview.capture.reconstruction.smoothing_spline import ORDER, Factor, precision, second_differences
 from coview.errors import InputError
-from coview.geometry.triangulation.triangulate import Triangulated
+from coview.geometry.triangulation.undistorted import Triangulated
 
 FEWEST = 12  # frames: fewer say nothing of how smooth a motion is
 MOST_SIGMA = 0.04  # metres: a joint less sure than this in any direction is not known

@@ -11,7 +11,8 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from coview import __version__
-from coview.cameras import COEFFICIENTS, Cameras
+from coview.cameras import Cameras
+from coview.distortion import COEFFICIENTS
 from coview.errors import InputError, UnknownNameError
 from coview.formats.calibration.clock import Clock, clocks_from_table, clocks_to_table
 from coview.formats.calibration.file_camera import FileCamera

@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from coview.cameras import COEFFICIENTS, Cameras
+from coview.cameras import Cameras
+from coview.distortion import COEFFICIENTS
 from coview.errors import InputError, OccupiedError
 from coview.formats.calibration.calibration import Calibration, read_calibration, write_calibration
 from coview.formats.calibration.file_camera import CalibrationFormat, FileCamera

@@ -13,15 +13,14 @@ from torch import Tensor
 
 from coview.geometry.bundle.board_scene import COLUMNS, BoardScene, Sightings, Unknowns, columns, moved_boards
 from coview.geometry.bundle.board_schur import Equations, normal_equations, reduced
+from coview.geometry.bundle.levenberg_marquardt import Minimum, Tenfold, levenberg_marquardt
 from coview.geometry.bundle.residuals import RobustLoss
 from coview.geometry.rotations import skew
 
 _POSE = slice(0, 6)
 _STEPS = (*[1e-6] * 8, 1e-3, 1e-3, *[1e-6] * 5, 1e-5)  # of the central differences
-_DAMPING, _STUCK, _LIGHT = 1e-4, 1e12, 1e-3
 _BEND = 0.1  # of a step: where its second derivative is measured
 _EXACT = 1e-9  # pixels: an RMS below this is rounding
-_ROUNDING = 1e-14  # relative change of the cost that means nothing
 _SINGULAR = 1e-13  # smallest eigenvalue of the scaled matrix that is more than rounding
 
 
@@ -71,15 +70,36 @@ def adjust_boards(
     tied to each other: covariances are NaN if not. Float64; no gradients flow through it."""
     with torch.no_grad():
         problem = _Problem(corners, seen, RobustLoss(huber), unknowns, rates, pixel_sigma)
-        scene, count, converged = _descend(problem, start, iterations, tolerance)
-        return _report(problem, scene, count, converged)
+        found = levenberg_marquardt(
+            problem, problem.at(start), damping=Tenfold(), iterations=iterations, tolerance=tolerance
+        )
+        return _report(problem, found)
 
 
 # --- the problem -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
+class _Place:
+    """A scene and what it costs."""
+
+    scene: BoardScene
+    cost: float  # square pixels
+
+
+@dataclass(frozen=True)
+class _Step:
+    """Of the cameras and of the boards."""
+
+    cameras: Float[Tensor, "views 16"]
+    boards: Float[Tensor, "instants 6"]
+    gain: float  # the decrease of the cost that the linear model promises
+
+
+@dataclass(frozen=True)
 class _Problem:
+    """What is seen, what is unknown, and what a miss costs: `LeastSquares` for `levenberg_marquardt`."""
+
     corners: Float[Tensor, "corners 3"]
     seen: Sightings
     loss: RobustLoss
@@ -118,10 +138,34 @@ class _Problem:
         length = torch.where(length.isfinite(), length, diagonal)
         return torch.where(self.seen.weights > 0, self.seen.weights * length, 0.0)
 
-    def cost(self, scene: BoardScene) -> float:
-        """Square pixels."""
+    def at(self, scene: BoardScene) -> _Place:
+        """The scene with its cost."""
         lengths = self.lengths(self.misses(scene), scene)
-        return float(self.loss.cost(lengths).sum() + 0.5 * self.strays(scene).square().sum())
+        return _Place(scene, float(self.loss.cost(lengths).sum() + 0.5 * self.strays(scene).square().sum()))
+
+    @property
+    def exact(self) -> float:
+        """The cost of residuals that are rounding."""
+        return 0.5 * _EXACT**2 * float(self.seen.weights.square().sum())
+
+    def linearise(self, at: _Place) -> Equations:
+        """The normal equations."""
+        return self.equations(at.scene)
+
+    def step(self, equations: Equations, at: _Place, damping: float) -> _Step:
+        """The damped Gauss-Newton step, with its second-order correction."""
+        free = self.unknowns.free
+        step = _step(equations, free, damping)
+        bend = _step(self.curved(equations, at.scene, step), free, damping)
+        return _Step(step.cameras + bend.cameras, step.boards + bend.boards, step.gain)
+
+    def moved(self, at: _Place, step: _Step) -> _Place:
+        """The scene after a step."""
+        return self.at(at.scene.moved(step.cameras, step.boards))
+
+    def is_small(self, step: _Step, reached: _Place, tolerance: float) -> bool:
+        """Whether it moves the cameras by less than the share `tolerance` of their standard deviations."""
+        return step.gain <= tolerance**2 * reached.cost / max(1, self.freedom)
 
     def equations(self, scene: BoardScene) -> Equations:
         """The scene's normal equations; derivatives by central differences through the one lens model there is."""
@@ -137,7 +181,7 @@ class _Problem:
         equations = normal_equations(self.seen.view, self.seen.instant, residual, rows, counts)
         return equations.with_known(self.trust.flatten(), self.strays(scene).flatten())
 
-    def curved(self, equations: Equations, scene: BoardScene, step: "_Step") -> Equations:
+    def curved(self, equations: Equations, scene: BoardScene, step: _Step) -> Equations:
         """The same system pulled by half the second derivative of the residuals along `step` [Transtrum12].
 
         A step moves everything along straight lines, but a longer lens wants its boards farther away by the
@@ -171,42 +215,6 @@ class _Problem:
         return torch.stack(rows, -1)
 
 
-# --- descent ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Step:
-    cameras: Float[Tensor, "views 16"]
-    boards: Float[Tensor, "instants 6"]
-    gain: float  # the decrease of the cost that the linear model promises
-
-
-def _descend(
-    problem: _Problem, start: BoardScene, iterations: int, tolerance: float
-) -> tuple[BoardScene, int, bool]:
-    """Levenberg-Marquardt: damping falls by ten after a step that helped, rises by ten after one that did not."""
-    here, cost, damping = start, problem.cost(start), _DAMPING
-    exact = 0.5 * _EXACT**2 * float(problem.seen.weights.square().sum())
-    equations = problem.equations(here)
-    for count in range(1, iterations + 1):
-        step = _step(equations, problem.unknowns.free, damping)
-        bend = _step(problem.curved(equations, here, step), problem.unknowns.free, damping)
-        there = here.moved(step.cameras + bend.cameras, step.boards + bend.boards)
-        new = problem.cost(there)
-        if not new <= cost:
-            if step.gain <= _ROUNDING * cost or cost <= exact or damping > _STUCK:
-                return here, count, damping <= _STUCK
-            damping *= 10
-            continue
-        drop, here, cost = cost - new, there, new
-        limit = tolerance**2 * cost / max(1, problem.freedom)
-        if (damping < _LIGHT and step.gain <= limit) or drop <= _ROUNDING * cost or cost <= exact:
-            return here, count, True
-        damping /= 10
-        equations = problem.equations(here)
-    return here, iterations, False
-
-
 def _step(equations: Equations, free: Bool[Tensor, "views 16"], damping: float) -> _Step:
     which = free.flatten()
     system = reduced(equations, which, damping)
@@ -224,7 +232,8 @@ def _step(equations: Equations, free: Bool[Tensor, "views 16"], damping: float) 
 # --- the answer ------------------------------------------------------------------------------------
 
 
-def _report(problem: _Problem, scene: BoardScene, count: int, converged: bool) -> BoardsAdjusted:
+def _report(problem: _Problem, found: Minimum[_Place]) -> BoardsAdjusted:
+    scene = found.estimate.scene
     lengths = problem.misses(scene).norm(dim=-1)
     seen = (problem.seen.weights > 0) & lengths.isfinite()
     sigma = _scatter(problem, (problem.seen.weights * lengths)[seen])
@@ -236,7 +245,7 @@ def _report(problem: _Problem, scene: BoardScene, count: int, converged: bool) -
     views = len(scene.cameras)
     blocks = covariance.view(views, COLUMNS, views, COLUMNS).diagonal(dim1=0, dim2=2).movedim(-1, 0)
     residuals = torch.where(seen, lengths, torch.nan)
-    return BoardsAdjusted(scene, residuals, sigma, converged, count, blocks)
+    return BoardsAdjusted(scene, residuals, sigma, found.converged, found.iterations, blocks)
 
 
 def _inverse(matrix: Float[Tensor, "n n"]) -> Float[Tensor, "n n"]:

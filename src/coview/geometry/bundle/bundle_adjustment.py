@@ -14,7 +14,8 @@ from coview.cameras import Cameras
 from coview.errors import InputError
 from coview.geometry.bundle.checks import check_input, check_tied
 from coview.geometry.bundle.distance_prior import DistancePrior, linearise_prior
-from coview.geometry.bundle.levenberg_marquardt import Descent, Place, Problem, descend, gauge_basis
+from coview.geometry.bundle.levenberg_marquardt import Minimum
+from coview.geometry.bundle.point_problem import Place, Problem, descend, gauge_basis
 from coview.geometry.bundle.residuals import (
     Clock,
     Distortion,
@@ -195,13 +196,13 @@ def _among(prior: DistancePrior | None, held: Bool[Tensor, "points"]) -> Distanc
 
 def _report(
     problem: Problem,
-    found: Descent,
+    found: Minimum[Place],
     held: Bool[Tensor, "points"],
     pixel_sigma: float | None,
     covariance: bool,
     dtype: torch.dtype,
 ) -> Adjusted:
-    place, weights = found.place, problem.seen.weights
+    place, weights = found.estimate, problem.seen.weights
     observed = (weights > 0) & (place.rows.front > 0)
     length = place.rows.misses.square().sum(dim=1).sqrt()
     squared = torch.where(observed, weights.square(), 0.0)

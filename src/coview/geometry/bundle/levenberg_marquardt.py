@@ -1,233 +1,151 @@
-"""Levenberg-Marquardt for bundle adjustment: the loop, the steps, and the gauge they stay in."""
+"""Levenberg-Marquardt for nonlinear least squares: damped Gauss-Newton steps, taken only where the cost falls.
 
-from dataclasses import dataclass, replace
+The loop knows nothing of what it solves: bundle adjustment of points and of boards pass their problem in. A
+problem says what its cost, its normal equations and its steps are; a damping rule says how far the linear model is
+trusted after a step that helped, and after one that did not.
+"""
 
-import torch
-from jaxtyping import Float
-from torch import Tensor
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
-from coview.cameras import Cameras
-from coview.geometry.bundle.distance_prior import DistancePrior, PairRows, linearise_prior
-from coview.geometry.bundle.residuals import (
-    POSES,
-    Linearised,
-    Observations,
-    RobustLoss,
-    Scene,
-    Unknowns,
-    linearise,
-)
-from coview.geometry.bundle.schur import NormalEquations, eliminate, normal_equations
-from coview.geometry.rotations import rotation_from_axis_angle
-
-_DAMPING = 1e-4  # to begin with, as a share of the curvature
+_LIGHT = 1e-3  # damping below which a short step means that the minimum is near
 _STUCK = 1e12  # damping beyond which no step is left to try
-_LIGHT = 1e-3  # damping below which a short step means that the goal is near
-_EXACT = 1e-9  # pixels: an RMS below this is rounding
 _ROUNDING = 1e-14  # relative change of the cost that means nothing
 
 
-@dataclass(frozen=True)
-class Problem:
-    seen: Observations
-    loss: RobustLoss
-    prior: DistancePrior | None
-    unknowns: Unknowns
-    prior_pixels: float
+@runtime_checkable
+class Estimate(Protocol):
+    """Values of the unknowns."""
 
     @property
-    def freedom(self) -> int:
-        """How many observed coordinates there are beyond the number of unknowns."""
-        views, points = self.seen.weights.shape
-        unknowns = views * (6 + len(self.unknowns.columns)) - 7 - self._tied(views) + 3 * points
-        return 2 * int((self.seen.weights > 0).sum()) - unknowns
-
-    def _tied(self, views: int) -> int:
-        """Unknowns that are no unknowns: the first clock is everybody's, a shared focal length one and the same."""
-        lenses = list(self.unknowns.of_lenses.values())
-        return len(self.unknowns.columns) - lenses.count("each") + (views - 2) * lenses.count("shared")
-
-    def at(self, scene: Scene) -> "Place":
-        rows = linearise(scene, self.seen, self.loss, self.unknowns)
-        if self.prior is None:
-            return Place(scene, rows, None, rows.cost)
-        pairs = linearise_prior(self.prior, scene.points, self.prior_pixels)
-        return Place(scene, rows, pairs, rows.cost + pairs.cost)
+    def cost(self) -> float:
+        """What is minimised, at these values."""
 
 
-@dataclass(frozen=True)
-class Place:
-    """A scene and its linearisation."""
+@runtime_checkable
+class Step(Protocol):
+    """A change of the unknowns."""
 
-    scene: Scene
-    rows: Linearised
-    pairs: PairRows | None
-    cost: float
-
-
-# --- gauge -----------------------------------------------------------------------------------------
+    @property
+    def gain(self) -> float:
+        """The decrease of the cost that the linear model promises."""
 
 
-def _farthest(cameras: Cameras) -> tuple[int, Float[Tensor, "3"]]:
-    """The camera farthest from the first, and the vector to it."""
-    baselines = cameras.centres - cameras.centres[0]
-    index = int(baselines.norm(dim=-1).argmax())
-    return index, baselines[index]
+@runtime_checkable
+class Damping(Protocol):
+    """How much the diagonal of the normal equations is raised, as a share of itself, and how that changes."""
+
+    @property
+    def value(self) -> float:
+        """The share."""
+
+    def after_success(self, ratio: float) -> "Damping":
+        """After a step that lowered the cost; `ratio`: the decrease over the promised one."""
+
+    def after_failure(self) -> "Damping":
+        """After a step that did not."""
 
 
-def gauge_basis(cameras: Cameras, unknowns: Unknowns, fix_scale: bool) -> Float[Tensor, "unknowns free"]:
-    """An orthonormal basis of the camera steps that leave the gauge alone, and tied unknowns tied."""
-    columns = 6 + len(unknowns.columns)
-    rows = cameras.intrinsics.new_zeros(7 if fix_scale else 6, len(cameras) * columns)
-    rows[:6, :6] = torch.eye(6)
-    if fix_scale:
-        index, baseline = _farthest(cameras)
-        along = cameras.rotation[index] @ (baseline / baseline.norm())  # in the camera's frame
-        first = index * columns
-        rows[6, first : first + 3] = torch.linalg.cross(along, cameras.translation[index])
-        rows[6, first + 3 : first + 6] = along
-    rows = torch.cat([rows, _ties(len(cameras), unknowns).to(rows)])
-    return torch.linalg.qr(rows.mT, mode="complete").Q[:, len(rows) :]
+EstimateT = TypeVar("EstimateT", bound=Estimate)
+EquationsT = TypeVar("EquationsT")
+StepT = TypeVar("StepT", bound=Step)
 
 
-def _ties(views: int, unknowns: Unknowns) -> Float[Tensor, "ties unknowns"]:
-    """Steps that must be zero: of the first camera's clock, and of lenses away from what they share."""
-    columns, rows = 6 + len(unknowns.columns), []
-    for name in ("offset", "drift"):
-        if (place := unknowns.place(name)) is not None:
-            rows.append(torch.eye(views * columns)[place])
-    for name, choice in unknowns.of_lenses.items():
-        if choice == "shared" and (place := unknowns.place(name)) is not None:
-            own = torch.eye(views * columns)[place::columns]
-            rows += list(own[:1] - own[1:])
-    return torch.stack(rows) if rows else torch.zeros(0, views * columns)
+@runtime_checkable
+class LeastSquares(Protocol[EstimateT, EquationsT, StepT]):
+    """A least squares problem, as the loop needs to know it."""
 
+    @property
+    def exact(self) -> float:
+        """A cost below which the residuals are rounding."""
 
-def _scaled(scene: Scene, factor: Tensor) -> Scene:
-    """Everything scaled about the first camera's centre: no pixel moves."""
-    origin = scene.cameras.centres[0]
-    points = origin[:, None] + factor * (scene.points - origin[:, None])
-    centres = origin + factor * (scene.cameras.centres - origin)
-    translation = -(scene.cameras.rotation @ centres[..., None])[..., 0]
-    pose = torch.cat([scene.cameras.rotation, translation[..., None]], dim=-1)
-    pose[0] = scene.cameras.cam_from_world[0]  # exactly, not to rounding
-    return replace(scene, cameras=replace(scene.cameras, cam_from_world=pose), points=points)
+    def linearise(self, at: EstimateT) -> EquationsT:
+        """The normal equations at an estimate."""
 
+    def step(self, equations: EquationsT, at: EstimateT, damping: float) -> StepT | None:
+        """The damped Gauss-Newton step; None where the damped matrix is not positive definite."""
 
-def _keep_baseline(scene: Scene, start: Cameras) -> Scene:
-    """The steps kept the longest baseline to first order; this keeps it."""
-    index, baseline = _farthest(start)
-    now = scene.cameras.centres[index] - scene.cameras.centres[0]
-    return _scaled(scene, baseline.norm() / now.norm())
+    def moved(self, at: EstimateT, step: StepT) -> EstimateT:
+        """The estimate after a step, with its cost."""
 
-
-def _scaled_to_prior(scene: Scene, prior: DistancePrior) -> Scene:
-    """The scale that fits the prior best: any scale fits the pixels."""
-    lengths, trust = prior.lengths(scene.points), prior.sigma**-2
-    factor = (trust * lengths * prior.metres).sum() / (trust * lengths.square()).sum()
-    return _scaled(scene, factor)
-
-
-# --- descent ---------------------------------------------------------------------------------------
+    def is_small(self, step: StepT, reached: EstimateT, tolerance: float) -> bool:
+        """Whether `step` moved by less than the share `tolerance` of what the data determine anyway."""
 
 
 @dataclass(frozen=True)
-class _Step:
-    cameras: Float[Tensor, "views parameters"]
-    points: Float[Tensor, "3 points"]
-    gain: float  # the decrease of the cost that the linear model promises
-    camera_gain: float  # the part of it that would be lost without moving the cameras
+class Nielsen:
+    """The rule of [Nielsen99], lowered faster while the model predicts well."""
 
-    def is_small(self, tolerance: float, variance: float) -> bool:
-        """Whether it moves the cameras, and the points on average, by less than the share `tolerance`
-        of their standard deviations: half a square pixel of noise is what one deviation gains."""
-        limit = 0.5 * tolerance**2 * variance
-        return self.camera_gain <= limit and self.gain <= limit * self.points.shape[1]
+    value: float = 1e-4
+    growth: float = 2.0
+
+    def after_success(self, ratio: float) -> "Nielsen":
+        return Nielsen(self.value * max(0.1, 1 - (2 * ratio - 1) ** 3))
+
+    def after_failure(self) -> "Nielsen":
+        return Nielsen(self.value * self.growth, 2 * self.growth)
 
 
 @dataclass(frozen=True)
-class Descent:
-    place: Place
-    iterations: int  # systems solved
-    converged: bool
+class Tenfold:
+    """A tenth after a step that helped, ten times after one that did not [Marquardt63].
+
+    For steps with a second-order correction [Transtrum12], whose decrease the linear model does not predict: the
+    ratio that other rules go by says little of them."""
+
+    value: float = 1e-4
+
+    def after_success(self, ratio: float) -> "Tenfold":
+        return Tenfold(self.value / 10)
+
+    def after_failure(self) -> "Tenfold":
+        return Tenfold(self.value * 10)
 
 
-def descend(problem: Problem, start: Scene, iterations: int, tolerance: float) -> Descent:
-    """From `start` (by a prior first brought to its scale) to where the cost no longer falls.
+@dataclass(frozen=True)
+class Minimum(Generic[EstimateT]):
+    """Where the loop ended."""
 
-    The answer stands in the gauge of the start: first camera and, without a prior, longest baseline."""
-    if problem.prior is not None:
-        return _levenberg_marquardt(problem, _scaled_to_prior(start, problem.prior), iterations, tolerance)
-    found = _levenberg_marquardt(problem, start, iterations, tolerance)
-    return replace(found, place=problem.at(_keep_baseline(found.place.scene, start.cameras)))
+    estimate: EstimateT
+    iterations: int  # systems solved, rejected steps included
+    converged: bool  # False: stopped at the limit of iterations, or no step helped
 
 
-def _levenberg_marquardt(problem: Problem, start: Scene, iterations: int, tolerance: float) -> Descent:
-    """The damping rule is that of [Nielsen99], lowered faster while the model predicts well."""
-    here = problem.at(start)
-    equations = normal_equations(here.rows, here.pairs)
-    exact = 0.5 * _EXACT**2 * float(problem.seen.weights.square().sum())
-    damping, growth = _DAMPING, 2.0
+def levenberg_marquardt(
+    problem: LeastSquares[EstimateT, EquationsT, StepT],
+    start: EstimateT,
+    *,
+    damping: Damping,
+    iterations: int,
+    tolerance: float,
+) -> Minimum[EstimateT]:
+    """A local minimum of a least squares cost, from a start near it. [Marquardt63], [Nielsen99]
+
+    Args:
+        problem: cost, normal equations and steps.
+        start: where to begin.
+        damping: the rule, and the damping of the first step.
+        iterations: systems to solve, at most.
+        tolerance: handed to `problem.is_small`, which with little damping ends the loop.
+
+    Returns:
+        The best estimate. It has converged where a step was small, the cost is exact, or neither it nor the promised
+        decrease is more than rounding."""
+    here, equations = start, problem.linearise(start)
     for count in range(1, iterations + 1):
-        step = _step(equations, here.scene, damping, problem.unknowns, fix_scale=problem.prior is None)
-        there = None if step is None else problem.at(_moved(here.scene, step, problem.unknowns))
+        step = problem.step(equations, here, damping.value)
+        there = None if step is None else problem.moved(here, step)
         if step is not None and there is not None and there.cost <= here.cost:
             drop = here.cost - there.cost
-            settled = damping < _LIGHT and step.is_small(tolerance, 2 * there.cost / max(1, problem.freedom))
-            if settled or drop <= _ROUNDING * here.cost or there.cost <= exact:
-                return Descent(there, count, True)
-            here, growth = there, 2.0
-            damping *= max(0.1, 1 - (2 * drop / max(step.gain, 1e-300) - 1) ** 3)
-            equations = normal_equations(here.rows, here.pairs)
-        elif step is not None and step.gain <= _ROUNDING * here.cost:
-            return Descent(here, count, True)  # the gradient is zero to rounding
-        elif damping > _STUCK:
-            return Descent(here, count, False)
+            near = damping.value < _LIGHT and problem.is_small(step, there, tolerance)
+            if near or drop <= _ROUNDING * here.cost or there.cost <= problem.exact:
+                return Minimum(there, count, True)
+            damping = damping.after_success(drop / max(step.gain, 1e-300))
+            here, equations = there, problem.linearise(there)
+        elif here.cost <= problem.exact or (step is not None and step.gain <= _ROUNDING * here.cost):
+            return Minimum(here, count, True)
+        elif damping.value > _STUCK:
+            return Minimum(here, count, False)
         else:
-            damping, growth = damping * growth, growth * 2
-    return Descent(here, iterations, False)
-
-
-def _step(
-    equations: NormalEquations, scene: Scene, damping: float, unknowns: Unknowns, fix_scale: bool
-) -> _Step | None:
-    """The damped Gauss-Newton step within the gauge; None if the matrix is not positive definite."""
-    views, columns, _ = equations.camera_blocks.shape
-    reduced = eliminate(equations, damping)
-    basis = gauge_basis(scene.cameras, unknowns, fix_scale)
-    factor, failed = torch.linalg.cholesky_ex(basis.mT @ reduced.matrix @ basis)
-    if bool(failed):
-        return None
-    step = basis @ torch.cholesky_solve((basis.mT @ reduced.pull)[:, None], factor)[:, 0]
-    points = reduced.points(step)
-    pulled = step @ equations.camera_pull + (points * equations.point_pull).sum()
-    stiff = equations.camera_blocks.diagonal(dim1=1, dim2=2).flatten() @ step.square()
-    stiff = stiff + (equations.point_blocks[[0, 3, 5]] * points.square()).sum()
-    return _Step(
-        step.view(views, columns),
-        points,
-        gain=0.5 * float(pulled + damping * stiff),
-        camera_gain=0.5 * float(step @ reduced.pull),
-    )
-
-
-def _moved(scene: Scene, step: _Step, unknowns: Unknowns = POSES) -> Scene:
-    cameras = scene.cameras
-    rotation = rotation_from_axis_angle(step.cameras[:, :3]) @ cameras.rotation
-    translation = cameras.translation + step.cameras[:, 3:6]
-    intrinsics = cameras.intrinsics
-    if (place := unknowns.place("focal")) is not None:
-        intrinsics = intrinsics.clone()
-        intrinsics[:, :2, :2] *= step.cameras[:, place, None, None].exp()
-    distortion = cameras.distortion
-    if (place := unknowns.place("k1")) is not None:
-        distortion = distortion.clone()
-        distortion[:, 0] += step.cameras[:, place]
-    clock = scene.clock
-    if (place := unknowns.place("offset")) is not None:
-        later = step.cameras[:, place : place + 2]
-        clock = (clock if clock is not None else later.new_zeros(len(later), 2)).clone()
-        clock[:, : later.shape[1]] += later
-    pose = torch.cat([rotation, translation[..., None]], dim=-1)
-    moved = replace(cameras, intrinsics=intrinsics, cam_from_world=pose, distortion=distortion)
-    return Scene(moved, scene.points + step.points, clock)
+            damping = damping.after_failure()
+    return Minimum(here, iterations, False)

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coview.cameras import Cameras
+from coview.distortion import distort_with_jacobian, radial_by_k1
 
 Focal = Literal["given", "shared", "each"]
 Distortion = Focal
@@ -188,7 +189,8 @@ def _further(
             rows.append(centred * factor[:, None])
             continue
         if name == "k1":
-            rows.append(cameras.intrinsics[:, :2, :2] @ (flat * (_by_k1(flat, cameras) * factor)[:, None]))
+            by_k1 = radial_by_k1(flat.square().sum(dim=1), cameras.distortion, cameras.fisheye)
+            rows.append(cameras.intrinsics[:, :2, :2] @ (flat * (by_k1 * factor)[:, None]))
             continue
         assert seen.velocity is not None
         assert seen.moment is not None
@@ -213,58 +215,9 @@ def _camera_rows(local: Tensor, turned: Tensor, further: list[Tensor]) -> Tensor
 
 def _lens(flat: Tensor, cameras: Cameras) -> tuple[Tensor, Tensor | None]:
     """Where the lens puts `flat` (views 2 points), and the derivative (views bent flat points);
-    None for perfect lenses. The same models as in `Cameras`: [Brown66] and [KB06]."""
-    if not bool((cameras.distortion != 0).any() | cameras.fisheye.any()):
+    None for perfect lenses."""
+    if not cameras.is_distorted:
         return flat, None
-    fisheye = cameras.fisheye[:, None]
-    x, y = flat.unbind(1)
-    r2 = x * x + y * y
-    radial, slope = _brown_radial(r2, cameras.distortion)
-    if bool(fisheye.any()):
-        equidistant, its_slope = _fisheye_radial(r2, cameras.distortion)
-        radial, slope = torch.where(fisheye, equidistant, radial), torch.where(fisheye, its_slope, slope)
-    p1, p2 = (torch.where(fisheye, 0.0, cameras.distortion[:, i, None]) for i in (2, 3))
-    bent = torch.stack(
-        [
-            x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x),
-            y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y,
-        ],
-        dim=1,
-    )
-    mixed = 2 * x * y * slope + 2 * p1 * x + 2 * p2 * y
-    x_by_x = radial + 2 * x * x * slope + 2 * p1 * y + 6 * p2 * x
-    y_by_y = radial + 2 * y * y * slope + 6 * p1 * y + 2 * p2 * x
-    return bent, torch.stack([x_by_x, mixed, mixed, y_by_y], dim=1).unflatten(1, (2, 2))
-
-
-def _by_k1(flat: Float[Tensor, "views 2 points"], cameras: Cameras) -> Float[Tensor, "views points"]:
-    """The derivative of the radial factor by the first coefficient."""
-    r2 = flat.square().sum(dim=1)
-    k4, k5, k6 = cameras.distortion[:, 5:, None].unbind(1)
-    brown = r2 / (1 + r2 * (k4 + r2 * (k5 + r2 * k6)))
-    radius = r2.clamp(min=1e-12).sqrt()
-    return torch.where(cameras.fisheye[:, None], radius.atan() ** 3 / radius, brown)
-
-
-def _brown_radial(r2: Tensor, distortion: Tensor) -> tuple[Tensor, Tensor]:
-    """The radial factor and its derivative by the squared radius."""
-    k1, k2, _, _, k3, k4, k5, k6 = distortion[..., None].unbind(1)
-    above = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
-    below = 1 + r2 * (k4 + r2 * (k5 + r2 * k6))
-    radial = above / below
-    slope_above = k1 + r2 * (2 * k2 + 3 * r2 * k3)
-    slope_below = k4 + r2 * (2 * k5 + 3 * r2 * k6)
-    return radial, (slope_above - radial * slope_below) / below
-
-
-def _fisheye_radial(r2: Tensor, distortion: Tensor) -> tuple[Tensor, Tensor]:
-    """The same for θ (1 + k1 θ² + …) / r; near the axis by its series."""
-    k1, k2, k3, k4 = distortion[:, :4, None].unbind(1)
-    near = r2 < 1e-12
-    radius = torch.where(near, 1.0, r2).sqrt()
-    theta = radius.atan()
-    t2 = theta * theta
-    radial = theta * (1 + t2 * (k1 + t2 * (k2 + t2 * (k3 + t2 * k4)))) / radius
-    by_theta = 1 + t2 * (3 * k1 + t2 * (5 * k2 + t2 * (7 * k3 + t2 * 9 * k4)))
-    slope = (by_theta / (1 + radius * radius) - radial) / (2 * radius * radius)
-    return torch.where(near, 1.0, radial), torch.where(near, k1 - 1 / 3, slope)
+    bent = distort_with_jacobian(flat[:, 0], flat[:, 1], cameras.distortion, cameras.fisheye)
+    slopes = torch.stack([bent.x_by_x, bent.x_by_y, bent.x_by_y, bent.y_by_y], dim=1).unflatten(1, (2, 2))
+    return torch.stack([bent.x, bent.y], dim=1), slopes

@@ -85,6 +85,9 @@ def _best(essentials: Tensor, cost: Tensor, count: int) -> Tensor:
 def _descended(essentials: Tensor, pairs: Pairs, threshold: float, steps: int) -> Tensor:
     """Levenberg-Marquardt on every essential matrix at once; no cost ever rises.
 
+    Not `levenberg_marquardt`, which follows one cost: these are hundreds of hypotheses in step with each other, each
+    with its own damping, for a fixed number of steps, of which only the best few are kept.
+
     An essential matrix is U diag(1, 1, 0) Vᵀ; U and V turn, V not about z, which U does for both."""
     u, _, vt = torch.linalg.svd(essentials)
     v, flat = vt.mT, essentials.new_tensor([1.0, 1.0, 0.0])

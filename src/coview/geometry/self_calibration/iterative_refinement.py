@@ -14,7 +14,8 @@ from coview.geometry.epipolar.view_graph import MIN_SHARED, NotDeterminedError
 from coview.geometry.self_calibration.camera_clocks import Timing
 from coview.geometry.self_calibration.track_interpolation import Reading, read_at
 from coview.geometry.self_calibration.variance_inflation import variance_factor
-from coview.geometry.triangulation.triangulate import Triangulated, triangulate_robust
+from coview.geometry.triangulation.triangulate import triangulate_robust
+from coview.geometry.triangulation.undistorted import Triangulated
 
 _ALIKE, _NEAR = (
     0.01,
@@ -78,7 +79,7 @@ def settle(
         reading = tracks.read(timing, times)
         found = triangulated(cameras, reading, factor, seed)
         held = reading.weights * found.inliers
-        _check_held(held, names, factor)
+        _check_held(held, names, factor, unknowns)
         moment = times - timing.middle
         adjusted = _adjusted(
             cameras, found.points, reading, held, moment, tracks.fps, unknowns, bend or factor / 3
@@ -140,9 +141,7 @@ def detector_noise(found: Settled) -> float:
 
 def triangulated(cameras: Cameras, reading: Reading, limit: float, seed: int = 0) -> Triangulated:
     """The points that views agree on to `limit` pixels."""
-    straight = cameras.undistort(torch.nan_to_num(reading.pixels))[0]
-    projections = cameras.without_distortion().pixels_from_world
-    return triangulate_robust(straight, projections, reading.weights, threshold=limit, seed=seed)
+    return triangulate_robust(cameras, reading.pixels, reading.weights, threshold=limit, seed=seed)
 
 
 def _adjusted(
@@ -182,19 +181,27 @@ def _adjusted(
     )
 
 
-def _check_held(held: Float[Tensor, "times views joints"], names: tuple[str, ...], limit: float) -> None:
+def _check_held(
+    held: Float[Tensor, "times views joints"], names: tuple[str, ...], limit: float, unknowns: Unknowns
+) -> None:
     """Every camera must hold some points before an adjustment can move it."""
     count = ((held > 0) & ((held > 0).sum(dim=1, keepdim=True) >= 2)).sum(dim=(0, 2))
     if int(count.min()) < MIN_SHARED:
-        raise NotDeterminedError(misfit_words(names[int(count.argmin())], f"{int(count.min())}", limit))
+        name = names[int(count.argmin())]
+        raise NotDeterminedError(misfit_words(name, f"{int(count.min())}", limit, unknowns))
 
 
-def misfit_words(name: str, held: str, limit: float) -> str:
+def misfit_words(name: str, held: str, limit: float, unknowns: Unknowns) -> str:
     """What a camera that does not fit usually means."""
+    late = (
+        "its video is not synchronised"
+        if unknowns.clock == "given"
+        else "it is late by more than was searched"
+    )
     return (
         f"camera '{name}' does not fit the others: {held} of its detections agree with them within {limit:.0f} px. "
-        f"Usual causes: it follows another person, its left and right are swapped (a mirrored video), it is late "
-        f"by more than was searched, or its lens is far from what was assumed."
+        f"Usual causes: it follows another person, its left and right are swapped (a mirrored video), {late}, "
+        f"or its lens is far from what was assumed."
     )
 
 

@@ -25,7 +25,7 @@ def check_agreement(found: Settled, names: tuple[str, ...], threshold: float, un
     worst = int(found.agreement.argmin())
     share = float(found.agreement[worst])
     if share < (_USABLE if unknowns.clock == "given" else _USABLE_CLOCKS):
-        raise NotDeterminedError(misfit_words(names[worst], f"only {share:.0%}", threshold))
+        raise NotDeterminedError(misfit_words(names[worst], f"only {share:.0%}", threshold, unknowns))
 
 
 def check_settled(found: Settled, fps: float) -> None:

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coview.cameras import Cameras
+from coview.errors import InputError
 from coview.geometry.bundle.residuals import Focal, Unknowns
 from coview.geometry.epipolar.view_graph import NotDeterminedError, place_cameras, relate_pairs
 from coview.geometry.self_calibration.camera_clocks import Timing, common_times
@@ -40,7 +41,7 @@ from coview.geometry.self_calibration.track_interpolation import without_jumps
 _STARTS = [(factor, wide, 4.0) for factor in (1.0, 0.77, 1.3, 0.6, 1.7) for wide in (2.0, 4.0)]
 _STARTS += [(factor, 2.0, 16.0) for factor in (1.0, 0.7, 1.45)]
 _POSES_MISS = 0.02  # radians: no adjustment begins with a limit below what these are in pixels
-_START_TIMES, MOST_TIMES = 40, 300  # for the relative poses, and for the adjustment
+_START_TIMES = 40  # for the relative poses
 _CORRELATED = 16384  # frames from the middle that are correlated: memory
 _SAME_SIZE = 0.05  # relative: images that differ by less are taken for those of equal cameras
 _GOOD, _BEYOND_DOUBT = 0.6, 0.8  # share of every camera's detections that agree with the others
@@ -82,13 +83,14 @@ def calibrate_freely(
     weights: Float[Tensor, "frames views joints"],
     *,
     names: tuple[str, ...],
-    fps: float,
+    fps: float | None,
     focal: FocalChoice = "auto",
     clock: ClockChoice = "auto",
     distortion: DistortionChoice = "given",
     threshold: float = 12.0,
     late: Float[Tensor, "views"] | None = None,
     reach: float = 10.0,
+    instants: int = 300,
     seed: int = 0,
 ) -> FreelyCalibrated:
     """Cameras up to a similarity from points that they saw, with focal lengths and clocks where those are unknown.
@@ -98,21 +100,33 @@ def calibrate_freely(
     seconds of its own clock, which may be up to `reach` seconds late against the first. `late` says by how many, to a
     few frames, where that is known: of several people, whose joints lie side by side, motion does not tell it.
     `threshold` (pixels) separates a poor detection from a wrong one, unless the detector usually errs by more than a
-    quarter of it. At most 300 instants are adjusted, whatever the length. Principal points stay as given, and where
+    quarter of it. At most `instants` are adjusted, spread evenly, whatever the length. Without `fps` (None) the
+    pictures are instants in no order, as those of many takes are: clocks must be given, and nothing is made of what
+    came before or after. Principal points stay as given, and where
     `distortion` says nothing else, so does k1. Raises NotDeterminedError, naming cameras and reason, where the
-    recording does not determine what is asked.
+    recording does not determine what is asked; ValueError where clocks are asked for without `fps`.
     Sources: [Nister04], [Hartley13], [Triggs00]."""
     lenses, pixels, weights = lenses.to(torch.float64), pixels.double(), weights.double()
-    tracks = Tracks(pixels, without_jumps(pixels, weights, 3 * threshold), fps)
-    timings = _rough_timings(tracks, clock, late, reach)
+    _check_asked(names, fps, clock)
+    tracks = _tracks(pixels, weights, fps, threshold)
     first = Unknowns(
         _first_focal(lenses, focal),
         "given" if clock == "given" else "offset",
         "given" if distortion == "auto" else distortion,
     )
-    start = _best_start(lenses, tracks, timings, first, focal, names, threshold, seed)
+
+    def started(count: int) -> Settled:
+        timings = _rough_timings(tracks, clock, late, reach)
+        return _best_start(lenses, tracks, count, timings, first, focal, names, threshold, seed)
+
+    try:
+        start = started(_START_TIMES)
+    except NotDeterminedError:
+        if fps is not None or instants <= _START_TIMES:
+            raise
+        start = started(instants)  # each of many takes may show other cameras
     threshold = _by_noise(threshold, start)
-    times = common_times(start.timing, tracks.weights, fps, MOST_TIMES)
+    times = common_times(start.timing, tracks.weights, tracks.fps, instants)
 
     def settled(begin: Settled, unknowns: Unknowns) -> Settled:
         cameras, timing = begin.cameras, begin.timing
@@ -131,14 +145,34 @@ def calibrate_freely(
     found = settled(start, first)
     check_agreement(found, names, threshold, first)
     check_motion(found, names, first)
-    choice = choose(found, lenses, fps, first, focal, clock, distortion, threshold)
+    choice = choose(found, lenses, tracks.fps, first, focal, clock, distortion, threshold)
     if choice.unknowns != first:
         found = settled(found, choice.unknowns)
         check_agreement(found, names, threshold, choice.unknowns)
-    check_settled(found, fps)
+    check_settled(found, tracks.fps)
     check_determined(found, names, choice.unknowns)
-    late = seems_late(found, fps, choice.unknowns, threshold) if clock == "given" else None
+    late = seems_late(found, fps, choice.unknowns, threshold) if fps and clock == "given" else None
     return FreelyCalibrated(found, choice.unknowns, choice.words, late)
+
+
+def _check_asked(names: tuple[str, ...], fps: float | None, clock: ClockChoice) -> None:
+    if len(names) < 2:
+        raise NotDeterminedError(
+            f"calibration from people needs at least 2 cameras, got {len(names)} ({', '.join(names)}). Add a second "
+            f"view of the same instants."
+        )
+    if fps is None and clock != "given":
+        raise InputError(
+            f"calibrate_freely: clock='{clock}' needs to know how fast pictures follow each other, and fps is None. "
+            f"Give fps, or say clock='given' for instants that all cameras took together."
+        )
+
+
+def _tracks(pixels: Tensor, weights: Tensor, fps: float | None, threshold: float) -> Tracks:
+    """Without `fps` the instants count as seconds, and no detection is judged by those beside it."""
+    if fps is None:
+        return Tracks(pixels, weights, 1.0)
+    return Tracks(pixels, without_jumps(pixels, weights, 3 * threshold), fps)
 
 
 def _by_noise(threshold: float, start: Settled) -> float:
@@ -190,6 +224,7 @@ def _rough_timings(
 def _best_start(
     lenses: Cameras,
     tracks: Tracks,
+    count: int,
     timings: Iterable[Timing],
     unknowns: Unknowns,
     focal: FocalChoice,
@@ -206,7 +241,9 @@ def _best_start(
             try:
                 lens = _with_focal(lenses, factor)
                 limits = wide * threshold, limit * threshold
-                found = _from_start(lens, timing, tracks, unknowns, focal, names, limits, threshold, seed)
+                found = _from_start(
+                    lens, timing, tracks, count, unknowns, focal, names, limits, threshold, seed
+                )
             except NotDeterminedError as reason:
                 refused = refused or reason
                 continue
@@ -226,6 +263,7 @@ def _from_start(
     lenses: Cameras,
     timing: Timing,
     tracks: Tracks,
+    count: int,
     unknowns: Unknowns,
     focal: FocalChoice,
     names: tuple[str, ...],
@@ -233,7 +271,7 @@ def _from_start(
     threshold: float,
     seed: int,
 ) -> Settled:
-    times = common_times(timing, tracks.weights, tracks.fps, _START_TIMES)
+    times = common_times(timing, tracks.weights, tracks.fps, count)
     reading = tracks.read(timing, times)
     flat = lenses.normalise(torch.nan_to_num(reading.pixels))
     limit = limits[0] / float(lenses.focal.mean())

@@ -1,6 +1,6 @@
 """Triangulation as the weights of Learnable Triangulation were trained with it: homogeneous, not conditioned.
 
-The rows are those of `coview.geometry.triangulation.triangulate`, but no origin is shifted and no column
+The rows are those of `coview.geometry.triangulation.undistorted`, but no origin is shifted and no column
 scaled, so that noisy detections give another point in metres than in millimetres. It is here for its
 compatibility; `triangulate` is faster and indifferent to units. [Iskakov19]
 """

@@ -26,9 +26,9 @@ def automatic_threshold(
     if least is None:
         least = LEAST * float(cameras.size.norm(dim=-1).mean())
     some = torch.linspace(0, len(pixels) - 1, min(len(pixels), SOME_FRAMES)).long()
-    straight = cameras.undistort(torch.nan_to_num(pixels[some]).double())[0]
-    projections = cameras.without_distortion().pixels_from_world
-    every = triangulate_robust(straight, projections, weights[some].double(), threshold=1e9, solver="linear")
+    every = triangulate_robust(
+        cameras, pixels[some].double(), weights[some].double(), threshold=1e9, solver="linear"
+    )
     residuals = every.residuals[every.residuals.isfinite()]
     return max(least, 3.0 * float(residuals.median()) / 1.177) if residuals.numel() else least
 

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from coview.geometry.epipolar.relative_pose import fundamental_from_projections
-from coview.geometry.triangulation.triangulate import triangulate
+from coview.geometry.triangulation.undistorted import triangulate_undistorted
 
 _STEPS = 8  # two suffice where the noise is small against the distance to the epipoles
 _NEAR = 0.1  # a correction larger than this share of the distance to an epipole may be a local optimum
@@ -54,7 +54,7 @@ def triangulate_pair(
     projections = torch.stack([projection_a, projection_b]).double()
     moved = corrected_matches(fundamental_from_projections(projections[0], projections[1]), a, b)
     pixels = torch.stack([each.double() for each in moved], dim=1)
-    return triangulate(pixels, projections, pixels.isfinite().all(dim=-1).double())
+    return triangulate_undistorted(pixels, projections, pixels.isfinite().all(dim=-1).double())
 
 
 def vector_median(candidates: Float[Tensor, "*batch candidates 3"]) -> Float[Tensor, "*batch 3"]:

@@ -36,7 +36,11 @@ def project(found: Float[Tensor, "sets 3 points"], seen: Sightings) -> Projected
 def descend(
     found: Float[Tensor, "sets 3 points"], seen: Sightings, steps: int
 ) -> Float[Tensor, "sets 3 points"]:
-    """Gauss-Newton on Σ weight² |miss|² [HZ04 §A6.1]; a point whose cost did not fall stays."""
+    """Gauss-Newton on Σ weight² |miss|² [HZ04 §A6.1]; a point whose cost did not fall stays.
+
+    Not `levenberg_marquardt`, which has one cost and one damping and stops by them: these are millions of independent
+    problems of three unknowns, in step with each other. From the linear point two undamped steps reach rounding, and a
+    fixed number of them is differentiable and can be exported."""
     start, first = found, project(found, seen)
     image = first
     for _ in range(steps):

@@ -1,91 +1,49 @@
-"""Points in space from their images in several calibrated views.
+"""Points in space from what several calibrated cameras saw of them.
 
-All pixels here are undistorted (`Cameras.undistort`); projections are `Cameras.pixels_from_world`. A weight
-says how much a detection is trusted: its standard deviation is sigma / weight. Weight 0 (or NaN), or a
-pixel that is not finite, means that the view did not see the joint.
+Raw pixels in: what a lens bends is undone here. `coview.geometry.triangulation.undistorted` holds the same for pixels
+without distortion and projection matrices, differentiable and exportable.
 """
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
-import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
-from coview.errors import InputError
-from coview.geometry.triangulation.consensus import agreeing_views, either
-from coview.geometry.triangulation.observations import (
-    Rig,
-    Sightings,
-    linear_points,
-    nearest_points,
-    normal_matrices,
+from coview.cameras import Cameras
+from coview.geometry.triangulation.undistorted import (
+    Triangulated,
+    triangulate_robust_undistorted,
+    triangulate_undistorted,
 )
-from coview.geometry.triangulation.refine_points import Projected, descend, project, spread
-
-_BLOCK = 1 << 15  # points worked on at a time: what a processor's cache holds
-_ROBUST_STEPS = 2  # of Gauss-Newton from the linear point: a third moves it by micrometres
-
-
-@dataclass(frozen=True)
-class Triangulated:
-    """Points with all that is known about how good they are.
-
-    NaN where fewer than two views agree, or where they agree as well on another place far away."""
-
-    points: Float[Tensor, "*batch joints 3"]  # metres, world frame
-    covariance: Float[Tensor, "*batch joints 3 3"]  # m²
-    inliers: Bool[Tensor, "*batch views joints"]  # the sightings that the point was fitted to
-    residuals: Float[Tensor, "*batch views joints"]  # pixels; NaN: not seen, no point, or behind the camera
 
 
 def triangulate(
-    points: Float[Tensor, "*batch views joints 2"],
-    projections: Float[Tensor, "*#batch views 3 4"],
+    cameras: Cameras,
+    pixels: Float[Tensor, "*batch views joints 2"],
     weights: Float[Tensor, "*batch views joints"],
 ) -> Float[Tensor, "*batch joints 3"]:
-    """Weighted linear triangulation [HZ04 §12.2]; weights multiply rows [Iskakov19 eq. 4].
+    """Weighted linear triangulation (DLT) of joints that calibrated cameras saw at one instant [HZ04 §12.2].
 
-    Undistorted pixels in, metres in the world frame out: the same point as the smallest singular
-    vector of the weighted rows, by a few 3×3 solves. NaN for a joint that fewer than two views see, or
-    whose rays are parallel to within about 0.3° (float32); gradients are finite nevertheless. One
-    wild detection moves the point without limit: see `triangulate_robust`. Fastest where the batch
-    shares its projections (leading axes of size one, or none). ValueError: fewer than two views."""
-    _check_views("triangulate", points)
+    One wild detection moves the point without limit: see `triangulate_robust`.
 
-    def block(seen: Sightings) -> tuple[Tensor, ...]:
-        found, determined = linear_points(normal_matrices(seen), seen.rig.origin)
-        return (_known(found + seen.rig.origin[..., None], determined & _seen_twice(seen.trust > 0)),)
+    Args:
+        cameras: of batch `views`, or with further batch axes where cameras differ between the pixels'.
+        pixels: as the lenses saw them.
+        weights: how far a detection is trusted: its standard deviation is proportional to 1 / weight. Weight 0 (or
+            NaN), or a pixel that is not finite: not seen.
 
-    return _in_blocks(block, points, projections, weights)[0].transpose(-1, -2)
+    Returns:
+        Metres, world frame. NaN for a joint that fewer than two views see, or whose rays are parallel.
 
-
-def refine_points(
-    points3d: Float[Tensor, "*batch joints 3"],
-    points: Float[Tensor, "*batch views joints 2"],
-    projections: Float[Tensor, "*#batch views 3 4"],
-    weights: Float[Tensor, "*batch views joints"],
-    steps: int = 3,
-) -> Float[Tensor, "*batch joints 3"]:
-    """Points (metres, world) moved by Gauss-Newton to the least weighted reprojection error.
-
-    The maximum-likelihood point for Gaussian noise of sigma / weight pixels [HZ04 §12.5 for two views].
-    NaN stays NaN; a point whose error would grow stays where it was. ValueError: fewer than two views."""
-    _check_views("refine_points", points)
-
-    def block(seen: Sightings, start: Tensor) -> tuple[Tensor, ...]:
-        there = start.isfinite().all(dim=1)
-        start = torch.where(there[:, None], start - seen.rig.origin[..., None], 0.0)
-        return (_known(descend(start, seen, steps) + seen.rig.origin[..., None], there),)
-
-    return _in_blocks(block, points, projections, weights, points3d)[0].transpose(-1, -2)
+    Raises:
+        ValueError: fewer than two views."""
+    perfect, straight = cameras.undistorted(pixels)
+    return triangulate_undistorted(straight, perfect.pixels_from_world, weights)
 
 
 def triangulate_robust(
-    points: Float[Tensor, "*batch views joints 2"],
-    projections: Float[Tensor, "*#batch views 3 4"],
+    cameras: Cameras,
+    pixels: Float[Tensor, "*batch views joints 2"],
     weights: Float[Tensor, "*batch views joints"],
     *,
     sigma: float = 3.0,
@@ -95,165 +53,38 @@ def triangulate_robust(
     max_pairs: int = 28,
     seed: int = 0,
 ) -> Triangulated:
-    """Points that most views agree on, whatever the others claim; with covariance.
+    """Robust triangulation: the points that most views agree on, whatever the others claim; with covariance.
 
-    Every pair of views proposes a point, the views within `threshold` pixels judge it (see
-    `coview.geometry.triangulation.consensus`), and the best agreement is fitted: "linear" as `triangulate` does,
-    "reprojection" further by Gauss-Newton. `sigma` (pixels) is the noise of a detection with weight
-    1 and scales the covariance, nothing else. Points behind a camera are never its inliers. Where other
-    views agree as well on another place, the point cannot be known: NaN, if these places spread over
-    more than `max_doubt` times what the noise explains; else the covariance includes them. A point with
-    more than `max_pairs` pairs of views gets a choice of them drawn with `seed`.
+    Every pair of views proposes a point, all views judge it (MSAC over all pairs,
+    `coview.geometry.triangulation.consensus`), and the best agreement is fitted. Who triangulates the same pixels
+    several times undistorts them once: `cameras, pixels = cameras.undistorted(pixels)`; of cameras without distortion
+    nothing is computed again.
 
-    With exactly two views no outlier can be told: two rays miss each other only across the epipolar
-    line, so an error along it shows in no residual. Two views further apart than the threshold allows
-    give NaN. ValueError: fewer than two views, or numbers that make no sense."""
-    _check_views("triangulate_robust", points)
-    _check_robust(sigma, threshold, solver, max_doubt, max_pairs)
+    Args:
+        cameras, pixels, weights: as of `triangulate`.
+        sigma: undistorted pixels, the noise of a detection of weight 1: scales the covariance, nothing else.
+        threshold: undistorted pixels beyond which a view does not agree with a point.
+        solver: "linear" as `triangulate` does, "reprojection" further by Gauss-Newton on the reprojection error.
+        max_doubt: where other views agree as well on another place, the joint is unknown if these places spread over
+            more than this times what the noise explains; else the covariance includes them.
+        max_pairs: a point with more pairs of views gets a choice of them drawn with `seed`.
 
-    def block(seen: Sightings) -> tuple[Tensor, ...]:
-        inliers, doubt = agreeing_views(seen, threshold, sigma, max_pairs, seed)
-        inliers = _second_opinion(seen, inliers, threshold)
-        believed = seen.believing(inliers)
-        found, determined = linear_points(normal_matrices(believed), seen.rig.origin)
-        if solver == "reprojection":
-            found = descend(found, believed, _ROBUST_STEPS)
-        known = determined & _seen_twice(inliers)
-        image = project(found, seen)
-        covariance = spread(image, believed, sigma, weighs_pixels=solver == "reprojection")
-        from_noise = covariance.diagonal(dim1=1, dim2=2).sum(dim=-1)
-        known = known & (doubt.square().sum(dim=1) <= max_doubt**2 * from_noise)
-        covariance = (covariance + doubt[:, None] * doubt[:, :, None]).flatten(1, 2)
-        world = found + seen.rig.origin[..., None]
-        return (
-            _known(world, known),
-            _known(covariance, known),
-            inliers & known[:, None],
-            _residuals(image, seen, known),
-        )
+    Returns:
+        Points (metres, world frame), covariances, inliers and residuals (undistorted pixels); NaN where fewer than two
+        views agree. Points behind a camera are never its inliers. With exactly two views no outlier can be told: an
+        error along the epipolar line shows in no residual.
 
-    found, covariance, inliers, residuals = _in_blocks(block, points, projections, weights)
-    matrices = covariance.transpose(-1, -2).unflatten(-1, (3, 3))
-    return Triangulated(found.transpose(-1, -2), matrices, inliers, residuals)
-
-
-def reprojection_residuals(
-    points3d: Float[Tensor, "*batch joints 3"],
-    points: Float[Tensor, "*batch views joints 2"],
-    projections: Float[Tensor, "*#batch views 3 4"],
-) -> Float[Tensor, "*batch views joints"]:
-    """Distance in pixels between detections and projected points (metres, world).
-
-    NaN where the detection or the point is NaN, or the point is behind the camera."""
-
-    def block(seen: Sightings, found: Tensor) -> tuple[Tensor, ...]:
-        known = found.isfinite().all(dim=1)
-        found = torch.where(known[:, None], found - seen.rig.origin[..., None], 0.0)
-        return (_residuals(project(found, seen), seen, known),)
-
-    return _in_blocks(block, points, projections, torch.ones_like(points[..., 0]), points3d)[0]
-
-
-# --- inside ------------------------------------------------------------------------------------------
-
-
-def _second_opinion(seen: Sightings, inliers: Tensor, threshold: float) -> Tensor:
-    """The views that agree with the fit to all inliers: surer than a pair's point, if none is lost."""
-    with torch.no_grad():
-        found, _ = nearest_points(normal_matrices(seen.believing(inliers)))
-        image = project(found, seen)
-        again = (image.squared_misses(seen) < threshold**2) & image.front & (seen.trust > 0)
-        return either((again.sum(dim=1) >= inliers.sum(dim=1))[:, None], again, inliers)
-
-
-def _residuals(image: Projected, seen: Sightings, known: Tensor) -> Tensor:
-    squared = image.squared_misses(seen)
-    there = image.front & (seen.trust > 0) & known[:, None]
-    # the root's gradient at zero is infinite: take the root of something else there
-    root = torch.where(squared > 0, squared, 1.0).sqrt()
-    return torch.where(there, torch.where(squared > 0, root, 0.0), torch.nan)
-
-
-def _seen_twice(which: Tensor) -> Tensor:
-    return which.sum(dim=1) >= 2
-
-
-def _known(values: Tensor, known: Tensor) -> Tensor:
-    return torch.where(known[:, None], values, torch.nan)
-
-
-def _in_blocks(
-    work: Callable[..., tuple[Tensor, ...]],
-    points: Tensor,
-    projections: Tensor,
-    weights: Tensor,
-    points3d: Tensor | None = None,
-) -> list[Tensor]:
-    """`work` on a bounded number of points at a time; its results (sets, any, points) end as
-    (*batch, any, joints)."""
-    *batch, views, joints, _ = points.shape
-    frames = math.prod(batch)
-    kind = torch.promote_types(torch.promote_types(points.dtype, projections.dtype), torch.float32)
-    shared = math.prod(projections.shape[:-3]) == 1
-    cameras = projections if shared else projections.expand(*batch, views, 3, 4)
-    rig = Rig.of(cameras.reshape(1 if shared else frames, views, 3, 4).to(kind))
-    inputs = [points.reshape(frames, views, joints, 2), weights.reshape(frames, views, joints, 1)]
-    inputs += [] if points3d is None else [points3d.reshape(frames, 1, joints, 3)]
-    if swap := shared and frames == 1:  # one frame, perhaps of very many joints: split the joints
-        inputs = [each.transpose(0, 2) for each in inputs]
-    results = []
-    for part in _parts(inputs[0]):
-        pixels, trust, *found = (each[part].to(kind) for each in inputs)
-        seen = Sightings.collect(pixels, rig if shared else rig[part], trust[..., 0])
-        done = work(seen, *(_side_by_side(each[:, 0], shared) for each in found))
-        results.append([_apart(each, pixels, shared) for each in done])
-    whole = [torch.cat(parts) for parts in zip(*results, strict=True)]
-    return [(each.transpose(0, 2) if swap else each).reshape(*batch, each.shape[1], joints) for each in whole]
-
-
-def _parts(pixels: Float[Tensor, "frames views joints 2"]) -> list[slice]:
-    """Blocks of frames: at least one, even of nothing; just one while exporting, where no length is known."""
-    if torch.compiler.is_compiling():
-        return [slice(None)]
-    frames, _, joints, _ = pixels.shape
-    size = max(1, _BLOCK // max(1, joints))
-    return [slice(start, start + size) for start in range(0, max(1, frames), size)]
-
-
-def _side_by_side(found: Tensor, shared: bool) -> Tensor:
-    """(frames, joints, 3) as (sets, 3, points)."""
-    return found.permute(2, 0, 1).flatten(1)[None] if shared else found.transpose(1, 2)
-
-
-def _apart(result: Tensor, pixels: Float[Tensor, "frames views joints 2"], shared: bool) -> Tensor:
-    """(sets, any, points) as (frames, any, joints)."""
-    frames, _, joints, _ = pixels.shape
-    return result[0].unflatten(-1, (frames, joints)).transpose(0, 1) if shared else result
-
-
-def _check_views(caller: str, points: Tensor) -> None:
-    views = points.shape[-3]
-    if views < 2:
-        raise InputError(
-            f"{caller}: {views} view(s) given in points of shape {tuple(points.shape)}, and one ray has no "
-            f"depth. Give two or more calibrated views (axis -3), or use a monocular model."
-        )
-
-
-def _check_robust(sigma: float, threshold: float, solver: str, max_doubt: float, max_pairs: int) -> None:
-    if not (sigma > 0 and threshold > 0):
-        raise InputError(
-            f"triangulate_robust: sigma and threshold are pixels and must be positive, got sigma={sigma}, "
-            f"threshold={threshold}. sigma is a detection's noise; a threshold of 5 sigma is a good start."
-        )
-    if solver not in ("linear", "reprojection"):
-        raise InputError(f"triangulate_robust: solver is 'linear' or 'reprojection', got {solver!r}.")
-    if not max_doubt >= 0:
-        raise InputError(
-            f"triangulate_robust: max_doubt is a number of standard deviations, 0 or more, got {max_doubt}. "
-            f"Infinity keeps every point, however doubtful."
-        )
-    if max_pairs < 1:
-        raise InputError(
-            f"triangulate_robust: max_pairs must be at least 1, got {max_pairs}: nothing to try."
-        )
+    Raises:
+        ValueError: fewer than two views, or numbers that make no sense."""
+    perfect, straight = cameras.undistorted(pixels)
+    return triangulate_robust_undistorted(
+        straight,
+        perfect.pixels_from_world,
+        weights,
+        sigma=sigma,
+        threshold=threshold,
+        solver=solver,
+        max_doubt=max_doubt,
+        max_pairs=max_pairs,
+        seed=seed,
+    )

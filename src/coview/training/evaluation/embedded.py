@@ -10,7 +10,7 @@ from torch import Tensor
 from coview.formats.io.atomic import write_text
 from coview.methods.shared.base import CanonicalPoses
 from coview.metrics.embedding_map import embedding_map
-from coview.metrics.retrieval import Views, retrieval
+from coview.metrics.retrieval import EmbeddedViews, retrieval
 from coview.representations.canonical_pose import canonical_pose
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
@@ -26,13 +26,13 @@ class Embedded:
 
     def __init__(self, skeleton: Skeleton) -> None:
         self.skeleton = skeleton
-        self._parts: list[Views] = []
+        self._parts: list[EmbeddedViews] = []
 
     def update(self, predicted: CanonicalPoses, batch: MultiView) -> None:
         """Add a batch; nothing where it does not say whose its instants are."""
         if batch.fields >= WHERE:
             fields = (predicted.embedding, batch.joints3d, batch.subject, batch.sequence, batch.time)
-            self._parts.append(Views(*(field.cpu() for field in fields)))
+            self._parts.append(EmbeddedViews(*(field.cpu() for field in fields)))
 
     def compute(self) -> dict[str, float]:
         """The numbers of `metrics.retrieval`; none where nothing was added."""
@@ -57,9 +57,9 @@ class Embedded:
             writer.writerow([f"{x:.4f}", f"{y:.4f}", group, view])
         write_text(path, text.getvalue())
 
-    def _whole(self) -> Views:
+    def _whole(self) -> EmbeddedViews:
         columns = zip(*(vars(part).values() for part in self._parts), strict=True)
-        return Views(*(torch.cat(column) for column in columns))
+        return EmbeddedViews(*(torch.cat(column) for column in columns))
 
 
 def how_retrieved(metrics: dict[str, float]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from coview.cameras import Cameras
-from coview.data.session_dataset import joints_for, session_joints, session_lenses
+from coview.data.session_dataset import joints_for, session_intrinsics, session_joints
 from coview.errors import MissingFileError, UnknownNameError
 from coview.formats.keypoints.detections import Detections
 from coview.formats.keypoints.files import read_keypoint_file
@@ -74,7 +74,7 @@ def _session_views(session: Session, skeleton: Skeleton, camera: str | None) -> 
     mapped = joints_for(session.skeleton, skeleton)
     joints2d, confidence = session_joints(session, skeleton)
     bones, bone_length, source = _reconstructed_bones(session, mapped)
-    lenses, sizes = session_lenses(session), image_sizes(session)
+    lenses, sizes = session_intrinsics(session), image_sizes(session)
     for view, name in enumerate(names):
         if camera in (None, name):
             known = sizes[view]
