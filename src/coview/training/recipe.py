@@ -36,20 +36,18 @@ class Recipe:
     learning_rate: float = 1e-4  # Adam's, at its highest
     weight_decay: float = 1e-5  # added to the gradient (L2), not decoupled
     batch_size: int = 32  # instants of an update, each with all of its views
-    accumulate: int = (
-        1  # equal parts in which a batch is worked through, for gradients that do not fit at once
-    )
+    # equal parts in which a batch is worked through, for gradients that do not fit at once
+    accumulate: int = 1
     clip_norm: float = 0.0  # longest that all gradients together may be, as one vector; 0: any
     batching: Batching = field(default_factory=Shuffled)  # which instants form a batch
     labels: ShownLabels = field(default_factory=ShownLabels)  # which training instants show theirs
     augment: Augment = field(default_factory=Augment)  # how batches are varied; nothing by default
-    schedule: Literal["constant", "cosine", "drops"] = (
-        "drops"  # drops: ×0.1 after 30, 60 and 90 % of the steps
-    )
+    # drops: ×0.1 after 30, 60 and 90 % of the steps
+    schedule: Literal["constant", "cosine", "drops"] = "drops"
     warm_up: int = 0  # steps over which the learning rate rises to its highest
-    revise_at: tuple[float, ...] = (
-        1.0,
-    )  # shares of the run at which the method settles what gradients cannot
+    # shares of the run, above 0 up to 1, at which the method decides between solutions that gradients cannot tell
+    # apart, such as the mirror image in depth
+    resolve_ambiguity_at: tuple[float, ...] = (1.0,)
     log_every: int = 50  # steps between rows of the history
     validate_every: int = 0  # steps between looks at the validation data; 0: only when finished
     seed: int = 0  # of weights, batches and everything drawn
@@ -92,9 +90,10 @@ class Recipe:
                 f"Recipe: batch_size {self.batch_size} cannot be cut into {self.accumulate * self.devices} equal parts "
                 f"(accumulate {self.accumulate} on each of devices {self.devices})."
             )
-        if any(not 0 < share <= 1 for share in self.revise_at):
+        if any(not 0 < share <= 1 for share in self.resolve_ambiguity_at):
             raise InputError(
-                f"Recipe: revise_at holds shares of the run, above 0 up to 1, got {self.revise_at}."
+                f"Recipe: resolve_ambiguity_at holds shares of the run, above 0 up to 1, got "
+                f"{self.resolve_ambiguity_at}."
             )
 
     @property

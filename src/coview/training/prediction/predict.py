@@ -67,7 +67,7 @@ def predict(
 
 def check_reads_joints(run: Run) -> None:
     """InputError where a run's method reads more than the 2D joints of one camera, its image size and intrinsics."""
-    lenses = {"cameras"} if run.method.lenses_alone else set()
+    lenses = {"cameras"} if run.method.intrinsics_only else set()
     unmet = sorted(run.method.inputs - _FROM_2D - lenses)
     if unmet:
         raise InputError(
