@@ -160,7 +160,7 @@ def late_words(people: People) -> str:
     """Cameras and the frames by which they were taken to begin late; empty where all are in step."""
     return ", ".join(
         f"{name} {frames:+.0f}"
-        for name, frames in zip(people.cameras, people.late, strict=True)
+        for name, frames in zip(people.cameras, people.time_offsets, strict=True)
         if round(frames)
     )
 
@@ -224,7 +224,7 @@ def _late(
         clocks = calibration.clocks
         middle = session.frames / session.fps / 2  # seconds: a drifting clock is right there, and near it
         late = [
-            clocks[name].offset + clocks[name].drift * middle if name in clocks else 0.0
+            clocks[name].time_offset + clocks[name].drift * middle if name in clocks else 0.0
             for name in session.camera_names
         ]
         return [seconds * session.fps for seconds in late]

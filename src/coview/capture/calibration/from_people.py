@@ -98,7 +98,7 @@ def _clock_notes(calibration: Calibration) -> tuple[str, ...]:
     late = {name: clock for name, clock in calibration.clocks.items() if not clock.is_zero}
     if not late:
         return ()
-    told = ", ".join(f"{name} {1000 * clock.offset:+.0f} ms" for name, clock in late.items())
+    told = ", ".join(f"{name} {1000 * clock.time_offset:+.0f} ms" for name, clock in late.items())
     return (
         f"the file's clocks are taken over ({told}). They hold for the recording they were found on: of another take "
         f"by cameras that are not started together, remove [metadata.clocks] from the file.",
@@ -137,7 +137,7 @@ def calibrate_from_people(
     given, guessed = _lenses(session, intrinsics, size_mismatch, focal)
     people = update_people(session, None, on_time=clock == "fixed")
     count = 1 if people is None else people.count
-    late = None if people is None else torch.tensor(people.late, dtype=torch.float64) / session.fps
+    late = None if people is None else torch.tensor(people.time_offsets, dtype=torch.float64) / session.fps
     pixels, weights = _observations(session, min_confidence, {}, count)
     chosen = _chosen_frames(frames, len(pixels))
     _check_seen(weights, session, min_confidence)
@@ -225,7 +225,7 @@ def _lenses(
     """The lenses of a file, or where there is none (and they may be found) a guess; and whether it is one."""
     if file is None and "calibration_source" not in session.provenance and focal != "fixed":
         return guessed_lenses(session), True
-    return _given(session, file, size_mismatch, None, lenses_only=True), False
+    return _given(session, file, size_mismatch, None, intrinsics_only=True), False
 
 
 def _given(
@@ -233,20 +233,20 @@ def _given(
     file: Path | None,
     size_mismatch: SizeMismatch,
     units: Units | None,
-    lenses_only: bool = False,
+    intrinsics_only: bool = False,
 ) -> Calibration:
     """The calibration file named, or the one found at import, for this session's cameras."""
     found = session.provenance.get("calibration_source")
     path = file or (Path(found) if found else None)
     if path is None:
-        give = "--intrinsics FILE" if lenses_only else f"`coview calibrate file {session.path} FILE`"
+        give = "--intrinsics FILE" if intrinsics_only else f"`coview calibrate file {session.path} FILE`"
         raise InputError(
             f"session '{session.name}' came with no calibration file, and none was named. Give one: {give}."
         )
     names = [camera.name for camera in session.cameras]
     sizes = [camera.size for camera in session.cameras]
     known = dict(zip(names, sizes, strict=True))
-    read = read_calibration(path, units=units, sizes=known, lenses_only=lenses_only)
+    read = read_calibration(path, units=units, sizes=known, intrinsics_only=intrinsics_only)
     return calibration_for(read, names, sizes, size_mismatch=size_mismatch)
 
 

@@ -38,7 +38,10 @@ def most_plausible(
     A convention is a name, a turn of the camera's axes (applied on the left), and whether the file's rotation is
     camera→world. The cameras' centres stay. Judged by cameras that see one place in front of them, upright in a
     world with z up, along axes that meet; with one camera, or parallel ones, the first is taken untested."""
-    variants = [tuple(_turned(c, turn, transposed) for c in cameras) for _, turn, transposed in conventions]
+    variants = [
+        tuple(_with_axes(c, axes_change, transposed) for c in cameras)
+        for _, axes_change, transposed in conventions
+    ]
     scores = [_score(variant) for variant in variants]
     best = max(range(len(scores)), key=scores.__getitem__)
     if scores[0] >= _GOOD:
@@ -51,11 +54,11 @@ def most_plausible(
     )
 
 
-def _turned(camera: FileCamera, turn: np.ndarray, transposed: bool) -> FileCamera:
+def _with_axes(camera: FileCamera, axes_change: np.ndarray, transposed: bool) -> FileCamera:
     rotation, translation = placed(camera)
     centre = -rotation.T @ translation
-    turned = turn @ (rotation.T if transposed else rotation)
-    return replace(camera, rotation=turned, translation=-turned @ centre)
+    camera_from_world = axes_change @ (rotation.T if transposed else rotation)
+    return replace(camera, rotation=camera_from_world, translation=-camera_from_world @ centre)
 
 
 def _score(cameras: Sequence[FileCamera]) -> float:

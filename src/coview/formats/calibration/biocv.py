@@ -111,5 +111,5 @@ BIOCV = CalibrationFormat(
     write=_write,
     means=lambda path: path.suffix == _ENDING,
     unit="mm",
-    lenses_only=False,
+    intrinsics_only=False,
 )

@@ -130,8 +130,8 @@ def _from_table(table: dict[str, Any], path: Path) -> Board:
         table = table["charuco"]  # an older Caliscope's config.toml
     if "aruco_scale" in table:
         return _caliscope(table, path)
-    known = ("kind", "columns", "rows", "square", "marker", "dictionary", "legacy", "inverted")
-    strange = sorted(table.keys() - set(known))
+    keys = ("kind", "columns", "rows", "square", "marker", "dictionary", "legacy", "inverted")
+    strange = sorted(table.keys() - set(keys))
     try:
         if strange:
             raise InputError(f"unknown: {', '.join(strange)}")
@@ -143,7 +143,7 @@ def _from_table(table: dict[str, Any], path: Path) -> Board:
                 raise InputError(f"{key} = {value!r} should be a number, without quotation marks")
         return Board(**table)
     except (TypeError, ValueError) as error:
-        raise InputError(f"{path}: {error}. A board's TOML has the keys {', '.join(known)}.") from error
+        raise InputError(f"{path}: {error}. A board's TOML has the keys {', '.join(keys)}.") from error
 
 
 def _caliscope(table: dict[str, Any], path: Path) -> Board:

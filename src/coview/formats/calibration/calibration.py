@@ -52,7 +52,7 @@ class Calibration:
     """
 
     names: tuple[str, ...]
-    cameras: Cameras  # batch: views; NaN extrinsics where only the lenses are known
+    cameras: Cameras  # batch: views; NaN extrinsics where only the intrinsics are known
     provenance: dict[str, str] = field(default_factory=dict)
     sigma: dict[str, tuple[float, float]] = field(default_factory=dict)  # name: centre [m], rotation [rad]
     scale_sigma: float | None = None  # relative; None: not known
@@ -78,7 +78,7 @@ class Calibration:
         return not bool(self.cameras.cam_from_world.isnan().any())
 
     def without_extrinsics(self) -> "Calibration":
-        """Only the lenses: a clock belongs to a recording, as a place does."""
+        """The intrinsics alone: extrinsics and clocks belong to one recording."""
         unknown = torch.full_like(self.cameras.cam_from_world, torch.nan)
         cameras = replace(self.cameras, cam_from_world=unknown)
         return replace(self, cameras=cameras, sigma={}, scale_sigma=None, clocks={})
@@ -112,11 +112,11 @@ class Calibration:
             self.cameras.size,
         ):
             digest.update(np.ascontiguousarray(part.double().numpy().round(9) + 0.0).tobytes())
-        late = {
+        shifted = {
             name: clock for name, clock in self.clocks.items() if name in self.names and not clock.is_zero
         }
-        for name, clock in sorted(late.items()):  # none: the hash of files from before there were clocks
-            digest.update(f"{name} {clock.offset:.9f} {clock.drift:.12f}".encode())
+        for name, clock in sorted(shifted.items()):  # none: the hash of files from before there were clocks
+            digest.update(f"{name} {clock.time_offset:.9f} {clock.drift:.12f}".encode())
         return digest.hexdigest()[:16]
 
 
@@ -133,7 +133,7 @@ def read_calibration(
     *,
     units: Units | None = None,
     sizes: Mapping[str, tuple[int, int] | None] | None = None,
-    lenses_only: bool = False,
+    intrinsics_only: bool = False,
 ) -> Calibration:
     """Read calibrated cameras from a file; the format is found from the content.
 
@@ -146,7 +146,7 @@ def read_calibration(
         path: The file, or the folder where a format has several files.
         units: Of its lengths, where it does not say: "m", "cm" or "mm".
         sizes: Width, height in pixels by camera name ("*": all), for files that state none.
-        lenses_only: Do not read where the cameras stand; no unit of length is needed then.
+        intrinsics_only: Do not read where the cameras stand; no unit of length is needed then.
 
     Returns:
         Cameras with names, float64, metres, OpenCV axes.
@@ -165,7 +165,7 @@ def read_calibration(
     file = read_calibration_file(path)
     _check_finite(file.cameras, path)
     file = replace(file, cameras=_sized(file.cameras, sizes or {}))
-    if lenses_only:
+    if intrinsics_only:
         file = replace(file, cameras=tuple(replace(c, rotation=None, translation=None) for c in file.cameras))
     metres, said = metres_per_unit(file, units, path)
     names = tuple(camera.name for camera in file.cameras)
@@ -204,8 +204,8 @@ def _sized(
     found = match_names(unsized, list(sizes))
 
     def size(camera: FileCamera) -> tuple[float, float]:
-        known = sizes.get(found.get(camera.name, "*")) if camera.name in unsized else None
-        return (float(known[0]), float(known[1])) if known else camera.size
+        given = sizes.get(found.get(camera.name, "*")) if camera.name in unsized else None
+        return (float(given[0]), float(given[1])) if given else camera.size
 
     return tuple(replace(camera, size=size(camera)) for camera in cameras)
 

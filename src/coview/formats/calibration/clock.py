@@ -18,29 +18,29 @@ MOST_DRIFT = 0.1  # seconds per second: beyond it, the frame rate itself is wron
 class Clock:
     """Frame i, nominally taken at t = i / fps, shows the world at t + offset + drift · t of the reference clock.
 
-    A camera that began to record late has a positive offset."""
+    A camera that began to record after the reference has a positive offset."""
 
-    offset: float = 0.0  # seconds
+    time_offset: float = 0.0  # seconds
     drift: float = 0.0  # seconds per second
-    offset_sigma: float = math.nan  # standard deviations; NaN: not known
+    time_offset_sigma: float = math.nan  # standard deviations; NaN: not known
     drift_sigma: float = math.nan
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.offset) and abs(self.drift) <= MOST_DRIFT):
+        if not (math.isfinite(self.time_offset) and abs(self.drift) <= MOST_DRIFT):
             raise InputError(
                 f"a clock needs a finite offset in seconds and a drift within ±{MOST_DRIFT:g} seconds per second, got "
-                f"offset {self.offset} and drift {self.drift}. A larger drift is a wrong frame rate: import with "
+                f"offset {self.time_offset} and drift {self.drift}. A larger drift is a wrong frame rate: import with "
                 f"the right one."
             )
 
     @property
     def is_zero(self) -> bool:
         """Whether it is the reference clock itself."""
-        return self.offset == 0 and self.drift == 0
+        return self.time_offset == 0 and self.drift == 0
 
     def nominal(self, time: Tensor) -> Tensor:
         """The camera's own time (seconds) at a time of the reference clock."""
-        return (time - self.offset) / (1 + self.drift)
+        return (time - self.time_offset) / (1 + self.drift)
 
 
 SYNCHRONOUS = Clock()
@@ -87,8 +87,8 @@ def clocks_from_table(table: object, where: str) -> dict[str, Clock]:
 
 def _row(clock: Clock) -> dict[str, float]:
     return {
-        "offset_s": clock.offset,
+        "offset_s": clock.time_offset,
         "drift": clock.drift,
-        "offset_sigma_s": clock.offset_sigma,
+        "offset_sigma_s": clock.time_offset_sigma,
         "drift_sigma": clock.drift_sigma,
     }

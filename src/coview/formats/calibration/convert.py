@@ -21,7 +21,7 @@ from coview.formats.io.camera_names import listed
 NAMES = ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6")  # of the coefficients, in OpenCV's order
 _UNSEEN = 1e-6  # pixels: less than this of a lens may be left out without a word
 _READS_BACK = 1e-3  # pixels: more than this between what was asked and what was written is our mistake
-_GRID, _DEPTHS = 9, (1.0, 3.0, 9.0)  # where lenses are compared: across the image, at these metres
+_GRID, _DEPTHS = 9, (1.0, 3.0, 9.0)  # where projections are compared: across the image, at these metres
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,14 @@ class Converted:
 
 def target_format(path: Path, key: str | None) -> CalibrationFormat:
     """The format that B is to be in: `key`, else what its name says. ValueError naming all of them."""
-    known = {form.key: form for form in FORMATS}
+    formats = {form.key: form for form in FORMATS}
     if key is not None:
-        if key not in known:
-            raise InputError(f"no calibration format '{key}'. Known: {', '.join(sorted(known))}.")
-        return known[key]
+        if key not in formats:
+            raise InputError(f"no calibration format '{key}'. Known: {', '.join(sorted(formats))}.")
+        return formats[key]
     found = next((form for form in FORMATS if form.means(path)), None)
     if found is None:
-        places = "; ".join(f"{form.key}: {form.place}" for form in known.values())
+        places = "; ".join(f"{form.key}: {form.place}" for form in formats.values())
         raise InputError(
             f"'{path.name}' does not tell a calibration format. Pass --to FORMAT. Known are {places}."
         )
@@ -105,7 +105,7 @@ def _files(
 
 
 def _file_camera(camera: Cameras, name: str) -> FileCamera:
-    known = not bool(camera.cam_from_world.isnan().any())
+    placed = not bool(camera.cam_from_world.isnan().any())
     width, height = camera.size.tolist()
     count = 4 if bool(camera.fisheye) else 8 if bool(camera.distortion[5:].any()) else 5
     return FileCamera(
@@ -115,8 +115,8 @@ def _file_camera(camera: Cameras, name: str) -> FileCamera:
         camera.intrinsics.double().numpy(),
         tuple(camera.distortion[:count].tolist()),
         bool(camera.fisheye),
-        camera.rotation.double().numpy() if known else None,
-        camera.translation.double().numpy() if known else None,
+        camera.rotation.double().numpy() if placed else None,
+        camera.translation.double().numpy() if placed else None,
     )
 
 
@@ -124,10 +124,10 @@ def _file_camera(camera: Cameras, name: str) -> FileCamera:
 
 
 def _check_holds(calibration: Calibration, form: CalibrationFormat) -> None:
-    if not calibration.has_extrinsics and not form.lenses_only:
+    if not calibration.has_extrinsics and not form.intrinsics_only:
         raise InputError(
-            f"this calibration knows only the lenses, and {form.title} always says where the cameras stand. Find that "
-            f"out first (`coview calibrate people SESSION`), or write {_holding(lambda f: f.lenses_only)}."
+            f"this calibration holds intrinsics only, and {form.title} always says where the cameras stand. Find that "
+            f"out first (`coview calibrate people SESSION`), or write {_holding(lambda f: f.intrinsics_only)}."
         )
     for index, name in enumerate(calibration.names):
         camera = calibration.cameras[index]
@@ -190,11 +190,13 @@ def _lost(calibration: Calibration, names: Sequence[str], form: CalibrationForma
     uncertain = calibration.sigma or calibration.focal_sigma or calibration.scale_sigma is not None
     if uncertain:
         found.append("lost: the standard deviations of the cameras")
-    if any((clock.offset, clock.drift) != (0.0, 0.0) for clock in calibration.clocks.values()):
+    if any((clock.time_offset, clock.drift) != (0.0, 0.0) for clock in calibration.clocks.values()):
         found.append(
             "LOST: the cameras' clocks. Frame n is not the same instant in all videos; whoever reads this must shift "
             "them: "
-            + ", ".join(f"{name} {1000 * clock.offset:+.1f} ms" for name, clock in calibration.clocks.items())
+            + ", ".join(
+                f"{name} {1000 * clock.time_offset:+.1f} ms" for name, clock in calibration.clocks.items()
+            )
         )
     if form.world and calibration.has_extrinsics:
         found.append(f"world: {form.world}")
@@ -209,7 +211,7 @@ def largest_difference(first: Cameras, second: Cameras) -> float:
 
     The points fill every image of `first`, at 1, 3 and 9 m. Infinite where one camera sees a point and the other
     does not, where only one is placed, or where the world's unit differs. Cameras without a place are compared by
-    their lenses."""
+    their intrinsics."""
     placed = first.cam_from_world.isfinite().all(dim=(-2, -1))
     if not torch.equal(placed, second.cam_from_world.isfinite().all(dim=(-2, -1))):
         return float("inf")

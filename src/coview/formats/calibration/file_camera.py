@@ -55,7 +55,7 @@ class CalibrationFormat:
     coefficients: frozenset[int] = frozenset(range(5))  # indices in OpenCV's order that it can express
     fisheye: bool = False
     skew: bool = True
-    lenses_only: bool = True  # whether it can say that it is not known where a camera stands
+    intrinsics_only: bool = True  # whether it can say that it is not known where a camera stands
     rename: Callable[[str, int], str] = lambda name, index: name  # what the format makes of a camera's name
     world: str = ""  # what its readers expect of the world
 

@@ -49,7 +49,7 @@ def _read(path: Path) -> FileCalibration:
     without = [camera.name for camera in cameras if camera.rotation is None]
     if without and len(without) < len(cameras):
         raise InputError(
-            f"{path}: the files of {listed(without)} hold lenses only, the others say where their cameras stand. "
+            f"{path}: the files of {listed(without)} hold intrinsics only, the others say where their cameras stand. "
             f"Calibrate all together, or move those files away."
         )
     units = {part.units for part in parts}

@@ -101,6 +101,6 @@ PANOPTIC = CalibrationFormat(
     write=_write,
     means=lambda path: path.suffix.casefold() == ".json",
     unit="cm",
-    lenses_only=False,
+    intrinsics_only=False,
     world="turned from z up to Panoptic's −y up, taking for granted that z was up",
 )

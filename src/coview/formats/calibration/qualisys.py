@@ -142,6 +142,6 @@ QUALISYS = CalibrationFormat(
     write=_write,
     means=lambda path: path.name.casefold().endswith(".qca.txt"),
     unit="mm",
-    lenses_only=False,
+    intrinsics_only=False,
     world="kept as it is; Qualisys' own has z up",
 )

@@ -18,11 +18,11 @@ class AmbiguousUnitsError(InputError):
 
 
 def metres_per_unit(file: FileCalibration, units: Units | None, path: Path) -> tuple[float | None, str]:
-    """The factor to metres and where it came from, in words; None where the file holds lenses only.
+    """The factor to metres and where it came from, in words; None where the file holds intrinsics only.
 
     Raises ValueError where the unit is unknown, contradicted, or cannot be inferred."""
     if any(camera.translation is None for camera in file.cameras):
-        return None, "no lengths: the file holds lenses only"
+        return None, "no lengths: the file holds intrinsics only"
     if file.units is not None:
         if file.units not in _METRES:
             raise InputError(f"{path}: units are '{file.units}'; understood are {', '.join(_METRES)}.")
@@ -37,7 +37,7 @@ def metres_per_unit(file: FileCalibration, units: Units | None, path: Path) -> t
     if not file.scale_known:
         raise AmbiguousUnitsError(
             f"{path}: a {file.format} has no scale, so its lengths are in no unit and none can be guessed. If you "
-            f"scaled it yourself, pass --units m, --units cm or --units mm. Else take its lenses alone and "
+            f"scaled it yourself, pass --units m, --units cm or --units mm. Else take its intrinsics alone and "
             f"place the cameras with `coview calibrate people SESSION`, which finds the scale too."
         )
     return _inferred(file, path)

@@ -12,7 +12,8 @@ from coview.formats.io.camera_names import listed
 
 _EXACT = 1e-6  # how far RᵀR may be from the identity
 _ASPECT = 0.2  # how far fx and fy may differ
-# of the distance from the middle: how far straightening may move a pixel; lenses with much distortion are wide ones
+# how far undistortion may move a pixel, as a share of its distance from the principal point; strong distortion is
+# that of wide-angle lens models
 _PINCHED, _STRETCHED = 0.7, 3.0
 _OFF_CENTRE, _CENTRED = 0.2, 0.1  # of the image's side: where a principal point makes one suspect a swap
 
@@ -69,14 +70,14 @@ def _check_intrinsics(matrix: Float[Tensor, "3 3"], label: str) -> None:
 
 def _check_principal_point(camera: Cameras, label: str) -> None:
     centre, size = camera.principal_point, camera.size
-    offset, swapped = _off_centre(centre, size), _off_centre(centre, size.flip(0))
-    if offset > _OFF_CENTRE and swapped < _CENTRED:
+    distance, distance_if_swapped = _off_centre(centre, size), _off_centre(centre, size.flip(0))
+    if distance > _OFF_CENTRE and distance_if_swapped < _CENTRED:
         raise InputError(
             f"{label}: the principal point {_numbers(centre)} lies off the middle of an image of "
             f"{_numbers(size)} (width, height), but close to the middle of one of {_numbers(size.flip(0))}. "
             f"Width and height are probably swapped; write `size = [{size[1]:.0f}, {size[0]:.0f}]`."
         )
-    if offset > 0.5:
+    if distance > 0.5:
         raise InputError(
             f"{label}: the principal point {_numbers(centre)} lies outside the image of {_numbers(size)} "
             f"pixels (width, height). The size or the camera matrix belongs to another image."

@@ -55,7 +55,7 @@ def read_xml(path: Path) -> ElementTree.Element:
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise InputError(
             f"{path}: declares a document type or entities, which a calibration never needs and "
-            f"which can be used for harm. Remove the <!DOCTYPE …> lines if you trust the file."
+            f"which can be used for harm. Remove the <!DOCTYPE …> lines if you know who made the file."
         )
     try:
         return ElementTree.fromstring(text.encode("utf-8"))

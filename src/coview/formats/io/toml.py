@@ -18,9 +18,9 @@ def dump_toml(table: Mapping[str, Any]) -> str:
 
 def _lines(table: Mapping[str, Any], path: tuple[str, ...]) -> list[str]:
     """Plain values first, then the tables: TOML would otherwise file them under the last table."""
-    known = {key: value for key, value in table.items() if value is not None}
-    lines = [f"{_key(key)} = {_value(value)}" for key, value in known.items() if not _is_tabular(value)]
-    for key, value in known.items():
+    given = {key: value for key, value in table.items() if value is not None}
+    lines = [f"{_key(key)} = {_value(value)}" for key, value in given.items() if not _is_tabular(value)]
+    for key, value in given.items():
         here = (*path, key)
         title = ".".join(_key(part) for part in here)
         if isinstance(value, Mapping):

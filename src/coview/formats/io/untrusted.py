@@ -87,8 +87,8 @@ def read_object_npy(path: Path) -> Any:
             shape, _, kind = header(stream)
             if not kind.hasobject:
                 raise InputError(f"it holds an array of {kind}, not objects; read it with numpy")
-            held = _OnlyArrays(stream, encoding="latin1").load()
-            return held if shape else held.item()
+            content = _OnlyArrays(stream, encoding="latin1").load()
+            return content if shape else content.item()
     except _BROKEN as error:
         raise InputError(f"{path} was not opened: {error}.") from error
 
@@ -102,7 +102,7 @@ class _OnlyArrays(pickle.Unpickler):
         if (module, name) not in _ARRAY_PARTS:
             raise pickle.UnpicklingError(
                 f"it asks for '{module}.{name}', and only numpy arrays are allowed, because a pickle can "
-                f"run any program. Convert it to npz where you trust it"
+                f"run any program. Convert it to npz on a machine where that does no harm"
             )
         return super().find_class(module, name)
 

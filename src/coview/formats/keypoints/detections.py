@@ -48,7 +48,7 @@ class Detections:
 
         The identity where each view holds one person. Else, per view: the person with the greatest
         confidence × size over the recording, then the nearest one from frame to frame. Views are
-        followed apart from each other, so two views may settle on different people."""
+        followed apart from each other, so two views may follow different people."""
         return self.picked(
             torch.stack([follow(j, c) for j, c in zip(self.joints, self.confidence, strict=True)])
         )

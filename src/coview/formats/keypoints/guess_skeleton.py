@@ -58,10 +58,10 @@ def which_skeleton(
 
 
 def _body_25_or_25b(points: Float[Tensor, "views frames people joints 3"]) -> tuple[Skeleton, str]:
-    misfit = {skeleton.name: _misfit(points, skeleton) for skeleton in (BODY_25, BODY_25B)}
-    best, worst = sorted((BODY_25, BODY_25B), key=lambda skeleton: misfit[skeleton.name])
-    shown = f"{best.name} misfit {misfit[best.name]:.3f}, {worst.name} {misfit[worst.name]:.3f} body sizes"
-    if not misfit[worst.name] > _CLEAR * misfit[best.name]:
+    errors = {skeleton.name: _placement_error(points, skeleton) for skeleton in (BODY_25, BODY_25B)}
+    best, worst = sorted((BODY_25, BODY_25B), key=lambda skeleton: errors[skeleton.name])
+    shown = f"{best.name} {errors[best.name]:.3f}, {worst.name} {errors[worst.name]:.3f} body sizes off"
+    if not errors[worst.name] > _CLEAR * errors[best.name]:
         raise InputError(
             f"25 joints are either body_25 or body_25b, and the poses do not tell which ({shown}). "
             f"Pass --skeleton body_25 or --skeleton body_25b."
@@ -69,7 +69,7 @@ def _body_25_or_25b(points: Float[Tensor, "views frames people joints 3"]) -> tu
     return best, f"25 joints: told from body_25/body_25b by where neck, ears and eyes lie ({shown})"
 
 
-def _misfit(points: Float[Tensor, "views frames people joints 3"], skeleton: Skeleton) -> float:
+def _placement_error(points: Float[Tensor, "views frames people joints 3"], skeleton: Skeleton) -> float:
     """How far neck, nose and eyes are from where they belong under `skeleton`, in body sizes; median."""
     xy = torch.where(points[..., 2:] > 0, points[..., :2], torch.nan)
     size = _extent(xy)

@@ -49,13 +49,13 @@ def _reappears(
     last: Float[Tensor, "joints 2"], later: Float[Tensor, "frames people joints 2"]
 ) -> tuple[int, int]:
     """In how many frames somebody near `last` is seen again, and who; (0, -1) if never."""
-    for begin in range(0, len(later), _BLOCK):
-        block = later[begin : begin + _BLOCK]
-        missed = torch.arange(begin, begin + len(block))
+    for start in range(0, len(later), _BLOCK):
+        block = later[start : start + _BLOCK]
+        missed = torch.arange(start, start + len(block))
         who = _nearest(last.expand(len(block), 1, -1, -1), block, missed.to(last.dtype))[:, 0]
         if bool((who >= 0).any()):
             first = int((who >= 0).int().argmax())
-            return begin + first + 1, int(who[first])
+            return start + first + 1, int(who[first])
     return 0, -1
 
 

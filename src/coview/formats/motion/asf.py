@@ -46,7 +46,7 @@ class Asf:
 
 @dataclass(frozen=True)
 class _Bone:
-    offset: list[float]
+    vector: list[float]
     axis: list[float]
     axis_order: str
     channels: tuple[str, ...]
@@ -70,7 +70,7 @@ def read_asf(path: Path) -> Asf:
         path,
         names,
         tuple(-1 if parents[name] is None else names.index(str(parents[name])) for name in names),
-        torch.tensor([bones[name].offset for name in names], dtype=torch.float64),
+        torch.tensor([bones[name].vector for name in names], dtype=torch.float64),
         torch.stack(
             [_written(bones[name].axis_order, angles) for name, angles in zip(names, axes, strict=True)]
         ),
@@ -110,9 +110,9 @@ def _root(lines: list[tuple[int, list[str]]], path: Path) -> _Bone:
             f"{path}, line {number}: the root's order is '{' '.join(order)}'; it should list TX TY TZ RX RY RZ "
             f"in some order, because the .amc has its six numbers so. {_AGAIN}"
         )
-    number, turn = given.get("orientation", (0, ["0", "0", "0"]))
+    number, angles = given.get("orientation", (0, ["0", "0", "0"]))
     axis = (given.get("axis", (0, ["XYZ"]))[1] or ["XYZ"])[0].upper()
-    return _Bone([0.0] * 3, _floats(turn, 3, "orientation", path, number), _order(axis, path, 0), channels)
+    return _Bone([0.0] * 3, _floats(angles, 3, "orientation", path, number), _order(axis, path, 0), channels)
 
 
 def _bones(lines: list[tuple[int, list[str]]], path: Path) -> Iterator[tuple[str, _Bone]]:
@@ -144,10 +144,10 @@ def _bone(block: dict[str, tuple[int, list[str]]], path: Path, line: int) -> tup
             f"{path}, line {block['dof'][0]}: degrees of freedom '{' '.join(channels)}'; only rx, ry, rz are "
             f"understood: bones of people do not stretch."
         )
-    offset = [part / (norm or 1.0) * length for part in direction]
+    vector = [part / (norm or 1.0) * length for part in direction]
     order = _order(axis[3] if len(axis) > 3 else "XYZ", path, number)
     return " ".join(block["name"][1]), _Bone(
-        offset, _floats(axis[:3], 3, "axis", path, number), order, channels
+        vector, _floats(axis[:3], 3, "axis", path, number), order, channels
     )
 
 

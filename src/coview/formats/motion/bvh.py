@@ -36,10 +36,10 @@ class Bvh:
             raise UnknownNameError(f"{self.path} has no joint '{joint}'. It has: {', '.join(self.joints)}.")
         return self.joints.index(joint)
 
-    def with_offset(self, joint: str, offset: Float[Tensor, "3"]) -> "Bvh":
+    def with_offset(self, joint: str, from_parent: Float[Tensor, "3"]) -> "Bvh":
         """The same motion on a skeleton in which one joint sits elsewhere on its parent."""
         offsets = self.offsets.clone()
-        offsets[self.index(joint)] = offset
+        offsets[self.index(joint)] = from_parent
         return replace(self, offsets=offsets)
 
 
@@ -63,8 +63,8 @@ def joint_positions(bvh: Bvh) -> Float[Tensor, "frames joints 3"]:
     world = down_the_chain(bvh.parents, torch.stack(local, dim=1))
     above = [world[:, parent] if parent >= 0 else None for parent in bvh.parents]
     moved = [
-        step if turn is None else (turn @ step[..., None])[..., 0]
-        for turn, step in zip(above, steps, strict=True)
+        step if rotation is None else (rotation @ step[..., None])[..., 0]
+        for rotation, step in zip(above, steps, strict=True)
     ]
     return places(bvh.parents, torch.stack(moved, dim=1))
 
@@ -73,16 +73,16 @@ def read_bvh(path: Path) -> Bvh:
     """Read a BVH file. Raises ValueError naming file, line and what to do where it is malformed or cut short."""
     path = Path(path)
     lines = read_text(path).splitlines()
-    begin = next((number for number, line in enumerate(lines) if line.strip() == "MOTION"), None)
-    if begin is None or not any(line.strip() == "HIERARCHY" for line in lines[:begin]):
+    start = next((number for number, line in enumerate(lines) if line.strip() == "MOTION"), None)
+    if start is None or not any(line.strip() == "HIERARCHY" for line in lines[:start]):
         raise InputError(
             f"{path} is not a whole BVH file: it should have the lines HIERARCHY and MOTION. {_AGAIN}"
         )
     tree = _Tree(path)
-    for number, line in enumerate(lines[:begin], start=1):
+    for number, line in enumerate(lines[:start], start=1):
         tree.take([] if line.strip() == "HIERARCHY" else line.split(), number)
-    tree.check(begin + 1)
-    motion, fps = _motion(path, lines, begin, sum(map(len, tree.channels)))
+    tree.check(start + 1)
+    motion, fps = _motion(path, lines, start, sum(map(len, tree.channels)))
     offsets = torch.tensor(tree.offsets, dtype=torch.float64)
     return Bvh(
         path, tuple(tree.joints), tuple(tree.parents), offsets, tuple(map(tuple, tree.channels)), motion, fps
@@ -159,26 +159,26 @@ class _Tree:
 
 
 def _motion(
-    path: Path, lines: list[str], begin: int, channels: int
+    path: Path, lines: list[str], start: int, channels: int
 ) -> tuple[Float[Tensor, "frames channels"], float]:
-    head = [line.partition(":") for line in lines[begin + 1 : begin + 3]]
+    head = [line.partition(":") for line in lines[start + 1 : start + 3]]
     if [key.strip() for key, _, _ in head] != ["Frames", "Frame Time"]:
         raise InputError(
-            f"{path}, line {begin + 2}: after MOTION come 'Frames: n' and 'Frame Time: seconds'. {_AGAIN}"
+            f"{path}, line {start + 2}: after MOTION come 'Frames: n' and 'Frame Time: seconds'. {_AGAIN}"
         )
-    promised = _numbers([head[0][2].strip()], 1, "the count of frames", path, begin + 2)[0]
-    seconds = _numbers([head[1][2].strip()], 1, "the Frame Time", path, begin + 3)[0]
+    promised = _numbers([head[0][2].strip()], 1, "the count of frames", path, start + 2)[0]
+    seconds = _numbers([head[1][2].strip()], 1, "the Frame Time", path, start + 3)[0]
     if seconds <= 0:
-        raise InputError(f"{path}, line {begin + 3}: a Frame Time of {seconds:g} s is impossible; mend it.")
+        raise InputError(f"{path}, line {start + 3}: a Frame Time of {seconds:g} s is impossible; mend it.")
     rows = [
         _numbers(line.split(), channels, "a frame", path, number)
-        for number, line in enumerate(lines[begin + 3 :], start=begin + 4)
+        for number, line in enumerate(lines[start + 3 :], start=start + 4)
         if line.strip()
     ]
     if len(rows) != promised or not rows:
         raise InputError(
-            f"{path}, line {begin + 2}: {promised:g} frames are promised and {len(rows)} are there. The file was "
-            f"cut short or edited: download it again, or correct the count if you trust the rest."
+            f"{path}, line {start + 2}: {promised:g} frames are promised and {len(rows)} are there. The file was "
+            f"cut short or edited: download it again, or correct the count if the rest is whole."
         )
     return torch.tensor(rows, dtype=torch.float64).reshape(len(rows), channels), 1 / seconds
 

@@ -38,7 +38,7 @@ def skeleton_of(joints: Sequence[str], name: str) -> Skeleton:
     for skeleton in SKELETONS:
         if skeleton.joints == joints:
             return skeleton
-    nearest = max(SKELETONS, key=lambda known: (len(set(known.joints) & set(joints)), -len(known)))
+    nearest = max(SKELETONS, key=lambda skeleton: (len(set(skeleton.joints) & set(joints)), -len(skeleton)))
     bones = tuple(bone for bone in nearest.bones if set(bone) <= set(joints))
     root = next((joint for joint in ("pelvis", "left_hip", "neck") if joint in joints), joints[0])
     pairs = tuple(

@@ -62,9 +62,9 @@ def write_npz(poses: Poses3D, path: Path) -> None:
         "inliers": poses.inliers,
         "residuals": poses.residuals,
     }
-    known = {name: tensor.cpu().numpy() for name, tensor in arrays.items() if tensor is not None}
+    given = {name: tensor.cpu().numpy() for name, tensor in arrays.items() if tensor is not None}
     with replacing(Path(path)) as temporary:
-        np.savez_compressed(temporary, **known, **_words(poses))  # type: ignore[arg-type]
+        np.savez_compressed(temporary, **given, **_words(poses))  # type: ignore[arg-type]
 
 
 def _words(poses: Poses3D) -> dict[str, np.ndarray]:

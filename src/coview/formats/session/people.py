@@ -21,6 +21,8 @@ from coview.formats.io.text import read_toml
 from coview.formats.io.untrusted import read_npz
 
 EDITS = "people.toml"
+# key of `People.time_offsets` in people.npz
+_TIME_OFFSETS = "late"
 _KEYS = frozenset({"camera", "frames", "person", "track", "to", "swap"})
 _FORM = (
     f'An edit in {EDITS} reads: [[edit]] camera = "cam02", frames = [120, 180], person = 2, to = 1 (a key per line; '
@@ -35,8 +37,10 @@ class People:
     cameras: tuple[str, ...]
     ids: Int[Tensor, "views frames people"]  # numbers from 1, 1 being seen most; -1: nobody's
     tracks: Int[Tensor, "views frames people"]  # of single cameras, numbered from 0 over all; -1: none
-    switches: tuple[int, ...]  # per camera: how often a track was cut and given to another person
-    late: tuple[float, ...]  # per camera: frames by which it was taken to begin later than the first
+    # per camera: how often a track was cut and given to another person
+    switches: tuple[int, ...]
+    # per camera: frames by which it was taken to begin after the first camera
+    time_offsets: tuple[float, ...]
     made: dict[str, str]  # how, and from what
     edits: int = 0  # corrections that were applied
 
@@ -66,7 +70,7 @@ class People:
             ids=self.ids[rows],
             tracks=self.tracks[rows],
             switches=tuple(self.switches[row] for row in rows),
-            late=tuple(self.late[row] for row in rows),
+            time_offsets=tuple(self.time_offsets[row] for row in rows),
         )
 
 
@@ -79,8 +83,8 @@ def write_people(people: People, path: Path) -> None:
             ids=people.ids.numpy().astype(np.int16),
             tracks=people.tracks.numpy().astype(np.int32),
             switches=np.array(people.switches, dtype=np.int64),
-            late=np.array(people.late, dtype=np.float64),
             made=np.array(json.dumps(people.made)),
+            **{_TIME_OFFSETS: np.array(people.time_offsets, dtype=np.float64)},  # type: ignore[arg-type]
         )
 
 
@@ -93,7 +97,7 @@ def read_people(path: Path, *, edits: bool = True) -> People:
             torch.from_numpy(arrays["ids"].astype(np.int64)),
             torch.from_numpy(arrays["tracks"].astype(np.int64)),
             tuple(int(count) for count in arrays["switches"]),
-            tuple(float(frames) for frames in arrays["late"]),
+            tuple(float(frames) for frames in arrays[_TIME_OFFSETS]),
             json.loads(str(arrays["made"])),
         )
     except (KeyError, ValueError) as error:

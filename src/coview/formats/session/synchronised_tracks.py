@@ -1,8 +1,8 @@
-"""The one door to a session's 2D joints for everything that compares views: all views at the same times.
+"""A session's 2D joints with all views at the same times; everything that compares views reads them here.
 
-A camera that began late, or whose clock runs fast, is read between its frames, so that frame i means the same
-instant in every view: that of the reference clock at i / fps. Who reads `Session.detections` instead gets each
-camera's own frames.
+The tracks of a camera that began after the reference, or whose clock drifts, are interpolated at the reference's
+times, so that frame i means the same instant in every view: i / fps of the reference clock. `Session.detections`
+instead gives each camera's own frames.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,18 +33,18 @@ def session_tracks(
     Raises ValueError where a camera's clock shares no time with the reference's recording."""
     joints, confidence = session.followed(person)
     pixels, weights = joints.transpose(0, 1), confidence.transpose(0, 1)
-    known = session_clocks(session) if clocks is None else clocks
-    late = [
-        view for view, name in enumerate(session.camera_names) if not known.get(name, SYNCHRONOUS).is_zero
+    clock_of = session_clocks(session) if clocks is None else clocks
+    shifted = [
+        view for view, name in enumerate(session.camera_names) if not clock_of.get(name, SYNCHRONOUS).is_zero
     ]
-    if not late:
+    if not shifted:
         return pixels, weights
-    names = [session.camera_names[view] for view in late]
-    places = frame_places(known, names, len(pixels), session.fps)
+    names = [session.camera_names[view] for view in shifted]
+    places = frame_places(clock_of, names, len(pixels), session.fps)
     _check_overlap(session, names, places)
-    read, trust = _read(pixels[:, late].double(), weights[:, late].double(), places)
+    read, read_weights = _read(pixels[:, shifted].double(), weights[:, shifted].double(), places)
     pixels, weights = pixels.clone(), weights.clone()
-    pixels[:, late], weights[:, late] = read.to(pixels), trust.to(weights)
+    pixels[:, shifted], weights[:, shifted] = read.to(pixels), read_weights.to(weights)
     return pixels, weights
 
 

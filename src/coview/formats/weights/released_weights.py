@@ -106,7 +106,7 @@ def _opened(path: Path) -> Any:
         # torch's own words are left out: they tell to switch off what keeps this safe
         raise InputError(
             f"{path} was not opened: {_what_it_is(path, head)}. Only PyTorch files (.pth) of plain tensors are read, "
-            f"because opening others can run any program; if you trust it, save its state_dict() again."
+            f"because opening others can run any program; if you know who made it, save its state_dict() again."
         ) from error
 
 
