@@ -1,4 +1,4 @@
-"""COLMAP's sparse model: cameras.txt and images.txt, or .bin. No scale; pixel centres at halves."""
+"""COLMAP's sparse model (cameras and images, .txt or .bin): scale unknown, pixel centres at half-integers."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -23,7 +23,8 @@ from coview.formats.calibration.file_camera import (
 from coview.formats.io.camera_names import listed, natural_key
 from coview.formats.io.text import read_text
 
-_HALF = 0.5  # COLMAP's pixel (0, 0) has its centre at (0.5, 0.5)
+# COLMAP's pixel (0, 0) has its centre at (0.5, 0.5)
+_HALF = 0.5
 _PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"})
 _SAME_PLACE = 1e-6
 _STATED = "# Lengths in metres, written by coview."
@@ -58,7 +59,8 @@ def _pair(folder: Path) -> tuple[Path, Path] | None:
 
 def _read(path: Path) -> FileCalibration:
     pair = _pair(path if path.is_dir() else path.parent)
-    assert pair is not None  # recognised
+    # `_recognises` found it
+    assert pair is not None
     cameras_file, images_file = pair
     binary = cameras_file.suffix == ".bin"
     intrinsics = read_cameras(cameras_file) if binary else dict(_text_cameras(cameras_file))

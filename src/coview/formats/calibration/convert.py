@@ -1,4 +1,7 @@
-"""A calibration written in another program's format: what that cannot hold is said, or refused where it would lie."""
+"""Write a calibration in another program's format; what that format cannot hold is reported, or refused.
+
+Losses that would move projections are refused; uncertainty, clocks and names are reported.
+"""
 
 import tempfile
 from collections.abc import Sequence
@@ -18,25 +21,45 @@ from coview.formats.calibration.registry import FORMATS
 from coview.formats.io.atomic import write_bytes
 from coview.formats.io.camera_names import listed
 
-NAMES = ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6")  # of the coefficients, in OpenCV's order
-_UNSEEN = 1e-6  # pixels: less than this of a lens may be left out without a word
-_READS_BACK = 1e-3  # pixels: more than this between what was asked and what was written is our mistake
-_GRID, _DEPTHS = 9, (1.0, 3.0, 9.0)  # where projections are compared: across the image, at these metres
+# names of the distortion coefficients, in OpenCV's order
+NAMES = ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6")
+# pixels: parameters that move no point by more than this may be left out silently
+_UNSEEN = 1e-6
+# pixels: a greater difference between the calibration and what was written is a mistake of coview's
+_READS_BACK = 1e-3
+# projections are compared on a grid of 9×9 pixels over the image, at these depths in metres
+_GRID, _DEPTHS = 9, (1.0, 3.0, 9.0)
 
 
 @dataclass(frozen=True)
 class Converted:
-    """What was written."""
+    """The result of a conversion."""
 
+    # paths of the files
     files: tuple[Path, ...]
+    # the format they are in
     format: CalibrationFormat
-    calibration: Calibration  # read back from what was written
-    difference_px: float  # greatest between the projections of the two, over every image
-    lost: tuple[str, ...]  # what the format cannot hold, in words
+    # read back from what was written
+    calibration: Calibration
+    # greatest distance between the projections of the original and of what was written, pixels
+    difference_px: float
+    # what the format cannot hold, in words
+    lost: tuple[str, ...]
 
 
 def target_format(path: Path, key: str | None) -> CalibrationFormat:
-    """The format that B is to be in: `key`, else what its name says. ValueError naming all of them."""
+    """The format to write to: the one named, else the one that the name of the target means.
+
+    Args:
+        path: The file or folder to write to.
+        key: Name of a format (`--to`); None: by the name of `path`.
+
+    Returns:
+        The format.
+
+    Raises:
+        ValueError: No such format, or the name means none; the message lists all.
+    """
     formats = {form.key: form for form in FORMATS}
     if key is not None:
         if key not in formats:
@@ -54,17 +77,30 @@ def target_format(path: Path, key: str | None) -> CalibrationFormat:
 def write_converted(
     calibration: Calibration, path: Path, form: CalibrationFormat, *, overwrite: bool = False
 ) -> Converted:
-    """Write `calibration` in the format `form` at `path`, having read it back from a trial elsewhere.
+    """Write a calibration in a given format, after a trial elsewhere was read back and projects to the same pixels.
 
-    Raises ValueError, with what to do, where the format cannot hold something without which the cameras would
-    be wrong: a lens model, skew, or that it is not known where they stand; FileExistsError."""
+    Args:
+        calibration: The cameras.
+        path: File or folder to write.
+        form: The format.
+        overwrite: Whether files that are there may be replaced.
+
+    Returns:
+        What was written, its difference from `calibration` in pixels, and what was lost.
+
+    Raises:
+        ValueError: The format cannot hold something without which projections would be wrong: a distortion model, skew,
+            or that the extrinsics are unknown. The message says what to do.
+        FileExistsError: A file is there, and not `overwrite`.
+    """
     _check_holds(calibration, form)
     names = [form.rename(name, index) for index, name in enumerate(calibration.names)]
     _check_names(names, calibration.names, form)
     with tempfile.TemporaryDirectory() as trial:
         _write(calibration, names, Path(trial).resolve() / path.name, form)
         back = read_calibration(Path(trial).resolve() / path.name)
-    back = back.select(names) if len(names) > 1 else back  # a file of one camera may be named after the file
+    # a file of one camera may be named after the file
+    back = back.select(names) if len(names) > 1 else back
     difference = largest_difference(calibration.cameras, back.cameras)
     if not difference <= _READS_BACK:
         raise InputError(
@@ -207,11 +243,18 @@ def _lost(calibration: Calibration, names: Sequence[str], form: CalibrationForma
 
 
 def largest_difference(first: Cameras, second: Cameras) -> float:
-    """The greatest distance in pixels between where two sets of cameras see the same points.
+    """The greatest distance in pixels between the projections of the same points by two sets of cameras.
 
-    The points fill every image of `first`, at 1, 3 and 9 m. Infinite where one camera sees a point and the other
-    does not, where only one is placed, or where the world's unit differs. Cameras without a place are compared by
-    their intrinsics."""
+    The points fill every image of `first`, at depths of 1, 3 and 9 m. Cameras that have no extrinsics in either set are
+    compared by their intrinsics.
+
+    Args:
+        first: Cameras, any batch.
+        second: As many cameras, in the same order.
+
+    Returns:
+        Pixels. Infinite where one camera sees a point and the other does not, or where only one set has extrinsics.
+    """
     placed = first.cam_from_world.isfinite().all(dim=(-2, -1))
     if not torch.equal(placed, second.cam_from_world.isfinite().all(dim=(-2, -1))):
         return float("inf")

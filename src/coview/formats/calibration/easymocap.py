@@ -27,7 +27,8 @@ from coview.formats.io.video import ENDINGS, probe
 _INTRI, _EXTRI = "intri.yml", "extri.yml"
 _PICTURES = (".jpg", ".jpeg", ".png")
 _KEY = re.compile(r"^\s*(?:K|Rot|R)_[^:\s]+\s*:", re.MULTILINE)
-_AGREE = 1e-3  # between the two forms in which a file gives one rotation
+# between the two forms in which a file gives one rotation
+_AGREE = 1e-3
 
 
 def _recognises(path: Path, text: str) -> bool:
@@ -155,6 +156,7 @@ EASYMOCAP = CalibrationFormat(
     write=_write,
     means=lambda path: path.name in (_INTRI, _EXTRI),
     unit="m",
-    rename=lambda name, index: re.sub(r"[^A-Za-z0-9_-]", "_", name),  # keys of a FileStorage
+    # keys of a FileStorage
+    rename=lambda name, index: re.sub(r"[^A-Za-z0-9_-]", "_", name),
     world="kept as it is; EasyMocap's own has z up, on the floor",
 )

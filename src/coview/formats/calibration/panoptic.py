@@ -1,4 +1,4 @@
-"""CMU Panoptic's calibration_<sequence>.json: centimetres, and a world with y down that is turned at the door."""
+"""CMU Panoptic's calibration_<sequence>.json: centimetres; its world with y down is rotated to z up on reading."""
 
 import json
 import re

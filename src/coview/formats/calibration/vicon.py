@@ -38,7 +38,8 @@ _CONVENTIONS = [
         ("x left, y down, z backward", [-1.0, 1.0, -1.0]),
     )
 ]
-_NEGLIGIBLE = 1e-5  # a k1 below this moves no pixel by a hundredth: then it was meant per square pixel
+# a k1 below this moves no pixel by a hundredth: then it was meant per square pixel
+_NEGLIGIBLE = 1e-5
 
 
 def _read(path: Path) -> FileCalibration:

@@ -34,7 +34,8 @@ def kept(path: Path) -> dict[str, Tensor] | None:
             said = (file.metadata() or {}).get(_DIGEST)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     except (SafetensorError, OSError, ValueError, TypeError, KeyError):
-        return None  # an interrupted disk, or another program's file
+        # an interrupted disk, or another program's file
+        return None
     return tensors if said == _digest(tensors) else None
 
 

@@ -44,7 +44,8 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise MissingFileError(f"no file {path}.")
     try:
-        with path.open("rb") as stream:  # numpy leaves the file open where it is damaged
+        # numpy leaves the file open where it is damaged
+        with path.open("rb") as stream:
             file = np.load(stream, allow_pickle=False)
             if not isinstance(file, np.lib.npyio.NpzFile):
                 raise InputError("it holds a single array, not an npz archive")
@@ -97,7 +98,8 @@ class _OnlyArrays(pickle.Unpickler):
     """An unpickler that knows numpy arrays and nothing else that could be called."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == ("_codecs", "encode"):  # how Python 3 writes bytes for Python 2
+        # how Python 3 writes bytes for Python 2
+        if (module, name) == ("_codecs", "encode"):
             return _latin1
         if (module, name) not in _ARRAY_PARTS:
             raise pickle.UnpicklingError(

@@ -13,18 +13,23 @@ from jaxtyping import UInt8
 from coview.errors import InputError, MissingFileError
 
 ENDINGS = frozenset({".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm", ".mpg", ".mpeg", ".mts"})
-_UNEVEN = 0.5  # of the usual time between frames: more spread than that is a variable frame rate
+# of the usual time between frames: more spread than that is a variable frame rate
+_UNEVEN = 0.5
 
 
 @dataclass(frozen=True)
 class VideoInfo:
     """What a player would show."""
 
-    size: tuple[int, int]  # width, height in pixels, after the rotation flag
-    fps: float | None  # None: the file does not say
+    # width, height in pixels, after the rotation flag
+    size: tuple[int, int]
+    # None: the file does not say
+    fps: float | None
     frames: int
-    turned: int  # degrees by which the stored picture is turned, counter-clockwise: 0, 90, 180, -90
-    uneven: bool  # whether the time between frames varies, so that frame number × 1/fps is not the time
+    # degrees by which the stored picture is turned, counter-clockwise: 0, 90, 180, -90
+    turned: int
+    # whether the time between frames varies, so that frame number × 1/fps is not the time
+    uneven: bool
 
 
 def probe(path: Path) -> VideoInfo:

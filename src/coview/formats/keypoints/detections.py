@@ -21,8 +21,10 @@ from coview.formats.keypoints.single_person_tracker import follow
 class Detections:
     """What a 2D detector saw, for all views and frames; the order of people means nothing."""
 
-    joints: Float[Tensor, "views frames people joints 2"]  # pixels; NaN: not seen
-    confidence: Float[Tensor, "views frames people joints"]  # in [0, 1]; 0: not seen
+    # pixels; NaN: not seen
+    joints: Float[Tensor, "views frames people joints 2"]
+    # in [0, 1]; 0: not seen
+    confidence: Float[Tensor, "views frames people joints"]
 
     @staticmethod
     def make(points: Float[Tensor, "views frames people joints 3"]) -> "Detections":

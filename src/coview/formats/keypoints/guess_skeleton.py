@@ -19,8 +19,10 @@ def _openpose_18() -> Skeleton:
 
 OPENPOSE_18 = _openpose_18()
 _BY_COUNT = {17: COCO_17, 18: OPENPOSE_18, 26: HALPE_26}
-_BODY_FIRST = {133: 17, 135: 25, 136: 26}  # whole-body detectors: how many of the first joints are the body
-_CLEAR = 2.0  # how many times worse the other reading must be
+# whole-body detectors: how many of the first joints are the body
+_BODY_FIRST = {133: 17, 135: 25, 136: 26}
+# how many times worse the other reading must be
+_CLEAR = 2.0
 
 
 def body_part(

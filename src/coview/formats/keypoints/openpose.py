@@ -12,7 +12,8 @@ from coview.formats.io.camera_names import natural_key
 from coview.formats.io.text import read_json
 from coview.formats.keypoints.view_joints import ViewJoints, stack_people
 
-_SPARSE = 20  # frame numbers per file beyond which the numbers cannot be frame numbers
+# frame numbers per file beyond which the numbers cannot be frame numbers
+_SPARSE = 20
 
 
 def frame_files(folder: Path) -> list[Path]:

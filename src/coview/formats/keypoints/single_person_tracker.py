@@ -4,10 +4,14 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-_REACH = 0.3  # how far a person may move between frames, in body sizes ...
-_GROWTH = 0.1  # ... and how much more for every frame in which nobody was found
-_SAME_SIZE = 2.0  # a person does not grow by more than this factor between two frames
-_BLOCK = 1024  # frames compared at once, which bounds the memory
+# how far a person may move between frames, in body sizes ...
+_REACH = 0.3
+# ... and how much more for every frame in which nobody was found
+_GROWTH = 0.1
+# a person does not grow by more than this factor between two frames
+_SAME_SIZE = 2.0
+# frames compared at once, which bounds the memory
+_BLOCK = 1024
 
 
 def follow(
@@ -66,7 +70,8 @@ def _nearest(
 ) -> Int[Tensor, "frames people"]:
     """For each of `now` the nearest of `then`, or -1 where nobody is near enough and alike."""
     a, b = now[:, :, None], then[:, None]
-    distance = (a - b).norm(dim=-1).nanmedian(dim=-1).values  # NaN: no joint in common
+    # NaN: no joint in common
+    distance = (a - b).norm(dim=-1).nanmedian(dim=-1).values
     reach = (_REACH + _GROWTH * missed)[:, None] * _size(now)
     distance = torch.where((distance <= reach[..., None]) & _alike(a, b), distance, torch.inf)
     least, who = distance.min(dim=-1)
@@ -79,7 +84,8 @@ def _alike(
     """Whether two people are about equally large, over the joints that both have."""
     both = a.isfinite() & b.isfinite()
     growth = _size(torch.where(both, b, torch.nan)) / _size(torch.where(both, a, torch.nan))
-    return (growth < _SAME_SIZE) & (growth > 1 / _SAME_SIZE) | growth.isnan()  # NaN: a single joint
+    # NaN: a single joint
+    return (growth < _SAME_SIZE) & (growth > 1 / _SAME_SIZE) | growth.isnan()
 
 
 def _size(joints: Float[Tensor, "*batch joints 2"]) -> Float[Tensor, "*batch"]:

@@ -10,19 +10,24 @@ from torch import Tensor
 from coview.errors import InputError
 from coview.formats.io.camera_names import natural_key
 
-TOLERATED = 2  # frames by which cameras may differ: encoders and trimming lose one or two at the end
+# frames by which cameras may differ: encoders and trimming lose one or two at the end
+TOLERATED = 2
 
 
 @dataclass(frozen=True)
 class ViewJoints:
     """What one detector wrote for one camera; nothing is cleaned yet."""
 
-    points: Float[Tensor, "frames people joints 3"]  # x, y (pixels), confidence; NaN: frame or person absent
-    first: int = 0  # number of the first frame
-    size: tuple[int, int] | None = None  # width, height in pixels, where the file says so
+    # x, y (pixels), confidence; NaN: frame or person absent
+    points: Float[Tensor, "frames people joints 3"]
+    # number of the first frame
+    first: int = 0
+    # width, height in pixels, where the file says so
+    size: tuple[int, int] | None = None
     fps: float | None = None
     skeleton: str | None = None
-    missing: int = 0  # frames without a file
+    # frames without a file
+    missing: int = 0
 
     @property
     def joint_count(self) -> int:

@@ -25,11 +25,16 @@ class Asf:
 
     path: Path
     bones: tuple[str, ...]
-    parents: tuple[int, ...]  # -1: root
-    offsets: Float[Tensor, "bones 3"]  # from a bone's start to its end, world axes at rest
-    axes: Float[Tensor, "bones 3 3"]  # own axes of a bone in the world at rest
-    channels: tuple[tuple[str, ...], ...]  # tx … rz in the order of the numbers in the .amc
-    length_unit: float  # `length` of :units; CMU's 0.45 means numbers are inches × 0.45
+    # -1: root
+    parents: tuple[int, ...]
+    # from a bone's start to its end, world axes at rest
+    offsets: Float[Tensor, "bones 3"]
+    # own axes of a bone in the world at rest
+    axes: Float[Tensor, "bones 3 3"]
+    # tx … rz in the order of the numbers in the .amc
+    channels: tuple[tuple[str, ...], ...]
+    # `length` of :units; CMU's 0.45 means numbers are inches × 0.45
+    length_unit: float
     in_degrees: bool
 
     @property

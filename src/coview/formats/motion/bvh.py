@@ -24,8 +24,10 @@ class Bvh:
 
     path: Path
     joints: tuple[str, ...]
-    parents: tuple[int, ...]  # -1: the root, which is joint 0
-    offsets: Float[Tensor, "joints 3"]  # from the parent, in the parent's axes
+    # -1: the root, which is joint 0
+    parents: tuple[int, ...]
+    # from the parent, in the parent's axes
+    offsets: Float[Tensor, "joints 3"]
     channels: tuple[tuple[str, ...], ...]
     motion: Float[Tensor, "frames channels"]
     fps: float

@@ -15,9 +15,11 @@ from coview.formats.io.atomic import replacing
 from coview.formats.motion.marker_names import joint_from_marker, marker_from_joint, skeleton_of
 from coview.formats.motion.poses3d import Poses3D
 
-_MAX_FRAMES = 65_535  # the header counts them in 16 bits
+# the header counts them in 16 bits
+_MAX_FRAMES = 65_535
 _MAX_RESIDUAL = 127.0
-_MASKED_VIEWS = 7  # cameras for which the format has a bit
+# cameras for which the format has a bit
+_MASKED_VIEWS = 7
 _PER_METRE = {"m": 1.0, "cm": 100.0, "mm": 1000.0}
 
 

@@ -25,9 +25,12 @@ class Poses3D:
     """One person's joints in the world frame: metres, right-handed, z up. NaN: not known."""
 
     points: Float[Tensor, "frames joints 3"]
-    covariance: Float[Tensor, "frames joints 3 3"] | None  # m²; None: nobody estimated it
-    inliers: Bool[Tensor, "frames views joints"] | None  # which views the point rests on
-    residuals: Float[Tensor, "frames views joints"] | None  # pixels; NaN where a view did not see the joint
+    # m²; None: nobody estimated it
+    covariance: Float[Tensor, "frames joints 3 3"] | None
+    # which views the point rests on
+    inliers: Bool[Tensor, "frames views joints"] | None
+    # pixels; NaN where a view did not see the joint
+    residuals: Float[Tensor, "frames views joints"] | None
     fps: float
     skeleton: Skeleton
     provenance: dict[str, str] = field(default_factory=dict)

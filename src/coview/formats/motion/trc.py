@@ -14,7 +14,8 @@ from coview.formats.motion.poses3d import Poses3D
 
 _SETTINGS = "DataRate CameraRate NumFrames NumMarkers Units OrigDataRate OrigDataStartFrame OrigNumFrames"
 _PER_METRE = {"m": 1.0, "cm": 100.0, "mm": 1000.0}
-_DIGITS = {"m": 6, "cm": 4, "mm": 3}  # a micrometre, which no camera resolves
+# a micrometre, which no camera resolves
+_DIGITS = {"m": 6, "cm": 4, "mm": 3}
 # Our world is z up; the file's axes are our (y, z, x), as Pose2Sim writes them. Both are right-handed.
 _FILE_FROM_WORLD = (1, 2, 0)
 _WORLD_FROM_FILE = (2, 0, 1)

@@ -35,14 +35,18 @@ class People:
     """The person that every detection shows."""
 
     cameras: tuple[str, ...]
-    ids: Int[Tensor, "views frames people"]  # numbers from 1, 1 being seen most; -1: nobody's
-    tracks: Int[Tensor, "views frames people"]  # of single cameras, numbered from 0 over all; -1: none
+    # numbers from 1, 1 being seen most; -1: nobody's
+    ids: Int[Tensor, "views frames people"]
+    # of single cameras, numbered from 0 over all; -1: none
+    tracks: Int[Tensor, "views frames people"]
     # per camera: how often a track was cut and given to another person
     switches: tuple[int, ...]
     # per camera: frames by which it was taken to begin after the first camera
     time_offsets: tuple[float, ...]
-    made: dict[str, str]  # how, and from what
-    edits: int = 0  # corrections that were applied
+    # how, and from what
+    made: dict[str, str]
+    # corrections that were applied
+    edits: int = 0
 
     @property
     def count(self) -> int:

@@ -26,12 +26,14 @@ from coview.formats.session.files import Stage, remove_shown
 from coview.formats.session.people import EDITS, People, read_people
 from coview.skeletons import SKELETONS, Skeleton, named_skeleton
 
-FORMAT = 1  # of session.toml; raised when an older coview could no longer read it
+# of session.toml; raised when an older coview could no longer read it
+FORMAT = 1
 FILE = "session.toml"
 CALIBRATION_FILE = "calibration.toml"
 INTRINSICS_FILE = "lenses.toml"
 BOARD_FOLDER = "board2d"
-_SAFE_NAME = re.compile(r"[^\W_][\w .+-]*")  # becomes a file name: no slashes, no leading dot
+# becomes a file name: no slashes, no leading dot
+_SAFE_NAME = re.compile(r"[^\W_][\w .+-]*")
 
 
 class StaleError(InputError):
@@ -45,8 +47,10 @@ class SessionCamera:
     name: str
     # width, height of its images in pixels, as video, joint file or calibration say at import; None: unknown
     size: tuple[int, int] | None
-    video: Path | None  # None: only 2D joints are known
-    frames: int  # of 2D joints; the same for all cameras of a session
+    # None: only 2D joints are known
+    video: Path | None
+    # of 2D joints; the same for all cameras of a session
+    frames: int
 
     def __post_init__(self) -> None:
         if not _SAFE_NAME.fullmatch(self.name):
@@ -63,9 +67,11 @@ class Session:
     path: Path
     name: str
     fps: float
-    skeleton: Skeleton  # of the 2D joints
+    # of the 2D joints
+    skeleton: Skeleton
     cameras: tuple[SessionCamera, ...]
-    provenance: dict[str, str] = field(default_factory=dict)  # topic: where it came from, in words
+    # topic: where it came from, in words
+    provenance: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.name in ("", "..") or Path(self.name).name != self.name or "\\" in self.name:
@@ -338,7 +344,8 @@ def _camera_from_table(row: dict[str, Any], folder: Path) -> SessionCamera:
     return SessionCamera(
         name=row["name"],
         size=None if size is None else (int(size[0]), int(size[1])),
-        video=None if video is None else folder / video,  # an absolute path replaces the folder
+        # an absolute path replaces the folder
+        video=None if video is None else folder / video,
         frames=int(row["frames"]),
     )
 

@@ -16,8 +16,10 @@ from coview.formats.calibration.clock import SYNCHRONOUS, Clock, frame_places
 from coview.formats.session.session import Session
 from coview.geometry.self_calibration.track_interpolation import read_at, without_jumps
 
-_CHUNK = 4096  # times read at once: bounds memory
-_JUMP = 0.05  # of the extent of what a camera saw: so far from its neighbours in time, a detection says nothing of them
+# times read at once: bounds memory
+_CHUNK = 4096
+# of the extent of what a camera saw: so far from its neighbours in time, a detection says nothing of them
+_JUMP = 0.05
 
 
 def session_tracks(

@@ -12,7 +12,8 @@ from torch import Tensor
 from coview.errors import InputError
 from coview.formats.io.untrusted import read_pickle
 
-NORM = "norm.pkl"  # beside the weights
+# beside the weights
+NORM = "norm.pkl"
 _MILLIMETRES = 1000.0
 # What is kept under which words; `data` is what the network sees, `label` what it was taught.
 _WANTED = {

@@ -14,12 +14,11 @@ from torch import Tensor
 from coview.errors import InputError, MissingFileError
 from coview.formats.weights.refiner_norm import NORM, read_norm
 
-_BACKBONE = "backbone."  # what methods call the network that 2D files hold bare
+# what methods call the network that 2D files hold bare
+_BACKBONE = "backbone."
 _HEAT_MAPS, _REFINER = "final_layer.weight", "linear_stages.0.w1.weight"
-VOLUMES = {
-    16 * 64: 16,
-    17 * 64: 17,
-}  # channels of EpipolarPose's last layer, j·64 + z, and of how many joints
+# channels of EpipolarPose's last layer (64 depths a joint): number of joints
+VOLUMES = {16 * 64: 16, 17 * 64: 17}
 # Numbers of numpy, which trainings write beside their weights, under its names in numpy 1 and 2.
 _SCALAR = np.float64(0).__reduce__()[0]
 _NUMBERS: list[Any] = [
@@ -43,13 +42,16 @@ _BROKEN = (
 class ReleasedWeights:
     """Tensors by the names that our networks have, and what kind of file they come from."""
 
-    tensors: dict[str, Tensor]  # on the CPU
-    only_backbone: bool  # a 2D network by itself, whose joints the file does not say
-    bgr: bool  # whether its first layer expects blue, green, red
-    of: Literal["learnable", "epipolar", "refiner"] = (
-        "learnable"  # whose weights: this decides names and joints
-    )
-    notes: tuple[str, ...] = ()  # what the user should know
+    # name in our networks: weights, on the CPU
+    tensors: dict[str, Tensor]
+    # whether it is a 2D network by itself, whose joints the file does not say
+    only_backbone: bool
+    # whether its first layer expects blue, green, red
+    bgr: bool
+    # which method's weights they are: this decides the names and the joints
+    of: Literal["learnable", "epipolar", "refiner"] = "learnable"
+    # what the user should know
+    notes: tuple[str, ...] = ()
 
 
 def read_released(path: Path) -> ReleasedWeights:
