@@ -1,4 +1,4 @@
-"""Opening npz and pickle files from others without running what may be inside."""
+"""Reading npz, npy and pickle files of unknown origin without running code that may be inside."""
 
 import io
 import pickle
@@ -38,9 +38,18 @@ _BROKEN = (
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of an npz file. Raises ValueError naming file and array where one holds pickled objects.
+    """Read the arrays of an npz file; nothing in it is executed.
 
-    Nothing in the file is executed. FileNotFoundError where there is none."""
+    Args:
+        path: The file.
+
+    Returns:
+        Arrays by name.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no npz file, or an array holds pickled objects; the message names the array.
+    """
     if not path.is_file():
         raise MissingFileError(f"no file {path}.")
     try:
@@ -65,10 +74,18 @@ def _array(file: Any, name: str) -> np.ndarray:
 
 
 def read_pickle(path: Path) -> Any:
-    """A pickle of dicts, lists, numbers, text and numpy arrays; anything else is refused unopened.
+    """Read a pickle of dicts, lists, numbers, text and numpy arrays; nothing else is allowed.
 
-    Raises ValueError naming the file and what it asked for. Python 2 pickles are read as Latin-1,
-    as numpy needs."""
+    Args:
+        path: The file. Python 2 pickles are read as Latin-1, as numpy needs.
+
+    Returns:
+        Its content.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is damaged or asks for anything else; the message says for what.
+    """
     if not path.is_file():
         raise MissingFileError(f"no file {path}.")
     try:
@@ -78,7 +95,18 @@ def read_pickle(path: Path) -> Any:
 
 
 def read_object_npy(path: Path) -> Any:
-    """What `np.save` made of a dict (or another object), under the rules of `read_pickle`."""
+    """Read the object (such as a dict) that `np.save` wrote, with the restrictions of `read_pickle`.
+
+    Args:
+        path: The .npy file.
+
+    Returns:
+        The object; an array where it has a shape.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is damaged, holds plain numbers, or asks for anything that is not allowed.
+    """
     if not path.is_file():
         raise MissingFileError(f"no file {path}.")
     try:

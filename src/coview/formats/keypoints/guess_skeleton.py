@@ -1,4 +1,4 @@
-"""Which skeleton a detector used: from the number of joints, and where that is not enough, from the poses."""
+"""Guess a detector's skeleton from the number of joints and, where that is ambiguous, from the poses."""
 
 import torch
 from jaxtyping import Float
@@ -21,24 +21,43 @@ OPENPOSE_18 = _openpose_18()
 _BY_COUNT = {17: COCO_17, 18: OPENPOSE_18, 26: HALPE_26}
 # whole-body detectors: how many of the first joints are the body
 _BODY_FIRST = {133: 17, 135: 25, 136: 26}
-# how many times worse the other reading must be
+# ratio of the errors of the two skeletons from which the better one is taken
 _CLEAR = 2.0
 
 
 def body_part(
     points: Float[Tensor, "views frames people joints 3"],
 ) -> Float[Tensor, "views frames people body 3"]:
-    """Without the face and hand joints of whole-body detectors, which coview does not use."""
+    """The body's joints without the face and hands of whole-body detectors, which coview does not use.
+
+    Args:
+        points: Shape (views, frames, people, joints, 3).
+
+    Returns:
+        Shape (views, frames, people, body, 3); `points` itself for other numbers of joints than 133, 135 and 136.
+    """
     return points[..., : _BODY_FIRST.get(points.shape[-2], points.shape[-2]), :]
 
 
 def which_skeleton(
     points: Float[Tensor, "views frames people joints 3"], asked: str | None, said: str | None = None
 ) -> tuple[Skeleton, str]:
-    """The skeleton and why, in words; `asked` by the user goes before `said` by the file.
+    """The skeleton of 2D joints, and why.
 
-    BODY_25 and BODY_25B both have 25 joints: in the right one the neck lies between the shoulders and
-    the face is small. Raises ValueError where the number of joints fits none or the poses fit both."""
+    BODY_25 and BODY_25B both have 25 joints: with the right one the neck lies between the shoulders, the nose between
+    the eyes and the heels at the ankles.
+
+    Args:
+        points: Shape (views, frames, people, joints, 3): x, y in pixels, confidence.
+        asked: Name of a skeleton that the user gives; goes before everything else.
+        said: Name that the file gives.
+
+    Returns:
+        The skeleton, and the reason in words.
+
+    Raises:
+        ValueError: The name's number of joints differs, no skeleton has this number, or the poses fit both.
+    """
     count = points.shape[-2]
     named, by = (asked, "as asked for") if asked else (said, "as the file says")
     if named:

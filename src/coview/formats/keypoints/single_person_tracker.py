@@ -1,12 +1,12 @@
-"""Following one person through the frames of one view."""
+"""Track one person through the frames of one view by nearest neighbours."""
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-# how far a person may move between frames, in body sizes ...
+# distance that a person may move between two frames, in body sizes
 _REACH = 0.3
-# ... and how much more for every frame in which nobody was found
+# distance added for every frame in which nobody was found, in body sizes
 _GROWTH = 0.1
 # a person does not grow by more than this factor between two frames
 _SAME_SIZE = 2.0
@@ -17,11 +17,18 @@ _BLOCK = 1024
 def follow(
     joints: Float[Tensor, "frames people joints 2"], confidence: Float[Tensor, "frames people joints"]
 ) -> Int[Tensor, "frames"]:
-    """Which of the people is the followed one in each frame; -1 where nobody is.
+    """Index of the tracked person in each frame of one view.
 
-    Starts where one person's confidence × size is greatest, and goes forward and backward from there to
-    the nearest person each time; one that is farther away than a body moves, or of another size, is taken
-    for somebody else."""
+    Starts where one person's confidence × size is greatest, and goes forward and backward from there to the nearest
+    person each time; one that is farther away than a person moves, or of another size, is taken for somebody else.
+
+    Args:
+        joints: Shape (frames, people, joints, 2), pixels; NaN: not seen.
+        confidence: Shape (frames, people, joints).
+
+    Returns:
+        Shape (frames,): index among the people; -1 where the person is absent.
+    """
     if joints.shape[1] == 1:
         return torch.where((confidence > 0).any(dim=-1)[:, 0], 0, -1)
     score = confidence.sum(dim=-1) * _size(joints)

@@ -1,4 +1,4 @@
-"""ASF, the skeleton file of Acclaim: bones with direction, length, own axes and the angles they may turn by."""
+"""ASF, Acclaim's skeleton file: bones with direction, length, own axes and degrees of freedom."""
 
 import math
 from collections.abc import Iterator
@@ -19,15 +19,18 @@ _AGAIN = "Download the file again, or choose the .asf that belongs to the .amc."
 
 @dataclass(frozen=True)
 class Asf:
-    """A skeleton; lengths as in the file. A bone is known by its name and *ends* at the joint of interest.
+    """A skeleton; lengths in the file's unit. A bone is known by its name, and its *end* is the joint of interest.
 
-    Entry 0 is `root`, of no length. Limits of the angles are not kept: no place depends on them."""
+    Entry 0 is `root`, of length 0. Limits of the angles are not kept: no position depends on them.
+    """
 
+    # the file
     path: Path
+    # names, parents before children
     bones: tuple[str, ...]
-    # -1: root
+    # index of the parent; -1: root
     parents: tuple[int, ...]
-    # from a bone's start to its end, world axes at rest
+    # from a bone's start to its end, world axes at rest, the file's unit
     offsets: Float[Tensor, "bones 3"]
     # own axes of a bone in the world at rest
     axes: Float[Tensor, "bones 3 3"]
@@ -35,15 +38,26 @@ class Asf:
     channels: tuple[tuple[str, ...], ...]
     # `length` of :units; CMU's 0.45 means numbers are inches × 0.45
     length_unit: float
+    # whether angles are in degrees; otherwise radians
     in_degrees: bool
 
     @property
     def metres_per_unit(self) -> float:
-        """Acclaim's rule: a number divided by `length` is in inches."""
+        """Metres per unit of length; by Acclaim's rule a number divided by `length` of :units is in inches."""
         return 0.0254 / self.length_unit
 
     def index(self, bone: str) -> int:
-        """Position of a bone; LookupError naming the file and the bones it has."""
+        """Index of a bone.
+
+        Args:
+            bone: Its name.
+
+        Returns:
+            The index.
+
+        Raises:
+            LookupError: There is no such bone; the message lists the bones.
+        """
         if bone not in self.bones:
             raise UnknownNameError(f"{self.path} has no bone '{bone}'. It has: {', '.join(self.bones)}.")
         return self.bones.index(bone)
@@ -58,7 +72,18 @@ class _Bone:
 
 
 def read_asf(path: Path) -> Asf:
-    """Read an ASF file. Raises ValueError naming file, line and what to do where it is malformed."""
+    """Read an ASF file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The skeleton.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is malformed; the message names the line.
+    """
     path = Path(path)
     sections = _sections(path)
     units = {words[0].lower(): words[1:] for _, words in sections["units"]}

@@ -1,4 +1,4 @@
-"""BVH, the text file of animation programs: a tree of joints with offsets, then a row of channels per frame."""
+"""BVH, the text file of animation programs: a hierarchy of joints with offsets, then a row of channels per frame."""
 
 import math
 from dataclasses import dataclass, field, replace
@@ -18,38 +18,69 @@ _AGAIN = "Export or download the file again."
 
 @dataclass(frozen=True)
 class Bvh:
-    """What the file holds, in its own unit of length (BVH states none) and axes; angles in degrees.
+    """Skeleton and motion of a BVH file, in its own unit of length (BVH states none) and axes; angles in degrees.
 
-    An end site is a joint of its own without channels, named after its parent: `Head_end`."""
+    An end site is a joint of its own without channels, named after its parent: `Head_end`.
+    """
 
+    # the file
     path: Path
+    # names, parents before children
     joints: tuple[str, ...]
-    # -1: the root, which is joint 0
+    # index of the parent; -1: the root, which is joint 0
     parents: tuple[int, ...]
     # from the parent, in the parent's axes
     offsets: Float[Tensor, "joints 3"]
+    # names of each joint's channels, such as Xrotation, in the order of the numbers
     channels: tuple[tuple[str, ...], ...]
+    # one row per frame: channels of all joints; degrees, and the file's unit of length
     motion: Float[Tensor, "frames channels"]
+    # frames per second
     fps: float
 
     def index(self, joint: str) -> int:
-        """Position of a joint; LookupError naming the file and the joints it has."""
+        """Index of a joint.
+
+        Args:
+            joint: Its name.
+
+        Returns:
+            The index.
+
+        Raises:
+            LookupError: There is no such joint; the message lists the joints.
+        """
         if joint not in self.joints:
             raise UnknownNameError(f"{self.path} has no joint '{joint}'. It has: {', '.join(self.joints)}.")
         return self.joints.index(joint)
 
     def with_offset(self, joint: str, from_parent: Float[Tensor, "3"]) -> "Bvh":
-        """The same motion on a skeleton in which one joint sits elsewhere on its parent."""
+        """The same motion on a skeleton in which one joint has another offset from its parent.
+
+        Args:
+            joint: Name of the joint.
+            from_parent: Shape (3,), in the parent's axes and the file's unit.
+
+        Returns:
+            The changed motion.
+        """
         offsets = self.offsets.clone()
         offsets[self.index(joint)] = from_parent
         return replace(self, offsets=offsets)
 
 
 def joint_positions(bvh: Bvh) -> Float[Tensor, "frames joints 3"]:
-    """Places of all joints and end sites in the file's unit and axes, float64.
+    """Positions of all joints and end sites by forward kinematics.
 
-    Rotation channels multiply in the order in which they are listed. Position channels of the root are
-    added to its offset; those of any other joint take its offset's place, as programs write them."""
+    Rotation channels multiply in the order in which they are listed. Position channels of the root are added to its
+    offset; those of any other joint replace its offset, as programs write them.
+
+    Args:
+        bvh: Skeleton and motion.
+
+    Returns:
+        Shape (frames, joints, 3), in the file's unit and axes, float64.
+    """
     frames, steps, local, column = len(bvh.motion), [], [], 0
     for joint, names in enumerate(bvh.channels):
         values = bvh.motion[:, column : column + len(names)]
@@ -72,7 +103,18 @@ def joint_positions(bvh: Bvh) -> Float[Tensor, "frames joints 3"]:
 
 
 def read_bvh(path: Path) -> Bvh:
-    """Read a BVH file. Raises ValueError naming file, line and what to do where it is malformed or cut short."""
+    """Read a BVH file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Skeleton and motion.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is malformed, cut short or holds several people; the message names the line.
+    """
     path = Path(path)
     lines = read_text(path).splitlines()
     start = next((number for number, line in enumerate(lines) if line.strip() == "MOTION"), None)

@@ -1,4 +1,4 @@
-"""What a session knows of its cameras, wherever it says so: intrinsics and image sizes."""
+"""The intrinsics and image sizes of a session's cameras, from its calibration or from the one that it came with."""
 
 from pathlib import Path
 
@@ -7,7 +7,14 @@ from coview.formats.session.session import Session
 
 
 def has_intrinsics(session: Session) -> bool:
-    """Whether it is calibrated, or was imported with a calibration file that is still there."""
+    """Whether a session is calibrated, or was imported with a calibration file that is still there.
+
+    Args:
+        session: A session, calibrated or not.
+
+    Returns:
+        Whether `known_cameras` finds cameras.
+    """
     return session.calibration_path.is_file() or _given(session) is not None
 
 

@@ -1,7 +1,7 @@
-"""Who is who in a session with several people: `people.npz`, made by association, and `people.toml`, made by you.
+"""Identities in a session with several people: `people.npz` by association, your corrections in `people.toml`.
 
-`people.npz` holds a person's number for every detection; `people.toml` corrects it and is read whenever the
-people are, so that a correction holds from the next stage on.
+`people.npz` holds a person's number for every detection; `people.toml` corrects it whenever people are read, so that
+a correction holds from the next stage on.
 """
 
 import json
@@ -32,31 +32,40 @@ _FORM = (
 
 @dataclass(frozen=True)
 class People:
-    """The person that every detection shows."""
+    """The identity of the person in every detection."""
 
+    # names of the views
     cameras: tuple[str, ...]
-    # numbers from 1, 1 being seen most; -1: nobody's
+    # number of the person, from 1 (seen most); -1: no person
     ids: Int[Tensor, "views frames people"]
-    # of single cameras, numbered from 0 over all; -1: none
+    # number of the track within a camera, counted from 0 over all cameras; -1: none
     tracks: Int[Tensor, "views frames people"]
     # per camera: how often a track was cut and given to another person
     switches: tuple[int, ...]
     # per camera: frames by which it was taken to begin after the first camera
     time_offsets: tuple[float, ...]
-    # how, and from what
+    # topic: how it was made, and from what
     made: dict[str, str]
-    # corrections that were applied
+    # number of corrections that were applied
     edits: int = 0
 
     @property
     def count(self) -> int:
-        """How many people there are."""
+        """Number of people."""
         return max(0, int(self.ids.max()))
 
     def places(self, person: int) -> Int[Tensor, "views frames"]:
-        """Where among the detections of each view and frame a person is; -1: nowhere.
+        """Index of a person among the detections of each view and frame.
 
-        ValueError for a person there is not."""
+        Args:
+            person: Number of the person, from 1.
+
+        Returns:
+            Shape (views, frames); -1 where the person is not detected.
+
+        Raises:
+            ValueError: There is no such person.
+        """
         if not 1 <= person <= self.count:
             raise InputError(
                 f"there is no person {person}: the people of this session are numbered 1 to {self.count}, from the "
@@ -66,7 +75,14 @@ class People:
         return torch.where(mine.any(dim=-1), mine.int().argmax(dim=-1), -1)
 
     def select(self, cameras: tuple[str, ...]) -> "People":
-        """Only these views, in this order."""
+        """Some of the views, in a given order.
+
+        Args:
+            cameras: Names of cameras.
+
+        Returns:
+            The people in these views.
+        """
         rows = [self.cameras.index(name) for name in cameras]
         return replace(
             self,
@@ -79,7 +95,12 @@ class People:
 
 
 def write_people(people: People, path: Path) -> None:
-    """Write `people.npz`, atomically; edits are not part of it."""
+    """Write `people.npz`, atomically; edits are not part of it.
+
+    Args:
+        people: The people, before edits.
+        path: The file.
+    """
     with replacing(path) as temporary:
         np.savez_compressed(
             temporary,
@@ -93,7 +114,19 @@ def write_people(people: People, path: Path) -> None:
 
 
 def read_people(path: Path, *, edits: bool = True) -> People:
-    """Read a file of `write_people`; apply the `edits` beside it. ValueError naming the file that is wrong."""
+    """Read the people that `write_people` wrote.
+
+    Args:
+        path: The `people.npz`.
+        edits: Whether to apply the corrections of a `people.toml` beside it.
+
+    Returns:
+        The people.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: A file is damaged, or an edit is impossible.
+    """
     try:
         arrays = read_npz(path)
         people = People(
@@ -116,10 +149,19 @@ def read_people(path: Path, *, edits: bool = True) -> People:
 
 
 def edited(people: People, file: Path) -> People:
-    """The people after the edits of a file, applied in order; every number refers to what earlier edits left.
+    """The people after the edits of a file, applied in order; numbers refer to the result of earlier edits.
 
-    Raises ValueError naming the file and the edit for anything that cannot be meant: unknown keys, cameras, frames,
-    people or tracks, an edit that changes nothing, one that leaves two detections of one person in a frame."""
+    Args:
+        people: The people before the edits.
+        file: The `people.toml`.
+
+    Returns:
+        The people after them.
+
+    Raises:
+        ValueError: Naming the file and the edit: unknown keys, cameras, frames, people or tracks, an edit that changes
+            nothing, or one that leaves two detections of one person in a frame.
+    """
     table = read_toml(file)
     rows = table.get("edit", [])
     strange = sorted(set(table) - {"edit"})

@@ -16,23 +16,33 @@ from coview.formats.calibration.clock import SYNCHRONOUS, Clock, frame_places
 from coview.formats.session.session import Session
 from coview.geometry.self_calibration.track_interpolation import read_at, without_jumps
 
-# times read at once: bounds memory
+# number of times interpolated at once, which bounds memory
 _CHUNK = 4096
-# of the extent of what a camera saw: so far from its neighbours in time, a detection says nothing of them
+# a detection farther from its neighbours in time is an outlier; share of the extent of all detections of the camera
 _JUMP = 0.05
 
 
 def session_tracks(
     session: Session, clocks: Mapping[str, Clock] | None = None, *, person: int = 1
 ) -> tuple[Float[Tensor, "frames views joints 2"], Float[Tensor, "frames views joints"]]:
-    """One person's pixels (as filmed; NaN: not seen) and confidence, every view at the reference's frames.
+    """One person's 2D joints, with every view at the times of the reference's frames.
 
-    Of several people (`coview associate`) it is `person`, by default who is seen most. `clocks`: by default
-    those of the session's calibration; without one every camera is taken to be on time.
-    A camera that is on time gives its frames as they are. Another gives, for each frame of the reference,
-    its nearest picture, moved to that time as its own neighbours in time move (see `read_at`): not seen
-    where that picture did not see it, where it jumps away from its neighbours, or before the camera began.
-    Raises ValueError where a camera's clock shares no time with the reference's recording."""
+    A camera that is synchronous gives its frames as they are. Any other gives, for each frame of the reference, its
+    nearest frame, moved to that time along the joint's motion in that view (`read_at`).
+
+    Args:
+        session: The session.
+        clocks: Clocks by camera name. Default: those of the session's calibration; without one, all are synchronous.
+        person: Number of the person where there are several; 1 is the one who is seen most.
+
+    Returns:
+        Pixels of shape (frames, views, joints, 2), distorted as filmed, and confidence of shape (frames, views,
+        joints). NaN and 0 where the nearest frame does not see the joint, where it jumps away from its neighbours in
+        time, and while the camera did not record.
+
+    Raises:
+        ValueError: A camera's clock shares no time with the reference's recording, or there is no such person.
+    """
     joints, confidence = session.followed(person)
     pixels, weights = joints.transpose(0, 1), confidence.transpose(0, 1)
     clock_of = session_clocks(session) if clocks is None else clocks
@@ -51,12 +61,26 @@ def session_tracks(
 
 
 def session_clocks(session: Session) -> dict[str, Clock]:
-    """The clocks of its calibration; none (all on time) where it is not calibrated."""
+    """The clocks of a session's calibration.
+
+    Args:
+        session: The session.
+
+    Returns:
+        Clocks by camera name; empty (all synchronous) where it is not calibrated.
+    """
     return session.calibration().clocks if session.calibration_path.is_file() else {}
 
 
 def nearest_pictures(session: Session) -> Int[Tensor, "frames views"]:
-    """The number of each camera's own picture nearest to the reference's frames; -1 where it has none."""
+    """Number of each camera's frame that is nearest in time to each frame of the reference.
+
+    Args:
+        session: The session.
+
+    Returns:
+        Shape (frames, views); -1 where the camera did not record.
+    """
     places = frame_places(session_clocks(session), session.camera_names, session.frames, session.fps).round()
     return torch.where((places >= 0) & (places < session.frames), places, -1).long()
 

@@ -1,4 +1,4 @@
-"""The weight files that authors hand out: PyTorch's .pth, opened without running what may be inside."""
+"""Reading the weights that authors released as PyTorch's .pth, without running code that may be inside."""
 
 import pickle
 import warnings
@@ -40,7 +40,7 @@ _BROKEN = (
 
 @dataclass(frozen=True)
 class ReleasedWeights:
-    """Tensors by the names that our networks have, and what kind of file they come from."""
+    """Released weights under the names that our networks have, and the kind of file they come from."""
 
     # name in our networks: weights, on the CPU
     tensors: dict[str, Tensor]
@@ -55,13 +55,22 @@ class ReleasedWeights:
 
 
 def read_released(path: Path) -> ReleasedWeights:
-    """Weights of Learnable Triangulation, of its 2D network, of EpipolarPose or its refinement unit, of simple
-    baselines, or of a torchvision ResNet.
+    """Read released weights: Learnable Triangulation, its 2D network, EpipolarPose, its refinement unit, or a ResNet.
 
-    "module.", which distributed training puts into names, is taken out; a 2D network's names get the prefix
-    "backbone.". A file with a classifier (`fc.weight`) or with a volume per joint [Kocabas19] expects RGB, all others
-    BGR [Iskakov19]. FileNotFoundError where there is none; ValueError where it holds anything but named finite
-    tensors."""
+    A ResNet is that of simple baselines or of torchvision. "module.", which distributed training puts into names, is
+    removed; the names of a 2D network get the prefix "backbone.". A file with a classifier (`fc.weight`) or with a
+    volume per joint [Kocabas19] expects RGB, all others BGR [Iskakov19].
+
+    Args:
+        path: The .pth file; for the refinement unit, `norm.pkl` is read where it lies beside it.
+
+    Returns:
+        The weights by name, and what they are for.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It holds anything but named finite tensors.
+    """
     if not path.is_file():
         raise MissingFileError(f"no file {path} with released weights. Give it as released:PATH.")
     content = _opened(path)
