@@ -113,7 +113,7 @@ def late(seed: int, clock: Clock) -> Scene:
     cameras = ring_cameras(4).to(torch.float64)
     nominal = torch.arange(FRAMES, dtype=torch.float64) / fps
     shown = nominal + torch.stack(
-        [0 * nominal, clock.offset + clock.drift * nominal, 0 * nominal, 0 * nominal]
+        [0 * nominal, clock.time_offset + clock.drift * nominal, 0 * nominal, 0 * nominal]
     )
     index = ((shown * fps + before) * fine).round().long()
     exact = torch.stack([cameras[view].project(motion[index[view]]) for view in range(4)], dim=1)

@@ -58,7 +58,7 @@ def test_people_are_told_apart_and_cameras_found_though_these_are_late(tmp_path)
     session, crowd = crowd_session(tmp_path / "session", 2, frames=300, late=late)
     done = calibrate_from_people(session, stature=1.7)
     assert identity_score(done.people.ids, crowd.who).accuracy >= 0.98
-    found = [done.calibration.clocks[name].offset * session.fps if name in done.calibration.clocks else 0.0
+    found = [done.calibration.clocks[name].time_offset * session.fps if name in done.calibration.clocks else 0.0
              for name in NAMES]  # fmt: skip
     assert found == pytest.approx(late, abs=0.3)
     assert "started later by frames: b +23, c -31" in describe_people(done.people)
@@ -66,7 +66,7 @@ def test_people_are_told_apart_and_cameras_found_though_these_are_late(tmp_path)
 
 def test_cameras_said_to_be_on_time_are_not_searched(tmp_path):
     session, _crowd = crowd_session(tmp_path / "session", 2)
-    assert update_people(session, None, on_time=True).late == (0.0, 0.0, 0.0)
+    assert update_people(session, None, on_time=True).time_offsets == (0.0, 0.0, 0.0)
 
 
 def test_everybody_is_reconstructed_and_exported(calibrated):

@@ -194,7 +194,7 @@ def describe_time_offsets(people: People) -> str:
     """
     return ", ".join(
         f"{name} {frames:+.0f}"
-        for name, frames in zip(people.cameras, people.late, strict=True)
+        for name, frames in zip(people.cameras, people.time_offsets, strict=True)
         if round(frames)
     )
 
@@ -271,7 +271,7 @@ def _time_offsets(
         # seconds: a drifting clock is right there, and near it
         middle = session.frames / session.fps / 2
         offsets = [
-            clocks[name].offset + clocks[name].drift * middle if name in clocks else 0.0
+            clocks[name].time_offset + clocks[name].drift * middle if name in clocks else 0.0
             for name in session.camera_names
         ]
         return [seconds * session.fps for seconds in offsets]

@@ -60,14 +60,14 @@ def board_clocks(solution: BoardSolution) -> tuple[dict[str, Clock], tuple[str, 
     clocks = solution.adjusted.scene.clocks.tolist()
     sigmas = solution.adjusted.column_sigma[:, -1].tolist()
     found = {
-        name: Clock(clock, offset_sigma=sigma)
+        name: Clock(clock, time_offset_sigma=sigma)
         for name, clock, sigma in zip(solution.recording.names, clocks, sigmas, strict=True)
         if sigma > 0
     }
     shifted = [
-        f"{name} {1000 * c.offset:+.0f} ± {1000 * c.offset_sigma:.0f} ms"
+        f"{name} {1000 * c.time_offset:+.0f} ± {1000 * c.time_offset_sigma:.0f} ms"
         for name, c in found.items()
-        if abs(c.offset) > max(3 * c.offset_sigma, 0.002)
+        if abs(c.time_offset) > max(3 * c.time_offset_sigma, 0.002)
     ]
     first = solution.recording.names[0]
     note = (

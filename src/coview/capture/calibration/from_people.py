@@ -111,7 +111,7 @@ def _clock_notes(calibration: Calibration) -> tuple[str, ...]:
     nonzero = {name: clock for name, clock in calibration.clocks.items() if not clock.is_zero}
     if not nonzero:
         return ()
-    told = ", ".join(f"{name} {1000 * clock.offset:+.0f} ms" for name, clock in nonzero.items())
+    told = ", ".join(f"{name} {1000 * clock.time_offset:+.0f} ms" for name, clock in nonzero.items())
     return (
         f"the file's clocks are taken over ({told}). They hold for the recording they were found on: of another take "
         f"by cameras that are not started together, remove [metadata.clocks] from the file.",
@@ -170,7 +170,9 @@ def calibrate_from_people(
     given, guessed = _initial_intrinsics(session, intrinsics, size_mismatch, focal)
     people = update_people(session, None, on_time=clock == "fixed")
     count = 1 if people is None else people.count
-    time_offsets = None if people is None else torch.tensor(people.late, dtype=torch.float64) / session.fps
+    time_offsets = (
+        None if people is None else torch.tensor(people.time_offsets, dtype=torch.float64) / session.fps
+    )
     pixels, weights = _observations(session, min_confidence, {}, count)
     chosen = _chosen_frames(frames, len(pixels))
     _check_seen(weights, session, min_confidence)
@@ -283,7 +285,7 @@ def _given(
     names = [camera.name for camera in session.cameras]
     sizes = [camera.size for camera in session.cameras]
     sizes_by_camera = dict(zip(names, sizes, strict=True))
-    read = read_calibration(path, units=units, sizes=sizes_by_camera, lenses_only=intrinsics_only)
+    read = read_calibration(path, units=units, sizes=sizes_by_camera, intrinsics_only=intrinsics_only)
     return calibration_for(read, names, sizes, size_mismatch=size_mismatch)
 
 
