@@ -79,7 +79,7 @@ class MultiView:
 
     @property
     def confidence(self) -> Float[Tensor, "*batch views joints"]:
-        """How far to trust each 2D joint, in [0, 1]; 0 for a joint that was not seen."""
+        """The detector's confidence in each 2D joint, in [0, 1]; 0 for a joint that was not detected."""
         return self._read("confidence")
 
     @property

@@ -176,10 +176,10 @@ def can_map(source: Skeleton, target: Skeleton) -> bool:
 
 def named_skeleton(name: str) -> Skeleton:
     """One of the skeletons of this module by its name; LookupError with the known names."""
-    known = {skeleton.name: skeleton for skeleton in SKELETONS}
-    if name not in known:
-        raise UnknownNameError(f"no skeleton '{name}'. Known: {', '.join(sorted(known))}.")
-    return known[name]
+    skeletons = {skeleton.name: skeleton for skeleton in SKELETONS}
+    if name not in skeletons:
+        raise UnknownNameError(f"no skeleton '{name}'. Known: {', '.join(sorted(skeletons))}.")
+    return skeletons[name]
 
 
 def _find(joint: str, source: Skeleton, tried: frozenset[str]) -> dict[str, float]:

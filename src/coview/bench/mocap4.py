@@ -175,10 +175,10 @@ def _job(name: str, kind: str, seed: int, views: int, settings: Settings) -> Job
 
 
 def _check_names(settings: Settings) -> None:
-    for what, given, known in (("input", settings.inputs, INPUTS), ("ring", settings.rings, RINGS)):
-        unknown = [name for name in given if name not in known]
+    for what, given, valid in (("input", settings.inputs, INPUTS), ("ring", settings.rings, RINGS)):
+        unknown = [name for name in given if name not in valid]
         if unknown or not given:
-            raise InputError(f"mocap4 has no {what} '{''.join(unknown[:1])}'. Known: {', '.join(known)}.")
+            raise InputError(f"mocap4 has no {what} '{''.join(unknown[:1])}'. Known: {', '.join(valid)}.")
     for what, number in (("steps", settings.steps), ("width", settings.width)):
         if number is not None and number < 1:
             raise InputError(f"{what} must be at least 1, got {number}. Leave it out for each recipe's own.")
@@ -292,8 +292,8 @@ def is_mirrored(numbers: dict[str, float]) -> bool | None:
 
     None where neither share is known, as for poses that are not in camera axes."""
     shares = [numbers[name] for name in ("mirrored_percent", "opposite_percent") if name in numbers]
-    known = [share for share in shares if not math.isnan(share)]
-    return max(known) > 50 if known else None
+    finite = [share for share in shares if not math.isnan(share)]
+    return max(finite) > 50 if finite else None
 
 
 def _alignment(skeleton: Skeleton) -> str:

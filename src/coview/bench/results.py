@@ -112,9 +112,9 @@ def _alone(folder: Path) -> Iterator[None]:
     except ImportError:  # Windows has no such lock; there, run one at a time
         yield
         return
-    held = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(held, fcntl.LOCK_EX)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
-        os.close(held)
+        os.close(descriptor)

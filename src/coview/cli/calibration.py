@@ -181,7 +181,7 @@ def _fit_words(fit: "CameraFit") -> list[str]:
 
 
 def _clock_words(clock: "Clock") -> str:
-    words = f"{1000 * clock.offset:+.1f} ± {1000 * clock.offset_sigma:.1f} ms late"
+    words = f"time offset {1000 * clock.offset:+.1f} ± {1000 * clock.offset_sigma:.1f} ms"
     if clock.drift == 0:
         return words
     return f"{words}, drift {1e6 * clock.drift:+.0f} ± {1e6 * clock.drift_sigma:.0f} ppm"

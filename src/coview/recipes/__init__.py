@@ -50,17 +50,17 @@ def load(name: str) -> Any:
 def taught_by(name: str) -> str:
     """What a recipe needs besides 2D joints of synchronised views, in a few words, from what its method declares.
 
-    `lenses` are cameras of which only the intrinsics are read: where they stand is found from the people."""
+    `intrinsics`: only the cameras' intrinsics are read; their extrinsics are estimated from the people."""
     recipe = load(name)
     method = recipe.unbuilt()
     reads = method.needs
-    lenses = "pseudo_cameras" in reads or ("cameras" in reads and method.lenses_alone)
+    intrinsics = "pseudo_cameras" in reads or ("cameras" in reads and method.lenses_alone)
     cameras = ("cameras" in reads and not method.lenses_alone) or (
         "pseudo_cameras" in reads and recipe.pseudo.cameras == "given"
     )
     few = "few " if recipe.labels.some3d else ""
     words = [f"{few}3D labels"] if "joints3d" in reads else []
-    words += ["given cameras"] if cameras else ["lenses"] if lenses else []
+    words += ["given cameras"] if cameras else ["intrinsics"] if intrinsics else []
     return ", ".join(words) or "nothing"
 
 

@@ -63,7 +63,7 @@ def usual(rows: Iterable[Row]) -> list[Row]:
     return [row for row in rows if row["views"] == _VIEWS and row["input"] in _INPUTS]
 
 
-def spread(values: Iterable[str], digits: int = 1) -> str:
+def median_and_range(values: Iterable[str], digits: int = 1) -> str:
     """`median (least–most)` of the numbers among the cells; the number alone where there is one."""
     numbers = [float(value) for value in values if value]
     if not numbers:
@@ -128,7 +128,7 @@ def _accuracy(rows: Sequence[Row]) -> Cells:
     ]
     cells = [head]
     for group, its in every.items():
-        line = [*group, str(len(its)), *(spread(row[name] for row in its) for name in measures)]
+        line = [*group, str(len(its)), *(median_and_range(row[name] for row in its) for name in measures)]
         mirrored = sum(row["mirrored"] == "yes" for row in its)
         line.append(f"{mirrored} of {len(its)}")
         line += [_ratio(group, every, reference) for reference in (FAITHFUL, CEILING)]
@@ -154,7 +154,7 @@ def _detection(rows: Sequence[Row]) -> Cells:
         for (recipe, *size), its in groups([row for row in rows if row["input"] == kind]).items():
             pairs = [
                 " → ".join(
-                    spread((row.get(f"jdr_{joint}_{when}", "") for row in its), 2)
+                    median_and_range((row.get(f"jdr_{joint}_{when}", "") for row in its), 2)
                     for when in ("before", "seen_after", "after")
                 )
                 for joint in joints
@@ -170,7 +170,7 @@ def _cost(rows: Sequence[Row]) -> Cells:
     for group, its in groups(rows).items():
         runs = {(row["input"], row["seed"]): row for row in its}.values()  # the same run on every ring
         settings = (dict.fromkeys(row[name] for row in runs) for name in ("batch", "precision", "parameters"))
-        numbers = [spread((row[name] for row in runs), 0) for name in ("seconds", "peak_mb")]
+        numbers = [median_and_range((row[name] for row in runs), 0) for name in ("seconds", "peak_mb")]
         machines = "; ".join(dict.fromkeys(row["machine"].partition(", load")[0] for row in runs))
         cells.append([*group, *map(" ".join, settings), str(len(runs)), *numbers, machines])
     return cells

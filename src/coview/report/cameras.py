@@ -120,12 +120,12 @@ def covered_shares(
     A person is where the middle of the known joints is, and seen where half of the joints were detected in some frame.
     NaN where nobody was anywhere."""
     middle = points.nanmean(dim=1)[:, :2]
-    known = middle.isfinite().all(dim=-1)
-    cells = (middle[known] / CELL).floor().long()
+    valid = middle.isfinite().all(dim=-1)
+    cells = (middle[valid] / CELL).floor().long()
     if not len(cells):
         return [math.nan] * seen.shape[1]
     _, square = torch.unique(cells, dim=0, return_inverse=True)
-    whole = (seen.float().mean(dim=-1) >= _WHOLE)[known]
+    whole = (seen.float().mean(dim=-1) >= _WHOLE)[valid]
     count = int(square.max()) + 1
     shares = []
     for view in range(seen.shape[1]):

@@ -7,7 +7,7 @@ from statistics import median
 from typing import Any
 
 from coview.data.mocap.mocap4 import INPUTS
-from coview.report.benchmark import Group, Row, groups, markdown, spread, usual
+from coview.report.benchmark import Group, Row, groups, markdown, median_and_range, usual
 from coview.report.chart import Line, lines_svg
 from coview.report.html import render_markdown
 
@@ -100,8 +100,11 @@ def _table(rows: Sequence[Row], needs: Mapping[str, str]) -> list[list[str]]:
     for group in dict.fromkeys(in_order):
         its, (recipe, *size) = groups(rows)[group], group
         line = [recipe, needs.get(recipe, "–"), *size, str(len({row["seed"] for row in its}))]
-        line += [spread(row["n_mpjpe_mm"] for row in _on(its, ring)) for ring in _RINGS]
-        line += [spread(row.get(name, "") for row in _on(its, "same")) for name in ("p_mpjpe_mm", "pss_50")]
+        line += [median_and_range(row["n_mpjpe_mm"] for row in _on(its, ring)) for ring in _RINGS]
+        line += [
+            median_and_range(row.get(name, "") for row in _on(its, "same"))
+            for name in ("p_mpjpe_mm", "pss_50")
+        ]
         cells.append(line)
     return cells
 

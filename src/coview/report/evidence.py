@@ -48,8 +48,8 @@ class Evidence:
     @property
     def cameras(self) -> Cameras | None:
         """The cameras, where it is known where they stand."""
-        known = self.calibration is not None and self.calibration.has_extrinsics
-        return self.calibration.cameras if known and self.calibration else None
+        placed = self.calibration is not None and self.calibration.has_extrinsics
+        return self.calibration.cameras if placed and self.calibration else None
 
     @property
     def frames(self) -> int:

@@ -13,7 +13,7 @@ _MOST = 1_000_000  # values a quantile is taken of; more are thinned evenly
 
 
 @dataclass(frozen=True)
-class Spread:
+class Quantiles:
     """Middle and upper end of some values; NaN where there are none."""
 
     median: float
@@ -26,7 +26,7 @@ class Agreement:
     """How the 3D joints agree with the detections of one camera or one joint."""
 
     name: str
-    pixels: Spread  # of the detections that were used
+    pixels: Quantiles  # of the detections that were used
     detected: float  # share of all there could be
     used: float  # share of the detected
 
@@ -37,7 +37,7 @@ class Bone:
 
     name: str
     mean: float  # metres; NaN: never seen whole
-    spread: float  # standard deviation, share of the mean
+    relative_std: float  # standard deviation, share of the mean
     asymmetry: float  # (left - right) / mean of both; NaN for a bone in the middle
     frames: int
 
@@ -47,19 +47,19 @@ class Coverage:
     """How often one joint is known, and from how many views."""
 
     name: str
-    known: float  # share of frames with a position
+    valid_share: float  # share of frames with a position
     views: tuple[float, ...]  # share of frames in which it rests on exactly 0, 1, 2, … views
     sigma: float  # metres; median over frames of the largest standard deviation; NaN: not estimated
 
 
-def spread_of(values: Float[Tensor, "count"]) -> Spread:
+def quantiles(values: Float[Tensor, "count"]) -> Quantiles:
     """Median and 95th percentile of the finite values."""
     finite = values[values.isfinite()]
     if not finite.numel():
-        return Spread(float("nan"), float("nan"), 0)
+        return Quantiles(float("nan"), float("nan"), 0)
     thin = finite[:: -(-finite.numel() // _MOST)]
     median, high = torch.quantile(thin.double(), torch.tensor([0.5, 0.95], dtype=torch.float64)).tolist()
-    return Spread(median, high, finite.numel())
+    return Quantiles(median, high, finite.numel())
 
 
 def agreements(
@@ -77,7 +77,7 @@ def agreements(
         rows.append(
             Agreement(
                 name,
-                spread_of(error[kept]),
+                quantiles(error[kept]),
                 detected / max(there.numel(), 1),
                 int(kept.sum()) / max(detected, 1),
             )
@@ -129,13 +129,13 @@ def coverage(
     names: tuple[str, ...],
 ) -> tuple[Coverage, ...]:
     """Per joint: how often it is known, from how many of `most` views, and how sure."""
-    known = points.isfinite().all(dim=-1)
+    valid = points.isfinite().all(dim=-1)
     largest = None if covariance is None else _largest_sigma(covariance)
     rows = []
     for joint, name in enumerate(names):
         shares = () if views is None else tuple(_shares(views[:, joint], most))
-        sigma = float("nan") if largest is None else spread_of(largest[:, joint]).median
-        rows.append(Coverage(name, float(known[:, joint].float().mean()), shares, sigma))
+        sigma = float("nan") if largest is None else quantiles(largest[:, joint]).median
+        rows.append(Coverage(name, float(valid[:, joint].float().mean()), shares, sigma))
     return tuple(rows)
 
 
@@ -146,10 +146,10 @@ def _shares(counts: Tensor, most: int) -> list[float]:
 
 def _largest_sigma(covariance: Float[Tensor, "frames joints 3 3"]) -> Float[Tensor, "frames joints"]:
     """Standard deviation along the least certain direction, metres; NaN where not known."""
-    known = covariance.isfinite().all(dim=-1).all(dim=-1)
-    safe = torch.where(known[..., None, None], covariance, torch.eye(3).to(covariance))
+    valid = covariance.isfinite().all(dim=-1).all(dim=-1)
+    safe = torch.where(valid[..., None, None], covariance, torch.eye(3).to(covariance))
     largest = torch.linalg.eigvalsh(safe)[..., -1].clamp_min(0).sqrt()
-    return torch.where(known, largest, torch.nan)
+    return torch.where(valid, largest, torch.nan)
 
 
 def millimetres_per_pixel(

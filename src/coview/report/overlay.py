@@ -40,8 +40,8 @@ def instants(evidence: Evidence, count: int) -> list[int]:
     good = (strength >= 0.8 * strength.max()).nonzero()[:, 0]
     if not len(good) or strength.max() <= 0:
         return []
-    spread = good[torch.linspace(0, len(good) - 1, count + 1)[:-1].long() + len(good) // (2 * count + 1)]
-    chosen = sorted(set(spread.tolist()))
+    evenly = good[torch.linspace(0, len(good) - 1, count + 1)[:-1].long() + len(good) // (2 * count + 1)]
+    chosen = sorted(set(evenly.tolist()))
     worst = _worst(evidence, good)
     return chosen if worst is None or count < 2 else [*chosen[: count - 1], worst]
 
@@ -68,8 +68,8 @@ def encode(picture: UInt8[np.ndarray, "height width 3"]) -> bytes:
 def _strength(evidence: Evidence) -> Float[Tensor, "frames"]:
     """How much there is to see in each frame: detections and reprojections that are known."""
     shown = [part for part in (evidence.pixels, evidence.projected) if part is not None]
-    known = [part.isfinite().all(dim=-1).float().mean(dim=(1, 2)) for part in shown]
-    return torch.stack(known).mean(dim=0) if known else torch.zeros(1)
+    valid_shares = [part.isfinite().all(dim=-1).float().mean(dim=(1, 2)) for part in shown]
+    return torch.stack(valid_shares).mean(dim=0) if valid_shares else torch.zeros(1)
 
 
 def _worst(evidence: Evidence, among: Tensor) -> int | None:

@@ -8,7 +8,7 @@ from coview.formats.motion.poses3d import Poses3D
 from coview.formats.session.people import EDITS, People
 from coview.formats.session.session import Session, StaleError
 from coview.report.html import render_html
-from coview.report.measures import spread_of
+from coview.report.measures import quantiles
 from coview.report.verdict import Line
 
 OFTEN = 0.01  # changes of owner per detection of a camera, beyond which its tracks deserve a look
@@ -66,7 +66,7 @@ def _shown(presence: Presence, poses: Poses3D | None) -> _Shown:
     if poses is not None:
         placed = float(poses.points.isfinite().all(dim=-1).float().mean())
     if poses is not None and poses.residuals is not None and poses.inliers is not None:
-        residual = spread_of(poses.residuals[poses.inliers]).median
+        residual = quantiles(poses.residuals[poses.inliers]).median
     return _Shown(presence, placed, residual)
 
 

@@ -61,8 +61,8 @@ def _draw(evidence: Evidence, cameras: Cameras, frame: int, pictures: list[Overl
     for view, name in enumerate(evidence.session.camera_names):
         _draw_camera(axes, cameras[view], name)
     middle = points[points.isfinite().all(dim=-1)].mean(dim=0).numpy()
-    turn = np.degrees(free_azimuth(cameras, middle))
-    _frame_axes(axes, torch.cat([points, cameras.centres.double()]), turn)
+    azimuth = np.degrees(free_azimuth(cameras, middle))
+    _frame_axes(axes, torch.cat([points, cameras.centres.double()]), azimuth)
     return figure
 
 
@@ -92,8 +92,8 @@ def _draw_camera(axes: Any, camera: Cameras, name: str) -> None:
 
 def _frame_axes(axes: Any, points: Tensor, azimuth: float) -> None:
     """Equal scales, the floor at zero, nothing but what matters."""
-    known = points[points.isfinite().all(dim=-1)].numpy()
-    low, high = known.min(axis=0) - 0.4, known.max(axis=0) + 0.4
+    valid = points[points.isfinite().all(dim=-1)].numpy()
+    low, high = valid.min(axis=0) - 0.4, valid.max(axis=0) + 0.4
     low[2] = min(low[2], 0.0) if low[2] > -1 else low[2]
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), zlim=(low[2], high[2]))
     axes.set_box_aspect(high - low, zoom=1.05)

@@ -52,8 +52,8 @@ def drawing_data(drawn: Sequence[Drawn], skeleton: Skeleton, fps: float | None) 
     """What the script reads: metres in world axes, root at the origin, the reconstruction once for all."""
     frames = sampled(len(drawn[0].points))
     world = drawn[0].reference[frames] @ drawn[0].camera_from_world
-    known = world[world.isfinite().all(dim=-1)]
-    low, high = torch.quantile(known[:, 2], torch.tensor([0.02, 0.98])).tolist()
+    valid = world[world.isfinite().all(dim=-1)]
+    low, high = torch.quantile(valid[:, 2], torch.tensor([0.02, 0.98])).tolist()
     return {
         "frames": frames,
         "seconds": (frames[1] - frames[0]) / (fps or 25.0) if len(frames) > 1 else 1.0,
@@ -62,7 +62,7 @@ def drawing_data(drawn: Sequence[Drawn], skeleton: Skeleton, fps: float | None) 
         "reconstruction": packed(world),
         "floor": round(low, 3),
         "middle": round((low + high) / 2, 3),
-        "reach": round(max((high - low) / 2, 0.8 * float(known.norm(dim=-1).quantile(0.98))), 3),
+        "reach": round(max((high - low) / 2, 0.8 * float(valid.norm(dim=-1).quantile(0.98))), 3),
         "cameras": [_drawn_camera(one, frames, skeleton.root_index) for one in drawn],
     }
 

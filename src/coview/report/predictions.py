@@ -33,7 +33,7 @@ class ShownModel:
         return next(iter(self.predictions.values()))
 
     @property
-    def doubts(self) -> str:
+    def warnings(self) -> str:
         return self.first.provenance.get("doubts", "")
 
 
@@ -120,8 +120,8 @@ def _verdict(model: ShownModel) -> Line:
     if worse:
         which = "any camera" if len(worse) == len(found) else ", ".join(worse)
         said += f" It is worse than that in N- or P-MPJPE, or mirrored, from {which}."
-    tone: Tone = "poor" if len(worse) == len(found) else "fair" if worse or model.doubts else "note"
-    return Line(tone, " ".join(filter(None, (said, model.doubts))))
+    tone: Tone = "poor" if len(worse) == len(found) else "fair" if worse or model.warnings else "note"
+    return Line(tone, " ".join(filter(None, (said, model.warnings))))
 
 
 def _between(values: Sequence[float]) -> str:
@@ -146,6 +146,6 @@ def _shown_model(model: ShownModel) -> dict[str, Any]:
 
 
 def _warnings(model: ShownModel) -> list[Line]:
-    doubts = [Line("poor", model.doubts)] if model.doubts else []
+    warnings = [Line("poor", model.warnings)] if model.warnings else []
     said = [(camera, words) for camera, one in model.comparisons.items() for words in one.warnings]
-    return doubts + [Line("poor", f"{camera}: {words}") for camera, words in said]
+    return warnings + [Line("poor", f"{camera}: {words}") for camera, words in said]

@@ -72,9 +72,9 @@ def playing(poses: Poses3D) -> tuple[int, int, int]:
     """First frame, one-past-last and step of the animation: the stretch with most joints."""
     step = max(1, round(poses.fps / MOST_RATE))
     length = min(len(poses.points), MOST_FRAMES * step)
-    known = poses.points.isfinite().all(dim=-1).double().mean(dim=-1)
-    sums = torch.nn.functional.pad(known.cumsum(0), (1, 0))
-    first = int((sums[length:] - sums[: len(known) - length + 1]).argmax())
+    valid = poses.points.isfinite().all(dim=-1).double().mean(dim=-1)
+    sums = torch.nn.functional.pad(valid.cumsum(0), (1, 0))
+    first = int((sums[length:] - sums[: len(valid) - length + 1]).argmax())
     return first, first + length, step
 
 
@@ -146,20 +146,20 @@ def filled(points: Float[Tensor, "frames joints 3"]) -> Float[Tensor, "frames jo
     """Joints that are not known hide inside one that is; frames without any hide under the floor.
 
     Only for drawing: the viewer cannot draw NaN."""
-    known = points.isfinite().all(dim=-1)
-    shelter = known.float().argmax(dim=-1)[:, None, None].expand(-1, 1, 3)
+    valid = points.isfinite().all(dim=-1)
+    shelter = valid.float().argmax(dim=-1)[:, None, None].expand(-1, 1, 3)
     inside = points.gather(1, shelter).nan_to_num(0.0)
-    hidden = torch.where(known.any(dim=-1)[:, None, None], inside, points.new_tensor([0.0, 0.0, -100.0]))
-    return torch.where(known[..., None], points, hidden)
+    hidden = torch.where(valid.any(dim=-1)[:, None, None], inside, points.new_tensor([0.0, 0.0, -100.0]))
+    return torch.where(valid[..., None], points, hidden)
 
 
 def _way(points: Tensor) -> tuple[np.ndarray, np.ndarray]:
     """Lowest and highest corner of the box around the person's way, outliers left out; metres."""
-    known = points[points.isfinite().all(dim=-1)].double()
-    if not len(known):
+    valid = points[points.isfinite().all(dim=-1)].double()
+    if not len(valid):
         return np.array([-0.5, -0.5, 0.0]), np.array([0.5, 0.5, 2.0])
     low, high = torch.quantile(
-        known[:: -(-len(known) // 100_000)], torch.tensor([0.02, 0.98]).double(), dim=0
+        valid[:: -(-len(valid) // 100_000)], torch.tensor([0.02, 0.98]).double(), dim=0
     )
     return low.numpy(), high.numpy()
 

@@ -85,8 +85,8 @@ def error_section(evidence: Evidence) -> Markup:
 
 def _most(rows: Sequence[Agreement]) -> float:
     """The largest median, which the bars are drawn against."""
-    known = [row.pixels.median for row in rows if math.isfinite(row.pixels.median)]
-    return max(known, default=1.0) or 1e-9
+    finite = [row.pixels.median for row in rows if math.isfinite(row.pixels.median)]
+    return max(finite, default=1.0) or 1e-9
 
 
 def bone_section(evidence: Evidence) -> str:
@@ -94,7 +94,7 @@ def bone_section(evidence: Evidence) -> str:
     if evidence.poses is None:
         return ""
     rows = bones(evidence.poses.points, evidence.skeleton)
-    most = max((row.spread for row in rows if math.isfinite(row.spread)), default=1.0) or 1.0
+    most = max((row.relative_std for row in rows if math.isfinite(row.relative_std)), default=1.0) or 1.0
     return render_html("bones", rows=rows, most=most)
 
 
@@ -164,9 +164,9 @@ def _calibration_words(evidence: Evidence) -> dict[str, str]:
         **_for_people(calibration.provenance),
     }
     if not placed:
-        words = {"lenses": "known; where the cameras stand is not", **_for_people(calibration.provenance)}
-    for name, (centre, turn) in calibration.sigma.items():
-        words[f"σ of {name}"] = f"{1000 * centre:.1f} mm, {math.degrees(turn):.2f}°"
+        words = {"intrinsics": "known; the extrinsics are not", **_for_people(calibration.provenance)}
+    for name, (centre, rotation) in calibration.sigma.items():
+        words[f"σ of {name}"] = f"{1000 * centre:.1f} mm, {math.degrees(rotation):.2f}°"
     return words
 
 

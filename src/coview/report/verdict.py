@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from coview.report.evidence import Comparison, Evidence
-from coview.report.measures import agreements, bones, millimetres_per_pixel, spread_of
+from coview.report.measures import agreements, bones, millimetres_per_pixel, quantiles
 
 Tone = Literal["good", "fair", "poor", "note"]
 
@@ -66,34 +66,34 @@ def _reprojection(evidence: Evidence) -> Iterator[Headline | Line]:
     compared = evidence.comparison
     if compared is None or evidence.poses is None or evidence.cameras is None:
         return
-    spread = spread_of(compared.errors[compared.used])
-    if not spread.count:
+    errors = quantiles(compared.errors[compared.used])
+    if not errors.count:
         yield Line("poor", "No detection agrees with a 3D joint, so the reconstruction rests on nothing.")
         return
     worth = float(millimetres_per_pixel(evidence.poses.points, evidence.cameras).nanmedian())
     diagonal = float(evidence.cameras.size.norm(dim=-1).nanmedian())
     yield Headline(
-        f"{spread.median:.1f} px",
-        f"from detection to 3D joint (median), about {spread.median * worth:.0f} mm",
+        f"{errors.median:.1f} px",
+        f"from detection to 3D joint (median), about {errors.median * worth:.0f} mm",
     )
     yield Line(
-        _tone(spread.median / diagonal, PIXELS) if diagonal > 0 else "note",
-        f"Seen through the cameras, the 3D joints lie {spread.median:.1f} px from the detections they rest "
-        f"on (median; 95% are within {spread.high:.1f} px). At the person, a pixel is {worth:.1f} mm.",
+        _tone(errors.median / diagonal, PIXELS) if diagonal > 0 else "note",
+        f"Seen through the cameras, the 3D joints lie {errors.median:.1f} px from the detections they rest "
+        f"on (median; 95% are within {errors.high:.1f} px). At the person, a pixel is {worth:.1f} mm.",
     )
     yield from _odd_cameras(compared, evidence.session.camera_names)
 
 
 def _odd_cameras(compared: Comparison, names: tuple[str, ...]) -> Iterator[Line]:
     rows = agreements(compared.errors, compared.used, compared.seen, names, axis=1)
-    known = [row for row in rows if row.pixels.count]
-    usual = statistics.median(row.pixels.median for row in known)
+    judged = [row for row in rows if row.pixels.count]
+    usual = statistics.median(row.pixels.median for row in judged)
     for row in rows:
         if not row.pixels.count:
             yield Line(
                 "poor", f"{row.name} contributes nothing: none of its detections agrees with the others."
             )
-        elif len(known) > 2 and row.pixels.median > ODD_CAMERA * usual:
+        elif len(judged) > 2 and row.pixels.median > ODD_CAMERA * usual:
             yield Line(
                 "fair",
                 f"{row.name} agrees worse than the others ({row.pixels.median:.1f} px against {usual:.1f}): "
@@ -105,24 +105,24 @@ def _bones(evidence: Evidence) -> Iterator[Headline | Line]:
     if evidence.poses is None:
         return
     every = bones(evidence.poses.points, evidence.skeleton)
-    known = [bone for bone in every if bone.mean > LIMB and bone.spread == bone.spread]
-    if not known:
+    judged = [bone for bone in every if bone.mean > LIMB and bone.relative_std == bone.relative_std]
+    if not judged:
         return
-    usual = statistics.median(bone.spread for bone in known)
-    worst = max(known, key=lambda bone: bone.spread)
+    usual = statistics.median(bone.relative_std for bone in judged)
+    worst = max(judged, key=lambda bone: bone.relative_std)
     yield Headline(f"{usual:.1%}", "spread of a bone's length (a real bone has none)")
     refined = "refined" in evidence.poses.provenance
     yield Line(
         "note" if refined else _tone(usual, STRETCH),
         f"Bones longer than {100 * LIMB:.0f} cm keep their length to {usual:.1%} (median; worst "
-        f"{worst.name.replace('_', ' ')}: {worst.spread:.1%}). "
+        f"{worst.name.replace('_', ' ')}: {worst.relative_std:.1%}). "
         + (
             "Refining holds them together, so this is no test; what they were before is said under “What was assumed”."
             if refined
             else "Nothing forces them to, so this is a test."
         ),
     )
-    uneven = [bone for bone in known if "left" in bone.name and abs(bone.asymmetry) > UNEVEN]
+    uneven = [bone for bone in judged if "left" in bone.name and abs(bone.asymmetry) > UNEVEN]
     if uneven:
         named = ", ".join(f"{bone.name.replace('_', ' ')} {abs(bone.asymmetry):.0%}" for bone in uneven[:3])
         yield Line("fair", f"Left and right differ in length more than bodies do: {named}.")

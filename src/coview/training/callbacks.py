@@ -88,7 +88,7 @@ class Checkpoints(callbacks.Checkpoint):
     """Saves the run between two updates every so many seconds, at its end, and when it is told to stop.
 
     Lightning's ModelCheckpoint goes by the clock as well, but saves before the learner has logged the step and
-    revised the method, amid batches that are worked through in parts, and under names of its own."""
+    the method has resolved its ambiguity, between the parts of an accumulated batch, and under names of its own."""
 
     def __init__(self, path: Path, seconds: float) -> None:
         self.path, self.seconds = path, seconds

@@ -39,14 +39,15 @@ class Checkpoint:
         """Check that a method can go on from here, for `steps` in all.
 
         Raises:
-            ValueError: naming `path`: a weight is missing, unknown or of another shape, or the step too late."""
-        held, wanted = (
+            InputError: naming `path`: a weight is missing, unknown or of another shape, or the step is beyond
+                `steps`."""
+        stored, wanted = (
             {name: tuple(weight.shape) for name, weight in each.items()}
             for each in (self.weights, method.state_dict())
         )
-        strange = [name for name in {**wanted, **held} if held.get(name) != wanted.get(name)]
+        strange = [name for name in {**wanted, **stored} if stored.get(name) != wanted.get(name)]
         if strange:
-            there, here = (str(each.get(strange[0], "missing")) for each in (held, wanted))
+            there, here = (str(each.get(strange[0], "missing")) for each in (stored, wanted))
             words = f"of {len(strange)} weights, {strange[0]} is {there} there and {here} in the method"
         elif not 0 <= self.step <= steps:
             words = f"it is of step {self.step}, and the recipe has {steps}"

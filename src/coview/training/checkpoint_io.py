@@ -27,7 +27,7 @@ class SafetensorsIO(CheckpointIO):
         Checkpoint(
             step=checkpoint["global_step"],
             seconds=checkpoint[RUN]["seconds"],
-            weights={name.removeprefix(_PREFIX): held for name, held in checkpoint["state_dict"].items()},
+            weights={name.removeprefix(_PREFIX): weight for name, weight in checkpoint["state_dict"].items()},
             optimiser=flat_state(checkpoint["optimizer_states"][0]["state"]),
             facts=checkpoint[RUN]["facts"],
         ).save(Path(path))
@@ -36,15 +36,15 @@ class SafetensorsIO(CheckpointIO):
         self, path: str | Path, map_location: Any | None = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
         """Read what `save_checkpoint` wrote; ValueError naming the file where it is something else."""
-        held = Checkpoint.load(Path(path))
+        stored = Checkpoint.load(Path(path))
         return {
             "pytorch-lightning_version": lightning.__version__,
             "epoch": 0,
-            "global_step": held.step,
-            "state_dict": {_PREFIX + name: weight for name, weight in held.weights.items()},
-            "optimizer_states": [{"state": nested_state(held.optimiser)}],
+            "global_step": stored.step,
+            "state_dict": {_PREFIX + name: weight for name, weight in stored.weights.items()},
+            "optimizer_states": [{"state": nested_state(stored.optimiser)}],
             "lr_schedulers": [],
-            RUN: {"seconds": held.seconds, "facts": held.facts},
+            RUN: {"seconds": stored.seconds, "facts": stored.facts},
         }
 
     def remove_checkpoint(self, path: str | Path) -> None:

@@ -224,8 +224,8 @@ class Sums:
     def add(self, names: tuple[str, ...], values: Float[Tensor, "terms"]) -> None:
         """The terms of one step."""
         finite = values.isfinite().all()
-        counted, held = torch.where(finite, values, 0.0), self._sums.get(names)
-        self._sums[names] = counted if held is None else held.add_(counted)
+        counted, earlier = torch.where(finite, values, 0.0), self._sums.get(names)
+        self._sums[names] = counted if earlier is None else earlier.add_(counted)
         self._steps = finite.long() if self._steps is None else self._steps.add_(finite)
 
     def means(self) -> dict[str, float]:

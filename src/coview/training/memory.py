@@ -150,8 +150,8 @@ def held_bytes(data: Instants) -> int:
 
 
 def _instant_bytes(instant: MultiView) -> int:
-    held = [instant.stored(name) for name in instant.fields]
-    tensors = [t for each in held for t in (_tensors(each) if isinstance(each, Cameras) else [each])]
+    stored = [instant.stored(name) for name in instant.fields]
+    tensors = [t for each in stored for t in (_tensors(each) if isinstance(each, Cameras) else [each])]
     return sum(_size(tensor) for tensor in tensors)
 
 
@@ -220,20 +220,20 @@ def _key(tensor: Tensor) -> int:
 
 def _available() -> int | None:
     """Of the computer, or of the container, whichever is less."""
-    known = []
+    limits = []
     try:
         lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
-        known.append(1024 * int(lines["MemAvailable"].split()[0]))
+        limits.append(1024 * int(lines["MemAvailable"].split()[0]))
     except (OSError, KeyError, ValueError):
         if hasattr(os, "sysconf") and "SC_AVPHYS_PAGES" in os.sysconf_names:
-            known.append(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+            limits.append(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     try:
         group = Path("/sys/fs/cgroup")
         used = int((group / "memory.current").read_text())
-        known.append(int((group / "memory.max").read_text()) - used)
+        limits.append(int((group / "memory.max").read_text()) - used)
     except (OSError, ValueError):
         pass  # no limit
-    return min(known) if known else None
+    return min(limits) if limits else None
 
 
 def _size(tensor: Tensor | nn.Parameter) -> int:

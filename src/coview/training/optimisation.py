@@ -16,11 +16,11 @@ def parameter_groups(method: Method[Any]) -> list[dict[str, Any]]:
 
     Frozen parameters are in none. ValueError where a rate names no module or parameter of the method."""
     groups: dict[float, list[nn.Parameter]] = {}
-    known = {outer for name, _ in method.named_parameters() for outer in _around(name)}
-    if unknown := sorted(set(method.rates) - known):
+    modules = {outer for name, _ in method.named_parameters() for outer in _around(name)}
+    if unknown := sorted(set(method.rates) - modules):
         raise InputError(
             f"{type(method).__name__}.rates names {', '.join(unknown)}, which it does not have. "
-            f"Its modules: {', '.join(sorted(name for name in known if '.' not in name))}, and what is in them."
+            f"Its modules: {', '.join(sorted(name for name in modules if '.' not in name))}, and what is in them."
         )
     for name, parameter in method.named_parameters():
         if parameter.requires_grad:

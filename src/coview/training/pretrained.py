@@ -167,13 +167,13 @@ def _mapped(source: Source, report: Report) -> dict[str, Tensor]:
     if not source.released:
         return source.tensors
     found = {}
-    known = _MAPS[source.released]
+    modules = _MAPS[source.released]
     for name, tensor in source.tensors.items():
-        module = next((theirs for theirs in known if f"{name}.".startswith(f"{theirs}.")), None)
+        module = next((theirs for theirs in modules if f"{name}.".startswith(f"{theirs}.")), None)
         if module is None:
             report.ignored[name] = f"not a name of {_AUTHORS[source.released]}"
         else:
-            found[known[module][0] + name.removeprefix(module)] = tensor
+            found[modules[module][0] + name.removeprefix(module)] = tensor
     return found
 
 
@@ -205,17 +205,17 @@ def _per_joint(
     two_d = source.only_backbone and name.startswith(_HEAT_MAPS)
     if len(given) != len(source.skeleton) and not two_d:
         return None
-    known = [None if row is None or row >= len(given) else row for row in rows]
+    given_rows = [None if row is None or row >= len(given) else row for row in rows]
     answer = own.clone()
     if two_d and len(given) != len(source.skeleton):
         # the authors' loader: everything anew, then the first filters that there are
         nn.init.xavier_uniform_(answer) if answer.dim() > 1 else nn.init.zeros_(answer)
-    for joint, row in enumerate(known):
+    for joint, row in enumerate(given_rows):
         if row is not None:
             answer[joint] = given[row]
-    found = len(known) - known.count(None)
-    if name.endswith("weight") and (two_d or found < len(known)):
-        report.notes.append(_joints(name, found, len(known), len(given), source))
+    found = len(given_rows) - given_rows.count(None)
+    if name.endswith("weight") and (two_d or found < len(given_rows)):
+        report.notes.append(_joints(name, found, len(given_rows), len(given), source))
     return answer
 
 

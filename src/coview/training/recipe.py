@@ -181,11 +181,11 @@ def _check_size(recipe: Recipe) -> None:
 def _check_finite(value: Any, where: str) -> None:
     """ValueError naming the first setting, however deep, that is NaN, or infinite where its default is not."""
     for each in fields(value):
-        held, name = getattr(value, each.name), f"{where}{each.name}"
-        if is_dataclass(held) and not isinstance(held, type):
-            _check_finite(held, f"{name}.")
+        setting, name = getattr(value, each.name), f"{where}{each.name}"
+        if is_dataclass(setting) and not isinstance(setting, type):
+            _check_finite(setting, f"{name}.")
         endless = isinstance(each.default, float) and math.isinf(each.default)
-        for number in held if isinstance(held, tuple) else (held,):
+        for number in setting if isinstance(setting, tuple) else (setting,):
             if isinstance(number, float) and not (math.isfinite(number) or (endless and math.isinf(number))):
                 raise InputError(f"Recipe: {name} must be a finite number, got {number}.")
 

@@ -73,12 +73,14 @@ class Guesser:
             )
         name = _digest(self.identity, identity, data, self.method.inputs)
         path = self.path / question.folder / f"{name}.safetensors"
-        held = (kept(path) or {}).get(question.field)
-        if held is None or len(held) != len(data):
+        answers = (kept(path) or {}).get(question.field)
+        if answers is None or len(answers) != len(data):
             with torch.no_grad():
-                held = torch.cat(list(self._answers(data.only(self.method.inputs), device, pick, question)))
-            keep(path, {question.field: held})
-        return held
+                answers = torch.cat(
+                    list(self._answers(data.only(self.method.inputs), device, pick, question))
+                )
+            keep(path, {question.field: answers})
+        return answers
 
     def _answers(
         self, data: Instants, device: torch.device, pick: Callable[[Any], Tensor], question: "Question"
@@ -118,6 +120,6 @@ def _digest(model: str, data: str, instants: Instants, read: frozenset[str]) -> 
 
 
 def _bytes(part: MultiView, name: str) -> bytes:
-    held: Tensor = part.stored(name)
-    content: bytes = held.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes()
+    tensor: Tensor = part.stored(name)
+    content: bytes = tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes()
     return content

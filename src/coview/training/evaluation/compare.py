@@ -124,8 +124,8 @@ def compare(
             f"{len(points)} predicted frames of {points.shape[1]} joints cannot be compared with "
             f"{len(reference)} reconstructed ones of {reference.shape[1]}: run `coview predict` again."
         )
-    known = (points.isfinite() & reference.isfinite()).all(dim=-1)
-    if not bool(known.any()):
+    valid = (points.isfinite() & reference.isfinite()).all(dim=-1)
+    if not bool(valid.any()):
         raise InputError("no joint is known both from the one camera and in the reconstruction.")
     mean = reference.nanmean(dim=0).expand_as(reference)
     mean = torch.where(points.isfinite(), mean, torch.nan)
@@ -134,7 +134,7 @@ def compare(
         model=_scores(points, reference, skeleton),
         mean_pose=_scores(mean, reference, skeleton),
         mirrored_n_mpjpe_mm=_scores(turned, reference, skeleton).n_mpjpe_mm,
-        frames=int(known.any(dim=-1).sum()),
+        frames=int(valid.any(dim=-1).sum()),
         unscored=tuple(
             joint
             for joint, scored in zip(skeleton.joints, known_somewhere(reference).tolist(), strict=True)

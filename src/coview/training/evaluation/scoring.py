@@ -47,7 +47,7 @@ def monocular_metrics(skeleton: Skeleton) -> dict[str, Metric]:
     """For poses of unknown size in camera axes, every view a test of its own."""
     root = skeleton.root_index
     centres = {k: shipped_centres(k) for k in SHIPPED}
-    structure = {f"pss_{k}": PSS(known) for k, known in centres.items() if known.fits(skeleton)}
+    structure = {f"pss_{k}": PSS(fitted) for k, fitted in centres.items() if fitted.fits(skeleton)}
     return {
         "n_mpjpe_mm": NMPJPE(root),
         "p_mpjpe_mm": PMPJPE(),
@@ -152,8 +152,8 @@ class Score:
         """Joints whose truth was known in no pose: no number of a pose counts them."""
         return tuple(
             joint
-            for joint, known in zip(self.skeleton.joints, self._scored.tolist(), strict=True)
-            if not known
+            for joint, scored in zip(self.skeleton.joints, self._scored.tolist(), strict=True)
+            if not scored
         )
 
     def compute(self) -> dict[str, float]:
@@ -230,9 +230,9 @@ def write_evaluation(
     """Metrics, what they mean, and what the method was told, as JSON: with `joints3d`, some of the truth.
 
     `unscored`: joints of the skeleton that the numbers do not count, because their truth is not known."""
-    known = {name: None if value != value else value for name, value in metrics.items()}  # JSON has no NaN
+    finite = {name: None if value != value else value for name, value in metrics.items()}  # JSON has no NaN
     content = {
-        "metrics": known,
+        "metrics": finite,
         "definitions": how_scored(metrics, skeleton),
         "unscored_joints": list(unscored),
         "data": data,

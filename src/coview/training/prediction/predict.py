@@ -36,7 +36,8 @@ class Lifted(Prediction):
 
     comparison: Comparison | None = None  # with the session's reconstruction
     not_compared: str = ""  # why not
-    warnings: tuple[str, ...] = ()  # reasons to doubt these poses
+    # why these poses may be wrong, in sentences
+    warnings: tuple[str, ...] = ()
 
 
 def predict(
@@ -61,14 +62,14 @@ def predict(
     session = Session.load(source) if (source / SESSION_FILE).is_file() else None
     views = read_views(source, loaded.skeleton, camera=camera, size=size, skeleton=skeleton)
     folder = Path(out) if out else folder_for(source, loaded.path) if session else loaded.path / FOLDER
-    doubts = tuple(barely_trained(loaded))
-    return [_predicted(loaded, view, folder, source, session, doubts) for view in views]
+    warnings = tuple(barely_trained(loaded))
+    return [_predicted(loaded, view, folder, source, session, warnings) for view in views]
 
 
 def check_reads_joints(run: Run) -> None:
     """InputError where a run's method reads more than the 2D joints of one camera, its image size and intrinsics."""
-    lenses = {"cameras"} if run.method.lenses_alone else set()
-    unmet = sorted(run.method.inputs - _FROM_2D - lenses)
+    intrinsics = {"cameras"} if run.method.lenses_alone else set()
+    unmet = sorted(run.method.inputs - _FROM_2D - intrinsics)
     if unmet:
         raise InputError(
             f"{run.record['method']} reads {', '.join(unmet)}, which 2D joints do not hold. "
@@ -95,7 +96,7 @@ def barely_trained(run: Run) -> Iterator[str]:
 
 
 def _unseen(run: Run, view: View) -> Iterator[str]:
-    """A reason, in a sentence, to doubt poses of a model that is not shown all of its joints."""
+    """Why the poses may be wrong, in a sentence, where the model is not given all of its joints."""
     if view.absent:
         yield (
             f"The 2D joints hold no {', '.join(view.absent)}, which the model was trained on: it takes "
@@ -118,9 +119,9 @@ def lift_view(run: Run, view: View) -> tuple[Tensor, View]:
 
 
 def _predicted(
-    run: Run, view: View, folder: Path, source: Path, session: Session | None, doubts: tuple[str, ...]
+    run: Run, view: View, folder: Path, source: Path, session: Session | None, warnings: tuple[str, ...]
 ) -> Lifted:
-    doubts += tuple(_unseen(run, view))
+    warnings += tuple(_unseen(run, view))
     points, view = lift_view(run, view)
     comparison, why = None, "the source is not a session"
     if session:
@@ -134,10 +135,10 @@ def _predicted(
         fps=view.fps,
         skeleton=run.skeleton,
         path=folder / f"{view.name}.npz",
-        provenance=_provenance(run, source, doubts),
+        provenance=_provenance(run, source, warnings),
         comparison=comparison,
         not_compared=why,
-        warnings=doubts + tuple(f"{view.name}: {said}" for said in _warnings(comparison)),
+        warnings=warnings + tuple(f"{view.name}: {said}" for said in _warnings(comparison)),
     )
     write_prediction(lifted)
     if comparison is not None:
@@ -159,8 +160,8 @@ def _lift(run: Run, view: View) -> CameraPoses:
     if "cameras" in run.method.inputs:
         if view.lens is None:
             raise InputError(
-                f"the lens of '{view.name}' is not known, and {run.record['method']} measures angles with it. Predict "
-                f"on a session whose lenses are known: import it with a calibration, or run `coview calibrate` first."
+                f"the intrinsics of '{view.name}' are not known, and {run.record['method']} measures angles with them. "
+                f"Predict on a session of known intrinsics: import it with a calibration, or run `coview calibrate`."
             )
         batch = batch.replaced(cameras=view.lens.expand(len(view.joints2d))[:, None])
     predicted = run.method(batch.only(run.method.inputs))
@@ -183,7 +184,7 @@ def _warnings(comparison: Comparison | None) -> tuple[str, ...]:
     return () if comparison is None else comparison.warnings
 
 
-def _provenance(run: Run, source: Path, doubts: tuple[str, ...]) -> dict[str, str]:
+def _provenance(run: Run, source: Path, warnings: tuple[str, ...]) -> dict[str, str]:
     data = run.recipe.data
     own = isinstance(data, RecordedConfig) and source.resolve() in [path.resolve() for path in data.sessions]
     labels = "its 3D joints as labels" if "joints3d" in run.method.supervision else "no 3D labels"
@@ -194,5 +195,5 @@ def _provenance(run: Run, source: Path, doubts: tuple[str, ...]) -> dict[str, st
         "trained_on": f"this very session, with {labels}" if own else type(data).__name__,
         "recipe": json.dumps(to_plain(run.recipe)),
         "source": str(source.resolve()),
-        "doubts": " ".join(doubts),
+        "doubts": " ".join(warnings),
     }

@@ -74,12 +74,12 @@ def _session_views(session: Session, skeleton: Skeleton, camera: str | None) -> 
     mapped = joints_for(session.skeleton, skeleton)
     joints2d, confidence = session_joints(session, skeleton)
     bones, bone_length, source = _reconstructed_bones(session, mapped)
-    lenses, sizes = session_intrinsics(session), image_sizes(session)
+    intrinsics, sizes = session_intrinsics(session), image_sizes(session)
     for view, name in enumerate(names):
         if camera in (None, name):
-            known = sizes[view]
-            size = None if known is None else torch.tensor([float(side) for side in known])
-            lens = None if lenses is None else lenses[view]
+            pixels = sizes[view]
+            size = None if pixels is None else torch.tensor([float(side) for side in pixels])
+            lens = None if intrinsics is None else intrinsics[view]
             seen = joints2d[:, view], confidence[:, view]
             yield View(name, *seen, size, session.fps, bones, bone_length, source, mapped.absent, lens)
 
@@ -115,12 +115,12 @@ def _file_view(source: Path, target: Skeleton, size: tuple[int, int] | None, ask
     skeleton, _ = which_skeleton(points, asked, read.skeleton)
     mapped = joints_for(skeleton, target)
     joints2d, confidence = Detections.make(points).single()
-    known = size or read.size
+    image_size = size or read.size
     return View(
         source.stem,
         mapped.apply(joints2d[0]),
         mapped.confidence(confidence[0]),
-        None if known is None else torch.tensor([float(known[0]), float(known[1])]),
+        None if image_size is None else torch.tensor([float(image_size[0]), float(image_size[1])]),
         read.fps,
         bones_of(mapped),
         None,
