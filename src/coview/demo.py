@@ -45,7 +45,8 @@ class Truth:
     """What the generator knows and no stage may read."""
 
     cameras: Cameras
-    joints3d: Float[Tensor, "frames joints 3"]  # metres
+    # metres
+    joints3d: Float[Tensor, "frames joints 3"]
 
 
 def run_demo(

@@ -53,9 +53,11 @@ class Skeleton:
 
     name: str
     joints: tuple[str, ...]
-    bones: tuple[tuple[str, str], ...]  # parent, child
+    # parent, child
+    bones: tuple[tuple[str, str], ...]
     root: str
-    left_right: tuple[tuple[str, str], ...] = field(default=())  # pairs that swap under a mirror
+    # pairs that swap under a mirror
+    left_right: tuple[tuple[str, str], ...] = field(default=())
 
     def __post_init__(self) -> None:
         doubled = sorted({joint for joint in self.joints if self.joints.count(joint) > 1})
@@ -103,7 +105,8 @@ class SkeletonMap:
     target: Skeleton
     # per target joint: source joints and their shares; none where nothing in the source stands for the joint
     weights: tuple[tuple[tuple[int, float], ...], ...]
-    computed: tuple[bool, ...]  # whether the joint is a mean of others rather than the same joint
+    # whether the joint is a mean of others rather than the same joint
+    computed: tuple[bool, ...]
 
     @property
     def absent(self) -> tuple[str, ...]:

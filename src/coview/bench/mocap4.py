@@ -49,18 +49,25 @@ _Tests = Callable[[Mocap4Config, Ring], InMemory]
 class Settings:
     """What to run; empty means all that there is."""
 
-    recipes: tuple[str, ...] = ()  # default: every recipe whose name ends in _mocap4
+    # default: every recipe whose name ends in _mocap4
+    recipes: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ("exact", "detected")
-    views: tuple[int, ...] = (VIEWS,)  # cameras that training sees
+    # cameras that training sees
+    views: tuple[int, ...] = (VIEWS,)
     seeds: tuple[int, ...] = (0, 1, 2)
     rings: tuple[str, ...] = RINGS
     out: Path = Path("runs/bench")
     results: Path = Path("results/mocap4.csv")
-    folder: Path | None = None  # prepared motion; default: where `coview data prepare` puts it
-    steps: int | None = None  # default: each recipe's own
-    width: int | None = None  # of the network; default: each recipe's own
-    device: str | None = None  # default: each recipe's own
-    overwrite: bool = False  # train again where a folder holds a run of a recipe that was changed since
+    # prepared motion; default: where `coview data prepare` puts it
+    folder: Path | None = None
+    # default: each recipe's own
+    steps: int | None = None
+    # of the network; default: each recipe's own
+    width: int | None = None
+    # default: each recipe's own
+    device: str | None = None
+    # train again where a folder holds a run of a recipe that was changed since
+    overwrite: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,8 @@ class Job:
     name: str
     input: str
     recipe: Recipe
-    data: Mocap4Config  # the recipe's
+    # the recipe's
+    data: Mocap4Config
     folder: Path
 
     @property

@@ -113,9 +113,8 @@ def _conditions(rows: Sequence[Row]) -> list[tuple[str, str]]:
 
 def _accuracy(rows: Sequence[Row]) -> Cells:
     every = groups(rows)
-    measures = {
-        name: words for name, words in _MEASURES.items() if name in rows[0]
-    }  # an older table has fewer
+    # an older table has fewer
+    measures = {name: words for name, words in _MEASURES.items() if name in rows[0]}
     head = [
         "recipe",
         "width",

@@ -42,13 +42,19 @@ class CameraFacts:
 
     name: str
     agreement: Agreement
-    residual: float  # median reprojection error as a share of the image diagonal
-    centre_sigma: float  # metres
-    focal: float  # pixels, mean of fx and fy
-    focal_sigma: float  # pixels; NaN where it was given
+    # median reprojection error as a share of the image diagonal
+    residual: float
+    # metres
+    centre_sigma: float
+    # pixels, mean of fx and fy
+    focal: float
+    # pixels; NaN where it was given
+    focal_sigma: float
     clock: Clock
-    frames_sigma: float  # standard deviation of its offset, in frames
-    covered: float  # share of the floor's squares where the person was in which it saw the person
+    # standard deviation of its offset, in frames
+    frames_sigma: float
+    # share of the floor's squares where the person was in which it saw the person
+    covered: float
 
     @property
     def synchronous(self) -> bool:

@@ -23,11 +23,16 @@ class _Plot:
     file: str
     title: str
     across: str
-    column: str  # that varies
-    values: tuple[str, ...]  # of it, that a line should have
-    usual: str  # one of them, that lines are ordered by
-    fixed: tuple[str, str]  # the other column, and its value
-    place: Callable[[str], float]  # of a value, on the axis
+    # that varies
+    column: str
+    # of it, that a line should have
+    values: tuple[str, ...]
+    # one of them, that lines are ordered by
+    usual: str
+    # the other column, and its value
+    fixed: tuple[str, str]
+    # of a value, on the axis
+    place: Callable[[str], float]
 
     def command(self, recipes: str, values: Iterable[str], size: str = "") -> str:
         """What measures recipes there."""

@@ -18,9 +18,11 @@ class Dots:
 
     name: str
     places: tuple[tuple[float, float], ...]
-    groups: tuple[int, ...]  # of poses
+    # of poses
+    groups: tuple[int, ...]
     views: tuple[int, ...]
-    about: str  # in words
+    # in words
+    about: str
 
 
 def read_dots(path: Path) -> Dots:

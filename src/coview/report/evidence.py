@@ -26,9 +26,12 @@ T = TypeVar("T")
 class Comparison:
     """Detections against the 3D joints they were to place."""
 
-    errors: Float[Tensor, "frames views joints"]  # pixels; NaN where either is not known
-    seen: Bool[Tensor, "frames views joints"]  # what was detected
-    used: Bool[Tensor, "frames views joints"]  # what the 3D joints rest on
+    # pixels; NaN where either is not known
+    errors: Float[Tensor, "frames views joints"]
+    # what was detected
+    seen: Bool[Tensor, "frames views joints"]
+    # what the 3D joints rest on
+    used: Bool[Tensor, "frames views joints"]
 
 
 @dataclass(frozen=True)
@@ -36,14 +39,18 @@ class Evidence:
     """Everything the page and the picture are made of. None: the session does not have it (yet)."""
 
     session: Session
-    skeleton: Skeleton  # of everything below: the 3D joints' where there are any
+    # of everything below: the 3D joints' where there are any
+    skeleton: Skeleton
     calibration: Calibration | None
     poses: Poses3D | None
-    pixels: Float[Tensor, "frames views joints 2"] | None  # detections; NaN: not seen
-    projected: Float[Tensor, "frames views joints 2"] | None  # the 3D joints in each image
+    # detections; NaN: not seen
+    pixels: Float[Tensor, "frames views joints 2"] | None
+    # the 3D joints in each image
+    projected: Float[Tensor, "frames views joints 2"] | None
     comparison: Comparison | None
     runs: tuple[Run, ...]
-    missing: tuple[str, ...]  # a sentence for everything that is not there
+    # a sentence for everything that is not there
+    missing: tuple[str, ...]
 
     @property
     def cameras(self) -> Cameras | None:

@@ -17,7 +17,8 @@ class Quantiles:
     """Middle and upper end of some values; NaN where there are none."""
 
     median: float
-    high: float  # 95 % are smaller
+    # 95 % are smaller
+    high: float
     count: int
 
 
@@ -26,9 +27,12 @@ class Agreement:
     """How the 3D joints agree with the detections of one camera or one joint."""
 
     name: str
-    pixels: Quantiles  # of the detections that were used
-    detected: float  # share of all there could be
-    used: float  # share of the detected
+    # of the detections that were used
+    pixels: Quantiles
+    # share of all there could be
+    detected: float
+    # share of the detected
+    used: float
 
 
 @dataclass(frozen=True)
@@ -36,9 +40,12 @@ class Bone:
     """One bone over the recording."""
 
     name: str
-    mean: float  # metres; NaN: never seen whole
-    relative_std: float  # standard deviation, share of the mean
-    asymmetry: float  # (left - right) / mean of both; NaN for a bone in the middle
+    # metres; NaN: never seen whole
+    mean: float
+    # standard deviation, share of the mean
+    relative_std: float
+    # (left - right) / mean of both; NaN for a bone in the middle
+    asymmetry: float
     frames: int
 
 
@@ -47,9 +54,12 @@ class Coverage:
     """How often one joint is known, and from how many views."""
 
     name: str
-    valid_share: float  # share of frames with a position
-    views: tuple[float, ...]  # share of frames in which it rests on exactly 0, 1, 2, … views
-    sigma: float  # metres; median over frames of the largest standard deviation; NaN: not estimated
+    # share of frames with a position
+    valid_share: float
+    # share of frames in which it rests on exactly 0, 1, 2, … views
+    views: tuple[float, ...]
+    # metres; median over frames of the largest standard deviation; NaN: not estimated
+    sigma: float
 
 
 def quantiles(values: Float[Tensor, "count"]) -> Quantiles:

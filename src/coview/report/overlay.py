@@ -27,8 +27,10 @@ class Overlay:
 
     camera: str
     frame: int
-    median_px: float  # between detections used and reprojections; NaN where there are none
-    picture: UInt8[np.ndarray, "height width 3"]  # RGB
+    # between detections used and reprojections; NaN where there are none
+    median_px: float
+    # RGB
+    picture: UInt8[np.ndarray, "height width 3"]
     on_video: bool
 
 

@@ -27,10 +27,13 @@ class Drawn:
     """One camera: what the model made of it, and what it should have made of it."""
 
     camera: str
-    points: Float[Tensor, "frames joints 3"]  # root-centred, camera axes, any size; NaN: not known
-    reference: Float[Tensor, "frames joints 3"]  # the same in metres, reconstructed from all cameras
+    # root-centred, camera axes, any size; NaN: not known
+    points: Float[Tensor, "frames joints 3"]
+    # the same in metres, reconstructed from all cameras
+    reference: Float[Tensor, "frames joints 3"]
     camera_from_world: Float[Tensor, "3 3"]
-    azimuth: float  # where the camera stands around the person: radians from x towards y
+    # where the camera stands around the person: radians from x towards y
+    azimuth: float
 
 
 def viewer(drawn: Sequence[Drawn], skeleton: Skeleton, fps: float | None) -> str:

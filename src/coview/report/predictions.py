@@ -24,9 +24,12 @@ class ShownModel:
 
     name: str
     predictions: dict[str, Prediction]
-    comparisons: dict[str, Comparison]  # of the cameras that could be compared
-    drawn: tuple[Drawn, ...]  # of the same cameras
-    missing: dict[str, str]  # why the others could not
+    # of the cameras that could be compared
+    comparisons: dict[str, Comparison]
+    # of the same cameras
+    drawn: tuple[Drawn, ...]
+    # why the others could not
+    missing: dict[str, str]
 
     @property
     def first(self) -> Prediction:

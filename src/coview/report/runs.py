@@ -18,10 +18,14 @@ MARKS = (*CURVES, "evaluation.json", "recipe.json")
 class Evaluation:
     """The numbers a run reached on some data."""
 
-    name: str  # of the file
-    numbers: dict[str, Any]  # dotted name: number or word; None where it could not be measured
-    meanings: dict[str, str] = field(default_factory=dict)  # name: how the number is defined
-    about: dict[str, Any] = field(default_factory=dict)  # on which data, how much of it
+    # of the file
+    name: str
+    # dotted name: number or word; None where it could not be measured
+    numbers: dict[str, Any]
+    # name: how the number is defined
+    meanings: dict[str, str] = field(default_factory=dict)
+    # on which data, how much of it
+    about: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -31,11 +35,15 @@ class Run:
     name: str
     path: Path
     step_name: str = "step"
-    curves: dict[str, list[tuple[float, float]]] = field(default_factory=dict)  # name: (step, value)
+    # name: (step, value)
+    curves: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     evaluations: tuple[Evaluation, ...] = ()
-    recipe: dict[str, Any] = field(default_factory=dict)  # dotted name: setting
-    record: dict[str, Any] = field(default_factory=dict)  # what happened: seconds, device, decisions
-    embeddings: tuple[Dots, ...] = ()  # of methods that embed, on what they were evaluated on
+    # dotted name: setting
+    recipe: dict[str, Any] = field(default_factory=dict)
+    # what happened: seconds, device, decisions
+    record: dict[str, Any] = field(default_factory=dict)
+    # of methods that embed, on what they were evaluated on
+    embeddings: tuple[Dots, ...] = ()
 
 
 def is_run(path: Path) -> bool:

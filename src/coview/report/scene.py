@@ -24,9 +24,8 @@ MOST_PEOPLE = 4  # of the animation: each adds up to a megabyte
 # The viewer's pop-up about software rendering would cover the scene.
 _QUIET = "<style>.mantine-Notifications-root { display: none }</style>"
 _FIELD_OF_VIEW = 0.85  # radians, vertical, of the eye
-_ASPECT = (
-    1.6  # width over height of the picture that the cameras must fit in; the page's frame is never narrower
-)
+# width over height of the picture that the cameras must fit in; the page's frame is never narrower
+_ASPECT = 1.6
 _STEEP = 0.7  # of the view from above: metres down per metre ahead
 _NEAREST = 3.0  # metres from the eye to the person at least
 _BODY, _FRUSTUM = 0.1, 0.35  # metres around joints and around a camera's centre to be seen too

@@ -22,10 +22,13 @@ class Checkpoint:
     """A run after `step` updates."""
 
     step: int
-    seconds: float  # of training so far
+    # of training so far
+    seconds: float
     weights: dict[str, Tensor]
-    optimiser: dict[str, Tensor]  # "number of the parameter/name of the state": tensor
-    facts: dict[str, Any] = field(default_factory=dict)  # what the method said about itself
+    # "number of the parameter/name of the state": tensor
+    optimiser: dict[str, Tensor]
+    # what the method said about itself
+    facts: dict[str, Any] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
         """Write atomically."""

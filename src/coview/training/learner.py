@@ -22,14 +22,12 @@ from coview.training.processes import gathered, same_everywhere
 from coview.training.recipe import Recipe
 
 _REVISED_WITH = 256  # training instants that a method may look at to revise itself
-_COMPILED: dict[str, Any] = {
-    "pattern_matcher": False
-}  # torch 2.13 fails on a tensor indexed by randperm with it
+# torch 2.13 fails on a tensor indexed by randperm with it
+_COMPILED: dict[str, Any] = {"pattern_matcher": False}
 
 
-_PART = (
-    7_368_787  # between the seeds of two parts of one step; a prime, far from the factor of the recipe's seed
-)
+# between the seeds of two parts of one step; a prime, far from the factor of the recipe's seed
+_PART = 7_368_787
 
 
 class Diverged(InputError, RuntimeError):

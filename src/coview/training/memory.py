@@ -23,9 +23,8 @@ from coview.networks.recompute import statistics_kept
 from coview.sample import MultiView
 from coview.training.recipe import Recipe
 
-_USABLE = (
-    0.9  # share of the free memory beyond which a training is said not to fit; ours: allocators leave gaps
-)
+# share of the free memory beyond which a training is said not to fit; ours: allocators leave gaps
+_USABLE = 0.9
 _FULL = ("out of memory", "can't allocate memory", "not enough memory")  # how torch says it, by device
 
 
@@ -39,11 +38,16 @@ class Estimate:
 
     weights: int
     gradients: int
-    optimiser: int  # Adam's two moments
-    activations: int  # of one instant, forward and backward
-    instants: int  # worked through at once
-    data: int  # that lies on the device
-    free: int | None  # on the device, before all this; None: not known
+    # Adam's two moments
+    optimiser: int
+    # of one instant, forward and backward
+    activations: int
+    # worked through at once
+    instants: int
+    # that lies on the device
+    data: int
+    # on the device, before all this; None: not known
+    free: int | None
     device: str
 
     @property

@@ -72,14 +72,20 @@ _COLOURS, _HEAT_MAPS = "backbone.conv1.weight", "backbone.final_layer."
 class Source:
     """Weights to begin with."""
 
-    words: str  # what they are
+    # what they are
+    words: str
     tensors: dict[str, Tensor]
-    skeleton: Skeleton  # whose joints the channels are
-    bgr: bool | None  # the colour order of the images; None: the same as the method's, or none
-    released: str = ""  # whose names go through a map: one of _MAPS, or nobody's
-    only_backbone: bool = False  # joints may be fewer or more: the loader's rule for 2D files holds
+    # whose joints the channels are
+    skeleton: Skeleton
+    # the colour order of the images; None: the same as the method's, or none
+    bgr: bool | None
+    # whose names go through a map: one of _MAPS, or nobody's
+    released: str = ""
+    # joints may be fewer or more: the loader's rule for 2D files holds
+    only_backbone: bool = False
 
-    notes: tuple[str, ...] = ()  # what the user should know
+    # what the user should know
+    notes: tuple[str, ...] = ()
 
     @staticmethod
     def of_file(words: str, file: ReleasedWeights) -> "Source":
@@ -95,13 +101,16 @@ class Report:
     """What became of every name, on both sides."""
 
     source: str
-    used: list[str] = field(default_factory=list)  # weights of the method that were set
-    ignored: dict[str, str] = field(default_factory=dict)  # names of the source, and why
-    mismatched: dict[str, str] = field(default_factory=dict)  # names of both whose shapes differ
-    started: list[str] = field(
-        default_factory=list
-    )  # weights of the method that begin as if there were no source
-    notes: list[str] = field(default_factory=list)  # what the user should know
+    # weights of the method that were set
+    used: list[str] = field(default_factory=list)
+    # names of the source, and why
+    ignored: dict[str, str] = field(default_factory=dict)
+    # names of both whose shapes differ
+    mismatched: dict[str, str] = field(default_factory=dict)
+    # weights of the method that begin as if there were no source
+    started: list[str] = field(default_factory=list)
+    # what the user should know
+    notes: list[str] = field(default_factory=list)
 
     def plain(self) -> dict[str, object]:
         """For init.json."""

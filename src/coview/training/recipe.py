@@ -30,38 +30,52 @@ _EARLIER = {"base_point": "base_from", "first_guess": "first_from"}
 class Recipe:
     """Method × data × optimiser. Equal recipes give equal runs on equal machines."""
 
-    method: MethodConfig  # what learns
-    data: DataConfig  # from what
-    steps: int  # updates of the weights
-    learning_rate: float = 1e-4  # Adam's, at its highest
-    weight_decay: float = 1e-5  # added to the gradient (L2), not decoupled
-    batch_size: int = 32  # instants of an update, each with all of its views
-    accumulate: int = (
-        1  # equal parts in which a batch is worked through, for gradients that do not fit at once
-    )
-    clip_norm: float = 0.0  # longest that all gradients together may be, as one vector; 0: any
-    batching: Batching = field(default_factory=Shuffled)  # which instants form a batch
-    labels: ShownLabels = field(default_factory=ShownLabels)  # which training instants show theirs
-    augment: Augment = field(default_factory=Augment)  # how batches are varied; nothing by default
-    schedule: Literal["constant", "cosine", "drops"] = (
-        "drops"  # drops: ×0.1 after 30, 60 and 90 % of the steps
-    )
-    warm_up: int = 0  # steps over which the learning rate rises to its highest
-    revise_at: tuple[float, ...] = (
-        1.0,
-    )  # shares of the run at which the method settles what gradients cannot
-    log_every: int = 50  # steps between rows of the history
-    validate_every: int = 0  # steps between looks at the validation data; 0: only when finished
-    seed: int = 0  # of weights, batches and everything drawn
+    # what learns
+    method: MethodConfig
+    # from what
+    data: DataConfig
+    # updates of the weights
+    steps: int
+    # Adam's, at its highest
+    learning_rate: float = 1e-4
+    # added to the gradient (L2), not decoupled
+    weight_decay: float = 1e-5
+    # instants of an update, each with all of its views
+    batch_size: int = 32
+    # equal parts in which a batch is worked through, for gradients that do not fit at once
+    accumulate: int = 1
+    # longest that all gradients together may be, as one vector; 0: any
+    clip_norm: float = 0.0
+    # which instants form a batch
+    batching: Batching = field(default_factory=Shuffled)
+    # which training instants show theirs
+    labels: ShownLabels = field(default_factory=ShownLabels)
+    # how batches are varied; nothing by default
+    augment: Augment = field(default_factory=Augment)
+    # drops: ×0.1 after 30, 60 and 90 % of the steps
+    schedule: Literal["constant", "cosine", "drops"] = "drops"
+    # steps over which the learning rate rises to its highest
+    warm_up: int = 0
+    # shares of the run at which the method settles what gradients cannot
+    revise_at: tuple[float, ...] = (1.0,)
+    # steps between rows of the history
+    log_every: int = 50
+    # steps between looks at the validation data; 0: only when finished
+    validate_every: int = 0
+    # of weights, batches and everything drawn
+    seed: int = 0
     # weights to begin with: the folder of a run, or released:PATH for a file of its authors; "": random ones
     init: str = ""
-    base_from: Path | None = None  # folder of a run that predicts `base_point`, where a method needs one
-    first_from: Path | None = None  # folder of a run that predicts `first_guess`, for a second stage
+    # folder of a run that predicts `base_point`, where a method needs one
+    base_from: Path | None = None
+    # folder of a run that predicts `first_guess`, for a second stage
+    first_from: Path | None = None
     # folder of a run whose 2D network, frozen, says where joints are in training views whose 2D labels are not shown
     joints2d_from: Path | None = None
     # labels that the views of the training data determine by themselves; cameras "none": no such labels are made
     pseudo: PseudoConfig = field(default_factory=lambda: PseudoConfig(cameras="none"))
-    device: str = "auto"  # auto: a GPU where there is one; else cpu, cuda or mps
+    # auto: a GPU where there is one; else cpu, cuda or mps
+    device: str = "auto"
     # how many of them; each works through its part of every batch, in a process of its own
     devices: int = 1
     # of several devices, how they agree on gradients: Lightning's "ddp", or the same where not every parameter

@@ -28,10 +28,12 @@ FOLDER = "base_points"  # in the folder of the run that predicts
 class Guesser:
     """A trained method that is asked about every instant, once."""
 
-    path: Path  # of its run: where guesses are kept
+    # of its run: where guesses are kept
+    path: Path
     method: Method[Any]
     skeleton: Skeleton
-    identity: str  # what its predictions depend on, as text
+    # what its predictions depend on, as text
+    identity: str
 
     def guess(
         self, data: Instants, identity: str, device: torch.device, root: str
@@ -97,10 +99,13 @@ class Guesser:
 class Question:
     """What is asked of a trained method, and where answers are kept."""
 
-    field: str  # of MultiView that the answers become
-    setting: str  # of a recipe that names the run
+    # of MultiView that the answers become
+    field: str
+    # of a recipe that names the run
+    setting: str
     words: str
-    folder: str  # in that of the run
+    # in that of the run
+    folder: str
 
 
 def _digest(model: str, data: str, instants: Instants, read: frozenset[str]) -> str:

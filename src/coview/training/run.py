@@ -69,7 +69,8 @@ class Run:
     recipe: Recipe
     method: Method[Any]
     skeleton: Skeleton
-    record: dict[str, Any]  # run.json
+    # run.json
+    record: dict[str, Any]
 
 
 def train(

@@ -25,7 +25,8 @@ class Scores:
 
     n_mpjpe_mm: float
     p_mpjpe_mm: float
-    n_pck_150: float  # percent
+    # percent
+    n_pck_150: float
 
     def __str__(self) -> str:
         return (
@@ -39,10 +40,14 @@ class Comparison:
     """One camera's poses against the reconstruction, in that camera's axes."""
 
     model: Scores
-    mean_pose: Scores  # of one pose for all frames: the reconstruction's own mean in this camera's axes
-    mirrored_n_mpjpe_mm: float  # of the predicted poses with depth turned round
-    frames: int  # with at least one joint known in both
-    unscored: tuple[str, ...] = ()  # joints that are known in no reconstructed frame
+    # of one pose for all frames: the reconstruction's own mean in this camera's axes
+    mean_pose: Scores
+    # of the predicted poses with depth turned round
+    mirrored_n_mpjpe_mm: float
+    # with at least one joint known in both
+    frames: int
+    # joints that are known in no reconstructed frame
+    unscored: tuple[str, ...] = ()
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -34,8 +34,10 @@ _CLAIMED = "the model's own, by mean limb lengths of people: nobody measured thi
 class Lifted(Prediction):
     """A prediction just made, and how it compares."""
 
-    comparison: Comparison | None = None  # with the session's reconstruction
-    not_compared: str = ""  # why not
+    # with the session's reconstruction
+    comparison: Comparison | None = None
+    # why not
+    not_compared: str = ""
     # why these poses may be wrong, in sentences
     warnings: tuple[str, ...] = ()
 

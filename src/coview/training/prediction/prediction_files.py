@@ -27,13 +27,16 @@ class Prediction:
     """Poses of one camera. A 2D picture has no size: read `unit` before using a number as metres."""
 
     camera: str
-    points: Float[Tensor, "frames joints 3"]  # root-centred, camera axes; NaN where the root was not seen
+    # root-centred, camera axes; NaN where the root was not seen
+    points: Float[Tensor, "frames joints 3"]
     unit: Literal["m", "mean bone length"]
     scale_source: str
     fps: float | None
     skeleton: Skeleton
-    path: Path  # of the npz file; the CSV file stands beside it
-    provenance: dict[str, str] = field(default_factory=dict)  # run, method, recipe, steps, source: in words
+    # of the npz file; the CSV file stands beside it
+    path: Path
+    # run, method, recipe, steps, source: in words
+    provenance: dict[str, str] = field(default_factory=dict)
 
 
 def write_prediction(prediction: Prediction) -> None:

@@ -26,15 +26,22 @@ class View:
     """The 2D joints of one camera, ready for a model."""
 
     name: str
-    joints2d: Float[Tensor, "frames joints 2"]  # pixels; NaN: not seen
+    # pixels; NaN: not seen
+    joints2d: Float[Tensor, "frames joints 2"]
     confidence: Float[Tensor, "frames joints"]
-    size: Float[Tensor, "2"] | None  # of the image, pixels; None: not known
+    # of the image, pixels; None: not known
+    size: Float[Tensor, "2"] | None
     fps: float | None
-    bones: Bool[Tensor, "bones"]  # those of the model's skeleton that the size of a pose is measured by
-    bone_length: float | None  # mean over these bones of the person, metres; None: not known
-    bone_source: str  # where that length comes from, in words
-    absent: tuple[str, ...] = ()  # joints of the model's skeleton that the detector does not give
-    lens: Cameras | None = None  # one camera without its place (NaN); None: not known
+    # those of the model's skeleton that the size of a pose is measured by
+    bones: Bool[Tensor, "bones"]
+    # mean over these bones of the person, metres; None: not known
+    bone_length: float | None
+    # where that length comes from, in words
+    bone_source: str
+    # joints of the model's skeleton that the detector does not give
+    absent: tuple[str, ...] = ()
+    # one camera without its place (NaN); None: not known
+    lens: Cameras | None = None
 
 
 def read_views(
