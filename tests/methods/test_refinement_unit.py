@@ -29,7 +29,7 @@ def instants(count: int = 24, seed: int = 0, skeleton=H36M_17) -> MultiView:
 def begun(batch: MultiView, config: RefinementUnitConfig = SMALL, seed: int = 0) -> RefinementUnit:
     torch.manual_seed(seed)
     method = config.build(batch.skeleton)
-    method.begin([batch[:10], batch[10:]])
+    method.fit_statistics([batch[:10], batch[10:]])
     return method
 
 

@@ -25,6 +25,16 @@ RETIRED: dict[tuple[str, ...], dict[str, str]] = {
     ("train",): {
         "--pseudo.trust": "--pseudo.min-confidence",
         "--data.reference": "--data.released-numerics",
+        "--revise-at": "--resolve-ambiguity-at",
+        "--method.both-sides": "--method.flip-test",
+        "--method.no-both-sides": "--method.no-flip-test",
+        "--method.placed-by": "--method.centring",
+        "--method.pose-start": "--method.pose-head-init-scale",
+        "--method.reference": "--method.released-numerics",
+        "--method.no-reference": "--method.no-released-numerics",
+        "--method.least-trust": "--method.min-confidence",
+        "--method.least-pseudo": "--method.min-pseudo-confidence",
+        "--method.fusion.least-turn": "--method.fusion.min-axis-sine",
     },
 }
 

@@ -36,15 +36,18 @@ from coview.representations.heatmaps import (
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
 
-MILLIMETRES = 1000.0  # per metre: the unit of the released DLT
+# per metre: the unit of the released DLT
+MILLIMETRES = 1000.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class SeenPose(WorldPose):
+class TriangulatedPose(WorldPose):
     """A pose, and what it was made of."""
 
-    joints2d: Float[Tensor, "*batch views joints 2"]  # pixels of the crops
-    weights: Float[Tensor, "*batch views joints"]  # of the rays; 0 for a view that took no part
+    # pixels of the crops
+    joints2d: Float[Tensor, "*batch views joints 2"]
+    # of the rays; 0 for a view that took no part
+    weights: Float[Tensor, "*batch views joints"]
     heatmaps: Float[Tensor, "*batch views joints height width"]
 
 
@@ -52,10 +55,14 @@ class SeenPose(WorldPose):
 class AlgebraicTriangulationConfig(ImageConfig):
     """The paper's settings [Iskakov19 §3.1]; recipes choose smaller networks."""
 
-    confidences: bool = True  # learnt per joint and view; without, every view counts alike
-    multiplier: float = 100.0  # of the heat maps before their softmax: the released alpha
-    confidence_rate: float = 1.0  # learning rate of the confidences, as a multiple of the rest's
-    threshold_cm: float = 20.0  # errors beyond it count with their tenth root: outliers teach little
+    # learnt per joint and view; without, every view counts alike
+    confidences: bool = True
+    # of the heat maps before their softmax: the released alpha
+    multiplier: float = 100.0
+    # learning rate of the confidences, as a multiple of the rest's
+    confidence_rate: float = 1.0
+    # errors beyond it count with their tenth root: outliers teach little
+    threshold_cm: float = 20.0
     # whose error is compared with the threshold: a coordinate's, as the released code has it, or a joint's,
     # as the paper's eq. 15 writes
     soft_per: Literal["coordinate", "joint"] = "coordinate"
@@ -78,10 +85,15 @@ class AlgebraicTriangulationConfig(ImageConfig):
             )
 
     def build(self, skeleton: Skeleton) -> "AlgebraicTriangulation":
+        """The untrained method.
+
+        Args:
+            skeleton: Joints of the 2D input and of the poses.
+        """
         return AlgebraicTriangulation(self, skeleton)
 
 
-class AlgebraicTriangulation(ImageMethod[SeenPose]):
+class AlgebraicTriangulation(ImageMethod[TriangulatedPose]):
     """Soft arg-max in every view, then weighted linear triangulation, trained through both."""
 
     config: AlgebraicTriangulationConfig
@@ -90,21 +102,21 @@ class AlgebraicTriangulation(ImageMethod[SeenPose]):
         super().__init__(config, skeleton, algebraic=config.confidences)
         self.rates = {"backbone.alg_confidences": config.confidence_rate} if config.confidences else {}
 
-    def forward(self, batch: MultiView) -> SeenPose:
+    def forward(self, batch: MultiView) -> TriangulatedPose:
         """World poses; NaN for a joint where fewer than two views are there."""
         views = self.views(batch)
         maps = self.maps(views.images)
         pixels = self._pixels(soft_argmax(maps.heatmaps, self.config.multiplier), views, maps)
         projections, there = views.projections()
         weights = self._weights(maps.algebraic, there, pixels)
-        if self.config.reference:
+        if self.config.released_numerics:
             # a view that is absent has rows of zeros
             joints3d = homogeneous_dlt(pixels, _in_millimetres(projections), weights) / MILLIMETRES
         else:
             joints3d = triangulate_undistorted(pixels, projections, weights)
         return _seen(batch, joints3d, pixels, weights, maps)
 
-    def losses(self, predicted: SeenPose, batch: MultiView) -> dict[str, Float[Tensor, ""]]:
+    def losses(self, predicted: TriangulatedPose, batch: MultiView) -> dict[str, Float[Tensor, ""]]:
         """Squared error in cm², softened for outliers."""
         threshold = self.config.threshold_cm**2
         return {"soft_mse": soft_mse(predicted.joints3d, batch.joints3d, threshold, self.config.soft_per)}
@@ -148,17 +160,21 @@ def soft_mse(
 class RansacTriangulationConfig(ImageConfig):
     """The paper's baseline [Iskakov19 §4]; pixels are those of a crop of 384."""
 
-    iterations: int = 10  # pairs of views that are tried; all of them where there are no more
-    threshold: float = 30.0  # pixels per 384 of the crop's side beyond which a view disagrees
-    huber: float = 2.0  # pixels per 384 beyond which the refinement counts an error linearly
-    refinements: int = 10  # reweighted Gauss-Newton steps of the refinement
-    sigma: float = 1.0  # map cells: width of the heat maps that 2D labels become
+    # pairs of views that are tried; all of them where there are no more
+    iterations: int = 10
+    # pixels per 384 of the crop's side beyond which a view disagrees
+    threshold: float = 30.0
+    # pixels per 384 beyond which the refinement counts an error linearly
+    huber: float = 2.0
+    # reweighted Gauss-Newton steps of the refinement
+    refinements: int = 10
+    # map cells: width of the heat maps that 2D labels become
+    sigma: float = 1.0
     # mse: heat maps are to equal a bump, as in the paper. cross_entropy: the softmax of `multiplier` times them is to
     # be the bump; a small network learns from the first step then, and soft arg-max begins with what it needs
     loss: Literal["mse", "cross_entropy"] = "mse"
-    multiplier: float = (
-        100.0  # of the cross entropy; that of the algebraic method which begins with the weights
-    )
+    # of the cross entropy; that of the algebraic method which begins with the weights
+    multiplier: float = 100.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -179,10 +195,15 @@ class RansacTriangulationConfig(ImageConfig):
             )
 
     def build(self, skeleton: Skeleton) -> "RansacTriangulation":
+        """The untrained method.
+
+        Args:
+            skeleton: Joints of the 2D input and of the poses.
+        """
         return RansacTriangulation(self, skeleton)
 
 
-class RansacTriangulation(ImageMethod[SeenPose]):
+class RansacTriangulation(ImageMethod[TriangulatedPose]):
     """The cell with the largest value in every view, then the largest set of views that agree.
 
     The network never sees a 3D label: it learns heat maps from 2D joints, and so is what the learnable
@@ -194,7 +215,7 @@ class RansacTriangulation(ImageMethod[SeenPose]):
     def __init__(self, config: RansacTriangulationConfig, skeleton: Skeleton) -> None:
         super().__init__(config, skeleton)
 
-    def forward(self, batch: MultiView) -> SeenPose:
+    def forward(self, batch: MultiView) -> TriangulatedPose:
         """World poses; NaN where no two views are there. In training all views are believed: it is quicker, and
         the heat maps are all that is learnt."""
         views = self.views(batch)
@@ -220,14 +241,14 @@ class RansacTriangulation(ImageMethod[SeenPose]):
         maps = self.maps(images).heatmaps
         cells, share = peaks(maps, self.config.multiplier)
         stride = map_stride((images.shape[-1], images.shape[-2]), (maps.shape[-1], maps.shape[-2]))
-        pixels = image_pixels(cells, stride, half_pixel=not self.config.reference)
+        pixels = image_pixels(cells, stride, half_pixel=not self.config.released_numerics)
         return pixels.unflatten(0, images.shape[:2]), share.unflatten(0, images.shape[:2])
 
-    def losses(self, predicted: SeenPose, batch: MultiView) -> dict[str, Float[Tensor, ""]]:
+    def losses(self, predicted: TriangulatedPose, batch: MultiView) -> dict[str, Float[Tensor, ""]]:
         """How far the heat maps are from bumps at the 2D labels; joints without confidence do not count."""
         height, width = predicted.heatmaps.shape[-2:]
         stride = map_stride((batch.images.shape[-1], batch.images.shape[-2]), (width, height))
-        cells = map_cells(batch.joints2d, stride, half_pixel=not self.config.reference)
+        cells = map_cells(batch.joints2d, stride, half_pixel=not self.config.released_numerics)
         target = gaussian_maps(cells, batch.confidence, (height, width), self.config.sigma)
         labelled = batch.confidence > 0
         if self.config.loss == "mse":
@@ -289,7 +310,9 @@ def _in_millimetres(projections: Float[Tensor, "*batch 3 4"]) -> Float[Tensor, "
     return torch.cat([projections[..., :3], MILLIMETRES * projections[..., 3:]], dim=-1)
 
 
-def _seen(batch: MultiView, joints3d: Tensor, pixels: Tensor, weights: Tensor, maps: Maps) -> SeenPose:
+def _seen(
+    batch: MultiView, joints3d: Tensor, pixels: Tensor, weights: Tensor, maps: Maps
+) -> TriangulatedPose:
     heatmaps = maps.heatmaps.unflatten(0, pixels.shape[:2])
     parts = {"joints3d": joints3d, "joints2d": pixels, "weights": weights, "heatmaps": heatmaps}
-    return SeenPose(**with_axes_of(batch, **parts))
+    return TriangulatedPose(**with_axes_of(batch, **parts))

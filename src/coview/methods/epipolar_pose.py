@@ -17,7 +17,7 @@ from coview.errors import InputError
 from coview.methods.shared.base import CameraPoses
 from coview.methods.shared.image_method import ImageConfig, ImageMethod, with_axes_of
 from coview.networks.backbone import Depth
-from coview.representations.crop_volume import depth_of_size, marginals, mean_cell, unlikeliness
+from coview.representations.crop_volume import cross_entropy, depth_of_size, marginals, mean_cell
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
 
@@ -26,8 +26,10 @@ LIMBS = tuple(
     for side in ("left", "right")
     for a, b in (("hip", "knee"), ("knee", "ankle"), ("shoulder", "elbow"), ("elbow", "wrist"))
 )
-_AT_ONCE = 2**26  # numbers of a volume that are held at a time where nothing is learnt
-_NEAREST = 0.1  # metres: no joint is nearer to a camera
+# numbers of a volume that are held at a time where nothing is learnt
+_AT_ONCE = 2**26
+# metres: no joint is nearer to a camera
+_NEAREST = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,23 +38,24 @@ class VolumePoses(CameraPoses):
 
     # column, row, depth: shares of the volume's width, height and depth, 0 at its centre, ±½ at its faces
     coordinates: Float[Tensor, "*batch views joints 3"]
-    across: Float[Tensor, "*batch views joints columns"]  # distributions
+    # distributions
+    across: Float[Tensor, "*batch views joints columns"]
     down: Float[Tensor, "*batch views joints rows"]
     deep: Float[Tensor, "*batch views joints layers"]
-    root_depth: Float[
-        Tensor, "*batch views"
-    ]  # metres, of the size that is assumed or the truth that was given
+    # metres, of the size that is assumed or the truth that was given
+    root_depth: Float[Tensor, "*batch views"]
 
 
 @dataclass(frozen=True)
 class EpipolarPoseConfig(ImageConfig):
     """The paper's settings [Kocabas19]; recipes choose smaller networks.
 
-    `reference` here: cell i lies at pixel 4 i and layer i at 2 i / cells − 1 ranges, no half cell; colours are RGB."""
+    `released_numerics` here: cell i lies at pixel 4 i and layer i at 2 i / cells − 1 ranges, no half cell; colours are RGB."""
 
     depth: Depth = 50
     size: int = 256
-    cells: int = 64  # of the volume along the optical axis
+    # of the volume along the optical axis
+    cells: int = 64
     # how far the volume reaches before and behind the root. "metres": so many metres. "crop": so many halves of the
     # crop's longer side, as long as that is at the root's depth: no label's scale matters then, and with crops of
     # 2 m, the paper's, both are the same
@@ -62,16 +65,15 @@ class EpipolarPoseConfig(ImageConfig):
     # metric poses need the root's depth. "estimated": where both sides' limbs have their assumed length;
     # "labels": the truth, as in the paper's evaluation, and then the labels are among the inputs
     root_depth: Literal["estimated", "labels"] = "estimated"
-    limbs: float = (
-        1.40  # metres: thigh, shank, upper arm, forearm of one side; of a person of 1.70 m [Winter09]
-    )
-    multiplier: float = 1.0  # of the volumes before their softmax
+    # metres: thigh, shank, upper arm, forearm of one side; of a person of 1.70 m [Winter09]
+    limbs: float = 1.40
+    # of the volumes before their softmax
+    multiplier: float = 1.0
     # of smooth L1, as a share of the volume: beyond it, errors count linearly. 1, the paper's, makes it half the
     # squared error always; less makes small errors count more, which short trainings want
     beta: float = 1.0
-    cell_weight: float = (
-        0.0  # of the cross-entropy of the true column, row and layer; ours, for small trainings
-    )
+    # of the cross-entropy of the true column, row and layer; ours, for small trainings
+    cell_weight: float = 0.0
     # metres: a pseudo-label with this standard deviation counts half; 0: all count alike and none is read; ours
     half_at: float = 0.0
 
@@ -115,6 +117,11 @@ class EpipolarPoseConfig(ImageConfig):
         return False
 
     def build(self, skeleton: Skeleton) -> "EpipolarPose":
+        """The untrained method.
+
+        Args:
+            skeleton: Joints of the 2D input and of the poses.
+        """
         return EpipolarPose(self, skeleton)
 
 
@@ -145,7 +152,7 @@ class EpipolarPose(ImageMethod[VolumePoses]):
         """Poses in the axes of each camera; NaN for a view without intrinsics, or without a root depth to read."""
         views = self.views(batch)
         across, down, deep = self._marginals(views.images)
-        half = 0.0 if self.config.reference else 0.5
+        half = 0.0 if self.config.released_numerics else 0.5
         coordinates = torch.stack(
             [(mean_cell(each) + half) / each.shape[-1] - 0.5 for each in (across, down, deep)], dim=-1
         )
@@ -183,9 +190,9 @@ class EpipolarPose(ImageMethod[VolumePoses]):
         terms = {"coordinates": (trust * smooth.sum(dim=-1)).sum() / crops}
         if self.config.cell_weight:
             axes = (predicted.across, predicted.down, predicted.deep)
-            half = 0.0 if self.config.reference else 0.5
+            half = 0.0 if self.config.released_numerics else 0.5
             unlikely = [
-                unlikeliness(shares, (target[..., axis] + 0.5) * shares.shape[-1] - half)
+                cross_entropy(shares, (target[..., axis] + 0.5) * shares.shape[-1] - half)
                 for axis, shares in enumerate(axes)
             ]
             terms["cell"] = self.config.cell_weight * (trust * sum(unlikely)).sum() / crops
@@ -202,7 +209,7 @@ class EpipolarPose(ImageMethod[VolumePoses]):
         depth = cameras.to_camera(points)[..., 2]
         root = depth[..., self.root]
         root = torch.where(root > 0, root, torch.nan)
-        half = 0.0 if self.config.reference else 0.5
+        half = 0.0 if self.config.released_numerics else 0.5
         flat = (cameras.project(points) + half) / cameras.size[..., None, :] - 0.5
         relative = depth - root[..., None]
         deep = (

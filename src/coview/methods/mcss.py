@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from coview.errors import InputError
 from coview.methods.shared.base import CanonicalPoses, Fact, Method, MethodConfig
-from coview.methods.shared.canonical_targets import looked_at, said_of, whole_poses
-from coview.methods.shared.image_method import MEAN, SPREAD
+from coview.methods.shared.canonical_targets import complete_poses, embedding_facts, person_centred_rays
+from coview.methods.shared.image_method import IMAGENET_MEAN, IMAGENET_STD
 from coview.methods.shared.triplets import (
     Triplets,
     distances,
@@ -33,34 +33,39 @@ from coview.representations.normalised import weighted_unit_norm
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
 
-_SAME = 1e-3  # seconds: times are float32
-_CONSTANT = 1e-3  # metres: a coordinate that varies less is not divided by its spread
+# seconds: times are float32
+_SAME = 1e-3
+# metres: a coordinate that varies less is not divided by its spread
+_CONSTANT = 1e-3
 
 
 @dataclass(frozen=True)
 class McssConfig(MethodConfig):
     """On 2D joints. Structure [Mitra20]; numbers are ours: those of its method section could not be had."""
 
-    width: int = 256  # of the encoder of 2D poses
-    features: int = 128  # of the embedding
-    head: int = 1024  # width of the head
-    dropout: float = 0.25  # in the head
-    metric_weight: float = (
-        1.0  # of the metric loss; 0: the baseline, the same network taught by the labels alone
-    )
-    margin: float = (
-        0.3  # by which the hardest negative is to be farther than the positive; distances are up to 2
-    )
-    gap: float = 0.5  # seconds within a take below which another instant is no negative
+    # of the encoder of 2D poses
+    width: int = 256
+    # of the embedding
+    features: int = 128
+    # width of the head
+    head: int = 1024
+    # in the head
+    dropout: float = 0.25
+    # of the metric loss; 0: the baseline, the same network taught by the labels alone
+    metric_weight: float = 1.0
+    # by which the hardest negative is to be farther than the positive; distances are up to 2
+    margin: float = 0.3
+    # seconds within a take below which another instant is no negative
+    gap: float = 0.5
     # hardest, the paper's; random, to see what hard ones are good for; all, ours: a softmax over them
     negatives: Literal["hardest", "random", "all"] = "hardest"
-    temperature: float = 0.1  # of that softmax over cosines
+    # of that softmax over cosines
+    temperature: float = 0.1
     # share of the run in which only negatives farther than the positive count, so that the embedding does not
     # collapse; where there is none, the hardest does
     semi_hard: float = 0.1
-    focal: float = (
-        1.0  # assumed focal length in image diagonals: a view is turned so that it looks at the person
-    )
+    # assumed focal length in image diagonals: a view is turned so that it looks at the person
+    focal: float = 1.0
 
     def __post_init__(self) -> None:
         name = type(self).__name__
@@ -85,6 +90,11 @@ class McssConfig(MethodConfig):
             )
 
     def build(self, skeleton: Skeleton) -> "Mcss":
+        """The untrained method.
+
+        Args:
+            skeleton: Joints of the 2D input and of the poses.
+        """
         return Mcss(self, skeleton)
 
 
@@ -92,11 +102,19 @@ class McssConfig(MethodConfig):
 class McssImageConfig(McssConfig):
     """On crops."""
 
-    depth: Depth = 18  # of the ResNet
-    size: int = 224  # pixels of the crops' longer side
-    trunk: int = 64  # channels of the ResNet's first stage
+    # of the ResNet
+    depth: Depth = 18
+    # pixels of the crops' longer side
+    size: int = 224
+    # channels of the ResNet's first stage
+    trunk: int = 64
 
     def build(self, skeleton: Skeleton) -> "McssImages":
+        """The untrained method.
+
+        Args:
+            skeleton: Joints of the 2D input and of the poses.
+        """
         return McssImages(self, skeleton)
 
 
@@ -116,15 +134,15 @@ class Mcss(Method[CanonicalPoses]):
         self.spread: Tensor
         self.register_buffer("mean", torch.zeros(3 * len(self.others)))
         self.register_buffer("spread", torch.ones(3 * len(self.others)))
-        self.watched = {}
+        self.diagnostics = {}
 
     def _encoder(self) -> nn.Module:
         return PoseEncoder(len(self.skeleton), self.config.width, self.config.features)
 
     @torch.no_grad()
-    def begin(self, batches: Iterable[MultiView]) -> None:
+    def fit_statistics(self, batches: Iterable[MultiView]) -> None:
         """Mean and spread of the labelled poses; ValueError where there are not two."""
-        poses = whole_poses([self._target(batch) for batch in batches], type(self).__name__)
+        poses = complete_poses([self._target(batch) for batch in batches], type(self).__name__)
         spread = poses.std(dim=0)
         self.mean.copy_(poses.mean(dim=0))
         self.spread.copy_(torch.where(spread > _CONSTANT, spread, 1.0))
@@ -144,7 +162,7 @@ class Mcss(Method[CanonicalPoses]):
         self, batch: MultiView
     ) -> tuple[Float[Tensor, "*batch views features"], Bool[Tensor, "*batch views"]]:
         """Unit vectors, finite everywhere, and which views show enough."""
-        rays, weights, known, _ = looked_at(batch, self.config.focal)
+        rays, weights, known, _ = person_centred_rays(batch, self.config.focal)
         shown = weighted_unit_norm(rays, weights)
         return self.encoder(shown * (2 * len(self.skeleton)) ** 0.5, weights), known
 
@@ -156,9 +174,9 @@ class Mcss(Method[CanonicalPoses]):
         return terms
 
     @torch.no_grad()
-    def revise(self, batch: MultiView) -> dict[str, Fact]:
+    def resolve_ambiguity(self, batch: MultiView) -> dict[str, Fact]:
         """Changes nothing; says whether all poses have got the same embedding."""
-        return said_of(self.embed(batch)[0])
+        return embedding_facts(self.embed(batch)[0])
 
     def _target(self, batch: MultiView) -> Float[Tensor, "*batch numbers"]:
         """Canonical coordinates of the labelled instants, metres; NaN elsewhere."""
@@ -193,8 +211,8 @@ class Mcss(Method[CanonicalPoses]):
                 loss = softmax_loss(distance, allowed, self.config.temperature)
             losses.append(torch.where(counted, loss, 0.0).sum() / counted.sum().clamp_min(1))
             seen.append(_noted(triplets, counted, loss))
-        self.watched = {name: torch.stack([each[name] for each in seen]).mean() for name in seen[0]}
-        self.watched["spread"] = spread_of(embedding.detach().flatten(0, 1))
+        self.diagnostics = {name: torch.stack([each[name] for each in seen]).mean() for name in seen[0]}
+        self.diagnostics["spread"] = spread_of(embedding.detach().flatten(0, 1))
         return torch.stack(losses).mean()
 
     def _triplets(self, distance: Tensor, negative: Tensor) -> Triplets:
@@ -217,7 +235,7 @@ class McssImages(Mcss):
     ) -> tuple[Float[Tensor, "*batch views features"], Bool[Tensor, "*batch views"]]:
         """Unit vectors; every crop is taken to show somebody."""
         images = batch.images
-        mean, spread = (images.new_tensor(each)[:, None, None] for each in (MEAN, SPREAD))
+        mean, spread = (images.new_tensor(each)[:, None, None] for each in (IMAGENET_MEAN, IMAGENET_STD))
         flat = ((images - mean) / spread).flatten(0, -4)
         embedding = self.encoder(flat).unflatten(0, images.shape[:-3])
         return embedding, torch.ones_like(embedding[..., 0], dtype=torch.bool)

@@ -21,7 +21,7 @@ from coview.body.limb_lengths import LimbLengths, Limbs
 from coview.errors import InputError
 from coview.losses import cross_view_error, limb_error, view_disagreement
 from coview.methods.shared.base import CanonicalPoses, Fact, Method, MethodConfig
-from coview.methods.shared.canonical_targets import looked_at, said_of, whole_poses
+from coview.methods.shared.canonical_targets import complete_poses, embedding_facts, person_centred_rays
 from coview.networks.encoders import unit
 from coview.networks.lifter import Lifter
 from coview.representations.canonical_pose import canonical_pose
@@ -30,32 +30,45 @@ from coview.representations.relative_depth import Placing, limb_norms
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
 
-_START = 0.1  # factor on the first weights of the answer: flat poses, as they were seen
-_DOUBTFUL = 1e-3  # how much a joint that was not seen counts where a person is placed
+# factor on the first weights of the answer: flat poses, as they were seen
+_START = 0.1
+# how much a joint that was not seen counts where a person is placed
+_DOUBTFUL = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
 class LiftedCanonical(CanonicalPoses):
     """What the losses compare; all of it finite. Mean torsos; z is up and y leads away from the camera."""
 
-    points: Float[Tensor, "*batch views joints 3"]  # where they were seen, at the depths found
-    corrected: Float[Tensor, "*batch views joints 3"]  # where the encoder takes them to be
-    trust: Float[Tensor, "*batch views joints"]  # confidence, 0 below the threshold
+    # where they were seen, at the depths found
+    points: Float[Tensor, "*batch views joints 3"]
+    # where the encoder takes them to be
+    corrected: Float[Tensor, "*batch views joints 3"]
+    # confidence, 0 below the threshold
+    trust: Float[Tensor, "*batch views joints"]
 
 
 @dataclass(frozen=True)
 class McssLiftingConfig(MethodConfig):
     """Numbers are ours, chosen on held-out training subjects of mocap4 (docs/methods/mcss.md)."""
 
-    width: int = 512  # of the lifter
+    # of the lifter
+    width: int = 512
     placing: Placing = field(default_factory=Placing)
-    across: float = 4.0  # weight of what one view says of another; with the two below 0: the baseline
-    agreement: float = 0.5  # of the poses as seen, between views [Iqbal20]
-    limb_weight: float = 6.0  # of the limbs' lengths [Iqbal20]
-    least_trust: float = 0.3  # joints less confident than this teach nothing
-    reach: float = 1.5  # joints are at most so many mean torsos before or behind the root
-    ramp: float = 0.3  # share of the training over which views come to teach: flat poses agree too easily
-    focal: float = 1.0  # assumed focal length in image diagonals
+    # weight of what one view says of another; with the two below 0: the baseline
+    across: float = 4.0
+    # of the poses as seen, between views [Iqbal20]
+    agreement: float = 0.5
+    # of the limbs' lengths [Iqbal20]
+    limb_weight: float = 6.0
+    # joints less confident than this teach nothing
+    min_confidence: float = 0.3
+    # joints are at most so many mean torsos before or behind the root
+    reach: float = 1.5
+    # share of the training over which views come to teach: flat poses agree too easily
+    ramp: float = 0.3
+    # assumed focal length in image diagonals
+    focal: float = 1.0
 
     def __post_init__(self) -> None:
         if self.width < 1:
@@ -65,13 +78,18 @@ class McssLiftingConfig(MethodConfig):
                 f"McssLiftingConfig: across, agreement and limb_weight cannot be negative, got {self.across}, "
                 f"{self.agreement} and {self.limb_weight}."
             )
-        if not (min(self.reach, self.focal) > 0 and 0 <= self.least_trust < 1 and 0 <= self.ramp <= 1):
+        if not (min(self.reach, self.focal) > 0 and 0 <= self.min_confidence < 1 and 0 <= self.ramp <= 1):
             raise InputError(
                 f"McssLiftingConfig: reach (mean torsos) and focal (image diagonals) are above 0, least_trust and ramp "
-                f"are shares, got {self.reach}, {self.focal}, {self.least_trust} and {self.ramp}."
+                f"are shares, got {self.reach}, {self.focal}, {self.min_confidence} and {self.ramp}."
             )
 
     def build(self, skeleton: Skeleton) -> "McssLifting":
+        """The untrained method.
+
+        Args:
+            skeleton: Joints of the 2D input and of the poses.
+        """
         return McssLifting(self, skeleton)
 
 
@@ -102,9 +120,9 @@ class McssLifting(Method[LiftedCanonical]):
             nn.init.zeros_(self.head.bias)
 
     @torch.no_grad()
-    def begin(self, batches: Iterable[MultiView]) -> None:
+    def fit_statistics(self, batches: Iterable[MultiView]) -> None:
         """How large the labelled poses are, and how long their limbs; ValueError where there are not two."""
-        poses = whole_poses([self._target(batch).flatten(-2) for batch in batches], type(self).__name__)
+        poses = complete_poses([self._target(batch).flatten(-2) for batch in batches], type(self).__name__)
         self.size.copy_(poses.norm(dim=-1).mean())
         whole = poses.new_zeros(len(poses), len(self.skeleton), 3)
         whole[:, self.others] = poses.unflatten(-1, (-1, 3))
@@ -117,7 +135,7 @@ class McssLifting(Method[LiftedCanonical]):
 
     def forward(self, batch: MultiView) -> LiftedCanonical:
         """Each view by itself; NaN for a view that shows fewer than four joints."""
-        rays, weights, known, turn = looked_at(batch, self.config.focal)
+        rays, weights, known, turn = person_centred_rays(batch, self.config.focal)
         answer = self._answer(rays, weights)
         depth = self.config.reach * (answer[..., 2] / self.config.reach).tanh()
         depth = depth - depth[..., self.root, None]
@@ -136,7 +154,7 @@ class McssLifting(Method[LiftedCanonical]):
             embedding=torch.where(known[..., None], embedding, torch.nan),
             points=points,
             corrected=corrected,
-            trust=torch.where(weights < self.config.least_trust, 0.0, weights),
+            trust=torch.where(weights < self.config.min_confidence, 0.0, weights),
         )
 
     def losses(self, predicted: LiftedCanonical, batch: MultiView) -> dict[str, Float[Tensor, ""]]:
@@ -155,9 +173,9 @@ class McssLifting(Method[LiftedCanonical]):
         return terms
 
     @torch.no_grad()
-    def revise(self, batch: MultiView) -> dict[str, Fact]:
+    def resolve_ambiguity(self, batch: MultiView) -> dict[str, Fact]:
         """Changes nothing; says whether all poses have got the same embedding."""
-        return said_of(self(batch).embedding)
+        return embedding_facts(self(batch).embedding)
 
     # --- inside ----------------------------------------------------------------------------------
 

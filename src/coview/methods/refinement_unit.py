@@ -19,19 +19,22 @@ from coview.networks.refiner import Refiner
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
 
-_CONSTANT = 1e-6  # metres: a coordinate that varies less is not divided by its spread
+# metres: a coordinate that varies less is not divided by its spread
+_CONSTANT = 1e-6
 
 
 @dataclass(frozen=True)
 class RefinementUnitConfig(MethodConfig):
     """Width and dropout are those of the paper's code; learning rate 1e-3, 64 poses a batch, clip_norm 1."""
 
-    width: int = 1024  # of the network
-    dropout: float = 0.5  # share of the features that are left out of each training step
-    leaky: bool = False  # the paper's text says leaky rectifiers, the released weights were trained without
-    taught_by: Literal["truth", "pseudo"] = (
-        "truth"  # 3D labels, as published; or poses computed from 2D alone, ours
-    )
+    # of the network
+    width: int = 1024
+    # share of the features that are left out of each training step
+    dropout: float = 0.5
+    # the paper's text says leaky rectifiers, the released weights were trained without
+    leaky: bool = False
+    # 3D labels, as published; or poses computed from 2D alone, ours
+    taught_by: Literal["truth", "pseudo"] = "truth"
 
     def __post_init__(self) -> None:
         name = type(self).__name__
@@ -41,6 +44,11 @@ class RefinementUnitConfig(MethodConfig):
             )
 
     def build(self, skeleton: Skeleton) -> "RefinementUnit":
+        """The untrained method.
+
+        Args:
+            skeleton: Joints of the 2D input and of the poses.
+        """
         return RefinementUnit(self, skeleton)
 
 
@@ -50,7 +58,8 @@ class RefinedPoses(CameraPoses):
 
     first: Float[Tensor, "*batch views numbers"]
     second: Float[Tensor, "*batch views numbers"]
-    guessed: Bool[Tensor, "*batch views"]  # whether there was a whole pose to begin with
+    # whether there was a whole pose to begin with
+    guessed: Bool[Tensor, "*batch views"]
 
 
 class RefinementUnit(Method[RefinedPoses]):
@@ -75,7 +84,7 @@ class RefinementUnit(Method[RefinedPoses]):
             self.register_buffer(f"{side}_std", torch.ones(numbers))
 
     @torch.no_grad()
-    def begin(self, batches: Iterable[MultiView]) -> None:
+    def fit_statistics(self, batches: Iterable[MultiView]) -> None:
         """Mean and spread of every coordinate, over views whose pose is whole on both sides."""
         sums, count = torch.zeros(2, 2, len(self.input_mean), dtype=torch.float64), 0
         for batch in batches:

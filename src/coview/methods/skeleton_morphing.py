@@ -24,13 +24,19 @@ from coview.skeletons import Skeleton
 class SkeletonMorphingConfig(MethodConfig):
     """The width is that of the authors' code [Wandt21]."""
 
-    width: int = 1024  # of the network
+    # of the network
+    width: int = 1024
 
     def __post_init__(self) -> None:
         if self.width < 1:
             raise InputError(f"SkeletonMorphingConfig: width must be at least 1, got {self.width}.")
 
     def build(self, skeleton: Skeleton) -> "SkeletonMorphing":
+        """The untrained method.
+
+        Args:
+            skeleton: Joints of the 2D input and of the poses.
+        """
         return SkeletonMorphing(self, skeleton)
 
 

@@ -29,33 +29,47 @@ Aggregation = Literal["softmax", "sum", "max", "conf", "conf_norm"]
 class VolumePose(WorldPose):
     """A pose, and the probabilities it is the mean of."""
 
-    probabilities: Float[Tensor, "*batch joints x y z"]  # of each joint over the cells of the cuboid
-    points: Float[Tensor, "*batch x y z 3"]  # where the cells are: metres, world
-    views: int  # that it was made of
+    # of each joint over the cells of the cuboid
+    probabilities: Float[Tensor, "*batch joints x y z"]
+    # where the cells are: metres, world
+    points: Float[Tensor, "*batch x y z 3"]
+    # that it was made of
+    views: int
 
 
 @dataclass(frozen=True)
 class VolumetricTriangulationConfig(ImageConfig):
     """The paper's settings [Iskakov19 §3.2, §4]; recipes choose smaller networks and fewer cells."""
 
-    aggregation: Aggregation = (
-        "softmax"  # how views become one volume; conf and conf_norm learn a weight per channel
-    )
-    cells: int = 64  # along each side of the cuboid
-    side: float = 2.5  # metres
-    channels: int = 32  # of the features that go into the volume
-    width: int = 32  # channels of the volume's network at full resolution
-    levels: int = 5  # how often that network halves the resolution
-    front_kernel: int = 7  # cells: width of its first convolution
-    multiplier: float = 1.0  # of the volumes before their softmax
-    rotate: bool = True  # in training, turns the cuboid about the vertical by any angle
-    vertical: Literal["z", "y"] = "z"  # the world's axis that is vertical
+    # how views become one volume; conf and conf_norm learn a weight per channel
+    aggregation: Aggregation = "softmax"
+    # along each side of the cuboid
+    cells: int = 64
+    # metres
+    side: float = 2.5
+    # of the features that go into the volume
+    channels: int = 32
+    # channels of the volume's network at full resolution
+    width: int = 32
+    # how often that network halves the resolution
+    levels: int = 5
+    # cells: width of its first convolution
+    front_kernel: int = 7
+    # of the volumes before their softmax
+    multiplier: float = 1.0
+    # in training, turns the cuboid about the vertical by any angle
+    rotate: bool = True
+    # the world's axis that is vertical
+    vertical: Literal["z", "y"] = "z"
     # where the cuboid stands: at the data's `base_point` (another method's answer, or a reconstruction),
     # or at the labels' root joint, in training and at test time
     base: Literal["point", "labels"] = "point"
-    base_jitter: float = 0.0  # metres: standard deviation of what is added to the base in training, per axis
-    cell_weight: float = 0.01  # of the cross-entropy of the true cell; the paper's beta
-    backbone_rate: float = 0.1  # the backbone's learning rate, as a share of the rest's
+    # metres: standard deviation of what is added to the base in training, per axis
+    base_jitter: float = 0.0
+    # of the cross-entropy of the true cell; the paper's beta
+    cell_weight: float = 0.01
+    # the backbone's learning rate, as a share of the rest's
+    backbone_rate: float = 0.1
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -91,6 +105,11 @@ class VolumetricTriangulationConfig(ImageConfig):
             )
 
     def build(self, skeleton: Skeleton) -> "VolumetricTriangulation":
+        """The untrained method.
+
+        Args:
+            skeleton: Joints of the 2D input and of the poses.
+        """
         return VolumetricTriangulation(self, skeleton)
 
 
@@ -126,7 +145,7 @@ class VolumetricTriangulation(ImageMethod[VolumePose]):
         stride = map_stride(views.size, (features.shape[-1], features.shape[-2]))
         projections, there = views.projections()
         projections = projections * there[..., None, None]  # everything is behind a camera that is absent
-        projections = cells_from_world(projections, stride, half_pixel=not self.config.reference)
+        projections = cells_from_world(projections, stride, half_pixel=not self.config.released_numerics)
         base = self._base(batch)
         known = base.isfinite().all(dim=-1)
         points = self._points(torch.where(known[:, None], base, 0.0))
@@ -186,14 +205,16 @@ class VolumetricTriangulation(ImageMethod[VolumePose]):
         there: Bool[Tensor, "instants views"],
     ) -> Float[Tensor, "instants channels x y z"]:
         """Features of the views that are there; the reference would count an absent one as zeros."""
-        reference = self.config.reference
-        if not reference or bool(there.all()):
-            return unproject(features, projections, points, self._aggregate, weights, reference=reference)
+        released_numerics = self.config.released_numerics
+        if not released_numerics or bool(there.all()):
+            return unproject(
+                features, projections, points, self._aggregate, weights, released_numerics=released_numerics
+            )
         volumes = []
         for one, seen in enumerate(there | ~there.any(dim=1, keepdim=True)):
             trust = None if weights is None else weights[one, seen]
             here = features[one, seen], projections[one, seen], points[one]
-            volumes.append(unproject(*here, self._aggregate, trust, reference=True))
+            volumes.append(unproject(*here, self._aggregate, trust, released_numerics=True))
         return torch.stack(volumes)
 
     def _base(self, batch: MultiView) -> Float[Tensor, "instants 3"]:

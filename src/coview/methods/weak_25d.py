@@ -18,7 +18,7 @@ from coview.body.limb_lengths import LimbLengths
 from coview.cameras import Cameras
 from coview.errors import InputError
 from coview.losses import limb_error, view_disagreement
-from coview.methods.shared.base import Fact, MetricCameraPoses, turned_if_mirrored
+from coview.methods.shared.base import Fact, MetricCameraPoses, flip_if_mirrored
 from coview.methods.shared.image_method import ImageConfig, ImageMethod, Views, with_axes_of
 from coview.networks.backbone import Depth, Maps
 from coview.networks.normalisation import BatchNorm2d
@@ -28,54 +28,76 @@ from coview.representations.relative_depth import Placing, limb_norms, metric_po
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
 
-_AT_ONCE = 16  # instants that are looked at together where nothing is learnt
-_FLAT = 0.001  # deviation of the depths' first weights
-_NARROW, _GRID, _HIDDEN = 64, 4, 256  # on the way from the whole picture to depths: channels, cells, channels
-_DOUBTFUL = 0.05  # how much a joint that the network does not see at all counts where a person is placed
+# instants that are looked at together where nothing is learnt
+_AT_ONCE = 16
+# deviation of the depths' first weights
+_FLAT = 0.001
+# on the way from the whole picture to depths: channels, cells, channels
+_NARROW, _GRID, _HIDDEN = 64, 4, 256
+# how much a joint that the network does not see at all counts where a person is placed
+_DOUBTFUL = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
 class LatentPoses(MetricCameraPoses):
     """Poses, and what the losses read of how they came about; all of it finite."""
 
-    heatmaps: Float[Tensor, "*batch views joints height width"]  # as `loss` teaches them
-    joints2d: Float[Tensor, "*batch views joints 2"]  # pixels of the crop
+    # as `loss` teaches them
+    heatmaps: Float[Tensor, "*batch views joints height width"]
+    # pixels of the crop
+    joints2d: Float[Tensor, "*batch views joints 2"]
     # The camera's frame, turned so that the root is on its axis
-    rays: Float[Tensor, "*batch views joints 2"]  # x/z and y/z
-    relative_depth: Float[Tensor, "*batch views joints"]  # behind the root, in mean torsos
-    points: Float[Tensor, "*batch views joints 3"]  # mean torsos
-    trust: Float[Tensor, "*batch views joints"]  # in [0, 1]; 0 without a lens
+    # x/z and y/z
+    rays: Float[Tensor, "*batch views joints 2"]
+    # behind the root, in mean torsos
+    relative_depth: Float[Tensor, "*batch views joints"]
+    # mean torsos
+    points: Float[Tensor, "*batch views joints 3"]
+    # in [0, 1]; 0 without a lens
+    trust: Float[Tensor, "*batch views joints"]
 
 
 @dataclass(frozen=True)
 class Weak25DConfig(ImageConfig):
     """What the paper's abstract and blog state is followed; weights are for our normalisations of the terms."""
 
-    depth: Depth = 50  # the paper's network is HRNet-W32
+    # the paper's network is HRNet-W32
+    depth: Depth = 50
     size: int = 256
-    limbs: LimbLengths = field(default_factory=LimbLengths)  # the one thing that 3D measurements gave
-    placing: Placing = field(default_factory=Placing)  # how depths become a pose
-    agreement: float = 1.0  # weight of L_MC, between views without labels
+    # the one thing that 3D measurements gave
+    limbs: LimbLengths = field(default_factory=LimbLengths)
+    # how depths become a pose
+    placing: Placing = field(default_factory=Placing)
+    # weight of L_MC, between views without labels
+    agreement: float = 1.0
     # Whether places in the picture learn from L_MC, as in the paper, or depths alone. On pictures without 2D labels or
     # L_R nothing else holds places, and one figure that every picture gets agrees best
     views_teach_places: bool = False
-    limb_weight: float = 10.0  # of L_B
-    pseudo_weight: float = 0.5  # of L_R: the heat-map loss on joints that a frozen 2D network saw; L_H has 1
-    least_trust: float = 0.3  # joints whose heat map is lower do not teach depths
-    least_pseudo: float = 0.5  # joints that the frozen network is less sure of do not teach places
+    # of L_B
+    limb_weight: float = 10.0
+    # of L_R: the heat-map loss on joints that a frozen 2D network saw; L_H has 1
+    pseudo_weight: float = 0.5
+    # joints whose heat map is lower do not teach depths
+    min_confidence: float = 0.3
+    # joints that the frozen network is less sure of do not teach places
+    min_pseudo_confidence: float = 0.5
     # mse: heat maps are to equal a bump; a joint is trusted as its map is high there. cross_entropy: the softmax of
     # `sharpness` times them is to be the bump; trusted as its peak holds the whole. A small network learns from the
     # first step then, and begins where one left off that learnt so, with its multiplier for sharpness
     loss: Literal["mse", "cross_entropy"] = "mse"
-    sigma: float = 2.0  # map cells: width of the heat maps that 2D labels become
+    # map cells: width of the heat maps that 2D labels become
+    sigma: float = 2.0
     # of the softmax, at first; learnt per joint where anything teaches it. 15 to 20 is best for bumps of height 1
     sharpness: float = 20.0
     # maps: depths are read where a joint's heat map is, as in the paper. picture: from the coarsest features of all of
     # the picture, by two layers; a small network that begins with places comes to depths sooner so
     depths: Literal["maps", "picture"] = "maps"
-    trunk_rate: float = 1.0  # learning rate of what a 2D network began, as a multiple of the depths'
-    reach: float = 1.5  # joints are at most so many mean torsos before or behind the root
-    ramp: float = 0.1  # share of the training over which L_MC and L_B come in
+    # learning rate of what a 2D network began, as a multiple of the depths'
+    trunk_rate: float = 1.0
+    # joints are at most so many mean torsos before or behind the root
+    reach: float = 1.5
+    # share of the training over which L_MC and L_B come in
+    ramp: float = 0.1
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -94,7 +116,7 @@ class Weak25DConfig(ImageConfig):
                 raise InputError(
                     f"Weak25DConfig: {name} is '{known[0]}' or '{known[1]}', got {getattr(self, name)!r}."
                 )
-        for name in ("least_trust", "least_pseudo", "ramp"):
+        for name in ("min_confidence", "min_pseudo_confidence", "ramp"):
             if not 0 <= getattr(self, name) < 1:
                 raise InputError(
                     f"Weak25DConfig: {name} is a share, 0 to below 1, got {getattr(self, name)}."
@@ -111,6 +133,11 @@ class Weak25DConfig(ImageConfig):
         return False
 
     def build(self, skeleton: Skeleton) -> "Weak25D":
+        """The untrained method.
+
+        Args:
+            skeleton: Joints of the 2D input and of the poses.
+        """
         return Weak25D(self, skeleton)
 
 
@@ -118,7 +145,7 @@ class Weak25D(ImageMethod[LatentPoses]):
     """One crop and its intrinsics in, one pose in metres of a mean body out."""
 
     supervision = frozenset({"joints2d", "confidence", "labelled2d"})
-    lenses_alone = True
+    intrinsics_only = True
     config: Weak25DConfig
 
     def __init__(self, config: Weak25DConfig, skeleton: Skeleton) -> None:
@@ -182,7 +209,7 @@ class Weak25D(ImageMethod[LatentPoses]):
 
         Only the depths learn from limbs: places would be dragged from what the picture shows."""
         labelled = batch.labelled2d[..., None]
-        sure = ~labelled & (batch.confidence > self.config.least_pseudo)
+        sure = ~labelled & (batch.confidence > self.config.min_pseudo_confidence)
         cost = self._heatmap_error(predicted, batch)
         terms = {"heatmap": _mean(cost, labelled & (batch.confidence > 0))}
         if self.config.pseudo_weight:
@@ -192,7 +219,7 @@ class Weak25D(ImageMethod[LatentPoses]):
         return terms | {name: ramp * term for name, term in of_views.items()}
 
     @torch.no_grad()
-    def revise(self, batch: MultiView) -> dict[str, Fact]:
+    def resolve_ambiguity(self, batch: MultiView) -> dict[str, Fact]:
         """Whether all depths with the other sign agree better between the views, and with the limbs; then they get it.
 
         Perspective alone tells the two worlds apart, by a little."""
@@ -204,7 +231,7 @@ class Weak25D(ImageMethod[LatentPoses]):
             both = found, replace(found, relative_depth=depth, points=points)
             costs.append([float(sum(self._of_views(each, each.trust).values())) for each in both])
         trained, mirrored = torch.tensor(costs).mean(dim=0).tolist()
-        return turned_if_mirrored(self.depth_layer, trained, mirrored)  # tanh is odd
+        return flip_if_mirrored(self.depth_layer, trained, mirrored)  # tanh is odd
 
     # --- inside ----------------------------------------------------------------------------------
 
@@ -222,7 +249,7 @@ class Weak25D(ImageMethod[LatentPoses]):
 
     def _of_views(self, predicted: LatentPoses, trust: Tensor) -> dict[str, Tensor]:
         """L_MC and L_B, as far as they have weight."""
-        trust, terms = torch.where(trust < self.config.least_trust, 0.0, trust), {}
+        trust, terms = torch.where(trust < self.config.min_confidence, 0.0, trust), {}
         if self.config.agreement:
             terms["agreement"] = self.config.agreement * view_disagreement(predicted.points, trust)
         if self.config.limb_weight:
@@ -243,7 +270,7 @@ class Weak25D(ImageMethod[LatentPoses]):
         """Of heat maps from bumps at the 2D joints: squared distance summed over cells, or nats."""
         height, width = predicted.heatmaps.shape[-2:]
         stride = map_stride((batch.images.shape[-1], batch.images.shape[-2]), (width, height))
-        cells = map_cells(batch.joints2d, stride, half_pixel=not self.config.reference)
+        cells = map_cells(batch.joints2d, stride, half_pixel=not self.config.released_numerics)
         target = gaussian_maps(cells, batch.confidence, (height, width), self.config.sigma)
         if self.config.loss == "mse":
             return (predicted.heatmaps - target).square().sum(dim=(-2, -1))

@@ -15,7 +15,7 @@ from torch import Tensor
 from coview.body.limb_lengths import LimbLengths
 from coview.errors import InputError
 from coview.losses import limb_error, view_disagreement
-from coview.methods.shared.base import Fact, Method, MethodConfig, MetricCameraPoses, turned_if_mirrored
+from coview.methods.shared.base import Fact, Method, MethodConfig, MetricCameraPoses, flip_if_mirrored
 from coview.networks.lifter import DepthLifter
 from coview.representations.normalised import (
     present,
@@ -29,41 +29,54 @@ from coview.representations.relative_depth import Placing, limb_norms, metric_po
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
 
-_USUAL_SIZE = 0.09  # root mean square coordinate, in focal lengths, of a person 5 m away
+# root mean square coordinate, in focal lengths, of a person 5 m away
+_USUAL_SIZE = 0.09
 
 
 @dataclass(frozen=True, kw_only=True)
 class RelativeDepths(MetricCameraPoses):
     """What the losses compare; all of it finite. Frame: the camera's, turned so that the root is on its axis."""
 
-    rays: Float[Tensor, "*batch views joints 2"]  # x/z and y/z
-    relative_depth: Float[Tensor, "*batch views joints"]  # behind the root, in body units (torso lengths)
-    points: Float[Tensor, "*batch views joints 3"]  # body units
-    trust: Float[Tensor, "*batch views joints"]  # confidence, 0 below the threshold
+    # x/z and y/z
+    rays: Float[Tensor, "*batch views joints 2"]
+    # behind the root, in body units (torso lengths)
+    relative_depth: Float[Tensor, "*batch views joints"]
+    # body units
+    points: Float[Tensor, "*batch views joints 3"]
+    # confidence, 0 below the threshold
+    trust: Float[Tensor, "*batch views joints"]
 
 
 @dataclass(frozen=True)
 class Weak25DLiftingConfig(MethodConfig):
     """Names and defaults follow `Weak25DConfig`, where both have them."""
 
-    width: int = 256  # of the lifter
-    limbs: LimbLengths = field(default_factory=LimbLengths)  # the one thing that 3D measurements gave
-    placing: Placing = field(default_factory=Placing)  # how depths become a pose
-    agreement: float = 1.0  # weight of L_MC; the paper's 10 and 100 are for other normalisations
-    limb_weight: float = 10.0  # of L_B
-    least_trust: float = 0.3  # joints less confident than this teach nothing
-    reach: float = 1.5  # joints are at most so many body units before or behind the root
+    # of the lifter
+    width: int = 256
+    # the one thing that 3D measurements gave
+    limbs: LimbLengths = field(default_factory=LimbLengths)
+    # how depths become a pose
+    placing: Placing = field(default_factory=Placing)
+    # weight of L_MC; the paper's 10 and 100 are for other normalisations
+    agreement: float = 1.0
+    # of L_B
+    limb_weight: float = 10.0
+    # joints less confident than this teach nothing
+    min_confidence: float = 0.3
+    # joints are at most so many body units before or behind the root
+    reach: float = 1.5
     # Factor on the depths' first weights: flat poses, from which limbs and views pull joints to either side; ours
     depth_start: float = 0.03
-    taught_by: Literal["views", "truth"] = "views"  # truth: the supervised ceiling of the same network
+    # truth: the supervised ceiling of the same network
+    taught_by: Literal["views", "truth"] = "views"
 
     def __post_init__(self) -> None:
         if self.width < 1:
             raise InputError(f"Weak25DLiftingConfig: width must be at least 1, got {self.width}.")
-        if not (self.reach > 0 and 0 <= self.least_trust < 1):
+        if not (self.reach > 0 and 0 <= self.min_confidence < 1):
             raise InputError(
                 f"Weak25DLiftingConfig: reach (body units) must be positive and least_trust in [0, 1), got "
-                f"{self.reach} and {self.least_trust}."
+                f"{self.reach} and {self.min_confidence}."
             )
         if min(self.agreement, self.limb_weight) < 0:
             raise InputError(
@@ -72,6 +85,11 @@ class Weak25DLiftingConfig(MethodConfig):
             )
 
     def build(self, skeleton: Skeleton) -> "Weak25DLifting":
+        """The untrained method.
+
+        Args:
+            skeleton: Joints of the 2D input and of the poses.
+        """
         return Weak25DLifting(self, skeleton)
 
 
@@ -86,7 +104,7 @@ class Weak25DLifting(Method[RelativeDepths]):
         self.limbs = config.limbs.of(skeleton)
         # labels leave nothing to explain away
         self.placing = replace(config.placing, hold=config.placing.hold and config.taught_by == "views")
-        self.lenses_alone = config.taught_by == "views"
+        self.intrinsics_only = config.taught_by == "views"
         self.supervision = frozenset({"joints3d"} if config.taught_by == "truth" else ())
         self.lifter = DepthLifter(len(skeleton), config.width)
         with torch.no_grad():
@@ -106,7 +124,7 @@ class Weak25DLifting(Method[RelativeDepths]):
             rays=rays,
             relative_depth=depth,
             points=points,
-            trust=torch.where(confidence < self.config.least_trust, 0.0, confidence),
+            trust=torch.where(confidence < self.config.min_confidence, 0.0, confidence),
         )
 
     def losses(self, predicted: RelativeDepths, batch: MultiView) -> dict[str, Float[Tensor, ""]]:
@@ -116,7 +134,7 @@ class Weak25DLifting(Method[RelativeDepths]):
         return self._terms(predicted)
 
     @torch.no_grad()
-    def revise(self, batch: MultiView) -> dict[str, Fact]:
+    def resolve_ambiguity(self, batch: MultiView) -> dict[str, Fact]:
         """Whether all depths with the other sign agree better between the views, and with the limbs; then they get it.
 
         Perspective alone tells the two worlds apart, by a little."""
@@ -127,7 +145,7 @@ class Weak25DLifting(Method[RelativeDepths]):
         points = self.placing.place(found.rays, depth, found.trust, self.limbs)
         mirrored = replace(found, relative_depth=depth, points=points)
         costs = [float(torch.stack(list(self._terms(each).values())).sum()) for each in (found, mirrored)]
-        return turned_if_mirrored(self.lifter.depth, *costs)
+        return flip_if_mirrored(self.lifter.depth, *costs)
 
     # --- inside ----------------------------------------------------------------------------------
 

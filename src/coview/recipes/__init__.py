@@ -54,8 +54,8 @@ def taught_by(name: str) -> str:
     recipe = load(name)
     method = recipe.unbuilt()
     reads = method.needs
-    intrinsics = "pseudo_cameras" in reads or ("cameras" in reads and method.lenses_alone)
-    cameras = ("cameras" in reads and not method.lenses_alone) or (
+    intrinsics = "pseudo_cameras" in reads or ("cameras" in reads and method.intrinsics_only)
+    cameras = ("cameras" in reads and not method.intrinsics_only) or (
         "pseudo_cameras" in reads and recipe.pseudo.cameras == "given"
     )
     few = "few " if recipe.labels.some3d else ""

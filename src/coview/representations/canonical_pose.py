@@ -12,7 +12,8 @@ from torch import Tensor
 
 from coview.skeletons import Skeleton
 
-NO_HEADING = 0.02  # metres: a hip nearer than this to the vertical through the root tells no azimuth
+# metres: a hip nearer than this to the vertical through the root tells no azimuth
+NO_HEADING = 0.02
 
 
 def azimuth(
@@ -23,11 +24,11 @@ def azimuth(
     NaN where a hip or the root is not known, and for somebody who lies on one side: there it has no meaning."""
     hip = joints3d[..., skeleton.index("left_hip"), :] - joints3d[..., skeleton.root_index, :]
     ahead, aside, _ = _axes(hip, up)
-    known = torch.hypot(ahead, aside) >= NO_HEADING  # false for NaN
-    return torch.where(known, torch.atan2(aside, ahead), torch.nan)
+    valid = torch.hypot(ahead, aside) >= NO_HEADING  # false for NaN
+    return torch.where(valid, torch.atan2(aside, ahead), torch.nan)
 
 
-def carried_over(azimuths: Float[Tensor, "*batch frames"]) -> Float[Tensor, "*batch frames"]:
+def forward_filled(azimuths: Float[Tensor, "*batch frames"]) -> Float[Tensor, "*batch frames"]:
     """Of successive frames of one take: where ψ is not known, that of the last frame where it was.
 
     NaN before the first that is known."""
@@ -47,9 +48,9 @@ def canonical_pose(
     The same for every place and heading of a person. `azimuths`: default those of the poses; NaN where they are, and
     for joints that are not known. With `up` "y", x is the left hip's side and z what y is otherwise, with its sign
     turned: a rotation, never a mirror."""
-    turn = azimuth(joints3d, skeleton, up) if azimuths is None else azimuths
+    heading = azimuth(joints3d, skeleton, up) if azimuths is None else azimuths
     ahead, aside, height = _axes(joints3d - joints3d[..., skeleton.root_index, None, :], up)
-    cosine, sine = turn.cos()[..., None], turn.sin()[..., None]
+    cosine, sine = heading.cos()[..., None], heading.sin()[..., None]
     x, y = cosine * ahead + sine * aside, cosine * aside - sine * ahead
     return torch.stack([x, y, height] if up == "z" else [x, height, -y], dim=-1)
 

@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-_STEPS = 12  # of Newton's method, which doubles the digits each time
+# of Newton's method, which doubles the digits each time
+_STEPS = 12
 
 
 def marginals(
@@ -26,7 +27,7 @@ def mean_cell(shares: Float[Tensor, "*batch cells"]) -> Float[Tensor, "*batch"]:
     return (shares * torch.arange(shares.shape[-1]).to(shares)).sum(dim=-1)
 
 
-def unlikeliness(
+def cross_entropy(
     shares: Float[Tensor, "*batch cells"], cell: Float[Tensor, "*batch"]
 ) -> Float[Tensor, "*batch"]:
     """Cross-entropy of a distribution with a place between two cells, which share it linearly.
@@ -43,22 +44,22 @@ def unlikeliness(
 
 def depth_of_size(
     slope: Float[Tensor, "*batch bones 3"],
-    offset: Float[Tensor, "*batch bones 3"],
+    constant: Float[Tensor, "*batch bones 3"],
     total: float,
     nearest: float,
 ) -> Float[Tensor, "*batch"]:
-    """The depth Z at which bones `slope` Z + `offset` are `total` metres long together, at least `nearest`.
+    """The depth Z at which bones `slope` Z + `constant` are `total` metres long together, at least `nearest`.
 
     Bones between points at Z + z on rays x have this form: the sum of their lengths is convex in Z. Newton's
     method comes down from a depth that is certainly too large and ends at the larger solution; where the offsets
     alone are too long at every depth, at the depth of the least squares. No gradient flows."""
-    slope, offset = slope.detach(), offset.detach()
+    slope, constant = slope.detach(), constant.detach()
     reach = slope.norm(dim=-1).sum(dim=-1).clamp_min(1e-6)
-    depth = (total + offset.norm(dim=-1).sum(dim=-1)) / reach
-    shortest = -(slope * offset).sum(dim=(-2, -1)) / slope.square().sum(dim=(-2, -1)).clamp_min(1e-12)
+    depth = (total + constant.norm(dim=-1).sum(dim=-1)) / reach
+    shortest = -(slope * constant).sum(dim=(-2, -1)) / slope.square().sum(dim=(-2, -1)).clamp_min(1e-12)
     least = shortest.minimum(depth).clamp_min(nearest)
     for _ in range(_STEPS):
-        bones = slope * depth[..., None, None] + offset
+        bones = slope * depth[..., None, None] + constant
         lengths = bones.norm(dim=-1)
         growth = ((bones * slope).sum(dim=-1) / lengths.clamp_min(1e-9)).sum(dim=-1)
         step = (lengths.sum(dim=-1) - total) / growth.maximum(0.05 * reach)

@@ -5,7 +5,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 
-def turned_pairs(
+def rotated_pairs(
     pose: Float[Tensor, "*#batch source joints 3"], rotation: Float[Tensor, "*#batch source target 3 3"]
 ) -> Float[Tensor, "*batch source target joints 3"]:
     """Every pose turned by its own row of rotations.

@@ -13,9 +13,12 @@ from torch import Tensor
 
 from coview.representations.normalised import weighted_centred
 
-_NEAREST = 0.3  # a joint is never taken to be closer to the camera than this share of the root's depth
-_DEPTH_STEPS = 3  # each leaves about a twentieth of the error in depth
-_TINY = 1e-12  # under square roots
+# a joint is never taken to be closer to the camera than this share of the root's depth
+_NEAREST = 0.3
+# each leaves about a twentieth of the error in depth
+_DEPTH_STEPS = 3
+# under square roots
+_TINY = 1e-12
 
 
 def perspective_image(
@@ -24,7 +27,7 @@ def perspective_image(
     confidence: Float[Tensor, "*#batch joints"],
     growth: Float[Tensor, ""] | float = 1.0,
     *,
-    placed_by: Literal["root", "weighted"] = "root",
+    centring: Literal["root", "weighted"] = "root",
 ) -> Float[Tensor, "*batch joints 2"]:
     """Image of a root-centred pose in its ray frame, P_xy / (1 + P_z/d), up to scale. ours
 
@@ -34,7 +37,7 @@ def perspective_image(
     person. `d` is held constant in the gradient; otherwise a pose could explain an image by moving away.
     `growth` multiplies it: 1, but with the gradient of a focal length that is being learned."""
     with torch.no_grad():
-        by_weight = placed_by == "weighted"
+        by_weight = centring == "weighted"
         weights = confidence if by_weight else (confidence > 0).to(pose)
 
         def size(joints: Tensor) -> Tensor:
@@ -56,11 +59,16 @@ def _seen_from(pose: Tensor, depth: Tensor) -> Tensor:
 class MirrorDecision:
     """One bit for a whole model, and how sure it is."""
 
-    flipped: bool  # the mirrored poses explain the images better
-    residual: float  # mean over views, of the poses as they are; image RMS is 1
-    mirrored_residual: float  # the same for the poses mirrored in depth
-    sigmas: float  # difference of the two in standard errors of the mean over views
-    views: int  # how many views had a say
+    # the mirrored poses explain the images better
+    flipped: bool
+    # mean over views, of the poses as they are; image RMS is 1
+    residual: float
+    # the same for the poses mirrored in depth
+    mirrored_residual: float
+    # difference of the two in standard errors of the mean over views
+    sigmas: float
+    # how many views had a say
+    views: int
 
 
 def mirrored(points: Float[Tensor, "*batch joints 3"]) -> Float[Tensor, "*batch joints 3"]:
@@ -98,8 +106,8 @@ def mirror_decision(
     views = len(difference)
     if views < 2:
         return MirrorDecision(False, float("nan"), float("nan"), 0.0, views)
-    spread = float(difference.std()) / views**0.5
-    sigmas = float(difference.mean()) / max(spread, 1e-12)
+    standard_error = float(difference.std()) / views**0.5
+    sigmas = float(difference.mean()) / max(standard_error, 1e-12)
     return MirrorDecision(sigmas > 0, float(ours.mean()), float(other.mean()), abs(sigmas), views)
 
 

@@ -4,7 +4,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-_TINY = 1e-12  # under square roots, so that a pose of no extent has a finite gradient
+# under square roots, so that a pose of no extent has a finite gradient
+_TINY = 1e-12
 
 
 def present(

@@ -15,11 +15,16 @@ from torch import Tensor
 from coview.body.limb_lengths import Limbs, scale_of
 from coview.errors import InputError
 
-NEAREST, FARTHEST = 2.0, 40.0  # the root's depth is kept between, in body units; beyond, it has no gradient
-_FLAT = 1e-5  # least square of a limb's length in the image; a person 5 m away has a torso of 1e-2
-_REAL = 1e-8  # least discriminant
-_TINY = 1e-12  # under square roots
-_STEPS = 8  # of Gauss-Newton: 6e-5 at worst of 5000 noisy poses, 1e-7 in 99 of 100
+# the root's depth is kept between, in body units; beyond, it has no gradient
+NEAREST, FARTHEST = 2.0, 40.0
+# least square of a limb's length in the image; a person 5 m away has a torso of 1e-2
+_FLAT = 1e-5
+# least discriminant
+_REAL = 1e-8
+# under square roots
+_TINY = 1e-12
+# of Gauss-Newton: 6e-5 at worst of 5000 noisy poses, 1e-7 in 99 of 100
+_STEPS = 8
 
 
 def reconstructed(
@@ -72,12 +77,12 @@ def root_depth_of_limbs(
         near = (weights * a.clamp_min(0).sqrt()).sum(dim=-1)
         depth = torch.where(near > 0, far / near.clamp_min(_TINY), FARTHEST).clamp(NEAREST, FARTHEST)
         for _ in range(_STEPS):
-            pull, steepness, _ = _pull(depth, a, b, c, lengths, weights)
-            depth = (depth - pull / steepness).clamp(NEAREST, FARTHEST)
+            gradient, gauss_newton, _ = _derivatives(depth, a, b, c, lengths, weights)
+            depth = (depth - gradient / gauss_newton).clamp(NEAREST, FARTHEST)
     # one Newton step from the optimum moves nothing, but its derivative is the optimum's
-    pull, steepness, bend = _pull(depth, a, b, c, lengths, weights)
-    slope = (steepness + bend).maximum(0.3 * steepness).detach()
-    return (depth - pull / slope).clamp(NEAREST, FARTHEST)
+    gradient, gauss_newton, curvature = _derivatives(depth, a, b, c, lengths, weights)
+    slope = (gauss_newton + curvature).maximum(0.3 * gauss_newton).detach()
+    return (depth - gradient / slope).clamp(NEAREST, FARTHEST)
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,8 @@ class Placing:
     # Of the depth at which flat limbs would be as long as they are: the root is never nearer. On mocap4 the true
     # share is 0.69 to 0.99 in 998 of 1000 views. Without it, all joints on one ray close by satisfy every loss. 0: off
     least_share: float = 0.6
-    hold: bool = True  # whether losses take the root's depth as a constant: a pose cannot explain itself by coming near
+    # whether losses take the root's depth as a constant: a pose cannot explain itself by coming near
+    hold: bool = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.least_share < 1:
@@ -106,11 +112,11 @@ class Placing:
         if self.by == "torso":
             found = root_depth(rays, relative_depth, (limbs.starts[0], limbs.ends[0]))
         else:
-            known = (limbs.starts, limbs.ends, limbs.in_torsos(relative_depth), limbs.both(weights))
-            found = root_depth_of_limbs(rays, relative_depth, *known)
+            given = (limbs.starts, limbs.ends, limbs.in_torsos(relative_depth), limbs.both(weights))
+            found = root_depth_of_limbs(rays, relative_depth, *given)
             if self.least_share:
                 with torch.no_grad():
-                    flat = root_depth_of_limbs(rays, torch.zeros_like(relative_depth), *known)
+                    flat = root_depth_of_limbs(rays, torch.zeros_like(relative_depth), *given)
                 found = found.maximum(self.least_share * flat)
         return reconstructed(rays, relative_depth, found.detach() if self.hold else found)
 
@@ -127,10 +133,10 @@ def metric_pose(
 
     The size is that of a mean body, not the person's own. All NaN where no limb has both ends."""
     size = scale_of(limb_norms(points, limbs), points.new_tensor(limbs.lengths), limbs.both(weights))
-    known = (weights > 0) & size.isfinite()[..., None]
+    valid = (weights > 0) & size.isfinite()[..., None]
     # what is not known is exchanged before it is multiplied: zero times NaN is NaN in the gradient
     pose = size.nan_to_num(0.0)[..., None, None] * (points - points[..., root, None, :])
-    return torch.where(known[..., None], pose, torch.nan)
+    return torch.where(valid[..., None], pose, torch.nan)
 
 
 def _ends(rays: Tensor, relative_depth: Tensor) -> Tensor:
@@ -142,11 +148,11 @@ def _ends(rays: Tensor, relative_depth: Tensor) -> Tensor:
 
 def _quadratic(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """a, b, c: the square of the limb's length at the root depth Z is a Z² + 2 b Z + c."""
-    slope, offset = (second - first).split(3, dim=-1)
-    return slope.square().sum(dim=-1), (slope * offset).sum(dim=-1), offset.square().sum(dim=-1)
+    slope, constant = (second - first).split(3, dim=-1)
+    return slope.square().sum(dim=-1), (slope * constant).sum(dim=-1), constant.square().sum(dim=-1)
 
 
-def _pull(
+def _derivatives(
     depth: Tensor, a: Tensor, b: Tensor, c: Tensor, lengths: Tensor, weights: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Half the derivative of Σ w (length − mean)², over limbs that grow; and the two parts of its own derivative."""
@@ -154,7 +160,7 @@ def _pull(
     length = (a * depth.square() + 2 * b * depth + c + _TINY).clamp_min(_TINY).sqrt()
     growth = ((a * depth + b) / length).clamp_min(0)
     excess = length - lengths
-    pull = (weights * growth * excess).sum(dim=-1)
-    steepness = (weights * growth.square()).sum(dim=-1).clamp_min(_FLAT)
-    bend = (weights * (growth > 0) * (a - growth.square()) / length * excess).sum(dim=-1)
-    return pull, steepness, bend
+    gradient = (weights * growth * excess).sum(dim=-1)
+    gauss_newton = (weights * growth.square()).sum(dim=-1).clamp_min(_FLAT)
+    curvature = (weights * (growth > 0) * (a - growth.square()) / length * excess).sum(dim=-1)
+    return gradient, gauss_newton, curvature

@@ -20,10 +20,14 @@ from coview.errors import InputError
 
 Aggregate = Literal["sum", "max", "softmax"]
 
-_BLOCK = {"cpu": 1 << 20, "cuda": 1 << 26}  # numbers sampled at a time (voxels × views × channels)
-_NEVER = -1e30  # what a view says that does not see the voxel: no maximum, and nothing to a softmax
-_CALM = 40.0  # below it, an exponential needs no care; e^-40 times as much is nothing
-_NOBODY = 1e-30  # sum of exponentials, above that of views that do not see and below that of one that does
+# numbers sampled at a time (voxels × views × channels)
+_BLOCK = {"cpu": 1 << 20, "cuda": 1 << 26}
+# what a view says that does not see the voxel: no maximum, and nothing to a softmax
+_NEVER = -1e30
+# below it, an exponential needs no care; e^-40 times as much is nothing
+_CALM = 40.0
+# sum of exponentials, above that of views that do not see and below that of one that does
+_NOBODY = 1e-30
 
 
 def unproject(
@@ -33,7 +37,7 @@ def unproject(
     aggregate: Aggregate = "softmax",
     weights: Float[Tensor, "*batch views channels"] | None = None,
     *,
-    reference: bool = False,
+    released_numerics: bool = False,
 ) -> Float[Tensor, "*batch channels n_x n_y n_z"]:
     """A volume of features: at each of `points`, what the views' maps hold where the point projects.
 
@@ -44,7 +48,7 @@ def unproject(
 
     By default a map is sampled bilinearly where the point falls; within the half cell at its border the
     border's value holds. A view takes no part for points behind it or outside its map; what no view sees is
-    0. `reference` repeats the released numerics: cell u is sampled at u (width − 1) / width, likewise v;
+    0. `released_numerics` repeats the released numerics: cell u is sampled at u (width − 1) / width, likewise v;
     beyond the border maps fade to 0 within a cell; and such zeros take part in maximum and softmax.
 
     Float32 at least, also under autocast; channels-last in memory (channels_last_3d). Gradients reach
@@ -53,7 +57,7 @@ def unproject(
     *batch, views, channels, height, width = features.shape
     if aggregate not in ("sum", "max", "softmax"):
         raise InputError(f"unproject: aggregate is 'sum', 'max' or 'softmax', got {aggregate!r}.")
-    if reference and height != width:
+    if released_numerics and height != width:
         raise InputError(
             f"unproject: the reference mode is defined on square maps, got {width} × {height} cells: the "
             f"released code mixes up width and height. Use square crops, or reference=False."
@@ -65,12 +69,14 @@ def unproject(
             maps = maps * weights.to(kind)[..., None, None]
         maps = maps.reshape(-1, channels, height, width)
         # the ring around each map is what a sample between the border and the outside is mixed with
-        maps = functional.pad(maps, (1, 1, 1, 1), mode="constant" if reference else "replicate")
+        maps = functional.pad(maps, (1, 1, 1, 1), mode="constant" if released_numerics else "replicate")
         tables = maps.permute(0, 2, 3, 1).reshape(-1, views * (height + 2) * (width + 2), channels)
         del maps  # for its memory
-        plan = _planned(tables, views, (height + 2, width + 2), aggregate, reference)
+        plan = _planned(tables, views, (height + 2, width + 2), aggregate, released_numerics)
         tables = functional.pad(tables, (0, 0, 0, width + 4), value=plan.unseen)
-        into_ring = _into_ring(projections.reshape(-1, views, 3, 4).double(), height, width, reference)
+        into_ring = _into_ring(
+            projections.reshape(-1, views, 3, 4).double(), height, width, released_numerics
+        )
         flat = points.reshape(len(tables), -1, 3).to(kind).mT.contiguous()
         volume = _Unprojection.apply(tables, into_ring.to(kind), flat, plan)
     return volume.reshape(*batch, *points.shape[-4:-1], channels).movedim(-1, -4)
@@ -81,20 +87,24 @@ class _Plan(NamedTuple):
 
     aggregate: Aggregate
     views: int
-    size: tuple[int, int]  # rows and columns of a map with its ring
-    margin: float  # cells from the ring's edge that are not sampled
-    unseen: float  # what a view contributes that does not see the voxel
-    calm: bool  # no number is so large that its exponential would not be one
+    # rows and columns of a map with its ring
+    size: tuple[int, int]
+    # cells from the ring's edge that are not sampled
+    margin: float
+    # what a view contributes that does not see the voxel
+    unseen: float
+    # no number is so large that its exponential would not be one
+    calm: bool
 
 
 def _planned(
-    tables: Tensor, views: int, size: tuple[int, int], aggregate: Aggregate, reference: bool
+    tables: Tensor, views: int, size: tuple[int, int], aggregate: Aggregate, released_numerics: bool
 ) -> _Plan:
-    margin = 0.0 if reference else 0.5
-    unseen = 0.0 if reference or aggregate == "sum" else _NEVER
+    margin = 0.0 if released_numerics else 0.5
+    unseen = 0.0 if released_numerics or aggregate == "sum" else _NEVER
     # the question would make a GPU wait
     calm = aggregate == "softmax" and tables.device.type == "cpu" and bool(tables.abs().amax() < _CALM)
-    if calm and not reference:
+    if calm and not released_numerics:
         unseen = -2 * _CALM
     return _Plan(aggregate, views, size, margin, unseen, calm)
 
@@ -133,10 +143,10 @@ class _Unprojection(torch.autograd.Function):
         return gradient, None, None, None
 
 
-def _into_ring(projections: Tensor, height: int, width: int, reference: bool) -> Tensor:
+def _into_ring(projections: Tensor, height: int, width: int, released_numerics: bool) -> Tensor:
     """Projections into cells of the map with its ring around it, contracted as the released code does."""
     across, down, depth = projections.unbind(dim=-2)
-    if reference:
+    if released_numerics:
         across, down = across * ((width - 1) / width), down * ((height - 1) / height)
     return torch.stack([across + depth, down + depth, depth], dim=-2)
 
@@ -144,8 +154,10 @@ def _into_ring(projections: Tensor, height: int, width: int, reference: bool) ->
 class _Corners(NamedTuple):
     """The four rows of the table around each sample, in the order of `_around`, and their shares."""
 
-    rows: Tensor  # views voxels 4, int32
-    shares: Tensor  # views voxels 4
+    # views voxels 4, int32
+    rows: Tensor
+    # views voxels 4
+    shares: Tensor
 
 
 def _around(plan: _Plan) -> tuple[int, int, int, int]:

@@ -16,12 +16,12 @@ def cuboid(
     centre: Float[Tensor, "*batch 3"],
     side: float,
     cells: int,
-    turn: Float[Tensor, "*batch"] | None = None,
+    angle: Float[Tensor, "*batch"] | None = None,
     axis: Literal["y", "z"] = "z",
 ) -> Float[Tensor, "*batch cells cells cells 3"]:
     """World points of a cube of voxels; the outermost lie on its faces, so the pitch is side / (cells − 1).
 
-    `side` in the unit of `centre`. `turn` (radians) turns the cube about the vertical `axis` through its
+    `side` in the unit of `centre`. `angle` (radians) turns the cube about the vertical `axis` through its
     centre, right-handed: a quarter turn about z brings x̂ to ŷ. ValueError: a side or cells that make no cube."""
     if not side > 0 or cells < 2:
         raise InputError(
@@ -31,8 +31,8 @@ def cuboid(
         raise InputError(f"cuboid: the vertical axis is 'y' or 'z', got {axis!r}.")
     along = torch.linspace(-side / 2, side / 2, cells, dtype=centre.dtype, device=centre.device)
     steps = torch.stack(torch.meshgrid(along, along, along, indexing="ij"), dim=-1)
-    if turn is not None:
-        steps = _turned(steps, turn[..., None, None, None], axis)
+    if angle is not None:
+        steps = _turned(steps, angle[..., None, None, None], axis)
     return centre[..., None, None, None, :] + steps
 
 
@@ -72,9 +72,9 @@ def nearest_cell(
     )
     last = torch.tensor([size - 1 for size in sizes], device=points.device)
     index = (along * last).round().long().clamp_min(0).minimum(last)
-    known = joints3d.isfinite().all(dim=-1)
+    valid = joints3d.isfinite().all(dim=-1)
     flat = (index[..., 0] * sizes[1] + index[..., 1]) * sizes[2] + index[..., 2]
-    return torch.where(known, flat, 0)
+    return torch.where(valid, flat, 0)
 
 
 def _turned(steps: Tensor, angle: Tensor, axis: str) -> Tensor:

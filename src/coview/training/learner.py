@@ -21,7 +21,8 @@ from coview.training.optimisation import IN_A_ROW, Guard, parameter_groups
 from coview.training.processes import gathered, same_everywhere
 from coview.training.recipe import Recipe
 
-_REVISED_WITH = 256  # training instants that a method may look at to revise itself
+# training instants that a method may read to resolve ambiguities
+_AMBIGUITY_INSTANTS = 256
 # torch 2.13 fails on a tensor indexed by randperm with it
 _COMPILED: dict[str, Any] = {"pattern_matcher": False}
 
@@ -55,9 +56,9 @@ class Learner(LightningModule):
         self.facts: dict[str, Fact] = {}
         # whether weights, moments and facts are all those of `step`, so that a checkpoint may be made of them
         self.consistent = False
-        self._sums, self._watched = Sums(), Sums()
+        self._sums, self._diagnostics = Sums(), Sums()
         self._guard, self._skipped = Guard(), 0
-        self._revised_at = revised_at(recipe)
+        self._ambiguity_steps = ambiguity_steps(recipe)
         # not the network of joints: its products are slower compiled than called. Of images, it is all that counts
         compiled = recipe.compile and "images" not in method.needs
         self._losses = torch.compile(method.losses, options=_COMPILED) if compiled else method.losses
@@ -75,10 +76,10 @@ class Learner(LightningModule):
         """Of training, counting those before an interruption."""
         return self._earlier + time.monotonic() - self._started
 
-    def begin(self) -> None:
+    def fit_statistics(self) -> None:
         """Let the method look at the training data once, where it asks for that."""
-        if type(self.method).begin is not Method.begin:
-            self.method.begin(InOrder(self.data, at_once(self.data)))
+        if type(self.method).fit_statistics is not Method.fit_statistics:
+            self.method.fit_statistics(InOrder(self.data, at_once(self.data)))
 
     def train_dataloader(self) -> Parts:
         """The batches of all steps, cut into what this process works through at a time."""
@@ -97,8 +98,8 @@ class Learner(LightningModule):
         terms = self._losses(self(batch), batch)
         values = torch.stack(list(terms.values()))
         self._sums.add(tuple(terms), values.detach())
-        if watched := self.method.watched:
-            self._watched.add(tuple(watched), torch.stack(list(watched.values())).detach())
+        if diagnostics := self.method.diagnostics:
+            self._diagnostics.add(tuple(diagnostics), torch.stack(list(diagnostics.values())).detach())
         return values.sum()
 
     def on_train_batch_start(self, batch: MultiView, batch_idx: int) -> None:
@@ -120,8 +121,8 @@ class Learner(LightningModule):
         if (batch_idx + 1) % self.recipe.accumulate:
             return
         step = self.step
-        if step in self._revised_at:
-            self._revise()
+        if step in self._ambiguity_steps:
+            self._resolve_ambiguity()
         if step % self.recipe.log_every == 0 or step == self.recipe.steps:
             self._log_row()
         self.consistent = True
@@ -171,17 +172,16 @@ class Learner(LightningModule):
             self.facts["skipped_updates"] = int(self.facts.get("skipped_updates", 0)) + new
         return new
 
-    def _revise(self) -> None:
-        if (
-            type(self.method).revise is Method.revise
-        ):  # a few hundred instants of images are not lightly moved
+    def _resolve_ambiguity(self) -> None:
+        # a few hundred instants of images are not moved to the device for nothing
+        if type(self.method).resolve_ambiguity is Method.resolve_ambiguity:
             return
-        size = min(_REVISED_WITH, len(self.data))
+        size = min(_AMBIGUITY_INSTANTS, len(self.data))
         index = torch.linspace(0, len(self.data) - 1, size).round().long()
         seen = self.data[index.to(self.device)].to(self.device).only(self.method.needs)
         training = self.method.training
         self.method.eval()  # what is decided is how it predicts, not how it learns
-        facts = self.method.revise(seen)
+        facts = self.method.resolve_ambiguity(seen)
         self.method.train(training)
         same_everywhere(self.method.state_dict())
         # a bit that was set once stays set: the run should say that weights were changed
@@ -189,8 +189,8 @@ class Learner(LightningModule):
         self.facts |= facts | kept
 
     def _log_row(self) -> None:
-        means, watched = self._sums.means(), self._watched.means()
-        self._sums, self._watched = Sums(), Sums()
+        means, diagnostics = self._sums.means(), self._diagnostics.means()
+        self._sums, self._diagnostics = Sums(), Sums()
         if not math.isfinite(means["loss"]):
             raise Diverged(
                 f"the loss is {means['loss']} after {self.step} steps: {means}. The run cannot recover from "
@@ -200,8 +200,8 @@ class Learner(LightningModule):
         row = {"seconds": round(self.seconds, 3), "learning_rate": rate, "loss": means.pop("loss")}
         if skipped := self._note_skipped():
             row["skipped"] = skipped
-        watched.pop("loss")  # the sum of unlike things
-        row |= {f"watch/{name}": value for name, value in watched.items()}
+        diagnostics.pop("loss")  # the sum of unlike things
+        row |= {f"watch/{name}": value for name, value in diagnostics.items()}
         self._log(row | {f"train/{name}": value for name, value in means.items()})
 
     def _log(self, values: dict[str, float]) -> None:
@@ -262,6 +262,6 @@ def learning_rate(recipe: Recipe, step: int) -> float:
     return recipe.learning_rate * rising * falling
 
 
-def revised_at(recipe: Recipe) -> frozenset[int]:
-    """Steps after which the method may revise itself."""
-    return frozenset(max(1, round(share * recipe.steps)) for share in recipe.revise_at)
+def ambiguity_steps(recipe: Recipe) -> frozenset[int]:
+    """Steps after which the method may resolve ambiguities."""
+    return frozenset(max(1, round(share * recipe.steps)) for share in recipe.resolve_ambiguity_at)

@@ -269,7 +269,7 @@ def _turned(bgr: bool) -> str:
     if bgr:
         words += (
             " Mean and spread of the colours, half pixels and the released DLT still differ, so errors are not those "
-            "published; to have these, without training, build the method with --method.reference."
+            "published; to have these, without training, build the method with --method.released-numerics."
         )
     return words
 

@@ -56,8 +56,9 @@ class Recipe:
     schedule: Literal["constant", "cosine", "drops"] = "drops"
     # steps over which the learning rate rises to its highest
     warm_up: int = 0
-    # shares of the run at which the method settles what gradients cannot
-    revise_at: tuple[float, ...] = (1.0,)
+    # shares of the run, above 0 up to 1, at which the method decides between solutions that gradients cannot tell
+    # apart, such as the mirror image in depth
+    resolve_ambiguity_at: tuple[float, ...] = (1.0,)
     # steps between rows of the history
     log_every: int = 50
     # steps between looks at the validation data; 0: only when finished
@@ -106,9 +107,10 @@ class Recipe:
                 f"Recipe: batch_size {self.batch_size} cannot be cut into {self.accumulate * self.devices} equal parts "
                 f"(accumulate {self.accumulate} on each of devices {self.devices})."
             )
-        if any(not 0 < share <= 1 for share in self.revise_at):
+        if any(not 0 < share <= 1 for share in self.resolve_ambiguity_at):
             raise InputError(
-                f"Recipe: revise_at holds shares of the run, above 0 up to 1, got {self.revise_at}."
+                f"Recipe: resolve_ambiguity_at holds shares of the run, above 0 up to 1, got "
+                f"{self.resolve_ambiguity_at}."
             )
 
     @property

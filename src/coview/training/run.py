@@ -121,7 +121,7 @@ def train(
             begun.check_fits(method, recipe.steps, out / CHECKPOINT)
         learner = Learner(method, recipe, data)
         if not begun:
-            learner.begin()
+            learner.fit_statistics()
         report = initialise(method, data.skeleton, source, bgr=_bgr(recipe)) if source else None
         if leads(recipe.devices):
             # only now: what is wrong with a command is said before it costs an earlier run

@@ -86,9 +86,24 @@ OLD_PATHS = {
 }
 
 # name -> {field as stored earlier: field today}
+_OLD_LIFTING = {"both_sides": "flip_test", "placed_by": "centring", "pose_start": "pose_head_init_scale"}
+_OLD_IMAGE = {"reference": "released_numerics"}
 OLD_FIELDS: dict[str, dict[str, str]] = {
+    "recipe": {"revise_at": "resolve_ambiguity_at"},
     "pseudo_labels": {"trust": "min_confidence"},
-    "human36m": {"reference": "released_numerics"},
+    "canonpose": _OLD_LIFTING,
+    "self_fusion": _OLD_LIFTING,
+    "supervised_lifting": _OLD_LIFTING,
+    "pseudo_label_lifting": _OLD_LIFTING,
+    "algebraic_triangulation": _OLD_IMAGE,
+    "ransac_triangulation": _OLD_IMAGE,
+    "volumetric_triangulation": _OLD_IMAGE,
+    "epipolar_pose": _OLD_IMAGE,
+    "weak_25d": {**_OLD_IMAGE, "least_trust": "min_confidence", "least_pseudo": "min_pseudo_confidence"},
+    "human36m": _OLD_IMAGE,
+    "weak_25d_lifting": {"least_trust": "min_confidence"},
+    "mcss_lifting": {"least_trust": "min_confidence"},
+    "fusion": {"least_turn": "min_axis_sine"},
 }
 
 _NAME_OF = {path: name for name, path in NAMES.items()}

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from coview.representations.fusion.cross_view_evidence import Evidence
+from coview.representations.fusion.cross_view_evidence import JointEvidence
 from coview.representations.fusion.evidence_maps import (
     FAITHFUL,
     OURS,
@@ -17,7 +17,7 @@ from coview.representations.fusion.evidence_maps import (
 H = 64
 
 
-def evidence(items=60, sources=4, seed=0, spread=0.02) -> tuple[Evidence, torch.Tensor]:
+def evidence(items=60, sources=4, seed=0, spread=0.02) -> tuple[JointEvidence, torch.Tensor]:
     """Points and lines around a place per item, which is returned too (2 items); weights between 0.3 and 1."""
     generator = torch.Generator().manual_seed(seed)
     place = 0.5 * torch.rand(2, items, generator=generator) - 0.25
@@ -26,7 +26,7 @@ def evidence(items=60, sources=4, seed=0, spread=0.02) -> tuple[Evidence, torch.
     a, b = angle.cos(), angle.sin()
     offset = -(a * place[0] + b * place[1]) + spread * torch.randn(a.shape, generator=generator)
     weights = 0.3 + 0.7 * torch.rand(2 * sources - 1, items, generator=generator)
-    found = Evidence(
+    found = JointEvidence(
         x=points[0],
         y=points[1],
         point_weights=weights[:sources],
@@ -41,7 +41,7 @@ def evidence(items=60, sources=4, seed=0, spread=0.02) -> tuple[Evidence, torch.
 # --- the grid, against the text of the paper's code ----------------------------------------------------
 
 
-def stamped(found: Evidence, item: int) -> torch.Tensor:
+def stamped(found: JointEvidence, item: int) -> torch.Tensor:
     """Slow twin: one item's map by stamping, rows y, columns x. Centres are rounded, not cut off."""
     surface = torch.zeros(H, H)
     for s in range(len(found.x)):

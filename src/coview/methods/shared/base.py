@@ -12,21 +12,24 @@ from torch import Tensor, nn
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
 
-Fact = bool | int | float | str  # what a method may report about itself; kept in the run as JSON
+# what a method may report about itself; kept in the run as JSON
+Fact = bool | int | float | str
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorldPose:
     """One pose per instant, metres, world frame: what calibrated methods find."""
 
-    joints3d: Float[Tensor, "*batch joints 3"]  # NaN where a joint cannot be known
+    # NaN where a joint cannot be known
+    joints3d: Float[Tensor, "*batch joints 3"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class CameraPoses:
     """One pose per view, root-centred, in that camera's axes, unknown size: what monocular methods find."""
 
-    joints3d: Float[Tensor, "*batch views joints 3"]  # NaN in a view where the root joint was not seen
+    # NaN in a view where the root joint was not seen
+    joints3d: Float[Tensor, "*batch views joints 3"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +41,8 @@ class MetricCameraPoses(CameraPoses):
 class ImagePoses:
     """One 2D pose per view: what methods find that mend detections."""
 
-    joints2d: Float[Tensor, "*batch views joints 2"]  # pixels; NaN for a joint that is not known
+    # pixels; NaN for a joint that is not known
+    joints2d: Float[Tensor, "*batch views joints 2"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +52,10 @@ class CanonicalPoses:
     Root-centred, metres, z up (`representations.canonical_pose`). Their errors are smaller than those of poses in
     camera axes, whose azimuth is to be found too: never compare the two."""
 
-    joints3d: Float[Tensor, "*batch views joints 3"]  # NaN in a view that shows too little
-    embedding: Float[Tensor, "*batch views features"]  # what the pose was read from; NaN there too
+    # NaN in a view that shows too little
+    joints3d: Float[Tensor, "*batch views joints 3"]
+    # what the pose was read from; NaN there too
+    embedding: Float[Tensor, "*batch views features"]
 
 
 P = TypeVar("P", bound=WorldPose | CameraPoses | ImagePoses | CanonicalPoses)
@@ -58,13 +64,17 @@ P = TypeVar("P", bound=WorldPose | CameraPoses | ImagePoses | CanonicalPoses)
 class Method(nn.Module, ABC, Generic[P]):
     """One paper. `inputs` and `supervision` are enforced: nothing else can be read."""
 
-    inputs: frozenset[str]  # fields `forward` may read
-    supervision: frozenset[str] = frozenset()  # further fields `losses` and `revise` may read
-    lenses_alone: bool = False  # whether intrinsics are all that is read of `cameras`
+    # fields `forward` may read
+    inputs: frozenset[str]
+    # further fields `losses` and `resolve_ambiguity` may read
+    supervision: frozenset[str] = frozenset()
+    # whether intrinsics are all that is read of `cameras`
+    intrinsics_only: bool = False
     rates: dict[str, float] = {}  # noqa: RUF012  module, however deep: factor of the learning rate
-    progress: float = 0.0  # share of the training done; the Learner sets it before every step
+    # share of the training done; the Learner sets it before every step
+    progress: float = 0.0
     # numbers about the batch that `losses` just saw, to be watched and not minimised; the history keeps their means
-    watched: dict[str, Tensor] = {}  # noqa: RUF012
+    diagnostics: dict[str, Tensor] = {}  # noqa: RUF012
 
     @abstractmethod
     def forward(self, batch: MultiView) -> P:
@@ -74,13 +84,13 @@ class Method(nn.Module, ABC, Generic[P]):
     def losses(self, predicted: P, batch: MultiView) -> dict[str, Float[Tensor, ""]]:
         """Named terms whose sum is minimised, each already weighted."""
 
-    def begin(self, batches: Iterable[MultiView]) -> None:
+    def fit_statistics(self, batches: Iterable[MultiView]) -> None:
         """Look at all training data once, before the first step, e.g. for its mean and spread.
 
         Batches hold what the method needs. Whatever is found is to be kept in buffers: a run that is resumed
         does not look again."""
 
-    def revise(self, batch: MultiView) -> dict[str, Fact]:
+    def resolve_ambiguity(self, batch: MultiView) -> dict[str, Fact]:
         """Settle, between steps, what gradients cannot; may change the weights in place.
 
         Training calls it at the shares of a run that the recipe names, with a few hundred training
@@ -93,10 +103,10 @@ class Method(nn.Module, ABC, Generic[P]):
         return self.inputs | self.supervision
 
 
-def turned_if_mirrored(depths: nn.Module, trained: float, mirrored: float) -> dict[str, Fact]:
+def flip_if_mirrored(depths: nn.Module, trained: float, mirrored: float) -> dict[str, Fact]:
     """The weights that an odd function turns into depths get the other sign where the mirrored world costs less.
 
-    What a `revise` says of it."""
+    What a `resolve_ambiguity` says of it."""
     flipped = mirrored < trained
     if flipped:
         with torch.no_grad():

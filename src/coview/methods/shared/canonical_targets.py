@@ -12,14 +12,15 @@ from coview.methods.shared.triplets import spread_of
 from coview.representations.normalised import image_rays, ray_from_camera, turned
 from coview.sample import MultiView
 
-_TINY = 1e-6  # instead of no weight at all
-_FEWEST = 4  # joints that a view must show; ours
-_COLLAPSED = (
-    0.1  # root-mean-square distance of unit vectors from their mean; about 1 where they are spread out
-)
+# instead of no weight at all
+_TINY = 1e-6
+# joints that a view must show; ours
+_FEWEST = 4
+# root-mean-square distance of unit vectors from their mean; about 1 where they are spread out
+_COLLAPSED = 0.1
 
 
-def looked_at(
+def person_centred_rays(
     batch: MultiView, focal: float
 ) -> tuple[
     Float[Tensor, "*batch views joints 2"],
@@ -38,7 +39,7 @@ def looked_at(
     return turned(rays, turn), weights, seen.sum(dim=-1) >= _FEWEST, turn
 
 
-def whole_poses(targets: Sequence[Tensor], method: str) -> Float[Tensor, "poses numbers"]:
+def complete_poses(targets: Sequence[Tensor], method: str) -> Float[Tensor, "poses numbers"]:
     """Those of the labelled instants that are known, float64 on the CPU; ValueError where there are not two."""
     poses = torch.cat([target.reshape(-1, target.shape[-1]).cpu() for target in targets])
     poses = poses[poses.isfinite().all(dim=-1)].double()
@@ -51,7 +52,7 @@ def whole_poses(targets: Sequence[Tensor], method: str) -> Float[Tensor, "poses 
     return poses
 
 
-def said_of(embedding: Float[Tensor, "*batch views features"]) -> dict[str, Fact]:
+def embedding_facts(embedding: Float[Tensor, "*batch views features"]) -> dict[str, Fact]:
     """Whether all poses have got the same embedding, for the record of a run."""
     spread = float(spread_of(embedding.flatten(0, -2)))
     said = "collapsed: all poses look alike to it" if spread < _COLLAPSED else "spread out"

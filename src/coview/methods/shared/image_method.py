@@ -16,28 +16,31 @@ from coview.sample import MultiView
 from coview.skeletons import Skeleton
 
 # Of ImageNet's red, green and blue. The released weights were trained with them applied to blue, green and red.
-MEAN, SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
-CENTIMETRES = 100.0  # per metre: the unit of the losses
+# per metre: the unit of the losses
+CENTIMETRES = 100.0
 
 
 @dataclass(frozen=True)
 class ImageConfig(MethodConfig):
     """Settings that every method on images has; defaults are the paper's [Iskakov19]."""
 
-    depth: Depth = 152  # of the ResNet
-    size: int = 384  # pixels of the longer side of a crop, in training and ever after
-    trunk: int = 64  # channels of the ResNet's first stage; fewer than everybody's 64 make it small
-    deconv: int = 256  # channels of the three deconvolutions, and of the features
+    # of the ResNet
+    depth: Depth = 152
+    # pixels of the longer side of a crop, in training and ever after
+    size: int = 384
+    # channels of the ResNet's first stage; fewer than everybody's 64 make it small
+    trunk: int = 64
+    # channels of the three deconvolutions, and of the features
+    deconv: int = 256
     # the released numerics to the last digit: BGR, no half pixel, DLT without conditioning in millimetres;
     # for weights that were trained so. The default is geometrically right and takes RGB
-    reference: bool = False
-    fewest_views: int = (
-        0  # in training, every batch has a random choice of at least so many views; 0: all views
-    )
-    checkpointing: bool = (
-        False  # activations are computed again when gradients are: half the memory, a third slower
-    )
+    released_numerics: bool = False
+    # in training, every batch has a random choice of at least so many views; 0: all views
+    fewest_views: int = 0
+    # activations are computed again when gradients are: half the memory, a third slower
+    checkpointing: bool = False
 
     def __post_init__(self) -> None:
         if self.depth not in get_args(Depth):
@@ -56,15 +59,17 @@ class ImageConfig(MethodConfig):
     @property
     def bgr(self) -> bool:
         """Whether the network is shown blue, green, red: the released weights of [Iskakov19] want it."""
-        return self.reference
+        return self.released_numerics
 
 
 @dataclass(frozen=True)
 class Views:
     """What a method on images reads, its leading axes made one."""
 
-    images: Float[Tensor, "instants views 3 height width"]  # RGB in [0, 1]
-    cameras: Cameras  # instants × views; NaN in the matrices of a view that an instant lacks
+    # RGB in [0, 1]
+    images: Float[Tensor, "instants views 3 height width"]
+    # instants × views; NaN in the matrices of a view that an instant lacks
+    cameras: Cameras
 
     @property
     def size(self) -> tuple[int, int]:
@@ -150,11 +155,11 @@ class ImageMethod(Method[P], Generic[P]):
     ) -> Float[Tensor, "instants views joints 2"]:
         """Places in the maps as pixels of the crops."""
         stride = map_stride(views.size, (maps.heatmaps.shape[-1], maps.heatmaps.shape[-2]))
-        pixels = image_pixels(cells, stride, half_pixel=not self.config.reference)
+        pixels = image_pixels(cells, stride, half_pixel=not self.config.released_numerics)
         return pixels.unflatten(0, views.images.shape[:2])
 
     def _normalised(self, images: Float[Tensor, "n 3 height width"]) -> Float[Tensor, "n 3 height width"]:
-        mean, spread = (images.new_tensor(each)[:, None, None] for each in (MEAN, SPREAD))
+        mean, spread = (images.new_tensor(each)[:, None, None] for each in (IMAGENET_MEAN, IMAGENET_STD))
         return ((images.flip(1) if self.config.bgr else images) - mean) / spread
 
 

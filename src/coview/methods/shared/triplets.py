@@ -9,8 +9,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-_DUPLICATE = 0.008  # two embeddings nearer than this are of the same pose [Mishchuk17]
-_TINY = 1e-6  # under the root of a distance [Mishchuk17]
+# two embeddings nearer than this are of the same pose [Mishchuk17]
+_DUPLICATE = 0.008
+# under the root of a distance [Mishchuk17]
+_TINY = 1e-6
 
 
 @dataclass(frozen=True)
@@ -18,8 +20,10 @@ class Triplets:
     """Per anchor, how far its positive and its chosen negative are."""
 
     positive: Float[Tensor, "pairs"]
-    negative: Float[Tensor, "pairs"]  # 0 where there is none
-    known: Bool[Tensor, "pairs"]  # whether there is a negative at all
+    # 0 where there is none
+    negative: Float[Tensor, "pairs"]
+    # whether there is a negative at all
+    known: Bool[Tensor, "pairs"]
 
 
 def distances(

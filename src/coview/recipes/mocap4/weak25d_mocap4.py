@@ -30,5 +30,5 @@ recipe = Recipe(
     clip_norm=1.0,
     schedule="cosine",
     warm_up=100,
-    revise_at=(0.1, 0.3, 0.6, 1.0),
+    resolve_ambiguity_at=(0.1, 0.3, 0.6, 1.0),
 )

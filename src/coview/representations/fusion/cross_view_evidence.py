@@ -12,13 +12,16 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 Scale = Literal["norm", "robust"]
-_NEAREST = 0.3  # a joint is never taken to be closer to the camera than this share of the root's depth
-_DEPTH_STEPS = 4  # each leaves about a twentieth of the error in depth
-_SMALLEST = (
-    0.25  # a fitted scale is at least this share of the ratio of norms; a bad pose may fit a negative one
-)
-_FEW = 4  # with fewer trusted joints in a view, all that were seen are fitted
-_LEAST_TURN = 1e-3  # sine; views along one axis have no lines in each other
+# a joint is never taken to be closer to the camera than this share of the root's depth
+_NEAREST = 0.3
+# each leaves about a twentieth of the error in depth
+_DEPTH_STEPS = 4
+# a fitted scale is at least this share of the ratio of norms; a bad pose may fit a negative one
+_SMALLEST = 0.25
+# with fewer trusted joints in a view, all that were seen are fitted
+_FEW = 4
+# sine; views along one axis have no lines in each other
+_LEAST_TURN = 1e-3
 _TINY = 1e-12
 
 
@@ -26,31 +29,38 @@ _TINY = 1e-12
 class PairImages:
     """The pose of every source view in every target view, and how it was put there."""
 
-    image: Float[Tensor, "batch source target 2 joints"]  # unit of the 2D joints
-    scale: Float[Tensor, "batch source target"]  # 2D units per unit of the source's pose, at the root's depth
-    rotation: Float[Tensor, "batch source target 3 3"]  # target from source
-    unit: Float[Tensor, "batch target"]  # norm of the target's 2D pose: what positions are divided by
+    # unit of the 2D joints
+    image: Float[Tensor, "batch source target 2 joints"]
+    # 2D units per unit of the source's pose, at the root's depth
+    scale: Float[Tensor, "batch source target"]
+    # target from source
+    rotation: Float[Tensor, "batch source target 3 3"]
+    # norm of the target's 2D pose: what positions are divided by
+    unit: Float[Tensor, "batch target"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evidence:
+class JointEvidence:
     """What speaks for a place, per item; lengths as shares of the norm of the target's 2D pose.
 
     Items come last and coordinates apart, since sums over a few sources are fast only that way."""
 
-    x: Float[Tensor, "sources items"]  # of points
+    # of points
+    x: Float[Tensor, "sources items"]
     y: Float[Tensor, "sources items"]
     point_weights: Float[Tensor, "sources items"]
-    a: Float[Tensor, "others items"]  # of lines: a x + b y + c is the distance to the line
+    # of lines: a x + b y + c is the distance to the line
+    a: Float[Tensor, "others items"]
     b: Float[Tensor, "others items"]
     c: Float[Tensor, "others items"]
-    line_weights: Float[Tensor, "others items"]  # 0 for a line that says nothing
+    # 0 for a line that says nothing
+    line_weights: Float[Tensor, "others items"]
 
 
 def pair_images(
     joints2d: Float[Tensor, "batch views joints 2"],
     seen: Bool[Tensor, "batch views joints"],
-    trusted: Bool[Tensor, "batch views joints"],
+    confident: Bool[Tensor, "batch views joints"],
     pose: Float[Tensor, "batch views joints 3"],
     rotation: Float[Tensor, "batch views views 3 3"],
     *,
@@ -61,11 +71,11 @@ def pair_images(
 
     `rotation`: target view from the frame of the source's pose, first axis source, second target.
     `scale` "norm" compares norms over the joints seen, as [Kim22] does, which an outlier enlarges;
-    "robust" fits the `trusted` joints by least squares (ours). In perspective `joints2d` is in focal
+    "robust" fits the `confident` joints by least squares (ours). In perspective `joints2d` is in focal
     lengths of a frame whose axis points at the root, and the scale is one over the root's depth."""
     views = pose.shape[1]
     observed = joints2d.mT[:, None]
-    fitted = trusted if scale == "robust" else seen
+    fitted = confident if scale == "robust" else seen
     fitted = torch.where(fitted.sum(dim=-1, keepdim=True) < _FEW, seen, fitted).to(pose)[:, None, :, None]
     rows = rotation.flatten(2, 3)  # one product of a tall matrix per pose
     turned = (rows @ pose.mT).unflatten(-2, (views, 3))
@@ -132,33 +142,33 @@ def evidence_for(
     own_view: bool,
     own_scale: bool,
     perspective: bool,
-    least_turn: float,
-) -> Evidence:
+    min_axis_sine: float,
+) -> JointEvidence:
     """Points of all views and lines of the other views for the asked joints, weighted by confidence.
 
     `own_view`: whether the target's own pose speaks too. `own_scale`: rays are scaled from source to
     target by what the source's pose measures in both ([Kim22] has no such factor). A line needs its
-    view's axis to differ from the target's by the sine `least_turn`; of a single line nothing is kept,
+    view's axis to differ from the target's by the sine `min_axis_sine`; of a single line nothing is kept,
     since one line cannot place a point [Kim22]."""
     unit = pairs.unit[instant, target]
     source = torch.arange(joints2d.shape[1], device=joints2d.device)[:, None]
     others = (target + source[1:]) % len(source)
     weights = confidence[instant, source, joint]
-    turn = pairs.rotation[instant, others, target].movedim((-2, -1), (0, 1)).contiguous()
+    rotation = pairs.rotation[instant, others, target].movedim((-2, -1), (0, 1)).contiguous()
     scale = pairs.scale[instant, others, target]
     a, b, c = _image_of_rays(
         joints2d[instant, others, joint].movedim(-1, 0).contiguous(),
         pairs.scale[instant, others, others] if own_scale else scale,
         scale,
-        turn,
+        rotation,
         perspective,
     )
     size = (a.square() + b.square()).sqrt()
-    sine = (turn[0, 2].square() + turn[1, 2].square()).sqrt()
-    usable = (sine > max(least_turn, _LEAST_TURN)) & (size > 0)
+    sine = (rotation[0, 2].square() + rotation[1, 2].square()).sqrt()
+    usable = (sine > max(min_axis_sine, _LEAST_TURN)) & (size > 0)
     line_weights = torch.where(usable, confidence[instant, others, joint], 0.0)
     inverse = torch.where(usable, 1 / size, 0.0)
-    return Evidence(
+    return JointEvidence(
         x=pairs.image[instant, source, target, 0, joint] / unit,
         y=pairs.image[instant, source, target, 1, joint] / unit,
         point_weights=weights if own_view else torch.where(source == target, 0.0, weights),
@@ -178,7 +188,7 @@ def _image_of_rays(
     seen: Float[Tensor, "2 *items"],
     source_scale: Float[Tensor, "*items"],
     target_scale: Float[Tensor, "*items"],
-    turn: Float[Tensor, "3 3 *items"],
+    rotation: Float[Tensor, "3 3 *items"],
     perspective: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Homogeneous line in the target (2D unit) of the ray on which the source saw a joint. ours
@@ -187,10 +197,10 @@ def _image_of_rays(
     at the root's depth; u, v the slope of the ray, which is 0 under parallel projection. Turned, and
     moved by the root's depth in the target, both parts are homogeneous image points of one line."""
     x, y = seen / source_scale.clamp_min(_TINY)
-    point, way = turn[:, 0] * x + turn[:, 1] * y, turn[:, 2]
+    point, way = rotation[:, 0] * x + rotation[:, 1] * y, rotation[:, 2]
     if not perspective:
         return -target_scale * way[1], target_scale * way[0], target_scale**2 * _cross(point, way)
-    way = way + turn[:, 0] * seen[0] + turn[:, 1] * seen[1]
+    way = way + rotation[:, 0] * seen[0] + rotation[:, 1] * seen[1]
     # the scale is one over the root's depth: the image of P is s P_xy / (1 + s P_z)
     near, far = 1 + target_scale * point[2], target_scale * way[2]
     return (

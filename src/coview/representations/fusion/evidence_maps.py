@@ -11,12 +11,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coview.errors import InputError
-from coview.representations.fusion.cross_view_evidence import Evidence, Scale, without_lone_lines
+from coview.representations.fusion.cross_view_evidence import JointEvidence, Scale, without_lone_lines
 
-_BLOCK = 64  # items whose grids are made at once: what a processor keeps near
+# items whose grids are made at once: what a processor keeps near
+_BLOCK = 64
 _ASCENT_STEPS = 6
-_HALF_WIDTH, _HALF_HEIGHT = 0.3, 0.4  # of the box in which lines are drawn, in grids
-_PARALLEL = 0.05  # sine of the angle between two lines below which they are not intersected
+# of the box in which lines are drawn, in grids
+_HALF_WIDTH, _HALF_HEIGHT = 0.3, 0.4
+# sine of the angle between two lines below which they are not intersected
+_PARALLEL = 0.05
 # Weight of a pull towards where one is, against which the others are held: with nothing near one stays, and
 # along a lone line too. Also the least total of weights that a mean divides by.
 _FLAT = 1e-4
@@ -29,19 +32,31 @@ class FusionSettings:
     Defaults are those of the authors' code [Kim22]; `OURS` below is what we found to be better.
     Lengths called cells are shares 1/resolution of the norm of a 2D pose (32 mm for an adult at 64)."""
 
-    threshold: float = 0.85  # joints with less confidence are moved
-    quantile: float | None = None  # if given, the threshold is this quantile of a data set's confidences
-    search: Literal["grid", "ascent"] = "grid"  # ascent: no grid, no windows, any place; ours
-    resolution: int = 64  # cells of the grid per norm of the pose, each way
-    joint_sigma: float = 3.0  # cells, of the Gaussian around a reprojection
-    line_sigma: float = 2.0  # cells, of the Gaussian across a line
-    joint_reach: int = 3  # cells to each side, beyond which the grid's Gaussians are cut off
+    # joints with less confidence are moved
+    threshold: float = 0.85
+    # if given, the threshold is this quantile of a data set's confidences
+    quantile: float | None = None
+    # ascent: no grid, no windows, any place; ours
+    search: Literal["grid", "ascent"] = "grid"
+    # cells of the grid per norm of the pose, each way
+    resolution: int = 64
+    # cells, of the Gaussian around a reprojection
+    joint_sigma: float = 3.0
+    # cells, of the Gaussian across a line
+    line_sigma: float = 2.0
+    # cells to each side, beyond which the grid's Gaussians are cut off
+    joint_reach: int = 3
     line_reach: int = 2
-    scale: Scale = "norm"  # robust: from trusted joints, also between views; ours
-    own_view: bool = True  # whether a view's own predicted pose speaks for its joints
-    least_turn: float = 0.0  # sine of the angle between two view axes below which a line is not used
-    margin: float | None = None  # share by which the new place must have more evidence than the old; ours
-    farthest: float = float("inf")  # norms of the pose; a joint that would move farther stays; ours
+    # robust: from trusted joints, also between views; ours
+    scale: Scale = "norm"
+    # whether a view's own predicted pose speaks for its joints
+    own_view: bool = True
+    # sine of the angle between two view axes below which a line is not used
+    min_axis_sine: float = 0.0
+    # share by which the new place must have more evidence than the old; ours
+    margin: float | None = None
+    # norms of the pose; a joint that would move farther stays; ours
+    farthest: float = float("inf")
 
     def __post_init__(self) -> None:
         if self.quantile is not None and not 0 < self.quantile < 1:
@@ -59,12 +74,12 @@ FAITHFUL = FusionSettings()
 # With rotations wrong by 8° and a detector that errs in 6 of 100 joints, this threshold and margin bring
 # more joints within 20 px of the truth than 0.25 and 0.1 do; with 20° far fewer are harmed. Figures: docs.
 OURS = FusionSettings(
-    quantile=0.15, search="ascent", scale="robust", least_turn=0.1, margin=1.0, farthest=0.5
+    quantile=0.15, search="ascent", scale="robust", min_axis_sine=0.1, margin=1.0, farthest=0.5
 )
 
 
 def highest_places(
-    evidence: Evidence, before: Float[Tensor, "2 items"], settings: FusionSettings
+    evidence: JointEvidence, before: Float[Tensor, "2 items"], settings: FusionSettings
 ) -> tuple[Float[Tensor, "2 items"], Float[Tensor, "items"], Float[Tensor, "items"]]:
     """The highest place of each map, its height, and the height at the old place `before`.
 
@@ -80,7 +95,7 @@ def highest_places(
 
 
 def map_height(
-    evidence: Evidence,
+    evidence: JointEvidence,
     places: Float[Tensor, "2 places items"],
     settings: FusionSettings,
     *,
@@ -115,7 +130,7 @@ def _gaussian(squared: Tensor, sigma: float) -> Tensor:
 
 
 def highest_by_ascent(
-    evidence: Evidence, before: Float[Tensor, "2 items"], settings: FusionSettings
+    evidence: JointEvidence, before: Float[Tensor, "2 items"], settings: FusionSettings
 ) -> Float[Tensor, "2 items"]:
     """The top that is found uphill from the best of a few places near which peaks are likely. No windows. ours
 
@@ -135,7 +150,9 @@ def highest_by_ascent(
     return place[:, 0]
 
 
-def _crossings(evidence: Evidence, otherwise: Float[Tensor, "2 items"]) -> Float[Tensor, "2 pairs items"]:
+def _crossings(
+    evidence: JointEvidence, otherwise: Float[Tensor, "2 items"]
+) -> Float[Tensor, "2 pairs items"]:
     """Where two lines meet; `otherwise` where they are parallel or one of them counts nothing."""
     count = len(evidence.a)
     first, second = torch.triu_indices(count, count, offset=1, device=evidence.a.device)
@@ -149,20 +166,20 @@ def _crossings(evidence: Evidence, otherwise: Float[Tensor, "2 items"]) -> Float
 
 
 def _uphill(
-    evidence: Evidence, place: Float[Tensor, "2 places items"], settings: FusionSettings
+    evidence: JointEvidence, place: Float[Tensor, "2 places items"], settings: FusionSettings
 ) -> Float[Tensor, "2 places items"]:
     joint, line = settings.joint_sigma / settings.resolution, settings.line_sigma / settings.resolution
     a, b, c = evidence.a[:, None], evidence.b[:, None], evidence.c[:, None]
     away_x, away_y = evidence.x[:, None] - place[0], evidence.y[:, None] - place[1]
-    pull = _gaussian(away_x.square() + away_y.square(), joint) * evidence.point_weights[:, None]
+    attraction = _gaussian(away_x.square() + away_y.square(), joint) * evidence.point_weights[:, None]
     distance = a * place[0] + b * place[1] + c
     push = _gaussian(distance.square(), line) * evidence.line_weights[:, None] * (joint / line) ** 2
     across_x, across_y = push * a, push * b
-    both = pull.sum(dim=0) + _FLAT  # nothing near, or one line alone: stay, or only go across
+    both = attraction.sum(dim=0) + _FLAT  # nothing near, or one line alone: stay, or only go across
     xx, yy = (across_x * a).sum(dim=0) + both, (across_y * b).sum(dim=0) + both
     xy = (across_x * b).sum(dim=0)
-    right_x = (pull * away_x).sum(dim=0) - (across_x * distance).sum(dim=0)
-    right_y = (pull * away_y).sum(dim=0) - (across_y * distance).sum(dim=0)
+    right_x = (attraction * away_x).sum(dim=0) - (across_x * distance).sum(dim=0)
+    right_y = (attraction * away_y).sum(dim=0) - (across_y * distance).sum(dim=0)
     step = torch.stack([yy * right_x - xy * right_y, xx * right_y - xy * right_x])
     return place + step / (xx * yy - xy * xy)
 
@@ -170,7 +187,7 @@ def _uphill(
 # --- on a grid, as the authors do ---------------------------------------------------------------------
 
 
-def drawable(evidence: Evidence, settings: FusionSettings) -> Evidence:
+def drawable(evidence: JointEvidence, settings: FusionSettings) -> JointEvidence:
     """What falls on the grid: points inside it, and lines that cross its middle. [Kim22]
 
     A line must have two columns, or two rows (the authors lose vertical lines), in the box
@@ -195,7 +212,7 @@ def drawable(evidence: Evidence, settings: FusionSettings) -> Evidence:
 
 
 def highest_on_grid(
-    evidence: Evidence, settings: FusionSettings
+    evidence: JointEvidence, settings: FusionSettings
 ) -> tuple[Float[Tensor, "2 items"], Float[Tensor, "items"]]:
     """Centre and height of the best cell of each map."""
     cells = _cells(settings, evidence.x)
@@ -207,7 +224,7 @@ def highest_on_grid(
 
 
 def _grid_of_points(
-    evidence: Evidence, cells: Tensor, settings: FusionSettings
+    evidence: JointEvidence, cells: Tensor, settings: FusionSettings
 ) -> Float[Tensor, "items cells cells"]:
     """A Gaussian is a product of one along x and one along y: a matrix product sums over views."""
 
@@ -220,7 +237,7 @@ def _grid_of_points(
 
 
 def _grid_of_lines(
-    evidence: Evidence, cells: Tensor, settings: FusionSettings
+    evidence: JointEvidence, cells: Tensor, settings: FusionSettings
 ) -> tuple[slice, slice, Float[Tensor, "items rows columns"]]:
     """Rows, columns and heights of the part of the grid where lines are drawn."""
     reach = settings.line_reach + 0.5
@@ -250,7 +267,7 @@ def _within(limit: float, settings: FusionSettings) -> slice:
     return slice(half - cells, half + cells + 1)
 
 
-def _blocks(evidence: Evidence) -> list[Evidence]:
+def _blocks(evidence: JointEvidence) -> list[JointEvidence]:
     names = [field.name for field in fields(evidence)]
     parts = zip(*(getattr(evidence, name).split(_BLOCK, dim=-1) for name in names), strict=True)
-    return [Evidence(**dict(zip(names, part, strict=True))) for part in parts]
+    return [JointEvidence(**dict(zip(names, part, strict=True))) for part in parts]

@@ -6,16 +6,18 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from coview.representations.fusion.cross_view_evidence import Evidence, evidence_for, pair_images
+from coview.representations.fusion.cross_view_evidence import JointEvidence, evidence_for, pair_images
 from coview.representations.fusion.evidence_maps import FusionSettings, highest_places
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fused:
+class FusedJoints:
     """2D joints after fusion; constants, without gradient."""
 
-    joints2d: Float[Tensor, "*batch views joints 2"]  # unit and origin of what was given
-    refined: Bool[Tensor, "*batch views joints"]  # which ones moved; all others are the same to the bit
+    # unit and origin of what was given
+    joints2d: Float[Tensor, "*batch views joints 2"]
+    # which ones moved; all others are the same to the bit
+    refined: Bool[Tensor, "*batch views joints"]
 
 
 def confidence_quantile(
@@ -38,7 +40,7 @@ def fused_joints(
     threshold: Float[Tensor, ""] | float | None = None,
     perspective: bool = False,
     fill_missing: bool = False,
-) -> Fused:
+) -> FusedJoints:
     """Joints below the threshold, moved to where all views together expect them. [Kim22]
 
     `joints2d`: root at the origin, free of NaN, any unit; with `perspective` focal lengths in frames
@@ -66,7 +68,7 @@ def fused_joints(
     accepted = _accepted(place - before, height, height_before, confidence[at] > 0, settings)
     refined = torch.zeros_like(asked).index_put(at, accepted)
     moved = joints2d.index_put(at, torch.where(accepted[:, None], (place * unit).mT, joints2d[at]))
-    return Fused(joints2d=moved.reshape(shape), refined=refined.reshape(shape[:-1]))
+    return FusedJoints(joints2d=moved.reshape(shape), refined=refined.reshape(shape[:-1]))
 
 
 def _threshold(confidence: Tensor, exempt: Tensor, settings: FusionSettings) -> Tensor | float:
@@ -96,13 +98,13 @@ def _evidence(
     at: tuple[Tensor, ...],
     settings: FusionSettings,
     perspective: bool,
-) -> tuple[Evidence, Float[Tensor, "items"]]:
+) -> tuple[JointEvidence, Float[Tensor, "items"]]:
     """What speaks for places of the joints at (instant, target, joint), and the unit of such places."""
     instant, target, joint = at
     seen = confidence > 0
-    trusted = seen & (confidence >= limit)
+    confident = seen & (confidence >= limit)
     pairs = pair_images(
-        joints2d, seen, trusted, pose, rotation, scale=settings.scale, perspective=perspective
+        joints2d, seen, confident, pose, rotation, scale=settings.scale, perspective=perspective
     )
     evidence = evidence_for(
         instant,
@@ -114,7 +116,7 @@ def _evidence(
         own_view=settings.own_view,
         own_scale=perspective or settings.scale == "robust",
         perspective=perspective,
-        least_turn=settings.least_turn,
+        min_axis_sine=settings.min_axis_sine,
     )
     return evidence, pairs.unit[instant, target]
 

@@ -70,7 +70,7 @@ def predict(
 
 def check_reads_joints(run: Run) -> None:
     """InputError where a run's method reads more than the 2D joints of one camera, its image size and intrinsics."""
-    intrinsics = {"cameras"} if run.method.lenses_alone else set()
+    intrinsics = {"cameras"} if run.method.intrinsics_only else set()
     unmet = sorted(run.method.inputs - _FROM_2D - intrinsics)
     if unmet:
         raise InputError(
