@@ -50,9 +50,12 @@ class VolumePoses(CameraPoses):
 class EpipolarPoseConfig(ImageConfig):
     """The paper's settings [Kocabas19]; recipes choose smaller networks.
 
-    `released_numerics` here: cell i lies at pixel 4 i and layer i at 2 i / cells − 1 ranges, no half cell; colours are RGB."""
+    `released_numerics` here: cell i lies at pixel 4 i and layer i at 2 i / cells − 1 ranges, no half cell; colours are
+    RGB."""
 
+    # layers of the ResNet
     depth: Depth = 50
+    # of the crop, pixels: its longer side
     size: int = 256
     # of the volume along the optical axis
     cells: int = 64
@@ -61,6 +64,7 @@ class EpipolarPoseConfig(ImageConfig):
     # 2 m, the paper's, both are the same
     depth_range: float = 1.0
     depth_unit: Literal["metres", "crop"] = "metres"
+    # which 3D joints the losses compare with: the ground truth, or pseudo-labels triangulated from 2D detections
     taught_by: Literal["truth", "pseudo"] = "pseudo"
     # metric poses need the root's depth. "estimated": where both sides' limbs have their assumed length;
     # "labels": the truth, as in the paper's evaluation, and then the labels are among the inputs
