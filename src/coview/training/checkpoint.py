@@ -31,7 +31,11 @@ class Checkpoint:
     facts: dict[str, Any] = field(default_factory=dict)
 
     def save(self, path: Path) -> None:
-        """Write atomically."""
+        """Write the checkpoint as one safetensors file, atomically.
+
+        Args:
+            path: File to write; one that is there is replaced.
+        """
         tensors = {f"weights/{name}": tensor for name, tensor in self.weights.items()}
         tensors |= {f"optimiser/{name}": tensor for name, tensor in self.optimiser.items()}
         words = {"state": json.dumps({"step": self.step, "seconds": self.seconds, "facts": self.facts})}
@@ -39,11 +43,16 @@ class Checkpoint:
         write_bytes(path, as_safetensors(plain, metadata=words))
 
     def check_fits(self, method: nn.Module, steps: int, path: Path) -> None:
-        """Check that a method can go on from here, for `steps` in all.
+        """Check that a method can resume from this checkpoint.
+
+        Args:
+            method: The method of the recipe, newly built.
+            steps: Updates of the whole run.
+            path: The checkpoint's file, for the message.
 
         Raises:
-            InputError: naming `path`: a weight is missing, unknown or of another shape, or the step is beyond
-                `steps`."""
+            InputError: A weight is missing, unknown or of another shape, or `step` lies beyond `steps`.
+        """
         stored, wanted = (
             {name: tuple(weight.shape) for name, weight in each.items()}
             for each in (self.weights, method.state_dict())
@@ -60,7 +69,17 @@ class Checkpoint:
 
     @staticmethod
     def load(path: Path) -> "Checkpoint":
-        """Read a file of `save`; ValueError naming it where it is something else."""
+        """Read a file that `save` wrote.
+
+        Args:
+            path: File to read.
+
+        Returns:
+            The checkpoint, its tensors on the CPU.
+
+        Raises:
+            InputError: The file is not a checkpoint of coview, or damaged.
+        """
         try:
             with safe_open(path, framework="pt") as file:
                 state = json.loads(file.metadata()["state"])
@@ -80,14 +99,28 @@ class Checkpoint:
 
 
 def flat_state(state: dict[int, dict[str, Any]]) -> dict[str, Tensor]:
-    """An optimiser's memory (moments, step counts), the "state" of its `state_dict`, with flat names."""
+    """Flatten an optimiser's state (moments, step counts) to tensors by name.
+
+    Args:
+        state: The "state" of `Optimizer.state_dict()`: index of the parameter -> name -> value.
+
+    Returns:
+        "index/name" -> tensor.
+    """
     return {
         f"{number}/{name}": torch.as_tensor(v) for number, each in state.items() for name, v in each.items()
     }
 
 
 def nested_state(tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:
-    """The inverse of `flat_state`."""
+    """The inverse of `flat_state`.
+
+    Args:
+        tensors: "index/name" -> tensor.
+
+    Returns:
+        Index of the parameter -> name -> tensor.
+    """
     state: dict[int, dict[str, Tensor]] = {}
     for path, tensor in tensors.items():
         number, name = path.split("/")

@@ -23,7 +23,13 @@ class SafetensorsIO(CheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
     ) -> None:
-        """Write atomically."""
+        """Write a checkpoint of Lightning in coview's format, atomically.
+
+        Args:
+            checkpoint: What `Trainer.dump_checkpoint` made, with the learner's own part under `RUN`.
+            path: File to write.
+            storage_options: Not used.
+        """
         Checkpoint(
             step=checkpoint["global_step"],
             seconds=checkpoint[RUN]["seconds"],
@@ -35,7 +41,19 @@ class SafetensorsIO(CheckpointIO):
     def load_checkpoint(
         self, path: str | Path, map_location: Any | None = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
-        """Read what `save_checkpoint` wrote; ValueError naming the file where it is something else."""
+        """Read a file of `save_checkpoint` into the form that Lightning expects.
+
+        Args:
+            path: File to read.
+            map_location: Not used: tensors are read to the CPU.
+            weights_only: Not used: nothing is pickled.
+
+        Returns:
+            The checkpoint; the learner adds loops and settings of the optimiser (`Learner.on_load_checkpoint`).
+
+        Raises:
+            InputError: The file is not a checkpoint of coview.
+        """
         stored = Checkpoint.load(Path(path))
         return {
             "pytorch-lightning_version": lightning.__version__,
@@ -48,7 +66,11 @@ class SafetensorsIO(CheckpointIO):
         }
 
     def remove_checkpoint(self, path: str | Path) -> None:
-        """Delete a file that is there."""
+        """Delete a checkpoint, if there is one.
+
+        Args:
+            path: File to delete.
+        """
         Path(path).unlink(missing_ok=True)
 
 

@@ -33,7 +33,11 @@ class Parts:
         return {"step": self.batches.first}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Begin with the batch of another step."""
+        """Resume with the batch of another step.
+
+        Args:
+            state: "step": the first step.
+        """
         self.batches = self.batches.since(state["step"])
 
     def _cut(self, batch: MultiView) -> Iterator[MultiView]:

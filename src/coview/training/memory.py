@@ -52,18 +52,27 @@ class Estimate:
 
     @property
     def total(self) -> int:
+        """Bytes that training needs in all."""
         return self.weights + self.gradients + self.optimiser + self.data + self.instants * self.activations
 
     @property
     def fits(self) -> bool:
+        """Whether training fits in the free memory; True where that is not known."""
         return self.free is None or self.total <= _USABLE * self.free
 
     def at(self, instants: int) -> "Estimate":
-        """The same with another number of instants at once."""
+        """The estimate for another number of instants at once.
+
+        Args:
+            instants: Instants worked through at once.
+
+        Returns:
+            The estimate, otherwise the same.
+        """
         return Estimate(**{**vars(self), "instants": instants})
 
     def line(self) -> str:
-        """All of it, in gigabytes."""
+        """The estimate as one line for the user, in gigabytes."""
         parts = {
             "weights": self.weights,
             "gradients": self.gradients,
@@ -77,9 +86,19 @@ class Estimate:
 
 
 def estimate(method: Method[Any], recipe: Recipe, data: Instants, device: torch.device) -> Estimate:
-    """What training takes; runs one instant, and leaves no trace in the method.
+    """Memory that training will take: one instant is run forward and backward, the rest is arithmetic.
 
-    Method and data lie where they will while training."""
+    The method is left as it was: its gradients are cleared, its running statistics and the random generators restored.
+
+    Args:
+        method: The method, on the device it will train on.
+        recipe: Batch size, accumulation and augmentation.
+        data: The training data, where it will lie while training.
+        device: The device.
+
+    Returns:
+        Bytes by purpose.
+    """
     parameters = list(method.parameters())
     weights = sum(_size(each) for each in (*parameters, *method.buffers()))
     learnt = sum(_size(each) for each in parameters if each.requires_grad)
@@ -98,7 +117,15 @@ def estimate(method: Method[Any], recipe: Recipe, data: Instants, device: torch.
 
 
 def advice(recipe: Recipe, expected: Estimate | None = None) -> list[str]:
-    """What to change where memory is short, most harmless first; with an estimate, as much as is needed."""
+    """Settings to change where memory is short, those with the least side effects first.
+
+    Args:
+        recipe: The recipe.
+        expected: The estimate, from which the needed accumulation follows; None: not known.
+
+    Returns:
+        Phrases, each naming a flag and its effect; at least one.
+    """
     words = []
     if parts := _parts(recipe, expected):
         words.append(f"--accumulate {parts} (the same batches, worked through in {parts} parts)")
@@ -119,7 +146,15 @@ def advice(recipe: Recipe, expected: Estimate | None = None) -> list[str]:
 
 @contextmanager
 def explained(recipe: Recipe, expected: Estimate | None) -> Iterator[None]:
-    """Where memory runs out inside, raises TooLarge with what to change instead."""
+    """Context in which running out of memory raises TooLarge with advice.
+
+    Args:
+        recipe: The recipe in training.
+        expected: The estimate made before training, or None.
+
+    Raises:
+        TooLarge: Memory ran out inside.
+    """
     try:
         yield
     except (RuntimeError, MemoryError) as error:
@@ -133,7 +168,14 @@ def explained(recipe: Recipe, expected: Estimate | None) -> Iterator[None]:
 
 
 def free_memory(device: torch.device) -> int | None:
-    """Bytes that can still be had on a device; None where nobody says."""
+    """Bytes available on a device.
+
+    Args:
+        device: The device.
+
+    Returns:
+        Bytes; None where the system does not tell.
+    """
     if device.type == "cuda":
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + unused
@@ -143,13 +185,28 @@ def free_memory(device: torch.device) -> int | None:
 
 
 def fits_beside(data: Instants, device: torch.device) -> bool:
-    """Whether a data set may lie on the device as a whole: in a quarter of what is free there."""
+    """Whether a data set may be moved to the device as a whole: it takes at most a quarter of the free memory.
+
+    Args:
+        data: The data.
+        device: The device.
+
+    Returns:
+        True on the CPU, for data read from disk as needed, and where the free memory is not known.
+    """
     free = free_memory(device)
     return device.type == "cpu" or data.slow or free is None or 4 * held_bytes(data) <= free
 
 
 def held_bytes(data: Instants) -> int:
-    """Bytes of a data set's instants as they are held; 0 for one that is read from disk as it is needed."""
+    """Bytes of a data set's instants in memory.
+
+    Args:
+        data: The data.
+
+    Returns:
+        Bytes; 0 for data that is read from disk as needed.
+    """
     return 0 if data.slow or not len(data) else len(data) * _instant_bytes(data[:1])
 
 

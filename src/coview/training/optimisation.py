@@ -12,9 +12,17 @@ IN_A_ROW = 20  # updates without finite gradients after which a run has no hope;
 
 
 def parameter_groups(method: Method[Any]) -> list[dict[str, Any]]:
-    """What is learnt, by rate: each group's "factor" is that of the innermost module in `method.rates`, else 1.
+    """Trainable parameters grouped by the learning-rate factor of the innermost module named in `method.rates`.
 
-    Frozen parameters are in none. ValueError where a rate names no module or parameter of the method."""
+    Args:
+        method: The method; parameters under no named module have factor 1, frozen ones are left out.
+
+    Returns:
+        Groups for a torch optimiser, each with its "factor".
+
+    Raises:
+        InputError: A rate names no module or parameter of the method, or every parameter is frozen.
+    """
     groups: dict[float, list[nn.Parameter]] = {}
     modules = {outer for name, _ in method.named_parameters() for outer in _around(name)}
     if unknown := sorted(set(method.rates) - modules):

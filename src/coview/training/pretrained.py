@@ -89,7 +89,17 @@ class Source:
 
     @staticmethod
     def of_file(words: str, file: ReleasedWeights) -> "Source":
-        """Released weights; those of Learnable Triangulation have LEARNABLE_17, however many channels a 2D file has."""
+        """Released weights as a source of initial values.
+
+        The joints of Learnable Triangulation are LEARNABLE_17, however many channels a file of the 2D network has.
+
+        Args:
+            words: What the file is, for messages.
+            file: The weights.
+
+        Returns:
+            The source.
+        """
         skeleton = EPIPOLAR_16 if file.of == "refiner" else LEARNABLE_17
         if file.of == "epipolar":
             skeleton = {16: EPIPOLAR_16, 17: H36M_17}[VOLUMES[len(file.tensors[f"{_HEAT_MAPS}weight"])]]
@@ -136,10 +146,23 @@ class Report:
 
 
 def initialise(method: nn.Module, skeleton: Skeleton, source: Source, *, bgr: bool = False) -> Report:
-    """Copy into `method`, whose joints are those of `skeleton`, what fits of `source`; names decide, and shapes.
+    """Copy into a method those weights of a source that match by name and shape.
 
-    `bgr`: whether the method feeds its network blue, green, red. Where that differs from the source, the first
-    layer is turned round. ValueError where nothing fits, or where joints cannot be told apart."""
+    Channels of joints are brought to the method's order. Where the colour orders differ, the channels of the first
+    convolution are reversed.
+
+    Args:
+        method: The method, changed in place.
+        skeleton: Skeleton of the method.
+        source: The weights to begin with.
+        bgr: Whether the method's images are blue, green, red.
+
+    Returns:
+        What became of every weight.
+
+    Raises:
+        InputError: No weight fits, or the channels of joints cannot be matched.
+    """
     report, state = Report(source.words, notes=list(source.notes)), method.state_dict()
     offered = _mapped(source, report)
     rows = check_joints(method, skeleton, source)
@@ -187,10 +210,19 @@ def _mapped(source: Source, report: Report) -> dict[str, Tensor]:
 
 
 def check_joints(method: nn.Module, skeleton: Skeleton, source: Source) -> list[int | None]:
-    """For every joint of the method, its channel in the source; None where it has no such joint.
+    """For every joint of the method, its channel in the source; None where the source has no such joint.
 
-    ValueError where the weights of the method do not say which numbers belong to which joint, and the source has other
-    joints than `skeleton`."""
+    Args:
+        method: The method.
+        skeleton: Skeleton of the method.
+        source: The weights to begin with.
+
+    Returns:
+        One index per joint.
+
+    Raises:
+        InputError: The method's weights are not arranged by joint, and the source has other joints than `skeleton`.
+    """
     theirs = source.skeleton
     per_joint = any(name.startswith(_PER_JOINT) for name in method.state_dict())
     if not per_joint and theirs.joints != skeleton.joints:

@@ -125,7 +125,15 @@ class Recipe:
 
 
 def check_fields(recipe: Recipe, available: frozenset[str]) -> None:
-    """ValueError naming field, method and data where the data, with earlier runs, cannot feed the method."""
+    """Check that data and earlier runs provide every field that the method reads in training.
+
+    Args:
+        recipe: The recipe.
+        available: Fields of the training data.
+
+    Raises:
+        InputError: Naming field, method and data: one is missing, or an earlier run predicts one that is not read.
+    """
     _check_size(recipe)
     available |= recipe.labels.added(available)
     needed = _with_shown(recipe)
@@ -210,9 +218,20 @@ def _check_finite(value: Any, where: str) -> None:
 
 
 def to_plain(value: Any) -> Any:
-    """Dicts, lists, strings, numbers; a dataclass becomes its stored name and its fields.
+    """A recipe, or a part of one, as plain values for JSON.
 
-    A skeleton that coview knows becomes its name."""
+    Dataclasses become dicts with their stored name as "type" (`stored_names`); a skeleton that coview knows becomes its
+    name.
+
+    Args:
+        value: A dataclass, tuple, list, path, text, number, bool or None.
+
+    Returns:
+        Dicts, lists, strings, numbers, None.
+
+    Raises:
+        TypeError: The value holds something else.
+    """
     if isinstance(value, Skeleton) and value in SKELETONS:
         return value.name
     if is_dataclass(value) and not isinstance(value, type):
@@ -231,9 +250,20 @@ def to_plain(value: Any) -> Any:
 
 
 def from_plain(plain: Any, kind: Any) -> Any:
-    """The value of type `kind` that `to_plain` wrote; ValueError where it does not fit.
+    """The value that `to_plain` wrote, of this or an earlier version.
 
-    Only dataclasses of coview, or of modules that the program has imported itself, are made."""
+    Only dataclasses of coview, or of modules that the program has imported itself, are made.
+
+    Args:
+        plain: What was read from JSON.
+        kind: Type of the value, or a type annotation.
+
+    Returns:
+        The value.
+
+    Raises:
+        InputError: The value does not fit the type, or names a field that the class does not have.
+    """
     if isinstance(plain, dict):
         return _restored(plain, kind)
     if kind is Skeleton:
@@ -251,7 +281,16 @@ def from_plain(plain: Any, kind: Any) -> Any:
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], where: str = "") -> str:
-    """The fields in which two plain recipes differ, in words."""
+    """The fields in which two plain recipes differ, in words.
+
+    Args:
+        old: The stored recipe.
+        new: The recipe asked for.
+        where: Path of the part being compared, ending in a dot; empty at the top.
+
+    Returns:
+        "field is A there and B now", joined by semicolons; empty where they are equal.
+    """
     kinds = [str(plain.get("type")).rpartition(".")[2] for plain in (old, new)]
     if where and kinds[0] != kinds[1]:  # nothing below can be compared
         return f"{where[:-1]} is {kinds[0]} there and {kinds[1]} now"

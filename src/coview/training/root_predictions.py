@@ -38,10 +38,21 @@ class Guesser:
     def guess(
         self, data: Instants, identity: str, device: torch.device, root: str
     ) -> Float[Tensor, "instants 3"]:
-        """The joint `root` of every instant: metres, world, on the CPU; NaN where it was not found.
+        """Position of the root joint in every instant, predicted by the earlier run.
 
-        ValueError where the data lacks what the model reads, or where the model has no poses in the world or no
-        such joint."""
+        Args:
+            data: Instants to predict.
+            identity: What distinguishes this data, as text (see `once`).
+            device: Where to compute.
+            root: Name of the joint.
+
+        Returns:
+            Metres in the world frame, on the CPU; NaN where it was not found.
+
+        Raises:
+            InputError: The data lacks an input of the run's method, or the method does not predict in the world frame.
+            UnknownNameError: The run's skeleton has no such joint.
+        """
         joint = self.skeleton.index(root)
 
         def root_of(predicted: Any) -> Tensor:
@@ -64,10 +75,24 @@ class Guesser:
         device: torch.device,
         pick: Callable[[Any], Tensor],
     ) -> Float[Tensor, "instants *numbers"]:
-        """What `pick` takes from the prediction for every instant, on the CPU.
+        """A tensor per instant taken from the run's predictions, computed once and kept in the run's folder.
 
-        `identity` says which data, as text; with the model's, the number of instants and what it reads of them (of
-        images, the first and the last) it names the file that is read instead of predicting again."""
+        The kept file is named by a hash of the run, `identity`, the number of instants and the inputs (of images, the
+        first and the last).
+
+        Args:
+            question: Which field is predicted, and where answers are kept.
+            data: Instants to predict.
+            identity: What distinguishes this data, as text.
+            device: Where to compute.
+            pick: Takes the wanted tensor from a prediction.
+
+        Returns:
+            The picked tensors of all instants, on the CPU.
+
+        Raises:
+            InputError: The data lacks an input of the run's method.
+        """
         if missing := sorted(self.method.inputs - data.fields):
             raise InputError(
                 f"{question.setting}: {self.path} predicts {question.words} from {', '.join(missing)} too, which this "

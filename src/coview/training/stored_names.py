@@ -110,17 +110,38 @@ _NAME_OF = {path: name for name, path in NAMES.items()}
 
 
 def stored_name(kind: type) -> str:
-    """What a class is called in a stored recipe: its name in `NAMES`, or its import path."""
+    """The name of a class in a stored recipe: its name in `NAMES`, or its import path.
+
+    Args:
+        kind: A class of settings.
+
+    Returns:
+        The name.
+    """
     path = f"{kind.__module__}.{kind.__qualname__}"
     return _NAME_OF.get(path, path)
 
 
 def import_path(stored: str) -> str:
-    """Where the class is today that a stored recipe, of this or an earlier version, calls `stored`."""
+    """The import path of a class in a stored recipe, of this or an earlier version.
+
+    Args:
+        stored: The name, or an import path that coview 0.1.0 stored.
+
+    Returns:
+        Today's import path.
+    """
     name = OLD_PATHS.get(stored, stored)
     return NAMES.get(name, name)
 
 
 def renamed_fields(stored: str) -> dict[str, str]:
-    """Fields of the class stored as `stored` that earlier versions called otherwise: old name -> name today."""
+    """Fields of a stored class that earlier versions called otherwise.
+
+    Args:
+        stored: Name of the class in the recipe.
+
+    Returns:
+        Old name -> name today.
+    """
     return OLD_FIELDS.get(OLD_PATHS.get(stored, stored), {})

@@ -51,14 +51,26 @@ def predict(
     size: tuple[int, int] | None = None,
     skeleton: str | None = None,
 ) -> list[Lifted]:
-    """Poses of every frame, one camera at a time, as <out>/<camera>.npz and .csv.
+    """Predict 3D poses of every frame from single cameras, written as <out>/<camera>.npz and .csv.
 
-    `source`: a session (all of its cameras, or `camera`), a 2D joint file (JSON, COCO results, npz) or
-    an OpenPose folder. `size` (width, height) and `skeleton` say what a file does not. `out`: default
-    is `predictions/<run>` in the session, where the report looks, or `predictions` in the run's folder
-    for other sources. In a reconstructed session the poses are compared with the reconstruction, and
-    <camera>.json says how well they agree. Joints that the 2D joints cannot give count as not seen, which a warning
-    says. Raises ValueError, naming it, where something is not known; LookupError where that is the root joint."""
+    In a reconstructed session the poses are compared with the reconstruction, and <camera>.json holds the result.
+    Joints that the 2D joints cannot give count as not detected, which a warning says.
+
+    Args:
+        run: Folder of a finished run whose method reads 2D joints.
+        source: A session, a 2D joint file (JSON, COCO results, npz) or an OpenPose folder.
+        camera: Camera of the session; default: all, one at a time.
+        out: Folder to write; default: predictions/<run> in the session, or predictions in the run's folder.
+        size: Width and height of the image in pixels, where a file does not state it.
+        skeleton: Skeleton of a file that does not state it.
+
+    Returns:
+        One prediction per camera.
+
+    Raises:
+        InputError: Something that the method needs is not known; the text names it.
+        UnknownNameError: The 2D joints cannot give the root joint, or the session has no such camera.
+    """
     loaded, source = load_run(run), Path(source)
     check_reads_joints(loaded)
     session = Session.load(source) if (source / SESSION_FILE).is_file() else None
@@ -69,7 +81,14 @@ def predict(
 
 
 def check_reads_joints(run: Run) -> None:
-    """InputError where a run's method reads more than the 2D joints of one camera, its image size and intrinsics."""
+    """Check that a run's method needs no more than one camera's 2D joints, image size and intrinsics.
+
+    Args:
+        run: The run.
+
+    Raises:
+        InputError: It reads more; the text names it.
+    """
     intrinsics = {"cameras"} if run.method.intrinsics_only else set()
     unmet = sorted(run.method.inputs - _FROM_2D - intrinsics)
     if unmet:
@@ -85,7 +104,14 @@ def check_reads_joints(run: Run) -> None:
 
 
 def barely_trained(run: Run) -> Iterator[str]:
-    """Reasons, in sentences, to think that a run has not learned yet; none for a run as it should be."""
+    """Warnings about a run that has hardly been trained: too few steps, or a loss that did not fall.
+
+    Args:
+        run: The run.
+
+    Returns:
+        Sentences; none for a run as it should be.
+    """
     steps = int(run.record["steps"])
     if steps < _FEWEST_STEPS:
         yield f"The model has had {steps} training steps; with fewer than {_FEWEST_STEPS} it has learned nothing."
@@ -109,8 +135,19 @@ def _unseen(run: Run, view: View) -> Iterator[str]:
 
 @torch.no_grad()
 def lift_view(run: Run, view: View) -> tuple[Tensor, View]:
-    """Root-centred poses of every frame (frames, joints, 3) in camera axes, all of one mean bone length, and the view
-    with that length: as it was given, else the model's own, else None and the poses have a mean bone length of 1."""
+    """Root-centred poses of every frame in camera axes, scaled to one mean bone length.
+
+    Args:
+        run: The run whose method predicts.
+        view: 2D joints of one camera.
+
+    Returns:
+        Poses (frames, joints, 3), and the view with the bone length that they have: the given one, else the model's
+        own; where it is None the poses have a mean bone length of 1 and no unit.
+
+    Raises:
+        InputError: The method needs something that is not known of the view, or predicts no poses in camera axes.
+    """
     found = _lift(run, view)
     points = found.joints3d[:, 0]
     own = mean_bone_length(points, run.skeleton, view.bones)

@@ -52,10 +52,23 @@ def read_views(
     size: tuple[int, int] | None = None,
     skeleton: str | None = None,
 ) -> Iterator[View]:
-    """Every camera of a session (or `camera`), or the one that a 2D joint file or OpenPose folder holds.
+    """2D joints of single cameras, from a session, a 2D joint file or an OpenPose folder.
 
-    Joints of `target` that the detector's skeleton cannot give are not seen in any frame: NaN, confidence 0. Raises
-    LookupError where its root is among them."""
+    Joints of `target` that the detector's skeleton cannot give are NaN with confidence 0 in all frames.
+
+    Args:
+        source: The session's folder, the file or the folder.
+        target: Skeleton of the model.
+        camera: Camera of the session; default: all.
+        size: Width and height of the image in pixels, where a file does not state it.
+        skeleton: Skeleton of a file that does not state it.
+
+    Returns:
+        The views, one at a time.
+
+    Raises:
+        UnknownNameError: The detector's skeleton cannot give the root, or the session has no such camera.
+    """
     if (source / SESSION_FILE).is_file():
         yield from _session_views(Session.load(source), target, camera)
     else:
@@ -65,9 +78,16 @@ def read_views(
 def mean_bone_length(
     points: Float[Tensor, "*batch joints 3"], skeleton: Skeleton, bones: Bool[Tensor, "bones"] | None = None
 ) -> Float[Tensor, "*batch"]:
-    """Mean over the bones of the skeleton (or over some), in the unit of the points; NaN where one is not known.
+    """Mean length of a pose's bones, which depends on the person and not on the pose.
 
-    It changes with the person, not with the pose."""
+    Args:
+        points: Joints, in any unit.
+        skeleton: Skeleton of the joints.
+        bones: Which bones to average; default: all.
+
+    Returns:
+        In the unit of the points; NaN where a bone is not known.
+    """
     lengths = _bone_lengths(points, skeleton)
     return (lengths if bones is None else lengths[..., bones]).mean(dim=-1)
 
@@ -110,7 +130,14 @@ def _reconstructed_bones(
 
 
 def bones_of(mapped: SkeletonMap) -> Bool[Tensor, "bones"]:
-    """Which bones of the target have both their joints."""
+    """Which bones of a map's target have both joints.
+
+    Args:
+        mapped: The map.
+
+    Returns:
+        One flag per bone.
+    """
     return torch.tensor([not set(bone) & set(mapped.absent) for bone in mapped.target.bones])
 
 
