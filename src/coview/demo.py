@@ -42,7 +42,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Truth:
-    """What the generator knows and no stage may read."""
+    """The ground truth of the generated recording, which no stage may read."""
 
     cameras: Cameras
     # metres
@@ -52,9 +52,17 @@ class Truth:
 def run_demo(
     out: Path, *, seed: int = 0, minutes: float = MINUTES, steps: int | None = None
 ) -> dict[str, Any]:
-    """Generate, calibrate, reconstruct, learn, evaluate, report; the numbers, also in `summary.json`.
+    """Generate a recording, calibrate, reconstruct, train, evaluate and report.
 
-    `minutes` of recording; `steps` of training, the recipe's by default."""
+    Args:
+        out: Folder to make; an unfinished one is continued.
+        seed: Of the recording and of the training.
+        minutes: Duration of the recording.
+        steps: Steps of training; default: the recipe's.
+
+    Returns:
+        Errors against the ground truth and seconds of each stage, also in summary.json.
+    """
     clock = Clock()
     session = out / "session"
     truth = clock("generate", lambda: generate(session, seed, minutes))
@@ -92,7 +100,16 @@ class Clock:
 
 
 def generate(path: Path, seed: int, minutes: float = MINUTES) -> Truth:
-    """A session of 2D joints and intrinsics, and the ground truth behind it. The same seed gives the same recording."""
+    """Generate a session of 2D joints and intrinsics; the same seed gives the same recording.
+
+    Args:
+        path: Folder of the session.
+        seed: Of motion and detector.
+        minutes: Duration.
+
+    Returns:
+        The ground truth, which the session does not hold.
+    """
     frames = int(60 * minutes * FPS)
     joints3d = random_motion(frames, fps=FPS, seed=seed, stature=STATURE)
     cameras = ring_cameras(4, start_angle=0.4)

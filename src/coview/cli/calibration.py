@@ -157,7 +157,11 @@ def file(
 
 
 def say_calibrated(done: "Calibrated") -> None:
-    """One line per camera, then the scale, the vertical and what else was found."""
+    """Print the cameras, one line each, then scale, vertical and what else was estimated.
+
+    Args:
+        done: What a calibration returned.
+    """
     note(done.calibration.notes)
     for fit in done.fits:
         say(f"{fit.name:15s} {', '.join(_fit_words(fit))}")

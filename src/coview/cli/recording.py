@@ -103,7 +103,11 @@ def associate(
 
 
 def say_people(people: "People") -> None:
-    """How many people there are, and how they were told apart."""
+    """Print how many people there are, and how they were told apart.
+
+    Args:
+        people: The people of a session.
+    """
     from coview.capture.association.stage import said
 
     say(f"people          {said(people)}")

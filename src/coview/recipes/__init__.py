@@ -33,7 +33,17 @@ def _first_sentence(file: Path) -> str:
 
 
 def load(name: str) -> Any:
-    """The `Recipe` of that name, or of a dotted module path of yours; LookupError naming the known ones."""
+    """The recipe of a name.
+
+    Args:
+        name: Name of a recipe that comes with coview, or dotted path of a module that defines `recipe`.
+
+    Returns:
+        The `Recipe`.
+
+    Raises:
+        UnknownNameError: There is no such recipe or module; the text lists the recipes.
+    """
     module = name if "." in name else _modules().get(name)
     if module is None:
         raise UnknownNameError(
@@ -50,7 +60,12 @@ def load(name: str) -> Any:
 def taught_by(name: str) -> str:
     """What a recipe needs besides 2D joints of synchronised views, in a few words, from what its method declares.
 
-    `intrinsics`: only the cameras' intrinsics are read; their extrinsics are estimated from the people."""
+    Args:
+        name: Name of the recipe.
+
+    Returns:
+        "3D labels", "given cameras", "intrinsics" (the extrinsics are estimated from the people) or "nothing".
+    """
     recipe = load(name)
     method = recipe.unbuilt()
     reads = method.needs

@@ -63,7 +63,7 @@ class CameraFacts:
 
     @property
     def verdict(self) -> tuple[str, str]:
-        """Good, usable or redo, and why it is not better."""
+        """ "good", "usable" or "redo", and why it is not better."""
         judged = [
             (self.agreement.used, AGREEING, True, f"{self.agreement.used:.0%} of its detections agree"),
             (self.residual, PIXELS, False, f"{self.agreement.pixels.median:.1f} px from the 3D joints"),
@@ -79,7 +79,14 @@ class CameraFacts:
 
 
 def camera_facts(evidence: Evidence) -> list[CameraFacts]:
-    """One per camera; none where there are no 3D joints, or where it is not known where the cameras stand."""
+    """Agreement, uncertainty and coverage of every camera.
+
+    Args:
+        evidence: Content of the session.
+
+    Returns:
+        One per camera; none where there are no 3D joints or the extrinsics are not known.
+    """
     compared, calibration = evidence.comparison, evidence.calibration
     if compared is None or evidence.poses is None or evidence.cameras is None or calibration is None:
         return []
@@ -107,13 +114,27 @@ def camera_facts(evidence: Evidence) -> list[CameraFacts]:
 
 
 def camera_section(evidence: Evidence) -> str:
-    """A row per camera; nothing where nothing can be said."""
+    """The report's table of cameras.
+
+    Args:
+        evidence: Content of the session.
+
+    Returns:
+        HTML; empty where there is nothing to say.
+    """
     facts = camera_facts(evidence)
     return render_html("cameras", facts=facts, cell=CELL, limits=_LIMITS) if facts else ""
 
 
 def camera_lines(evidence: Evidence) -> list[Line]:
-    """A sentence where cameras should be calibrated again."""
+    """Findings about cameras that should be calibrated again.
+
+    Args:
+        evidence: Content of the session.
+
+    Returns:
+        One per such camera.
+    """
     bad = [one for one in camera_facts(evidence) if one.verdict[0] == "redo"]
     return [Line("poor", f"{one.name} should be calibrated again: {one.verdict[1]}.") for one in bad]
 
@@ -121,10 +142,17 @@ def camera_lines(evidence: Evidence) -> list[Line]:
 def covered_shares(
     points: Float[Tensor, "frames joints 3"], seen: Bool[Tensor, "frames views joints"]
 ) -> list[float]:
-    """Per camera, of the squares of the floor (x, y) that a person was over, the share in which it saw the person.
+    """Per camera, the share of the floor's squares visited by the person in which it detected the person.
 
-    A person is where the middle of the known joints is, and seen where half of the joints were detected in some frame.
-    NaN where nobody was anywhere."""
+    The person's place is the mean of the valid joints; it is detected where half of the joints are, in some frame.
+
+    Args:
+        points: Joints in metres, z up; NaN where not valid.
+        seen: Whether a joint was detected.
+
+    Returns:
+        One share per camera; NaN where the person was nowhere.
+    """
     middle = points.nanmean(dim=1)[:, :2]
     valid = middle.isfinite().all(dim=-1)
     cells = (middle[valid] / CELL).floor().long()

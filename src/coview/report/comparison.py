@@ -70,9 +70,16 @@ _PLOTS = (
 def page(
     rows: Sequence[Row], needs: Mapping[str, str], folder: str = "pictures"
 ) -> tuple[str, dict[str, str]]:
-    """Markdown, and the pictures that it shows from `folder`: names of SVG files to their text.
+    """All methods of the benchmark in one table, and their error against cameras and against 2D noise.
 
-    `rows` as `benchmark.read` gives them. `needs`: recipes to what they are taught by, in words."""
+    Args:
+        rows: Rows as `benchmark.read` gives them.
+        needs: Recipe -> what it needs in training, in words.
+        folder: Folder of the pictures, as the page refers to it.
+
+    Returns:
+        The Markdown; and name of the SVG file -> its text.
+    """
     detected = [row for row in usual(rows) if row["input"] == "detected"]
     missing = [name for name in needs if name not in {row["recipe"] for row in detected}]
     plots, pictures = [], {}

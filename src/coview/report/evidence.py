@@ -54,19 +54,28 @@ class Evidence:
 
     @property
     def cameras(self) -> Cameras | None:
-        """The cameras, where it is known where they stand."""
+        """The cameras, where their extrinsics are known."""
         placed = self.calibration is not None and self.calibration.has_extrinsics
         return self.calibration.cameras if placed and self.calibration else None
 
     @property
     def frames(self) -> int:
+        """Number of frames."""
         return self.session.frames if self.poses is None else len(self.poses.points)
 
 
 def gather(path: Path) -> Evidence:
-    """Read the session at `path`. What is not there is said in `missing`; what is damaged raises.
+    """Read everything that the report shows of a session.
 
-    Raises ValueError for a session with nothing to show at all."""
+    Args:
+        path: Folder of the session.
+
+    Returns:
+        Content; what is not there is None, and stated in `missing`.
+
+    Raises:
+        InputError: The session has nothing to show, or holds damaged files.
+    """
     session = Session.load(path)
     missing: list[str] = []
     detections = _if_there(lambda: session_tracks(session), missing)

@@ -30,14 +30,28 @@ class FoundInImages:
 
 
 def found_in_images(evidence: Evidence) -> tuple[FoundInImages, ...]:
-    """Every result in the session, measured anew against the triangulation it has now."""
+    """Every image-based result of the session, compared with the triangulation that the session has now.
+
+    Args:
+        evidence: Content of the session.
+
+    Returns:
+        One per method.
+    """
     return tuple(
         _found(kind, Poses3D.load(path), evidence) for kind, path in results(evidence.session).items()
     )
 
 
 def image_lines(found: tuple[FoundInImages, ...]) -> list[Line]:
-    """A sentence on each, for the top of the page."""
+    """Findings about image-based results, for the top of the page.
+
+    Args:
+        found: The results.
+
+    Returns:
+        One line per result that could be compared.
+    """
     lines = []
     for one in found:
         if one.compared is not None:
@@ -50,7 +64,14 @@ def image_lines(found: tuple[FoundInImages, ...]) -> list[Line]:
 
 
 def image_section(found: tuple[FoundInImages, ...]) -> str:
-    """The numbers of every method; empty where no model looked at the videos."""
+    """The report's part on image-based results.
+
+    Args:
+        found: The results.
+
+    Returns:
+        HTML; empty without results.
+    """
     if not found:
         return ""
     origins = [{key: one.poses.provenance.get(key, "not recorded") for key in _TOLD} for one in found]

@@ -63,7 +63,14 @@ class Coverage:
 
 
 def quantiles(values: Float[Tensor, "count"]) -> Quantiles:
-    """Median and 95th percentile of the finite values."""
+    """Median and 95th percentile of the finite values.
+
+    Args:
+        values: Values; more than a million are thinned evenly.
+
+    Returns:
+        The quantiles; NaN without finite values.
+    """
     finite = values[values.isfinite()]
     if not finite.numel():
         return Quantiles(float("nan"), float("nan"), 0)
@@ -79,7 +86,18 @@ def agreements(
     names: tuple[str, ...],
     axis: int,
 ) -> tuple[Agreement, ...]:
-    """Reprojection errors (pixels) along `axis`: 1 for cameras, 2 for joints."""
+    """Reprojection errors and shares of detections, per camera or per joint.
+
+    Args:
+        errors: Reprojection errors in pixels.
+        used: Whether the 3D joint rests on the detection.
+        seen: Whether the joint was detected.
+        names: Names along `axis`.
+        axis: 1: per camera; 2: per joint.
+
+    Returns:
+        One per name.
+    """
     rows = []
     for index, name in enumerate(names):
         error, kept, there = (part.select(axis, index) for part in (errors, used, seen))
@@ -96,7 +114,15 @@ def agreements(
 
 
 def bones(points: Float[Tensor, "frames joints 3"], skeleton: Skeleton) -> tuple[Bone, ...]:
-    """Length (metres) of every bone: its mean, how constant it is, and left against right."""
+    """Length of every bone: its mean, its relative standard deviation, and left against right.
+
+    Args:
+        points: Joints in metres; NaN where not valid.
+        skeleton: Skeleton of the joints.
+
+    Returns:
+        One per bone.
+    """
     lengths = {
         (parent, child): (points[:, skeleton.index(parent)] - points[:, skeleton.index(child)]).norm(dim=-1)
         for parent, child in skeleton.bones
@@ -126,7 +152,15 @@ def views_used(
     inliers: Bool[Tensor, "frames views joints"] | None,
     used: Bool[Tensor, "frames views joints"] | None,
 ) -> Int[Tensor, "frames joints"] | None:
-    """How many views each 3D joint rests on; None where nobody kept count."""
+    """How many views each 3D joint rests on.
+
+    Args:
+        inliers: Inliers of the triangulation, or None.
+        used: Detections that agree with the 3D joints, taken where there are no inliers; or None.
+
+    Returns:
+        Counts; None where neither is known.
+    """
     counted = used if inliers is None else inliers
     return None if counted is None else counted.sum(dim=1)
 
@@ -138,7 +172,18 @@ def coverage(
     most: int,
     names: tuple[str, ...],
 ) -> tuple[Coverage, ...]:
-    """Per joint: how often it is known, from how many of `most` views, and how sure."""
+    """How often each joint is valid, from how many views, and how certain.
+
+    Args:
+        points: Joints in metres; NaN where not valid.
+        views: Number of views that each joint rests on, or None.
+        covariance: Covariance of the joints, square metres, or None.
+        most: Number of cameras.
+        names: Names of the joints.
+
+    Returns:
+        One per joint.
+    """
     valid = points.isfinite().all(dim=-1)
     largest = None if covariance is None else _largest_sigma(covariance)
     rows = []
@@ -165,7 +210,15 @@ def _largest_sigma(covariance: Float[Tensor, "frames joints 3 3"]) -> Float[Tens
 def millimetres_per_pixel(
     points: Float[Tensor, "frames joints 3"], cameras: Cameras
 ) -> Float[Tensor, "views"]:
-    """What one pixel is worth at the person, across the line of sight: median depth over focal length."""
+    """Extent at the person, across the line of sight, of one pixel: median depth over focal length.
+
+    Args:
+        points: Joints in metres, world frame.
+        cameras: The cameras.
+
+    Returns:
+        Millimetres per pixel, for every camera.
+    """
     flat = points.reshape(1, -1, 3).double()
     depth = cameras.to(torch.float64).to_camera(flat[:, :: -(-flat.shape[1] // 10_000)])[..., 2]
     return 1000 * depth.nanmedian(dim=-1).values / cameras.focal.double().mean(dim=-1)

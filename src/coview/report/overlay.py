@@ -35,7 +35,15 @@ class Overlay:
 
 
 def instants(evidence: Evidence, count: int) -> list[int]:
-    """Frames worth showing: spread over the recording, the last one the worst that is well seen."""
+    """Frames to show: spread evenly over those with most joints; the last is the one of largest error among them.
+
+    Args:
+        evidence: Content of the session.
+        count: How many frames.
+
+    Returns:
+        At most `count` frames.
+    """
     strength = _strength(evidence)
     if any(camera.video for camera in evidence.session.cameras):
         strength = strength[:HORIZON]
@@ -49,9 +57,17 @@ def instants(evidence: Evidence, count: int) -> list[int]:
 
 
 def overlays(evidence: Evidence, frames: Sequence[int]) -> list[list[Overlay]]:
-    """Per camera, one picture per frame: of a camera with another clock the nearest, up to half a frame off.
+    """Pictures of every camera at some frames: detections and reprojected joints on the video.
 
-    A blank canvas stands in for video that cannot be read."""
+    Args:
+        camera with another clock shows its nearest frame, up to half a frame off. Where the video cannot be read, the
+            canvas is blank.
+        evidence: Content of the session.
+        frames: Frames of the session.
+
+    Returns:
+        Per camera, one picture per frame.
+    """
     nearest = nearest_pictures(evidence.session)[list(frames)].T.tolist()
     return [
         [_overlay(evidence, view, frame, pictures.get(own)) for frame, own in zip(frames, owns, strict=True)]
@@ -61,7 +77,14 @@ def overlays(evidence: Evidence, frames: Sequence[int]) -> list[list[Overlay]]:
 
 
 def encode(picture: UInt8[np.ndarray, "height width 3"]) -> bytes:
-    """RGB as JPEG."""
+    """Encode a picture as JPEG.
+
+    Args:
+        picture: RGB.
+
+    Returns:
+        The file's bytes.
+    """
     done, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     assert done
     return data.tobytes()

@@ -33,10 +33,19 @@ from coview.report.verdict import Headline, Line, judge
 
 
 def write_report(path: Path, out: Path | None = None) -> Path:
-    """Write the report of a session or of a training run; by default `report.html` in that folder.
+    """Write the report of a session or of a training run; what a session lacks is stated on the page.
 
-    What a session does not have yet is said on the page. Raises FileNotFoundError where `path` is
-    neither a session nor a run, ValueError where it has nothing to show or holds damaged files."""
+    Args:
+        path: Folder of the session or the run.
+        out: File to write; default: report.html in that folder.
+
+    Returns:
+        The file.
+
+    Raises:
+        MissingFileError: The folder is neither a session nor a run.
+        InputError: There is nothing to show, or a file is damaged.
+    """
     path = Path(path)
     if not (path / FILE).is_file() and is_run(path):
         document = run_page(read_run(path))
@@ -53,7 +62,14 @@ def write_report(path: Path, out: Path | None = None) -> Path:
 
 
 def session_page(evidence: Evidence) -> str:
-    """The whole document about one session."""
+    """The report of a session.
+
+    Args:
+        evidence: Content of the session.
+
+    Returns:
+        The HTML document.
+    """
     session = evidence.session
     headlines, lines = judge(evidence)
     predicted = shown_predictions(evidence)
@@ -83,7 +99,17 @@ def session_page(evidence: Evidence) -> str:
 
 
 def run_page(run: Run) -> str:
-    """The whole document about one training run. ValueError where the folder holds no result yet."""
+    """The report of a training run.
+
+    Args:
+        run: The run.
+
+    Returns:
+        The HTML document.
+
+    Raises:
+        InputError: The run has neither curves nor an evaluation.
+    """
     if not run.curves and not run.evaluations:
         raise InputError(
             f"run {run.path} has nothing to report yet: neither training curves nor an evaluation. "
@@ -102,7 +128,15 @@ def run_page(run: Run) -> str:
 
 
 def document(title: str, parts: Sequence[str]) -> str:
-    """Sections as one self-contained page."""
+    """A self-contained HTML page of some sections.
+
+    Args:
+        title: Title of the page.
+        parts: The sections, HTML.
+
+    Returns:
+        The document.
+    """
     return render_html(
         "page", title=title, parts=parts, version=__version__, date=f"{datetime.now():%Y-%m-%d %H:%M}"
     )

@@ -22,9 +22,18 @@ _FRUSTUM = 0.5  # metres from a camera's centre to its drawn image plane
 def session_picture(session: Session | Path, frame: int | None = None, out: Path | None = None) -> Path:
     """Write a PNG: up to four views with detections and reprojections, and the 3D skeleton with cameras.
 
-    `frame`: which instant (default: a well-seen one); `out`: default `picture.png` in the session.
-    Raises ValueError where the session has no 3D joints and cameras or no such frame,
-    ModuleNotFoundError naming the extra to install where matplotlib is missing."""
+    Args:
+        session: The session, or its folder.
+        frame: Which frame; default: one in which most joints are valid.
+        out: File to write; default: picture.png in the session.
+
+    Returns:
+        The file.
+
+    Raises:
+        InputError: The session has no 3D joints or cameras, or no such frame.
+        MissingPackageError: Matplotlib is missing; the text names the extra to install.
+    """
     evidence = gather(session.path if isinstance(session, Session) else Path(session))
     if evidence.poses is None or evidence.cameras is None:
         raise InputError("session_picture: needs 3D joints and cameras. " + " ".join(evidence.missing))

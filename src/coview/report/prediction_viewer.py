@@ -37,7 +37,16 @@ class Drawn:
 
 
 def viewer(drawn: Sequence[Drawn], skeleton: Skeleton, fps: float | None) -> str:
-    """Three drawings side by side, with a slider over the frames; HTML that `predictions.js` brings to life."""
+    """Interactive drawings of predictions beside the reconstruction, with a slider over the frames.
+
+    Args:
+        drawn: Predictions of the cameras.
+        skeleton: Skeleton of the joints.
+        fps: Frames per second; None: not known.
+
+    Returns:
+        HTML that `predictions.js` animates.
+    """
     return render_html(
         "viewer",
         cameras=[one.camera for one in drawn],
@@ -47,12 +56,28 @@ def viewer(drawn: Sequence[Drawn], skeleton: Skeleton, fps: float | None) -> str
 
 
 def sampled(count: int) -> list[int]:
-    """The frames that are drawn, out of `count`."""
+    """The frames that are drawn: at most `MOST_FRAMES`, evenly spaced.
+
+    Args:
+        count: Number of frames.
+
+    Returns:
+        Their indices.
+    """
     return list(range(0, count, max(1, -(-count // MOST_FRAMES))))
 
 
 def drawing_data(drawn: Sequence[Drawn], skeleton: Skeleton, fps: float | None) -> dict[str, Any]:
-    """What the script reads: metres in world axes, root at the origin, the reconstruction once for all."""
+    """What the script draws: joints in metres in world axes, the root at the origin.
+
+    Args:
+        drawn: Predictions of the cameras.
+        skeleton: Skeleton of the joints.
+        fps: Frames per second; None: not known, 25 is assumed.
+
+    Returns:
+        Values for JSON; the reconstruction stands once for all cameras.
+    """
     frames = sampled(len(drawn[0].points))
     world = drawn[0].reference[frames] @ drawn[0].camera_from_world
     valid = world[world.isfinite().all(dim=-1)]
@@ -82,7 +107,14 @@ def _drawn_camera(drawn: Drawn, frames: list[int], root: int) -> dict[str, Any]:
 
 
 def packed(points: Float[Tensor, "frames joints 3"]) -> str:
-    """Metres as 16-bit millimetres, little-endian, base64; `UNKNOWN` where not known."""
+    """Joints as base64 of 16-bit little-endian millimetres.
+
+    Args:
+        points: Joints in metres, within ±32 m.
+
+    Returns:
+        The text; `UNKNOWN` stands for NaN.
+    """
     whole = (1000 * points).round().clamp(UNKNOWN + 1, -UNKNOWN - 1)
     whole = torch.where(points.isfinite(), whole, float(UNKNOWN))
     return base64.b64encode(whole.numpy().astype(np.dtype("<i2")).tobytes()).decode("ascii")

@@ -33,27 +33,50 @@ class ShownModel:
 
     @property
     def first(self) -> Prediction:
+        """The prediction of the first camera."""
         return next(iter(self.predictions.values()))
 
     @property
     def warnings(self) -> str:
+        """Warnings about the model, as stored with its predictions; empty where there are none."""
         return self.first.provenance.get("doubts", "")
 
 
 def shown_predictions(evidence: Evidence) -> tuple[ShownModel, ...]:
-    """Every model's predictions in the session, measured anew against the reconstruction it has now."""
+    """The predictions of every model in a session, compared with the reconstruction that it has now.
+
+    Args:
+        evidence: Content of the session.
+
+    Returns:
+        One per run.
+    """
     found = find_predictions(evidence.session.path)
     azimuths = _azimuths(evidence) if found else {}
     return tuple(_shown(name, predictions, evidence, azimuths) for name, predictions in found.items())
 
 
 def prediction_lines(models: Sequence[ShownModel]) -> list[Line]:
-    """The verdict on each model in a sentence, for the top of the page."""
+    """Findings about every model, for the top of the page.
+
+    Args:
+        models: Predictions of the models.
+
+    Returns:
+        One per model that could be compared.
+    """
     return [_verdict(model) for model in models if model.comparisons]
 
 
 def prediction_section(models: Sequence[ShownModel]) -> str:
-    """Numbers and drawings of every model; empty where nothing was predicted."""
+    """The report's part on single-view predictions: numbers and drawings of every model.
+
+    Args:
+        models: Predictions of the models.
+
+    Returns:
+        HTML; empty without predictions.
+    """
     if not models:
         return ""
     heads = [head for name in _MEASURES.values() for head in (name, "mean pose")]

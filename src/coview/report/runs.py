@@ -47,19 +47,43 @@ class Run:
 
 
 def is_run(path: Path) -> bool:
-    """Whether a folder looks like a training run."""
+    """Whether a folder looks like a training run.
+
+    Args:
+        path: The folder.
+
+    Returns:
+        True where it holds a file that runs have.
+    """
     return path.is_dir() and any((path / mark).is_file() for mark in MARKS)
 
 
 def find_runs(models: Path) -> tuple[Run, ...]:
-    """Every run below `models`, by name."""
+    """Every training run in a folder.
+
+    Args:
+        models: The folder.
+
+    Returns:
+        The runs, by name.
+    """
     if not models.is_dir():
         return ()
     return tuple(read_run(path) for path in sorted(models.iterdir()) if is_run(path))
 
 
 def read_run(path: Path) -> Run:
-    """A run folder. Files that are not there are left out; ValueError naming a file that is damaged."""
+    """Read what a run's folder tells; files that are not there are left out.
+
+    Args:
+        path: Folder of the run.
+
+    Returns:
+        Curves, evaluations, recipe and record.
+
+    Raises:
+        InputError: A file is damaged; the text names it.
+    """
     written = [path / name for name in CURVES if (path / name).is_file()]
     step_name, curves = _read_curves(written[0]) if written else ("step", {})
     return Run(
@@ -121,7 +145,15 @@ def _read_json(file: Path) -> Any:
 
 
 def flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested tables and lists as one table with dotted names."""
+    """Nested tables and lists as one table with dotted names.
+
+    Args:
+        value: What was read from JSON.
+        prefix: Name of the value; empty at the top.
+
+    Returns:
+        Dotted name -> value.
+    """
     if isinstance(value, dict):
         inner = [flat(part, f"{prefix}.{key}" if prefix else str(key)) for key, part in value.items()]
         return {name: leaf for table in inner for name, leaf in table.items()}

@@ -44,11 +44,22 @@ class Scene:
 def make_scene(
     poses: Poses3D, cameras: Cameras | None, names: tuple[str, ...], others: Sequence[Poses3D] = ()
 ) -> Scene:
-    """The 3D joints in motion (at real speed), and the cameras where they are known. z is up.
+    """The animated 3D scene: the joints at real speed, z up, and the cameras where they are known.
 
-    `others` are people of the same recording, shown as far as `MOST_PEOPLE` allows; the eye follows `poses`.
-    Long recordings are cut to the part with most joints; `Scene` says which frames are played.
-    Raises ModuleNotFoundError naming the extra to install where viser is missing."""
+    Long recordings are cut to the part with most joints. The view follows `poses`.
+
+    Args:
+        poses: 3D joints of the first person.
+        cameras: The cameras, or None.
+        names: Names of the cameras.
+        others: 3D joints of other people in the same recording; shown as far as `MOST_PEOPLE` allows.
+
+    Returns:
+        The document, and which frames it plays.
+
+    Raises:
+        MissingPackageError: viser is missing; the text names the extra to install.
+    """
     try:
         import viser
     except ModuleNotFoundError as error:
@@ -68,7 +79,14 @@ def make_scene(
 
 
 def playing(poses: Poses3D) -> tuple[int, int, int]:
-    """First frame, one-past-last and step of the animation: the stretch with most joints."""
+    """The frames of the animation: the stretch with most valid joints.
+
+    Args:
+        poses: 3D joints.
+
+    Returns:
+        First frame, one-past-last frame, step.
+    """
     step = max(1, round(poses.fps / MOST_RATE))
     length = min(len(poses.points), MOST_FRAMES * step)
     valid = poses.points.isfinite().all(dim=-1).double().mean(dim=-1)
@@ -142,9 +160,14 @@ def _linear(colours: np.ndarray) -> np.ndarray:
 
 
 def filled(points: Float[Tensor, "frames joints 3"]) -> Float[Tensor, "frames joints 3"]:
-    """Joints that are not known hide inside one that is; frames without any hide under the floor.
+    """Joints for drawing, without NaN: the viewer cannot draw it.
 
-    Only for drawing: the viewer cannot draw NaN."""
+    Args:
+        points: Joints; NaN where not valid.
+
+    Returns:
+        The joints; invalid ones lie inside a valid joint of the frame, and below the floor where it has none.
+    """
     valid = points.isfinite().all(dim=-1)
     shelter = valid.float().argmax(dim=-1)[:, None, None].expand(-1, 1, 3)
     inside = points.gather(1, shelter).nan_to_num(0.0)

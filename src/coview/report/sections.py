@@ -29,12 +29,29 @@ _MOST_CAMERAS, _MOST_PICTURES = 16, 24
 def headline_section(
     title: str, subtitle: str, headlines: Sequence[Headline], lines: Sequence[Line]
 ) -> Markup:
-    """Title, the few numbers that matter, and the verdicts."""
+    """Title, headline numbers and findings.
+
+    Args:
+        title: Title of the page.
+        subtitle: Line below it.
+        headlines: Numbers.
+        lines: Findings.
+
+    Returns:
+        HTML.
+    """
     return render_html("header", title=title, subtitle=subtitle, headlines=headlines, lines=lines)
 
 
 def scene_section(evidence: Evidence) -> Markup:
-    """The animated skeleton and the cameras, in a frame that holds its own document."""
+    """The animated 3D scene, in a frame that holds a document of its own.
+
+    Args:
+        evidence: Content of the session.
+
+    Returns:
+        HTML.
+    """
     if evidence.poses is None:
         return _absent("scene", "In 3D", "No 3D joints yet: run `coview reconstruct`.")
     try:
@@ -53,7 +70,14 @@ def scene_section(evidence: Evidence) -> Markup:
 
 
 def overlay_section(evidence: Evidence) -> Markup:
-    """Detections and reprojected joints on the frames they belong to."""
+    """Detections and reprojected joints on frames of the videos.
+
+    Args:
+        evidence: Content of the session.
+
+    Returns:
+        HTML.
+    """
     count = len(evidence.session.cameras)
     shown = min(count, _MOST_CAMERAS)
     frames = instants(evidence, max(1, min(3, _MOST_PICTURES // max(shown, 1))))
@@ -70,7 +94,14 @@ def overlay_section(evidence: Evidence) -> Markup:
 
 
 def error_section(evidence: Evidence) -> Markup:
-    """Reprojection error of every camera and every joint."""
+    """Reprojection errors of every camera and every joint.
+
+    Args:
+        evidence: Content of the session.
+
+    Returns:
+        HTML.
+    """
     compared = evidence.comparison
     if compared is None:
         words = "Needs 2D joints, a calibration and 3D joints; not all of them are there yet."
@@ -90,7 +121,14 @@ def _most(rows: Sequence[Agreement]) -> float:
 
 
 def bone_section(evidence: Evidence) -> str:
-    """How constant every bone is, and left against right."""
+    """Constancy of bone lengths, and left against right.
+
+    Args:
+        evidence: Content of the session.
+
+    Returns:
+        HTML; empty without 3D joints.
+    """
     if evidence.poses is None:
         return ""
     rows = bones(evidence.poses.points, evidence.skeleton)
@@ -99,7 +137,14 @@ def bone_section(evidence: Evidence) -> str:
 
 
 def coverage_section(evidence: Evidence) -> str:
-    """How often each joint is known, and from how many views."""
+    """How often each joint is valid, and from how many views.
+
+    Args:
+        evidence: Content of the session.
+
+    Returns:
+        HTML; empty without 3D joints.
+    """
     poses = evidence.poses
     if poses is None:
         return ""
@@ -112,7 +157,14 @@ def coverage_section(evidence: Evidence) -> str:
 
 
 def run_section(run: Run) -> Markup:
-    """Training curves and evaluation of one run."""
+    """Training curves and evaluations of one run.
+
+    Args:
+        run: The run.
+
+    Returns:
+        HTML.
+    """
     folded = {"The recipe: what decided this run": run.recipe, "What happened": run.record}
     return render_html(
         "run",
@@ -127,7 +179,14 @@ def run_section(run: Run) -> Markup:
 
 
 def assumption_section(evidence: Evidence) -> Markup:
-    """Where everything came from, and what was taken for granted."""
+    """Provenance of everything shown, and what was assumed.
+
+    Args:
+        evidence: Content of the session.
+
+    Returns:
+        HTML.
+    """
     session = evidence.session
     recording = {
         "folder": str(session.path),

@@ -39,7 +39,14 @@ class Headline:
 
 
 def judge(evidence: Evidence) -> tuple[list[Headline], list[Line]]:
-    """Headline numbers, and verdicts from the most to the least important."""
+    """Headline numbers and findings about a session.
+
+    Args:
+        evidence: Content of the session.
+
+    Returns:
+        Headlines, and findings from the most to the least important.
+    """
     found = [
         *_coverage(evidence),
         *_reprojection(evidence),
@@ -145,10 +152,16 @@ def _scale(evidence: Evidence) -> Iterator[Headline | Line]:
 
 
 def remarks(evidence: Evidence) -> list[str]:
-    """What earlier stages noted about the calibration, each once.
+    """Notes that earlier stages made about the calibration, each once.
 
-    Import and calibration may have noted the same, and the same of several cameras: that is one remark, which
-    names them all."""
+    Import and calibration may note the same, also of several cameras: that is one remark, which names them all.
+
+    Args:
+        evidence: Content of the session.
+
+    Returns:
+        Sentences.
+    """
     calibration, stored = evidence.calibration, evidence.session.provenance.get("calibration_notes", "")
     noted = stored.split(" | ")
     if calibration is not None:
