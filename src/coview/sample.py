@@ -109,8 +109,7 @@ class MultiView:
 
     @property
     def pseudo3d(self) -> Float[Tensor, "*batch joints 3"]:
-        """Poses triangulated from 2D joints alone: the world of `pseudo_cameras`, z up, metres as far as the scale is
-        known.
+        """Poses triangulated from 2D joints alone, in the world of `pseudo_cameras`: z up, metres if the scale is known.
 
         NaN for a joint that the views do not determine.
         """

@@ -25,8 +25,7 @@ class Outlook:
         self._paces[recipe].append(seconds / steps)
 
     def seconds_left(self, to_come: Sequence[tuple[str, int]]) -> float:
-        """Estimated duration of the remaining runs, at the pace of their recipes, or the mean pace where a recipe is
-        new.
+        """Estimated duration of the remaining runs, at the pace of their recipes; of new ones, at the mean pace.
 
         Args:
             to_come: Recipe and steps of each.
