@@ -1,4 +1,4 @@
-"""The whole story on a generated recording, with the truth at hand to judge every stage.
+"""The whole pipeline on a generated recording, every stage scored against the ground truth.
 
 Four cameras of known intrinsics and unknown extrinsics record a person who walks and moves; a noisy detector gives 2D
 joints. Extrinsics, 3D joints and a single-view model are estimated from these alone; the ground truth is read only by
@@ -63,7 +63,7 @@ def run_demo(
     Returns:
         Errors against the ground truth and seconds of each stage, also in summary.json.
     """
-    clock = Clock()
+    clock = Stopwatch()
     session = out / "session"
     truth = clock("generate", lambda: generate(session, seed, minutes))
     recording = Session.load(session)
@@ -86,7 +86,7 @@ def run_demo(
     return summary
 
 
-class Clock:
+class Stopwatch:
     """Runs a stage and remembers how long it took."""
 
     def __init__(self) -> None:

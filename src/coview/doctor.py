@@ -1,4 +1,4 @@
-"""What is installed, what is missing, and what that costs."""
+"""Reports what is installed, what is missing, and which features that affects."""
 
 import importlib.metadata
 import importlib.util

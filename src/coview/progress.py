@@ -1,4 +1,4 @@
-"""How far a stage is and when it will be done, shown in one way."""
+"""Progress bars and durations, the same for every stage."""
 
 import sys
 from collections.abc import Iterable, Iterator

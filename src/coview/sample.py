@@ -1,4 +1,4 @@
-"""The one thing every data set yields and every method reads."""
+"""`MultiView`: synchronised views of one instant, which every data set yields and every method reads."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -109,7 +109,7 @@ class MultiView:
 
     @property
     def pseudo3d(self) -> Float[Tensor, "*batch joints 3"]:
-        """Poses triangulated from 2D joints alone, in the world of `pseudo_cameras`: z up, metres if the scale is known.
+        """Poses triangulated from 2D joints alone, in the world of `pseudo_cameras`: z up, metres if scaled.
 
         NaN for a joint that the views do not determine.
         """

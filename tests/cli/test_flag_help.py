@@ -54,7 +54,7 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> dict[str, Callable[..., Any]]:
 
 
 def test_every_group_is_looked_into():
-    assert OWN_ARGUMENTS == {"train", *GROUPS}
+    assert {"train", *GROUPS} == OWN_ARGUMENTS
 
 
 def test_every_flag_of_every_command_has_help(monkeypatch):

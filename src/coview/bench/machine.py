@@ -1,4 +1,4 @@
-"""What a measured number was made with: the code, the machine, the memory."""
+"""Provenance of measurements: commit, hardware, peak memory."""
 
 import os
 import platform

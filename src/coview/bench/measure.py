@@ -1,4 +1,4 @@
-"""A trained method on test instants: 3D from every single view, and, where it refines 2D, how well."""
+"""Measures a trained method on test instants: 3D from every single view, and refined 2D joints."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How far a bench is, and when it will be done."""
+"""Progress of a benchmark, and the time that it still takes."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""How a command ends: its exit code, and what is said of an error."""
+"""Exit codes of commands, and how errors are shown."""
 
 import os
 import platform

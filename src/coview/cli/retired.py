@@ -1,4 +1,4 @@
-"""Flags that were renamed or moved: whoever still writes the old one is told the new one.
+"""Flags that were renamed or moved; the error for an old flag names the new one.
 
 A flag stays in the table for as long as scripts and notes of users may hold it; the new names are documented only.
 """

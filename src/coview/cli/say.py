@@ -1,4 +1,4 @@
-"""What commands write: results to stdout, notes to stderr."""
+"""Output of commands: results to stdout, notes to stderr."""
 
 import sys
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""results/mocap4.csv as tables for people: medians over seeds, and what each recipe gains on two others."""
+"""Tables of results/mocap4.csv: medians over seeds, and ratios to two reference recipes."""
 
 import csv
 from collections import defaultdict

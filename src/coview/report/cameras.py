@@ -1,4 +1,4 @@
-"""Each camera of a session: how well it agrees, how sure it is, what it sees, and whether to rely on it."""
+"""The report's part on cameras: agreement, uncertainty and coverage of each, with a verdict."""
 
 import math
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from coview.formats.calibration.clock import SYNCHRONOUS, Clock
-from coview.report.evidence import Evidence
+from coview.report.evidence import SessionEvidence
 from coview.report.html import render_html
 from coview.report.measures import Agreement, agreements
 from coview.report.verdict import PIXELS, Line
@@ -78,7 +78,7 @@ class CameraFacts:
         return ("good", "usable", "redo")[worst], reasons
 
 
-def camera_facts(evidence: Evidence) -> list[CameraFacts]:
+def camera_facts(evidence: SessionEvidence) -> list[CameraFacts]:
     """Agreement, uncertainty and coverage of every camera.
 
     Args:
@@ -113,7 +113,7 @@ def camera_facts(evidence: Evidence) -> list[CameraFacts]:
     return facts
 
 
-def camera_section(evidence: Evidence) -> str:
+def camera_section(evidence: SessionEvidence) -> str:
     """The report's table of cameras.
 
     Args:
@@ -126,7 +126,7 @@ def camera_section(evidence: Evidence) -> str:
     return render_html("cameras", facts=facts, cell=CELL, limits=_LIMITS) if facts else ""
 
 
-def camera_lines(evidence: Evidence) -> list[Line]:
+def camera_lines(evidence: SessionEvidence) -> list[Line]:
     """Findings about cameras that should be calibrated again.
 
     Args:

@@ -31,14 +31,14 @@ _STYLE: dict[Any, Any] = {
 
 
 @dataclass(frozen=True)
-class Line:
+class Series:
     """A line of a chart: per point x, its value, and the least and the most that was measured there."""
 
     name: str
     points: tuple[tuple[float, float, float, float], ...]
 
 
-def lines_svg(lines: Sequence[Line], *, title: str, across: str, up: str) -> str:
+def lines_svg(lines: Sequence[Series], *, title: str, across: str, up: str) -> str:
     """Several lines as an SVG file: a mark at each point, a bar from the least to the most measured there.
 
     Args:

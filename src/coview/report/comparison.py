@@ -8,7 +8,7 @@ from typing import Any
 
 from coview.data.mocap.mocap4 import INPUTS
 from coview.report.benchmark import Group, Row, groups, markdown, median_and_range, usual
-from coview.report.chart import Line, lines_svg
+from coview.report.chart import Series, lines_svg
 from coview.report.html import render_markdown
 
 _RINGS = ("same", "near", "far")
@@ -145,7 +145,7 @@ def _picture(curves: Mapping[Group, _Curve], plot: _Plot) -> str:
     for (recipe, width, steps), curve in curves.items():
         size = "" if _size(curves) else f", width {width or '–'}, {steps} steps"
         points = ((plot.place(value), median(its), min(its), max(its)) for value, its in curve.items())
-        lines.append(Line(recipe + size, tuple(points)))
+        lines.append(Series(recipe + size, tuple(points)))
     return lines_svg(lines, title=plot.title, across=plot.across, up="N-MPJPE on the ring ‘same’, mm")
 
 

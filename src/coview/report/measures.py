@@ -1,4 +1,4 @@
-"""How good a reconstruction is, in numbers that need no truth: reprojection, bones, coverage."""
+"""Measures of a reconstruction that need no ground truth: reprojection error, bone lengths, coverage."""
 
 from dataclasses import dataclass
 
@@ -50,7 +50,7 @@ class Bone:
 
 
 @dataclass(frozen=True)
-class Coverage:
+class JointCoverage:
     """How often one joint is known, and from how many views."""
 
     name: str
@@ -171,7 +171,7 @@ def coverage(
     covariance: Float[Tensor, "frames joints 3 3"] | None,
     most: int,
     names: tuple[str, ...],
-) -> tuple[Coverage, ...]:
+) -> tuple[JointCoverage, ...]:
     """How often each joint is valid, from how many views, and how certain.
 
     Args:
@@ -190,7 +190,7 @@ def coverage(
     for joint, name in enumerate(names):
         shares = () if views is None else tuple(_shares(views[:, joint], most))
         sigma = float("nan") if largest is None else quantiles(largest[:, joint]).median
-        rows.append(Coverage(name, float(valid[:, joint].float().mean()), shares, sigma))
+        rows.append(JointCoverage(name, float(valid[:, joint].float().mean()), shares, sigma))
     return tuple(rows)
 
 

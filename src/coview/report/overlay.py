@@ -13,7 +13,7 @@ from coview.formats.io.video import read_frames
 from coview.formats.session.session import SessionCamera
 from coview.formats.session.synchronised_tracks import nearest_pictures
 from coview.report.colours import CANVAS, DETECTION, RGB, bone_colours, side_colour
-from coview.report.evidence import Comparison, Evidence
+from coview.report.evidence import Reprojection, SessionEvidence
 from coview.skeletons import Skeleton
 
 SIZE = (420, 520)  # width, height of a picture in pixels
@@ -34,7 +34,7 @@ class Overlay:
     on_video: bool
 
 
-def instants(evidence: Evidence, count: int) -> list[int]:
+def instants(evidence: SessionEvidence, count: int) -> list[int]:
     """Frames to show: spread evenly over those with most joints; the last is the one of largest error among them.
 
     Args:
@@ -56,7 +56,7 @@ def instants(evidence: Evidence, count: int) -> list[int]:
     return chosen if worst is None or count < 2 else [*chosen[: count - 1], worst]
 
 
-def overlays(evidence: Evidence, frames: Sequence[int]) -> list[list[Overlay]]:
+def overlays(evidence: SessionEvidence, frames: Sequence[int]) -> list[list[Overlay]]:
     """Pictures of every camera at some frames: detections and reprojected joints on the video.
 
     Args:
@@ -90,14 +90,14 @@ def encode(picture: UInt8[np.ndarray, "height width 3"]) -> bytes:
     return data.tobytes()
 
 
-def _strength(evidence: Evidence) -> Float[Tensor, "frames"]:
+def _strength(evidence: SessionEvidence) -> Float[Tensor, "frames"]:
     """How much there is to see in each frame: detections and reprojections that are known."""
     shown = [part for part in (evidence.pixels, evidence.projected) if part is not None]
     valid_shares = [part.isfinite().all(dim=-1).float().mean(dim=(1, 2)) for part in shown]
     return torch.stack(valid_shares).mean(dim=0) if valid_shares else torch.zeros(1)
 
 
-def _worst(evidence: Evidence, among: Tensor) -> int | None:
+def _worst(evidence: SessionEvidence, among: Tensor) -> int | None:
     """The instant whose median error is largest."""
     compared = evidence.comparison
     if compared is None:
@@ -117,7 +117,7 @@ def _pictures(camera: SessionCamera, frames: Sequence[int]) -> dict[int, np.ndar
         return {}  # the picture's caption says "no video"
 
 
-def _overlay(evidence: Evidence, view: int, frame: int, picture: np.ndarray | None) -> Overlay:
+def _overlay(evidence: SessionEvidence, view: int, frame: int, picture: np.ndarray | None) -> Overlay:
     camera = evidence.session.cameras[view]
     nothing = torch.full((len(evidence.skeleton), 2), torch.nan)
     seen = nothing if evidence.pixels is None else evidence.pixels[frame, view]
@@ -133,13 +133,13 @@ def _overlay(evidence: Evidence, view: int, frame: int, picture: np.ndarray | No
     return Overlay(camera.name, frame, median, canvas, picture is not None)
 
 
-def _median_error(comparison: Comparison | None, frame: int, view: int) -> float:
+def _median_error(comparison: Reprojection | None, frame: int, view: int) -> float:
     if comparison is None or not bool(comparison.used[frame, view].any()):
         return float("nan")
     return float(comparison.errors[frame, view][comparison.used[frame, view]].median())
 
 
-def _size(evidence: Evidence, view: int) -> tuple[int, int]:
+def _size(evidence: SessionEvidence, view: int) -> tuple[int, int]:
     """Width and height of the camera's images, from the video, the calibration or the detections."""
     said = evidence.session.cameras[view].size
     if said is not None:

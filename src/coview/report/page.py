@@ -13,12 +13,12 @@ from coview.errors import InputError, MissingFileError
 from coview.formats.io.atomic import write_text
 from coview.formats.session.session import FILE
 from coview.report.cameras import camera_lines, camera_section
-from coview.report.evidence import Evidence, gather
+from coview.report.evidence import SessionEvidence, gather
 from coview.report.html import render_html
 from coview.report.image_methods import found_in_images, image_lines, image_section
 from coview.report.people import people_lines, people_section, told_apart
 from coview.report.predictions import prediction_lines, prediction_section, shown_predictions
-from coview.report.runs import MARKS, Run, is_run, read_run
+from coview.report.runs import MARKS, RunSummary, is_run, read_run
 from coview.report.sections import (
     assumption_section,
     bone_section,
@@ -61,7 +61,7 @@ def write_report(path: Path, out: Path | None = None) -> Path:
     return target
 
 
-def session_page(evidence: Evidence) -> str:
+def session_page(evidence: SessionEvidence) -> str:
     """The report of a session.
 
     Args:
@@ -98,7 +98,7 @@ def session_page(evidence: Evidence) -> str:
     return document(session.name, parts)
 
 
-def run_page(run: Run) -> str:
+def run_page(run: RunSummary) -> str:
     """The report of a training run.
 
     Args:
@@ -142,7 +142,7 @@ def document(title: str, parts: Sequence[str]) -> str:
     )
 
 
-def _model_lines(runs: Sequence[Run]) -> list[Line]:
+def _model_lines(runs: Sequence[RunSummary]) -> list[Line]:
     """What the models of the session reached, as far as they were evaluated."""
     lines = []
     for run in runs:
@@ -157,7 +157,7 @@ def _model_lines(runs: Sequence[Run]) -> list[Line]:
     return lines
 
 
-def _numbers(run: Run) -> dict[str, Any]:
+def _numbers(run: RunSummary) -> dict[str, Any]:
     """Of the first evaluation: the one on the run's own data."""
     return run.evaluations[0].numbers if run.evaluations else {}
 

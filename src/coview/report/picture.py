@@ -12,7 +12,7 @@ from coview.errors import InputError, MissingPackageError
 from coview.formats.io.atomic import replacing
 from coview.formats.session.session import Session
 from coview.report.colours import CAMERA, RGB, bone_colours
-from coview.report.evidence import Evidence, gather
+from coview.report.evidence import SessionEvidence, gather
 from coview.report.eye import free_azimuth
 from coview.report.overlay import Overlay, instants, overlays
 
@@ -47,7 +47,7 @@ def session_picture(session: Session | Path, frame: int | None = None, out: Path
     return target
 
 
-def _draw(evidence: Evidence, cameras: Cameras, frame: int, pictures: list[Overlay]) -> Any:
+def _draw(evidence: SessionEvidence, cameras: Cameras, frame: int, pictures: list[Overlay]) -> Any:
     """The figure: views in a 2 × 2 block on the left, the scene on the right."""
     try:
         from matplotlib.figure import Figure
@@ -75,7 +75,7 @@ def _draw(evidence: Evidence, cameras: Cameras, frame: int, pictures: list[Overl
     return figure
 
 
-def _draw_person(axes: Any, points: Tensor, evidence: Evidence) -> None:
+def _draw_person(axes: Any, points: Tensor, evidence: SessionEvidence) -> None:
     for (parent, child), colour in zip(
         evidence.skeleton.bone_indices, bone_colours(evidence.skeleton), strict=True
     ):

@@ -1,4 +1,4 @@
-"""Drawings of single-camera poses beside the reconstruction, which the reader turns and plays; no network.
+"""Interactive drawings of single-view poses beside the reconstruction; no network access.
 
 The page draws by itself (`templates/predictions.js`); here its data are prepared.
 """

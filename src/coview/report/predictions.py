@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from coview.report.evidence import Evidence
+from coview.report.evidence import SessionEvidence
 from coview.report.html import render_html
 from coview.report.prediction_viewer import Drawn, viewer
 from coview.report.verdict import Line, Tone
@@ -42,7 +42,7 @@ class ShownModel:
         return self.first.provenance.get("doubts", "")
 
 
-def shown_predictions(evidence: Evidence) -> tuple[ShownModel, ...]:
+def shown_predictions(evidence: SessionEvidence) -> tuple[ShownModel, ...]:
     """The predictions of every model in a session, compared with the reconstruction that it has now.
 
     Args:
@@ -92,7 +92,7 @@ def prediction_section(models: Sequence[ShownModel]) -> str:
 
 
 def _shown(
-    name: str, predictions: Sequence[Prediction], evidence: Evidence, azimuths: dict[str, float]
+    name: str, predictions: Sequence[Prediction], evidence: SessionEvidence, azimuths: dict[str, float]
 ) -> ShownModel:
     comparisons, drawn, missing = {}, [], {}
     for one in predictions:
@@ -109,7 +109,7 @@ def _shown(
 
 
 def _compared(
-    prediction: Prediction, evidence: Evidence, azimuths: dict[str, float]
+    prediction: Prediction, evidence: SessionEvidence, azimuths: dict[str, float]
 ) -> tuple[Comparison, Drawn] | str:
     """The comparison and what to draw of it, or why there is none."""
     session, camera = evidence.session, prediction.camera
@@ -123,7 +123,7 @@ def _compared(
     return found, Drawn(camera, prediction.points, reference, rotation, azimuths.get(camera, 0.0))
 
 
-def _azimuths(evidence: Evidence) -> dict[str, float]:
+def _azimuths(evidence: SessionEvidence) -> dict[str, float]:
     if evidence.cameras is None or evidence.poses is None:
         return {}
     person = evidence.poses.points.double().nanmedian(dim=0).values.nanmedian(dim=0).values

@@ -29,7 +29,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class Run:
+class RunSummary:
     """What a run folder tells about one training."""
 
     name: str
@@ -58,7 +58,7 @@ def is_run(path: Path) -> bool:
     return path.is_dir() and any((path / mark).is_file() for mark in MARKS)
 
 
-def find_runs(models: Path) -> tuple[Run, ...]:
+def find_runs(models: Path) -> tuple[RunSummary, ...]:
     """Every training run in a folder.
 
     Args:
@@ -72,7 +72,7 @@ def find_runs(models: Path) -> tuple[Run, ...]:
     return tuple(read_run(path) for path in sorted(models.iterdir()) if is_run(path))
 
 
-def read_run(path: Path) -> Run:
+def read_run(path: Path) -> RunSummary:
     """Read what a run's folder tells; files that are not there are left out.
 
     Args:
@@ -86,7 +86,7 @@ def read_run(path: Path) -> Run:
     """
     written = [path / name for name in CURVES if (path / name).is_file()]
     step_name, curves = _read_curves(written[0]) if written else ("step", {})
-    return Run(
+    return RunSummary(
         path.name,
         path,
         step_name,

@@ -32,7 +32,7 @@ _BODY, _FRUSTUM = 0.1, 0.35  # metres around joints and around a camera's centre
 
 
 @dataclass(frozen=True)
-class Scene:
+class SceneDocument:
     """A document, and which frames it plays."""
 
     html: str
@@ -43,7 +43,7 @@ class Scene:
 
 def make_scene(
     poses: Poses3D, cameras: Cameras | None, names: tuple[str, ...], others: Sequence[Poses3D] = ()
-) -> Scene:
+) -> SceneDocument:
     """The animated 3D scene: the joints at real speed, z up, and the cameras where they are known.
 
     Long recordings are cut to the part with most joints. The view follows `poses`.
@@ -75,7 +75,7 @@ def make_scene(
             document = _record(server, [points, *beside], poses, cameras, names, step / poses.fps)
         finally:
             server.stop()
-    return Scene(document, first, last, step)
+    return SceneDocument(document, first, last, step)
 
 
 def playing(poses: Poses3D) -> tuple[int, int, int]:

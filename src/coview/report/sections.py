@@ -1,4 +1,4 @@
-"""The parts of the page. Each takes the evidence and gives HTML; an empty string where it has nothing."""
+"""Sections of the report: each takes the content of a session and returns HTML, empty where there is none."""
 
 import base64
 import math
@@ -8,21 +8,17 @@ from markupsafe import Markup
 
 from coview.report.chart import line_chart
 from coview.report.embedding_map import embedding_figure
-from coview.report.evidence import Evidence
+from coview.report.evidence import SessionEvidence
 from coview.report.html import render_html, setting
 from coview.report.measures import Agreement, agreements, bones, coverage, views_used
 from coview.report.overlay import encode, instants, overlays
 from coview.report.people import further_people
-from coview.report.runs import Run
+from coview.report.runs import RunSummary
 from coview.report.scene import make_scene
 from coview.report.verdict import Headline, Line, remarks
 
-_INNER = (
-    "fingerprint",
-    "hash",
-    "input",
-    "notes",
-)  # provenance for programs; remarks are listed for themselves
+# provenance for programs; remarks are listed for themselves
+_INNER = ("fingerprint", "hash", "input", "notes")
 _MOST_CAMERAS, _MOST_PICTURES = 16, 24
 
 
@@ -43,7 +39,7 @@ def headline_section(
     return render_html("header", title=title, subtitle=subtitle, headlines=headlines, lines=lines)
 
 
-def scene_section(evidence: Evidence) -> Markup:
+def scene_section(evidence: SessionEvidence) -> Markup:
     """The animated 3D scene, in a frame that holds a document of its own.
 
     Args:
@@ -69,7 +65,7 @@ def scene_section(evidence: Evidence) -> Markup:
     )
 
 
-def overlay_section(evidence: Evidence) -> Markup:
+def overlay_section(evidence: SessionEvidence) -> Markup:
     """Detections and reprojected joints on frames of the videos.
 
     Args:
@@ -93,7 +89,7 @@ def overlay_section(evidence: Evidence) -> Markup:
     )
 
 
-def error_section(evidence: Evidence) -> Markup:
+def error_section(evidence: SessionEvidence) -> Markup:
     """Reprojection errors of every camera and every joint.
 
     Args:
@@ -120,7 +116,7 @@ def _most(rows: Sequence[Agreement]) -> float:
     return max(finite, default=1.0) or 1e-9
 
 
-def bone_section(evidence: Evidence) -> str:
+def bone_section(evidence: SessionEvidence) -> str:
     """Constancy of bone lengths, and left against right.
 
     Args:
@@ -136,7 +132,7 @@ def bone_section(evidence: Evidence) -> str:
     return render_html("bones", rows=rows, most=most)
 
 
-def coverage_section(evidence: Evidence) -> str:
+def coverage_section(evidence: SessionEvidence) -> str:
     """How often each joint is valid, and from how many views.
 
     Args:
@@ -156,7 +152,7 @@ def coverage_section(evidence: Evidence) -> str:
     return render_html("coverage", rows=rows, titles=titles)
 
 
-def run_section(run: Run) -> Markup:
+def run_section(run: RunSummary) -> Markup:
     """Training curves and evaluations of one run.
 
     Args:
@@ -178,7 +174,7 @@ def run_section(run: Run) -> Markup:
     )
 
 
-def assumption_section(evidence: Evidence) -> Markup:
+def assumption_section(evidence: SessionEvidence) -> Markup:
     """Provenance of everything shown, and what was assumed.
 
     Args:
@@ -210,7 +206,7 @@ def assumption_section(evidence: Evidence) -> Markup:
     return render_html("assumptions", blocks=blocks)
 
 
-def _calibration_words(evidence: Evidence) -> dict[str, str]:
+def _calibration_words(evidence: SessionEvidence) -> dict[str, str]:
     calibration = evidence.calibration
     assert calibration is not None
     placed = calibration.has_extrinsics

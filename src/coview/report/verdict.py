@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from coview.report.evidence import Comparison, Evidence
+from coview.report.evidence import Reprojection, SessionEvidence
 from coview.report.measures import agreements, bones, millimetres_per_pixel, quantiles
 
 Tone = Literal["good", "fair", "poor", "note"]
@@ -38,7 +38,7 @@ class Headline:
     meaning: str
 
 
-def judge(evidence: Evidence) -> tuple[list[Headline], list[Line]]:
+def judge(evidence: SessionEvidence) -> tuple[list[Headline], list[Line]]:
     """Headline numbers and findings about a session.
 
     Args:
@@ -59,7 +59,7 @@ def judge(evidence: Evidence) -> tuple[list[Headline], list[Line]]:
     return headlines, lines + [Line("note", sentence) for sentence in evidence.missing]
 
 
-def _coverage(evidence: Evidence) -> Iterator[Headline | Line]:
+def _coverage(evidence: SessionEvidence) -> Iterator[Headline | Line]:
     if evidence.poses is None:
         yield Line("poor", "There are no 3D joints yet, so this page can only show what was recorded.")
         return
@@ -69,7 +69,7 @@ def _coverage(evidence: Evidence) -> Iterator[Headline | Line]:
     yield Line(_tone(share, KNOWN, more_is_better=True), words)
 
 
-def _reprojection(evidence: Evidence) -> Iterator[Headline | Line]:
+def _reprojection(evidence: SessionEvidence) -> Iterator[Headline | Line]:
     compared = evidence.comparison
     if compared is None or evidence.poses is None or evidence.cameras is None:
         return
@@ -91,7 +91,7 @@ def _reprojection(evidence: Evidence) -> Iterator[Headline | Line]:
     yield from _odd_cameras(compared, evidence.session.camera_names)
 
 
-def _odd_cameras(compared: Comparison, names: tuple[str, ...]) -> Iterator[Line]:
+def _odd_cameras(compared: Reprojection, names: tuple[str, ...]) -> Iterator[Line]:
     rows = agreements(compared.errors, compared.used, compared.seen, names, axis=1)
     judged = [row for row in rows if row.pixels.count]
     usual = statistics.median(row.pixels.median for row in judged)
@@ -108,7 +108,7 @@ def _odd_cameras(compared: Comparison, names: tuple[str, ...]) -> Iterator[Line]
             )
 
 
-def _bones(evidence: Evidence) -> Iterator[Headline | Line]:
+def _bones(evidence: SessionEvidence) -> Iterator[Headline | Line]:
     if evidence.poses is None:
         return
     every = bones(evidence.poses.points, evidence.skeleton)
@@ -135,7 +135,7 @@ def _bones(evidence: Evidence) -> Iterator[Headline | Line]:
         yield Line("fair", f"Left and right differ in length more than bodies do: {named}.")
 
 
-def _scale(evidence: Evidence) -> Iterator[Headline | Line]:
+def _scale(evidence: SessionEvidence) -> Iterator[Headline | Line]:
     calibration = evidence.calibration
     if calibration is None or not calibration.has_extrinsics:
         return
@@ -151,7 +151,7 @@ def _scale(evidence: Evidence) -> Iterator[Headline | Line]:
     )
 
 
-def remarks(evidence: Evidence) -> list[str]:
+def remarks(evidence: SessionEvidence) -> list[str]:
     """Notes that earlier stages made about the calibration, each once.
 
     Import and calibration may note the same, also of several cameras: that is one remark, which names them all.
@@ -178,7 +178,7 @@ def remarks(evidence: Evidence) -> list[str]:
     ]
 
 
-def _notes(evidence: Evidence) -> Iterator[Line]:
+def _notes(evidence: SessionEvidence) -> Iterator[Line]:
     """That there are remarks; the page's last part has them in full."""
     count = len(remarks(evidence))
     if count:

@@ -1,4 +1,4 @@
-"""What happens around the steps of a run: a bar or lines with an ETA, and checkpoints by the clock."""
+"""Callbacks of the training loop: progress with an ETA, and checkpoints at intervals of time."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""What a killed run needs to go on: weights and optimiser state as safetensors, the rest as JSON inside.
+"""Checkpoints to resume a run from: weights and optimiser state as safetensors, the rest as JSON metadata.
 
 Nothing is pickled. One file, replaced atomically: a kill at any moment leaves the older one.
 """

@@ -1,4 +1,4 @@
-"""Lightning's checkpoints in our format: weights and moments as safetensors, the rest as JSON, nothing pickled."""
+"""Lightning's checkpoints in coview's format: weights and moments as safetensors, the rest as JSON, no pickle."""
 
 from pathlib import Path
 from typing import Any

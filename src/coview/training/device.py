@@ -1,4 +1,4 @@
-"""Where a run computes: which devices a recipe can name, and whether this machine has them."""
+"""Devices that a recipe can name, and whether this machine has them."""
 
 from typing import Literal, get_args
 

@@ -1,4 +1,4 @@
-"""The numbers of a run over its steps: a table in memory and a CSV file."""
+"""Losses and metrics of a run over its steps: a table in memory and a CSV file."""
 
 import csv
 import io

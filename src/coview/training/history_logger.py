@@ -1,4 +1,4 @@
-"""history.csv as one of Lightning's loggers, so that others (TensorBoard, W&B) can stand beside it."""
+"""A Lightning logger that writes history.csv; others (TensorBoard, W&B) can be used beside it."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""The poses of an earlier model, one per view: what a refinement unit begins with.
+"""Single-view poses predicted by an earlier run: the input of a refinement unit.
 
 Predicted once for each instant, and kept beside the weights that predicted them."""
 

@@ -1,4 +1,4 @@
-"""The only LightningModule: carries any method through training, showing it only what it declares."""
+"""The LightningModule that trains any method, giving it only the fields that it declares."""
 
 import math
 import time

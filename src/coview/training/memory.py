@@ -1,4 +1,4 @@
-"""How much memory a training will take, before it begins; and what to change where there is less.
+"""Estimates the memory that training needs before it starts, and advises where it does not suffice.
 
 Activations are measured: one instant goes forward and backward, and everything else is arithmetic."""
 
@@ -33,7 +33,7 @@ class TooLarge(InputError, RuntimeError):
 
 
 @dataclass(frozen=True)
-class Estimate:
+class MemoryEstimate:
     """Bytes that a training will hold at once."""
 
     weights: int
@@ -60,7 +60,7 @@ class Estimate:
         """Whether training fits in the free memory; True where that is not known."""
         return self.free is None or self.total <= _USABLE * self.free
 
-    def at(self, instants: int) -> "Estimate":
+    def at(self, instants: int) -> "MemoryEstimate":
         """The estimate for another number of instants at once.
 
         Args:
@@ -69,7 +69,7 @@ class Estimate:
         Returns:
             The estimate, otherwise the same.
         """
-        return Estimate(**{**vars(self), "instants": instants})
+        return MemoryEstimate(**{**vars(self), "instants": instants})
 
     def line(self) -> str:
         """The estimate as one line for the user, in gigabytes."""
@@ -85,7 +85,7 @@ class Estimate:
         return f"memory: about {_gigabytes(self.total)} GB needed ({words}), {free} free on {self.device}"
 
 
-def estimate(method: Method[Any], recipe: Recipe, data: Instants, device: torch.device) -> Estimate:
+def estimate(method: Method[Any], recipe: Recipe, data: Instants, device: torch.device) -> MemoryEstimate:
     """Memory that training will take: one instant is run forward and backward, the rest is arithmetic.
 
     The method is left as it was: its gradients are cleared, its running statistics and the random generators restored.
@@ -104,7 +104,7 @@ def estimate(method: Method[Any], recipe: Recipe, data: Instants, device: torch.
     learnt = sum(_size(each) for each in parameters if each.requires_grad)
     there, free = held_bytes(data) if data.device.type == device.type else 0, free_memory(device)
     peak = _peak(method, recipe, data[:1], device)
-    return Estimate(
+    return MemoryEstimate(
         weights=weights,
         gradients=learnt,
         optimiser=2 * learnt,
@@ -116,7 +116,7 @@ def estimate(method: Method[Any], recipe: Recipe, data: Instants, device: torch.
     )
 
 
-def advice(recipe: Recipe, expected: Estimate | None = None) -> list[str]:
+def advice(recipe: Recipe, expected: MemoryEstimate | None = None) -> list[str]:
     """Settings to change where memory is short, those with the least side effects first.
 
     Args:
@@ -145,7 +145,7 @@ def advice(recipe: Recipe, expected: Estimate | None = None) -> list[str]:
 
 
 @contextmanager
-def explained(recipe: Recipe, expected: Estimate | None) -> Iterator[None]:
+def explained(recipe: Recipe, expected: MemoryEstimate | None) -> Iterator[None]:
     """Context in which running out of memory raises TooLarge with advice.
 
     Args:
@@ -220,7 +220,7 @@ def _tensors(cameras: Cameras) -> list[Tensor]:
     return [getattr(cameras, field.name) for field in fields(cameras)]
 
 
-def _parts(recipe: Recipe, expected: Estimate | None) -> int | None:
+def _parts(recipe: Recipe, expected: MemoryEstimate | None) -> int | None:
     """In how many parts a batch would fit; without an estimate, the next number of parts; None where none helps."""
     possible = [n for n in range(recipe.accumulate + 1, recipe.batch_size + 1) if recipe.batch_size % n == 0]
     if expected is None or expected.fits:

@@ -1,4 +1,4 @@
-"""Gradients between their computation and their use: at which rate, how large at most, and never infinite."""
+"""Parameter groups with learning-rate factors, gradient clipping, and skipping of updates that are not finite."""
 
 from typing import Any
 

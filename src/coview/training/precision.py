@@ -1,4 +1,4 @@
-"""How networks compute while they learn: precision, memory layout, compiled or not; all else stays as it is."""
+"""Precision, memory layout and compilation of networks during training."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""First weights from elsewhere: what of a file or another run fits a method, by name, and what became of the rest.
+"""Initialises a method from released weights or another run, and reports what became of every weight.
 
 The released weights of Learnable Triangulation [Iskakov19] have their joints in the order of LEARNABLE_17, those of
 EpipolarPose [Kocabas19] in that of EPIPOLAR_16 or H36M_17; joints are brought to the method's own order by name.
@@ -48,9 +48,9 @@ REFINER_MAP = {
     "refiner.linear_stages.1": ("refiner.linear_stages.1", "second stage"),
     "refiner.w4": ("refiner.w4", "the refined pose"),
     "input_mean": ("input_mean", "of the poses to refine, metres"),
-    "input_std": ("input_std", "their spread"),
+    "input_std": ("input_std", "their standard deviation"),
     "target_mean": ("target_mean", "of the labels, metres"),
-    "target_std": ("target_std", "their spread"),
+    "target_std": ("target_std", "their standard deviation"),
 }
 _MAPS = {"learnable": KEY_MAP, "epipolar": EPIPOLAR_MAP, "refiner": REFINER_MAP}
 _AUTHORS = {
@@ -300,8 +300,8 @@ def _turned(bgr: bool) -> str:
     words = f"the weights expect {theirs} and this method gives {ours}: the first layer was turned round."
     if bgr:
         words += (
-            " Mean and spread of the colours, half pixels and the released DLT still differ, so errors are not those "
-            "published; to have these, without training, build the method with --method.released-numerics."
+            " Mean and standard deviation of the colours, half pixels and the released DLT still differ, so errors are "
+            "not those published; to have these, without training, build the method with --method.released-numerics."
         )
     return words
 

@@ -1,4 +1,4 @@
-"""Several processes that train together, one per device: which of them writes, and how they stay alike."""
+"""Helpers for distributed training, one process per device: rank, gathering, broadcasting."""
 
 import os
 from typing import Any

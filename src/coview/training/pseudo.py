@@ -1,4 +1,4 @@
-"""Training data with the labels that its own views determine: `pseudo3d`, its spread and its cameras.
+"""Training data with pseudo-labels: triangulated poses `pseudo3d`, their covariance and their cameras.
 
 What made them is written beside the run, and, where the truth happens to be known, how far they are from it:
 training never sees that."""

@@ -1,4 +1,4 @@
-"""Everything that decides a run, as one value; and that value as JSON."""
+"""The settings of a run as one frozen value, with its checks, and that value as JSON."""
 
 import importlib
 import math
@@ -30,29 +30,29 @@ _EARLIER = {"base_point": "base_from", "first_guess": "first_from"}
 class Recipe:
     """Method × data × optimiser. Equal recipes give equal runs on equal machines."""
 
-    # what learns
+    # what is trained: a method and its settings
     method: MethodConfig
-    # from what
+    # the data set and its settings
     data: DataConfig
-    # updates of the weights
+    # number of updates of the weights
     steps: int
-    # Adam's, at its highest
+    # highest learning rate of Adam
     learning_rate: float = 1e-4
-    # added to the gradient (L2), not decoupled
+    # L2 penalty, added to the gradient (not decoupled)
     weight_decay: float = 1e-5
-    # instants of an update, each with all of its views
+    # instants per update, each with all of its views
     batch_size: int = 32
-    # equal parts in which a batch is worked through, for gradients that do not fit at once
+    # gradient accumulation: equal parts that a batch is cut into, for batches that do not fit in memory at once
     accumulate: int = 1
-    # longest that all gradients together may be, as one vector; 0: any
+    # gradient clipping: largest norm of all gradients as one vector; 0: none
     clip_norm: float = 0.0
     # which instants form a batch
     batching: Batching = field(default_factory=Shuffled)
-    # which training instants show theirs
+    # which training instants show their labels
     labels: ShownLabels = field(default_factory=ShownLabels)
     # how batches are varied; nothing by default
     augment: Augment = field(default_factory=Augment)
-    # drops: ×0.1 after 30, 60 and 90 % of the steps
+    # of the learning rate over the steps; drops: ×0.1 after 30, 60 and 90 % of them
     schedule: Literal["constant", "cosine", "drops"] = "drops"
     # steps over which the learning rate rises to its highest
     warm_up: int = 0
@@ -63,7 +63,7 @@ class Recipe:
     log_every: int = 50
     # steps between looks at the validation data; 0: only when finished
     validate_every: int = 0
-    # of weights, batches and everything drawn
+    # of initial weights, batches and everything else that is random
     seed: int = 0
     # weights to begin with: the folder of a run, or released:PATH for a file of its authors; "": random ones
     init: str = ""

@@ -1,4 +1,4 @@
-"""Where the root joint is, by a model that needs no such guess: what volumetric methods begin with.
+"""Root positions predicted by an earlier run: where volumetric methods centre their volume.
 
 Predicted once for each instant, and kept beside the weights that predicted it."""
 

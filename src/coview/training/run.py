@@ -1,4 +1,4 @@
-"""From a recipe to a run folder: train, keep, load again.
+"""Trains a recipe into a run folder, and loads finished runs.
 
 recipe.json         what was asked for
 weights.safetensors the trained method

@@ -1,4 +1,4 @@
-"""The folder of a run: what lies in it, whether it is this recipe's, and making it empty."""
+"""The folder of a run: names of its files, comparison with a recipe, and clearing."""
 
 import json
 from contextlib import suppress

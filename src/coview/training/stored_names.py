@@ -1,4 +1,4 @@
-"""The names under which settings are stored in `recipe.json`, so that a stored run outlives every move of a module.
+"""Names under which settings are stored in `recipe.json`, so that stored runs load after modules have moved.
 
 A class that stands in `NAMES` is stored by its name there, any other (a method of yours, say) by its import path.
 `OLD_PATHS` says what the import paths mean that coview 0.1.0 stored, `OLD_FIELDS` what fields were called earlier.

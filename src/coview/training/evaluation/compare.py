@@ -1,4 +1,4 @@
-"""Poses from one camera beside what all cameras reconstructed, and beside a guess.
+"""Compares single-view poses, and the mean pose, with the multi-view reconstruction.
 
 The reconstruction is no truth: it rests on the same 2D joints. It is what one camera would have to
 find to be as good as all of them.

@@ -1,4 +1,4 @@
-"""What a scored embedding leaves behind: how well it finds poses, and a map of it beside the run."""
+"""Retrieval metrics of an embedding, and its two-dimensional map as a table."""
 
 import csv
 import io
@@ -15,9 +15,8 @@ from coview.representations.canonical_pose import canonical_pose
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
 
-WHERE = frozenset(
-    {"subject", "sequence", "time"}
-)  # read to know whose instant is the same, besides the truth
+# read besides the ground truth, to know which instants are the same
+WHERE = frozenset({"subject", "sequence", "time"})
 MAP = "embedding.csv"  # in the run's folder, beside evaluation.json
 
 

@@ -1,4 +1,4 @@
-"""A finished run against the truth."""
+"""Evaluates a finished run on validation data."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Predictions against the truth: which metrics, in which frame, over which joints."""
+"""Scores predictions against the ground truth: which metrics, in which frame, over which joints."""
 
 import json
 from pathlib import Path
@@ -159,9 +159,8 @@ class Score:
         self.skeleton = skeleton
         self.metrics: dict[str, Metric] = {}
         self.embedded = Embedded(skeleton)
-        self._scored = torch.zeros(
-            len(skeleton), dtype=torch.bool
-        )  # joints whose truth was known in any pose
+        # joints whose ground truth was known in any pose
+        self._scored = torch.zeros(len(skeleton), dtype=torch.bool)
 
     def update(self, predicted: AnyPoses, batch: MultiView) -> None:
         """Add a batch to the running metrics.

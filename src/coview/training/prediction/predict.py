@@ -1,4 +1,4 @@
-"""3D from one camera: a finished run applied to the 2D joints of a session or a file."""
+"""Predicts 3D poses from one camera: a finished run applied to the 2D joints of a session or a file."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Poses predicted from one camera, as files: where they lie, what they say about themselves."""
+"""Reads and writes poses predicted from one camera: npz with metadata, and CSV."""
 
 import csv
 import io

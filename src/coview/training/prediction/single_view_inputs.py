@@ -1,4 +1,4 @@
-"""The 2D joints of single cameras, from a session or a file, as joints of the skeleton a model knows."""
+"""Reads the 2D joints of single cameras from a session or a file, as joints of the model's skeleton."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
