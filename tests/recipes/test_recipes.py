@@ -187,9 +187,9 @@ def test_a_recipe_survives_being_written_as_json(name):
         ("supervised_mocap4", "3D labels, given cameras"),
         ("mcss_mocap4", "few 3D labels"),
         ("canonpose_mocap4", "nothing"),
-        ("coview_mocap4", "lenses"),
-        ("epipolar_lift_mocap4", "lenses"),
-        ("weak25d_mocap4", "lenses"),
+        ("coview_mocap4", "intrinsics"),
+        ("epipolar_lift_mocap4", "intrinsics"),
+        ("weak25d_mocap4", "intrinsics"),
     ],
 )
 def test_what_a_recipe_is_taught_by(name, words):
