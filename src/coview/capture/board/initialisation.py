@@ -10,7 +10,7 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.formats.io.camera_names import listed
-from coview.geometry.bundle.board_scene import BoardScene, Sightings
+from coview.geometry.bundle.board_scene import BoardObservations, BoardScene
 from coview.geometry.epipolar.view_graph import NotDeterminedError
 
 LEAST_CORNERS = 6  # seen in one picture, without which its board has no pose
@@ -43,7 +43,7 @@ def spread_views(
 
 
 def start_lens(
-    seen: Sightings, corners: Float[Tensor, "corners 3"], size: tuple[int, int]
+    seen: BoardObservations, corners: Float[Tensor, "corners 3"], size: tuple[int, int]
 ) -> Float[Tensor, "9"]:
     """fx, fy, cx, cy, k1, k2, p1, p2, k3 of one camera from its sightings, good enough to begin with [Zhang00].
 
@@ -90,7 +90,11 @@ def board_poses(
 
 
 def start_scene(
-    lenses: Cameras, seen: Sightings, corners: Float[Tensor, "corners 3"], instants: int, names: Sequence[str]
+    lenses: Cameras,
+    seen: BoardObservations,
+    corners: Float[Tensor, "corners 3"],
+    instants: int,
+    names: Sequence[str],
 ) -> BoardScene:
     """Cameras by a tree of pairs that saw the board at once, boards by whoever saw them best.
 
@@ -123,7 +127,7 @@ def start_scene(
 
 def _tree(
     lenses: Cameras,
-    seen: Sightings,
+    seen: BoardObservations,
     poses: list[Tensor],
     rows: dict[tuple[int, int], int],
     corners: Tensor,
@@ -149,7 +153,11 @@ def _tree(
 
 
 def _relative(
-    lenses: Cameras, seen: Sightings, poses: list[Tensor], places: list[tuple[int, int]], corners: Tensor
+    lenses: Cameras,
+    seen: BoardObservations,
+    poses: list[Tensor],
+    places: list[tuple[int, int]],
+    corners: Tensor,
 ) -> Float[Tensor, "3 4"]:
     """New-from-known: of all that single instants say, what explains both pictures of the others best.
 
@@ -173,7 +181,7 @@ def _relative(
 
 def _check_tilt_seen(
     lenses: Cameras,
-    seen: Sightings,
+    seen: BoardObservations,
     poses: list[Tensor],
     places: tuple[int, int],
     corners: Tensor,
@@ -191,7 +199,7 @@ def _check_tilt_seen(
             )
 
 
-def _error(camera: Cameras, boards: Tensor, seen: Sightings, place: int, corners: Tensor) -> Tensor:
+def _error(camera: Cameras, boards: Tensor, seen: BoardObservations, place: int, corners: Tensor) -> Tensor:
     """Mean miss in pixels of a sighting, for board poses in its camera's frame; 1e6 behind the camera."""
     points = corners @ boards[..., :3].mT + boards[..., None, :, 3]
     unposed = Cameras(
@@ -207,7 +215,7 @@ def _error(camera: Cameras, boards: Tensor, seen: Sightings, place: int, corners
 
 
 def _boards(
-    cameras: Cameras, seen: Sightings, poses: list[Tensor], corners: Tensor, instants: int
+    cameras: Cameras, seen: BoardObservations, poses: list[Tensor], corners: Tensor, instants: int
 ) -> Float[Tensor, "instants 3 4"]:
     """World-from-board at every instant: of what the cameras say, what all of them together miss least."""
     boards = torch.eye(3, 4, dtype=torch.float64).repeat(instants, 1, 1)

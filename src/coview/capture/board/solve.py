@@ -13,7 +13,13 @@ from coview.capture.board.initialisation import start_lens, start_scene
 from coview.capture.board.observations import LONGEST_GAP
 from coview.formats.calibration.board import Board
 from coview.geometry.bundle.board_bundle import BoardsAdjusted, adjust_boards
-from coview.geometry.bundle.board_scene import COLUMNS, BoardScene, Sightings, Unknowns, board_rates
+from coview.geometry.bundle.board_scene import (
+    COLUMNS,
+    BoardObservations,
+    BoardScene,
+    BoardUnknowns,
+    board_rates,
+)
 from coview.geometry.epipolar.view_graph import NotDeterminedError
 from coview.geometry.triangulation.triangulate import triangulate
 
@@ -35,7 +41,7 @@ class BoardRecording:
     names: tuple[str, ...]
     sizes: tuple[tuple[int, int], ...]  # pixels
     board: Board
-    seen: Sightings
+    seen: BoardObservations
     times: Float[Tensor, "instants"]  # seconds; NaN for pictures, whose board did not move
 
 
@@ -117,7 +123,7 @@ def _rounds(recording: BoardRecording, scene: BoardScene, free_lens: bool) -> Bo
     return done
 
 
-def _unknowns(sizes: Sequence[tuple[int, int]], free_lens: bool, timed: bool) -> Unknowns:
+def _unknowns(sizes: Sequence[tuple[int, int]], free_lens: bool, timed: bool) -> BoardUnknowns:
     """All of a lens is free, and held near the usual by as much as lenses are alike: what the pictures do
     not say stays usual instead of becoming absurd, and its standard deviation says so."""
     views = len(sizes)
@@ -132,7 +138,7 @@ def _unknowns(sizes: Sequence[tuple[int, int]], free_lens: bool, timed: bool) ->
     spread[:, 8:10] = _CENTRE * size.norm(dim=-1, keepdim=True)
     spread[:, 10:15] = torch.tensor([_RADIAL, _RADIAL, _TANGENTIAL, _TANGENTIAL, _THIRD]).double()
     spread[:, 15] = _CLOCK
-    return Unknowns(free, usual, spread)
+    return BoardUnknowns(free, usual, spread)
 
 
 # --- the check that owes nothing to the board's poses -----------------------------------------------------
