@@ -25,7 +25,7 @@ from coview.capture.board.solve import BoardRecording, distance_errors, solve_bo
 from coview.capture.board.videos import board_folders, find_films
 from coview.formats.calibration.board import read_board
 from coview.formats.calibration.calibration import read_calibration
-from coview.geometry.bundle.board_scene import Sightings
+from coview.geometry.bundle.board_scene import BoardObservations
 
 ROOT = Path(__file__).resolve().parents[1]
 COLUMNS = (
@@ -52,7 +52,7 @@ def judged(cameras: Cameras, clocks: Tensor, recording: BoardRecording) -> dict[
 def among(recording: BoardRecording, parity: int) -> BoardRecording:
     """Every other second of the recording: neighbours stay together, so that motion can be told."""
     chosen = (recording.times[recording.seen.instant] % 2 >= 1) == bool(parity)
-    seen: Sightings = recording.seen.where(chosen)
+    seen: BoardObservations = recording.seen.where(chosen)
     return BoardRecording(recording.names, recording.sizes, recording.board, seen, recording.times)
 
 

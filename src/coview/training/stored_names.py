@@ -91,7 +91,6 @@ _OLD_IMAGE = {"reference": "released_numerics"}
 OLD_FIELDS: dict[str, dict[str, str]] = {
     "recipe": {"revise_at": "resolve_ambiguity_at"},
     "pseudo_labels": {"trust": "min_confidence"},
-    "human36m": {"reference": "released_numerics"},
     "canonpose": _OLD_LIFTING,
     "self_fusion": _OLD_LIFTING,
     "supervised_lifting": _OLD_LIFTING,

@@ -37,7 +37,7 @@ from coview.formats.calibration.calibration import (
 )
 from coview.formats.calibration.fit_size import SizeMismatch
 from coview.formats.session.session import BOARD_FOLDER, CALIBRATION_FILE, INTRINSICS_FILE, Session
-from coview.geometry.bundle.board_scene import Sightings
+from coview.geometry.bundle.board_scene import BoardObservations
 
 # relative difference of frame rates beyond which frame n of two videos is not one instant
 _RATES_DIFFER = 0.01
@@ -203,7 +203,7 @@ def board_recording(
     return BoardRecording(names, sizes, board, _sightings(rows, board), times), numbers, fps
 
 
-def _sightings(rows: list[tuple[int, int, np.ndarray]], board: Board) -> Sightings:
+def _sightings(rows: list[tuple[int, int, np.ndarray]], board: Board) -> BoardObservations:
     """Detections with enough corners that do not lie on one line."""
     pixels = torch.from_numpy(np.stack([corners for _, _, corners in rows])).double()
     weights = pixels.isfinite().all(dim=-1).double()
@@ -212,7 +212,7 @@ def _sightings(rows: list[tuple[int, int, np.ndarray]], board: Board) -> Sightin
     centred = (flat - middle[:, None]) * weights[..., None]
     wide = torch.linalg.svdvals(centred)[:, 1] > 0.1 * board.square
     usable = wide & (weights.sum(dim=-1) >= LEAST_CORNERS)
-    every = Sightings(
+    every = BoardObservations(
         torch.tensor([view for view, _, _ in rows]),
         torch.tensor([instant for _, instant, _ in rows]),
         torch.nan_to_num(pixels),

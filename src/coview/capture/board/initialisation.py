@@ -10,7 +10,7 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.formats.io.camera_names import listed
-from coview.geometry.bundle.board_scene import BoardScene, Sightings
+from coview.geometry.bundle.board_scene import BoardObservations, BoardScene
 from coview.geometry.epipolar.view_graph import NotDeterminedError
 
 # corners in one picture below which its board has no pose
@@ -56,7 +56,7 @@ def spread_views(
 
 
 def initial_lens(
-    seen: Sightings, corners: Float[Tensor, "corners 3"], size: tuple[int, int]
+    seen: BoardObservations, corners: Float[Tensor, "corners 3"], size: tuple[int, int]
 ) -> Float[Tensor, "9"]:
     """Estimate the intrinsics of one camera from its views of the board, as a start of bundle adjustment [Zhang00].
 
@@ -120,7 +120,7 @@ def board_poses(
 
 def initial_scene(
     intrinsics: Cameras,
-    seen: Sightings,
+    seen: BoardObservations,
     corners: Float[Tensor, "corners 3"],
     instants: int,
     names: Sequence[str],
@@ -167,7 +167,7 @@ def initial_scene(
 
 def _tree(
     intrinsics: Cameras,
-    seen: Sightings,
+    seen: BoardObservations,
     poses: list[Tensor],
     rows: dict[tuple[int, int], int],
     corners: Tensor,
@@ -193,7 +193,11 @@ def _tree(
 
 
 def _relative(
-    intrinsics: Cameras, seen: Sightings, poses: list[Tensor], places: list[tuple[int, int]], corners: Tensor
+    intrinsics: Cameras,
+    seen: BoardObservations,
+    poses: list[Tensor],
+    places: list[tuple[int, int]],
+    corners: Tensor,
 ) -> Float[Tensor, "3 4"]:
     """New-from-known camera: of the poses that single instants give, the one with the least median error over all of
     them.
@@ -224,7 +228,7 @@ def _relative(
 
 def _check_tilt_seen(
     intrinsics: Cameras,
-    seen: Sightings,
+    seen: BoardObservations,
     poses: list[Tensor],
     places: tuple[int, int],
     corners: Tensor,
@@ -242,7 +246,7 @@ def _check_tilt_seen(
             )
 
 
-def _error(camera: Cameras, boards: Tensor, seen: Sightings, place: int, corners: Tensor) -> Tensor:
+def _error(camera: Cameras, boards: Tensor, seen: BoardObservations, place: int, corners: Tensor) -> Tensor:
     """Mean reprojection error, pixels, of one detection for board poses in its camera's frame; 1e6 behind it."""
     points = corners @ boards[..., :3].mT + boards[..., None, :, 3]
     unposed = Cameras(
@@ -258,7 +262,7 @@ def _error(camera: Cameras, boards: Tensor, seen: Sightings, place: int, corners
 
 
 def _boards(
-    cameras: Cameras, seen: Sightings, poses: list[Tensor], corners: Tensor, instants: int
+    cameras: Cameras, seen: BoardObservations, poses: list[Tensor], corners: Tensor, instants: int
 ) -> Float[Tensor, "instants 3 4"]:
     """World-from-board at every instant: the candidate with the least reprojection error over all cameras."""
     boards = torch.eye(3, 4, dtype=torch.float64).repeat(instants, 1, 1)

@@ -13,7 +13,12 @@ from coview.capture.board.initialisation import initial_lens, initial_scene
 from coview.capture.board.observations import LONGEST_GAP
 from coview.formats.calibration.board import Board
 from coview.geometry.bundle.board_bundle import BoardsAdjusted, adjust_boards
-from coview.geometry.bundle.board_scene import COLUMNS, BoardScene, Sightings, Unknowns, board_rates
+from coview.geometry.bundle.board_scene import (
+    COLUMNS,
+    BoardObservations,
+    BoardScene,
+    board_rates,
+)
 from coview.geometry.epipolar.view_graph import NotDeterminedError
 from coview.geometry.triangulation.triangulate import triangulate
 
@@ -46,7 +51,7 @@ class BoardRecording:
     # the board, with its corners in metres
     board: Board
     # detections by view and instant
-    seen: Sightings
+    seen: BoardObservations
     # seconds; NaN for pictures, whose board did not move
     times: Float[Tensor, "instants"]
 

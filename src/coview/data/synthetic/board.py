@@ -11,7 +11,7 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.formats.calibration.board import Board
-from coview.geometry.bundle.board_scene import BoardScene, Sightings
+from coview.geometry.bundle.board_scene import BoardObservations, BoardScene
 from coview.geometry.rotations import rotation_from_axis_angle
 
 BOARD = Board("charuco", 6, 5, 0.05, 0.0375, "DICT_4X4_50")
@@ -37,7 +37,7 @@ class WavedBoard:
     # the truth
     scene: BoardScene
     # detected corners
-    seen: Sightings
+    seen: BoardObservations
     # seconds, of the first camera's frames
     times: Float[Tensor, "instants"]
 
@@ -69,7 +69,7 @@ def waved_board(
     pixels = cameras[view].project(points)
     pixels = pixels + noise * torch.randn(pixels.shape, generator=random, dtype=torch.float64)
     scene = BoardScene(cameras, _board_at(times, tilt), time_offsets)
-    return WavedBoard(scene, Sightings(view, instant, pixels, torch.ones_like(pixels[..., 0])), times)
+    return WavedBoard(scene, BoardObservations(view, instant, pixels, torch.ones_like(pixels[..., 0])), times)
 
 
 def _cameras(count: int) -> Cameras:
