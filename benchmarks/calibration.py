@@ -247,7 +247,7 @@ def growth():
         found, took = solved(scene)
         yield {
             "case": "growth", "seeds": 1, "cameras": views, "frames": frames,
-            "median_mm": f"{centre_error(found.settled.cameras, scene.truth):.2f}",
+            "median_mm": f"{centre_error(found.refined.cameras, scene.truth):.2f}",
             "clock_ms": f"{clock_error(found, scene):.2f}", "seconds": f"{took:.1f}",
             "peak_mb": round(memory("VmHWM") - before),
         }  # fmt: skip

@@ -17,6 +17,7 @@ from coview.geometry.bundle.board_scene import (
     COLUMNS,
     BoardObservations,
     BoardScene,
+    BoardUnknowns,
     board_rates,
 )
 from coview.geometry.epipolar.view_graph import NotDeterminedError
@@ -164,7 +165,7 @@ def _rounds(recording: BoardRecording, scene: BoardScene, free_lens: bool) -> Bo
     return done
 
 
-def _unknowns(sizes: Sequence[tuple[int, int]], free_lens: bool, timed: bool) -> Unknowns:
+def _unknowns(sizes: Sequence[tuple[int, int]], free_lens: bool, timed: bool) -> BoardUnknowns:
     """What is estimated, with Gaussian priors on the intrinsics as wide as real cameras vary.
 
     What the pictures do not determine stays usual instead of becoming absurd, and its standard deviation says so.
@@ -181,7 +182,7 @@ def _unknowns(sizes: Sequence[tuple[int, int]], free_lens: bool, timed: bool) ->
     prior_sigma[:, 8:10] = _CENTRE * size.norm(dim=-1, keepdim=True)
     prior_sigma[:, 10:15] = torch.tensor([_RADIAL, _RADIAL, _TANGENTIAL, _TANGENTIAL, _THIRD]).double()
     prior_sigma[:, 15] = _CLOCK
-    return Unknowns(free, usual, prior_sigma)
+    return BoardUnknowns(free, usual, prior_sigma)
 
 
 # --- the check that does not depend on the estimated board poses -----------------------------------------------------
