@@ -137,7 +137,9 @@ def ablation(path: Path = ABLATION, whole: Path = RESULTS) -> str:
             benchmark.median_and_range(row["n_mpjpe_mm"] for row in its),
             ratio,
         ]
-        lines.append(f"| {' | '.join(cells)} | {benchmark.spread(row['p_mpjpe_mm'] for row in its)} |")
+        lines.append(
+            f"| {' | '.join(cells)} | {benchmark.median_and_range(row['p_mpjpe_mm'] for row in its)} |"
+        )
     return f"{ABLATION_HEAD}\n\n" + "\n".join(lines) + f"\n\n{ABLATION_NOTE}\n"
 
 

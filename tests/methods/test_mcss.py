@@ -15,7 +15,7 @@ from coview.methods.mcss import (
     McssImageConfig,
     admissible,
 )
-from coview.methods.shared.triplets import spread_of
+from coview.methods.shared.triplets import rms_deviation
 from coview.networks.encoders import unit
 from coview.representations.canonical_pose import canonical_pose
 from coview.sample import MultiView
@@ -131,7 +131,7 @@ def test_a_constant_embedding_is_noticed():
     assert facts["embedding_spread"] < 0.01
     method.losses(method(batch), batch)
     assert method.diagnostics["spread"] < 0.01
-    assert float(spread_of(unit(torch.randn(500, 16)))) == pytest.approx(1, abs=0.05)
+    assert float(rms_deviation(unit(torch.randn(500, 16)))) == pytest.approx(1, abs=0.05)
 
 
 def test_a_constant_embedding_is_pushed_apart():

@@ -80,7 +80,9 @@ def test_coordinates_that_never_change_are_not_blown_up():
 
 def test_nothing_whole_is_refused():
     batch = instants(4)
-    with pytest.raises(ValueError, match=r"0 views of the training data have both .* no spread to divide by"):
+    with pytest.raises(
+        ValueError, match=r"0 views of the training data have both .* no standard deviation to divide by"
+    ):
         begun(batch.replaced(first_guess=torch.full_like(batch.first_guess, torch.nan)))
 
 

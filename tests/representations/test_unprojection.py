@@ -187,7 +187,7 @@ def test_places_that_are_not_finite_are_seen_by_nobody():
 
 @pytest.mark.parametrize("aggregate", ["max", "softmax"])
 def test_a_view_that_does_not_see_takes_no_part(aggregate):  # type: ignore[no-untyped-def]
-    """With reference=True its zero does, and wins over negative features."""
+    """With released_numerics=True its zero does, and wins over negative features."""
     features, projections, points = scene()
     away = projections.clone()
     away[:, 0, :, 3] -= 1000 * projections[:, 0, :, 2]  # the first camera looks elsewhere

@@ -96,7 +96,7 @@ def associate(
     for row in stage.presences(people):
         seen = ", ".join(f"{name} {share:.0%}" for name, share in zip(people.cameras, row.seen, strict=True))
         say(
-            f"person {row.person:<8d} frames {row.first} to {row.last}; {row.together:.0%} seen by two or more ({seen})"
+            f"person {row.person:<8d} frames {row.first} to {row.last}; {row.shared:.0%} seen by two or more ({seen})"
         )
     say_people(people)
     say(f"tracks          {found.tracks_path}   (corrections: people.toml, see docs/howto/several_people.md)")
@@ -108,6 +108,6 @@ def say_people(people: "People") -> None:
     Args:
         people: The people of a session.
     """
-    from coview.capture.association.stage import said
+    from coview.capture.association.stage import describe_people
 
-    say(f"people          {said(people)}")
+    say(f"people          {describe_people(people)}")

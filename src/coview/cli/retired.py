@@ -35,6 +35,8 @@ RETIRED: dict[tuple[str, ...], dict[str, str]] = {
         "--method.least-trust": "--method.min-confidence",
         "--method.least-pseudo": "--method.min-pseudo-confidence",
         "--method.fusion.least-turn": "--method.fusion.min-axis-sine",
+        "--method.placing.hold": "--method.placing.detach-depth",
+        "--method.placing.no-hold": "--method.placing.no-detach-depth",
     },
 }
 

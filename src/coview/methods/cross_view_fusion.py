@@ -21,7 +21,7 @@ from coview.methods.shared.lifted import LiftedPoses, LifterInput, flattened
 from coview.methods.shared.lifting import LiftingConfig
 from coview.representations.fusion.evidence_maps import FAITHFUL, FusionSettings
 from coview.representations.fusion.fused_joints import FusedJoints, confidence_quantile, fused_joints
-from coview.representations.normalised import turned
+from coview.representations.normalised import rotated_rays
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
 
@@ -241,7 +241,7 @@ class SelfFusion(CrossViewLifting):
         """
         if self.config.projection == "orthographic":
             return joints + self.image_joints(batch)[..., self.root, None, :]
-        rays = turned(joints, observed.ray_from_camera.mT)
+        rays = rotated_rays(joints, observed.ray_from_camera.mT)
         length = self.focal * batch.image_size.norm(dim=-1)
         return rays * length[..., None, None] + ((batch.image_size - 1) / 2)[..., None, :]
 
@@ -336,7 +336,7 @@ def agreement(
         Per coordinate, a mean over instants of sums over a view of means over the views after it; unit of `pose`.
     """
     views = pose.shape[1]
-    first, second = torch.triu_indices(views, views, offset=1, device=pose.device)
+    first, second = torch.triu_indices(views, views, 1, device=pose.device)
     distance = (pose[:, first] - pose[:, second]).abs().mean(dim=(-2, -1))
     later = (views - 1 - first).to(pose)
     return (distance * valid[:, first] * valid[:, second] / later).sum() / len(pose)

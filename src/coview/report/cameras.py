@@ -106,7 +106,7 @@ def camera_facts(evidence: SessionEvidence) -> list[CameraFacts]:
                 focal[view],
                 calibration.focal_sigma.get(row.name, math.nan),
                 clock,
-                clock.offset_sigma * evidence.session.fps,
+                clock.time_offset_sigma * evidence.session.fps,
                 covered[view],
             )
         )

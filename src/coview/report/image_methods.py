@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from coview.capture.images.compare import Beside, beside
+from coview.capture.images.compare import TriangulationComparison, compare_with_triangulation
 from coview.capture.images.reconstruct import results
 from coview.formats.motion.poses3d import Poses3D
 from coview.report.evidence import SessionEvidence
@@ -18,7 +18,7 @@ class ImageResult:
 
     kind: str
     poses: Poses3D
-    compared: Beside | None
+    compared: TriangulationComparison | None
     why_not: str
 
     @property
@@ -91,6 +91,8 @@ def _found(kind: str, poses: Poses3D, evidence: SessionEvidence) -> ImageResult:
     if made_with is not None and made_with != evidence.session.calibration().fingerprint:
         return ImageResult(kind, poses, None, "the session was calibrated again since; reconstruct again.")
     try:
-        return ImageResult(kind, poses, beside(evidence.session, poses, evidence.poses), "")
+        return ImageResult(
+            kind, poses, compare_with_triangulation(evidence.session, poses, evidence.poses), ""
+        )
     except ValueError as error:
         return ImageResult(kind, poses, None, str(error))

@@ -104,6 +104,7 @@ OLD_FIELDS: dict[str, dict[str, str]] = {
     "weak_25d_lifting": {"least_trust": "min_confidence"},
     "mcss_lifting": {"least_trust": "min_confidence"},
     "fusion": {"least_turn": "min_axis_sine"},
+    "placing": {"hold": "detach_depth"},
 }
 
 _NAME_OF = {path: name for name, path in NAMES.items()}

@@ -26,7 +26,7 @@ from coview.representations.normalised import (
     present,
     ray_from_camera,
     root_centred,
-    turned,
+    rotated_rays,
     unit_norm,
     weighted_unit_norm,
 )
@@ -144,7 +144,9 @@ class LiftingMethod(Method[LiftedPoses]):
         rays = image_rays(joints, batch.image_size, self.focal)
         rays = torch.where(confidence[..., self.root, None, None] > 0, rays, 0.0)
         ray_frame = ray_from_camera(rays[..., self.root, :])
-        return LifterInput(joints=turned(rays, ray_frame), confidence=confidence, ray_from_camera=ray_frame)
+        return LifterInput(
+            joints=rotated_rays(rays, ray_frame), confidence=confidence, ray_from_camera=ray_frame
+        )
 
     def image_joints(self, batch: MultiView) -> Float[Tensor, "*batch views joints 2"]:
         """The 2D joints in pixels that are lifted: the detector's, or those moved by skeleton morphing.
@@ -264,7 +266,7 @@ class LiftingMethod(Method[LiftedPoses]):
         pose = (lifted.canonical @ lifted.ray_from_canonical.mT).flatten(0, -3)
         rays = image_rays(self._present(batch)[0], batch.image_size, self.focal)
         # the mirror acts in the frame that the network works in
-        rays = turned(rays, lifted.observed.ray_from_camera).flatten(0, -3)
+        rays = rotated_rays(rays, lifted.observed.ray_from_camera).flatten(0, -3)
         decision = mirror_decision(pose, rays, lifted.observed.confidence.flatten(0, -2))
         if decision.flipped:
             self.unmirror()
