@@ -4,7 +4,7 @@ import pytest
 
 from coview.report.comparison import page
 
-NEEDS = {"ours": "lenses", "ceiling": "3D labels, given cameras", "later": "nothing"}
+NEEDS = {"ours": "intrinsics", "ceiling": "3D labels, given cameras", "later": "nothing"}
 SVG = "{http://www.w3.org/2000/svg}"
 CAMERAS, NOISE = "error_against_cameras.svg", "error_against_noise.svg"
 
@@ -40,7 +40,7 @@ def test_one_table_of_medians_best_first_with_what_each_needs():
     assert [line["recipe"] for line in table] == ["ceiling", "ours", "mine.own", "unseen_rings_only"]
     ceiling, ours, own, unseen = table
     assert ours["N-MPJPE mm, `same`"] == "75.0 (70.0–80.0)"
-    assert (ours["seeds"], ours["needs"], ours["N-MPJPE mm, `near`"]) == ("3", "lenses", "–")
+    assert (ours["seeds"], ours["needs"], ours["N-MPJPE mm, `near`"]) == ("3", "intrinsics", "–")
     assert ours["P-MPJPE mm, `same`"] == "40.0 (40.0–40.0)"
     assert (ceiling["N-MPJPE mm, `near`"], ceiling["PSS@50 %, `same`"]) == ("90.0", "61.0")
     assert ceiling["needs"] == "3D labels, given cameras"
