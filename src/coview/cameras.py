@@ -233,7 +233,7 @@ class Cameras:
         Raises ValueError for cameras with distortion (undistort first) or skew."""
         if bool((self.distortion != 0).any()):
             raise InputError(
-                "Cameras.rotate: these cameras have distortion, and tangential distortion does not turn with "
+                "Cameras.rotate: these cameras' images are distorted, and tangential distortion does not turn with "
                 "the image in this model. Undistort the pixels and use `without_distortion()` first."
             )
         if bool((self.intrinsics[..., 0, 1] != 0).any()):
