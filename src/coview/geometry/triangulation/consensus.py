@@ -29,9 +29,8 @@ from coview.geometry.triangulation.observations import (
 )
 
 _FIRST_ROUND = 8  # pairs tried for every point
-_MISSED = (
-    1e-3  # a point is resolved when the chance that its pairs overlooked a larger agreement is below this
-)
+# a point is resolved when the chance that its pairs overlooked a larger agreement is below this
+_MISSED = 1e-3
 _BLOCK = 1 << 18  # judgements (pairs × views × points) at a time: what a processor's cache holds
 _SLOPE, _TAIL = 0.002, 10.0  # a rejected view's cost still grows, this slowly, up to ten thresholds
 

@@ -99,8 +99,8 @@ def point_covariance(
 ) -> Float[Tensor, "sets 3 3 points"]:
     """Covariances of points fitted to observations with noise of sigma / weight pixels.
 
-    Of the least reprojection error: C = sigma² (Jᵀ W J)⁻¹, W the squared weights [HZ04 §5.2.1]. The linear fit weighs far
-    views more than it should (its residuals are pixels × depth, so J₁ = depth J); its covariance is the larger
+    Of the least reprojection error: C = sigma² (Jᵀ W J)⁻¹, W the squared weights [HZ04 §5.2.1]. The linear fit weighs
+    far views more than it should (its residuals are pixels × depth, so J₁ = depth J); its covariance is the larger
     (J₁ᵀ W J₁)⁻¹ (J₁ᵀ W D² J₁) (J₁ᵀ W J₁)⁻¹ sigma².
 
     Args:

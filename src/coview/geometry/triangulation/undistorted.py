@@ -192,7 +192,8 @@ def reprojection_residuals(
         projections: pixels-from-world, (*batch, views, 3, 4).
 
     Returns:
-        Pixels, (*batch, views, joints). NaN where the detection or the point is NaN, or the point is behind the camera."""
+        Pixels, (*batch, views, joints). NaN where the detection or the point is NaN, or the point is behind the
+        camera."""
 
     def block(seen: CentredObservations, found: Tensor) -> tuple[Tensor, ...]:
         valid = found.isfinite().all(dim=1)
