@@ -10,7 +10,7 @@ from torch import Tensor
 from coview.cameras import Cameras
 from coview.data.base import DataConfig, InMemory, joined
 from coview.errors import InputError, UnknownNameError
-from coview.formats.session.known_cameras import has_lenses, image_sizes, known_cameras
+from coview.formats.session.known_cameras import has_intrinsics, image_sizes, known_cameras
 from coview.formats.session.session import Session
 from coview.formats.session.synchronised_tracks import session_tracks
 from coview.sample import MultiView
@@ -71,7 +71,7 @@ class RecordedConfig(DataConfig):
         sessions = [Session.load(path) for path in self.sessions]
         if all(self._sized(session) for session in sessions):
             found |= {"image_size"}
-        if sessions and all(has_lenses(session) for session in sessions):
+        if sessions and all(has_intrinsics(session) for session in sessions):
             found |= {"cameras"}
         if sessions and all(session.poses3d_path.is_file() for session in sessions):
             found |= {"joints3d"}
