@@ -202,7 +202,7 @@ def _loss(huber: float | None, cauchy: float | None) -> RobustLoss:
 
 
 def _usable_prior(prior: DistancePrior | None, used: Bool[Tensor, "points"]) -> DistancePrior | None:
-    """The prior for the points that two views hold; pairs with another point say nothing."""
+    """The prior of pairs of points that two or more views see; other pairs are dropped."""
     if prior is None:
         return None
     usable = used[prior.first] & used[prior.second]

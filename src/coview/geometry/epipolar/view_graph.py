@@ -16,7 +16,7 @@ from coview.errors import InputError
 from coview.geometry.epipolar.relative_pose import RelativePose, robust_relative_pose
 from coview.geometry.rotations import average_rotations, nearest_rotation, rotation_angle
 
-MIN_SHARED = 30  # correspondences without which a pair says nothing
+MIN_SHARED = 30  # correspondences, the fewest from which a relative pose is estimated
 MIN_INLIERS = 0.3  # share that must fit one relative pose
 MIN_PARALLAX = 0.035  # radians (2°) between rays of a pair, without which depth is not determined
 

@@ -1,4 +1,4 @@
-"""Inlier views of a point by MSAC: every pair of views proposes a point, all views judge it.
+"""Inlier views of a point by MSAC: every pair of views proposes a point, all views score it.
 
 MSAC [Torr00] without chance: as long as a point has no more pairs than allowed, all of them are
 tried. With many views a few pairs are tried for all points in one pass; the points that this does not
@@ -31,12 +31,12 @@ from coview.geometry.triangulation.observations import (
 _FIRST_ROUND = 8  # pairs tried for every point
 # a point is resolved when the chance that its pairs overlooked a larger agreement is below this
 _MISSED = 1e-3
-_BLOCK = 1 << 18  # judgements (pairs × views × points) at a time: what a processor's cache holds
+_BLOCK = 1 << 18  # residuals (pairs × views × points) at a time: what a processor's cache holds
 _SLOPE, _TAIL = 0.002, 10.0  # a rejected view's cost still grows, this slowly, up to ten thresholds
 
 
 class Proposal(NamedTuple):
-    """The best point that any pair proposed, as the views judged it."""
+    """Cost, inliers and ambiguity of the best point that any pair of views proposed."""
 
     # Σ weight² (residual², flattened beyond the threshold), pixels²
     cost: Float[Tensor, "sets points"]
@@ -154,7 +154,7 @@ def _best_of_shared(seen: CentredObservations, pairs: list[tuple[int, int]], thr
     normal = _normal_per_view(seen)
     first, second = torch.tensor(pairs, device=normal.device).unbind(-1)
     found, determined = nearest_points(normal[:, first] + normal[:, second])
-    cost, agrees = _judge(_squared_errors(found, determined, seen), seen, threshold)
+    cost, agrees = _score(_squared_errors(found, determined, seen), seen, threshold)
     least, best = cost.min(dim=1)
     return Proposal(least, _of(best, agrees), torch.zeros_like(found[:, 0]))
 
@@ -169,7 +169,7 @@ def _best_of_own(seen: CentredObservations, own: Tensor, threshold: float, sigma
     chosen = order.gather(1, ranks.flatten(1, 2))[:, :, None].expand(-1, -1, 10, -1)
     first, second = normal.gather(1, chosen).unflatten(1, (-1, 2)).unbind(2)
     found, determined = nearest_points(first + second)
-    cost, agrees = _judge(_squared_errors(found, determined, seen), seen, threshold)
+    cost, agrees = _score(_squared_errors(found, determined, seen), seen, threshold)
     least, best = cost.min(dim=1)
     inliers = _of(best, agrees)
     ambiguity = _ambiguity(cost, agrees, found.transpose(1, 2), best, inliers, sigma)
@@ -200,7 +200,7 @@ def _of(pair: Int[Tensor, "sets points"], values: Tensor) -> Tensor:
     return values.gather(2, pair[:, None, None].expand(-1, values.shape[1], -1, -1))[:, :, 0]
 
 
-def _judge(squared_errors: Tensor, seen: CentredObservations, threshold: float) -> tuple[Tensor, Tensor]:
+def _score(squared_errors: Tensor, seen: CentredObservations, threshold: float) -> tuple[Tensor, Tensor]:
     """Cost of every proposal ("sets pairs points"), and which views agree with it."""
     limit, squared_weights = threshold**2, seen.squared_weights[:, :, None]
     tail = squared_errors.clamp(max=limit * _TAIL**2)
@@ -213,7 +213,7 @@ def _squared_errors(
     determined: Bool[Tensor, "sets pairs points"],
     seen: CentredObservations,
 ) -> Float[Tensor, "sets views pairs points"]:
-    """Squared pixels between sightings and proposals; inf where a proposal is not in front of the camera
+    """Squared pixels between observations and proposals; inf where a proposal is not in front of the camera
     or its pair determines none. The hot loop: memory is reused."""
     image = seen.rig.image(found.transpose(1, 2).flatten(2))
     across, down, depth = (each.unflatten(2, determined.shape[1:]) for each in image)

@@ -56,7 +56,7 @@ def triangulate_robust(
 ) -> Triangulated:
     """Robust triangulation by MSAC over pairs of views, with covariances.
 
-    Every pair of views proposes a point, all views judge it (`coview.geometry.triangulation.consensus`), and the best
+    Every pair of views proposes a point, all views score it (`coview.geometry.triangulation.consensus`), and the best
     agreement is fitted. Who triangulates the same pixels several times undistorts them once:
     `cameras, pixels = cameras.undistorted(pixels)`; of cameras without distortion nothing is computed again.
 

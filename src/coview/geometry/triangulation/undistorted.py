@@ -128,7 +128,7 @@ def triangulate_robust_undistorted(
 ) -> Triangulated:
     """Robust triangulation by MSAC over pairs of views, with covariances.
 
-    Every pair of views proposes a point, the views within `threshold` judge it (see
+    Every pair of views proposes a point, all views score it (see
     `coview.geometry.triangulation.consensus`), and the best agreement is fitted.
 
     Args:
@@ -155,7 +155,7 @@ def triangulate_robust_undistorted(
 
     def block(seen: CentredObservations) -> tuple[Tensor, ...]:
         inliers, ambiguity = agreeing_views(seen, threshold, sigma, max_pairs, seed)
-        inliers = _second_opinion(seen, inliers, threshold)
+        inliers = _refined_inliers(seen, inliers, threshold)
         kept = seen.restricted_to(inliers)
         found, determined = linear_points(normal_matrices(kept), seen.rig.origin)
         if solver == "reprojection":
@@ -206,7 +206,7 @@ def reprojection_residuals(
 # --- inside ------------------------------------------------------------------------------------------
 
 
-def _second_opinion(seen: CentredObservations, inliers: Tensor, threshold: float) -> Tensor:
+def _refined_inliers(seen: CentredObservations, inliers: Tensor, threshold: float) -> Tensor:
     """The views that agree with the fit to all inliers: surer than a pair's point, if none is lost."""
     with torch.no_grad():
         found, _ = nearest_points(normal_matrices(seen.restricted_to(inliers)))
