@@ -40,11 +40,16 @@ class Cameras:
         torch.Size([2, 3, 4])
     """
 
-    intrinsics: Float[Tensor, "*batch 3 3"]  # pixels
-    cam_from_world: Float[Tensor, "*batch 3 4"]  # rotation | translation in metres
-    size: Float[Tensor, "*batch 2"]  # width, height of the image in pixels
-    distortion: Float[Tensor, "*batch 8"]  # no unit; zeros for a perfect lens
-    fisheye: Bool[Tensor, "*batch"]  # whether `distortion` is the equidistant model [KB06] with k1..k4
+    # pixels
+    intrinsics: Float[Tensor, "*batch 3 3"]
+    # rotation | translation in metres
+    cam_from_world: Float[Tensor, "*batch 3 4"]
+    # width, height of the image in pixels
+    size: Float[Tensor, "*batch 2"]
+    # no unit; zeros for a perfect lens
+    distortion: Float[Tensor, "*batch 8"]
+    # whether `distortion` is the equidistant model [KB06] with k1..k4
+    fisheye: Bool[Tensor, "*batch"]
 
     @staticmethod
     def make(
@@ -56,7 +61,15 @@ class Cameras:
     ) -> "Cameras":
         """Cameras of one lens model; up to 8 coefficients are padded with zeros.
 
-        Raises ValueError for more than 8 coefficients (4 for a fisheye lens)."""
+        Args:
+            intrinsics: K, pixels, (*batch, 3, 3).
+            cam_from_world: rotation | translation in metres, (*batch, 3, 4).
+            size: width and height of the image in pixels, (*batch, 2).
+            distortion: k1 k2 p1 p2 k3 k4 k5 k6, or k1 to k4 of a fisheye, (*batch, up to 8); None: none.
+            fisheye: whether `distortion` is that of a fisheye.
+
+        Raises:
+            InputError: more than 8 coefficients (4 for a fisheye)."""
         limit = 4 if fisheye else COEFFICIENTS
         given = intrinsics.new_zeros(*intrinsics.shape[:-2], 0) if distortion is None else distortion
         if given.shape[-1] > limit:
@@ -72,32 +85,32 @@ class Cameras:
 
     @property
     def rotation(self) -> Float[Tensor, "*batch 3 3"]:
-        """Camera-from-world rotation."""
+        """Camera-from-world rotation, (*batch, 3, 3)."""
         return self.cam_from_world[..., :3]
 
     @property
     def translation(self) -> Float[Tensor, "*batch 3"]:
-        """Camera-from-world translation, metres: where the world's origin is in the camera."""
+        """Camera-from-world translation, metres, (*batch, 3): where the world's origin is in the camera."""
         return self.cam_from_world[..., 3]
 
     @property
     def centres(self) -> Float[Tensor, "*batch 3"]:
-        """Camera centres, metres, world frame: C = -Rᵀt."""
+        """Camera centres, metres, world frame, (*batch, 3): C = -Rᵀt."""
         return -(self.rotation.mT @ self.translation[..., None])[..., 0]
 
     @property
     def focal(self) -> Float[Tensor, "*batch 2"]:
-        """fx, fy in pixels."""
+        """fx, fy in pixels, (*batch, 2)."""
         return torch.stack([self.intrinsics[..., 0, 0], self.intrinsics[..., 1, 1]], dim=-1)
 
     @property
     def principal_point(self) -> Float[Tensor, "*batch 2"]:
-        """cx, cy in pixels."""
+        """cx, cy in pixels, (*batch, 2)."""
         return self.intrinsics[..., :2, 2]
 
     @property
     def pixels_from_world(self) -> Float[Tensor, "*batch 3 4"]:
-        """K [R | t]: for *undistorted* pixels. Distorted ones first go through `undistort`."""
+        """K [R | t], (*batch, 3, 4): for *undistorted* pixels. Distorted ones first go through `undistort`."""
         return self.intrinsics @ self.cam_from_world
 
     @property
@@ -107,6 +120,7 @@ class Cameras:
 
     @property
     def device(self) -> torch.device:
+        """Where the tensors are."""
         return self.intrinsics.device
 
     def __len__(self) -> int:
@@ -117,38 +131,56 @@ class Cameras:
         return self._each(lambda field: field[index])
 
     def to(self, *args: Any, **options: Any) -> "Cameras":
-        """Moved to a device or another floating type; the fisheye flags stay boolean."""
+        """Moved to a device or another floating type; the fisheye flags stay boolean.
+
+        Args:
+            args: as of `torch.Tensor.to`.
+            options: as of `torch.Tensor.to`."""
         moved = {name: getattr(self, name).to(*args, **options) for name in _FIELDS[:-1]}
         return replace(self, **moved, fisheye=self.fisheye.to(moved["intrinsics"].device))
 
     def expand(self, *batch: int) -> "Cameras":
-        """Broadcast to the batch shape `batch` without copying."""
+        """Broadcast to a batch shape without copying.
+
+        Args:
+            batch: the shape."""
         axes = self.fisheye.ndim
         return self._each(lambda field: field.expand(*batch, *field.shape[axes:]))
 
     def reshape(self, *batch: int) -> "Cameras":
-        """The same cameras in the batch shape `batch`."""
+        """The same cameras in another batch shape.
+
+        Args:
+            batch: the shape."""
         axes = self.fisheye.ndim
         return self._each(lambda field: field.reshape(*batch, *field.shape[axes:]))
 
     @staticmethod
     def stack(several: Iterable["Cameras"]) -> "Cameras":
-        """Stacked along a new first axis."""
+        """Stacked along a new first axis.
+
+        Args:
+            several: cameras of one batch shape."""
         several = list(several)
         return several[0]._each_with(lambda *fields: torch.stack(fields), several[1:])
 
     # --- points ----------------------------------------------------------------------------------
 
     def to_camera(self, points: Float[Tensor, "*#points joints 3"]) -> Float[Tensor, "*#out joints 3"]:
-        """World points in each camera's frame, metres. Batches broadcast: give points for all
-        views as `points[..., None, :, :]`."""
+        """World points in each camera's frame, metres. Batches broadcast.
+
+        Args:
+            points: metres, world frame, (*points, joints, 3); for all views `points[..., None, :, :]`."""
         return points @ self.rotation.mT + self.translation[..., None, :]
 
     def project(self, points: Float[Tensor, "*#points joints 3"]) -> Float[Tensor, "*#out joints 2"]:
-        """World points (metres) to distorted pixels; NaN for points behind the camera.
+        """World points to distorted pixels: [HZ04] eq. 6.7 and the lens models of OpenCV.
 
-        [HZ04] eq. 6.7 and the lens models of OpenCV. The points' batch broadcasts with the
-        cameras'. Gradients stay finite for points behind the camera (they are zero)."""
+        Args:
+            points: metres, world frame, (*points, joints, 3); their batch broadcasts with the cameras'.
+
+        Returns:
+            Raw pixels, (*out, joints, 2); NaN for points behind the camera, whose gradients are zero."""
         x, y, depth = self.to_camera(points).unbind(-1)
         in_front = depth > 1e-6
         safe = torch.where(in_front, depth, 1.0)
@@ -159,24 +191,37 @@ class Cameras:
         return torch.where(in_front[..., None], pixels, torch.nan)
 
     def normalise(self, pixels: Float[Tensor, "*#points joints 2"]) -> Float[Tensor, "*#out joints 2"]:
-        """Distorted pixels to the undistorted plane at depth one (x/z, y/z; no unit)."""
+        """Distorted pixels to the undistorted plane at depth one (x/z, y/z; no unit).
+
+        Args:
+            pixels: raw, (*points, joints, 2)."""
         return self._undistort(pixels)[0]
 
     def undistort(
         self, pixels: Float[Tensor, "*#points joints 2"]
     ) -> tuple[Float[Tensor, "*#out joints 2"], Float[Tensor, "*#out joints"]]:
-        """Pixels as a lens without distortion and the same K would have seen them, and the residual.
+        """Pixels as a camera without distortion and the same K would have seen them, and the residual.
 
-        The residual (pixels) is the distance between the re-distorted answer and the input: the inverse has
-        no closed form and is found by Newton's method. Large values (> 0.1) mean that the
-        lens model does not reach this pixel, and the answer is meaningless there."""
+        Args:
+            pixels: raw, (*points, joints, 2).
+
+        Returns:
+            Undistorted pixels, and the distance (pixels) between the re-distorted answer and the input: the inverse
+            has no closed form and is found by Newton's method. Large distances (> 0.1) mean that the lens model does
+            not reach this pixel, and the answer is meaningless there."""
         flat, residual = self._undistort(pixels)
         return self._pixels(flat), residual
 
     def rays(
         self, pixels: Float[Tensor, "*#points joints 2"]
     ) -> tuple[Float[Tensor, "*#out joints 3"], Float[Tensor, "*#out joints 3"]]:
-        """Origin (metres) and unit direction, both in the world frame, of the rays through pixels."""
+        """Origins and unit directions of the rays through pixels, both in the world frame.
+
+        Args:
+            pixels: raw, (*points, joints, 2).
+
+        Returns:
+            Origins (metres) and directions, each (*out, joints, 3)."""
         flat = self.normalise(pixels)
         direction = torch.cat([flat, torch.ones_like(flat[..., :1])], dim=-1) @ self.rotation
         direction = direction / direction.norm(dim=-1, keepdim=True)
@@ -211,15 +256,20 @@ class Cameras:
         )
 
     def crop(self, left_top: Float[Tensor, "*#batch 2"], size: Float[Tensor, "*#batch 2"]) -> "Cameras":
-        """The cameras of image regions that begin at pixel `left_top` and are `size` (w, h) large."""
+        """The cameras of image regions.
+
+        Args:
+            left_top: pixel at which the region begins, (*batch, 2).
+            size: its width and height, pixels, (*batch, 2)."""
         intrinsics = self.intrinsics.clone()
         intrinsics[..., :2, 2] -= left_top
         return replace(self, intrinsics=intrinsics, size=size.expand_as(self.size).clone())
 
     def resize(self, size: Float[Tensor, "*#batch 2"]) -> "Cameras":
-        """The cameras of images resized to `size` (w, h).
+        """The cameras of resized images. Pixel centres are at whole numbers, hence c' = (c + ½) s − ½.
 
-        Pixel centres are at whole numbers, hence c' = (c + ½) s − ½."""
+        Args:
+            size: new width and height, pixels, (*batch, 2)."""
         scale = size / self.size
         intrinsics = self.intrinsics.clone()
         intrinsics[..., 0, :2] *= scale[..., 0, None]
@@ -228,12 +278,16 @@ class Cameras:
         return replace(self, intrinsics=intrinsics, size=size.expand_as(self.size).clone())
 
     def rotate(self, quarter_turns: int) -> "Cameras":
-        """The cameras of images turned clockwise by quarter turns, as a phone's rotation flag does.
+        """The cameras of images rotated clockwise by quarter turns, as a phone's rotation flag does.
 
-        Raises ValueError for cameras with distortion (undistort first) or skew."""
+        Args:
+            quarter_turns: any whole number.
+
+        Raises:
+            InputError: cameras with distortion (undistort first) or skew."""
         if bool((self.distortion != 0).any()):
             raise InputError(
-                "Cameras.rotate: these cameras have distortion, and tangential distortion does not turn with "
+                "Cameras.rotate: these cameras' images are distorted, and tangential distortion does not turn with "
                 "the image in this model. Undistort the pixels and use `without_distortion()` first."
             )
         if bool((self.intrinsics[..., 0, 1] != 0).any()):
@@ -249,7 +303,9 @@ class Cameras:
     def moved(self, world_from_new: Float[Tensor, "3 4"], scale: float = 1.0) -> "Cameras":
         """The same cameras in a new world: X_old = scale · (R X_new) + t, translations in new units.
 
-        `world_from_new` holds R | t with t in old units; `scale` is old units per new unit."""
+        Args:
+            world_from_new: R | t with t in old units, (3, 4).
+            scale: old units per new unit."""
         old_from_new, shift = world_from_new[:, :3], world_from_new[:, 3]
         rotation = self.rotation @ old_from_new
         translation = (self.translation + self.rotation @ shift) / scale

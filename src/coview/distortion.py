@@ -24,12 +24,17 @@ class Distorted(NamedTuple):
     x: Float[Tensor, "*batch points"]
     y: Float[Tensor, "*batch points"]
     x_by_x: Float[Tensor, "*batch points"]
-    x_by_y: Float[Tensor, "*batch points"]  # equals y_by_x
+    # equals y_by_x
+    x_by_y: Float[Tensor, "*batch points"]
     y_by_y: Float[Tensor, "*batch points"]
 
 
 def is_distorted(coefficients: Float[Tensor, "*batch 8"], fisheye: Bool[Tensor, "*batch"]) -> bool:
-    """Whether any camera has distortion."""
+    """Whether any camera has distortion.
+
+    Args:
+        coefficients: (*batch, 8).
+        fisheye: whether they are a fisheye's, (*batch)."""
     return bool((coefficients != 0).any() | fisheye.any())
 
 
@@ -39,16 +44,17 @@ def distort(
     coefficients: Float[Tensor, "*#batch 8"],
     fisheye: Bool[Tensor, "*#batch"],
 ) -> tuple[Float[Tensor, "*out points"], Float[Tensor, "*out points"]]:
-    """Distorted coordinates of undistorted points, both on the plane at depth one.
+    """Distorted coordinates of undistorted points, both on the plane at depth one. [Brown66], [KB06]
 
     Args:
-        x, y: undistorted coordinates; their batch broadcasts with the cameras'.
-        coefficients: of each lens, in OpenCV's order, padded with zeros.
-        fisheye: which cameras are equidistant fisheyes; the others are Brown-Conrady.
+        x: undistorted, (*batch, points); the batch broadcasts with the cameras'.
+        y: undistorted, (*batch, points).
+        coefficients: of each camera, in OpenCV's order, padded with zeros, (*batch, 8).
+        fisheye: which cameras are equidistant fisheyes; the others are Brown-Conrady, (*batch).
 
     Returns:
-        x and y where the lens puts them. Beyond the radius where the radial polynomial turns back the answer is
-        what the polynomial says, which no lens does."""
+        Distorted x and y. Beyond the radius where the radial polynomial decreases the answer is what the polynomial
+        says, which no lens does."""
     r2 = x * x + y * y
     radial, p1, p2 = _parameters(r2, coefficients, fisheye)
     return _displaced(x, y, r2, radial, p1, p2)
@@ -60,7 +66,13 @@ def distort_with_jacobian(
     coefficients: Float[Tensor, "*#batch 8"],
     fisheye: Bool[Tensor, "*#batch"],
 ) -> Distorted:
-    """What `distort` returns, and its analytic derivatives by x and y. Args: as of `distort`."""
+    """What `distort` returns, and its analytic derivatives by x and y.
+
+    Args:
+        x: undistorted, (*batch, points).
+        y: undistorted, (*batch, points).
+        coefficients: as of `distort`.
+        fisheye: as of `distort`."""
     r2 = x * x + y * y
     radial, p1, p2 = _parameters(r2, coefficients, fisheye)
     slope = _radial_slope(r2, radial, coefficients, fisheye)
@@ -77,7 +89,12 @@ def radial_by_k1(
     coefficients: Float[Tensor, "*#batch 8"],
     fisheye: Bool[Tensor, "*#batch"],
 ) -> Float[Tensor, "*out points"]:
-    """The derivative of the radial factor (distorted over undistorted radius) by k1, at squared radii `r2`."""
+    """The derivative of the radial factor (distorted over undistorted radius) by k1.
+
+    Args:
+        r2: squared radii, (*batch, points).
+        coefficients: as of `distort`.
+        fisheye: as of `distort`."""
     k4, k5, k6 = coefficients[..., None, 5:].unbind(-1)
     brown = r2 / (1 + r2 * (k4 + r2 * (k5 + r2 * k6)))
     radius = r2.clamp(min=_ON_AXIS).sqrt()
@@ -94,7 +111,10 @@ def undistort(
     """Undistorted coordinates of distorted points, by Newton's method from the distorted ones.
 
     Args:
-        x, y, coefficients, fisheye: as of `distort`, but x and y distorted.
+        x: distorted, (*batch, points).
+        y: distorted, (*batch, points).
+        coefficients: as of `distort`.
+        fisheye: as of `distort`.
         steps: at most; it ends earlier once every point is exact to rounding.
 
     Returns:

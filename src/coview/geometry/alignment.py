@@ -14,14 +14,20 @@ from coview.geometry.rotations import nearest_rotation, rotation_from_axis_angle
 class Similarity:
     """target = scale · rotation · source + translation; a rigid motion has scale 1."""
 
-    rotation: Float[Tensor, "*batch 3 3"]  # target_from_source, determinant +1
-    translation: Float[Tensor, "*batch 3"]  # in the unit of the target
-    scale: Float[Tensor, "*batch"]  # target units per source unit
+    # target_from_source, determinant +1
+    rotation: Float[Tensor, "*batch 3 3"]
+    # in the unit of the target
+    translation: Float[Tensor, "*batch 3"]
+    # target units per source unit
+    scale: Float[Tensor, "*batch"]
 
     def apply(self, points: Float[Tensor, "*#points n 3"]) -> Float[Tensor, "*#out n 3"]:
         """Source points in the frame and unit of the target; batches broadcast.
 
-        NaN where the similarity is; such points get the gradient zero, not NaN."""
+        NaN where the similarity is; such points get the gradient zero, not NaN.
+
+        Args:
+            points: source frame and unit, (*points, n, 3)."""
         valid = self.scale.isfinite()[..., None, None]  # replaced first: zero times NaN is NaN
         rotation, scale = (
             torch.where(valid, part, 0.0) for part in (self.rotation, self.scale[..., None, None])
@@ -30,7 +36,7 @@ class Similarity:
         return torch.where(valid, moved, torch.nan)
 
     def inverse(self) -> "Similarity":
-        """The way back, from target to source. Infinite where the scale is 0."""
+        """The similarity from target to source. Infinite where the scale is 0."""
         back = (self.rotation.mT @ self.translation[..., None])[..., 0]
         return Similarity(self.rotation.mT, -back / self.scale[..., None], 1 / self.scale)
 
@@ -42,7 +48,12 @@ def rigid_alignment(
 ) -> Similarity:
     """Rotation and translation of least weighted square distance from source to target. [Kabsch76]
 
-    Everything said of `similarity_alignment` holds here; the scale is 1."""
+    Everything said of `similarity_alignment` holds here; the scale is 1.
+
+    Args:
+        source: any unit, (*batch, n, 3).
+        target: the same unit, (*batch, n, 3).
+        weights: (*batch, n), None: all 1; points of weight 0 are ignored, NaN or not."""
     return _aligned(source, target, weights, with_scale=False)
 
 
@@ -51,11 +62,16 @@ def upright_alignment(
     target: Float[Tensor, "*batch n 3"],
     weights: Float[Tensor, "*batch n"] | None = None,
 ) -> Similarity:
-    """The rigid motion of least weighted square distance that turns about the z axis alone.
+    """The rigid motion of least weighted square distance that rotates about the z axis alone.
 
-    For clouds that agree on where up is: one angle is found more surely than three. Weights, NaN and left and right are
-    as in `similarity_alignment`; the scale is 1. Not determined, and then not turned, where one cloud is a point seen
-    from above; near that, and where the two have nothing in common from above, the gradient grows without bound."""
+    For clouds that agree on where up is: one angle is found more surely than three. NaN and left and right are as in
+    `similarity_alignment`; the scale is 1. Not determined, and then not rotated, where one cloud is a point seen from
+    above; near that, and where the two have nothing in common from above, the gradient grows without bound.
+
+    Args:
+        source: z up, any unit, (*batch, n, 3).
+        target: z up, the same unit, (*batch, n, 3).
+        weights: (*batch, n), None: all 1; points of weight 0 are ignored, NaN or not."""
     return _aligned(source, target, weights, with_scale=False, nearest=_nearest_about_z)
 
 
@@ -66,11 +82,17 @@ def similarity_alignment(
 ) -> Similarity:
     """Rotation, translation and scale of least weighted square distance. [Umeyama91] eq. 40-42
 
-    Any unit. The determinant is +1 even where a mirror image would fit better, so left and right
-    never swap. Points of weight 0 are ignored, NaN or not; NaN at a positive weight makes the whole
-    answer NaN, as do fewer than three weighted points. Meaningless where the rotation is not
-    determined: points on one line, or two clouds of which one is a point. Differentiable once, with
-    finite gradients also for coplanar and symmetric points, where those of an SVD are not."""
+    Differentiable once, with finite gradients also for coplanar and symmetric points, where those of an SVD are not.
+
+    Args:
+        source: any unit, (*batch, n, 3).
+        target: any unit, (*batch, n, 3).
+        weights: (*batch, n), None: all 1; points of weight 0 are ignored, NaN or not.
+
+    Returns:
+        target-from-source. The determinant is +1 even where a mirror image would fit better, so left and right never
+        swap. NaN at a positive weight makes the whole answer NaN, as do fewer than three weighted points. Meaningless
+        where the rotation is not determined: points on one line, or two clouds of which one is a point."""
     return _aligned(source, target, weights, with_scale=True)
 
 
@@ -111,7 +133,7 @@ def _nearest_about_z(matrix: Tensor) -> Tensor:
     largest = matrix.detach().abs().amax(dim=(-2, -1), keepdim=True)
     matrix = matrix / torch.where(largest > 0, largest, 1.0)
     cosine, sine = matrix[..., 0, 0] + matrix[..., 1, 1], matrix[..., 1, 0] - matrix[..., 0, 1]
-    # what rounding leaves of nothing is no angle, and its gradient is infinite
+    # atan2(0, 0): the angle is undefined and its gradient infinite
     decided = cosine.square() + sine.square() > torch.finfo(matrix.dtype).eps ** 2
     angle = torch.atan2(torch.where(decided, sine, 0.0), torch.where(decided, cosine, 1.0))
     return rotation_from_axis_angle(angle[..., None] * matrix.new_tensor([0.0, 0.0, 1.0]))

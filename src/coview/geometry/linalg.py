@@ -11,16 +11,21 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-_FLOOR = (
-    1e-15  # a pivot below this is called zero whatever the matrix's size: its square still fits in float32
-)
+# a pivot below this is called zero whatever the matrix's size: its square still fits in float32
+_FLOOR = 1e-15
 
 
 def inverse_3x3(matrix: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3 3"]:
-    """The inverse by cofactors; NaN for a singular matrix (with zero gradients there).
+    """Inverses by cofactors.
 
-    The matrix is first scaled to its largest entry, so that determinants neither overflow nor
-    vanish. Good to about 1e-7 × its condition number in float32."""
+    The matrix is first scaled to its largest entry, so that determinants neither overflow nor vanish. Good to about
+    1e-7 × its condition number in float32.
+
+    Args:
+        matrix: (*batch, 3, 3).
+
+    Returns:
+        (*batch, 3, 3); NaN for a singular matrix (with zero gradients there)."""
     scale = matrix.detach().abs().amax(dim=(-2, -1), keepdim=True)
     scale = torch.where(scale > 0, scale, 1.0)
     first, second, third = (matrix / scale).unbind(-2)
@@ -34,19 +39,30 @@ def inverse_3x3(matrix: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3 
 def solve_3x3(
     matrix: Float[Tensor, "*batch 3 3"], vector: Float[Tensor, "*batch 3"]
 ) -> Float[Tensor, "*batch 3"]:
-    """The x of `matrix` x = `vector`, by cofactors; NaN for a singular matrix (zero gradients there)."""
+    """Solutions x of `matrix` x = `vector`, by cofactors.
+
+    Args:
+        matrix: (*batch, 3, 3).
+        vector: (*batch, 3).
+
+    Returns:
+        (*batch, 3); NaN for a singular matrix (with zero gradients there)."""
     return (inverse_3x3(matrix) * vector[..., None, :]).sum(dim=-1)
 
 
 def solve_symmetric(
     matrix: Float[Tensor, "*batch 6 systems"], vector: Float[Tensor, "*batch 3 systems"]
 ) -> tuple[Float[Tensor, "*batch 3 systems"], Bool[Tensor, "*batch systems"]]:
-    """Many positive definite 3×3 systems side by side, and which of them are determined.
+    """Solutions of many positive definite 3×3 systems side by side, by LDLᵀ [GL13 §4.1].
 
-    `matrix` holds the upper triangle (xx xy xz yy yz zz) *before* the axis of the systems: each
-    entry is then one contiguous run, several times faster than (systems, 3, 3). Where a system is
-    not determined (not positive definite, or condition number near 1 / eps) the solution is
-    finite, meaningless, and has finite gradients. LDLᵀ [GL13 §4.1]."""
+    Args:
+        matrix: upper triangles (xx xy xz yy yz zz) *before* the axis of the systems, (*batch, 6, systems): each entry
+            is then one contiguous run, several times faster than (systems, 3, 3).
+        vector: (*batch, 3, systems).
+
+    Returns:
+        Solutions (*batch, 3, systems), and which are determined. Where a system is not (not positive definite, or
+        condition number near 1 / eps) the solution is finite, meaningless, and has finite gradients."""
     solution, determined = solve_rows(matrix.unbind(-2), vector.unbind(-2))
     return torch.stack(solution, dim=-2), determined
 
@@ -54,7 +70,14 @@ def solve_symmetric(
 def solve_rows(
     matrix: Sequence[Tensor], vector: Sequence[Tensor]
 ) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor]:
-    """`solve_symmetric` with the entries as six and three separate tensors: saves the hot loops a copy."""
+    """`solve_symmetric` with the entries as separate tensors, which saves the hot loops a copy.
+
+    Args:
+        matrix: xx, xy, xz, yy, yz and zz, of one shape.
+        vector: x, y and z, of that shape.
+
+    Returns:
+        x, y and z of the solutions, and which systems are determined."""
     factor = _factor(matrix)
     x, y, z = vector
     y = torch.addcmul(y, factor.xy, x, value=-1)
@@ -68,7 +91,13 @@ def solve_rows(
 def inverse_symmetric(
     matrix: Float[Tensor, "*batch 6 systems"],
 ) -> tuple[Float[Tensor, "*batch 6 systems"], Bool[Tensor, "*batch systems"]]:
-    """Upper triangles of the inverses of many positive definite 3×3 matrices; see `solve_symmetric`."""
+    """Inverses of many positive definite 3×3 matrices; see `solve_symmetric`.
+
+    Args:
+        matrix: upper triangles, (*batch, 6, systems).
+
+    Returns:
+        Upper triangles of the inverses (*batch, 6, systems), and which are determined."""
     factor = _factor(matrix.unbind(-2))
     corner = factor.xy * factor.yz - factor.xz  # entry (3, 1) of L⁻¹
     xx = factor.first + factor.xy.square() * factor.second + corner.square() * factor.third

@@ -13,16 +13,22 @@ _SMALL = 1e-4  # squared angle below which three terms of a series are exact in 
 
 
 def skew(vector: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
-    """The matrix [v]× with [v]× w = v × w. [HZ04 eq. A4.5]"""
+    """The matrix [v]× with [v]× w = v × w. [HZ04 eq. A4.5]
+
+    Args:
+        vector: v, (*batch, 3)."""
     x, y, z = vector.unbind(-1)
     zero = torch.zeros_like(x)
     return torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).unflatten(-1, (3, 3))
 
 
 def rotation_from_axis_angle(axis_angle: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
-    """Exponential map of so(3): the axis times the angle (radians) in, the rotation out.
+    """Exponential map of so(3): Rodrigues' formula [HZ04 §A4.3].
 
-    Rodrigues' formula [HZ04 §A4.3]; first and second derivatives are finite everywhere, also at zero."""
+    First and second derivatives are finite everywhere, also at zero.
+
+    Args:
+        axis_angle: the axis times the angle (radians), (*batch, 3)."""
     squared = axis_angle.square().sum(dim=-1)[..., None, None]
     small = squared < _SMALL
     angle = torch.where(small, 1.0, squared).sqrt()
@@ -35,10 +41,13 @@ def rotation_from_axis_angle(axis_angle: Float[Tensor, "*batch 3"]) -> Float[Ten
 
 
 def axis_angle_from_rotation(rotation: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3"]:
-    """Logarithm of a rotation: the axis times the angle (radians, at most π).
+    """Logarithm of a rotation: the axis times the angle (radians, at most π), (*batch, 3).
 
-    At an angle of exactly π the axis and its opposite mean the same; one of them is returned.
-    Accurate to rounding from zero to π; gradients are finite everywhere."""
+    At an angle of exactly π the axis and its opposite mean the same; one of them is returned. Accurate to rounding from
+    zero to π; gradients are finite everywhere.
+
+    Args:
+        rotation: (*batch, 3, 3)."""
     quaternion = quaternion_wxyz_from_rotation(rotation)
     cosine, vector = quaternion[..., :1], quaternion[..., 1:]  # of half the angle; cosine ≥ 0
     squared = vector.square().sum(dim=-1, keepdim=True)
@@ -50,10 +59,13 @@ def axis_angle_from_rotation(rotation: Float[Tensor, "*batch 3 3"]) -> Float[Ten
 
 
 def rotation_from_six_d(six_d: Float[Tensor, "*batch 6"]) -> Float[Tensor, "*batch 3 3"]:
-    """The continuous 6D code: two vectors, made orthonormal, are the first two *columns*. [Zhou19]
+    """Rotation of the continuous 6D representation: its first two *columns*, made orthonormal. [Zhou19]
 
-    Numbers 0-2 are the first column, 3-5 the second. Any size is allowed; the answer is NaN
-    where the first vector is zero or the two are parallel."""
+    Args:
+        six_d: the first column, then the second, of any length, (*batch, 6).
+
+    Returns:
+        (*batch, 3, 3); NaN where the first vector is zero or the two are parallel."""
     first, second = six_d[..., :3], six_d[..., 3:]
     x = first / first.norm(dim=-1, keepdim=True)
     rest = second - (x * second).sum(dim=-1, keepdim=True) * x
@@ -62,14 +74,18 @@ def rotation_from_six_d(six_d: Float[Tensor, "*batch 6"]) -> Float[Tensor, "*bat
 
 
 def six_d_from_rotation(rotation: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 6"]:
-    """The first two columns of a rotation, one after the other. [Zhou19]"""
+    """The first two columns of a rotation, one after the other, (*batch, 6). [Zhou19]
+
+    Args:
+        rotation: (*batch, 3, 3)."""
     return rotation[..., :2].mT.flatten(-2)
 
 
 def rotation_from_quaternion_wxyz(quaternion: Float[Tensor, "*batch 4"]) -> Float[Tensor, "*batch 3 3"]:
-    """Rotation of a quaternion with its real part first; it need not have unit norm.
+    """Rotation of a quaternion with its real part first; NaN for the zero quaternion.
 
-    NaN for the zero quaternion, which is no rotation."""
+    Args:
+        quaternion: w x y z, of any norm above 0, (*batch, 4)."""
     w, x, y, z = (quaternion / quaternion.norm(dim=-1, keepdim=True)).unbind(-1)
     rows = [
         [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
@@ -83,7 +99,10 @@ def quaternion_wxyz_from_rotation(rotation: Float[Tensor, "*batch 3 3"]) -> Floa
     """Unit quaternion, real part first and not negative; q and -q are the same rotation.
 
     The four products 4·q_i·q are linear in the matrix; the one with the largest q_i is used, so that
-    nothing is divided by a small number and gradients stay finite."""
+    nothing is divided by a small number and gradients stay finite.
+
+    Args:
+        rotation: (*batch, 3, 3)."""
     (a, b, c), (d, e, f), (g, h, i) = (row.unbind(-1) for row in rotation.unbind(-2))
     products = torch.stack(
         [
@@ -105,8 +124,12 @@ def rotation_angle(
 ) -> Float[Tensor, "*batch"]:
     """Geodesic distance: the angle (radians, 0 to π) of the rotation from `a` to `b`. [Hartley13]
 
-    From sine and cosine, since the arc cosine alone loses half the digits of small angles. The
-    gradient is zero, not infinite, where the angle is exactly 0 or π."""
+    From sine and cosine, since the arc cosine alone loses half the digits of small angles. The gradient is zero, not
+    infinite, where the angle is exactly 0 or π.
+
+    Args:
+        a: rotations, (*batch, 3, 3).
+        b: rotations, (*batch, 3, 3)."""
     relative = a.mT @ b
     sine = _axial(relative).norm(dim=-1) / 2
     cosine = (relative.diagonal(dim1=-2, dim2=-1).sum(dim=-1) - 1) / 2
@@ -116,10 +139,15 @@ def rotation_angle(
 def nearest_rotation(matrix: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3 3"]:
     """The rotation R (determinant +1, always) that maximises trace(Rᵀ M). [Umeyama91] lemma
 
-    Also the nearest one in the Frobenius norm. NaN where the matrix holds NaN. Not unique, thus
-    meaningless, where the two smallest singular values are equal and the determinant is not
-    positive (rank one, a reflection of a sphere). The first derivative is exact and finite, also for
-    equal singular values, where that of the SVD is not; second derivatives are not provided."""
+    Also the nearest one in the Frobenius norm. The first derivative is exact and finite, also for equal singular
+    values, where that of the SVD is not; second derivatives are not provided.
+
+    Args:
+        matrix: M, (*batch, 3, 3).
+
+    Returns:
+        (*batch, 3, 3). NaN where the matrix holds NaN. Not unique, thus meaningless, where the two smallest singular
+        values are equal and the determinant is not positive (rank one, a reflection of a sphere)."""
     finite = matrix.isfinite().all(dim=-1).all(dim=-1)[..., None, None]
     identity = torch.eye(3, dtype=matrix.dtype, device=matrix.device)
     safe = torch.where(finite, matrix, identity)
@@ -144,8 +172,14 @@ def average_rotations(
 ) -> Float[Tensor, "*batch 3 3"]:
     """The weighted mean in the chordal L2 sense: the rotation nearest to the mean matrix. [Hartley13]
 
-    A rotation of weight 0 is ignored, NaN or not; NaN where all weights are 0. The mean is not robust: give
-    outliers small weights. Meaningless where the rotations cancel (two half turns apart)."""
+    The mean is not robust: give outliers small weights.
+
+    Args:
+        rotations: (*batch, n, 3, 3).
+        weights: (*batch, n); a rotation of weight 0 is ignored, NaN or not.
+
+    Returns:
+        (*batch, 3, 3). NaN where all weights are 0. Meaningless where the rotations cancel (two half turns apart)."""
     given = (weights > 0)[..., None, None]
     safe = torch.where(given, rotations, torch.zeros_like(rotations))
     total = (weights[..., None, None] * safe).sum(dim=-3)
@@ -153,10 +187,15 @@ def average_rotations(
 
 
 def check_rotation(matrix: Float[Tensor, "*batch 3 3"], what: str, tolerance: float = 1e-3) -> None:
-    """Raise ValueError where a matrix is no rotation; `what` says whose it is, such as a camera's name.
+    """Refuse matrices that are no rotation; left-handed ones (determinant -1) get their own explanation.
 
-    Left-handed matrices (determinant -1) get their own explanation. `tolerance` is the largest
-    entry of |RᵀR - I| that rounding in a file may cause."""
+    Args:
+        matrix: (*batch, 3, 3).
+        what: whose rotation it is, such as a camera's name, for the message.
+        tolerance: the largest entry of |RᵀR - I| that rounding in a file may cause.
+
+    Raises:
+        InputError: a matrix is not orthonormal, or its determinant is not +1."""
     for single in matrix.detach().double().reshape(-1, 3, 3).cpu():
         miss = float((single.mT @ single - torch.eye(3, dtype=torch.float64)).abs().max())
         determinant = float(torch.linalg.det(single))

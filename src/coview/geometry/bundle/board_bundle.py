@@ -1,7 +1,7 @@
 """Bundle adjustment of a rigid calibration board: intrinsics, poses, clocks, and a board pose per instant.
 
-As in `adjustment`, with the board's poses (eliminated by a Schur complement [Triggs00]) in the place of
-points. A board of known size brings the scale; the first camera is the world and its clock the time.
+As in `bundle_adjustment`, with the board's poses (eliminated by a Schur complement [Triggs00]) in the place of
+points. A board of known size fixes the scale; the first camera is the world and its clock the time.
 """
 
 from collections.abc import Callable
@@ -33,23 +33,26 @@ _SINGULAR = 1e-13  # smallest eigenvalue of the scaled matrix that is more than 
 
 @dataclass(frozen=True)
 class BoardsAdjusted:
-    """Cameras and board poses after bundle adjustment, with residuals and covariances."""
+    """Cameras and board poses after bundle adjustment; covariances are NaN where not determined."""
 
     scene: BoardScene
-    residuals: Float[Tensor, "sightings corners"]  # pixels; NaN where not seen, or behind the camera
-    sigma: float  # pixels: standard deviation of a corner's coordinate with weight 1
+    # pixels; NaN where not seen, or behind the camera
+    residuals: Float[Tensor, "sightings corners"]
+    # pixels: standard deviation of a corner's coordinate with weight 1
+    sigma: float
     converged: bool
     iterations: int
-    covariance: Float[Tensor, "views 16 16"]  # of each camera's columns; 0 where held fixed
+    # of each camera's columns; 0 where held fixed
+    covariance: Float[Tensor, "views 16 16"]
 
     @property
     def column_sigma(self) -> Float[Tensor, "views 16"]:
-        """Standard deviations; focal and aspect relative, cx and cy in pixels, the clock in seconds."""
+        """Standard deviations, (views, 16); focal and aspect relative, cx and cy in pixels, the clock in seconds."""
         return self.covariance.diagonal(dim1=1, dim2=2).sqrt()
 
     @property
     def centre_covariance(self) -> Float[Tensor, "views 3 3"]:
-        """Covariance of the camera centres, m², world frame: dC = −Rᵀ (dt + t × ω)."""
+        """Covariance of the camera centres, m², world frame, (views, 3, 3): dC = −Rᵀ (dt + t × ω)."""
         cameras = self.scene.cameras
         identity = torch.eye(3).expand_as(cameras.rotation).to(cameras.rotation)
         rows = -cameras.rotation.mT @ torch.cat([skew(cameras.translation), identity], -1)
@@ -68,13 +71,21 @@ def adjust_boards(
     iterations: int = 60,
     tolerance: float = 0.05,
 ) -> BoardsAdjusted:
-    """Cameras and board poses with the least reprojection error, and what is usual where that says nothing.
+    """Cameras, clocks and board poses of least reprojection error, with a Gaussian prior on intrinsics. [Triggs00]
 
-    `corners` in the board's frame, metres; `rates` as of `board_rates`: they make clocks visible. Columns
-    that are not `free` stay (the first camera's pose and clock should). `huber`: pixels beyond which a
-    corner counts linearly; `pixel_sigma`: pixels that one `spread` is worth. Stops when a step moves the
-    cameras by less than the share `tolerance` of their standard deviations. Nothing here checks that the cameras are
-    tied to each other: covariances are NaN if not. Float64; no gradients flow through it."""
+    Stops when a step moves the cameras by less than the share `tolerance` of their standard deviations. Nothing here
+    checks that the cameras are connected: covariances are NaN if not. Float64; no gradients flow through it.
+
+    Args:
+        start: cameras, board poses and clocks near the answer.
+        corners: in the board's frame, metres, (corners, 3).
+        seen: raw pixels of the corners, one row per camera and instant.
+        unknowns: which columns are free, and their prior; the first camera's pose and clock should not be free.
+        rates: as of `board_rates`, (instants, 6): they make clocks observable.
+        huber: pixels beyond which a corner counts linearly; None: least squares.
+        pixel_sigma: pixels that one `prior_sigma` is worth.
+        iterations: systems to solve, at most.
+        tolerance: share of the standard deviations below which a step is small."""
     with torch.no_grad():
         problem = _Problem(corners, seen, RobustLoss(huber), unknowns, rates, pixel_sigma)
         found = levenberg_marquardt(
@@ -91,21 +102,23 @@ class _Iterate:
     """A scene and what it costs."""
 
     scene: BoardScene
-    cost: float  # square pixels
+    # square pixels
+    cost: float
 
 
 @dataclass(frozen=True)
 class _Step:
-    """Of the cameras and of the boards."""
+    """A change of the cameras and of the board poses."""
 
     cameras: Float[Tensor, "views 16"]
     boards: Float[Tensor, "instants 6"]
-    gain: float  # the decrease of the cost that the linear model promises
+    # the decrease of the cost that the linear model promises
+    gain: float
 
 
 @dataclass(frozen=True)
 class _Problem:
-    """What is seen, what is unknown, and what a miss costs: `LeastSquares` for `levenberg_marquardt`."""
+    """Observations, unknowns and robust loss: `LeastSquares` for `levenberg_marquardt`."""
 
     corners: Float[Tensor, "corners 3"]
     seen: BoardObservations
@@ -116,7 +129,7 @@ class _Problem:
 
     @property
     def freedom(self) -> int:
-        """How many observed coordinates there are beyond the number of unknowns without a spread."""
+        """How many observed coordinates there are beyond the number of unknowns without a prior."""
         bounded = self.unknowns.prior_sigma.isfinite()
         unknown = int((self.unknowns.free & ~bounded).sum()) + 6 * len(self.rates)
         return 2 * int((self.seen.weights > 0).sum()) - unknown
@@ -129,13 +142,13 @@ class _Problem:
         return scene.cameras[view].project(points) - self.seen.pixels
 
     def prior_residuals(self, scene: BoardScene) -> Float[Tensor, "views 16"]:
-        """How far the free columns are from what is usual, in pixels."""
+        """Differences of the free columns from their prior means, in pixels."""
         prior_residuals = (columns(scene) - self.unknowns.prior_mean) * self.prior_weights
         return torch.where(self.prior_weights > 0, prior_residuals, 0.0)
 
     @property
     def prior_weights(self) -> Float[Tensor, "views 16"]:
-        """Derivative of `strays`."""
+        """Derivative of `prior_residuals`."""
         return torch.where(self.unknowns.free, self.pixel_sigma / self.unknowns.prior_sigma, 0.0)
 
     def lengths(self, residuals: Float[Tensor, "sightings corners 2"], scene: BoardScene) -> Tensor:
@@ -177,7 +190,7 @@ class _Problem:
         return step.gain <= tolerance**2 * reached.cost / max(1, self.freedom)
 
     def equations(self, scene: BoardScene) -> BoardEquations:
-        """The scene's normal equations; derivatives by central differences through the one lens model there is."""
+        """The scene's normal equations; derivatives by central differences through `Cameras.project`."""
         weighted, residual = self._weighted(scene)
         zeros = torch.zeros_like(self.unknowns.prior_mean)
         of_camera = []
@@ -191,10 +204,11 @@ class _Problem:
         return equations.with_prior(self.prior_weights.flatten(), self.prior_residuals(scene).flatten())
 
     def second_order(self, equations: BoardEquations, scene: BoardScene, step: _Step) -> BoardEquations:
-        """The same system pulled by half the second derivative of the residuals along `step` [Transtrum12].
+        """The same system with half the second derivative of the residuals along `step` as residuals [Transtrum12].
 
-        A step moves everything along straight lines, but a longer lens wants its boards farther away by the
-        same factor: without this correction the valley between the two is crawled down."""
+        A step moves everything along straight lines, but a longer focal length needs its boards farther away by the
+        same
+        factor: without this correction progress along that valley of the cost is slow."""
         weighted, here = self._weighted(scene)
         ahead, behind = (
             weighted(self.residuals(scene.moved(sign * _PROBE * step.cameras, sign * _PROBE * step.boards)))
@@ -205,7 +219,8 @@ class _Problem:
         )
 
     def _weighted(self, scene: BoardScene) -> tuple[Callable[[Tensor], Tensor], Tensor]:
-        """What brings weight and robust factor to derivatives (sightings, corners, 2), flat; and the residual."""
+        """A function that multiplies derivatives (sightings, corners, 2) by weight and robust factor, and the
+        residual."""
         residuals = self.residuals(scene)
         in_front = residuals.isfinite().all(dim=-1) & (self.seen.weights > 0)
         factor = self.seen.weights * self.loss.weight(self.lengths(residuals, scene)).sqrt()
@@ -268,8 +283,8 @@ def _inverse(matrix: Float[Tensor, "n n"]) -> Float[Tensor, "n n"]:
 
 
 def _residual_sigma(problem: _Problem, lengths: Float[Tensor, "seen"]) -> float:
-    """Standard deviation per coordinate from weighted residuals, by Huber's formula [Huber81 §7.6] relative
-    to the weights in the normal equations; NaN where no observation is left over to judge by."""
+    """Standard deviation per coordinate from weighted residuals, by Huber's formula [Huber81 §7.6] relative to the
+    weights in the normal equations; NaN where there are no more observations than unknowns."""
     if problem.freedom < 1:
         return float("nan")
     whole = lengths * (2 * len(lengths) / problem.freedom) ** 0.5

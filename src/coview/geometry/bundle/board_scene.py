@@ -1,4 +1,4 @@
-"""A rigid board before cameras: who saw it when, where it and they are, and how a step moves them."""
+"""Observations and unknowns of a rigid calibration board: cameras, board poses, clocks, and steps of them."""
 
 from dataclasses import dataclass, replace
 
@@ -16,18 +16,23 @@ _CLOCK = 15
 
 @dataclass(frozen=True)
 class BoardObservations:
-    """Who saw the board when: one row per camera and instant."""
+    """Observed board corners: one row per camera and instant."""
 
     view: Int[Tensor, "sightings"]
     instant: Int[Tensor, "sightings"]
-    pixels: Float[Tensor, "sightings corners 2"]  # raw (distorted); may be anything where weight is 0
-    weights: Float[Tensor, "sightings corners"]  # multiply the residual; 0 where not seen
+    # raw (distorted); may be anything where weight is 0
+    pixels: Float[Tensor, "sightings corners 2"]
+    # multiply the residual; 0 where not seen
+    weights: Float[Tensor, "sightings corners"]
 
     def __len__(self) -> int:
         return len(self.view)
 
     def where(self, chosen: Bool[Tensor, "sightings"]) -> "BoardObservations":
-        """Some of them."""
+        """Some of the rows.
+
+        Args:
+            chosen: which, (sightings)."""
         return BoardObservations(
             self.view[chosen], self.instant[chosen], self.pixels[chosen], self.weights[chosen]
         )
@@ -35,16 +40,24 @@ class BoardObservations:
 
 @dataclass(frozen=True)
 class BoardScene:
-    """What the adjustment changes."""
+    """What the adjustment changes: cameras, board poses and clocks."""
 
-    cameras: Cameras  # batch: views
-    boards: Float[Tensor, "instants 3 4"]  # world from board, metres
-    clocks: Float[Tensor, "views"]  # seconds: a camera's frame of instant t shows the world at t + clock
+    # batch: views
+    cameras: Cameras
+    # world from board, metres
+    boards: Float[Tensor, "instants 3 4"]
+    # seconds: a camera's frame of instant t shows the world at t + clock
+    clocks: Float[Tensor, "views"]
 
     def moved(
         self, cameras: Float[Tensor, "views 16"], boards: Float[Tensor, "instants 6"] | None = None
     ) -> "BoardScene":
-        """One step on."""
+        """The scene after a step.
+
+        Args:
+            cameras: change of each camera's columns, (views, 16).
+            boards: rotation vector (board's axes, rad) and translation (m, world frame), (instants, 6); None:
+                unchanged."""
         return BoardScene(
             _moved_cameras(self.cameras, cameras),
             self.boards if boards is None else moved_boards(self.boards, boards),
@@ -54,20 +67,27 @@ class BoardScene:
 
 @dataclass(frozen=True)
 class BoardUnknowns:
-    """What is to be found, and what is usual for what the sightings say little about."""
+    """Which camera columns are free, and the Gaussian prior on them."""
 
     free: Bool[Tensor, "views 16"]
-    prior_mean: Float[Tensor, "views 16"]  # columns of LENS and clock as they usually are; focal: log pixels
-    prior_sigma: Float[Tensor, "views 16"]  # how far they usually stray; infinite: anything goes
+    # mean of each column of LENS and of the clock; focal: log pixels
+    prior_mean: Float[Tensor, "views 16"]
+    # standard deviation; infinite: no prior
+    prior_sigma: Float[Tensor, "views 16"]
 
 
 def board_rates(
     boards: Float[Tensor, "instants 3 4"], times: Float[Tensor, "instants"], longest: float
 ) -> Float[Tensor, "instants 6"]:
-    """How the board turned (about its own axes, rad/s) and moved (m/s) at every instant, from its neighbours.
+    """Angular velocity (about the board's own axes, rad/s) and velocity (m/s) at every instant, from its neighbours.
 
-    `times` in seconds, ascending; neighbours farther than `longest` seconds say nothing, and an instant
-    without a neighbour has the rate 0. NaN times never have neighbours."""
+    Args:
+        boards: world-from-board, metres, (instants, 3, 4).
+        times: seconds, ascending, (instants); NaN times never have neighbours.
+        longest: seconds, the longest gap to a neighbour.
+
+    Returns:
+        (instants, 6); 0 for an instant without a neighbour."""
     gap = times.diff()
     near = (gap > 0) & (gap <= longest)
     step = torch.cat([times.new_zeros(1), torch.where(near, gap, 0.0), times.new_zeros(1)])
@@ -80,7 +100,13 @@ def board_rates(
 
 
 def columns(scene: BoardScene) -> Float[Tensor, "views 16"]:
-    """Those that a usual value is compared with; poses count from where they are."""
+    """Values of all camera columns, to compare with their prior means; 0 for those of the poses.
+
+    Args:
+        scene: cameras and clocks.
+
+    Returns:
+        In the order of `COLUMNS`, (views, 16)."""
     cameras = scene.cameras
     focal = cameras.focal.log()
     lens = [focal[:, 0], focal[:, 1] - focal[:, 0], *cameras.principal_point.unbind(-1)]
@@ -110,6 +136,10 @@ def _moved_cameras(cameras: Cameras, step: Float[Tensor, "views 16"]) -> Cameras
 def moved_boards(
     boards: Float[Tensor, "boards 3 4"], step: Float[Tensor, "boards 6"]
 ) -> Float[Tensor, "boards 3 4"]:
-    """Boards turned about their own axes (rad) and moved (m, world frame)."""
+    """Boards rotated about their own axes and translated.
+
+    Args:
+        boards: world-from-board, metres, (boards, 3, 4).
+        step: rotation vector (rad) and translation (m, world frame), (boards, 6)."""
     rotation = boards[..., :3] @ rotation_from_axis_angle(step[:, :3])
     return torch.cat([rotation, boards[..., 3:] + step[:, 3:, None]], dim=-1)

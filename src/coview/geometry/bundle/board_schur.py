@@ -24,7 +24,12 @@ class BoardEquations:
         instant: Int[Tensor, "sightings"],
         residual: Float[Tensor, "sightings rows"],
     ) -> "BoardEquations":
-        """The same system for another residual."""
+        """The same system for another residual.
+
+        Args:
+            view: camera of each row, (sightings).
+            instant: of each row, (sightings).
+            residual: weighted, pixels, (sightings, rows)."""
         columns = self.slopes[0].shape[-1]
         cameras = self.camera_rhs.new_zeros(len(self.camera_rhs) // columns, columns)
         of_camera, of_board = (-(rows.mT @ residual[..., None])[..., 0] for rows in self.slopes)
@@ -37,7 +42,11 @@ class BoardEquations:
     def with_prior(
         self, slopes: Float[Tensor, "unknowns"], residuals: Float[Tensor, "unknowns"]
     ) -> "BoardEquations":
-        """One more equation per camera column: slope · step = −stray. Slope 0: none."""
+        """One more equation per camera column: slope · step = −residual.
+
+        Args:
+            slopes: derivative of each prior residual, (unknowns); 0: no prior.
+            residuals: of the prior, (unknowns)."""
         return replace(
             self,
             cameras=self.cameras + torch.diag_embed(slopes.square()),
@@ -47,7 +56,7 @@ class BoardEquations:
 
 @dataclass(frozen=True)
 class ReducedBoardEquations:
-    """The system of the free camera columns alone."""
+    """The system of the free camera columns alone, after eliminating the boards."""
 
     matrix: Float[Tensor, "free free"]
     rhs: Float[Tensor, "free"]
@@ -61,9 +70,14 @@ def normal_equations(
     slopes: tuple[Float[Tensor, "sightings rows columns"], Float[Tensor, "sightings rows 6"]],
     counts: tuple[int, int],
 ) -> BoardEquations:
-    """Summed over sightings; `slopes` by the camera's columns and by the board's pose, `counts` views and instants.
+    """Normal equations summed over sightings; a camera sees an instant at most once.
 
-    A camera sees an instant at most once."""
+    Args:
+        view: camera of each row, (sightings).
+        instant: of each row, (sightings).
+        residual: weighted, pixels, (sightings, rows).
+        slopes: derivatives by the camera's columns and by the board's pose.
+        counts: number of views and of instants."""
     of_camera, of_board = slopes
     (views, instants), columns = counts, of_camera.shape[-1]
     blocks = residual.new_zeros(views, columns, columns).index_add(0, view, of_camera.mT @ of_camera)
@@ -83,7 +97,12 @@ def normal_equations(
 def eliminate_boards(
     equations: BoardEquations, free: Bool[Tensor, "unknowns"], damping: float
 ) -> ReducedBoardEquations:
-    """With the boards eliminated; `damping` raises every diagonal by that share (Marquardt)."""
+    """Schur complement of the board poses. [Triggs00 §6.1]
+
+    Args:
+        equations: normal equations.
+        free: camera columns that are unknown, (unknowns).
+        damping: share by which every diagonal is raised (Marquardt)."""
     diagonal = equations.boards.diagonal(dim1=1, dim2=2)
     inverse = torch.linalg.inv(equations.boards + torch.diag_embed(damping * diagonal + 1e-12))
     mixed = equations.mixed[:, free]

@@ -1,4 +1,4 @@
-"""Bundle adjustment: cameras and points that together miss the observed pixels least.
+"""Bundle adjustment: cameras and points of least reprojection error.
 
 Levenberg-Marquardt on the reprojection error, the points eliminated by a Schur complement [Triggs00].
 """
@@ -35,8 +35,10 @@ _SINGULAR = 1e-13  # smallest eigenvalue of the scaled matrix that is more than 
 class Clocks:
     """What estimating time offsets needs: how fast each pixel moves, and when it was seen."""
 
-    velocity: Float[Tensor, "views points 2"]  # pixels per second; 0 where it is not known
-    moment: Float[Tensor, "points"]  # seconds from the middle of the recording
+    # pixels per second; 0 where it is not known
+    velocity: Float[Tensor, "views points 2"]
+    # seconds from the middle of the recording
+    moment: Float[Tensor, "points"]
     # whether a time offset may grow linearly with time
     drift: bool = False
 
@@ -45,30 +47,44 @@ class Clocks:
 class Adjusted:
     """Cameras and points after bundle adjustment, with residuals and covariances.
 
-    The covariances hold in the gauge of `adjust`: nothing but the first camera, and without a
-    distance prior the length of the longest baseline from it, is taken as known. They are NaN where
-    the observations do not determine the unknown."""
+    The covariances hold in the gauge of `adjust`: the first camera, and without a distance prior the length of the
+    longest baseline from it, are exact. They are NaN where the observations do not determine the unknown."""
 
-    cameras: Cameras  # batch: views
-    points: Float[Tensor, "points 3"]  # metres, world; NaN where fewer than two views hold the point
-    cost: float  # square pixels: half the sum of squares, or the robust loss; with the prior's part
-    rms: float  # pixels: root mean square length of the residuals, averaged by squared weight
-    iterations: int  # systems solved, rejected steps included
-    converged: bool  # False: stopped at the limit of iterations, still descending
-    sigma: float  # pixels: standard deviation of an observation with weight 1, per axis, from the residuals
-    residuals: Float[Tensor, "views points"]  # pixels; NaN unobserved, or behind the camera
-    clock: Float[Tensor, "views 2"]  # seconds later than was assumed, and seconds per second; 0: not fitted
-    unknowns: Unknowns  # what was found besides poses and points
-    covariance: Float[Tensor, "views parameters views parameters"]  # of every camera with every other
-    point_covariance: Float[Tensor, "points 3 3"] | None  # m², cameras' uncertainty included
+    # batch: views
+    cameras: Cameras
+    # metres, world; NaN where fewer than two views hold the point
+    points: Float[Tensor, "points 3"]
+    # square pixels: half the sum of squares, or the robust loss; with the prior's part
+    cost: float
+    # pixels: root mean square length of the residuals, averaged by squared weight
+    rms: float
+    # systems solved, rejected steps included
+    iterations: int
+    # False: stopped at the limit of iterations, still descending
+    converged: bool
+    # pixels: standard deviation of an observation with weight 1, per axis, from the residuals
+    sigma: float
+    # pixels; NaN unobserved, or behind the camera
+    residuals: Float[Tensor, "views points"]
+    # seconds later than was assumed, and seconds per second; 0: not fitted
+    clock: Float[Tensor, "views 2"]
+    # what was found besides poses and points
+    unknowns: Unknowns
+    # of every camera with every other
+    covariance: Float[Tensor, "views parameters views parameters"]
+    # m², cameras' uncertainty included
+    point_covariance: Float[Tensor, "points 3 3"] | None
 
     @property
     def camera_covariance(self) -> Float[Tensor, "views 6 6"]:
-        """Of the poses: rotation vector (left, rad), then translation (m)."""
+        """Of the poses: rotation vector (left, rad), then translation (m); (views, 6, 6)."""
         return self.covariance[:, :6, :, :6].diagonal(dim1=0, dim2=2).permute(2, 0, 1)
 
     def covariance_of(self, name: str) -> Float[Tensor, "views views"]:
-        """Of the cameras' "focal" (as a share of it), "k1", "offset" (s) or "drift"; zeros where not fitted."""
+        """Covariance of one unknown over the cameras, (views, views); zeros where not fitted.
+
+        Args:
+            name: "focal" (as a share of it), "k1", "offset" (s) or "drift" (s/s)."""
         place = self.unknowns.place(name)
         if place is None:
             return self.covariance.new_zeros(len(self.cameras), len(self.cameras))
@@ -76,12 +92,12 @@ class Adjusted:
 
     @property
     def focal_sigma(self) -> Float[Tensor, "views"]:
-        """One standard deviation, as a share of the focal length; 0 where not fitted."""
+        """Standard deviations, as a share of the focal length, (views); 0 where not fitted."""
         return self.covariance_of("focal").diagonal().clamp(min=0).sqrt()
 
     @property
     def clock_sigma(self) -> Float[Tensor, "views 2"]:
-        """One standard deviation of both parts of `clock`."""
+        """Standard deviations of both parts of `clock`, (views, 2); 0 where not fitted."""
         parts = [self.covariance_of(name).diagonal().clamp(min=0).sqrt() for name in ("offset", "drift")]
         return torch.stack(parts, dim=-1)
 
@@ -112,24 +128,36 @@ def adjust(
     tolerance: float = 1e-2,
     covariance: bool = True,
 ) -> Adjusted:
-    """Poses (on request focal lengths) and points with the least reprojection error. [Triggs00], [HZ04 §18.1]
+    """Poses and points (on request focal lengths, k1 and clocks) of least reprojection error. [Triggs00], [HZ04 §18.1]
 
-    `pixels` are raw pixels of `cameras` (lens models included, any mix); `weights` multiply the
-    residuals, 0 means not observed and the pixel may be NaN there. `huber` or `cauchy` (pixels of
-    an observation with weight 1) makes the loss robust in the length of each 2D residual [Huber81].
-    `fit_focal` scales fx and fy by one factor for "each" camera (True), or by one that is "shared" by all;
-    `fit_distortion` adds to k1 in the same way.
-    With `clocks` it also finds each camera's time offset, to first order in its pixels' velocity.
-    Gauge: the first camera keeps its pose, and the camera farthest from it its distance, unless
-    `distance_prior` (metres) sets the scale; then `pixel_sigma` says how many pixels one sigma of
-    a prior is worth (1 if not given). The covariance is scaled by `pixel_sigma`, or if it is not given
-    by the scatter of the residuals [Huber81 §7.6].
-    Stops when a step moves the cameras, and the points on average, by less than the share `tolerance`
-    of their standard deviations. Solves in float64 on the
-    device of the cameras; the answer has their type. No gradients flow through it.
-    Points held by fewer than two views are ignored and come back as NaN. Raises ValueError for fewer than
-    two views, a camera with fewer than 6 observations of such points, cameras that share no points with
-    the others, a start that is not finite or whose centres coincide."""
+    Gauge: the first camera keeps its pose, and the camera farthest from it its distance, unless `distance_prior` sets
+    the scale. Stops when a step moves the cameras, and the points on average, by less than the share `tolerance` of
+    their standard deviations. Solves in float64 on the device of the cameras; the answer has their type. No gradients
+    flow through it.
+
+    Args:
+        cameras: start, of batch `views`; lens models included, any mix.
+        points: start, metres, world frame, (points, 3).
+        pixels: raw (distorted), (views, points, 2); may be NaN where the weight is 0.
+        weights: multiply the residuals, (views, points); 0: not observed.
+        huber: pixels of an observation with weight 1 beyond which the loss is linear [Huber81]; None: least squares.
+        cauchy: as `huber`, for a loss that grows like a logarithm.
+        fit_focal: scale fx and fy by one factor for "each" camera (True), or by one that is "shared" by all.
+        fit_distortion: what is added to k1, in the same way.
+        clocks: to find each camera's time offset, to first order in its pixels' velocity.
+        distance_prior: distances between points, metres, that set the scale.
+        pixel_sigma: pixels that one sigma of a prior is worth (1 if None), and the noise that scales the covariances
+            (if None the scatter of the residuals [Huber81 §7.6]).
+        iterations: systems to solve, at most.
+        tolerance: share of the standard deviations below which a step is small.
+        covariance: whether to compute the points' covariances.
+
+    Returns:
+        The adjusted scene. Points seen by fewer than two views are ignored and come back as NaN.
+
+    Raises:
+        InputError: fewer than two views, a camera with fewer than 6 observations of such points, cameras that share no
+            points with the others, a start that is not finite or whose centres coincide."""
     check_input(cameras, points, pixels, weights, iterations)
     used = (weights > 0).sum(dim=0) >= 2
     check_connected(cameras, weights, used)
@@ -174,7 +202,7 @@ def _loss(huber: float | None, cauchy: float | None) -> RobustLoss:
 
 
 def _usable_prior(prior: DistancePrior | None, used: Bool[Tensor, "points"]) -> DistancePrior | None:
-    """The prior for the points that two views hold; pairs with another point say nothing."""
+    """The prior of pairs of points that two or more views see; other pairs are dropped."""
     if prior is None:
         return None
     usable = used[prior.first] & used[prior.second]

@@ -1,4 +1,4 @@
-"""What bundle adjustment refuses, and how it says so."""
+"""Checks of the input of bundle adjustment."""
 
 import torch
 from jaxtyping import Bool, Float
@@ -11,7 +11,17 @@ MIN_OBSERVATIONS = 6  # per camera: six unknowns, and a little to spare against 
 
 
 def check_input(cameras: Cameras, points: Tensor, pixels: Tensor, weights: Tensor, iterations: int) -> None:
-    """Sizes that belong together and numbers that are numbers; ValueError otherwise."""
+    """Refuse inputs of `adjust` whose shapes do not match or whose numbers are not finite.
+
+    Args:
+        cameras: of batch `views`.
+        points: (points, 3).
+        pixels: (views, points, 2).
+        weights: (views, points).
+        iterations: at least 1.
+
+    Raises:
+        InputError: with the first camera or point at fault."""
     if len(cameras) < 2:
         raise InputError(f"adjust needs 2 or more views, got {len(cameras)}: one view has no depth.")
     expected = (len(cameras), len(points))
@@ -57,7 +67,15 @@ def _check_finite(cameras: Cameras, points: Tensor, pixels: Tensor, weights: Ten
 def check_connected(
     cameras: Cameras, weights: Float[Tensor, "views points"], used: Bool[Tensor, "points"]
 ) -> None:
-    """Every camera seen enough by, and tied to, the others; ValueError names those that are not."""
+    """Refuse cameras with too few observations, or without points in common with the others.
+
+    Args:
+        cameras: of batch `views`.
+        weights: (views, points).
+        used: points seen by two or more views, (points).
+
+    Raises:
+        InputError: names the cameras."""
     seen = (weights > 0) & used
     for view, count in enumerate(seen.sum(dim=1).tolist()):
         if count < MIN_OBSERVATIONS:

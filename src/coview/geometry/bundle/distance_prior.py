@@ -1,4 +1,4 @@
-"""Known distances between points: what gives a reconstruction its scale in metres."""
+"""A prior on distances between points, which gives a reconstruction its scale in metres."""
 
 from dataclasses import dataclass
 
@@ -11,12 +11,14 @@ from coview.errors import InputError
 
 @dataclass(frozen=True)
 class DistancePrior:
-    """Distances known before looking: |point[first] − point[second]| = metres ± sigma."""
+    """Gaussian prior on distances between points: |point[first] − point[second]| = metres ± sigma."""
 
-    first: Int[Tensor, "pairs"]  # indices of points
+    # indices of points
+    first: Int[Tensor, "pairs"]
     second: Int[Tensor, "pairs"]
     metres: Float[Tensor, "pairs"]
-    sigma: Float[Tensor, "pairs"]  # metres, one standard deviation
+    # metres, one standard deviation
+    sigma: Float[Tensor, "pairs"]
 
     def __post_init__(self) -> None:
         bad = (self.metres <= 0) | (self.sigma <= 0) | ~(self.metres + self.sigma).isfinite()
@@ -29,7 +31,10 @@ class DistancePrior:
             )
 
     def lengths(self, points: Float[Tensor, "3 points"]) -> Float[Tensor, "pairs"]:
-        """The distances as they are, metres."""
+        """The distances of the pairs at present, metres, (pairs).
+
+        Args:
+            points: metres, (3, points)."""
         return (points[:, self.first] - points[:, self.second]).norm(dim=0)
 
 
@@ -39,14 +44,19 @@ class PairRows:
 
     ends: Int[Tensor, "2 pairs"]
     residuals: Float[Tensor, "pairs"]
-    rows: Float[Tensor, "2 3 pairs"]  # by the first and by the second point
+    # by the first and by the second point
+    rows: Float[Tensor, "2 3 pairs"]
 
     @property
     def cost(self) -> float:
+        """Half the sum of squares, square pixels."""
         return 0.5 * float(self.residuals.square().sum())
 
     def negative_gradient(self, points: int) -> Float[Tensor, "3 points"]:
-        """Minus the gradient of the prior's cost by the points."""
+        """Minus the gradient of the prior's cost by the points, (3, points).
+
+        Args:
+            points: their number."""
         total = self.rows.new_zeros(3, points)
         for end in range(2):
             total.index_add_(1, self.ends[end], -self.rows[end] * self.residuals)
@@ -54,7 +64,12 @@ class PairRows:
 
 
 def linearise_prior(prior: DistancePrior, points: Float[Tensor, "3 points"], pixel_sigma: float) -> PairRows:
-    """Rows worth `pixel_sigma` pixels for one standard deviation of the distance."""
+    """Residuals and derivatives of a distance prior.
+
+    Args:
+        prior: pairs, distances and standard deviations.
+        points: metres, (3, points).
+        pixel_sigma: pixels that one standard deviation of the distance is worth."""
     difference = points[:, prior.first] - points[:, prior.second]
     length = difference.norm(dim=0).clamp(min=1e-12)
     scale = pixel_sigma / prior.sigma
@@ -84,11 +99,17 @@ class LowRank:
         return self.ends[a][:, None] == self.ends[b]
 
     def rows_times(self, columns: Float[Tensor, "many 3 points"]) -> Float[Tensor, "many pairs"]:
-        """A x for each x of `columns`."""
+        """A x for each x.
+
+        Args:
+            columns: x, (many, 3, points)."""
         return sum((columns[:, :, self.ends[e]] * self.rows[e]).sum(dim=1) for e in range(2))  # type: ignore[return-value]  # sum() of tensors is a tensor, not the 0 it starts with
 
     def apply(self, columns: Float[Tensor, "many 3 points"]) -> Float[Tensor, "many 3 points"]:
-        """M x for each x of `columns`."""
+        """M x for each x.
+
+        Args:
+            columns: x, (many, 3, points)."""
         inner = torch.cholesky_solve(self.rows_times(columns).mT, self.factor).mT
         result = columns.clone()
         for end in range(2):
@@ -96,7 +117,10 @@ class LowRank:
         return result
 
     def blocks(self, points: int) -> Float[Tensor, "points 3 3"]:
-        """The 3 × 3 blocks on the diagonal of M."""
+        """The 3 × 3 blocks on the diagonal of M, (points, 3, 3).
+
+        Args:
+            points: their number."""
         inverse = torch.cholesky_inverse(self.factor)
         blocks = torch.eye(3, dtype=inverse.dtype, device=inverse.device).repeat(points, 1, 1)
         for a in range(2):

@@ -40,10 +40,13 @@ class Damping(Protocol):
         """The share."""
 
     def after_success(self, ratio: float) -> "Damping":
-        """After a step that lowered the cost; `ratio`: the decrease over the promised one."""
+        """The damping after a step that lowered the cost.
+
+        Args:
+            ratio: the decrease over the promised one."""
 
     def after_failure(self) -> "Damping":
-        """After a step that did not."""
+        """The damping after a step that did not."""
 
 
 EstimateT = TypeVar("EstimateT", bound=Estimate)
@@ -60,16 +63,33 @@ class LeastSquares(Protocol[EstimateT, EquationsT, StepT]):
         """A cost below which the residuals are rounding."""
 
     def linearise(self, at: EstimateT) -> EquationsT:
-        """The normal equations at an estimate."""
+        """The normal equations at an estimate.
+
+        Args:
+            at: the estimate."""
 
     def step(self, equations: EquationsT, at: EstimateT, damping: float) -> StepT | None:
-        """The damped Gauss-Newton step; None where the damped matrix is not positive definite."""
+        """The damped Gauss-Newton step; None where the damped matrix is not positive definite.
+
+        Args:
+            equations: of `at`.
+            at: the estimate.
+            damping: share by which diagonals are raised."""
 
     def moved(self, at: EstimateT, step: StepT) -> EstimateT:
-        """The estimate after a step, with its cost."""
+        """The estimate after a step, with its cost.
+
+        Args:
+            at: the estimate before.
+            step: the change."""
 
     def is_small(self, step: StepT, reached: EstimateT, tolerance: float) -> bool:
-        """Whether `step` moved by less than the share `tolerance` of what the data determine anyway."""
+        """Whether a step moved by less than a share of what the data determine anyway.
+
+        Args:
+            step: the change.
+            reached: the estimate after it.
+            tolerance: that share."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +100,14 @@ class Nielsen:
     growth: float = 2.0
 
     def after_success(self, ratio: float) -> "Nielsen":
+        """Lower, the more so the better the linear model predicted.
+
+        Args:
+            ratio: the decrease over the promised one."""
         return Nielsen(self.value * max(0.1, 1 - (2 * ratio - 1) ** 3))
 
     def after_failure(self) -> "Nielsen":
+        """Higher, faster at every failure in a row."""
         return Nielsen(self.value * self.growth, 2 * self.growth)
 
 
@@ -96,9 +121,14 @@ class Tenfold:
     value: float = 1e-4
 
     def after_success(self, ratio: float) -> "Tenfold":
+        """A tenth.
+
+        Args:
+            ratio: not used."""
         return Tenfold(self.value / 10)
 
     def after_failure(self) -> "Tenfold":
+        """Ten times as much."""
         return Tenfold(self.value * 10)
 
 
@@ -107,8 +137,10 @@ class Minimum(Generic[EstimateT]):
     """Where the loop ended."""
 
     estimate: EstimateT
-    iterations: int  # systems solved, rejected steps included
-    converged: bool  # False: stopped at the limit of iterations, or no step helped
+    # systems solved, rejected steps included
+    iterations: int
+    # False: stopped at the limit of iterations, or no step helped
+    converged: bool
 
 
 def levenberg_marquardt(

@@ -36,17 +36,19 @@ class Iterate:
 
 @dataclass(frozen=True)
 class _Step:
-    """Of the cameras and of the points."""
+    """A change of the cameras and of the points."""
 
     cameras: Float[Tensor, "views parameters"]
     points: Float[Tensor, "3 points"]
-    gain: float  # the decrease of the cost that the linear model promises
-    camera_gain: float  # the part of it that would be lost without moving the cameras
+    # the decrease of the cost that the linear model promises
+    gain: float
+    # the part of it that would be lost without moving the cameras
+    camera_gain: float
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is seen, what is unknown, and what a miss costs: `LeastSquares` for `levenberg_marquardt`."""
+    """Observations, unknowns and robust loss: `LeastSquares` for `levenberg_marquardt`."""
 
     seen: Observations
     loss: RobustLoss
@@ -62,11 +64,15 @@ class Problem:
         return 2 * int((self.seen.weights > 0).sum()) - unknowns
 
     def _tied(self, views: int) -> int:
-        """Unknowns that are no unknowns: the first clock is everybody's, a shared focal length one and the same."""
+        """Number of constraints: the first clock is the reference, shared intrinsics are one unknown."""
         modes = list(self.unknowns.intrinsics_modes.values())
         return len(self.unknowns.columns) - modes.count("each") + (views - 2) * modes.count("shared")
 
     def at(self, scene: BundleScene) -> Iterate:
+        """The linearisation at a scene.
+
+        Args:
+            scene: cameras, points and clocks."""
         rows = linearise(scene, self.seen, self.loss, self.unknowns)
         if self.prior is None:
             return Iterate(scene, rows, None, rows.cost)
@@ -79,20 +85,39 @@ class Problem:
         return 0.5 * _EXACT**2 * float(self.seen.weights.square().sum())
 
     def linearise(self, at: Iterate) -> NormalEquations:
-        """The normal equations."""
+        """The normal equations.
+
+        Args:
+            at: a linearised scene."""
         return normal_equations(at.rows, at.pairs)
 
     def step(self, equations: NormalEquations, at: Iterate, damping: float) -> "_Step | None":
-        """The damped Gauss-Newton step within the gauge; None if the matrix is not positive definite."""
+        """The damped Gauss-Newton step within the gauge; None if the matrix is not positive definite.
+
+        Args:
+            equations: of `at`.
+            at: a linearised scene.
+            damping: share by which diagonals are raised."""
         return _step(equations, at.scene, damping, self.unknowns, fix_scale=self.prior is None)
 
     def moved(self, at: Iterate, step: "_Step") -> Iterate:
-        """The scene after a step, linearised."""
+        """The scene after a step, linearised.
+
+        Args:
+            at: a linearised scene.
+            step: of `Problem.step`."""
         return self.at(_moved(at.scene, step, self.unknowns))
 
     def is_small(self, step: "_Step", reached: Iterate, tolerance: float) -> bool:
-        """Whether it moves the cameras, and the points on average, by less than the share `tolerance`
-        of their standard deviations: half a square pixel of noise is what one deviation gains."""
+        """Whether a step moves the cameras, and the points on average, by less than a share of their standard
+        deviations.
+
+        Half a square pixel of noise is what one standard deviation gains.
+
+        Args:
+            step: of `Problem.step`.
+            reached: the scene after it.
+            tolerance: that share."""
         variance = 2 * reached.cost / max(1, self.freedom)
         limit = 0.5 * tolerance**2 * variance
         return step.camera_gain <= limit and step.gain <= limit * step.points.shape[1]
@@ -109,7 +134,15 @@ def _farthest(cameras: Cameras) -> tuple[int, Float[Tensor, "3"]]:
 
 
 def gauge_basis(cameras: Cameras, unknowns: Unknowns, fix_scale: bool) -> Float[Tensor, "unknowns free"]:
-    """An orthonormal basis of the camera steps that leave the gauge alone, and tied unknowns tied."""
+    """An orthonormal basis of the camera steps that keep the gauge and the constraints.
+
+    Args:
+        cameras: of batch `views`.
+        unknowns: what is found besides poses and points.
+        fix_scale: whether the longest baseline from the first camera keeps its length.
+
+    Returns:
+        (views × parameters, free)."""
     columns = 6 + len(unknowns.columns)
     rows = cameras.intrinsics.new_zeros(7 if fix_scale else 6, len(cameras) * columns)
     rows[:6, :6] = torch.eye(6)
@@ -165,9 +198,14 @@ def _scaled_to_prior(scene: BundleScene, prior: DistancePrior) -> BundleScene:
 
 
 def descend(problem: Problem, start: BundleScene, iterations: int, tolerance: float) -> Minimum[Iterate]:
-    """From `start` (by a prior first brought to its scale) to where the cost no longer falls.
+    """A local minimum by Levenberg-Marquardt, in the gauge of the start: first camera and, without a prior, longest
+    baseline.
 
-    The answer stands in the gauge of the start: first camera and, without a prior, longest baseline."""
+    Args:
+        problem: observations, unknowns and loss.
+        start: near the answer; with a prior it is first brought to its scale.
+        iterations: systems to solve, at most.
+        tolerance: as of `Problem.is_small`."""
     if problem.prior is not None:
         start = _scaled_to_prior(start, problem.prior)
     found = levenberg_marquardt(

@@ -25,7 +25,7 @@ NEAREST = 1e-6  # metres: a point nearer to the camera's plane, or behind it, ha
 class Unknowns:
     """What an adjustment finds besides poses and points.
 
-    Column names, also keys of stored results: "focal", "k1", "offset", "drift"."""
+    Column names: "focal", "k1", "offset" and "drift"."""
 
     # one factor of fx and fy for "each" camera, or one "shared" by all
     focal: Focal = "given"
@@ -36,18 +36,21 @@ class Unknowns:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Of a camera's rows, beyond the six of its pose."""
+        """Names of a camera's columns beyond the six of its pose."""
         clock = {"given": (), "offset": ("offset",), "drift": ("offset", "drift")}[self.clock]
         lens = [name for name, choice in self.intrinsics_modes.items() if choice != "given"]
         return (*lens, *clock)
 
     @property
     def intrinsics_modes(self) -> dict[str, Focal]:
-        """What each column of a lens is."""
+        """Whether each intrinsic column is "given", "shared" or fitted for "each" camera."""
         return {"focal": self.focal, "k1": self.distortion}
 
     def place(self, name: str) -> int | None:
-        """The column of an unknown; None where it is given."""
+        """The column of an unknown; None where it is given.
+
+        Args:
+            name: "focal", "k1", "offset" or "drift"."""
         return 6 + self.columns.index(name) if name in self.columns else None
 
 
@@ -56,34 +59,44 @@ POSES = Unknowns()
 
 @dataclass(frozen=True)
 class BundleScene:
-    """What bundle adjustment changes: the cameras (pose, perhaps focal length and clock) and the points."""
+    """What bundle adjustment changes: the cameras (pose, perhaps focal length, k1 and clock) and the points."""
 
-    cameras: Cameras  # batch: views
-    points: Float[Tensor, "3 points"]  # metres, world frame
+    # batch: views
+    cameras: Cameras
+    # metres, world frame
+    points: Float[Tensor, "3 points"]
     # against the clock that the observations were read with: seconds, and seconds per second
     clock: Float[Tensor, "views 2"] | None = None
 
 
 @dataclass(frozen=True)
 class Observations:
-    """What was seen; nothing here changes during adjustment."""
+    """Observed pixels and weights; nothing here changes during adjustment."""
 
-    pixels: Float[Tensor, "views 2 points"]  # raw (distorted) pixels; finite also where not observed
-    weights: Float[Tensor, "views points"]  # multiply the residual; 0 where not observed
-    velocity: Float[Tensor, "views 2 points"] | None = None  # pixels per second, where clocks are unknown
-    moment: Float[Tensor, "points"] | None = None  # seconds from the middle of the recording
+    # raw (distorted) pixels; finite also where not observed
+    pixels: Float[Tensor, "views 2 points"]
+    # multiply the residual; 0 where not observed
+    weights: Float[Tensor, "views points"]
+    # pixels per second, where clocks are unknown
+    velocity: Float[Tensor, "views 2 points"] | None = None
+    # seconds from the middle of the recording
+    moment: Float[Tensor, "points"] | None = None
 
 
 @dataclass(frozen=True)
 class RobustLoss:
-    """Half squares near zero, growing slower beyond `threshold`: linearly [Huber81], or for
-    `redescending` like a logarithm (Cauchy). No threshold: plain least squares."""
+    """Half squares near zero, growing slower beyond `threshold`: linearly [Huber81], or for `redescending` like a
+    logarithm (Cauchy). No threshold: plain least squares."""
 
-    threshold: float | None  # pixels of an observation with weight 1
+    # pixels of an observation with weight 1
+    threshold: float | None
     redescending: bool = False
 
     def cost(self, length: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
-        """The loss of weighted residuals of this length (pixels), in square pixels."""
+        """The loss, square pixels.
+
+        Args:
+            length: of weighted residuals, pixels, any shape."""
         if self.threshold is None:
             return 0.5 * length.square()
         if self.redescending:
@@ -92,7 +105,10 @@ class RobustLoss:
         return inside * (length - 0.5 * inside)
 
     def weight(self, length: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
-        """The factor ρ'(length)/length that makes weighted least squares descend on this loss."""
+        """The factor ρ'(length)/length that makes weighted least squares descend on this loss.
+
+        Args:
+            length: of weighted residuals, pixels, any shape."""
         if self.threshold is None:
             return torch.ones_like(length)
         if self.redescending:
@@ -100,7 +116,10 @@ class RobustLoss:
         return self.threshold / length.clamp(min=self.threshold)
 
     def curvature(self, length: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
-        """Mean second derivative over the two directions of the residual (1 for least squares)."""
+        """Mean second derivative over the two directions of the residual (1 for least squares).
+
+        Args:
+            length: of weighted residuals, pixels, any shape."""
         weight = self.weight(length)
         if self.threshold is None:
             return weight
@@ -114,12 +133,16 @@ class Linearised:
     `cameras` columns: rotation vector (left-multiplied, camera frame, rad), translation (m), and
     where unknown the logarithm of the focal length, k1, the clock's offset (s) and drift (s/s)."""
 
-    residuals: Float[Tensor, "views 2 points"]  # pixels, projected − observed, without any weight
-    in_front: Float[Tensor, "views points"]  # 1 where the point is in front of the camera, else 0
-    weighted_residuals: Float[Tensor, "views 2 points"]  # weighted
+    # pixels, projected − observed, without any weight
+    residuals: Float[Tensor, "views 2 points"]
+    # 1 where the point is in front of the camera, else 0
+    in_front: Float[Tensor, "views points"]
+    # weighted
+    weighted_residuals: Float[Tensor, "views 2 points"]
     camera_rows: Float[Tensor, "views parameters 2 points"]
     point_rows: Float[Tensor, "views 3 2 points"]
-    cost: float  # square pixels
+    # square pixels
+    cost: float
 
 
 def linearise(
@@ -127,13 +150,17 @@ def linearise(
 ) -> Linearised:
     """Residuals in raw pixels and analytic derivatives, through the lens model of the cameras.
 
-    Raw rather than undistorted pixels, because the noise lives in the raw image (undistorting
-    a fisheye image stretches it several times at the rim) and because undistorting needs the focal
-    length, which may be one of the unknowns.
-    An observation whose point is behind its camera has no residual: it costs as much as
-    a residual of the image's diagonal, and has no gradient.
-    A camera that is later by δ seconds saw at its own time t - δ what the others saw at t: to first order its
-    pixel less δ times the pixel's velocity."""
+    Raw rather than undistorted pixels, because the noise is in the raw image (undistorting a fisheye image stretches it
+    several times at the rim) and because undistorting needs the focal length, which may be one of the unknowns. An
+    observation whose point is behind its camera has no residual: it costs as much as a residual of the image's
+    diagonal, and has no gradient. A camera with time offset δ saw at its own time t - δ what the others saw at t: to
+    first order its pixel less δ times the pixel's velocity.
+
+    Args:
+        scene: cameras, points and clocks.
+        seen: observed pixels and weights.
+        loss: robust loss of weighted residual lengths.
+        unknowns: what is found besides poses and points."""
     cameras = scene.cameras
     turned = cameras.rotation @ scene.points
     x, y, depth = (turned + cameras.translation[..., None]).unbind(1)

@@ -23,13 +23,20 @@ class NormalEquations:
     rows: Linearised
     prior: PairRows | None
     camera_blocks: Float[Tensor, "views parameters parameters"]
-    camera_rhs: Float[Tensor, "free"]  # views · parameters
-    point_blocks: Float[Tensor, "6 points"]  # xx xy xz yy yz zz; without the prior
-    point_rhs: Float[Tensor, "3 points"]  # with the prior
+    # views · parameters
+    camera_rhs: Float[Tensor, "free"]
+    # xx xy xz yy yz zz; without the prior
+    point_blocks: Float[Tensor, "6 points"]
+    # with the prior
+    point_rhs: Float[Tensor, "3 points"]
 
 
 def normal_equations(rows: Linearised, prior: PairRows | None) -> NormalEquations:
-    """The equations of one linearisation; `prior` joins points in pairs and stays apart."""
+    """The normal equations of one linearisation.
+
+    Args:
+        rows: weighted residuals and derivatives.
+        prior: rows of a distance prior, which join points in pairs and stay apart; None: none."""
     flat = rows.camera_rows.flatten(2)
     x, y, z = rows.point_rows.unbind(1)
     products = [_dot(a, b) for a, b in ((x, x), (x, y), (x, z), (y, y), (y, z), (z, z))]
@@ -55,24 +62,32 @@ def _dot(a: Float[Tensor, "some few points"], b: Float[Tensor, "some few points"
 
 @dataclass(frozen=True)
 class ReducedEquations:
-    """The cameras' equations after elimination, and what it takes to find the points again."""
+    """The cameras' equations after eliminating the points, and what back-substitution needs."""
 
     matrix: Float[Tensor, "free free"]
     rhs: Float[Tensor, "free"]
     factor: "Cholesky3"
-    coupling: Float[Tensor, "free 3 points"]  # W L⁻ᵀ: cameras against whitened points
-    whitened: Float[Tensor, "3 points"]  # L⁻¹ · the points' right-hand side
+    # W L⁻ᵀ: cameras against whitened points
+    coupling: Float[Tensor, "free 3 points"]
+    # L⁻¹ · the points' right-hand side
+    whitened: Float[Tensor, "3 points"]
     correction: LowRank | None
 
     def points(self, step: Float[Tensor, "free"]) -> Float[Tensor, "3 points"]:
-        """The points' step that belongs to the cameras' step."""
+        """The points' step by back-substitution, metres, (3, points).
+
+        Args:
+            step: of the cameras, (views × parameters)."""
         inner = self.whitened - (step @ self.coupling.flatten(1)).view_as(self.whitened)
         if self.correction is not None:
             inner = self.correction.apply(inner[None])[0]
         return self.factor.solve_transposed(inner)
 
     def point_covariance(self, cameras: Float[Tensor, "free free"]) -> Float[Tensor, "points 3 3"]:
-        """Covariance of each point, given the cameras' (their uncertainty included)."""
+        """Covariance of each point, the cameras' uncertainty included, (points, 3, 3).
+
+        Args:
+            cameras: covariance of all cameras, (free, free), in units of the noise variance."""
         coupling = self.coupling if self.correction is None else self.correction.apply(self.coupling)
         product = (cameras @ coupling.flatten(1)).view_as(coupling)
         entries = [[_dot(coupling[:, None, i], product[:, None, j]) for j in range(3)] for i in range(3)]
@@ -86,7 +101,11 @@ class ReducedEquations:
 
 
 def eliminate(equations: NormalEquations, damping: float) -> ReducedEquations:
-    """Schur complement S = U − W V⁻¹ Wᵀ, diagonals of U and V first grown by `damping`."""
+    """Schur complement S = U − W V⁻¹ Wᵀ, diagonals of U and V first raised by a share. [Triggs00 §6.1]
+
+    Args:
+        equations: normal equations.
+        damping: that share."""
     rows = equations.rows
     factor = Cholesky3.of(equations.point_blocks, damping)
     white = factor.solve(rows.point_rows.transpose(0, 1))  # 3 views 2 points
@@ -112,7 +131,11 @@ def eliminate(equations: NormalEquations, damping: float) -> ReducedEquations:
 def damped(
     blocks: Float[Tensor, "views parameters parameters"], damping: float
 ) -> Float[Tensor, "views parameters parameters"]:
-    """Diagonals grown by the share `damping`."""
+    """Blocks with their diagonals raised by a share.
+
+    Args:
+        blocks: (views, parameters, parameters).
+        damping: that share."""
     return blocks + damping * torch.diag_embed(blocks.diagonal(dim1=1, dim2=2))
 
 
@@ -129,7 +152,11 @@ class Cholesky3:
 
     @staticmethod
     def of(blocks: Float[Tensor, "6 points"], damping: float) -> "Cholesky3":
-        """Factor of xx xy xz yy yz zz with the diagonal grown by the share `damping`."""
+        """Cholesky factors of blocks whose diagonals are raised by a share.
+
+        Args:
+            blocks: upper triangles xx xy xz yy yz zz, (6, points).
+            damping: that share."""
         xx, xy, xz, yy, yz, zz = blocks.unbind(0)
         floor = _FLOOR * (xx + yy + zz).mean().clamp(min=1e-30)
         a = (xx * (1 + damping) + floor).rsqrt()
@@ -140,11 +167,17 @@ class Cholesky3:
         return Cholesky3(a, b, c, ab, ac, bc)
 
     def at(self, index: Tensor) -> "Cholesky3":
-        """The factors of some points."""
+        """The factors of some points.
+
+        Args:
+            index: of the points."""
         return Cholesky3(*(part[index] for part in (self.a, self.b, self.c, self.ab, self.ac, self.bc)))
 
     def solve(self, vectors: Float[Tensor, "3 *more points"]) -> Float[Tensor, "3 *more points"]:
-        """L⁻¹ x."""
+        """L⁻¹ x.
+
+        Args:
+            vectors: x, (3, *more, points)."""
         out = torch.empty_like(vectors, memory_format=torch.contiguous_format)
         torch.mul(vectors[0], self.a, out=out[0])
         torch.addcmul(vectors[1], out[0], self.ab, value=-1, out=out[1]).mul_(self.b)
@@ -153,7 +186,10 @@ class Cholesky3:
         return out
 
     def solve_transposed(self, vectors: Float[Tensor, "3 *more"]) -> Float[Tensor, "3 *more"]:
-        """L⁻ᵀ x; a further axis may follow the points'."""
+        """L⁻ᵀ x.
+
+        Args:
+            vectors: x, (3, points, …); a further axis may follow the points'."""
         a, b, c, ab, ac, bc = (
             part.view(-1, *[1] * (vectors.ndim - 2))
             for part in (self.a, self.b, self.c, self.ab, self.ac, self.bc)

@@ -28,14 +28,24 @@ class Pairs:
     weights: Float[Tensor, "n"]
 
     def some(self, index: Tensor) -> "Pairs":
+        """The correspondences with these indices.
+
+        Args:
+            index: of any shape with one axis."""
         return Pairs(self.a[index], self.b[index], self.weights[index])
 
 
 def find_essential(pairs: Pairs, threshold: float, hypotheses: int, seed: int) -> Float[Tensor, "3 3"] | None:
-    """The essential matrix of least cost; None where no sample of five pairs determines any.
+    """The essential matrix of least MSAC cost; None where no sample of five pairs determines any.
 
-    The cost is the sum of weighted squared Sampson distances, each at most the threshold's (MSAC,
-    [Torr00]). The best hypotheses are optimised locally on their inliers, as in [Chum03]."""
+    The cost is the sum of weighted squared Sampson distances, each at most the threshold's [Torr00]. The best
+    hypotheses are optimised locally on their inliers, as in [Chum03].
+
+    Args:
+        pairs: homogeneous normalised image coordinates, float64.
+        threshold: Sampson distance of an inlier, normalised units.
+        hypotheses: number of random samples.
+        seed: of the samples."""
     sample = samples(len(pairs.weights), 5, hypotheses, seed).to(pairs.a.device)
     found, valid = five_point(pairs.a[sample, :2], pairs.b[sample, :2])
     candidates = found[valid]
@@ -52,7 +62,15 @@ def find_essential(pairs: Pairs, threshold: float, hypotheses: int, seed: int) -
 def msac_cost(
     essentials: Float[Tensor, "hypotheses 3 3"], pairs: Pairs, threshold: float
 ) -> Float[Tensor, "hypotheses"]:
-    """Sum of weighted squared Sampson distances, each at most threshold², per essential matrix."""
+    """Sums of weighted squared Sampson distances, each at most threshold². [Torr00]
+
+    Args:
+        essentials: essential or fundamental matrices, (hypotheses, 3, 3).
+        pairs: homogeneous points in the unit that the matrices take.
+        threshold: in that unit.
+
+    Returns:
+        A cost per matrix, (hypotheses)."""
     # Numerator and denominator are linear in products of coordinates: two matrix products for all.
     products = [(pairs.b, pairs.a), (pairs.a, pairs.a), (pairs.b, pairs.b)]
     outer = [(p[:, :, None] * q[:, None, :]).flatten(1) for p, q in products]
@@ -68,7 +86,16 @@ def msac_cost(
 
 
 def samples(count: int, size: int, hypotheses: int, seed: int) -> Tensor:
-    """`size` different numbers below `count` per hypothesis, by Floyd's method."""
+    """Random samples without replacement, by Floyd's method.
+
+    Args:
+        count: of items to choose from.
+        size: of a sample.
+        hypotheses: number of samples.
+        seed: of the draw.
+
+    Returns:
+        Indices below `count`, (hypotheses, size)."""
     generator = torch.Generator().manual_seed(seed)
     chosen = torch.full((hypotheses, 0), -1)
     for last in range(count - size, count):
@@ -88,7 +115,7 @@ def _descended(essentials: Tensor, pairs: Pairs, threshold: float, steps: int) -
     Not `levenberg_marquardt`, which follows one cost: these are hundreds of hypotheses in step with each other, each
     with its own damping, for a fixed number of steps, of which only the best few are kept.
 
-    An essential matrix is U diag(1, 1, 0) Vᵀ; U and V turn, V not about z, which U does for both."""
+    An essential matrix is U diag(1, 1, 0) Vᵀ; U and V are rotated, V not about z, which U does for both."""
     u, _, vt = torch.linalg.svd(essentials)
     v, flat = vt.mT, essentials.new_tensor([1.0, 1.0, 0.0])
     turns = skew(torch.eye(3, dtype=u.dtype, device=u.device))

@@ -18,11 +18,17 @@ def five_point(
 ) -> tuple[Float[Tensor, "*batch 10 3 3"], Bool[Tensor, "*batch 10"]]:
     """Up to ten essential matrices through five pairs of points, and which of the ten are real.
 
-    [Nister04] for the equations, [Stewenius06] for the solution by eigenvectors: the four-dimensional
-    null space of the epipolar constraints, the ten cubic constraints det E = 0 and
-    2EEᵀE - tr(EEᵀ)E = 0 in its coordinates, and the multiplication by x as a 10×10 matrix.
-    Essentials have unit Frobenius norm; where not valid they are NaN. Computed in float64, without
-    gradients. None is valid where the input is NaN or the five points repeat themselves."""
+    [Nister04] for the equations, [Stewenius06] for the solution by eigenvectors: the four-dimensional null space of the
+    epipolar constraints, the ten cubic constraints det E = 0 and 2EEᵀE - tr(EEᵀ)E = 0 in its coordinates, and the
+    multiplication by x as a 10×10 matrix. Computed in float64, without gradients.
+
+    Args:
+        a: normalised image coordinates in the first view, (*batch, 5, 2).
+        b: in the second view, (*batch, 5, 2).
+
+    Returns:
+        Essential matrices of unit Frobenius norm, (*batch, 10, 3, 3), NaN where not valid; and which are valid,
+        (*batch, 10): none where the input is NaN or the five points repeat themselves."""
     with torch.no_grad():
         basis = _null_space(a.double(), b.double())
         action, solvable = _action_matrix(_constraints(basis))

@@ -25,11 +25,21 @@ def robust_fundamental(
     hypotheses: int = 150,
     seed: int = 0,
 ) -> Float[Tensor, "3 3"] | None:
-    """F of unit norm with b̃ᵀ F ã = 0, from undistorted points in any unit, of which some are wrong.
+    """Robust fundamental matrix of unit norm, b̃ᵀ F ã = 0, from pairs of points of which some are wrong.
 
     Eight-point hypotheses from random samples, scored by truncated squared Sampson distances (MSAC) [Torr00]; the best
-    are fitted again to the pairs within `threshold` (the unit of the points). None where fewer than 16 pairs have a
-    weight above 0. The same seed gives the same answer. Meaningless for points in a plane or views from one centre."""
+    are refitted to their inliers. Meaningless for points in a plane or views from one centre.
+
+    Args:
+        a: undistorted points in the first view, any unit, (n, 2).
+        b: in the second view, (n, 2).
+        weights: of the pairs, (n); 0, or points that are not finite: ignored.
+        threshold: Sampson distance of an inlier, in the unit of the points.
+        hypotheses: number of random samples.
+        seed: of the samples; the same gives the same answer.
+
+    Returns:
+        F (3, 3); None where fewer than 16 pairs have a weight above 0."""
     used = (weights > 0) & a.isfinite().all(dim=-1) & b.isfinite().all(dim=-1)
     if int(used.sum()) < 2 * _SAMPLE:
         return None

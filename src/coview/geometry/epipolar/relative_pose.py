@@ -13,29 +13,41 @@ from torch import Tensor
 from coview.errors import InputError
 from coview.geometry.epipolar.essential_ransac import Pairs, find_essential
 from coview.geometry.epipolar.five_point import (
-    five_point as five_point,  # also found here: it belongs to the topic
+    # also found here: it belongs to the topic
+    five_point as five_point,
 )
 from coview.geometry.rotations import skew
 
 
 @dataclass(frozen=True)
 class RelativePose:
-    """How two views stand to each other, up to the length of the baseline."""
+    """The pose of one view relative to another, up to the length of the baseline."""
 
-    rotation: Float[Tensor, "3 3"]  # b_from_a
-    translation: Float[Tensor, "3"]  # unit length: the centre of a as seen from b
-    inliers: Bool[Tensor, "n"]  # weight above 0 and within the threshold
-    in_front: float  # share of the inliers that lie in front of both cameras; near 1 when all is well
+    # b_from_a
+    rotation: Float[Tensor, "3 3"]
+    # unit length: the centre of a as seen from b
+    translation: Float[Tensor, "3"]
+    # weight above 0 and within the threshold
+    inliers: Bool[Tensor, "n"]
+    # share of the inliers that lie in front of both cameras; near 1 when all is well
+    in_front: float
 
 
 def sampson_distance(
     matrix: Float[Tensor, "*#batch 3 3"], a: Float[Tensor, "*#batch n 2"], b: Float[Tensor, "*#batch n 2"]
 ) -> Float[Tensor, "*batch n"]:
-    """How far each pair of points is, to first order, from fulfilling b̃ᵀ F ã = 0. [HZ04 eq. 11.9]
+    """Sampson distances: to first order, how far pairs are from fulfilling b̃ᵀ F ã = 0. [HZ04 eq. 11.9]
 
-    Not squared, never negative; in the units of the points: pixels with a fundamental matrix,
-    normalised units with an essential one. NaN for a pair with NaN, whose gradients are zero.
-    Differentiable, but with a kink at distance zero."""
+    Differentiable, but with a kink at distance zero.
+
+    Args:
+        matrix: fundamental or essential, (*batch, 3, 3).
+        a: points in the first view, (*batch, n, 2).
+        b: in the second view, (*batch, n, 2).
+
+    Returns:
+        Not squared, never negative, (*batch, n), in the units of the points: pixels with a fundamental matrix,
+        normalised units with an essential one. NaN for a pair with NaN, whose gradients are zero."""
     valid = (a.isfinite() & b.isfinite()).all(dim=-1)
     a, b = (_homogeneous(torch.where(valid[..., None], points, 0.0)) for points in (a, b))
     line_b, line_a = a @ matrix.mT, b @ matrix
@@ -49,7 +61,11 @@ def fundamental_from_projections(
 ) -> Float[Tensor, "*batch 3 3"]:
     """Fundamental matrix of two projections, of unit norm: b̃ᵀ F ã = 0 in their pixels. [HZ04 eq. 17.3]
 
-    Meaningless (NaN, or rounding noise) where both cameras have the same centre."""
+    Meaningless (NaN, or rounding noise) where both cameras have the same centre.
+
+    Args:
+        projection_a: pixels-from-world, (*batch, 3, 4).
+        projection_b: of the second view, (*batch, 3, 4)."""
     # Entry (j, i) is the determinant of projection_a without row i above projection_b without row j.
     pairs = torch.tensor([[1, 2], [2, 0], [0, 1]], device=projection_a.device)
     top, bottom = torch.broadcast_tensors(
@@ -62,7 +78,11 @@ def fundamental_from_projections(
 def essential_from_pose(
     rotation: Float[Tensor, "*batch 3 3"], translation: Float[Tensor, "*batch 3"]
 ) -> Float[Tensor, "*batch 3 3"]:
-    """E = [t]× R of the pose b-from-a; its scale is that of the translation. [HZ04 eq. 9.12]"""
+    """E = [t]× R of the pose b-from-a; its scale is that of the translation. [HZ04 eq. 9.12]
+
+    Args:
+        rotation: b-from-a, (*batch, 3, 3).
+        translation: b-from-a, any unit, (*batch, 3)."""
     return skew(translation) @ rotation
 
 
@@ -71,10 +91,17 @@ def eight_point(
 ) -> Float[Tensor, "*batch 3 3"]:
     """Weighted least-squares fundamental matrix of rank two and unit norm. [Hartley97; HZ04 alg. 11.1]
 
-    Any unit: pixels give a fundamental matrix, normalised coordinates an essential one (bring it
-    onto the essential matrices with `nearest_essential`). Points of weight 0 are ignored, NaN or
-    not. NaN with fewer than eight weighted pairs, or NaN at a positive weight. Meaningless for points
-    in a plane or on a line, and for views from one centre. Computed in float64, differentiable."""
+    Any unit: pixels give a fundamental matrix, normalised coordinates an essential one (bring it onto the essential
+    matrices with `nearest_essential`). Computed in float64, differentiable.
+
+    Args:
+        a: undistorted points in the first view, (*batch, n, 2).
+        b: in the second view, (*batch, n, 2).
+        weights: of the pairs, (*batch, n); points of weight 0 are ignored, NaN or not.
+
+    Returns:
+        (*batch, 3, 3). NaN with fewer than eight weighted pairs, or NaN at a positive weight. Meaningless for points
+        in a plane or on a line, and for views from one centre."""
     kept = weights > 0
     enough = kept.sum(dim=-1) >= 8
     a, b = (torch.where(kept[..., None], points, 0.0).double() for points in (a, b))
@@ -94,9 +121,12 @@ def eight_point(
 
 
 def nearest_essential(matrix: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3 3"]:
-    """The essential matrix of unit norm (singular values equal, equal, zero) nearest to `matrix`.
+    """The nearest essential matrix of unit norm (singular values equal, equal, zero). [HZ04 §11.7.3]
 
-    [HZ04 §11.7.3]. Meaningless where the two smaller singular values are equal."""
+    Meaningless where the two smaller singular values are equal.
+
+    Args:
+        matrix: (*batch, 3, 3)."""
     u, _, vt = torch.linalg.svd(matrix)
     return u[..., :2] @ vt[..., :2, :] / 2**0.5
 
@@ -106,8 +136,14 @@ def decompose_essential(
 ) -> tuple[Float[Tensor, "*batch 4 3 3"], Float[Tensor, "*batch 4 3"]]:
     """The four poses (rotation, unit translation) that share an essential matrix. [HZ04 result 9.19]
 
-    In the order (R, t), (R, -t), (R', t), (R', -t); `relative_pose_from_essential` picks the one
-    that has the points in front of both views."""
+    In the order (R, t), (R, -t), (R', t), (R', -t); `relative_pose_from_essential` picks the one that has the points in
+    front of both views.
+
+    Args:
+        essential: (*batch, 3, 3).
+
+    Returns:
+        Rotations b-from-a (*batch, 4, 3, 3) and translations of unit length (*batch, 4, 3)."""
     u, _, vt = torch.linalg.svd(essential)
     u, vt = (side * torch.linalg.det(side)[..., None, None].sign() for side in (u, vt))
     quarter_turn = essential.new_tensor([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
@@ -124,11 +160,18 @@ def relative_pose_from_essential(
     *,
     threshold: float = float("inf"),
 ) -> RelativePose:
-    """The pose behind an essential matrix that has most of the points in front of both views.
+    """The pose of an essential matrix with most points in front of both views (cheirality). [HZ04 §9.6.3]
 
-    Votes are weighted; only points of weight above 0 whose Sampson distance (normalised units) is
-    below `threshold` vote, and they are the answer's inliers. `in_front` near ½ means that the
-    points do not tell (far away, or no inliers: NaN): then the pose is meaningless."""
+    Args:
+        essential: (3, 3).
+        a: normalised image coordinates in the first view, (n, 2).
+        b: in the second view, (n, 2).
+        weights: of the votes, (n); only points of weight above 0 within `threshold` vote, and are the inliers.
+        threshold: Sampson distance of an inlier, normalised units.
+
+    Returns:
+        The pose. `in_front` near ½ means that the points do not tell (far away, or no inliers: NaN): then it is
+        meaningless."""
     inliers = (weights > 0) & (sampson_distance(essential, a, b) <= threshold)
     rotations, translations = decompose_essential(essential)
     depth_a, depth_b = _depths(rotations, translations, a[inliers], b[inliers])
@@ -147,16 +190,25 @@ def robust_relative_pose(
     hypotheses: int = 512,
     seed: int = 0,
 ) -> RelativePose:
-    """Pose between two calibrated views from pairs of points of which some are wrong.
+    """Relative pose of two calibrated views from pairs of points of which some are wrong.
 
-    Five-point hypotheses from random samples, scored by truncated squared Sampson distances (MSAC)
-    [Torr00] with `weights`, the best few refined by Levenberg-Marquardt on all inliers [Chum03],
-    then cheirality. `threshold` is in normalised units (pixels / focal length), about three standard
-    deviations of a good pair. The same seed gives the same answer. No gradients.
+    Five-point hypotheses from random samples, scored by truncated squared Sampson distances (MSAC) [Torr00], the best
+    few refined by Levenberg-Marquardt on all inliers [Chum03], then cheirality. No gradients.
 
-    Pairs of weight 0 or with NaN are ignored. ValueError with fewer than six others: five always
-    fit. Meaningless for views from one centre (the translation is then noise) and when more than
-    about two thirds of the pairs are wrong: look at the share of inliers and at `in_front`."""
+    Args:
+        a: normalised image coordinates in the first view, (n, 2).
+        b: in the second view, (n, 2).
+        weights: of the pairs, (n); 0, or points with NaN: ignored.
+        threshold: normalised units (pixels / focal length), about three standard deviations of a good pair.
+        hypotheses: number of random samples.
+        seed: of the samples; the same gives the same answer.
+
+    Returns:
+        The pose b-from-a. Meaningless for views from one centre (the translation is then noise) and when more than
+        about two thirds of the pairs are wrong: look at the share of inliers and at `in_front`.
+
+    Raises:
+        InputError: fewer than six pairs with a weight (five always fit), or no sample determines a pose."""
     used = (weights > 0) & a.isfinite().all(dim=-1) & b.isfinite().all(dim=-1)
     if int(used.sum()) < 6:
         raise InputError(

@@ -1,4 +1,4 @@
-"""What pairs of views say of each other, and where all cameras stand by their word.
+"""Relative poses of pairs of views, and the poses of all cameras that follow from them.
 
 Every pair of cameras gives a relative pose (five points, robust); rotations are averaged over the
 graph of pairs; the lengths of the baselines follow from depths that pairs share.
@@ -16,7 +16,7 @@ from coview.errors import InputError
 from coview.geometry.epipolar.relative_pose import RelativePose, robust_relative_pose
 from coview.geometry.rotations import average_rotations, nearest_rotation, rotation_angle
 
-MIN_SHARED = 30  # correspondences without which a pair says nothing
+MIN_SHARED = 30  # correspondences, the fewest from which a relative pose is estimated
 MIN_INLIERS = 0.3  # share that must fit one relative pose
 MIN_PARALLAX = 0.035  # radians (2°) between rays of a pair, without which depth is not determined
 
@@ -27,13 +27,16 @@ class NotDeterminedError(InputError):
 
 @dataclass(frozen=True)
 class Pair:
-    """What two cameras say of each other."""
+    """The relative pose of two cameras and how well their correspondences support it."""
 
     first: int
     second: int
-    pose: RelativePose  # second-from-first; translation of unit length
-    shared: int  # correspondences both cameras saw
-    parallax: float  # radians, median angle between the rays of the inliers
+    # second-from-first; translation of unit length
+    pose: RelativePose
+    # correspondences both cameras saw
+    shared: int
+    # radians, median angle between the rays of the inliers
+    parallax: float
 
 
 def relate_pairs(
@@ -45,9 +48,18 @@ def relate_pairs(
     seed: int = 0,
     among: Sequence[tuple[int, int]] | None = None,
 ) -> tuple[Pair, ...]:
-    """The relative pose of every pair of cameras (or only those `among` these) that saw enough together.
+    """Relative poses of all pairs of cameras with enough correspondences, inliers and parallax.
 
-    Coordinates at depth one."""
+    Args:
+        flat: undistorted coordinates at depth one, (frames, views, joints, 2).
+        weights: (frames, views, joints); 0: not seen.
+        threshold: Sampson distance of an inlier, normalised units.
+        names: of the cameras, for messages.
+        seed: of the random samples.
+        among: pairs of cameras to try; None: all.
+
+    Raises:
+        NotDeterminedError: a camera is in no pair."""
     found = [
         pair
         for first, second in among or combinations(range(flat.shape[1]), 2)
@@ -90,7 +102,7 @@ def _parallax(pose: RelativePose, a: Tensor, b: Tensor) -> float:
 
 
 def _why_unconnected(view: int, name: str, names: tuple[str, ...], found: list[Pair], weights: Tensor) -> str:
-    """Why a camera could not be tied to any other, and what to do."""
+    """Why a camera could not be connected to any other, and what to do."""
     mine = [pair for pair in found if view in (pair.first, pair.second)]
     if not mine:
         seen = int((weights[:, view] > 0).sum())
@@ -124,10 +136,21 @@ def place_cameras(
     weights: Float[Tensor, "frames views joints"],
     names: tuple[str, ...],
 ) -> Float[Tensor, "views 3 4"]:
-    """Camera-from-world of every view from pairwise poses, up to a similarity; the first is the world.
+    """Camera-from-world poses of all views from pairwise poses, up to a similarity.
 
-    Averaged rotations, then baselines with consistent lengths. Raises NotDeterminedError where the
-    graph of pairs falls apart."""
+    Rotation averaging, then baselines with consistent lengths.
+
+    Args:
+        pairs: as of `relate_pairs`.
+        flat: undistorted coordinates at depth one, (frames, views, joints, 2).
+        weights: (frames, views, joints); 0: not seen.
+        names: of the cameras, for messages.
+
+    Returns:
+        Rotation | translation, (views, 3, 4); the first camera is the world, the unit is arbitrary.
+
+    Raises:
+        NotDeterminedError: the graph of pairs is not connected."""
     rotations = average_over_pairs(pairs, len(names), names)
     lengths = _baseline_lengths(pairs, flat, weights)
     centres = _centres(pairs, rotations, lengths, len(names))
@@ -137,11 +160,21 @@ def place_cameras(
 def average_over_pairs(
     pairs: tuple[Pair, ...], views: int, names: tuple[str, ...]
 ) -> Float[Tensor, "views 3 3"]:
-    """Camera-from-world rotations that fit all pairwise ones; the first camera's is the identity.
+    """Camera-from-world rotations that fit all pairwise ones, by rotation averaging [Hartley13].
 
-    Along a spanning tree of the best pairs first, then every camera in turn becomes the weighted
-    chordal mean of what its neighbours say [Hartley13], with weights that fall for pairs that disagree.
-    """
+    Along a spanning tree of the best pairs first, then every camera in turn becomes the weighted chordal mean of what
+    its neighbours predict, with weights that fall for pairs that disagree.
+
+    Args:
+        pairs: as of `relate_pairs`.
+        views: number of cameras.
+        names: of the cameras, for messages.
+
+    Returns:
+        (views, 3, 3); the first camera's is the identity.
+
+    Raises:
+        NotDeterminedError: the graph of pairs is not connected."""
     rotations = _along_tree(pairs, views, names)
     edges = [(p.first, p.second, p.pose.rotation, float(p.pose.inliers.sum())) for p in pairs]
     edges += [(second, first, rotation.mT, weight) for first, second, rotation, weight in edges]

@@ -1,4 +1,4 @@
-"""Which views agree on a point: every pair of views proposes one, all views judge it.
+"""Inlier views of a point by MSAC: every pair of views proposes a point, all views score it.
 
 MSAC [Torr00] without chance: as long as a point has no more pairs than allowed, all of them are
 tried. With many views a few pairs are tried for all points in one pass; the points that this does not
@@ -29,32 +29,39 @@ from coview.geometry.triangulation.observations import (
 )
 
 _FIRST_ROUND = 8  # pairs tried for every point
-_MISSED = (
-    1e-3  # a point is resolved when the chance that its pairs overlooked a larger agreement is below this
-)
-_BLOCK = 1 << 18  # judgements (pairs × views × points) at a time: what a processor's cache holds
+# a point is resolved when the chance that its pairs overlooked a larger agreement is below this
+_MISSED = 1e-3
+_BLOCK = 1 << 18  # residuals (pairs × views × points) at a time: what a processor's cache holds
 _SLOPE, _TAIL = 0.002, 10.0  # a rejected view's cost still grows, this slowly, up to ten thresholds
 
 
 class Proposal(NamedTuple):
-    """The best point that any pair proposed, as the views judged it."""
+    """Cost, inliers and ambiguity of the best point that any pair of views proposed."""
 
-    cost: Float[Tensor, "sets points"]  # Σ weight² (miss², flattened beyond the threshold), pixels²
+    # Σ weight² (residual², flattened beyond the threshold), pixels²
+    cost: Float[Tensor, "sets points"]
     inliers: Bool[Tensor, "sets views points"]
-    ambiguity: Float[
-        Tensor, "sets 3 points"
-    ]  # metres: to the nearest rival, × root of the chance that it is right
+    # metres: to the nearest rival, × root of the chance that it is right
+    ambiguity: Float[Tensor, "sets 3 points"]
 
 
 @torch.no_grad()
 def agreeing_views(
     seen: CentredObservations, threshold: float, sigma: float, max_pairs: int, seed: int
 ) -> tuple[Bool[Tensor, "sets views points"], Float[Tensor, "sets 3 points"]]:
-    """The views within `threshold` pixels of the best proposal (of equal ones the earliest pair's), and
-    `Proposal.ambiguity`: zero where no rival is conceivable; `sigma` is the noise that chances are based on.
+    """The views that agree on the best point that any pair of views proposes, and how ambiguous that is.
 
-    A view with weight 0, or with the point behind it, never agrees. Where fewer than two agree,
-    the point is unknown."""
+    Args:
+        seen: observations in centred cameras.
+        threshold: pixels within which a view agrees with a point.
+        sigma: pixels, the noise of a detection of weight 1, on which the probability of a rival is based.
+        max_pairs: of views per point: where there are more, this many are drawn with `seed`.
+        seed: of that draw.
+
+    Returns:
+        Inliers (sets, views, points), of equal proposals those of the earliest pair; and `Proposal.ambiguity`
+        (sets, 3, points; metres): zero where no rival is conceivable. A view with weight 0, or with the point
+        behind it, never agrees. Where fewer than two agree, the point is undetermined."""
     views = seen.squared_weights.shape[1]
     pairs = view_pairs(views, min(max_pairs, _FIRST_ROUND), seed)
     everything = torch.arange(seen.squared_weights.shape[2], device=seen.squared_weights.device)
@@ -76,12 +83,22 @@ def agreeing_views(
 
 
 def either(first: Bool[Tensor, "*#n"], a: Bool[Tensor, "*#n"], b: Bool[Tensor, "*#n"]) -> Bool[Tensor, "*#n"]:
-    """`a` where `first`, else `b`: onnxruntime has no `where` for booleans."""
+    """`a` where `first`, else `b`, of booleans: onnxruntime has no `where` for them.
+
+    Args:
+        first: which to take, (n).
+        a: taken where `first` is true.
+        b: taken elsewhere."""
     return (first & a) | (~first & b)
 
 
 def view_pairs(views: int, limit: int, seed: int) -> list[tuple[int, int]]:
-    """All pairs of views, or a seeded choice of `limit` of them, in order."""
+    """All pairs of views in order, or a seeded choice of them.
+
+    Args:
+        views: number of views.
+        limit: number of pairs beyond which this many are drawn.
+        seed: of the draw."""
     pairs = list(itertools.combinations(range(views), 2))
     return pairs if len(pairs) <= limit else sorted(random.Random(seed).sample(pairs, limit))
 
@@ -133,15 +150,17 @@ def _normal_per_view(seen: CentredObservations) -> Float[Tensor, "sets views 10 
 
 
 def _best_of_shared(seen: CentredObservations, pairs: list[tuple[int, int]], threshold: float) -> Proposal:
+    """The best proposal per point of the same pairs of views for all points."""
     normal = _normal_per_view(seen)
     first, second = torch.tensor(pairs, device=normal.device).unbind(-1)
     found, determined = nearest_points(normal[:, first] + normal[:, second])
-    cost, agrees = _judge(_squared_errors(found, determined, seen), seen, threshold)
+    cost, agrees = _score(_squared_errors(found, determined, seen), seen, threshold)
     least, best = cost.min(dim=1)
     return Proposal(least, _of(best, agrees), torch.zeros_like(found[:, 0]))
 
 
 def _best_of_own(seen: CentredObservations, own: Tensor, threshold: float, sigma: float) -> Proposal:
+    """The best proposal per point of pairs among the views that see that point."""
     normal = _normal_per_view(seen)
     there = seen.squared_weights > 0
     views = torch.arange(there.shape[1], device=there.device)[:, None]
@@ -150,7 +169,7 @@ def _best_of_own(seen: CentredObservations, own: Tensor, threshold: float, sigma
     chosen = order.gather(1, ranks.flatten(1, 2))[:, :, None].expand(-1, -1, 10, -1)
     first, second = normal.gather(1, chosen).unflatten(1, (-1, 2)).unbind(2)
     found, determined = nearest_points(first + second)
-    cost, agrees = _judge(_squared_errors(found, determined, seen), seen, threshold)
+    cost, agrees = _score(_squared_errors(found, determined, seen), seen, threshold)
     least, best = cost.min(dim=1)
     inliers = _of(best, agrees)
     ambiguity = _ambiguity(cost, agrees, found.transpose(1, 2), best, inliers, sigma)
@@ -181,7 +200,7 @@ def _of(pair: Int[Tensor, "sets points"], values: Tensor) -> Tensor:
     return values.gather(2, pair[:, None, None].expand(-1, values.shape[1], -1, -1))[:, :, 0]
 
 
-def _judge(squared_errors: Tensor, seen: CentredObservations, threshold: float) -> tuple[Tensor, Tensor]:
+def _score(squared_errors: Tensor, seen: CentredObservations, threshold: float) -> tuple[Tensor, Tensor]:
     """Cost of every proposal ("sets pairs points"), and which views agree with it."""
     limit, squared_weights = threshold**2, seen.squared_weights[:, :, None]
     tail = squared_errors.clamp(max=limit * _TAIL**2)
@@ -194,7 +213,7 @@ def _squared_errors(
     determined: Bool[Tensor, "sets pairs points"],
     seen: CentredObservations,
 ) -> Float[Tensor, "sets views pairs points"]:
-    """Squared pixels between sightings and proposals; inf where a proposal is not in front of the camera
+    """Squared pixels between observations and proposals; inf where a proposal is not in front of the camera
     or its pair determines none. The hot loop: memory is reused."""
     image = seen.rig.image(found.transpose(1, 2).flatten(2))
     across, down, depth = (each.unflatten(2, determined.shape[1:]) for each in image)

@@ -23,14 +23,24 @@ def homogeneous_dlt(
     projections: Float[Tensor, "*#batch views 3 4"],
     weights: Float[Tensor, "*batch views joints"],
 ) -> Float[Tensor, "*batch joints 3"]:
-    """Points from pixels as the smallest right singular vector of the weighted rows. [Iskakov19 eq. 4; HZ04 §12.2]
+    """Points as the smallest right singular vectors of the weighted rows. [Iskakov19 eq. 4; HZ04 §12.2]
 
-    Undistorted pixels in; out the unit and frame of `projections`, on which the answer *depends*: the
-    released weights expect millimetres. Weights multiply rows. Rows are made in the precision given, decomposed
-    in float64. NaN where fewer than two views have a weight that is not 0 and finite pixels, or where the point
-    is at infinity. Gradients are always finite: 0 for those points, and 0 along directions that nothing
-    determines (all views from one place, say, where the answer is any point of the ray).
-    ValueError: fewer than two views."""
+    Rows are made in the precision given, decomposed in float64. Gradients are always finite: 0 for points that are NaN,
+    and 0 along directions that nothing determines (all views from one place, say, where the answer is any point of the
+    ray).
+
+    Args:
+        points: undistorted pixels, (*batch, views, joints, 2).
+        projections: pixels-from-world, (*batch, views, 3, 4); the answer *depends* on their unit: the released weights
+            expect millimetres.
+        weights: multiply rows, (*batch, views, joints).
+
+    Returns:
+        In the unit and frame of `projections`, (*batch, joints, 3). NaN where fewer than two views have a weight that
+        is not 0 and finite pixels, or where the point is at infinity.
+
+    Raises:
+        InputError: fewer than two views."""
     views = points.shape[-3]
     if views < 2:
         raise InputError(

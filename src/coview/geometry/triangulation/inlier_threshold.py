@@ -1,4 +1,4 @@
-"""What tells a wrong detection from a poor one in this recording."""
+"""The residual beyond which a detection counts as an outlier, from the recording itself."""
 
 import torch
 from jaxtyping import Float
@@ -18,11 +18,19 @@ def automatic_threshold(
     weights: Float[Tensor, "frames views joints"],
     least: float | None = None,
 ) -> float:
-    """Three times the robust standard deviation of the residuals when all views vote; pixels.
+    """Inlier threshold: three robust standard deviations of the residuals of all views' linear fit, pixels.
 
-    A 2D error of standard deviation σ per axis has the median length 1.177 σ. The spread includes what
-    the calibration gets wrong: views are dropped for disagreeing more than is usual in this recording. At
-    least `least` (1 % of the image's diagonal), and just that where nothing can be triangulated."""
+    A 2D error of standard deviation σ per axis has the median length 1.177 σ. The deviation includes errors of the
+    calibration: views are dropped for disagreeing more than is usual in this recording.
+
+    Args:
+        cameras: of batch `views`.
+        pixels: raw (distorted), (frames, views, joints, 2).
+        weights: of detections, (frames, views, joints); 0: not seen.
+        least: pixels, the smallest threshold; None for 1 % of the image's diagonal.
+
+    Returns:
+        Pixels, at least `least`; `least` where nothing can be triangulated."""
     if least is None:
         least = LEAST * float(cameras.size.norm(dim=-1).mean())
     some = torch.linspace(0, len(pixels) - 1, min(len(pixels), SOME_FRAMES)).long()
@@ -34,7 +42,14 @@ def automatic_threshold(
 
 
 def check_settings(min_confidence: float, threshold: float | None) -> None:
-    """ValueError for numbers that would silently use nothing, or everything."""
+    """Refuse settings that would use no detections, or all of them.
+
+    Args:
+        min_confidence: in [0, 1]; detections below it are left out.
+        threshold: pixels, above 0; None: automatic.
+
+    Raises:
+        InputError: a setting is out of range."""
     if not 0 <= min_confidence <= 1:
         raise InputError(
             f"min_confidence {min_confidence:g} is no confidence: it must be in [0, 1]. Detections below it are left "

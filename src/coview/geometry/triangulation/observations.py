@@ -1,4 +1,4 @@
-"""What several views saw of many points, laid out so that a point costs nanoseconds.
+"""Observations of many points by several views, laid out so that a linear solve takes nanoseconds a point.
 
 The linear equations of one view, w (u p₃ - p₁) and w (v p₃ - p₂) (p: rows of its projection), make
 normal matrices that are linear in the four numbers w²(u² + v²), w²u, w²v, w². Points that share
@@ -23,18 +23,26 @@ _RAYLEIGH_STEPS = 2
 
 @dataclass(frozen=True)
 class CentredCameras:
-    """Sets of cameras in the centred world."""
+    """Sets of cameras in centred coordinates, with their table of normal matrices."""
 
-    cameras: Float[Tensor, "sets 3 views 4"]  # centred pixels from centred world
-    centre: Float[Tensor, "sets 2 views"]  # principal points, pixels
-    origin: Float[Tensor, "sets 3"]  # where the centred world's origin lies in the caller's, metres
-    table: Float[Tensor, "sets 10 4 views"]  # normal matrices from `features`
+    # centred pixels from centred world
+    cameras: Float[Tensor, "sets 3 views 4"]
+    # principal points, pixels
+    centre: Float[Tensor, "sets 2 views"]
+    # where the centred world's origin lies in the caller's, metres
+    origin: Float[Tensor, "sets 3"]
+    # normal matrices from `features`
+    table: Float[Tensor, "sets 10 4 views"]
 
     @staticmethod
     def of(projections: Float[Tensor, "sets views 3 4"]) -> "CentredCameras":
-        """For P = K [R | t] in any scale: with its last row scaled to a unit normal, the products with
-        the other two are the principal point [HZ04 §6.2]; taking it out of rows and pixels alike
-        changes no equation."""
+        """Centred cameras of projection matrices in any scale.
+
+        With the last row of P = K [R | t] scaled to a unit normal, its products with the other two are the principal
+        point [HZ04 §6.2]; taking it out of rows and pixels alike changes no equation.
+
+        Args:
+            projections: pixels-from-world, (sets, views, 3, 4)."""
         projections = projections / projections[..., 2:, :3].norm(dim=-1, keepdim=True)
         centre = (projections[..., :2, :3] * projections[..., 2:, :3]).sum(dim=-1)
         image = projections[..., :2, :] - centre[..., None] * projections[..., 2:, :]
@@ -48,8 +56,13 @@ class CentredCameras:
         return CentredCameras(self.cameras[sets], self.centre[sets], self.origin[sets], self.table[sets])
 
     def image(self, points: Float[Tensor, "sets 3 points"]) -> tuple[Tensor, Tensor, Tensor]:
-        """u × depth, v × depth and depth ("sets views points"; centred pixels, metres) of points in the
-        centred world."""
+        """Homogeneous image coordinates of points.
+
+        Args:
+            points: metres, centred world, (sets, 3, points).
+
+        Returns:
+            u × depth, v × depth and depth, each (sets, views, points); centred pixels, metres."""
         homogeneous = torch.cat([points, torch.ones_like(points[:, :1])], dim=1)
         across, down, depth = contract(self.cameras.flatten(1, 2), homogeneous).chunk(3, dim=1)
         return across, down, depth
@@ -57,11 +70,12 @@ class CentredCameras:
 
 @dataclass(frozen=True)
 class CentredObservations:
-    """Points as cameras saw them; absent ones are pixel 0 with weight 0, so that no NaN is left."""
+    """Observations of points in centred cameras; absent ones are pixel 0 with weight 0, so that no NaN is left."""
 
     rig: CentredCameras
-    pixels: Float[Tensor, "sets 2 views points"]  # from the principal point
-    squared_weights: Float[Tensor, "sets views points"]  # squared weight
+    # from the principal point; 0 where absent
+    pixels: Float[Tensor, "sets 2 views points"]
+    squared_weights: Float[Tensor, "sets views points"]
 
     @staticmethod
     def collect(
@@ -69,9 +83,13 @@ class CentredObservations:
         rig: CentredCameras,
         weights: Float[Tensor, "frames views joints"],
     ) -> "CentredObservations":
-        """Of frames × joints points (one set of cameras), or of joints points per set, one per frame.
+        """Observations of frames × joints points (one set of cameras), or of joints points per set, one per frame.
 
-        A sighting is absent where its weight is not positive or anything is not finite."""
+        Args:
+            points: undistorted pixels, (frames, views, joints, 2).
+            rig: one set of cameras, or one per frame.
+            weights: (frames, views, joints); an observation is absent where its weight is not positive or anything is
+                not finite."""
         if rig.cameras.shape[0] == 1:
             pixels = points.permute(3, 1, 0, 2).flatten(2)[None]
             weights = weights.transpose(0, 1).flatten(1)[None]
@@ -83,18 +101,24 @@ class CentredObservations:
         return CentredObservations(rig, pixels, torch.where(there, weights, 0.0).square())
 
     def restricted_to(self, which: Bool[Tensor, "sets views points"]) -> "CentredObservations":
-        """The same with the other observations' weights set to zero."""
+        """The same with the other observations' weights set to zero.
+
+        Args:
+            which: observations to keep, (sets, views, points)."""
         return replace(self, squared_weights=torch.where(which, self.squared_weights, 0.0))
 
     def at(self, points: Tensor | slice) -> "CentredObservations":
-        """Only the points with these indices."""
+        """The observations of some points.
+
+        Args:
+            points: their indices."""
         return replace(
             self, pixels=self.pixels[..., points], squared_weights=self.squared_weights[..., points]
         )
 
 
 def _focus(rows: Float[Tensor, "sets views 3 4"]) -> Float[Tensor, "sets 3"]:
-    """The point nearest to all optical axes, drawn a little to the mean of the camera centres
+    """The point nearest to all optical axes, with a small weight on the mean of the camera centres
     (which decides where the axes are parallel)."""
     inverse = inverse_3x3(rows[..., :3])
     centres = -(inverse * rows[..., None, :, 3]).sum(dim=-1)
@@ -121,7 +145,15 @@ def _normal_table(cameras: Float[Tensor, "sets 3 views 4"]) -> Float[Tensor, "se
 def features(
     u: Float[Tensor, "sets views points"], v: Float[Tensor, "sets views points"], squared_weights: Tensor
 ) -> Float[Tensor, "sets 4 views points"]:
-    """The four numbers of a sighting in which its normal matrix is linear."""
+    """The four numbers of an observation in which its normal matrix is linear.
+
+    Args:
+        u: centred pixels, (sets, views, points).
+        v: centred pixels, (sets, views, points).
+        squared_weights: (sets, views, points).
+
+    Returns:
+        w²(u² + v²), w²u, w²v and w², (sets, 4, views, points)."""
     along_u, along_v = squared_weights * u, squared_weights * v
     return torch.stack([torch.addcmul(along_u * u, along_v, v), along_u, along_v, squared_weights], dim=1)
 
@@ -129,32 +161,57 @@ def features(
 def contract(
     table: Float[Tensor, "*#batch rows columns"], numbers: Float[Tensor, "*#batch columns points"]
 ) -> Float[Tensor, "*#batch rows points"]:
-    """A matrix product in full precision, whatever autocast or TF32 would make of it."""
+    """A matrix product in full precision, also under autocast or TF32.
+
+    Args:
+        table: (*batch, rows, columns).
+        numbers: (*batch, columns, points).
+
+    Returns:
+        (*batch, rows, points)."""
     if numbers.is_cuda or torch.is_autocast_enabled(numbers.device.type):
         return (table.double() @ numbers.double()).to(numbers.dtype)
     return table @ numbers
 
 
 def normal_matrices(seen: CentredObservations) -> Float[Tensor, "sets 10 points"]:
-    """Normal matrix of the linear equations of every point (upper triangle, right side, corner)."""
+    """Normal matrices of the linear triangulation equations of every point.
+
+    Args:
+        seen: observations in centred cameras.
+
+    Returns:
+        Upper triangle, right side and corner of each, (sets, 10, points)."""
     u, v = seen.pixels.unbind(1)
     return contract(seen.rig.table.flatten(2), features(u, v, seen.squared_weights).flatten(1, 2))
 
 
 def nearest_points(normal: Float[Tensor, "*batch 10 points"]) -> tuple[Tensor, Tensor]:
-    """Inhomogeneous least squares: points ("*batch 3 points", centred world) and whether determined."""
+    """Inhomogeneous least-squares points [HZ04 §12.2].
+
+    Args:
+        normal: as of `normal_matrices`, (*batch, 10, points).
+
+    Returns:
+        Points (*batch, 3, points; metres, centred world) and whether they are determined (*batch, points)."""
     return solve_symmetric(normal[..., :6, :], -normal[..., 6:9, :])
 
 
 def linear_points(
     normal: Float[Tensor, "sets 10 points"], origin: Float[Tensor, "sets 3"]
 ) -> tuple[Float[Tensor, "sets 3 points"], Bool[Tensor, "sets points"]]:
-    """Homogeneous least squares, min |A x|² / |x|² with x = (X, 1) in the caller's world.
+    """Homogeneous least-squares points: min |A x|² / |x|² with x = (X, 1) in the caller's world.
 
-    That is what the singular vector of A gives, and what other tools mean by DLT; the inhomogeneous
-    answer lies up to a millimetre away. With λ = |A x|² / |x|² the minimum obeys
-    (M - λ I) X = -m, so a Rayleigh quotient and another 3×3 solve converge quadratically. In a
-    world moved by `origin` the right side is -(m - λ origin)."""
+    That is what the singular vector of A gives, and what other tools mean by DLT; the inhomogeneous answer lies up to a
+    millimetre away. With λ = |A x|² / |x|² the minimum obeys (M - λ I) X = -m, so a Rayleigh quotient and another 3×3
+    solve converge quadratically. In a world moved by `origin` the right side is -(m - λ origin).
+
+    Args:
+        normal: as of `normal_matrices`, (sets, 10, points).
+        origin: of the centred world in the caller's, metres, (sets, 3).
+
+    Returns:
+        Points (sets, 3, points; metres, centred world) and whether they are determined (sets, points)."""
     xx, xy, xz, yy, yz, zz, *right, corner = normal.unbind(-2)
     shift = origin.mT[..., None]
     found, determined = solve_rows((xx, xy, xz, yy, yz, zz), [-each for each in right])

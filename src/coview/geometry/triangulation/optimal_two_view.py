@@ -1,4 +1,4 @@
-"""The best point of two views, and the middle one of many: triangulation pair by pair.
+"""Optimal triangulation from two views [HartleySturm97], and the vector median of many candidates.
 
 Points are undistorted pixels; F fulfils b̃ᵀ F ã = 0. A match that is moved onto F by the least squared distance
 in both images, and then intersected, is the maximum-likelihood point of two views [HartleySturm97].
@@ -20,11 +20,18 @@ def corrected_matches(
     a: Float[Tensor, "*#batch n 2"],
     b: Float[Tensor, "*#batch n 2"],
 ) -> tuple[Float[Tensor, "*batch n 2"], Float[Tensor, "*batch n 2"]]:
-    """The nearest match (least |a - a'|² + |b - b'|²) that fulfils b̃'ᵀ F ã' = 0; in the unit of the points.
+    """The nearest matches (least |a - a'|² + |b - b'|²) that fulfil b̃'ᵀ F ã' = 0.
 
-    By the iteration of [Lindstrom10]; the few matches near an epipole, where it may end at another
-    optimum, by the sixth-degree polynomial of [HartleySturm97]. A match with a point on its epipole fits as it is. NaN
-    where a point is NaN. Computed in float64."""
+    By the iteration of [Lindstrom10]; the few matches near an epipole, where it may end at another optimum, by the
+    sixth-degree polynomial of [HartleySturm97]. A match with a point on its epipole fits as it is. Computed in float64.
+
+    Args:
+        fundamental: F, (*batch, 3, 3).
+        a: undistorted points of the first view, any unit, (*batch, n, 2).
+        b: of the second, (*batch, n, 2).
+
+    Returns:
+        Corrected a and b, in the unit of the points; NaN where a point is NaN."""
     kind = torch.promote_types(a.dtype, b.dtype)
     shape = torch.broadcast_shapes(fundamental.shape[:-2], a.shape[:-2], b.shape[:-2])
     matrix = fundamental.double().expand(*shape, 3, 3)
@@ -48,9 +55,17 @@ def triangulate_pair(
     a: Float[Tensor, "frames joints 2"],
     b: Float[Tensor, "frames joints 2"],
 ) -> Float[Tensor, "frames joints 3"]:
-    """Points (metres, world) of least squared reprojection error in two views, which may lie behind them.
+    """Points of least squared reprojection error in two views [HartleySturm97], which may lie behind them.
 
-    NaN where a pixel is NaN or the rays are parallel. Meaningless for cameras with one centre."""
+    Args:
+        projection_a: pixels-from-world, (3, 4).
+        projection_b: of the second view.
+        a: undistorted pixels, (frames, joints, 2).
+        b: of the second view.
+
+    Returns:
+        Metres, world frame, (frames, joints, 3). NaN where a pixel is NaN or the rays are parallel. Meaningless for
+        cameras with one centre."""
     projections = torch.stack([projection_a, projection_b]).double()
     moved = corrected_matches(fundamental_from_projections(projections[0], projections[1]), a, b)
     pixels = torch.stack([each.double() for each in moved], dim=1)
@@ -58,9 +73,13 @@ def triangulate_pair(
 
 
 def vector_median(candidates: Float[Tensor, "*batch candidates 3"]) -> Float[Tensor, "*batch 3"]:
-    """The candidate with the least sum of distances to the others [Astola90]; NaN candidates are left out.
+    """The candidate with the least sum of distances to the others [Astola90].
 
-    Of two it is the first: two cannot outvote each other. NaN where all are."""
+    Args:
+        candidates: (*batch, candidates, 3); NaN ones are left out.
+
+    Returns:
+        (*batch, 3). Of two candidates the first: two cannot outvote each other. NaN where all are."""
     valid = candidates.isfinite().all(dim=-1)
     points = torch.where(valid[..., None], candidates, 0.0)
     apart = (points[..., :, None, :] - points[..., None, :, :]).norm(dim=-1)
@@ -161,21 +180,21 @@ def _times(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _foot(line: Float[Tensor, "n 3"], rotation: Float[Tensor, "n 3 3"]) -> Float[Tensor, "n 2"]:
-    """The point of a line that is nearest to the origin, turned back."""
+    """The point of a line that is nearest to the origin, rotated back."""
     across, down, off = line.unbind(-1)
     point = torch.stack([-across * off, -down * off], dim=-1) / (across.square() + down.square())[:, None]
     return (point[:, None] @ rotation[:, :2, :2])[:, 0]
 
 
 def _shift(points: Float[Tensor, "n 2"]) -> Float[Tensor, "n 3 3"]:
-    """What brings the origin to the points."""
+    """The translation from the origin to the points, as homogeneous matrices."""
     matrix = torch.eye(3, dtype=points.dtype).repeat(len(points), 1, 1)
     matrix[:, :2, 2] = points
     return matrix
 
 
 def _towards(epipole: Float[Tensor, "n 3"]) -> tuple[Float[Tensor, "n 3 3"], Float[Tensor, "n"]]:
-    """The turn that brings an epipole to (1, 0, f), and f."""
+    """The rotation that brings an epipole to (1, 0, f), and f."""
     reach = epipole[:, :2].norm(dim=-1)
     safe = torch.where(reach > 0, reach, 1.0)
     cosine = torch.where(reach > 0, epipole[:, 0] / safe, 1.0)

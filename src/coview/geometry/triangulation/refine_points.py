@@ -1,4 +1,4 @@
-"""Reprojection error of many points in centred cameras: how large, how it falls, how sure that leaves us."""
+"""Reprojection error of many points in centred cameras: its value, Gauss-Newton descent, and covariances."""
 
 from typing import NamedTuple
 
@@ -14,19 +14,30 @@ _FAR_OFF = 1e4  # pixels: what a sighting of a point behind its camera costs whe
 
 
 class Projected(NamedTuple):
-    """Where points appear; each "sets views points". Behind the camera finite and meaningless."""
+    """Projections of points, each (sets, views, points). Behind the camera finite and meaningless."""
 
-    u: Tensor  # pixels from the principal point
+    # pixels from the principal point
+    u: Tensor
     v: Tensor
-    nearness: Tensor  # 1 / depth, 1 / metres
-    in_front: Tensor  # bool
+    # 1 / depth, 1 / metres
+    nearness: Tensor
+    # bool
+    in_front: Tensor
 
     def squared_errors(self, seen: CentredObservations) -> Float[Tensor, "sets views points"]:
-        """Squared distance to the sightings, pixels²."""
+        """Squared distance to the observations, pixels², (sets, views, points).
+
+        Args:
+            seen: observations in centred cameras."""
         return (self.u - seen.pixels[:, 0]).square() + (self.v - seen.pixels[:, 1]).square()
 
 
 def project(found: Float[Tensor, "sets 3 points"], seen: CentredObservations) -> Projected:
+    """Projections of points into all views.
+
+    Args:
+        found: metres, centred world, (sets, 3, points).
+        seen: whose cameras to project into."""
     across, down, depth = seen.rig.image(found)
     in_front = depth > NEAR
     nearness = torch.where(in_front, depth, 1.0).reciprocal()
@@ -36,11 +47,19 @@ def project(found: Float[Tensor, "sets 3 points"], seen: CentredObservations) ->
 def descend(
     found: Float[Tensor, "sets 3 points"], seen: CentredObservations, steps: int
 ) -> Float[Tensor, "sets 3 points"]:
-    """Gauss-Newton on Σ weight² |miss|² [HZ04 §A6.1]; a point whose cost did not fall stays.
+    """Points of less weighted reprojection error, by Gauss-Newton [HZ04 §A6.1]; one whose cost did not fall stays.
 
     Not `levenberg_marquardt`, which has one cost and one damping and stops by them: these are millions of independent
     problems of three unknowns, in step with each other. From the linear point two undamped steps reach rounding, and a
-    fixed number of them is differentiable and can be exported."""
+    fixed number of them is differentiable and can be exported.
+
+    Args:
+        found: start, metres, centred world, (sets, 3, points).
+        seen: observations in centred cameras.
+        steps: of Gauss-Newton.
+
+    Returns:
+        Metres, centred world, (sets, 3, points)."""
     start, first = found, project(found, seen)
     image = first
     for _ in range(steps):
@@ -51,7 +70,7 @@ def descend(
 
 
 def _step(image: Projected, seen: CentredObservations) -> Float[Tensor, "sets 3 points"]:
-    """(Jᵀ W J)⁻¹ Jᵀ W miss, zero where that is not determined."""
+    """(Jᵀ W J)⁻¹ Jᵀ W r with the residuals r, zero where that is not determined."""
     u, v, nearness, in_front = image
     scale = torch.where(in_front, seen.squared_weights, 0.0) * nearness
     curvature = _curvature(u, v, scale * nearness, seen)
@@ -78,12 +97,20 @@ def _cost(image: Projected, seen: CentredObservations) -> Tensor:
 def point_covariance(
     image: Projected, seen: CentredObservations, sigma: float, weighs_pixels: bool
 ) -> Float[Tensor, "sets 3 3 points"]:
-    """Covariance (m²) of points fitted to sightings with noise of sigma / weight pixels.
+    """Covariances of points fitted to observations with noise of sigma / weight pixels.
 
-    Of the least reprojection error: C = sigma² (Jᵀ W J)⁻¹, W the squared weights [HZ04 §5.2.1]. The
-    linear fit weighs far views more than it should (its residuals are pixels × depth, so J₁ = depth J);
-    its covariance is the larger (J₁ᵀ W J₁)⁻¹ (J₁ᵀ W D² J₁) (J₁ᵀ W J₁)⁻¹ sigma². NaN where the sightings do
-    not determine the point."""
+    Of the least reprojection error: C = sigma² (Jᵀ W J)⁻¹, W the squared weights [HZ04 §5.2.1]. The linear fit weighs
+    far views more than it should (its residuals are pixels × depth, so J₁ = depth J); its covariance is the larger
+    (J₁ᵀ W J₁)⁻¹ (J₁ᵀ W D² J₁) (J₁ᵀ W J₁)⁻¹ sigma².
+
+    Args:
+        image: the points' projections.
+        seen: the observations that they were fitted to.
+        sigma: pixels, the noise of an observation of weight 1.
+        weighs_pixels: whether the fit minimised the reprojection error; else it was linear.
+
+    Returns:
+        m², (sets, 3, 3, points). NaN where the observations do not determine the point."""
     u, v, nearness, in_front = image
     squared_weights = torch.where(in_front, seen.squared_weights, 0.0)
     scaled = squared_weights * nearness.square() if weighs_pixels else squared_weights

@@ -28,15 +28,16 @@ def triangulate(
 
     Args:
         cameras: of batch `views`, or with further batch axes where cameras differ between the pixels'.
-        pixels: raw (distorted).
-        weights: of detections: the standard deviation of one is proportional to 1 / weight. Weight 0 (or
-            NaN), or a pixel that is not finite: not seen.
+        pixels: raw (distorted), (*batch, views, joints, 2).
+        weights: of detections, (*batch, views, joints): the standard deviation of one is proportional to 1 / weight.
+            Weight 0 (or NaN), or a pixel that is not finite: not seen.
 
     Returns:
-        Metres, world frame. NaN for a joint that fewer than two views see, or whose rays are parallel.
+        Metres, world frame, (*batch, joints, 3). NaN for a joint that fewer than two views see, or whose rays are
+        parallel.
 
     Raises:
-        ValueError: fewer than two views."""
+        InputError: fewer than two views."""
     perfect, straight = cameras.undistorted(pixels)
     return triangulate_undistorted(straight, perfect.pixels_from_world, weights)
 
@@ -53,21 +54,23 @@ def triangulate_robust(
     max_pairs: int = 28,
     seed: int = 0,
 ) -> Triangulated:
-    """Robust triangulation: the points that most views agree on, whatever the others claim; with covariance.
+    """Robust triangulation by MSAC over pairs of views, with covariances.
 
-    Every pair of views proposes a point, all views judge it (MSAC over all pairs,
-    `coview.geometry.triangulation.consensus`), and the best agreement is fitted. Who triangulates the same pixels
-    several times undistorts them once: `cameras, pixels = cameras.undistorted(pixels)`; of cameras without distortion
-    nothing is computed again.
+    Every pair of views proposes a point, all views score it (`coview.geometry.triangulation.consensus`), and the best
+    agreement is fitted. Who triangulates the same pixels several times undistorts them once:
+    `cameras, pixels = cameras.undistorted(pixels)`; of cameras without distortion nothing is computed again.
 
     Args:
-        cameras, pixels, weights: as of `triangulate`.
+        cameras: as of `triangulate`.
+        pixels: raw (distorted), (*batch, views, joints, 2).
+        weights: of detections, (*batch, views, joints), as of `triangulate`.
         sigma: undistorted pixels, the noise of a detection of weight 1: scales the covariance, nothing else.
         threshold: undistorted pixels beyond which a view does not agree with a point.
         solver: "linear" as `triangulate` does, "reprojection" further by Gauss-Newton on the reprojection error.
         max_ambiguity: where other views agree as well on another place, the joint is NaN if these places are further
             apart than this many standard deviations of the noise; else the covariance includes them.
-        max_pairs: a point with more pairs of views gets a choice of them drawn with `seed`.
+        max_pairs: of views per point: where there are more, this many are drawn with `seed`.
+        seed: of that draw.
 
     Returns:
         Points (metres, world frame), covariances, inliers and residuals (undistorted pixels); NaN where fewer than two
@@ -75,7 +78,7 @@ def triangulate_robust(
         error along the epipolar line shows in no residual.
 
     Raises:
-        ValueError: fewer than two views, or numbers that make no sense."""
+        InputError: fewer than two views, or settings out of range."""
     perfect, straight = cameras.undistorted(pixels)
     return triangulate_robust_undistorted(
         straight,

@@ -32,14 +32,18 @@ _ROBUST_STEPS = 2  # of Gauss-Newton from the linear point: a third moves it by 
 
 @dataclass(frozen=True)
 class Triangulated:
-    """Points with all that is known about how good they are.
+    """Triangulated points with covariances, inliers and residuals.
 
     NaN where fewer than two views agree, or where they agree as well on another place far away."""
 
-    points: Float[Tensor, "*batch joints 3"]  # metres, world frame
-    covariance: Float[Tensor, "*batch joints 3 3"]  # m²
-    inliers: Bool[Tensor, "*batch views joints"]  # the sightings that the point was fitted to
-    residuals: Float[Tensor, "*batch views joints"]  # pixels; NaN: not seen, no point, or behind the camera
+    # metres, world frame
+    points: Float[Tensor, "*batch joints 3"]
+    # m²
+    covariance: Float[Tensor, "*batch joints 3 3"]
+    # the observations that the point was fitted to
+    inliers: Bool[Tensor, "*batch views joints"]
+    # pixels; NaN: not seen, no point, or behind the camera
+    residuals: Float[Tensor, "*batch views joints"]
 
 
 def triangulate_undistorted(
@@ -49,11 +53,21 @@ def triangulate_undistorted(
 ) -> Float[Tensor, "*batch joints 3"]:
     """Weighted linear triangulation [HZ04 §12.2]; weights multiply rows [Iskakov19 eq. 4].
 
-    Undistorted pixels in, metres in the world frame out: the same point as the smallest singular
-    vector of the weighted rows, by a few 3×3 solves. NaN for a joint that fewer than two views see, or
-    whose rays are parallel to within about 0.3° (float32); gradients are finite nevertheless. One
-    wild detection moves the point without limit: see `triangulate_robust_undistorted`. Fastest where the batch
-    shares its projections (leading axes of size one, or none). ValueError: fewer than two views."""
+    The point is that of the smallest singular vector of the weighted rows, by a few 3×3 solves. Gradients are finite
+    also where the answer is NaN. One wild detection moves the point without limit: see
+    `triangulate_robust_undistorted`. Fastest where the batch shares its projections.
+
+    Args:
+        points: undistorted pixels, (*batch, views, joints, 2).
+        projections: pixels-from-world, (*batch, views, 3, 4); leading axes may be of size one, or none.
+        weights: of detections, (*batch, views, joints); 0 or NaN: not seen.
+
+    Returns:
+        Metres, world frame, (*batch, joints, 3). NaN for a joint that fewer than two views see, or whose rays are
+        parallel to within about 0.3° (float32).
+
+    Raises:
+        InputError: fewer than two views."""
     _check_views("triangulate", points)
 
     def block(seen: CentredObservations) -> tuple[Tensor, ...]:
@@ -74,10 +88,22 @@ def refine_points(
     weights: Float[Tensor, "*batch views joints"],
     steps: int = 3,
 ) -> Float[Tensor, "*batch joints 3"]:
-    """Points (metres, world) moved by Gauss-Newton to the least weighted reprojection error.
+    """Points moved by Gauss-Newton to the least weighted reprojection error.
 
     The maximum-likelihood point for Gaussian noise of sigma / weight pixels [HZ04 §12.5 for two views].
-    NaN stays NaN; a point whose error would grow stays where it was. ValueError: fewer than two views."""
+
+    Args:
+        points3d: start, metres, world frame, (*batch, joints, 3).
+        points: undistorted pixels, (*batch, views, joints, 2).
+        projections: pixels-from-world, (*batch, views, 3, 4).
+        weights: of detections, (*batch, views, joints); 0 or NaN: not seen.
+        steps: of Gauss-Newton.
+
+    Returns:
+        Metres, world frame. NaN stays NaN; a point whose error would grow stays where it was.
+
+    Raises:
+        InputError: fewer than two views."""
     _check_views("refine_points", points)
 
     def block(seen: CentredObservations, start: Tensor) -> tuple[Tensor, ...]:
@@ -100,25 +126,36 @@ def triangulate_robust_undistorted(
     max_pairs: int = 28,
     seed: int = 0,
 ) -> Triangulated:
-    """Points that most views agree on, whatever the others claim; with covariance.
+    """Robust triangulation by MSAC over pairs of views, with covariances.
 
-    Every pair of views proposes a point, the views within `threshold` pixels judge it (see
-    `coview.geometry.triangulation.consensus`), and the best agreement is fitted: "linear" as `triangulate` does,
-    "reprojection" further by Gauss-Newton. `sigma` (pixels) is the noise of a detection with weight
-    1 and scales the covariance, nothing else. Points behind a camera are never its inliers. Where other
-    views agree as well on another place, the point cannot be known: NaN, if these places spread over
-    more than `max_ambiguity` times what the noise explains; else the covariance includes them. A point with
-    more than `max_pairs` pairs of views gets a choice of them drawn with `seed`.
+    Every pair of views proposes a point, all views score it (see
+    `coview.geometry.triangulation.consensus`), and the best agreement is fitted.
 
-    With exactly two views no outlier can be told: two rays miss each other only across the epipolar
-    line, so an error along it shows in no residual. Two views further apart than the threshold allows
-    give NaN. ValueError: fewer than two views, or numbers that make no sense."""
+    Args:
+        points: undistorted pixels, (*batch, views, joints, 2).
+        projections: pixels-from-world, (*batch, views, 3, 4).
+        weights: of detections, (*batch, views, joints); 0 or NaN: not seen.
+        sigma: pixels, the noise of a detection of weight 1: scales the covariance, nothing else.
+        threshold: pixels beyond which a view does not agree with a point.
+        solver: "linear" as `triangulate_undistorted` does, "reprojection" further by Gauss-Newton.
+        max_ambiguity: where other views agree as well on another place, the joint is NaN if these places are further
+            apart than this many standard deviations of the noise; else the covariance includes them.
+        max_pairs: of views per point: where there are more, this many are drawn with `seed`.
+        seed: of that draw.
+
+    Returns:
+        Points (metres, world frame), covariances, inliers and residuals (pixels). NaN where fewer than two views
+        agree. Points behind a camera are never its inliers. With exactly two views no outlier can be told: an error
+        along the epipolar line shows in no residual.
+
+    Raises:
+        InputError: fewer than two views, or settings out of range."""
     _check_views("triangulate_robust", points)
     _check_robust(sigma, threshold, solver, max_ambiguity, max_pairs)
 
     def block(seen: CentredObservations) -> tuple[Tensor, ...]:
         inliers, ambiguity = agreeing_views(seen, threshold, sigma, max_pairs, seed)
-        inliers = _second_opinion(seen, inliers, threshold)
+        inliers = _refined_inliers(seen, inliers, threshold)
         kept = seen.restricted_to(inliers)
         found, determined = linear_points(normal_matrices(kept), seen.rig.origin)
         if solver == "reprojection":
@@ -147,9 +184,16 @@ def reprojection_residuals(
     points: Float[Tensor, "*batch views joints 2"],
     projections: Float[Tensor, "*#batch views 3 4"],
 ) -> Float[Tensor, "*batch views joints"]:
-    """Distance in pixels between detections and projected points (metres, world).
+    """Distances in pixels between detections and projected points.
 
-    NaN where the detection or the point is NaN, or the point is behind the camera."""
+    Args:
+        points3d: metres, world frame, (*batch, joints, 3).
+        points: undistorted pixels, (*batch, views, joints, 2).
+        projections: pixels-from-world, (*batch, views, 3, 4).
+
+    Returns:
+        Pixels, (*batch, views, joints). NaN where the detection or the point is NaN, or the point is behind the
+        camera."""
 
     def block(seen: CentredObservations, found: Tensor) -> tuple[Tensor, ...]:
         valid = found.isfinite().all(dim=1)
@@ -162,7 +206,7 @@ def reprojection_residuals(
 # --- inside ------------------------------------------------------------------------------------------
 
 
-def _second_opinion(seen: CentredObservations, inliers: Tensor, threshold: float) -> Tensor:
+def _refined_inliers(seen: CentredObservations, inliers: Tensor, threshold: float) -> Tensor:
     """The views that agree with the fit to all inliers: surer than a pair's point, if none is lost."""
     with torch.no_grad():
         found, _ = nearest_points(normal_matrices(seen.restricted_to(inliers)))
