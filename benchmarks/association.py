@@ -20,7 +20,7 @@ import torch
 
 from coview.bench.machine import commit, machine
 from coview.bench.results import append_rows
-from coview.capture.association.association import associate_after, associate_before
+from coview.capture.association.association import associate_calibrated, associate_uncalibrated
 from coview.data.synthetic.crowd import Crowd, generated_crowd
 from coview.metrics.identity import identity_score
 
@@ -38,9 +38,9 @@ def row(
     joints, confidence = crowd.detections.joints, crowd.detections.confidence
     begin = time.process_time()
     if when == "before":
-        found = associate_before(joints, confidence, lags=told)
+        found = associate_uncalibrated(joints, confidence, time_offsets=told)
     else:
-        found = associate_after(joints, crowd.cameras, confidence, lags=told)
+        found = associate_calibrated(joints, crowd.cameras, confidence, time_offsets=told)
     seconds = time.process_time() - begin
     score = identity_score(found.ids, crowd.who)
     return {

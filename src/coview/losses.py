@@ -71,8 +71,8 @@ def view_disagreement(
     weight = confidence[..., first, :] * confidence[..., second, :]
     usable = (weight > 0).sum(dim=-1, keepdim=True) >= max(min_joints, 3)
     weight = torch.where(usable, weight, 0.0)
-    motion = _motion(source, target, torch.where(usable, weight, 1.0), upright)
-    distance = (motion.apply(source) - target).abs().sum(dim=-1)
+    alignment = _alignment(source, target, torch.where(usable, weight, 1.0), upright)
+    distance = (alignment.apply(source) - target).abs().sum(dim=-1)
     return (weight * distance).sum() / weight.sum().clamp_min(_TINY)
 
 
@@ -101,21 +101,24 @@ def cross_view_error(
     Returns:
         The weighted mean over all ordered pairs of views, in the unit of the poses; 0 where none counts."""
     views = poses.shape[-3]
-    told, teller = (
+    observer, predictor = (
         torch.cartesian_prod(torch.arange(views), torch.arange(views))[~torch.eye(views).bool().flatten()]
         .to(poses.device)
         .unbind(-1)
     )
-    source, target = poses[..., teller, :, :], observed[..., told, :, :].detach()
-    weight, both = confidence[..., told, :], confidence[..., told, :] * confidence[..., teller, :]
-    usable = (both > 0).sum(dim=-1, keepdim=True) >= max(min_joints, 3)
+    source, target = poses[..., predictor, :, :], observed[..., observer, :, :].detach()
+    weight, pair_weight = (
+        confidence[..., observer, :],
+        confidence[..., observer, :] * confidence[..., predictor, :],
+    )
+    usable = (pair_weight > 0).sum(dim=-1, keepdim=True) >= max(min_joints, 3)
     weight = torch.where(usable, weight, 0.0)
-    motion = _motion(source, target, torch.where(usable, both, 1.0), upright)
-    distance = ((motion.apply(source) - target).square().sum(dim=-1) + _TINY).sqrt()
+    alignment = _alignment(source, target, torch.where(usable, pair_weight, 1.0), upright)
+    distance = ((alignment.apply(source) - target).square().sum(dim=-1) + _TINY).sqrt()
     return (weight * distance).sum() / weight.sum().clamp_min(_TINY)
 
 
-def _motion(source: Tensor, target: Tensor, weight: Tensor, upright: bool) -> Similarity:
+def _alignment(source: Tensor, target: Tensor, weight: Tensor, upright: bool) -> Similarity:
     """The alignment; for an unusable pair all weights are one, so that its value and gradient stay finite."""
     # held constant, it made losses rise from some hundred steps on
     if upright:

@@ -33,6 +33,7 @@ def refused(line: str) -> str:
         ("calibrate people s --file a.toml", "`--file` is now `--intrinsics`"),
         ("calibrate file s --file a.toml", "is now `CALIBRATION, right after the session`"),
         ("train coview_session --pseudo.trust 0.2", "`--pseudo.trust` is now `--pseudo.min-confidence`"),
+        ("train r --data.reference True", "`--data.reference` is now `--data.released-numerics`"),
     ],
 )
 def test_an_old_flag_names_the_new_one(line, new):

@@ -11,7 +11,7 @@ from torch import Tensor
 from coview.body.gravity import Upright, upright_from_body
 from coview.body.stature_scale import Scale, assumed_scale
 from coview.cameras import Cameras
-from coview.geometry.self_calibration.self_calibrate import calibrate_freely
+from coview.geometry.self_calibration.self_calibrate import self_calibrate
 from coview.skeletons import Skeleton
 
 # outlier threshold of calibration, as a share of the person's size in the image
@@ -61,7 +61,7 @@ def cameras_from_people(
     Raises:
         NotDeterminedError: the instants do not determine the cameras.
         ValueError: hips and feet were never seen together, so the vertical is unknown."""
-    found = calibrate_freely(
+    found = self_calibrate(
         cameras,
         pixels,
         weights,
@@ -72,7 +72,7 @@ def cameras_from_people(
         threshold=_FAR_OFF * threshold,
         instants=len(pixels),
         seed=seed,
-    ).settled
+    ).refined
     facts = {
         "adjustment_rms_px": found.adjusted.rms,
         "adjustment_converged": found.adjusted.converged,

@@ -14,7 +14,7 @@ from coview.body.anthropometry import FOREARM, SHANK, THIGH, UPPER_ARM
 from coview.errors import InputError
 from coview.skeletons import Skeleton
 
-# Length as a share of stature, and how much people differ in it (standard deviation, as a share of the length).
+# Length as a share of stature, and its relative standard deviation between people.
 # Hips and shoulders are left out: detectors and anatomists disagree most on where their joints are.
 BONE_SHARES: dict[tuple[str, str], tuple[float, float]] = {
     ("hip", "knee"): (THIGH, 0.05),

@@ -13,7 +13,7 @@ from coview.errors import InputError
 from coview.sample import MultiView
 
 _CAMERAS = frozenset({"cameras", "pseudo_cameras"})
-# what a mirror at x = 0 does to a point
+# reflection in the plane x = 0
 _SIDEWAYS = (-1.0, 1.0, 1.0)
 
 

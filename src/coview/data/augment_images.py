@@ -18,11 +18,9 @@ from coview.errors import InputError
 from coview.sample import MultiView
 
 _CAMERAS = ("cameras", "pseudo_cameras")
-_LARGEST = (
-    # half an axis of the largest thing, as a share of a picture's shorter side; its half at scale ½
-    0.2
-)
-# pixels over which a thing's border fades
+# half an axis of the largest occluder, as a share of the image's shorter side; half of it at scale ½
+_LARGEST = 0.2
+# width of an occluder's soft border, pixels
 _SOFT = 1.5
 
 

@@ -17,11 +17,11 @@ from torch import Tensor
 from coview.data.base import Instants
 from coview.errors import InputError
 
-# from a step to the instants of its batch; on the CPU
+# maps a step to the instants of its batch; on the CPU
 Draws = Callable[[int], Int[Tensor, "picked"]]
-# seconds within which a gap counts as kept: times are float32
+# tolerance of a gap in seconds: times are float32
 SAME = 1e-3
-# between the numbers that two seeds draw with
+# distance between the generator seeds of two seeds
 _SEEDS = 1_000_003
 
 

@@ -16,7 +16,7 @@ from coview.data.base import Instants
 from coview.errors import InputError
 
 Split = Literal["all", "s156", "s15", "s1"]
-# named after the order of Human3.6M's training subjects
+# number of subjects of each split, which is named after Human3.6M's training subjects
 _PEOPLE = {"s156": 3, "s15": 2, "s1": 1}
 
 

@@ -9,9 +9,9 @@ from coview.data.batching import Batching, Shuffled
 from coview.sample import MultiView
 
 SHUFFLED = Shuffled()
-# instants of a few numbers each
+# instants without images that are predicted at a time
 _AT_ONCE = 512
-# numbers of images, three per pixel: nine instants of four views of 384 px
+# values of images (three per pixel) that are predicted at a time: nine instants of four views of 384 px
 _PIXELS_AT_ONCE = 2**24
 
 

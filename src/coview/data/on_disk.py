@@ -14,7 +14,7 @@ from coview.errors import InputError
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
 
-# The picture of one instant (first number) in one view (second), from any thread.
+# Reads the RGB image of an instant (first argument) in a view (second), from any thread.
 ReadPicture = Callable[[int, int], UInt8[Tensor, "3 height width"]]
 
 

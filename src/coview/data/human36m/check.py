@@ -11,13 +11,13 @@ from coview.data.human36m.dataset import DAMAGED, Human36MConfig, is_damaged
 from coview.data.human36m.labels import UNDISTORTED, Labels, picture_folder, picture_name, read_labels
 from coview.formats.calibration.validate import check_cameras
 
-# Numbers of instants to recognise a preparation by [Iskakov19].
+# Known preparations by their numbers of instants [Iskakov19].
 _PREPARATIONS = {
     ("train", 159_181): "frames in which some joint had moved by 40 mm",
     ("train", 389_938): "every frame at 50 Hz",
     ("test", 26_634): "every fifth frame, as the paper's tables",
 }
-# of a box's side: the boxes hold the body, and joints are inside it
+# margin around a box within which joints count as inside, as a share of its side
 _MARGIN = 0.1
 _LEAST_INSIDE, _MOST_OFF = 0.95, 0.15
 

@@ -22,7 +22,7 @@ from coview.skeletons import LEARNABLE_17, named_skeleton
 
 NAME = "human36m"
 _FPS = 50.0
-# their 3D labels are off by a constant, which shows in errors that are not relative to the root
+# scenes whose 3D labels have a constant offset, which affects errors that are not relative to the root
 DAMAGED = (("S9", "Greeting-2"), ("S9", "SittingDown-2"), ("S9", "Waiting-1"))
 
 

@@ -128,7 +128,7 @@ class CropReader:
         return part
 
 
-# rows and columns of the straightened picture
+# reads rows and columns of the undistorted image
 _Part = Callable[[slice, slice], np.ndarray]
 
 

@@ -19,15 +19,15 @@ from coview.formats.io.untrusted import read_npz
 from coview.skeletons import LEARNABLE_17
 
 PREPARED = "human36m.npz"
-# of pictures made with the authors' script
+# folder of images undistorted with the authors' script
 UNDISTORTED = "imageSequence-undistorted"
 PREPARE = (
     "Make it with `coview data prepare human36m LABELS.npy --out FOLDER`; "
     "see docs/howto/data_sets.md for LABELS.npy."
 )
-# metres, between hip and knee: narrow enough to tell every wrong unit
+# range of thigh lengths in metres: narrow enough to detect every wrong unit
 _THIGH = (0.3, 0.6)
-# metres between camera and person; the laboratory is 4 m wide
+# range of distances between camera and person in metres; the laboratory is 4 m wide
 _REACH = (1.0, 15.0)
 
 

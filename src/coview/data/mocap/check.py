@@ -25,9 +25,9 @@ from coview.errors import MissingFileError
 from coview.skeletons import MOCAP_19
 
 FPS = 60.0
-# metres, the resolution of the shared clips
+# largest movement of a clip in which nobody moves, metres: the resolution of the shared clips
 STILL = 1e-4
-# metres; the shared clips have 0.0002, resampling from 30 fps adds a few millimetres
+# largest variation of a rigid bone, metres; the shared clips have 0.0002, resampling from 30 fps adds a few millimetres
 MAX_SPREAD = 0.005
 
 

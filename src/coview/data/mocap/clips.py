@@ -25,9 +25,9 @@ from coview.skeletons import MOCAP_19, Skeleton
 
 Split = Literal["train", "val", "test"]
 META = "meta.json"
-# metres of stature; wider than people are, narrow enough to tell every wrong unit
+# range of statures in metres: wider than that of people, narrow enough to detect every wrong unit
 PLAUSIBLE = (0.8, 2.5)
-# of the frames say how tall somebody is; bones do not change
+# every n-th frame is measured for the stature; bones do not change
 _EVERY = 60
 _PREPARE = (
     "Make it with `coview data prepare cmu_mocap SOURCE`; "

@@ -12,7 +12,7 @@ from coview.data.mocap.sources import KINDS
 from coview.errors import InputError, UnavailableError
 from coview.formats.io.text import read_json
 
-# of takes that are finished, while others are not
+# folder of finished takes while a preparation is in progress
 PARTS = ".parts"
 SPLITS: tuple[Split, ...] = get_args(Split)
 

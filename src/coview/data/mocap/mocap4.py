@@ -22,24 +22,24 @@ from coview.errors import InputError
 from coview.sample import MultiView
 from coview.skeletons import H36M_17
 
-# What a good detector does on people it was not trained on. Stated before any method was run on it.
+# Errors of a good detector on people it was not trained on; fixed before any method was evaluated.
 DETECTED = DetectorNoise(sigma=5.0, outlier_rate=0.04, outlier_px=60.0, missing_rate=0.02, swap_rate=0.02)
-# errors in pixels are halved and doubled, rates stay
+# inputs by name: errors in pixels halved and doubled at the same rates
 INPUTS = {
     "exact": EXACT,
     "half": replace(DETECTED, sigma=DETECTED.sigma / 2, outlier_px=DETECTED.outlier_px / 2),
     "detected": DETECTED,
     "double": replace(DETECTED, sigma=DETECTED.sigma * 2, outlier_px=DETECTED.outlier_px * 2),
 }
-# cameras of every ring, unless training is told otherwise
+# cameras of every ring; training may use other numbers
 VIEWS = 4
-# cameras of training
+# range of the number of training cameras
 FEWEST, MOST = 2, 8
-# radius and height, metres
+# radius and height of each ring, metres
 RINGS = {"same": (5.0, 1.5), "near": (3.5, 2.6), "far": (6.0, 0.6)}
-# frames of 60 per second
+# every n-th frame of clips with 60 per second
 EVERY = 6
-# metres that a pelvis may be from the centre of the ring
+# largest distance of the pelvis from the centre of the ring, metres
 REACH = 1.5
 Ring = Literal["same", "near", "far"]
 # what to do where a split has no clips

@@ -28,10 +28,10 @@ from coview.formats.io.atomic import replacing, write_text
 from coview.formats.io.untrusted import read_npz
 from coview.skeletons import MOCAP_19
 
-# m/s: the fastest hand in the prepared CMU clips has 15; a marker that jumps is faster
+# largest plausible speed of a joint, m/s: the fastest hand in the prepared CMU clips has 15
 MAX_SPEED = 20.0
 MIN_SECONDS = 0.5
-# of the processing: a change makes finished clips be made again
+# version of the processing: finished clips of another version are made again
 _VERSION = 1
 META_JOINTS = [
     joint.replace("left_", "l_").replace("right_", "r_").replace("nose", "neck") for joint in MOCAP_19.joints

@@ -23,7 +23,7 @@ Unit = Literal["cmu", "m", "cm", "mm", "inch"]
 METRES: dict[Unit, float] = {"cmu": 0.0254 / 0.45, "m": 1.0, "cm": 0.01, "mm": 0.001, "inch": 0.0254}
 _STATED, _GIVEN = "as the file says", "as given by --fps"
 _KEPT = "as the file says; --fps is not used, because it is for files that state no rate"
-# motion capture cameras do 60 to 500
+# largest plausible rate; motion capture cameras have 60 to 500 fps
 _MAX_FPS = 1000.0
 # the rate of CMU's cameras [mocap.cs.cmu.edu]; an AMC file states none
 AMC_FPS = 120.0

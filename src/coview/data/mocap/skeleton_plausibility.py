@@ -7,7 +7,7 @@ from torch import Tensor
 from coview.body.anthropometry import ANKLE_HEIGHT
 from coview.skeletons import MOCAP_19
 
-# metres, from a child of seven to the tallest of players
+# range of statures in metres, from a child of seven to the tallest of players
 STATURE = (1.2, 2.2)
 # Pelvis to the root of the neck, over hip to ankle: 0.50 to 0.60 over 11 skeletons of CMU, and 0.37 to 0.44 where
 # the bone `thorax` is missing (measured on the prepared CMU clips).

@@ -11,9 +11,9 @@ from coview.data.mocap.clips import Split
 from coview.errors import MissingFileError, NotAFolderError
 from coview.formats.io.camera_names import natural_key
 
-# best first: the original, a conversion, markers
+# file types in order of preference: the original, a conversion, markers
 KINDS = (".amc", ".bvh", ".c3d")
-# The split of the shared preparation; subjects it does not name train, so that no person is in two splits.
+# Test subjects of the shared preparation; all others are for training, so that no person is in two splits.
 TEST_SUBJECTS = frozenset({"11", "131", "135"})
 # 02_01, Subject02_01, cmu_2_1, 02_01_poses, 02_walk: the subject's number, the take's where there is one, the rest
 _NUMBERED = re.compile(r"(?:subject|cmu)?[ _-]?0*(\d+)(?:[_-]0*(\d+)(.*)|[ _-].*)?", re.IGNORECASE)

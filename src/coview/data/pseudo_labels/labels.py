@@ -12,10 +12,7 @@ from torch import Tensor
 from coview.body.pose_prior import PosePrior
 from coview.cameras import Cameras
 from coview.data.pseudo_labels.cache import kept_in, prior_from, prior_row, provenance, rig_from, rig_row
-from coview.data.pseudo_labels.config import (
-    # also found here: it belongs to the topic
-    PseudoConfig as PseudoConfig,
-)
+from coview.data.pseudo_labels.config import PseudoConfig as PseudoConfig
 from coview.data.pseudo_labels.points import Points, block_of_labels, prior_of_poses
 from coview.data.pseudo_labels.rectified_views import with_extrinsics
 from coview.data.pseudo_labels.rigs import CalibratedRig, find_rig
@@ -24,7 +21,7 @@ from coview.errors import InputError
 from coview.sample import MultiView
 
 _READ = frozenset({"joints2d", "confidence", "cameras", "rig"})
-# instants worked on at a time, by each worker
+# instants per piece of the cache
 _BLOCK = 1 << 13
 
 

@@ -15,7 +15,7 @@ from coview.data.pseudo_labels.rigs import CalibratedRig, observed
 from coview.geometry.triangulation.undistorted import triangulate_robust_undistorted
 from coview.sample import MultiView
 
-# instants that the poses' distribution is learnt from, at most
+# instants from which the pose prior is learnt, at most
 SAMPLE = 20_000
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from coview.body.metric_rig import evenly
 from coview.cameras import Cameras
 
-# instants that the reference is taken from, at most
+# instants from which the reference is computed, at most
 SOME = 4096
 
 

@@ -25,7 +25,7 @@ from coview.skeletons import Skeleton
 WRONG = 0.07
 # instants that the noise of a rig is measured on
 JUDGED = 2000
-# instants that those are chosen from, at most: a rig may have millions
+# instants from which those are chosen, at most: a rig may have millions
 LOOKED_AT = 40_000
 
 

@@ -34,14 +34,14 @@ from coview.errors import InputError
 from coview.sample import MultiView
 from coview.skeletons import H36M_17, Skeleton, skeleton_map
 
-# Of what a config looks like; raise it with every change of the pictures or labels. 4: meshes show their near side.
+# Version of the rendering; raised with every change of the images or labels. 4: meshes show their near side.
 VERSION = 4
-# scenes that are drawn and kept together
+# scenes that are rendered and cached together
 _SHARD = 128
 _STREAMS = {"train": 0, "validation": 1}
-# of recorded motion
+# splits of recorded motion
 _CLIPS = {"train": "train", "validation": "val"}
-# as they are yielded
+# cached fields of the instants
 _KEPT = frozenset({"images", "joints2d", "confidence", "image_size", "joints3d", "rig"})
 Split = Literal["train", "validation"]
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 
-# of the way from the camera to the root
+# range of distances, as a share of that from the camera to the root joint
 _NEAREST, _FARTHEST = 0.3, 0.68
 
 

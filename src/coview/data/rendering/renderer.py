@@ -22,9 +22,9 @@ from coview.errors import MissingPackageError, UnavailableError
 
 # texels of four floats per picture, see `Tiles`
 TILE_FIELDS = 16
-# floats per part, see `Parts`
+# floats per part, see `Primitives`
 PART_FIELDS = 32
-# pixels per side, at most
+# largest side of the atlas, pixels
 _ATLAS = 1024
 
 

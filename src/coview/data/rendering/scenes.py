@@ -15,9 +15,9 @@ from coview.skeletons import H36M_17
 _KINDS: tuple[Kind, ...] = ("random", "random", "random", "mixed", "mixed", "gait")
 # instants per second of a motion: nearer ones look alike
 _FPS = 2.0
-# metres: how far from the origin people stand, at most
+# largest distance of people from the origin, metres
 _REACH = 0.8
-# metres
+# range of statures, metres
 _SHORTEST, _TALLEST = 1.5, 1.98
 
 

@@ -5,9 +5,9 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-# a pattern is a number into these
+# patterns; they are referred to by index
 KINDS = ("plain", "rings", "checks", "clouds", "stripes", "blobs")
-# of each pattern along a side of its picture, which repeats
+# periods of each pattern along a side of its texture, which is periodic
 PERIODS = 8
 _SIDE = 256
 

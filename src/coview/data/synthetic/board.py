@@ -11,22 +11,22 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.formats.calibration.board import Board
-from coview.geometry.bundle.board_scene import BoardScene, Sightings
+from coview.geometry.bundle.board_scene import BoardObservations, BoardScene
 from coview.geometry.rotations import rotation_from_axis_angle
 
 BOARD = Board("charuco", 6, 5, 0.05, 0.0375, "DICT_4X4_50")
-# pixels
+# width and height of the images, pixels
 SIZE = (1280, 720)
 # seconds between frames
 PERIOD = 0.1
-# radians, of the cameras around the board
+# azimuths of the cameras around the board, radians
 _ANGLES = (0.0, 0.5, -0.6, 0.9)
 _FOCALS = (900.0, 760.0, 650.0, 700.0)
 _CENTRES = ((630.0, 371.0), (655.0, 350.0), (640.0, 365.0), (645.0, 355.0))
 _LENS = (-0.25, 0.08, 0.001, -0.001, 0.0)
-# metres before the first camera
+# centre of the motion, metres in the frame of the first camera
 _MIDDLE = (0.0, 0.0, 1.2)
-# metres, radians
+# amplitudes of translation (metres) and rotation (radians)
 _REACH, _TILT = 0.15, 0.6
 
 
@@ -37,7 +37,7 @@ class WavedBoard:
     # the truth
     scene: BoardScene
     # detected corners
-    seen: Sightings
+    seen: BoardObservations
     # seconds, of the first camera's frames
     times: Float[Tensor, "instants"]
 
@@ -69,7 +69,7 @@ def waved_board(
     pixels = cameras[view].project(points)
     pixels = pixels + noise * torch.randn(pixels.shape, generator=random, dtype=torch.float64)
     scene = BoardScene(cameras, _board_at(times, tilt), time_offsets)
-    return WavedBoard(scene, Sightings(view, instant, pixels, torch.ones_like(pixels[..., 0])), times)
+    return WavedBoard(scene, BoardObservations(view, instant, pixels, torch.ones_like(pixels[..., 0])), times)
 
 
 def _cameras(count: int) -> Cameras:

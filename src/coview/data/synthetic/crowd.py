@@ -16,10 +16,7 @@ from coview.formats.keypoints.detections import Detections
 # share of a person's box behind a nearer person's, above which the detector overlooks the person
 _HIDDEN = 0.6
 # least distance of two people (about), metres, and iterations that enforce it
-_ROOM, _PUSHES = (
-    0.6,
-    20,
-)
+_ROOM, _PUSHES = 0.6, 20
 CROWD_NOISE = DetectorNoise(sigma=3.0, outlier_rate=0.05, outlier_px=80.0, missing_rate=0.02)
 
 
