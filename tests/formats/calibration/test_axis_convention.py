@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from coview.formats.calibration.axis_convention import most_plausible, turned_cameras
+from coview.formats.calibration.axis_convention import most_plausible, orientation_notes
 from coview.formats.calibration.file_camera import FileCamera, camera_matrix
 
 CONVENTIONS = [("as it is", np.eye(3), False), ("turned", np.diag([1.0, -1.0, -1.0]), False)]
@@ -32,7 +32,7 @@ def backward():
 
 
 def test_good_cameras_raise_no_note():
-    assert turned_cameras(rig(), Path("a")) == []
+    assert orientation_notes(rig(), Path("a")) == []
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_good_cameras_raise_no_note():
     [(backward(), "meet behind most of them"), (rig(up=(0, 0, -1.0)), "stand on their heads")],
 )
 def test_turned_cameras_do(cameras, words):
-    assert words in " ".join(turned_cameras(cameras, Path("a")))
+    assert words in " ".join(orientation_notes(cameras, Path("a")))
 
 
 def test_the_better_convention_is_named():
@@ -53,5 +53,5 @@ def test_the_better_convention_is_named():
 def test_one_camera_and_parallel_ones_decide_nothing():
     parallel = [looking_at((x, 0, 1), (x, 100, 1)) for x in (0, 1, 2)]
     for cameras in (rig()[:1], parallel):
-        assert turned_cameras(cameras, Path("a")) == []
+        assert orientation_notes(cameras, Path("a")) == []
         assert "cannot confirm it" in most_plausible(cameras, CONVENTIONS)[1]

@@ -44,9 +44,9 @@ def test_a_wrong_description_is_told_the_syntax(description, said):
 
 
 def test_which_boards_look_the_same_turned():
-    assert read_board("checkerboard:8x6:0.06").looks_the_same_turned
-    assert not read_board("checkerboard:8x5:0.06").looks_the_same_turned
-    assert not read_board("charuco:8x6:0.06:0.04:DICT_4X4_50").looks_the_same_turned
+    assert read_board("checkerboard:8x6:0.06").is_symmetric
+    assert not read_board("checkerboard:8x5:0.06").is_symmetric
+    assert not read_board("charuco:8x6:0.06:0.04:DICT_4X4_50").is_symmetric
 
 
 def test_toml_of_ours_and_of_caliscope(tmp_path):

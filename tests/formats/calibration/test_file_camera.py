@@ -6,7 +6,7 @@ from scipy.spatial.transform import Rotation
 
 from coview.formats.calibration.file_camera import (
     array,
-    mended,
+    nearest_rotation,
     numbers,
     quaternion,
     rotation_from_quaternion,
@@ -17,10 +17,10 @@ from coview.formats.calibration.file_camera import (
 def test_rounded_rotations_are_mended_and_wrong_ones_are_not():
     exact = np.array([[0.6, -0.8, 0], [0.8, 0.6, 0], [0, 0, 1]])
     rounded = exact + np.random.default_rng(0).uniform(-5e-5, 5e-5, (3, 3))
-    np.testing.assert_allclose(mended(rounded) @ mended(rounded).T, np.eye(3), atol=1e-12)
-    np.testing.assert_allclose(mended(rounded), exact, atol=2e-4)
+    np.testing.assert_allclose(nearest_rotation(rounded) @ nearest_rotation(rounded).T, np.eye(3), atol=1e-12)
+    np.testing.assert_allclose(nearest_rotation(rounded), exact, atol=2e-4)
     for wrong in (exact * 1.01, -exact):
-        np.testing.assert_array_equal(mended(wrong), wrong)
+        np.testing.assert_array_equal(nearest_rotation(wrong), wrong)
 
 
 def test_a_quarter_turn_about_z_by_hand():

@@ -35,7 +35,7 @@ def turned(source, target):
 
 def test_probe(tmp_path):
     info = probe(write_video(tmp_path / "a.mp4"))
-    assert (info.size, info.fps, info.frames, info.turned, info.uneven) == ((64, 48), 25.0, 6, 0, False)
+    assert (info.size, info.fps, info.frames, info.rotation, info.uneven) == ((64, 48), 25.0, 6, 0, False)
 
 
 def test_frames_have_exact_numbers(tmp_path):
@@ -51,7 +51,7 @@ def test_frames_have_exact_numbers(tmp_path):
 def test_a_rotation_flag_is_obeyed(tmp_path):
     path = turned(write_video(tmp_path / "a.mp4"), tmp_path / "b.mp4")
     info = probe(path)
-    assert (info.size, info.turned) == ((48, 64), -90)
+    assert (info.size, info.rotation) == ((48, 64), -90)
     [(_, picture)] = read_frames(path, [0])
     assert picture.shape == (64, 48, 3)
     # turned clockwise, what was left is now on top (OpenCV shows this file the same way)

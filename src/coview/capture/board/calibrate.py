@@ -98,7 +98,7 @@ def calibrate_from_board(
     if not films:
         return _intrinsics_only(path / INTRINSICS_FILE, printed, more)
     names = tuple(films)
-    if printed.looks_the_same_turned and len(names) > 1:
+    if printed.is_symmetric and len(names) > 1:
         raise InputError(
             f"a {printed} looks the same when turned by half a turn (a square one by a quarter), so two cameras cannot "
             f"tell its corners apart. Use a board with an even and an odd count of squares, or a ChArUco board."

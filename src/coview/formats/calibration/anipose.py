@@ -13,7 +13,7 @@ from coview.formats.calibration.file_camera import (
     FileCalibration,
     FileCamera,
     array,
-    lens,
+    distortion_coefficients,
     rotation_matrix,
     whole_size,
 )
@@ -142,7 +142,7 @@ def _caliscope_row(camera: FileCamera) -> dict[str, Any]:
         "ignore": False,
         "size": list(whole_size(camera)),
         "matrix": camera.matrix.tolist(),
-        "distortions": lens(camera, 5),
+        "distortions": distortion_coefficients(camera, 5),
         "verified_resolutions": [list(whole_size(camera))],
         "translation": translation,
         "rotation": rotation,

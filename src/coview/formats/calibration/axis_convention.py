@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from coview.formats.calibration.file_camera import FileCamera, placed
+from coview.formats.calibration.file_camera import FileCamera, extrinsics
 
 # by how much another convention must score better to be taken
 _CLEARLY = 0.25
@@ -16,7 +16,7 @@ _GOOD = 1.5
 _PARALLEL = 1e-3
 
 
-def turned_cameras(cameras: Sequence[FileCamera], path: Path) -> list[str]:
+def orientation_notes(cameras: Sequence[FileCamera], path: Path) -> list[str]:
     """Notes where most cameras look away from their common point, or are upside down in a world with z up.
 
     Args:
@@ -76,7 +76,7 @@ def most_plausible(
 
 
 def _with_axes(camera: FileCamera, axes_change: np.ndarray, transposed: bool) -> FileCamera:
-    rotation, translation = placed(camera)
+    rotation, translation = extrinsics(camera)
     centre = -rotation.T @ translation
     camera_from_world = axes_change @ (rotation.T if transposed else rotation)
     return replace(camera, rotation=camera_from_world, translation=-camera_from_world @ centre)
@@ -93,8 +93,8 @@ def _in_front_upright_apart(cameras: Sequence[FileCamera]) -> tuple[float, float
     far the axes pass from that place, relative to its distance. None where the axes determine no such place."""
     if len(cameras) < 2 or any(camera.rotation is None for camera in cameras):
         return None
-    rotations = np.stack([placed(camera)[0] for camera in cameras])
-    centres = np.stack([-r.T @ placed(c)[1] for r, c in zip(rotations, cameras, strict=True)])
+    rotations = np.stack([extrinsics(camera)[0] for camera in cameras])
+    centres = np.stack([-r.T @ extrinsics(c)[1] for r, c in zip(rotations, cameras, strict=True)])
     # row 2 of camera-from-world: the optical axis in the world
     axes = rotations[:, 2]
     across = np.eye(3) - axes[:, :, None] * axes[:, None]

@@ -10,10 +10,10 @@ from coview.formats.calibration.file_camera import (
     CalibrationFormat,
     FileCalibration,
     FileCamera,
-    lens,
-    mended,
+    distortion_coefficients,
+    extrinsics,
+    nearest_rotation,
     numbers,
-    placed,
     whole_size,
 )
 from coview.formats.io.camera_names import natural_key
@@ -70,7 +70,7 @@ def _camera(path: Path) -> FileCamera:
         np.array([row(number, 3) for number in (3, 4, 5)]),
         tuple(distortions),
         False,
-        mended(pose[:, :3]),
+        nearest_rotation(pose[:, :3]),
         pose[:, 3],
     )
 
@@ -89,12 +89,12 @@ def _write(cameras: Sequence[FileCamera], path: Path) -> dict[Path, bytes]:
 
 
 def _text(camera: FileCamera) -> bytes:
-    rotation, translation = placed(camera, 1000.0)
+    rotation, translation = extrinsics(camera, 1000.0)
     pose = np.vstack([np.column_stack([rotation, translation]), [0, 0, 0, 1]])
     blocks = [
         "\n".join(str(side) for side in whole_size(camera)) + "\n" + _rows(camera.matrix),
         _rows(pose),
-        _rows([lens(camera, 5)]),
+        _rows([distortion_coefficients(camera, 5)]),
     ]
     return ("\n\n".join(blocks) + "\n").encode()
 

@@ -82,7 +82,7 @@ class Board:
         return self.square * torch.stack([x, y, torch.zeros_like(x)], dim=-1).flatten(0, 1)
 
     @property
-    def looks_the_same_turned(self) -> bool:
+    def is_symmetric(self) -> bool:
         """Whether a rotation by 180° (if square: 90°) maps the pattern onto itself, so that corners are ambiguous."""
         return self.kind == "checkerboard" and (self.columns + self.rows) % 2 == 0
 

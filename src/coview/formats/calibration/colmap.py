@@ -13,9 +13,9 @@ from coview.formats.calibration.file_camera import (
     FileCalibration,
     FileCamera,
     camera_matrix,
-    lens,
+    distortion_coefficients,
+    extrinsics,
     numbers,
-    placed,
     quaternion,
     rotation_from_quaternion,
     whole_size,
@@ -175,7 +175,7 @@ def _still(cameras: Sequence[FileCamera], path: Path) -> list[FileCamera]:
     first: dict[str, FileCamera] = {}
     for camera in cameras:
         same = first.setdefault(camera.name, camera)
-        moved = [np.abs(a - b).max() for a, b in zip(placed(same), placed(camera), strict=True)]
+        moved = [np.abs(a - b).max() for a, b in zip(extrinsics(same), extrinsics(camera), strict=True)]
         if max(moved) > _SAME_PLACE:
             raise InputError(
                 f"{path}: camera '{camera.name}' has several images with different poses ({same.alias}, "
@@ -188,7 +188,7 @@ def _write(cameras: Sequence[FileCamera], path: Path) -> dict[Path, bytes]:
     folder = path.parent if path.name in _NAMES else path
     intrinsics, images = [], []
     for number, camera in enumerate(cameras, 1):
-        rotation, translation = placed(camera)
+        rotation, translation = extrinsics(camera)
         intrinsics.append(f"{number} {_lens_text(camera)}")
         images += [f"{number} {_text([*quaternion(rotation), *translation])} {number} {camera.name}.png", ""]
     head = [
@@ -212,7 +212,7 @@ def _lens_text(camera: FileCamera) -> str:
     (fx, _, cx), (_, fy, cy), _ = camera.matrix.tolist()
     model = "OPENCV_FISHEYE" if camera.fisheye else "FULL_OPENCV" if any(camera.distortions[4:]) else "OPENCV"
     width, height = whole_size(camera)
-    values = [fx, fy, cx + _HALF, cy + _HALF, *lens(camera, len(_MODELS[model][1]))]
+    values = [fx, fy, cx + _HALF, cy + _HALF, *distortion_coefficients(camera, len(_MODELS[model][1]))]
     return f"{model} {width} {height} {_text(values)}"
 
 

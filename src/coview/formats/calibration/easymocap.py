@@ -15,8 +15,8 @@ from coview.formats.calibration.file_camera import (
     FileCalibration,
     FileCamera,
     array,
-    lens,
-    placed,
+    distortion_coefficients,
+    extrinsics,
     rotation_matrix,
     whole_size,
 )
@@ -132,12 +132,12 @@ def _write(cameras: Sequence[FileCamera], path: Path) -> dict[Path, bytes]:
         width, height = whole_size(camera)
         intrinsics |= {
             f"K_{camera.name}": camera.matrix,
-            f"dist_{camera.name}": np.array([lens(camera, 5)]),
+            f"dist_{camera.name}": np.array([distortion_coefficients(camera, 5)]),
             f"H_{camera.name}": height,
             f"W_{camera.name}": width,
         }
         if camera.rotation is not None:
-            rotation, translation = placed(camera)
+            rotation, translation = extrinsics(camera)
             places |= {
                 f"R_{camera.name}": Rotation.from_matrix(rotation).as_rotvec()[:, None],
                 f"Rot_{camera.name}": rotation,

@@ -153,7 +153,7 @@ def rotation_matrix(value: Any, label: str) -> np.ndarray:
     found = array(value, None, label)
     if found.size == 3:
         return Rotation.from_rotvec(found.ravel()).as_matrix()
-    return mended(array(value, (3, 3), label))
+    return nearest_rotation(array(value, (3, 3), label))
 
 
 def rotation_from_quaternion(wxyz: Sequence[float], label: str) -> np.ndarray:
@@ -192,7 +192,7 @@ def quaternion(rotation: np.ndarray) -> tuple[float, float, float, float]:
     return w, x, y, z
 
 
-def mended(matrix: np.ndarray) -> np.ndarray:
+def nearest_rotation(matrix: np.ndarray) -> np.ndarray:
     """The nearest rotation (by SVD) to a matrix that is one up to rounding.
 
     Args:
@@ -224,7 +224,7 @@ def camera_matrix(fx: float, fy: float, cx: float, cy: float, skew: float = 0.0)
     return np.array([[fx, skew, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]])
 
 
-def lens(camera: FileCamera, count: int) -> list[float]:
+def distortion_coefficients(camera: FileCamera, count: int) -> list[float]:
     """Distortion coefficients of a camera, padded with zeros.
 
     Args:
@@ -237,7 +237,7 @@ def lens(camera: FileCamera, count: int) -> list[float]:
     return [*camera.distortions, *[0.0] * 8][:count]
 
 
-def placed(camera: FileCamera, per_metre: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+def extrinsics(camera: FileCamera, per_metre: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     """Rotation and translation of a camera that has extrinsics.
 
     Args:

@@ -15,9 +15,9 @@ from coview.formats.calibration.file_camera import (
     FileCalibration,
     FileCamera,
     array,
-    lens,
-    mended,
-    placed,
+    distortion_coefficients,
+    extrinsics,
+    nearest_rotation,
     whole_size,
 )
 from coview.formats.io.camera_names import natural_key
@@ -72,7 +72,7 @@ def _camera(path: Path) -> FileCamera:
         array(content["intrinsicMat"], (3, 3), f"{label}: intrinsicMat"),
         tuple(distortions.tolist()),
         False,
-        None if rotation is None else mended(array(rotation, (3, 3), f"{label}: rotation")),
+        None if rotation is None else nearest_rotation(array(rotation, (3, 3), f"{label}: rotation")),
         None if translation is None else array(translation, (3,), f"{label}: translation"),
     )
 
@@ -92,11 +92,11 @@ def _pickled(camera: FileCamera) -> bytes:
     width, height = whole_size(camera)
     content: dict[str, np.ndarray] = {
         "intrinsicMat": camera.matrix,
-        "distortion": np.array([lens(camera, 5)]),
+        "distortion": np.array([distortion_coefficients(camera, 5)]),
         "imageSize": np.array([[float(height)], [float(width)]]),
     }
     if camera.rotation is not None:
-        rotation, translation = placed(camera, 1000.0)
+        rotation, translation = extrinsics(camera, 1000.0)
         content |= {
             "rotation": rotation,
             "translation": translation[:, None],

@@ -13,7 +13,7 @@ from coview.formats.calibration.file_camera import (
     FileCalibration,
     FileCamera,
     array,
-    placed,
+    extrinsics,
     rotation_matrix,
     whole_size,
 )
@@ -169,7 +169,7 @@ def _text(camera: FileCamera) -> bytes:
         "distortion_coefficients": np.array([camera.distortions]),
     }
     if camera.rotation is not None:
-        rotation, translation = placed(camera)
+        rotation, translation = extrinsics(camera)
         table |= {"R": rotation, "T": translation[:, None], "units": "m"}
     return dump_opencv_yaml(table).encode()
 

@@ -15,9 +15,9 @@ from coview.formats.calibration.file_camera import (
     FileCalibration,
     FileCamera,
     array,
-    lens,
-    mended,
-    placed,
+    distortion_coefficients,
+    extrinsics,
+    nearest_rotation,
     whole_size,
 )
 from coview.formats.io.text import read_json
@@ -53,7 +53,7 @@ def _camera(row: dict[str, Any], number: int, path: Path) -> FileCamera:
     if missing:
         raise InputError(f"{label} has no {', '.join(missing)}. Download the sequence's calibration again.")
     size = array(row.get("resolution", UNKNOWN_SIZE), (2,), f"{label}: resolution")
-    rotation = mended(array(row["R"], (3, 3), f"{label}: R"))
+    rotation = nearest_rotation(array(row["R"], (3, 3), f"{label}: R"))
     distortions = array(row.get("distCoef", []), None, f"{label}: distCoef").ravel()
     if len(distortions) > 5:
         raise InputError(f"{label}: {len(distortions)} numbers in distCoef; it has k1, k2, p1, p2, k3.")
@@ -76,7 +76,7 @@ def _write(cameras: Sequence[FileCamera], path: Path) -> dict[Path, bytes]:
 
 
 def _row(camera: FileCamera, number: int) -> dict[str, Any]:
-    rotation, translation = placed(camera, 100.0)
+    rotation, translation = extrinsics(camera, 100.0)
     said = _NAME.fullmatch(camera.name)
     panel, node = (int(said.group(1)), int(said.group(2))) if said else (0, number)
     return {
@@ -86,7 +86,7 @@ def _row(camera: FileCamera, number: int) -> dict[str, Any]:
         "panel": panel,
         "node": node,
         "K": camera.matrix.tolist(),
-        "distCoef": lens(camera, 5),
+        "distCoef": distortion_coefficients(camera, 5),
         "R": (rotation @ _TURN.T).tolist(),
         "t": translation[:, None].tolist(),
     }

@@ -8,15 +8,15 @@ from xml.etree.ElementTree import Element, SubElement
 import numpy as np
 
 from coview.errors import InputError
-from coview.formats.calibration.axis_convention import turned_cameras
+from coview.formats.calibration.axis_convention import orientation_notes
 from coview.formats.calibration.file_camera import (
     CalibrationFormat,
     FileCalibration,
     FileCamera,
     camera_matrix,
-    lens,
-    mended,
-    placed,
+    distortion_coefficients,
+    extrinsics,
+    nearest_rotation,
     whole_size,
 )
 from coview.formats.io.text import read_xml
@@ -55,7 +55,7 @@ def _read(path: Path) -> FileCalibration:
         if float(e.get("viewrotation", "0") or 0) != 0
     ]
     cameras = tuple(_camera(e, path) for e in filming)
-    notes += turned_cameras(cameras, path)
+    notes += orientation_notes(cameras, path)
     return FileCalibration(cameras, QUALISYS.title, "mm", notes=tuple(notes))
 
 
@@ -70,7 +70,7 @@ def _camera(camera: Element, path: Path) -> FileCamera:
     left, top, right, bottom = _attributes(camera, "fov_video", _SIDES, label)
     fx, fy, cx, cy, *distortions = _attributes(camera, "intrinsic", _LENS, label)
     pose = _attributes(camera, "transform", _POSE, label)
-    rotation = _OURS @ mended(np.array(pose[3:]).reshape(3, 3))
+    rotation = _OURS @ nearest_rotation(np.array(pose[3:]).reshape(3, 3))
     scale = 1 / _SUBPIXELS
     return FileCamera(
         name,
@@ -114,10 +114,10 @@ def _write(cameras: Sequence[FileCamera], path: Path) -> dict[Path, bytes]:
 
 def _element(parent: Element, camera: FileCamera) -> None:
     width, height = whole_size(camera)
-    rotation, translation = placed(camera, 1000.0)
+    rotation, translation = extrinsics(camera, 1000.0)
     pose = [*(-rotation.T @ translation), *(_OURS @ rotation).ravel()]
     matrix = camera.matrix * _SUBPIXELS
-    values = [matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2], *lens(camera, 5)]
+    values = [matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2], *distortion_coefficients(camera, 5)]
     view = dict(zip(_SIDES, ("0", "0", str(width - 1), str(height - 1)), strict=True))
     element = SubElement(parent, "camera", active="1", serial=camera.name, model="none", viewrotation="0")
     for tag in ("fov_video", "fov_video_max"):

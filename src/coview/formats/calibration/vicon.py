@@ -14,9 +14,9 @@ from coview.formats.calibration.file_camera import (
     FileCalibration,
     FileCamera,
     camera_matrix,
-    lens,
+    distortion_coefficients,
+    extrinsics,
     numbers,
-    placed,
     quaternion,
     rotation_from_quaternion,
     whole_size,
@@ -129,10 +129,10 @@ def _write(cameras: Sequence[FileCamera], path: Path) -> dict[Path, bytes]:
 
 
 def _element(root: Element, camera: FileCamera) -> None:
-    rotation, translation = placed(camera, 1000.0)
+    rotation, translation = extrinsics(camera, 1000.0)
     w, x, y, z = quaternion(rotation)
     (fx, _, cx), (_, fy, cy), _ = camera.matrix.tolist()
-    k1, k2, _, _, k3 = lens(camera, 5)
+    k1, k2, _, _, k3 = distortion_coefficients(camera, 5)
     element = SubElement(
         root,
         "Camera",

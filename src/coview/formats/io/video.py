@@ -28,7 +28,7 @@ class VideoInfo:
     # number of frames
     frames: int
     # rotation from the stored to the shown image, degrees counter-clockwise: 0, 90, 180, -90
-    turned: int
+    rotation: int
     # whether the time between frames varies, so that frame number × 1/fps is not the time
     uneven: bool
 
@@ -50,17 +50,17 @@ def probe(path: Path) -> VideoInfo:
         first = next(container.decode(stream), None)
         if first is None:
             raise InputError(f"{path}: not one frame can be decoded. {_REMEDY}")
-        turned = _quarter(first)
+        rotation = _quarter(first)
         width, height = first.width, first.height
         rate = stream.average_rate or stream.guessed_rate
         times = [entry.timestamp for entry in stream.index_entries]
         counted = stream.frames
     frames = counted or _count(path)
     return VideoInfo(
-        size=(height, width) if turned % 180 else (width, height),
+        size=(height, width) if rotation % 180 else (width, height),
         fps=float(rate) if rate else None,
         frames=frames,
-        turned=turned,
+        rotation=rotation,
         uneven=len(times) == frames and _is_uneven(times),
     )
 

@@ -12,7 +12,12 @@ from torch import Tensor
 from coview.errors import InputError
 from coview.formats.io.text import read_text
 from coview.formats.motion.asf import Asf
-from coview.formats.motion.forward_kinematics import down_the_chain, places, radians, turns
+from coview.formats.motion.forward_kinematics import (
+    chained_positions,
+    global_rotations,
+    radians,
+    rotation_from_euler,
+)
 
 _AGAIN = "Download the file again."
 
@@ -51,13 +56,13 @@ def joint_positions(amc: Amc) -> Float[Tensor, "frames bones 3"]:
         spun = [number for number, name in enumerate(names) if name[0] == "r"][::-1]
         angles = radians(values[:, spun]) if amc.in_degrees else values[:, spun]
         own = asf.axes[bone]
-        local.append(own @ turns("".join(names[number][1] for number in spun), angles) @ own.mT)
+        local.append(own @ rotation_from_euler("".join(names[number][1] for number in spun), angles) @ own.mT)
         if bone == 0:
             place = values[:, [names.index(name) for name in ("tx", "ty", "tz")]]
-    world = down_the_chain(asf.parents, torch.stack(local, dim=1))
+    world = global_rotations(asf.parents, torch.stack(local, dim=1))
     steps = (world @ asf.offsets[..., None])[..., 0]
     steps[:, 0] = place
-    return places(asf.parents, steps)
+    return chained_positions(asf.parents, steps)
 
 
 def read_amc(path: Path, asf: Asf) -> Amc:

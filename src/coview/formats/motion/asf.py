@@ -11,7 +11,7 @@ from torch import Tensor
 
 from coview.errors import InputError, UnknownNameError
 from coview.formats.io.text import read_text
-from coview.formats.motion.forward_kinematics import turns
+from coview.formats.motion.forward_kinematics import rotation_from_euler
 
 ROOT_CHANNELS = ("tx", "ty", "tz", "rx", "ry", "rz")
 _AGAIN = "Download the file again, or choose the .asf that belongs to the .amc."
@@ -112,7 +112,7 @@ def read_asf(path: Path) -> Asf:
 
 def _written(order: str, angles: Float[Tensor, "turns"]) -> Float[Tensor, "3 3"]:
     """Acclaim writes the turn that acts first first: XYZ is Rz Ry Rx."""
-    return turns(order[::-1], angles.flip(-1))
+    return rotation_from_euler(order[::-1], angles.flip(-1))
 
 
 def _sections(path: Path) -> dict[str, list[tuple[int, list[str]]]]:

@@ -10,7 +10,12 @@ from torch import Tensor
 
 from coview.errors import InputError, UnknownNameError
 from coview.formats.io.text import read_text
-from coview.formats.motion.forward_kinematics import down_the_chain, places, radians, turns
+from coview.formats.motion.forward_kinematics import (
+    chained_positions,
+    global_rotations,
+    radians,
+    rotation_from_euler,
+)
 
 _CHANNELS = tuple(f"{axis}{kind}" for kind in ("position", "rotation") for axis in "XYZ")
 _AGAIN = "Export or download the file again."
@@ -86,20 +91,22 @@ def joint_positions(bvh: Bvh) -> Float[Tensor, "frames joints 3"]:
         values = bvh.motion[:, column : column + len(names)]
         column += len(names)
         spun = [number for number, name in enumerate(names) if name.endswith("rotation")]
-        local.append(turns("".join(names[number][0] for number in spun), radians(values[:, spun])))
+        local.append(
+            rotation_from_euler("".join(names[number][0] for number in spun), radians(values[:, spun]))
+        )
         step = bvh.offsets[joint].expand(frames, 3).clone()
         for number, name in enumerate(names):
             if name.endswith("position"):
                 axis = "XYZ".index(name[0])
                 step[:, axis] = values[:, number] + (bvh.offsets[0, axis] if joint == 0 else 0.0)
         steps.append(step)
-    world = down_the_chain(bvh.parents, torch.stack(local, dim=1))
+    world = global_rotations(bvh.parents, torch.stack(local, dim=1))
     above = [world[:, parent] if parent >= 0 else None for parent in bvh.parents]
     moved = [
         step if rotation is None else (rotation @ step[..., None])[..., 0]
         for rotation, step in zip(above, steps, strict=True)
     ]
-    return places(bvh.parents, torch.stack(moved, dim=1))
+    return chained_positions(bvh.parents, torch.stack(moved, dim=1))
 
 
 def read_bvh(path: Path) -> Bvh:

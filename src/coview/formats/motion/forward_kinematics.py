@@ -9,7 +9,7 @@ from torch import Tensor
 from coview.geometry.rotations import rotation_from_axis_angle
 
 
-def turns(axes: str, angles: Float[Tensor, "*batch turns"]) -> Float[Tensor, "*batch 3 3"]:
+def rotation_from_euler(axes: str, angles: Float[Tensor, "*batch turns"]) -> Float[Tensor, "*batch 3 3"]:
     """The product of rotations about coordinate axes; the first letter is leftmost: "zyx" is Rz Ry Rx.
 
     So the *last* letter acts on a vector first.
@@ -33,7 +33,7 @@ def radians(angles: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
     return angles * (math.pi / 180)
 
 
-def down_the_chain(
+def global_rotations(
     parents: tuple[int, ...], local: Float[Tensor, "frames joints 3 3"]
 ) -> Float[Tensor, "frames joints 3 3"]:
     """Each joint's global rotation: the product of its ancestors' local rotations and its own.
@@ -52,7 +52,7 @@ def down_the_chain(
     return torch.stack(world, dim=1)
 
 
-def places(
+def chained_positions(
     parents: tuple[int, ...], steps: Float[Tensor, "frames joints 3"]
 ) -> Float[Tensor, "frames joints 3"]:
     """Positions of the joints from each joint's displacement from its parent.

@@ -24,7 +24,8 @@ from coview.formats.keypoints.detections import Detections, read_detections
 from coview.formats.motion.poses3d import Poses3D
 from coview.formats.session.files import Stage, remove_shown
 from coview.formats.session.people import EDITS, People, read_people
-from coview.skeletons import SKELETONS, Skeleton, named_skeleton
+from coview.formats.session.skeleton_table import skeleton_from_table, skeleton_to_table
+from coview.skeletons import Skeleton
 
 # version of session.toml's layout; raised when an older coview could no longer read it
 FORMAT = 1
@@ -368,7 +369,7 @@ def _to_table(session: Session) -> dict[str, Any]:
         "name": session.name,
         "fps": float(session.fps),
         "units": "m",
-        "skeleton": _skeleton_to_table(session.skeleton),
+        "skeleton": skeleton_to_table(session.skeleton),
         "cameras": [_camera_to_table(camera, session.path) for camera in session.cameras],
         "provenance": dict(session.provenance),
     }
@@ -389,19 +390,6 @@ def _written_path(video: Path, folder: Path) -> str:
     return (video.relative_to(folder) if video.is_relative_to(folder) else video).as_posix()
 
 
-def _skeleton_to_table(skeleton: Skeleton) -> str | dict[str, Any]:
-    """A name for the skeletons coview knows; joint by joint for any other."""
-    if skeleton in SKELETONS:
-        return skeleton.name
-    return {
-        "name": skeleton.name,
-        "root": skeleton.root,
-        "joints": list(skeleton.joints),
-        "bones": [list(bone) for bone in skeleton.bones],
-        "left_right": [list(pair) for pair in skeleton.left_right],
-    }
-
-
 def _from_table(table: dict[str, Any], path: Path) -> Session:
     file = path / FILE
     if int(table.get("format", 0)) > FORMAT:
@@ -413,7 +401,7 @@ def _from_table(table: dict[str, Any], path: Path) -> Session:
             path=path,
             name=table["name"],
             fps=float(table["fps"]),
-            skeleton=_skeleton_from_table(table["skeleton"]),
+            skeleton=skeleton_from_table(table["skeleton"]),
             cameras=tuple(_camera_from_table(row, path) for row in table["cameras"]),
             provenance={key: str(value) for key, value in table.get("provenance", {}).items()},
         )
@@ -431,16 +419,4 @@ def _camera_from_table(row: dict[str, Any], folder: Path) -> SessionCamera:
         # an absolute path replaces the folder
         video=None if video is None else folder / video,
         frames=int(row["frames"]),
-    )
-
-
-def _skeleton_from_table(table: str | dict[str, Any]) -> Skeleton:
-    if isinstance(table, str):
-        return named_skeleton(table)
-    return Skeleton(
-        table["name"],
-        tuple(table["joints"]),
-        tuple((parent, child) for parent, child in table["bones"]),
-        table["root"],
-        tuple((left, right) for left, right in table.get("left_right", [])),
     )
