@@ -208,7 +208,7 @@ def test_labels_teach_the_same_network():
 def test_settings_that_make_no_sense_are_refused():
     with pytest.raises(ValueError, match="width must be at least 1"):
         Weak25DLiftingConfig(width=0)
-    with pytest.raises(ValueError, match=r"reach .*least_trust"):
+    with pytest.raises(ValueError, match=r"reach .*min_confidence"):
         Weak25DLiftingConfig(reach=0.0)
     with pytest.raises(ValueError, match="cannot be negative"):
         Weak25DLiftingConfig(limb_weight=-1.0)

@@ -81,8 +81,8 @@ class McssLiftingConfig(MethodConfig):
             )
         if not (min(self.reach, self.focal) > 0 and 0 <= self.min_confidence < 1 and 0 <= self.ramp <= 1):
             raise InputError(
-                f"McssLiftingConfig: reach (mean torsos) and focal (image diagonals) are above 0, least_trust and ramp "
-                f"are shares, got {self.reach}, {self.focal}, {self.min_confidence} and {self.ramp}."
+                f"McssLiftingConfig: reach (mean torsos) and focal (image diagonals) are above 0, min_confidence and "
+                f"ramp are shares, got {self.reach}, {self.focal}, {self.min_confidence} and {self.ramp}."
             )
 
     def build(self, skeleton: Skeleton) -> "McssLifting":

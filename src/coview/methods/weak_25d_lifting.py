@@ -76,7 +76,7 @@ class Weak25DLiftingConfig(MethodConfig):
             raise InputError(f"Weak25DLiftingConfig: width must be at least 1, got {self.width}.")
         if not (self.reach > 0 and 0 <= self.min_confidence < 1):
             raise InputError(
-                f"Weak25DLiftingConfig: reach (body units) must be positive and least_trust in [0, 1), got "
+                f"Weak25DLiftingConfig: reach (body units) must be positive and min_confidence in [0, 1), got "
                 f"{self.reach} and {self.min_confidence}."
             )
         if min(self.agreement, self.limb_weight) < 0:

@@ -20,10 +20,10 @@ def test_only_admissible_negatives_count():
     distance = torch.tensor([[0.2, 0.9, 0.5], [0.6, 0.3, 0.8], [0.7, 0.4, 0.1]])
     pairs = torch.tensor([[False, True, False], [True, False, False], [False, False, False]])
     found = hard_triplets(distance, pairs, semi_hard=False)
-    assert found.known.tolist() == [True, True, False]
+    assert found.valid.tolist() == [True, True, False]
     assert found.negative.tolist() == pytest.approx([0.6, 0.6, 0.0])
     picked = random_triplets(distance, pairs)
-    assert picked.known.tolist() == [True, True, False]
+    assert picked.valid.tolist() == [True, True, False]
     assert picked.negative.tolist() == pytest.approx([0.9, 0.6, 0.0])
 
 
