@@ -251,7 +251,7 @@ def disagreement_message(name: str, used: str, limit: float, unknowns: Unknowns)
         else "its time offset is larger than what was searched"
     )
     return (
-        f"camera '{name}' does not fit the others: {held} of its detections agree with them within {limit:.0f} px. "
+        f"camera '{name}' does not fit the others: {used} of its detections agree with them within {limit:.0f} px. "
         f"Usual causes: it follows another person, its left and right are swapped (a mirrored video), {clock}, "
         f"or its lens is far from what was assumed."
     )

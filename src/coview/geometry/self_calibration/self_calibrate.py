@@ -161,16 +161,10 @@ def self_calibrate(
     times = common_times(start.timing, tracks.weights, tracks.fps, instants)
 
     def refined(start_at: RefinedRig, unknowns: Unknowns) -> RefinedRig:
-        cameras, timing = start_at.cameras, start_at.timing
-        if unknowns.focal == "given":
-            cameras = replace(cameras, intrinsics=intrinsics.intrinsics)
-        elif unknowns.focal == "shared":  # the start may have given each its own
-            factor = (cameras.focal / intrinsics.focal).log().mean().exp()
-            cameras = replace(cameras, intrinsics=_with_focal(intrinsics, float(factor)).intrinsics)
-        if unknowns.clock == "given" and clock == "auto":
-            timing = Timing.synchronised(len(intrinsics))
+        on_time = unknowns.clock == "given" and clock == "auto"
+        timing = Timing.synchronised(len(intrinsics)) if on_time else start_at.timing
         return refine_rig(
-            cameras, timing, tracks, times, unknowns,
+            _allowed(start_at.cameras, intrinsics, unknowns.focal), timing, tracks, times, unknowns,
             threshold=threshold, names=names, threshold_schedule=(_FAR,), huber_delta=threshold / 3, seed=seed,
         )  # fmt: skip
 
@@ -183,10 +177,18 @@ def self_calibrate(
         check_agreement(found, names, threshold, choice.unknowns)
     check_converged(found, tracks.fps)
     check_determined(found, names, choice.unknowns)
-    time_offset = (
-        apparent_offsets(found, fps, choice.unknowns, threshold) if fps and clock == "given" else None
-    )
-    return SelfCalibrated(found, choice.unknowns, choice.words, time_offset)
+    apparent = apparent_offsets(found, fps, choice.unknowns, threshold) if fps and clock == "given" else None
+    return SelfCalibrated(found, choice.unknowns, choice.words, apparent)
+
+
+def _allowed(cameras: Cameras, intrinsics: Cameras, focal: Focal) -> Cameras:
+    """The cameras with focal lengths that the choice allows: a start may have given each camera its own."""
+    if focal == "given":
+        return replace(cameras, intrinsics=intrinsics.intrinsics)
+    if focal == "shared":
+        factor = (cameras.focal / intrinsics.focal).log().mean().exp()
+        return replace(cameras, intrinsics=_with_focal(intrinsics, float(factor)).intrinsics)
+    return cameras
 
 
 def _check_asked(names: tuple[str, ...], fps: float | None, clock: ClockChoice) -> None:
