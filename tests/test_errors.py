@@ -23,8 +23,8 @@ KINDS = [
     for kind in vars(errors).values()
     if isinstance(kind, type) and issubclass(kind, CoviewError) and kind is not CoviewError
 ]
-# What only a programmer can cause: a value that has no TOML or JSON form, a writer that does not exist.
-OURS = {"TypeError", "NotImplementedError"}
+# What only a programmer can cause: a value that has no TOML or JSON form, a writer or an attribute that does not exist.
+OURS = {"TypeError", "NotImplementedError", "AttributeError"}
 # Errors of the operating system that are passed on with more words, and how programs are stopped.
 PASSED_ON = {"OSError", "SystemExit", "KeyboardInterrupt"}
 

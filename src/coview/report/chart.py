@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from coview.errors import InputError
+from coview.errors import InputError, MissingPackageError
 from coview.report.html import render_html
 
 WIDTH, HEIGHT = 360, 200
@@ -60,7 +60,7 @@ def lines_svg(lines: Sequence[Series], *, title: str, across: str, up: str) -> s
         from matplotlib import rc_context
         from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
+        raise MissingPackageError(
             "lines_svg needs matplotlib, which is not installed. Run: pip install 'coview[view]'"
         ) from error
     with rc_context(_STYLE):
