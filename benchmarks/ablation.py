@@ -29,8 +29,8 @@ TAKEN_BACK: dict[str, dict[str, object]] = {
     "axis_angle": {"rotation": "axis_angle"},
     "no_camera_term": {"camera_weight": 0.0},
     "no_confidences": {"use_confidence": False},
-    "placed_by_root": {"placed_by": "root"},
-    "one_side": {"both_sides": False},
+    "placed_by_root": {"centring": "root"},
+    "one_side": {"flip_test": False},
 }
 
 

@@ -20,7 +20,7 @@ import torch
 
 from coview.bench.machine import commit, machine
 from coview.bench.results import append_rows
-from coview.capture.association.association import associate_after, associate_before
+from coview.capture.association.association import associate_calibrated, associate_uncalibrated
 from coview.data.synthetic.crowd import Crowd, generated_crowd
 from coview.metrics.identity import identity_score
 
@@ -38,9 +38,9 @@ def row(
     joints, confidence = crowd.detections.joints, crowd.detections.confidence
     begin = time.process_time()
     if when == "before":
-        found = associate_before(joints, confidence, lags=told)
+        found = associate_uncalibrated(joints, confidence, time_offsets=told)
     else:
-        found = associate_after(joints, crowd.cameras, confidence, lags=told)
+        found = associate_calibrated(joints, crowd.cameras, confidence, time_offsets=told)
     seconds = time.process_time() - begin
     score = identity_score(found.ids, crowd.who)
     return {
@@ -79,7 +79,7 @@ def main() -> None:
                 chance = random.Random(seed)
                 late = (0.0, *(chance.uniform(-50, 50) for _ in range(views - 1))) if clocks else None
                 told = None if late is None else (0.0, *(each + chance.uniform(-1, 1) for each in late[1:]))
-                crowd = generated_crowd(people, views, arguments.frames, late=late, seed=seed)
+                crowd = generated_crowd(people, views, arguments.frames, time_offsets=late, seed=seed)
                 for when in ("before", "after"):
                     measured = {**row(crowd, when, late, told), "seed": seed}
                     print({key: measured[key] for key in COLUMNS[3:]}, flush=True)

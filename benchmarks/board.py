@@ -20,12 +20,12 @@ from coview.bench.machine import commit, machine
 from coview.bench.results import append_rows
 from coview.cameras import Cameras
 from coview.capture.board.calibrate import board_recording, calibrate_from_board
-from coview.capture.board.observations import look
+from coview.capture.board.observations import detect_boards
 from coview.capture.board.solve import BoardRecording, distance_errors, solve_boards
 from coview.capture.board.videos import board_folders, find_films
 from coview.formats.calibration.board import read_board
 from coview.formats.calibration.calibration import read_calibration
-from coview.geometry.bundle.board_scene import Sightings
+from coview.geometry.bundle.board_scene import BoardObservations
 
 ROOT = Path(__file__).resolve().parents[1]
 COLUMNS = (
@@ -52,7 +52,7 @@ def judged(cameras: Cameras, clocks: Tensor, recording: BoardRecording) -> dict[
 def among(recording: BoardRecording, parity: int) -> BoardRecording:
     """Every other second of the recording: neighbours stay together, so that motion can be told."""
     chosen = (recording.times[recording.seen.instant] % 2 >= 1) == bool(parity)
-    seen: Sightings = recording.seen.where(chosen)
+    seen: BoardObservations = recording.seen.where(chosen)
     return BoardRecording(recording.names, recording.sizes, recording.board, seen, recording.times)
 
 
@@ -60,7 +60,7 @@ def caliscope(project: Path, out: Path) -> list[dict[str, object]]:
     """Four webcams at 6 Hz."""
     board, name = read_board(str(project / "charuco.toml")), "caliscope_charuco4cam"
     films = find_films(board_folders(project)[0])
-    seen = {camera: look(film, board, 200, out) for camera, film in films.items()}
+    seen = {camera: detect_boards(film, board, 200, out) for camera, film in films.items()}
     recording, _, _ = board_recording(board, tuple(films), seen, {}, board_folders(project)[0])
     theirs = read_calibration(project / "camera_array.toml")
     zero = torch.zeros(len(films), dtype=torch.float64)
@@ -96,15 +96,15 @@ def caliscope(project: Path, out: Path) -> list[dict[str, object]]:
     ]
     given = solve_boards(recording, theirs.cameras)
     medians = " ".join(f"{float(given.residuals(v).median()):.2f}" for v in range(len(films)))
-    late = given.adjusted.scene.clocks
-    told = {"fit_median_px": medians, "clock_ms": " ".join(f"{1000 * c:.1f}" for c in late.tolist())}
+    shifted = given.adjusted.scene.clocks
+    told = {"fit_median_px": medians, "clock_ms": " ".join(f"{1000 * c:.1f}" for c in shifted.tolist())}
     rows.append(
         row(
             name,
             "coview, Caliscope's lenses",
             "same frames, read at one time",
             **told,
-            **judged(given.cameras, late, recording),
+            **judged(given.cameras, shifted, recording),
         )
     )
     half = solve_boards(among(recording, 0))

@@ -29,13 +29,13 @@ from calibration_scenes import FPS, Recording, beside, crowd, record, ring, side
 
 from coview.bench.results import append_rows
 from coview.cameras import Cameras
-from coview.capture.association.association import associate_before
-from coview.capture.association.time_offset import offsets_of_people
+from coview.capture.association.association import associate_uncalibrated
+from coview.capture.association.time_offset import people_time_offsets
 from coview.data.synthetic.recordings import ring_cameras
 from coview.geometry.alignment import similarity_alignment
 from coview.geometry.bundle.bundle_adjustment import adjust
 from coview.geometry.epipolar.view_graph import NotDeterminedError
-from coview.geometry.self_calibration.self_calibrate import FreelyCalibrated, calibrate_freely
+from coview.geometry.self_calibration.self_calibrate import SelfCalibrated, self_calibrate
 
 RESULTS = Path(__file__).resolve().parent.parent / "results" / "calibration.csv"
 COLUMNS = [
@@ -102,18 +102,16 @@ def table(cases: list[str], seeds: int):
             yield common | measured(peer, scenes) | {"method": name}
 
 
-def measured(
-    solve: Callable[[Recording], Cameras | FreelyCalibrated | None], scenes: list[Recording]
-) -> dict:
+def measured(solve: Callable[[Recording], Cameras | SelfCalibrated | None], scenes: list[Recording]) -> dict:
     """Of one method over the seeds of a case; clocks only where it finds them."""
     errors, clocks, seconds = [], [], []
     for scene in scenes:
         began = time.process_time()
         found = solve(scene)
         took = time.process_time() - began
-        if isinstance(found, FreelyCalibrated):
+        if isinstance(found, SelfCalibrated):
             clocks.append(clock_error(found, scene))
-            found = found.settled.cameras
+            found = found.refined.cameras
         if found is not None:
             errors.append(centre_error(found, scene.truth))
             seconds.append(took)
@@ -125,7 +123,7 @@ def measured(
     }  # fmt: skip
 
 
-def ours(scene: Recording) -> FreelyCalibrated | None:
+def ours(scene: Recording) -> SelfCalibrated | None:
     try:
         return solved(scene)[0]
     except NotDeterminedError as reason:
@@ -141,23 +139,23 @@ def case_scene(seed: int, settings: dict[str, Any]) -> Recording:
     return record(seed, **{**settings, "late": torch.tensor([0.0, late, 0.0, 0.0])})
 
 
-def solved(scene: Recording) -> tuple[FreelyCalibrated, float]:
+def solved(scene: Recording) -> tuple[SelfCalibrated, float]:
     names = tuple(f"camera {view}" for view in range(len(scene.truth)))
     began = time.process_time()
-    found = calibrate_freely(scene.lenses, scene.pixels, scene.weights, names=names, fps=FPS)
+    found = self_calibrate(scene.lenses, scene.pixels, scene.weights, names=names, fps=FPS)
     return found, time.process_time() - began
 
 
-def solved_together(people: tuple[Recording, ...], seed: int) -> tuple[FreelyCalibrated, float]:
+def solved_together(people: tuple[Recording, ...], seed: int) -> tuple[SelfCalibrated, float]:
     """Told apart first, as `coview calibrate people` does it."""
     scene = people[0]
     names = tuple(f"camera {view}" for view in range(len(scene.truth)))
     joints, confidence = crowd(people, seed)
     began = time.process_time()
-    late = offsets_of_people(joints, confidence, FPS)
-    told = associate_before(joints, confidence, lags=(late * FPS).tolist())
+    late = people_time_offsets(joints, confidence, FPS)
+    told = associate_uncalibrated(joints, confidence, time_offsets=(late * FPS).tolist())
     pixels, weights = side_by_side(joints, confidence, told.ids)
-    found = calibrate_freely(scene.lenses, pixels, weights, names=names, fps=FPS, late=late)
+    found = self_calibrate(scene.lenses, pixels, weights, names=names, fps=FPS, time_offset=late)
     return found, time.process_time() - began
 
 
@@ -182,9 +180,9 @@ def centre_errors(found: Cameras, truth: Cameras) -> torch.Tensor:
     return (fit.apply(found.centres[None])[0] - truth.centres).norm(dim=-1)
 
 
-def clock_error(found: FreelyCalibrated, scene: Recording) -> float:
+def clock_error(found: SelfCalibrated, scene: Recording) -> float:
     """Milliseconds, of the worst camera."""
-    return 1000 * float((found.settled.timing.from_own[0] - scene.late).abs().max())
+    return 1000 * float((found.refined.timing.from_own[0] - scene.late).abs().max())
 
 
 # --- random rigs -----------------------------------------------------------------------------------
@@ -202,7 +200,7 @@ def rigs(count: int = 20):
             print(seed, reason, flush=True)
             yield row | {"refused": 1}
             continue
-        errors, late = centre_errors(found.settled.cameras, scene.truth), clock_error(found, scene)
+        errors, late = centre_errors(found.refined.cameras, scene.truth), clock_error(found, scene)
         right = (
             float(errors.max()) < 0.01 * float(torch.cdist(scene.truth.centres, scene.truth.centres).max())
             and late < 5
@@ -249,7 +247,7 @@ def growth():
         found, took = solved(scene)
         yield {
             "case": "growth", "seeds": 1, "cameras": views, "frames": frames,
-            "median_mm": f"{centre_error(found.settled.cameras, scene.truth):.2f}",
+            "median_mm": f"{centre_error(found.refined.cameras, scene.truth):.2f}",
             "clock_ms": f"{clock_error(found, scene):.2f}", "seconds": f"{took:.1f}",
             "peak_mb": round(memory("VmHWM") - before),
         }  # fmt: skip

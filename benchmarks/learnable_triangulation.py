@@ -38,7 +38,7 @@ from coview.bench.machine import commit, forget_peak, machine, peak_mb
 from coview.bench.results import append_rows
 from coview.cameras import Cameras
 from coview.data.synthetic.recordings import ring_cameras
-from coview.methods.shared.image_method import MEAN, SPREAD
+from coview.methods.shared.image_method import IMAGENET_MEAN, IMAGENET_STD
 from coview.methods.volumetric_triangulation import VolumetricTriangulation, VolumetricTriangulationConfig
 from coview.networks.folding import folded
 from coview.representations.unprojection import unproject
@@ -75,7 +75,7 @@ VARIANTS = {
 
 def config(settings: argparse.Namespace) -> VolumetricTriangulationConfig:
     return VolumetricTriangulationConfig(
-        depth=settings.depth, size=settings.size, cells=settings.cells, reference=True
+        depth=settings.depth, size=settings.size, cells=settings.cells, released_numerics=True
     )
 
 
@@ -122,7 +122,7 @@ def plain_volumetric(settings: argparse.Namespace, folder: Path) -> Callable[[],
     given = batch(settings.size)
 
     def answer() -> Tensor:
-        mean, spread = (torch.tensor(each)[:, None, None] for each in (MEAN, SPREAD))
+        mean, spread = (torch.tensor(each)[:, None, None] for each in (IMAGENET_MEAN, IMAGENET_STD))
         in_metres = given.cameras.pixels_from_world
         projections = torch.cat([in_metres[..., :3] / 1000, in_metres[..., 3:]], dim=-1)
         images = (given.images.flip(2) - mean) / spread
@@ -149,7 +149,7 @@ def unprojection(settings: argparse.Namespace, _: Path) -> Callable[[], Tensor]:
     if settings.child == PLAIN:
         return lambda: plain_unproject(features, projections, points)
     reference = settings.child == "coview reference"
-    return lambda: unproject(features, projections, points, "softmax", reference=reference)
+    return lambda: unproject(features, projections, points, "softmax", released_numerics=reference)
 
 
 def measured(settings: argparse.Namespace, folder: Path) -> dict[str, float]:

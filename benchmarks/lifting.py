@@ -198,7 +198,7 @@ def loss_seconds(case: Case) -> float:
         loops = LOOPS[case.method]
 
         def loss() -> Tensor:
-            lists = (list(t.unbind(1)) for t in (pose, rotation, lifted.seen.joints, batch.confidence))
+            lists = (list(t.unbind(1)) for t in (pose, rotation, lifted.observed.joints, batch.confidence))
             return loops(Lifted(*lists, rig=batch.rig))
     else:
         ours = method.losses

@@ -30,7 +30,7 @@ from coview.bench.machine import commit, machine
 from coview.bench.results import append_rows
 from coview.body.procedural_motion import random_motion
 from coview.cameras import Cameras
-from coview.capture.reconstruction.motion_quality import bone_spread, jitter
+from coview.capture.reconstruction.motion_quality import bone_length_std, jitter
 from coview.capture.reconstruction.trajectory_refinement import refine
 from coview.data.mocap.clips import Clip, read_clips
 from coview.data.synthetic.recordings import ring_cameras
@@ -113,7 +113,7 @@ def late(seed: int, clock: Clock) -> Scene:
     cameras = ring_cameras(4).to(torch.float64)
     nominal = torch.arange(FRAMES, dtype=torch.float64) / fps
     shown = nominal + torch.stack(
-        [0 * nominal, clock.offset + clock.drift * nominal, 0 * nominal, 0 * nominal]
+        [0 * nominal, clock.time_offset + clock.drift * nominal, 0 * nominal, 0 * nominal]
     )
     index = ((shown * fps + before) * fine).round().long()
     exact = torch.stack([cameras[view].project(motion[index[view]]) for view in range(4)], dim=1)
@@ -188,8 +188,8 @@ def measured(scene: Scene) -> dict[str, float]:
         "jitter_before_mm": 1000 * jitter(start.points),
         "jitter_after_mm": 1000 * jitter(found.points),
         "jitter_truth_mm": 1000 * jitter(scene.truth),
-        "bone_before_mm": 1000 * bone_spread(start.points, scene.bones),
-        "bone_after_mm": 1000 * bone_spread(found.points, scene.bones),
+        "bone_before_mm": 1000 * bone_length_std(start.points, scene.bones),
+        "bone_after_mm": 1000 * bone_length_std(found.points, scene.bones),
         "sigmas": float((squared.nanmean() / 3).sqrt()),
         "fast_before_mm": float(before[fast].nanmean()),
         "fast_after_mm": float(after[fast].nanmean()),

@@ -7,7 +7,7 @@ has 3 px of Gaussian noise per coordinate and, with probability 0.05, is 80 px o
 All weights are one: nobody is told which. Errors in mm are over the points given; what a method leaves
 unknown is counted beside. "oracle" is told the outliers and fits the rest by least squares: nothing that
 looks at one joint of one instant can be expected to do better. "all kept" is the robust method with
-max_doubt=inf: where two pairs of views agree on different places it takes the likelier one.
+max_ambiguity=inf: where two pairs of views agree on different places it takes the likelier one.
 
 Seconds are the best of the repeats after one warm-up, with two threads; peers go through as many points as
 they can in the time given (their own process, the Python given or this one; a line says when one is
@@ -91,7 +91,7 @@ def our_methods(of: Scene) -> dict[str, Callable[[], torch.Tensor]]:
         ),
         "coview robust": lambda: triangulate_robust(of.cameras, of.pixels, everything).points,
         "coview robust, all kept": lambda: (
-            triangulate_robust(of.cameras, of.pixels, everything, max_doubt=torch.inf).points
+            triangulate_robust(of.cameras, of.pixels, everything, max_ambiguity=torch.inf).points
         ),
         "oracle": oracle,
     }

@@ -90,7 +90,7 @@ def work(case: Case) -> Callable[[], object]:
         if case.method == PLAIN:
             return plainly(features, projections, points, case.aggregate)
         kind = case.aggregate
-        return unproject(features, projections, points, kind, reference=case.method == RELEASED)  # type: ignore[arg-type]
+        return unproject(features, projections, points, kind, released_numerics=case.method == RELEASED)  # type: ignore[arg-type]
 
     pull = torch.ones(CHANNELS, VOXELS, VOXELS, VOXELS, device=case.device)
     return (lambda: forward().backward(pull)) if case.backward else forward
@@ -120,7 +120,7 @@ def now(device: str) -> float:
 def check_same(device: str) -> None:
     given = scene(device)
     for aggregate in ("softmax", "sum", "max"):
-        ours = unproject(*given, aggregate, reference=True)  # type: ignore[arg-type]
+        ours = unproject(*given, aggregate, released_numerics=True)  # type: ignore[arg-type]
         away = float((ours - plainly(*given, aggregate)).abs().max())
         assert away < 1e-3, f"{aggregate}: {away} apart"
 

@@ -51,7 +51,9 @@ def variants() -> dict[str, Recipe]:
         "agreement alone": but(limb_weight=0.0),
         "limbs alone": but(agreement=0.0),
         "placed by the torso": but(placing=Placing(by="torso")),
-        "as published: torso, depth not held": but(placing=Placing(by="torso", least_share=0.0, hold=False)),
+        "as published: torso, depth not held": but(
+            placing=Placing(by="torso", least_share=0.0, detach_depth=False)
+        ),
         "limbs of Human3.6M": but(limbs=LimbLengths()),
         "limbs of Human3.6M, without neck, head, hip, shoulder": but(
             limbs=LimbLengths(neck=0.0, head=0.0, hip=0.0, shoulder=0.0)

@@ -5,6 +5,7 @@ Nothing here is kept in version control: a name that becomes public, or a module
 
 import pkgutil
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ def public_page(names: list[str]) -> str:
 def package_page(name: str, modules: list[str]) -> str:
     """The package's docstring, a table of its modules, then each module with its members."""
     members = "" if name == "coview" else "\n   :members:"  # those of `coview` are the public API
-    parts = [_title(name, "="), f".. automodule:: {name}{members}"]
+    parts = [_title(name.removeprefix("coview."), "="), f".. automodule:: {name}{members}"]
     if modules:
         parts.append(
             ".. autosummary::\n\n" + "\n".join(f"   {module.rpartition('.')[2]}" for module in modules)
@@ -79,7 +80,10 @@ def package_page(name: str, modules: list[str]) -> str:
     if not name.startswith(
         "coview.recipes."
     ):  # a recipe's module holds one value, and its summary says which
-        parts += [f"{_title(module, '-')}\n\n.. automodule:: {module}\n   :members:" for module in modules]
+        parts += [
+            f"{_title(module.rpartition('.')[2], '-')}\n\n.. automodule:: {module}\n   :members:"
+            for module in modules
+        ]
     return "\n\n".join(parts) + "\n"
 
 
@@ -93,13 +97,22 @@ def restructured(lines: list[str]) -> list[str]:
     result: list[str] = []
     prose: list[str] = []
     doctest = False
-    for line in lines:
+    for line in _untyped_returns(lines):
         doctest = line.lstrip().startswith(">>>") or (doctest and bool(line.strip()))
         if doctest:
             result += _prose(prose)
             prose = []
         (result if doctest else prose).append(line)
     return result + _prose(prose)
+
+
+def _untyped_returns(lines: list[str]) -> Iterator[str]:
+    """Lines in which what stands below `Returns:` begins with a colon: else Napoleon takes all up to one as a type."""
+    first = False
+    for line in lines:
+        text = line.lstrip()
+        yield f"{line[: len(line) - len(text)]}: {text}" if first and text else line
+        first = text == "Returns:" or (first and not text)
 
 
 def _prose(lines: list[str]) -> list[str]:

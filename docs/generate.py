@@ -130,8 +130,16 @@ def ablation(path: Path = ABLATION, whole: Path = RESULTS) -> str:
         errors, ours = _errors(its), _errors(groups.get(("ablation.ours", *size), []))
         ratio = f"{median(errors) / median(ours):.3f}" if errors and ours else "–"
         words = FUSED.get(name) or name.removeprefix("ablation.").replace("_", " ")
-        cells = [words, *size, str(len(errors)), benchmark.spread(row["n_mpjpe_mm"] for row in its), ratio]
-        lines.append(f"| {' | '.join(cells)} | {benchmark.spread(row['p_mpjpe_mm'] for row in its)} |")
+        cells = [
+            words,
+            *size,
+            str(len(errors)),
+            benchmark.median_and_range(row["n_mpjpe_mm"] for row in its),
+            ratio,
+        ]
+        lines.append(
+            f"| {' | '.join(cells)} | {benchmark.median_and_range(row['p_mpjpe_mm'] for row in its)} |"
+        )
     return f"{ABLATION_HEAD}\n\n" + "\n".join(lines) + f"\n\n{ABLATION_NOTE}\n"
 
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coview.geometry.rotations import rotation_from_axis_angle
-from coview.losses import limb_error, scale_free_error, seen_across, view_disagreement
+from coview.losses import cross_view_error, limb_error, scale_free_error, view_disagreement
 
 
 def poses(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -99,14 +99,14 @@ def seen_from(views: int = 4, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor
     return moved, 0.3 + 0.7 * torch.rand(3, views, 10, generator=generator)
 
 
-def pair_by_pair(poses, trust, fewest):
+def pair_by_pair(poses, trust, min_joints):
     """The textbook: a Procrustes by SVD for every pair, joint by joint."""
     total, weight = 0.0, 0.0
     for instant, trusted in zip(poses.double(), trust.double(), strict=True):
         for v in range(len(instant)):
             for u in range(v):
                 w = trusted[u] * trusted[v]
-                if int((w > 0).sum()) < fewest:
+                if int((w > 0).sum()) < min_joints:
                     continue
                 p, q = instant[u], instant[v]
                 p_mean, q_mean = (w[:, None] * p).sum(0) / w.sum(), (w[:, None] * q).sum(0) / w.sum()
@@ -164,23 +164,23 @@ def test_views_that_share_too_few_joints_cost_nothing_and_poison_nothing():
 
 def test_what_one_view_says_of_another_costs_nothing_for_one_rigid_pose():
     poses, trust = seen_from()
-    assert seen_across(poses, poses, trust) < 2e-5
-    assert seen_across(poses[:, :1], poses[:, :1], trust[:, :1]) == 0  # nobody else saw anything
-    assert seen_across(poses, poses, torch.zeros_like(trust)) == 0
+    assert cross_view_error(poses, poses, trust) < 2e-5
+    assert cross_view_error(poses[:, :1], poses[:, :1], trust[:, :1]) == 0  # nobody else saw anything
+    assert cross_view_error(poses, poses, torch.zeros_like(trust)) == 0
 
 
 def test_the_cheapest_pose_is_the_true_one_and_not_what_oneself_saw():
     """Errors of two pictures have nothing to do with each other."""
     truth, trust = seen_from()
     seen = truth + 0.1 * torch.randn(truth.shape, generator=torch.Generator().manual_seed(1))
-    assert seen_across(truth, seen, trust) < 0.85 * seen_across(seen, seen, trust)
+    assert cross_view_error(truth, seen, trust) < 0.85 * cross_view_error(seen, seen, trust)
 
 
 def test_only_the_pose_learns_from_what_another_view_saw():
     poses, trust = seen_from(3)
     poses, seen = poses.requires_grad_(), (poses + 0.1).detach().requires_grad_()
     trust[:, 2, 5:] = 0.0  # too few joints for a motion
-    (seen_across(poses, seen, trust) + seen_across(0 * poses, seen, trust)).backward()
+    (cross_view_error(poses, seen, trust) + cross_view_error(0 * poses, seen, trust)).backward()
     assert poses.grad.isfinite().all()
     assert seen.grad is None
 
@@ -192,9 +192,9 @@ def test_upright_poses_may_turn_about_the_vertical_and_lean_at_a_price():
     upright = poses @ turn.mT + torch.randn(3, 4, 1, 3)
     trust = trust.expand(3, 4, 10)
     assert view_disagreement(upright, trust, upright=True) < 2e-5
-    assert seen_across(upright, upright, trust, upright=True) < 2e-5
+    assert cross_view_error(upright, upright, trust, upright=True) < 2e-5
     leaning = upright @ rotation_from_axis_angle(torch.tensor([0.2, 0.0, 0.0])).mT
-    for cost in (view_disagreement, lambda *a, **k: seen_across(a[0], *a, **k)):
+    for cost in (view_disagreement, lambda *a, **k: cross_view_error(a[0], *a, **k)):
         assert cost(leaning, trust) < 2e-5
         assert cost(leaning, trust, upright=True) > 0.05
 
@@ -208,7 +208,7 @@ def test_upright_the_motion_takes_part_in_the_gradient():
         lambda p: view_disagreement(p, trust, upright=True), poses.requires_grad_()
     )
     seen = poses.detach() + 0.1
-    assert torch.autograd.gradcheck(lambda p: seen_across(p, seen, trust, upright=True), poses)
+    assert torch.autograd.gradcheck(lambda p: cross_view_error(p, seen, trust, upright=True), poses)
     line = torch.tensor([0.001, 0.002, 0.0]) + torch.tensor([0.0, 0.0, 1.0]) * torch.randn(1, 2, 10, 1)
     line.requires_grad_()
     view_disagreement(line, torch.ones(1, 2, 10), upright=True).backward()

@@ -102,7 +102,7 @@ class Cameras:
 
     @property
     def is_distorted(self) -> bool:
-        """Whether any of the lenses is not perfect, so that pixels go through `undistort` before straight lines."""
+        """Whether any camera has distortion, so that its pixels must be undistorted before linear projection."""
         return is_distorted(self.distortion, self.fisheye)
 
     @property
@@ -150,11 +150,13 @@ class Cameras:
         [HZ04] eq. 6.7 and the lens models of OpenCV. The points' batch broadcasts with the
         cameras'. Gradients stay finite for points behind the camera (they are zero)."""
         x, y, depth = self.to_camera(points).unbind(-1)
-        front = depth > 1e-6
-        safe = torch.where(front, depth, 1.0)
-        flat = torch.stack([torch.where(front, x, 0.0) / safe, torch.where(front, y, 0.0) / safe], dim=-1)
+        in_front = depth > 1e-6
+        safe = torch.where(in_front, depth, 1.0)
+        flat = torch.stack(
+            [torch.where(in_front, x, 0.0) / safe, torch.where(in_front, y, 0.0) / safe], dim=-1
+        )
         pixels = self._pixels(self._distort(flat))
-        return torch.where(front[..., None], pixels, torch.nan)
+        return torch.where(in_front[..., None], pixels, torch.nan)
 
     def normalise(self, pixels: Float[Tensor, "*#points joints 2"]) -> Float[Tensor, "*#out joints 2"]:
         """Distorted pixels to the undistorted plane at depth one (x/z, y/z; no unit)."""
@@ -165,7 +167,7 @@ class Cameras:
     ) -> tuple[Float[Tensor, "*#out joints 2"], Float[Tensor, "*#out joints"]]:
         """Pixels as a lens without distortion and the same K would have seen them, and the residual.
 
-        The residual (pixels) is how far re-distorting the answer misses the input: the inverse has
+        The residual (pixels) is the distance between the re-distorted answer and the input: the inverse has
         no closed form and is found by Newton's method. Large values (> 0.1) mean that the
         lens model does not reach this pixel, and the answer is meaningless there."""
         flat, residual = self._undistort(pixels)
@@ -183,13 +185,13 @@ class Cameras:
     def undistorted(
         self, pixels: Float[Tensor, "*#points joints 2"]
     ) -> tuple["Cameras", Float[Tensor, "*#out joints 2"]]:
-        """The same cameras with perfect lenses, and the pixels that those would have seen.
+        """The same cameras without distortion, and the pixels that those would have seen.
 
         For what needs straight lines, such as epipolar geometry, or to undistort once what is triangulated many
         times: of a perfect lens nothing is computed.
 
         Args:
-            pixels: as the lenses saw them; their batch broadcasts with the cameras'. Not finite: not seen.
+            pixels: raw (distorted); their batch broadcasts with the cameras'. Not finite: not seen.
 
         Returns:
             Cameras, and pixels: NaN where they were not finite, and meaningless where the residual of `undistort` is
@@ -203,7 +205,7 @@ class Cameras:
     # --- image plane -----------------------------------------------------------------------------
 
     def without_distortion(self) -> "Cameras":
-        """The same cameras with perfect lenses: for pixels that went through `undistort`."""
+        """The same cameras without distortion: for pixels that went through `undistort`."""
         return replace(
             self, distortion=torch.zeros_like(self.distortion), fisheye=torch.zeros_like(self.fisheye)
         )
@@ -228,10 +230,10 @@ class Cameras:
     def rotate(self, quarter_turns: int) -> "Cameras":
         """The cameras of images turned clockwise by quarter turns, as a phone's rotation flag does.
 
-        Raises ValueError for distorted lenses (undistort first) and for cameras with skew."""
+        Raises ValueError for cameras with distortion (undistort first) or skew."""
         if bool((self.distortion != 0).any()):
             raise InputError(
-                "Cameras.rotate: these lenses are distorted, and tangential distortion does not turn with "
+                "Cameras.rotate: these cameras have distortion, and tangential distortion does not turn with "
                 "the image in this model. Undistort the pixels and use `without_distortion()` first."
             )
         if bool((self.intrinsics[..., 0, 1] != 0).any()):
@@ -248,8 +250,8 @@ class Cameras:
         """The same cameras in a new world: X_old = scale · (R X_new) + t, translations in new units.
 
         `world_from_new` holds R | t with t in old units; `scale` is old units per new unit."""
-        turn, shift = world_from_new[:, :3], world_from_new[:, 3]
-        rotation = self.rotation @ turn
+        old_from_new, shift = world_from_new[:, :3], world_from_new[:, 3]
+        rotation = self.rotation @ old_from_new
         translation = (self.translation + self.rotation @ shift) / scale
         return replace(self, cam_from_world=torch.cat([rotation, translation[..., None]], dim=-1))
 
@@ -287,11 +289,11 @@ class Cameras:
         cx, cy = self.principal_point.unbind(-1)
         zero, one = torch.zeros_like(fx), torch.ones_like(fx)
         intrinsics = torch.stack([fy, zero, height - 1 - cy, zero, fx, cx, zero, zero, one], -1)
-        turn = torch.tensor([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]]).to(self.cam_from_world)
+        clockwise = torch.tensor([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]]).to(self.cam_from_world)
         return replace(
             self,
             intrinsics=intrinsics.unflatten(-1, (3, 3)),
-            cam_from_world=turn @ self.cam_from_world,
+            cam_from_world=clockwise @ self.cam_from_world,
             size=torch.stack([height, width], dim=-1),
         )
 

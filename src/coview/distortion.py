@@ -29,7 +29,7 @@ class Distorted(NamedTuple):
 
 
 def is_distorted(coefficients: Float[Tensor, "*batch 8"], fisheye: Bool[Tensor, "*batch"]) -> bool:
-    """Whether any of the lenses moves any point."""
+    """Whether any camera has distortion."""
     return bool((coefficients != 0).any() | fisheye.any())
 
 
@@ -42,9 +42,9 @@ def distort(
     """Distorted coordinates of undistorted points, both on the plane at depth one.
 
     Args:
-        x, y: undistorted coordinates; their batch broadcasts with the lenses'.
+        x, y: undistorted coordinates; their batch broadcasts with the cameras'.
         coefficients: of each lens, in OpenCV's order, padded with zeros.
-        fisheye: which lenses are equidistant; the others are Brown-Conrady.
+        fisheye: which cameras are equidistant fisheyes; the others are Brown-Conrady.
 
     Returns:
         x and y where the lens puts them. Beyond the radius where the radial polynomial turns back the answer is
@@ -99,7 +99,7 @@ def undistort(
 
     Returns:
         x and y whose distortion is the input. The inverse has no closed form, and for points that the model does not
-        reach there is none: distort the answer again to see what it misses by."""
+        reach there is none: distort the answer again to see the residual."""
     limit = 4 * torch.finfo(x.dtype).eps
     at_x, at_y = x, y
     for _ in range(steps):

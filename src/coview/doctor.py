@@ -1,4 +1,4 @@
-"""What is installed, what is missing, and what that costs."""
+"""Reports what is installed, what is missing, and which features that affects."""
 
 import importlib.metadata
 import importlib.util
@@ -13,7 +13,11 @@ EXTRAS = {  # extra: module, what it is for
 
 
 def examine() -> list[str]:
-    """One line per finding; lines that start with `missing` name the command that mends them."""
+    """Versions, devices, optional packages and disk space.
+
+    Returns:
+        One line per finding; lines that begin with "missing" name the command that installs it.
+    """
     lines = [f"python    {platform.python_version()} on {platform.system()} {platform.machine()}"]
     lines += [f"coview    {importlib.metadata.version('coview')}", _torch(), _opencv()]
     for extra, (module, purpose) in EXTRAS.items():

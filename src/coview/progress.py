@@ -1,4 +1,4 @@
-"""How far a stage is and when it will be done, shown in one way."""
+"""Progress bars and durations, the same for every stage."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -8,7 +8,16 @@ T = TypeVar("T")
 
 
 def progress(steps: Iterable[T], *, total: int, what: str) -> Iterator[T]:
-    """The steps, with a bar and an ETA on the terminal while they run; silent where nobody watches."""
+    """Iterate with a progress bar and an ETA on the terminal; silent where stderr is no terminal.
+
+    Args:
+        steps: What to iterate.
+        total: Number of steps; below 2 there is no bar.
+        what: Label of the bar.
+
+    Returns:
+        The steps.
+    """
     if total < 2 or not sys.stderr.isatty():
         yield from steps
         return
@@ -21,7 +30,14 @@ def progress(steps: Iterable[T], *, total: int, what: str) -> Iterator[T]:
 
 
 def duration(seconds: float) -> str:
-    """For people: 40 s, 12 min, 3 h 05 min."""
+    """A duration for people: "40 s", "12 min", "3 h 05 min".
+
+    Args:
+        seconds: The duration; NaN: not known.
+
+    Returns:
+        The text.
+    """
     if seconds != seconds:
         return "an unknown time"
     minutes = round(seconds / 60)

@@ -1,4 +1,4 @@
-"""The one thing every data set yields and every method reads."""
+"""`MultiView`: synchronised views of one instant, which every data set yields and every method reads."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,12 @@ from coview.skeletons import Skeleton
 
 
 class MultiView:
-    """One instant seen by several cameras, or a batch of them; immutable. What is unknown cannot be read."""
+    """One instant seen by several cameras, or a batch of them; immutable. A field that is not there cannot be read.
+
+    Args:
+        skeleton: Skeleton of all joints.
+        images: RGB, as floats in [0, 1] or bytes; all other arguments are described by the property of the same name.
+    """
 
     def __init__(
         self,
@@ -79,7 +84,7 @@ class MultiView:
 
     @property
     def confidence(self) -> Float[Tensor, "*batch views joints"]:
-        """How far to trust each 2D joint, in [0, 1]; 0 for a joint that was not seen."""
+        """The detector's confidence in each 2D joint, in [0, 1]; 0 for a joint that was not detected."""
         return self._read("confidence")
 
     @property
@@ -89,7 +94,7 @@ class MultiView:
 
     @property
     def joints3d(self) -> Float[Tensor, "*batch joints 3"]:
-        """Metres, world frame; NaN for a joint nobody knows."""
+        """Ground truth or reconstruction in metres, world frame; NaN where not known."""
         return self._read("joints3d")
 
     @property
@@ -104,8 +109,10 @@ class MultiView:
 
     @property
     def pseudo3d(self) -> Float[Tensor, "*batch joints 3"]:
-        """Poses computed from 2D joints alone: the world of `pseudo_cameras`, z up, metres as far as the scale
-        is known; NaN for a joint that the views do not determine."""
+        """Poses triangulated from 2D joints alone, in the world of `pseudo_cameras`: z up, metres if scaled.
+
+        NaN for a joint that the views do not determine.
+        """
         return self._read("pseudo3d")
 
     @property
@@ -154,19 +161,43 @@ class MultiView:
         return frozenset(self._fields)
 
     def stored(self, name: str) -> Any:
-        """A field as it lies in memory: images of bytes stay bytes, which reading them would not leave."""
+        """A field as it lies in memory: images of bytes stay bytes, which the property `images` converts.
+
+        Args:
+            name: Name of the field.
+
+        Returns:
+            The field.
+
+        Raises:
+            UnknownNameError: The field is not there.
+        """
         return self._read(name)
 
     def only(self, names: frozenset[str]) -> "MultiView":
-        """The same instant with every field outside `names` hidden."""
+        """The same instants with every field outside `names` hidden.
+
+        Args:
+            names: Fields to keep.
+
+        Returns:
+            A view on the same tensors.
+        """
         return MultiView(self.skeleton, **{n: v for n, v in self._fields.items() if n in names})
 
     def replaced(self, **fields: Any) -> "MultiView":
-        """The same instant with some fields exchanged or added (None removes one)."""
+        """The same instants with some fields replaced or added; None removes one."""
         return MultiView(self.skeleton, **{**self._fields, **fields})
 
     def to(self, device: torch.device | str, **options: Any) -> "MultiView":
-        """Every field moved to `device`; Lightning calls this."""
+        """Every field moved to a device; Lightning calls this.
+
+        Args:
+            device: The device.
+
+        Returns:
+            The moved instants.
+        """
         return MultiView(self.skeleton, **{n: v.to(device, **options) for n, v in self._fields.items()})
 
     def __getitem__(self, index: Any) -> "MultiView":
@@ -175,9 +206,17 @@ class MultiView:
 
     @staticmethod
     def stack(samples: Sequence["MultiView"]) -> "MultiView":
-        """Instants along a new first axis; a field missing anywhere is missing everywhere.
+        """Stack instants along a new first axis; a field missing in one is missing in the result.
 
-        ValueError where their skeletons have other joints: equal counts would hide the mistake."""
+        Args:
+            samples: The instants.
+
+        Returns:
+            The batch.
+
+        Raises:
+            InputError: Their skeletons have different joints: equal counts would hide the mistake.
+        """
         if len({sample.skeleton.joints for sample in samples}) > 1:
             names = ", ".join(sorted({sample.skeleton.name for sample in samples}))
             raise InputError(

@@ -53,9 +53,11 @@ class Skeleton:
 
     name: str
     joints: tuple[str, ...]
-    bones: tuple[tuple[str, str], ...]  # parent, child
+    # parent, child
+    bones: tuple[tuple[str, str], ...]
     root: str
-    left_right: tuple[tuple[str, str], ...] = field(default=())  # pairs that swap under a mirror
+    # pairs that swap under a mirror
+    left_right: tuple[tuple[str, str], ...] = field(default=())
 
     def __post_init__(self) -> None:
         doubled = sorted({joint for joint in self.joints if self.joints.count(joint) > 1})
@@ -73,7 +75,17 @@ class Skeleton:
         return len(self.joints)
 
     def index(self, joint: str) -> int:
-        """Position of a joint; LookupError naming the known ones where there is none."""
+        """Position of a joint in the order of arrays.
+
+        Args:
+            joint: Name of the joint.
+
+        Returns:
+            Its index.
+
+        Raises:
+            UnknownNameError: The skeleton has no such joint; the text lists those it has.
+        """
         if joint not in self.joints:
             raise UnknownNameError(
                 f"skeleton '{self.name}' has no joint '{joint}'. Known joints: {', '.join(self.joints)}."
@@ -82,10 +94,12 @@ class Skeleton:
 
     @property
     def root_index(self) -> int:
+        """Index of the root joint."""
         return self.index(self.root)
 
     @property
     def bone_indices(self) -> tuple[tuple[int, int], ...]:
+        """Indices of parent and child of every bone."""
         return tuple((self.index(parent), self.index(child)) for parent, child in self.bones)
 
     @property
@@ -103,7 +117,8 @@ class SkeletonMap:
     target: Skeleton
     # per target joint: source joints and their shares; none where nothing in the source stands for the joint
     weights: tuple[tuple[tuple[int, float], ...], ...]
-    computed: tuple[bool, ...]  # whether the joint is a mean of others rather than the same joint
+    # whether the joint is a mean of others rather than the same joint
+    computed: tuple[bool, ...]
 
     @property
     def absent(self) -> tuple[str, ...]:
@@ -121,7 +136,14 @@ class SkeletonMap:
         return matrix
 
     def apply(self, joints: Float[Tensor, "*batch source dims"]) -> Float[Tensor, "*batch target dims"]:
-        """Joints of the target skeleton; NaN for absent joints and where a source joint that is needed is NaN."""
+        """Joints of the target skeleton.
+
+        Args:
+            joints: Joints of the source, of any dimension.
+
+        Returns:
+            NaN for absent joints, and where a needed source joint is NaN.
+        """
         nothing = torch.full_like(joints[..., 0, :], torch.nan)
         picked = [
             sum(joints[..., column, :] * share for column, share in shares) if shares else nothing
@@ -130,7 +152,14 @@ class SkeletonMap:
         return torch.stack(picked, dim=-2)  # type: ignore[arg-type]
 
     def confidence(self, confidence: Float[Tensor, "*batch source"]) -> Float[Tensor, "*batch target"]:
-        """A mean is as sure as its least sure part; an absent joint has confidence 0."""
+        """Confidences of the target's joints.
+
+        Args:
+            confidence: Confidences of the source's joints.
+
+        Returns:
+            Of a mean, the least confidence among its parts; of an absent joint, 0.
+        """
         nothing = torch.zeros_like(confidence[..., 0])
         picked = [
             confidence[..., [column for column, _ in shares]].amin(dim=-1) if shares else nothing
@@ -170,16 +199,34 @@ def skeleton_map(source: Skeleton, target: Skeleton, *, partial: bool = False) -
 
 
 def can_map(source: Skeleton, target: Skeleton) -> bool:
-    """Whether `skeleton_map` would find every joint."""
+    """Whether `skeleton_map` finds every joint.
+
+    Args:
+        source: Skeleton of the given joints.
+        target: Skeleton of the wanted joints.
+
+    Returns:
+        True for a complete map.
+    """
     return all(_find(joint, source, frozenset()) for joint in target.joints)
 
 
 def named_skeleton(name: str) -> Skeleton:
-    """One of the skeletons of this module by its name; LookupError with the known names."""
-    known = {skeleton.name: skeleton for skeleton in SKELETONS}
-    if name not in known:
-        raise UnknownNameError(f"no skeleton '{name}'. Known: {', '.join(sorted(known))}.")
-    return known[name]
+    """A skeleton of this module by its name.
+
+    Args:
+        name: Name of the skeleton.
+
+    Returns:
+        The skeleton.
+
+    Raises:
+        UnknownNameError: There is no such skeleton; the text lists the names.
+    """
+    skeletons = {skeleton.name: skeleton for skeleton in SKELETONS}
+    if name not in skeletons:
+        raise UnknownNameError(f"no skeleton '{name}'. Known: {', '.join(sorted(skeletons))}.")
+    return skeletons[name]
 
 
 def _find(joint: str, source: Skeleton, tried: frozenset[str]) -> dict[str, float]:

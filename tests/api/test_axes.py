@@ -8,8 +8,10 @@ PIXELS = (Axis("views", 4), Axis("joints"), Axis("", 2))
 
 
 @pytest.mark.parametrize("shape", [(4, 17, 2), (100, 4, 17, 2), (3, 100, 4, 1, 2), (0, 4, 0, 2)])
-def test_what_fits_passes(shape):
+def test_what_fits_passes_and_the_same_with_one_view_less_does_not(shape):
     expect("pixels", torch.zeros(shape), *PIXELS)
+    with pytest.raises(InputError, match="views=4"):
+        expect("pixels", torch.zeros(shape)[..., :3, :, :], *PIXELS)
 
 
 @pytest.mark.parametrize(

@@ -27,10 +27,10 @@ def sightings(mean: torch.Tensor, count: int = 40) -> tuple[torch.Tensor, torch.
 def test_it_is_the_dense_posterior(joints):
     """The slow twin: [Bovy11 eq. 8, 9] with matrices of all numbers, in float64."""
     mean, spread = gaussian(joints)
-    fast = PoseFactors.of(mean, spread)
+    fast = PoseFactors.from_covariance(mean, spread)
     poses, noise = sightings(mean)
     found, sure = fast.posterior(poses, noise)
-    spread = fast.spread().double()
+    spread = fast.covariance().double()
     for number in range(poses.shape[-1]):
         known = torch.block_diag(*noise[..., number].double())
         gain = torch.linalg.solve(spread + known, known).mT
@@ -44,15 +44,15 @@ def test_it_is_the_dense_posterior(joints):
 
 def test_few_factors_are_found_again():
     mean, spread = gaussian()
-    found = PoseFactors.of(mean, spread)
+    found = PoseFactors.from_covariance(mean, spread)
     assert found.factors.shape == (51, FACTORS)
-    torch.testing.assert_close(found.spread().double(), spread, atol=1e-4, rtol=0)
+    torch.testing.assert_close(found.covariance().double(), spread, atol=1e-4, rtol=0)
 
 
 def test_each_joint_nearly_keeps_its_own_covariance():
     """Of a covariance of many factors: what they leave of a joint is its rest."""
     mean, spread = gaussian(rank=51)
-    near = PoseFactors.of(mean, spread).spread().double()
+    near = PoseFactors.from_covariance(mean, spread).covariance().double()
     ours, theirs = (each.reshape(17, 3, 17, 3) for each in (near, spread))
     for joint in range(17):
         torch.testing.assert_close(ours[joint, :, joint], theirs[joint, :, joint], atol=0.02, rtol=0)
@@ -61,7 +61,7 @@ def test_each_joint_nearly_keeps_its_own_covariance():
 
 def test_a_joint_that_nobody_sees_goes_where_the_factors_say():
     mean, spread = gaussian()
-    fast = PoseFactors.of(mean, spread)
+    fast = PoseFactors.from_covariance(mean, spread)
     draw = fast.factors @ torch.randn(FACTORS, 1, generator=torch.Generator().manual_seed(2))
     truth = mean[..., None] + draw.unflatten(0, (17, 3))
     noise = 1e-6 * torch.eye(3)[..., None].repeat(17, 1, 1, 1)

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from coview.body.factor_gaussian import PoseFactors
-from coview.body.pose_prior import PosePrior, facing_one_way, learn_prior
+from coview.body.pose_prior import PosePrior, learn_prior, to_body_frame
 from coview.data.synthetic.recordings import random_motion
 from coview.geometry.rotations import rotation_from_axis_angle
 from coview.skeletons import H36M_17, Skeleton
@@ -43,10 +43,10 @@ def test_it_is_the_textbook_posterior():
     prior = learnt(seen, covariance, 1)
     found, sure = prior.posterior(seen[:3], covariance[:3], UP)
     for number in range(3):
-        pose, middle, turn = facing_one_way(seen[number, None], prior.across, UP, prior.means.mean(dim=0))
+        pose, middle, turn = to_body_frame(seen[number, None], prior.across, UP, prior.means.mean(dim=0))
         big_turn = torch.block_diag(*[turn[0].double()] * 17)
         noise = big_turn @ torch.block_diag(*covariance[number].double()) @ big_turn.mT
-        spread = PoseFactors.of(prior.means[0], prior.spreads[0]).spread().double()
+        spread = PoseFactors.from_covariance(prior.means[0], prior.covariances[0]).covariance().double()
         mean = prior.means[0].double().flatten()
         both = torch.linalg.inv(torch.linalg.inv(spread) + torch.linalg.inv(noise))
         best = both @ (

@@ -33,6 +33,7 @@ def refused(line: str) -> str:
         ("calibrate people s --file a.toml", "`--file` is now `--intrinsics`"),
         ("calibrate file s --file a.toml", "is now `CALIBRATION, right after the session`"),
         ("train coview_session --pseudo.trust 0.2", "`--pseudo.trust` is now `--pseudo.min-confidence`"),
+        ("train r --data.reference True", "`--data.reference` is now `--data.released-numerics`"),
     ],
 )
 def test_an_old_flag_names_the_new_one(line, new):
@@ -40,17 +41,18 @@ def test_an_old_flag_names_the_new_one(line, new):
 
 
 @pytest.mark.parametrize(
-    "line",
+    ("line", "old"),
     [
-        "calibrate people s --fit-focal fixed",
-        "calibrate people s --min-confidence 0.2",
-        "export s",
-        "train r --data.trust 1",
-        "",
+        ("calibrate people s --fit-focal fixed", "calibrate people s --fit-focal no"),
+        ("calibrate people s --min-confidence 0.2", "calibrate people s --trust 0.2"),
+        ("export s --trust 0.2", "reconstruct s --trust 0.2"),
+        ("train r --data.trust 1", "train r --pseudo.trust 1"),
+        ("", "associate --late"),
     ],
 )
-def test_what_is_not_retired_passes(line):
+def test_what_is_not_retired_passes_and_its_like_that_is_does_not(line, old):
     refuse_retired(line.split())
+    assert "is now" in refused(old)
 
 
 @pytest.mark.parametrize(

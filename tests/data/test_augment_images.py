@@ -7,7 +7,7 @@ import torch
 from coview.body.procedural_motion import random_motion
 from coview.cameras import Cameras
 from coview.data.augment import Augment
-from coview.data.augment_images import UNVARIED, ImageAugment, moved, warped, with_things
+from coview.data.augment_images import UNVARIED, ImageAugment, moved, warped, with_occluders
 from coview.data.synthetic.recordings import ring_cameras
 from coview.sample import MultiView
 from coview.skeletons import H36M_17
@@ -145,20 +145,20 @@ def test_how_far_pictures_are_turned_and_zoomed():
 def test_things_cover_what_they_should_and_no_more():
     torch.manual_seed(0)
     images = torch.full((200, 3, 64, 64), 0.5)
-    after = with_things(images, 7, 0.5)
+    after = with_occluders(images, 7, 0.5)
     changed = ((after - images).abs() > 1e-3).any(dim=1).float().mean(dim=(-2, -1))
     assert (changed > 0).float().mean().item() < 0.55
     covered = changed[changed > 0].mean().item()
     assert 0.05 < covered < 0.4
     assert after.min() >= 0
     assert after.max() <= 1
-    assert torch.equal(with_things(images, 7, 0.0), images)
+    assert torch.equal(with_occluders(images, 7, 0.0), images)
 
 
 def test_some_things_are_pieces_of_the_other_pictures():
     torch.manual_seed(0)
     images = torch.rand(40, 1, 1, 1).expand(40, 3, 32, 32)
-    after = with_things(images.contiguous(), 7, 1.0)
+    after = with_occluders(images.contiguous(), 7, 1.0)
     known = images[:, 0, 0, 0]
     alike = (after[:, 0, :, :, None] - known).abs().amin(dim=-1) < 1e-5
     foreign = alike & ((after[:, 0] - images[:, 0]).abs() > 1e-3)

@@ -66,7 +66,7 @@ def test_images_in_bytes_stay_bytes_however_they_are_handled():
 
 
 def test_fields_can_be_added():
-    data = InMemory(some(3)).having(base_point=torch.ones(3, 3), rig=torch.arange(3, 6))
+    data = InMemory(some(3)).replaced(base_point=torch.ones(3, 3), rig=torch.arange(3, 6))
     assert data.fields == {"joints2d", "rig", "cameras", "base_point"}
     assert data[torch.tensor([1])].rig.tolist() == [4]
     assert not InMemory(some(3)).slow

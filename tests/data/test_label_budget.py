@@ -73,7 +73,7 @@ def test_only_instants_that_have_a_label_are_counted():
     joints3d = DATA.instants.joints3d.clone()
     joints3d[:100] = torch.nan
     joints3d[100, 1:] = torch.nan  # one joint is a label
-    gone = ShownLabels(share=0.1).shown(DATA.having(joints3d=joints3d)).instants
+    gone = ShownLabels(share=0.1).shown(DATA.replaced(joints3d=joints3d)).instants
     assert not gone.labelled[:100].any()
     assert int(gone.labelled.sum()) == 10
     assert bool(gone.labelled[100])

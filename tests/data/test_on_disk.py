@@ -88,8 +88,8 @@ def test_labels_that_hold_pictures_or_no_cameras_are_refused():
 
 
 def test_a_first_guess_of_the_root_can_be_added():
-    data = some().only(frozenset({"images", "rig"})).having(base_point=torch.ones(6, 3))
+    data = some().only(frozenset({"images", "rig"})).replaced(base_point=torch.ones(6, 3))
     assert data.fields == {"images", "rig", "base_point"}
     assert data[torch.tensor([2])].base_point.tolist() == [[1, 1, 1]]
     with pytest.raises(ValueError, match="no 'images', which are read from disk"):
-        data.having(images=torch.zeros(6, 2, 3, 4, 5))
+        data.replaced(images=torch.zeros(6, 2, 3, 4, 5))

@@ -3,7 +3,7 @@ import math
 import torch
 
 from coview.data.synthetic.recordings import ring_cameras
-from coview.data.viewpoints import looking, person_boxes, varied_cameras
+from coview.data.viewpoints import look_at, person_boxes, varied_cameras
 
 
 def test_rigs_keep_their_bounds():
@@ -29,7 +29,7 @@ def test_cameras_look_all_around():
 
 def test_looking_without_roll_is_a_ring_camera():
     ring = ring_cameras(1, radius=4.0, height=1.7, focal=900.0)
-    one = looking(
+    one = look_at(
         ring.centres, torch.tensor([[0.0, 0.0, 1.0]]), torch.zeros(1), torch.tensor([900.0]), (1000, 1000)
     )
     torch.testing.assert_close(one.pixels_from_world, ring.pixels_from_world, atol=1e-3, rtol=1e-5)
@@ -37,7 +37,7 @@ def test_looking_without_roll_is_a_ring_camera():
 
 def test_a_roll_turns_the_picture_about_its_middle():
     ring = ring_cameras(1, radius=4.0, height=1.0, focal=900.0)
-    quarter = looking(
+    quarter = look_at(
         ring.centres,
         torch.tensor([[0.0, 0.0, 1.0]]),
         torch.tensor([math.pi / 2]),

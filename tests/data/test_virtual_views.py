@@ -18,7 +18,7 @@ def instants(count: int = 40, noise: DetectorNoise = EXACT) -> MultiView:
 
 def test_without_errors_a_virtual_view_is_the_projection():
     torch.manual_seed(0)
-    batch = VirtualViews(count=3).beside(instants())
+    batch = VirtualViews(count=3).extended(instants())
     assert batch.joints2d.shape[:2] == (40, 7)
     seen = batch.pseudo_cameras.project(batch.pseudo3d[:, None])
     there = batch.confidence > 0
@@ -28,7 +28,7 @@ def test_without_errors_a_virtual_view_is_the_projection():
 
 def test_real_views_stay_as_they_are():
     before = instants(noise=DetectorNoise())
-    after = VirtualViews(count=2).beside(before)
+    after = VirtualViews(count=2).extended(before)
     torch.testing.assert_close(after.joints2d[:, :4], before.joints2d, equal_nan=True)
     assert torch.equal(after.confidence[:, :4], before.confidence)
     assert torch.equal(after.pseudo3d, before.pseudo3d)
@@ -38,7 +38,7 @@ def test_real_views_stay_as_they_are():
 def test_cameras_stand_upright_within_their_bounds_and_look_at_the_person():
     torch.manual_seed(1)
     views = VirtualViews(count=8, distance=(3.0, 4.0), height=(1.0, 2.0), roll=0.0, aim=0.0)
-    batch = views.beside(instants())
+    batch = views.extended(instants())
     cameras = batch.pseudo_cameras[:, 4:]
     root = batch.pseudo3d[:, 0, None]
     along = (cameras.centres - root)[..., :2].norm(dim=-1)
@@ -56,7 +56,7 @@ def test_errors_and_gaps_are_those_of_real_views_in_proportion_to_the_person():
     noise = DetectorNoise(sigma=6.0, outlier_rate=0.0, missing_rate=0.1, swap_rate=0.0)
     torch.manual_seed(2)
     far = VirtualViews(count=4, distance=(10.0, 10.0), height=(1.5, 1.5))
-    batch = far.beside(instants(noise=noise))
+    batch = far.extended(instants(noise=noise))
     error = (batch.joints2d - batch.pseudo_cameras.project(batch.pseudo3d[:, None])).norm(dim=-1)
     real, virtual = error[:, :4].nanmean(), error[:, 4:].nanmean()
     assert 0.4 < virtual / real < 0.6  # twice as far away as the ring of 5 m
@@ -69,7 +69,7 @@ def test_poses_with_gaps_give_gaps():
     batch = instants()
     pose = batch.pseudo3d.clone()
     pose[0, 5], pose[1, 0], pose[2] = torch.nan, torch.nan, torch.nan
-    after = VirtualViews(count=2).beside(batch.replaced(pseudo3d=pose))
+    after = VirtualViews(count=2).extended(batch.replaced(pseudo3d=pose))
     assert (after.confidence[0, 4:, 5] == 0).all()
     assert (after.confidence[2, 4:] == 0).all()
     assert (after.confidence[1, 4:] > 0).any()
@@ -79,7 +79,7 @@ def test_poses_with_gaps_give_gaps():
 def test_generated_people_are_seen_by_virtual_cameras_with_real_errors():
     noise = DetectorNoise(sigma=6.0, outlier_rate=0.0, missing_rate=0.1, swap_rate=0.0)
     torch.manual_seed(5)
-    batch = VirtualViews(count=2, generated=30).beside(instants(noise=noise))
+    batch = VirtualViews(count=2, generated=30).extended(instants(noise=noise))
     assert batch.joints2d.shape[:2] == (70, 6)
     poses = batch.pseudo3d[40:]
     assert len(poses.unique(dim=0)) > 25
@@ -106,7 +106,7 @@ def test_joints_that_generated_people_lack_are_absent(skeleton):
     fields["joints2d"] = fields["joints2d"].nan_to_num(500.0)
     fields["pseudo_covariance"] = 1e-4 * torch.eye(3).expand(6, len(skeleton), 3, 3)
     whole = {name: batch.stored(name) for name in ("image_size", "pseudo_cameras")}
-    after = VirtualViews(count=2, generated=20).beside(MultiView(skeleton, **fields, **whole))
+    after = VirtualViews(count=2, generated=20).extended(MultiView(skeleton, **fields, **whole))
     lacking = torch.tensor([joint in mapped.absent for joint in skeleton.joints])
     poses = after.pseudo3d[6:].isnan().any(dim=-1)
     assert torch.equal(poses, lacking.expand(20, -1))
@@ -121,12 +121,12 @@ def test_no_image_and_no_true_camera_is_made_up():
     batch = real.replaced(
         pseudo3d=real.joints3d, pseudo_cameras=real.cameras, images=torch.zeros(3, 4, 3, 2, 2)
     )
-    assert not VirtualViews(count=1).beside(batch).fields & {"images", "cameras"}
+    assert not VirtualViews(count=1).extended(batch).fields & {"images", "cameras"}
 
 
 def test_none_by_default_and_drawn_from_the_seed():
     batch = instants()
-    assert VirtualViews().beside(batch) is batch
+    assert VirtualViews().extended(batch) is batch
     augment = Augment(mirror=0.5, virtual=VirtualViews(count=2))
     assert {"pseudo3d", "pseudo_cameras", "image_size"} <= augment.reads
     torch.manual_seed(4)

@@ -35,7 +35,7 @@ def test_every_module_is_on_the_page_of_its_package(api_pages):
 
 def test_a_page_documents_its_modules_and_of_recipes_shows_the_summaries(api_pages):
     page = api_pages.package_page("coview.geometry", ["coview.geometry.linalg"])
-    assert page.startswith("coview.geometry\n===============\n")
+    assert page.startswith("geometry\n========\n")
     assert ".. automodule:: coview.geometry.linalg\n   :members:" in page
     recipes = api_pages.package_page("coview.recipes.mocap4", ["coview.recipes.mocap4.coview_mocap4"])
     assert ".. autosummary::\n\n   coview_mocap4\n" in recipes
@@ -50,6 +50,10 @@ def test_a_page_documents_its_modules_and_of_recipes_shows_the_summaries(api_pag
         (["(`a`, `b c", "d`)"], ["(``a``, ``b c", "d``)"]),
         (["a*b, |x| and x_"], ["a\\*b, \\|x\\| and x\\_"]),
         (["* one", "  * two * three"], ["* one", "  * two \\* three"]),
+        (
+            ["Returns:", "    Pixels (lists: float64).", "    More: all."],
+            ["Returns:", "    : Pixels (lists: float64).", "    More: all."],
+        ),
         ([">>> a * b", "[*c]", "", "a*b"], [">>> a * b", "[*c]", "", "a\\*b"]),
     ],
 )

@@ -12,7 +12,7 @@ from coview.cameras import Cameras
 from coview.data.synthetic.recordings import ring_cameras
 from coview.geometry.bundle.residuals import Unknowns
 from coview.geometry.self_calibration.camera_clocks import Timing, common_times
-from coview.geometry.self_calibration.iterative_refinement import Settled, Tracks, settle
+from coview.geometry.self_calibration.iterative_refinement import RefinedRig, Tracks, refine_rig
 
 FPS, FINE = 50.0, 20
 
@@ -73,16 +73,16 @@ def make_walk():
     return walk
 
 
-def settled_walk(scene: Walk, unknowns: Unknowns, timing: Timing | None = None) -> Settled:
+def refined_walk(scene: Walk, unknowns: Unknowns, timing: Timing | None = None) -> RefinedRig:
     """From the true cameras, at 60 instants; without a `timing` from cameras that are together."""
-    timing = timing or Timing.together(len(scene.truth))
+    timing = timing or Timing.synchronised(len(scene.truth))
     times = common_times(timing, scene.weights, scene.fps, 60)
-    return settle(
+    return refine_rig(
         scene.truth, timing, Tracks(scene.pixels, scene.weights, scene.fps), times, unknowns,
-        threshold=10.0, names=scene.names, narrowing=(4.0, 2.0, 1.0),
+        threshold=10.0, names=scene.names, threshold_schedule=(4.0, 2.0, 1.0),
     )  # fmt: skip
 
 
 @pytest.fixture(scope="session")
-def settle_walk():
-    return settled_walk
+def refine_walk():
+    return refined_walk

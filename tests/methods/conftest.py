@@ -83,7 +83,7 @@ def canonical_error(
     """N-MPJPE in mm of canonical poses after a short training."""
     torch.manual_seed(0)
     method = config.build(H36M_17)
-    method.begin([shown])
+    method.fit_statistics([shown])
     optimiser = torch.optim.Adam(method.parameters())
     for step in range(steps):
         for group in optimiser.param_groups:

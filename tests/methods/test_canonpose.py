@@ -7,7 +7,7 @@ import torch
 
 from coview.cameras import Cameras
 from coview.data.synthetic.recordings import SyntheticConfig, ring_cameras
-from coview.geometry.rotations import nearest_rotation
+from coview.geometry.rotations import nearest_rotation, rotation_from_axis_angle
 from coview.methods.canonpose import CanonPose, CanonPoseConfig
 from coview.methods.shared.lifted import LiftedPoses
 from coview.metrics.joint_error import n_joint_error
@@ -23,8 +23,9 @@ OURS = CanonPoseConfig(
     projection="perspective",
     input_size="unit_rms",
     focal=FOCAL,
-    pose_start=0.03,
+    pose_head_init_scale=0.03,
 )
+PERSPECTIVE = CanonPoseConfig(width=16, projection="perspective", focal=FOCAL)
 BOTH = pytest.mark.parametrize("config", [SMALL, OURS], ids=["faithful", "ours"])
 
 
@@ -42,7 +43,7 @@ def truly(method: CanonPose, batch: MultiView) -> LiftedPoses:
     """What a perfect network would say: the world's pose and each view's rotation."""
     lifted = method(batch)
     pose = batch.joints3d - batch.joints3d[:, :1]
-    rotation = lifted.seen.ray_from_camera @ batch.cameras.rotation
+    rotation = lifted.observed.ray_from_camera @ batch.cameras.rotation
     return replace(lifted, canonical=pose[:, None].expand_as(lifted.canonical), ray_from_canonical=rotation)
 
 
@@ -186,7 +187,7 @@ def test_predictions_are_root_centred_and_turn_with_the_camera(config):
     batch = instants(3)
     predicted = config.build(H36M_17)(batch)
     torch.testing.assert_close(predicted.joints3d[..., 0, :], torch.zeros(3, 4, 3))
-    expected = predicted.canonical @ predicted.ray_from_canonical.mT @ predicted.seen.ray_from_camera
+    expected = predicted.canonical @ predicted.ray_from_canonical.mT @ predicted.observed.ray_from_camera
     torch.testing.assert_close(predicted.joints3d, expected)
 
 
@@ -284,7 +285,7 @@ def test_t5_revise_finds_and_repairs_a_mirrored_model(config, flip, monkeypatch)
     lifted = mirrored(perfect) if flip else perfect
     monkeypatch.setattr(method, "forward", lambda _: lifted)
     before = method.lifter.pose.weight.clone()
-    facts = method.revise(batch.only(method.needs))
+    facts = method.resolve_ambiguity(batch.only(method.needs))
     assert facts["mirror_flipped"] is flip
     assert facts["mirror_sigmas"] > 5
     assert torch.equal(method.lifter.pose.weight, before) != flip
@@ -304,7 +305,10 @@ def test_declares_what_it_reads():
     ("wrong", "message"),
     [
         ({"width": 0}, "width must be at least 1, got 0"),
-        ({"focal": 0.0}, r"focal \(in image diagonals\) and pose_start must be positive, got 0\.0 and 1\.0"),
+        (
+            {"focal": 0.0},
+            r"focal \(in image diagonals\) and pose_head_init_scale must be positive, got 0\.0 and 1\.0",
+        ),
         ({"view_weight": -1.0}, "must not be negative"),
     ],
 )
@@ -319,6 +323,78 @@ def test_synthetic_truth_is_what_the_tests_take_it_for():
     assert isinstance(batch.cameras, Cameras)
     method = OURS.build(H36M_17)
     lifted = truly(method, batch)
-    pose = lifted.canonical @ lifted.ray_from_canonical.mT @ lifted.seen.ray_from_camera
+    pose = lifted.canonical @ lifted.ray_from_canonical.mT @ lifted.observed.ray_from_camera
     truth = batch.cameras.to_camera(batch.joints3d[:, None])
     assert n_joint_error(pose, truth, 0).max() < 0.01
+
+
+# --- what a static rig keeps constant ----------------------------------------------------------------
+
+
+def test_exchanged_rotations_cost_nothing_where_the_rig_is_static():
+    batch, method = instants(40), PERSPECTIVE.build(H36M_17)
+    lifted = truly(method, batch)
+    torch.manual_seed(0)
+    assert method.exchanged_error(lifted, batch.rig) < 1e-3
+
+
+def test_rotations_are_exchanged_within_a_rig_only():
+    """Half of the instants come from a rig whose second camera stands elsewhere."""
+    batch, method = instants(40), PERSPECTIVE.build(H36M_17)
+    lifted = truly(method, batch)
+    turn = rotation_from_axis_angle(torch.tensor([0.0, 0.5, 0.0]))
+    rotation = lifted.ray_from_canonical.clone()
+    rotation[20:, 1] = turn @ rotation[20:, 1]
+    other = replace(lifted, ray_from_canonical=rotation)
+    method_errors = []
+    for rig in (torch.zeros(40, dtype=torch.long), torch.arange(40) // 20):
+        torch.manual_seed(0)
+        method_errors.append(method.exchanged_error(other, rig) / len(rig.unique()))
+    assert method_errors[1] < method_errors[0]
+
+
+def test_a_rig_seen_once_has_nothing_to_exchange():
+    batch, method = instants(3), PERSPECTIVE.build(H36M_17)
+    assert method.exchanged_error(method(batch), torch.arange(3)) == 0
+    assert method.exchanged_error(method(batch), torch.zeros(3, dtype=torch.long)) > 0
+
+
+def test_other_targets_than_what_was_lifted_can_be_compared_with():
+    """What Self-Fusion does with refined joints."""
+    batch, method = instants(5), PERSPECTIVE.build(H36M_17)
+    lifted = truly(method, batch)
+    rep, view = method.own_and_cross(lifted)
+    assert max(rep, view) < 1e-3
+    moved = replace(lifted.observed, joints=lifted.observed.joints + 0.02 * torch.randn(5, 4, 17, 2))
+    worse, cross = method.own_and_cross(lifted, moved)
+    assert min(worse, cross) > 0.05
+
+
+# --- how 2D poses are centred ---------------------------------------------------------------------------
+
+
+def test_a_wrong_root_does_not_shift_the_rest_when_centred_by_weights():
+    """All the other joints are right, and so is the pose that the losses compare with them."""
+    batch = instants(6)
+    points = batch.cameras.to_camera(batch.joints3d[:, None])
+    joints2d, confidence = 100 * points[..., :2] + 500, batch.confidence.clone()
+    joints2d[..., 0, :] += 50.0
+    confidence[..., 0] = 0.01
+    batch = batch.replaced(joints2d=joints2d, confidence=confidence)
+    error = {}
+    for centring in ("root", "weighted"):
+        method = replace(PERSPECTIVE, projection="orthographic", centring=centring).build(H36M_17)
+        error[centring] = method.own_and_cross(truly(method, batch))[0].item()
+    assert error["weighted"] < 0.05 * error["root"]
+
+
+@pytest.mark.parametrize("projection", ["orthographic", "perspective"])
+def test_the_truth_costs_nothing_however_it_is_centred(projection):
+    batch = instants(6)
+    if projection == "orthographic":
+        batch = flat(batch)
+    confidence = torch.rand(6, 4, 17, generator=torch.Generator().manual_seed(0)) + 0.1
+    method = replace(PERSPECTIVE, projection=projection, centring="weighted").build(H36M_17)
+    batch = batch.replaced(confidence=confidence.clamp_max(1.0))
+    rep, view = method.own_and_cross(truly(method, batch))
+    assert max(rep, view) < 2e-3

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from coview.data.synthetic.recordings import DetectorNoise, SyntheticConfig
+from coview.geometry.rotations import rotation_from_axis_angle
 from coview.methods.cross_view_fusion import (
     SECOND_PASS,
     STAGES,
@@ -13,7 +14,7 @@ from coview.methods.cross_view_fusion import (
     agreement,
     pass_difference,
 )
-from coview.methods.shared.lifted import LiftedPoses
+from coview.methods.shared.lifted import LiftedPoses, LifterInput
 from coview.metrics.detection import detection_rates
 from coview.networks.morpher import Morpher
 from coview.representations.fusion.evidence_maps import FAITHFUL, OURS
@@ -28,11 +29,12 @@ FUSED = SelfFusionConfig(
     projection="perspective",
     input_size="unit_rms",
     focal=FOCAL,
-    pose_start=0.03,
+    pose_head_init_scale=0.03,
     fusion=OURS,
     fusion_rotation="rig",
     compared_size="unit_rms",
 )
+PERSPECTIVE = SelfFusionConfig(width=16, projection="perspective", focal=FOCAL)
 BOTH = pytest.mark.parametrize("config", [SMALL, FUSED], ids=["faithful", "ours"])
 NOISE = DetectorNoise(sigma=2.0, outlier_rate=0.1, outlier_px=60.0, missing_rate=0.02, swap_rate=0.0)
 
@@ -60,7 +62,7 @@ def knowing(method: SelfFusion, batch: MultiView, monkeypatch) -> LiftedPoses:
         rotation = seen.ray_from_camera @ batch.cameras.rotation
         known = seen.confidence[..., method.root, None, None] > 0
         in_camera = torch.where(known, pose @ rotation.mT @ seen.ray_from_camera, torch.nan)
-        return LiftedPoses(joints3d=in_camera, canonical=pose, ray_from_canonical=rotation, seen=seen)
+        return LiftedPoses(joints3d=in_camera, canonical=pose, ray_from_canonical=rotation, observed=seen)
 
     monkeypatch.setattr(method, "lift", lift)
     return method(batch)
@@ -101,7 +103,7 @@ def test_t7_the_terms_are_those_of_the_table_on_two_views(progress):
     terms = method.losses(first, batch)
     weights = STAGES[progress > 0.6]
     moved = method.fuse(first, batch).joints2d
-    second = method.lift(replace(first.seen, joints=moved))
+    second = method.lift(replace(first.observed, joints=moved))
 
     def error(seen, pose, c):
         def scaled(points):
@@ -116,9 +118,9 @@ def test_t7_the_terms_are_those_of_the_table_on_two_views(progress):
             total[a == b].append(error(joints[s, b], pose, batch.confidence[s, b]))
         return torch.stack(total[True]).mean(), 2 * torch.stack(total[False]).mean()
 
-    rep, view = rep_view(first, first.seen.joints)
+    rep, view = rep_view(first, first.observed.joints)
     rep_refined, view_refined = rep_view(first, moved)
-    rep_second, view_second = rep_view(second, first.seen.joints)
+    rep_second, view_second = rep_view(second, first.observed.joints)
     l_3d = (second.canonical[:, 0] - second.canonical[:, 1]).abs().sum() / (51 * 3)
     norms = [
         (first.canonical[s, v] - second.canonical[s, v]).norm() * batch.confidence[s, v].sqrt().sum()
@@ -244,7 +246,7 @@ def test_a_view_without_its_root_has_no_weight(config):
 @BOTH
 def test_frames_are_left_the_way_they_were_entered(config):
     batch, method = instants(3), config.build(H36M_17)
-    seen = method.see(batch)
+    seen = method.lifter_input(batch)
     torch.testing.assert_close(method.pixels(seen.joints, seen, batch), batch.joints2d, atol=2e-3, rtol=0)
 
 
@@ -351,7 +353,7 @@ def test_exempt_joints_are_found_by_name():
 def test_revise_says_what_fusion_does():
     batch = unsure(instants(30))
     method = SMALL.build(H36M_17)
-    facts = method.revise(batch.only(method.needs))
+    facts = method.resolve_ambiguity(batch.only(method.needs))
     assert facts["fusion_threshold"] == pytest.approx(0.85, abs=1e-3)
     assert 0.04 < facts["fusion_moved_share"] < 0.1
     assert facts["fusion_l2d"] > 0
@@ -388,7 +390,10 @@ def test_with_a_morphed_skeleton_pixels_are_those_of_the_morphed_joints(projecti
     own = method.image_joints(batch)
     assert (own - batch.joints2d).abs().max() > 5
     torch.testing.assert_close(
-        method.pixels(method.see(batch).joints, method.see(batch), batch), own, atol=1e-2, rtol=0
+        method.pixels(method.lifter_input(batch).joints, method.lifter_input(batch), batch),
+        own,
+        atol=1e-2,
+        rtol=0,
     )
     sure = batch.replaced(confidence=torch.ones_like(batch.confidence))
     torch.testing.assert_close(method.refine(sure).joints2d, own, atol=0, rtol=0)
@@ -397,3 +402,39 @@ def test_with_a_morphed_skeleton_pixels_are_those_of_the_morphed_joints(projecti
 def test_fusion_without_confidences_is_refused():
     with pytest.raises(ValueError, match="use_confidence cannot be False"):
         SelfFusionConfig(use_confidence=False)
+
+
+# --- the mean rotations of a rig ------------------------------------------------------------------------
+
+
+def test_the_shared_rotation_is_the_mean_of_the_own_rig(monkeypatch):
+    batch, method = instants(200), PERSPECTIVE.build(H36M_17)
+    lifted = knowing(method, batch, monkeypatch)
+    error = 0.2 * torch.randn(200, 4, 3, generator=torch.Generator().manual_seed(0))
+    turn = rotation_from_axis_angle(error)  # of each canonical frame: own views stay exact, pairs do not
+    wrong = replace(
+        lifted, canonical=lifted.canonical @ turn, ray_from_canonical=lifted.ray_from_canonical @ turn
+    )
+    shared = method.shared_rotation(wrong, batch.rig)
+    assert method.pair_errors(wrong, shared[None]).mean() < 0.02
+    alone = wrong.ray_from_canonical[:, None].expand(-1, 4, -1, -1, -1)
+    assert method.pair_errors(wrong, alone[None]).mean() > 0.1
+    split = torch.arange(200) // 100
+    torch.testing.assert_close(
+        method.shared_rotation(wrong, split)[:100],
+        PERSPECTIVE.build(H36M_17).shared_rotation(_first(wrong, 100), split[:100]),
+    )
+
+
+def _first(lifted: LiftedPoses, count: int) -> LiftedPoses:
+    seen = lifted.observed
+    return LiftedPoses(
+        joints3d=lifted.joints3d[:count],
+        canonical=lifted.canonical[:count],
+        ray_from_canonical=lifted.ray_from_canonical[:count],
+        observed=LifterInput(
+            joints=seen.joints[:count],
+            confidence=seen.confidence[:count],
+            ray_from_camera=seen.ray_from_camera[:count],
+        ),
+    )

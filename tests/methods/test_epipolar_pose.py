@@ -12,7 +12,7 @@ from coview.body.stature_scale import ASSUMED_STATURE
 from coview.data.augment import mirrored
 from coview.data.synthetic.recordings import ring_cameras
 from coview.methods.epipolar_pose import EpipolarPoseConfig
-from coview.methods.shared.image_method import MEAN, SPREAD
+from coview.methods.shared.image_method import IMAGENET_MEAN, IMAGENET_STD
 from coview.networks.backbone import Maps
 from coview.sample import MultiView
 from coview.skeletons import COCO_17, EPIPOLAR_16, H36M_17, Skeleton
@@ -116,7 +116,7 @@ def shaken(method: nn.Module) -> nn.Module:
 
 def test_logits_and_coordinates_are_those_of_a_plain_twin(dotted):
     batch = dotted(2, views=2, size=64)
-    config = replace(SMALL, reference=True)
+    config = replace(SMALL, released_numerics=True)
     torch.manual_seed(0)
     method = shaken(config.build(H36M_17))
     state = {key.removeprefix("backbone."): each for key, each in method.state_dict().items()}
@@ -137,8 +137,10 @@ def test_channels_are_joints_times_layers_and_reference_has_no_half_pixel():
     volumes = torch.zeros(1, 17, 64, 64, 64)
     volumes.flatten(1, 2)[0, 3 * 64 + 10, 20, 30] = 1e3
     images, cameras = torch.zeros(1, 1, 3, 256, 256), dotted_cameras(256)
-    for reference, expected in ((True, [120.0, 80, -88]), (False, [122.0, 82, -86])):
-        method = EpipolarPoseConfig(depth=18, trunk=8, deconv=8, reference=reference).build(H36M_17).eval()
+    for released, expected in ((True, [120.0, 80, -88]), (False, [122.0, 82, -86])):
+        method = (
+            EpipolarPoseConfig(depth=18, trunk=8, deconv=8, released_numerics=released).build(H36M_17).eval()
+        )
         method.backbone = Given(volumes)
         found = method(MultiView(H36M_17, images=images, cameras=cameras)).coordinates[0, 0, 3]
         pixels = (found + torch.tensor([0.5, 0.5, 0.0])) * 256
@@ -183,19 +185,21 @@ def test_a_small_beta_counts_large_errors_linearly(dotted):
 # --- targets and poses ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("reference", [False, True])
+@pytest.mark.parametrize("released", [False, True])
 @pytest.mark.parametrize(
     ("unit", "depth"),
     [("metres", "labels"), ("crop", "labels"), ("metres", "estimated"), ("crop", "estimated")],
 )
-def test_a_perfect_network_gives_the_true_poses(dotted, unit, depth, reference):
+def test_a_perfect_network_gives_the_true_poses(dotted, unit, depth, released):
     """Through volumes, pixels, intrinsics and the root's depth; of the assumed size where that is estimated."""
     batch = dotted(2, size=64)
-    config = replace(SMALL, cells=64, depth_unit=unit, root_depth=depth, reference=reference, depth_range=1.2)
+    config = replace(
+        SMALL, cells=64, depth_unit=unit, root_depth=depth, released_numerics=released, depth_range=1.2
+    )
     method = config.build(H36M_17)
     target = method.targets(batch.joints3d, batch.cameras)
     target = target.clamp(-0.47, 0.47)  # one joint touches a border
-    half = 0.0 if reference else 0.5
+    half = 0.0 if released else 0.5
     method.backbone = Given(peaked(target.flatten(0, 1), (16, 16, 64), half))
     limbs = batch.joints3d[:, [b for _, b in method.limbs]] - batch.joints3d[:, [a for a, _ in method.limbs]]
     truth = truth_for(method(batch), batch)
@@ -428,6 +432,7 @@ def test_a_skeleton_without_limbs_cannot_be_sized():
 def test_colours_are_red_green_blue_in_reference_too():
     red = torch.zeros(1, 3, 8, 8)
     red[:, 0] = 1.0
-    lit = replace(SMALL, reference=True).build(H36M_17)._normalised(red)[0, :, 0, 0]
-    shown = [(value - mean) / spread for value, mean, spread in zip((1, 0, 0), MEAN, SPREAD, strict=True)]
+    lit = replace(SMALL, released_numerics=True).build(H36M_17)._normalised(red)[0, :, 0, 0]
+    scales = zip((1, 0, 0), IMAGENET_MEAN, IMAGENET_STD, strict=True)
+    shown = [(value - mean) / std for value, mean, std in scales]
     assert lit.tolist() == pytest.approx(shown)

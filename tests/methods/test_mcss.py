@@ -15,7 +15,7 @@ from coview.methods.mcss import (
     McssImageConfig,
     admissible,
 )
-from coview.methods.shared.triplets import spread_of
+from coview.methods.shared.triplets import rms_deviation
 from coview.networks.encoders import unit
 from coview.representations.canonical_pose import canonical_pose
 from coview.sample import MultiView
@@ -71,19 +71,19 @@ def test_missing_joints_views_and_labels_poison_nothing(negatives):
     joints3d[0, 5] = torch.nan
     batch = batch.replaced(joints2d=joints2d, confidence=confidence, joints3d=joints3d)
     method = replace(SMALL, negatives=negatives).build(H36M_17)
-    method.begin([batch])
+    method.fit_statistics([batch])
     found = method(batch)
     assert found.joints3d.isnan().flatten(2).all(dim=-1).nonzero().tolist() == [[1, 2]]
     terms = method.losses(found, batch)
     assert set(terms) == {"pose", "metric"}
     sum(terms.values()).backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in method.parameters())
-    assert set(method.watched) == {"positive", "negative", "active_percent", "spread"}
+    assert set(method.diagnostics) == {"positive", "negative", "active_percent", "spread"}
 
 
 def test_labels_teach_where_they_are_shown_and_nowhere_else():
     batch, method = instants(), SMALL.build(H36M_17).eval()
-    method.begin([batch])
+    method.fit_statistics([batch])
     before = method.losses(method(batch), batch)["pose"]
     moved = torch.where(
         batch.labelled[:, None, None], batch.joints3d, 7.0
@@ -95,7 +95,7 @@ def test_labels_teach_where_they_are_shown_and_nowhere_else():
 
 def test_the_true_canonical_pose_costs_nothing():
     batch, method = instants(), SMALL.build(H36M_17)
-    method.begin([batch])
+    method.fit_statistics([batch])
     truth = canonical_pose(batch.joints3d, H36M_17)[:, None].expand(-1, 4, -1, -1)
     perfect = replace(method(batch), joints3d=truth)
     assert method.losses(perfect, batch)["pose"] < 1e-5
@@ -103,7 +103,7 @@ def test_the_true_canonical_pose_costs_nothing():
 
 def test_coordinates_are_scored_with_the_labelled_poses_alone():
     batch, method = instants(), SMALL.build(H36M_17)
-    method.begin([batch[:5], batch[5:]])
+    method.fit_statistics([batch[:5], batch[5:]])
     poses = canonical_pose(batch.joints3d[batch.labelled], H36M_17)
     poses = poses[poses.isfinite().flatten(1).all(dim=-1)]
     torch.testing.assert_close(method.mean.view(16, 3), poses.mean(dim=0)[1:])
@@ -112,26 +112,26 @@ def test_coordinates_are_scored_with_the_labelled_poses_alone():
     with pytest.raises(
         ValueError, match=r"Mcss: 1 labelled instants .* at least 2 are needed\. Show more labels"
     ):
-        method.begin([instants(labels=1)])
+        method.fit_statistics([instants(labels=1)])
 
 
 def test_without_metric_weight_it_is_the_baseline():
     batch, method = instants(), replace(SMALL, metric_weight=0.0).build(H36M_17)
     assert set(method.losses(method(batch), batch)) == {"pose"}
-    assert method.watched == {}
+    assert method.diagnostics == {}
 
 
 def test_a_constant_embedding_is_noticed():
     batch, method = instants(), SMALL.build(H36M_17)
-    assert method.revise(batch)["embedding"] == "spread out"
+    assert method.resolve_ambiguity(batch)["embedding"] == "spread out"
     with torch.no_grad():
         method.encoder.exit.weight.zero_()
-    facts = method.revise(batch)
+    facts = method.resolve_ambiguity(batch)
     assert str(facts["embedding"]).startswith("collapsed")
     assert facts["embedding_spread"] < 0.01
     method.losses(method(batch), batch)
-    assert method.watched["spread"] < 0.01
-    assert float(spread_of(unit(torch.randn(500, 16)))) == pytest.approx(1, abs=0.05)
+    assert method.diagnostics["spread"] < 0.01
+    assert float(rms_deviation(unit(torch.randn(500, 16)))) == pytest.approx(1, abs=0.05)
 
 
 def test_a_constant_embedding_is_pushed_apart():
@@ -148,7 +148,7 @@ def test_crops_are_embedded_too():
     batch, method = instants(6), config.build(H36M_17)
     assert method.inputs == {"images"}
     batch = batch.replaced(images=torch.rand(6, 4, 3, 64, 64))
-    method.begin([batch])
+    method.fit_statistics([batch])
     found = method(batch.only(method.inputs))
     assert found.joints3d.shape == (6, 4, 17, 3)
     sum(method.losses(found, batch).values()).backward()
@@ -185,11 +185,11 @@ def blends(count: int, seed: int) -> MultiView:
     ends = postures[torch.randint(len(postures), (takes, 2), generator=generator)]
     share = torch.linspace(0, 1, TAKE)[:, None, None]
     pose = ends[:, :1] * (1 - share) + ends[:, 1:] * share
-    begin, speed = (
+    start, speed = (
         2 * math.pi * torch.rand(takes, 1, generator=generator),
         torch.randn(takes, 1, generator=generator),
     )
-    turn = begin + speed * torch.linspace(0, 2, TAKE)
+    turn = start + speed * torch.linspace(0, 2, TAKE)
     axis = torch.stack([torch.zeros_like(turn), torch.zeros_like(turn), turn], dim=-1)
     joints3d = (pose @ rotation_from_axis_angle(axis).mT).flatten(0, 1) + torch.tensor([0.0, 0.0, 0.95])
     cameras = ring_cameras(4)

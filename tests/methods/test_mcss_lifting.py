@@ -74,7 +74,7 @@ def test_a_mirrored_view_gets_the_mirrored_pose():
 
 def test_labels_teach_how_far_cameras_look_down():
     batch, method = instants(), LABELS_ALONE.build(H36M_17)
-    method.begin([batch])
+    method.fit_statistics([batch])
     method.losses(method(batch), batch)["pose"].backward()
     assert method.pitch.grad is not None
     assert method.pitch.grad.abs() > 1e-4
@@ -88,7 +88,7 @@ def test_missing_joints_views_and_labels_poison_nothing():
     joints3d[0, 5] = torch.nan
     batch = batch.replaced(joints2d=joints2d, confidence=confidence, joints3d=joints3d)
     method = SMALL.build(H36M_17)
-    method.begin([batch])
+    method.fit_statistics([batch])
     method.progress = 0.5
     found = method(batch)
     assert found.joints3d.isnan().flatten(2).all(dim=-1).nonzero().tolist() == [[1, 2]]
@@ -113,19 +113,22 @@ def test_labels_teach_where_they_are_shown_and_nowhere_else():
 
 def test_it_begins_with_the_size_and_the_limbs_of_the_labelled_poses():
     batch, method = instants(), SMALL.build(H36M_17)
-    method.begin([batch[:5], batch[5:]])
+    method.fit_statistics([batch[:5], batch[5:]])
     poses = canonical_pose(batch.joints3d[batch.labelled], H36M_17)
     poses = poses[poses.isfinite().flatten(1).all(dim=-1)]
     assert float(method.size) == pytest.approx(float(poses.flatten(1).norm(dim=-1).mean()), rel=1e-5)
     torso = (poses[:, H36M_17.index("thorax")] - poses[:, 0]).norm(dim=-1).mean()
     assert method.limbs.lengths[0] == pytest.approx(float(torso), rel=1e-5)
     with pytest.raises(ValueError, match=r"McssLifting: 1 labelled instants .* at least 2 are needed"):
-        method.begin([instants(labels=1)])
+        method.fit_statistics([instants(labels=1)])
 
 
 def test_it_says_whether_poses_differ():
     batch, method = instants(), SMALL.build(H36M_17)
-    assert method.revise(batch)["embedding"] in ("spread out", "collapsed: all poses look alike to it")
+    assert method.resolve_ambiguity(batch)["embedding"] in (
+        "spread out",
+        "collapsed: all poses look alike to it",
+    )
 
 
 @pytest.mark.parametrize(

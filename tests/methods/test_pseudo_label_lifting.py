@@ -66,7 +66,7 @@ def test_views_that_agree_cost_nothing_and_a_turned_one_does():
     method = PseudoLabelLiftingConfig(width=16, projection="perspective", consistency=1.0).build(H36M_17)
     lifted = method(batch)
     pose = (batch.joints3d - batch.joints3d[:, :1])[:, None].expand_as(lifted.canonical)
-    rotation = lifted.seen.ray_from_camera @ batch.cameras.rotation
+    rotation = lifted.observed.ray_from_camera @ batch.cameras.rotation
     agreeing = replace(lifted, canonical=pose, ray_from_canonical=rotation)
     assert method.losses(agreeing, batch)["consistency"] < 1e-5
     moved = pose.clone()

@@ -29,7 +29,7 @@ def instants(count: int = 24, seed: int = 0, skeleton=H36M_17) -> MultiView:
 def begun(batch: MultiView, config: RefinementUnitConfig = SMALL, seed: int = 0) -> RefinementUnit:
     torch.manual_seed(seed)
     method = config.build(batch.skeleton)
-    method.begin([batch[:10], batch[10:]])
+    method.fit_statistics([batch[:10], batch[10:]])
     return method
 
 
@@ -80,7 +80,9 @@ def test_coordinates_that_never_change_are_not_blown_up():
 
 def test_nothing_whole_is_refused():
     batch = instants(4)
-    with pytest.raises(ValueError, match=r"0 views of the training data have both .* no spread to divide by"):
+    with pytest.raises(
+        ValueError, match=r"0 views of the training data have both .* no standard deviation to divide by"
+    ):
         begun(batch.replaced(first_guess=torch.full_like(batch.first_guess, torch.nan)))
 
 

@@ -21,7 +21,7 @@ def test_the_truth_costs_nothing_and_ten_centimetres_cost_ten_centimetres(config
     batch, method = instants(), config.build(H36M_17)
     lifted = method(batch)
     pose = (batch.joints3d - batch.joints3d[:, :1])[:, None].expand_as(lifted.canonical)
-    rotation = lifted.seen.ray_from_camera @ batch.cameras.rotation
+    rotation = lifted.observed.ray_from_camera @ batch.cameras.rotation
     perfect = replace(lifted, canonical=pose, ray_from_canonical=rotation)
     assert method.losses(perfect, batch)["joint"] < 1e-5
     moved = replace(perfect, canonical=pose + torch.tensor([0.0, 0.06, 0.08]))
@@ -48,7 +48,7 @@ def test_learns_by_heart_and_reads_labels():
     torch.manual_seed(0)
     method = SupervisedLiftingConfig(width=64, rotation="six_d", input_size="unit_rms").build(H36M_17)
     assert method.supervision == {"joints3d", "cameras"}
-    assert method.revise(batch) == {}
+    assert method.resolve_ambiguity(batch) == {}
     optimiser = torch.optim.Adam(method.parameters(), lr=3e-3)
     for _ in range(200):
         loss = method.losses(method(batch), batch)["joint"]

@@ -131,11 +131,13 @@ def test_the_base_is_the_datas_or_the_labels(dotted):
     assert all(term.isfinite() for term in loss.values())
 
 
-@pytest.mark.parametrize("reference", [False, True])
+@pytest.mark.parametrize("released_numerics", [False, True])
 @pytest.mark.parametrize("aggregation", ["softmax", "max", "conf_norm"])
-def test_one_view_is_enough_and_an_absent_one_changes_nothing(dotted, of_views, aggregation, reference):
+def test_one_view_is_enough_and_an_absent_one_changes_nothing(
+    dotted, of_views, aggregation, released_numerics
+):
     torch.manual_seed(0)
-    config = replace(SMALL, aggregation=aggregation, reference=reference)
+    config = replace(SMALL, aggregation=aggregation, released_numerics=released_numerics)
     method, batch = config.build(H36M_17).eval(), dotted(2)
     with torch.no_grad():
         method.process_features[0].weight.mul_(30)  # so that it matters what takes part

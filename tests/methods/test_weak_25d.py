@@ -92,7 +92,7 @@ def test_unsure_joints_of_the_frozen_network_teach_nothing(batch):
 def test_limbs_teach_depths_and_not_places(batch):
     method = built()
     predicted = method(batch.only(method.inputs))
-    trust = torch.ones_like(predicted.trust)
+    trust = torch.ones_like(predicted.confidence)
     slopes = torch.autograd.grad(
         method._limb_error(predicted, trust), (predicted.rays, predicted.relative_depth), allow_unused=True
     )
@@ -212,7 +212,7 @@ def learnt(dotted) -> tuple[Weak25D, MultiView, float]:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(method.parameters(), 1.0)
         optimiser.step()
-    method.revise(batch)
+    method.resolve_ambiguity(batch)
     return method, batch, flat
 
 
@@ -229,9 +229,9 @@ def test_a_model_in_the_mirrored_world_is_turned_back(learnt):
         method.depth_layer.weight.neg_()
         method.depth_layer.bias.neg_()
     assert error(method, batch) > 2 * right
-    assert method.revise(batch)["mirror_flipped"]
+    assert method.resolve_ambiguity(batch)["mirror_flipped"]
     assert error(method, batch) == pytest.approx(right)
-    assert not method.revise(batch)["mirror_flipped"]
+    assert not method.resolve_ambiguity(batch)["mirror_flipped"]
 
 
 @pytest.mark.parametrize(

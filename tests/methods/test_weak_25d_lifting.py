@@ -40,7 +40,7 @@ def own_limbs(batch: MultiView) -> LimbLengths:
 def with_depths(method: Weak25DLifting, batch: MultiView, depth: torch.Tensor) -> RelativeDepths:
     """What the method would predict, had its network given these depths."""
     found = method(batch)
-    points = method.placing.place(found.rays, depth, found.trust, method.limbs)
+    points = method.placing.place(found.rays, depth, found.confidence, method.limbs)
     return replace(found, relative_depth=depth, points=points)
 
 
@@ -107,7 +107,7 @@ def test_the_answer_is_in_metres_of_mean_limbs_and_on_the_rays():
     limbs = own_limbs(batch)
     method = Weak25DLiftingConfig(width=16, limbs=limbs).build(H36M_17)
     found = with_depths(method, batch, true_depths(method, batch))
-    pose = metric_pose(found.points, found.trust, method.limbs, 0)
+    pose = metric_pose(found.points, found.confidence, method.limbs, 0)
     truth = batch.joints3d - batch.joints3d[:, :1]
     lengths = method.limbs.vectors(pose).norm(dim=-1)
     torch.testing.assert_close(
@@ -192,9 +192,9 @@ def test_a_model_in_the_mirrored_world_is_turned_back(learnt):
         method.lifter.depth.weight.neg_()
         method.lifter.depth.bias.neg_()
     assert error(method, batch) > 2 * right
-    assert method.revise(batch)["mirror_flipped"]
+    assert method.resolve_ambiguity(batch)["mirror_flipped"]
     assert error(method, batch) == pytest.approx(right)
-    assert not method.revise(batch)["mirror_flipped"]
+    assert not method.resolve_ambiguity(batch)["mirror_flipped"]
 
 
 def test_labels_teach_the_same_network():
@@ -202,7 +202,7 @@ def test_labels_teach_the_same_network():
     assert error(trained(batch, 120, taught_by="truth"), batch) < 40
     method = Weak25DLiftingConfig(width=8, taught_by="truth").build(H36M_17)
     assert method.supervision == {"joints3d"}
-    assert method.revise(batch) == {}
+    assert method.resolve_ambiguity(batch) == {}
 
 
 def test_settings_that_make_no_sense_are_refused():

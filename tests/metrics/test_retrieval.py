@@ -3,15 +3,15 @@ import torch
 
 from coview.body.procedural_motion import random_motion
 from coview.metrics.joint_error import p_joint_error
-from coview.metrics.retrieval import Views, mean_of_nearest, pose_distances, retrieval
+from coview.metrics.retrieval import EmbeddedViews, mean_of_nearest, pose_distances, retrieval
 from coview.networks.encoders import unit
 
 INSTANTS, CAMERAS = 60, 3
 
 
-def views(embedding: torch.Tensor, subjects: int = 2) -> Views:
+def views(embedding: torch.Tensor, subjects: int = 2) -> EmbeddedViews:
     number = torch.arange(INSTANTS)
-    return Views(
+    return EmbeddedViews(
         embedding=unit(embedding),
         joints3d=torch.cat([random_motion(INSTANTS // 2, fps=2.0, seed=seed) for seed in (0, 1)]),
         subject=number * subjects // INSTANTS,

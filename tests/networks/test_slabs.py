@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from coview.networks.slabs import convolved, slabs, taken
+from coview.networks.slabs import convolved, pop_each, slabs
 
 
 @pytest.mark.parametrize("cells", [1, 2, 11, 12, 13, 25, 40])
@@ -32,6 +32,6 @@ def test_slabs_do_not_keep_the_whole():
 
 def test_what_is_taken_is_gone_from_the_list():
     held = [torch.zeros(1), torch.ones(1)]
-    for count, part in enumerate(taken(held)):
+    for count, part in enumerate(pop_each(held)):
         assert part.item() == count
         assert len(held) == 1 - count

@@ -84,14 +84,14 @@ def test_one_step(name):
     method = recipe.method.build(data.skeleton)
     batch = data[torch.arange(6)]
     if isinstance(recipe.method, McssConfig):
-        method.begin([batch])
+        method.fit_statistics([batch])
     terms = method.losses(method(batch.only(method.inputs)), batch.only(method.needs))
     total = sum(terms.values())
     total.backward()
     assert total.isfinite()
     learning = [p for p in method.parameters() if p.requires_grad]
     assert all(p.grad is not None and p.grad.isfinite().all() for p in learning)
-    facts = method.revise(batch.only(method.needs))
+    facts = method.resolve_ambiguity(batch.only(method.needs))
     assert all(isinstance(value, bool | int | float | str) for value in facts.values())
 
 
@@ -124,7 +124,7 @@ def test_self_supervised_recipes_read_no_labels(name):
         recipe.method, Weak25DLiftingConfig
     ):  # of cameras, lenses alone; its own tests hide the rest
         assert labels == {"cameras"}
-        assert recipe.unbuilt().lenses_alone
+        assert recipe.unbuilt().intrinsics_only
     else:
         assert not labels
 
@@ -134,7 +134,7 @@ def test_a_recipe_is_a_value_and_its_data_feeds_its_method(name):
     recipe = recipes.load(name)
     elsewhere = {"base_point", "first_guess"} | PSEUDO  # from another run, or made from the data
     provided = recipe.data.provides | recipe.labels.added(recipe.data.provides)
-    if isinstance(recipe.data, RecordedConfig) and recipe.unbuilt().lenses_alone:
+    if isinstance(recipe.data, RecordedConfig) and recipe.unbuilt().intrinsics_only:
         elsewhere |= {"cameras"}  # the user's, whose recording has them or is refused
     if name in ("mcss_session", "mcss_lifting_session"):  # the session is to be reconstructed
         elsewhere |= {"joints3d", "labelled"}
@@ -166,7 +166,9 @@ def test_the_table_of_needs_has_a_row_per_recipe():
 def test_any_dotted_path_is_a_recipe(tmp_path, monkeypatch):
     (tmp_path / "mine.py").write_text("recipe = 3\n")
     (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "elsewhere" / "mine.py").write_text("from coview.recipes.canonpose_synthetic import recipe\n")
+    (tmp_path / "elsewhere" / "mine.py").write_text(
+        "from coview.recipes.synthetic.canonpose_synthetic import recipe\n"
+    )
     monkeypatch.syspath_prepend(str(tmp_path))
     assert recipes.load("elsewhere.mine") == recipes.load("canonpose_synthetic")
     with pytest.raises(LookupError, match=r"no module 'elsewhere\.yours'"):
@@ -185,9 +187,9 @@ def test_a_recipe_survives_being_written_as_json(name):
         ("supervised_mocap4", "3D labels, given cameras"),
         ("mcss_mocap4", "few 3D labels"),
         ("canonpose_mocap4", "nothing"),
-        ("coview_mocap4", "lenses"),
-        ("epipolar_lift_mocap4", "lenses"),
-        ("weak25d_mocap4", "lenses"),
+        ("coview_mocap4", "intrinsics"),
+        ("epipolar_lift_mocap4", "intrinsics"),
+        ("weak25d_mocap4", "intrinsics"),
     ],
 )
 def test_what_a_recipe_is_taught_by(name, words):

@@ -3,7 +3,7 @@ import csv
 import pytest
 
 from coview.bench.results import COLUMNS, put_rows
-from coview.report.benchmark import CEILING, FAITHFUL, read, spread, table, usual
+from coview.report.benchmark import CEILING, FAITHFUL, median_and_range, read, table, usual
 
 DEFAULTS = {
     "machine": "cpu: some processor, 2 cores, 1 threads, load 1.3",
@@ -150,9 +150,9 @@ def test_detection_before_and_after(tmp_path):
 
 
 def test_spread():
-    assert spread(["1.0", "", "4.0", "2.0"]) == "2.0 (1.0–4.0)"
-    assert spread(["1.25"], 2) == "1.25"
-    assert spread(["", ""]) == "–"
+    assert median_and_range(["1.0", "", "4.0", "2.0"]) == "2.0 (1.0–4.0)"
+    assert median_and_range(["1.25"], 2) == "1.25"
+    assert median_and_range(["", ""]) == "–"
 
 
 def test_no_table(tmp_path):

@@ -26,7 +26,7 @@ def test_a_sound_camera_is_good_and_says_how_sure_it_is(session):
 
 def test_clock_focal_length_and_their_uncertainty_are_shown_and_judged(session):
     known = session.calibration()
-    clock = Clock(0.06, 2e-4, offset_sigma=0.0008, drift_sigma=3e-5)
+    clock = Clock(0.06, 2e-4, time_offset_sigma=0.0008, drift_sigma=3e-5)
     told = replace(known, clocks={"east": clock}, focal_sigma={"east": 4.0, "south": 900.0})
     evidence = replace(gather(session.path), calibration=told)
     north, east, south, _ = camera_facts(evidence)

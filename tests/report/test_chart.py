@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coview.report.chart import COLOURS, HEIGHT, PAPERS, WIDTH, Line, line_chart, lines_svg
+from coview.report.chart import COLOURS, HEIGHT, PAPERS, WIDTH, Series, line_chart, lines_svg
 
 values = st.floats(-1e9, 1e9, allow_nan=False)
 
@@ -40,8 +40,8 @@ def test_no_points_is_refused():
 # --- pictures that are files ----------------------------------------------------------------------
 
 LINES = (
-    Line("a < b", ((2.0, 90.0, 88.0, 93.0), (4.0, 80.0, 80.0, 80.0))),
-    Line("other", ((4.0, 70.0, 69.0, 71.0), (3.0, 75.0, 75.0, 75.0), (2.0, 82.0, 80.0, 84.0))),
+    Series("a < b", ((2.0, 90.0, 88.0, 93.0), (4.0, 80.0, 80.0, 80.0))),
+    Series("other", ((4.0, 70.0, 69.0, 71.0), (3.0, 75.0, 75.0, 75.0), (2.0, 82.0, 80.0, 84.0))),
 )
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -76,7 +76,7 @@ def test_lines_run_from_left_to_right_and_worse_lies_higher():
 
 def test_all_of_a_picture_lies_inside_it_and_the_same_lines_give_the_same_text():
     many = tuple(
-        Line(f"recipe {i}", ((0.0, 50.0 + i, 40.0, 70.0), (10.0, 60.0, 1.0, 99.0))) for i in range(9)
+        Series(f"recipe {i}", ((0.0, 50.0 + i, 40.0, 70.0), (10.0, 60.0, 1.0, 99.0))) for i in range(9)
     )
     root = picture(many)
     _, _, width, height = map(float, root.get("viewBox").split())
@@ -91,9 +91,9 @@ def test_all_of_a_picture_lies_inside_it_and_the_same_lines_give_the_same_text()
 
 
 def test_one_point_is_a_picture_and_none_is_refused():
-    assert len(curves(picture([Line("a", ((4.0, 80.0, 80.0, 80.0),))]))) == 1
+    assert len(curves(picture([Series("a", ((4.0, 80.0, 80.0, 80.0),))]))) == 1
     with pytest.raises(ValueError, match="'Error': no points"):
-        picture([Line("a", ())])
+        picture([Series("a", ())])
 
 
 def luminance(colour: str) -> float:

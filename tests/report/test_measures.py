@@ -7,7 +7,7 @@ from coview.report.measures import (
     bones,
     coverage,
     millimetres_per_pixel,
-    spread_of,
+    quantiles,
     views_used,
 )
 from coview.skeletons import Skeleton
@@ -19,16 +19,16 @@ TRIO = Skeleton(
 
 
 def test_spread_ignores_what_is_not_known():
-    spread = spread_of(torch.tensor([1.0, 2.0, 3.0, torch.nan]))
-    assert (spread.median, spread.count) == (2.0, 3)
-    assert spread.high == pytest.approx(2.9)  # linear interpolation between 2 and 3
-    assert spread_of(torch.full((3,), torch.nan)).count == 0
+    found = quantiles(torch.tensor([1.0, 2.0, 3.0, torch.nan]))
+    assert (found.median, found.count) == (2.0, 3)
+    assert found.high == pytest.approx(2.9)  # linear interpolation between 2 and 3
+    assert quantiles(torch.full((3,), torch.nan)).count == 0
 
 
-def test_spread_of_very_many_values_is_thinned_evenly():
-    spread = spread_of(torch.linspace(0, 1, 3_000_001))
-    assert spread.median == pytest.approx(0.5, abs=1e-3)
-    assert spread.high == pytest.approx(0.95, abs=1e-3)
+def test_quantiles_of_very_many_values_is_thinned_evenly():
+    found = quantiles(torch.linspace(0, 1, 3_000_001))
+    assert found.median == pytest.approx(0.5, abs=1e-3)
+    assert found.high == pytest.approx(0.95, abs=1e-3)
 
 
 def test_agreement_counts_detections_and_those_used():
@@ -50,7 +50,7 @@ def test_bones_length_spread_and_asymmetry():
     points[:, 2, 1] = torch.tensor([-0.10, -0.10, torch.nan])
     left, right = bones(points, TRIO)
     assert left.mean == pytest.approx(0.11)
-    assert left.spread == pytest.approx(0.01 / 0.11, rel=1e-4)
+    assert left.relative_std == pytest.approx(0.01 / 0.11, rel=1e-4)
     assert right.frames == 2
     assert left.asymmetry == right.asymmetry == pytest.approx(2 * (0.11 - 0.10) / 0.21, rel=1e-4)
 
@@ -62,7 +62,7 @@ def test_coverage_counts_views_and_takes_the_least_certain_direction():
     covariance = torch.diag(torch.tensor([1e-6, 4e-6, 9e-6])).expand(4, 1, 3, 3).clone()
     covariance[3] = torch.nan
     (row,) = coverage(points, views_used(inliers, None), covariance, 2, ("nose",))
-    assert row.known == 0.75
+    assert row.valid_share == 0.75
     assert row.views == pytest.approx((0.5, 0.25, 0.25))
     assert row.sigma == pytest.approx(3e-3, rel=1e-3)
 

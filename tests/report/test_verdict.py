@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import torch
 
-from coview.report.evidence import Comparison, gather
+from coview.report.evidence import Reprojection, gather
 from coview.report.verdict import judge, remarks
 
 
@@ -30,18 +30,18 @@ def test_a_camera_that_disagrees_is_named(session):
     old = evidence.comparison
     errors = old.errors.clone()
     errors[:, 2] *= 5
-    worse = replace(evidence, comparison=Comparison(errors, old.seen, old.used))
+    worse = replace(evidence, comparison=Reprojection(errors, old.seen, old.used))
     assert said(worse, "south agrees worse than the others") == ["fair"]
     used = old.used.clone()
     used[:, 1] = False
-    silent = replace(evidence, comparison=Comparison(old.errors, old.seen, used))
+    silent = replace(evidence, comparison=Reprojection(old.errors, old.seen, used))
     assert said(silent, "east contributes nothing") == ["poor"]
 
 
 def test_nothing_that_agrees_is_said(session):
     evidence = gather(session.path)
     old = evidence.comparison
-    none = replace(evidence, comparison=Comparison(old.errors, old.seen, torch.zeros_like(old.used)))
+    none = replace(evidence, comparison=Reprojection(old.errors, old.seen, torch.zeros_like(old.used)))
     assert said(none, "rests on nothing") == ["poor"]
 
 

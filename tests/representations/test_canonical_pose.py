@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from coview.body.procedural_motion import random_motion
 from coview.data.mocap.clips import z_up
-from coview.representations.canonical_pose import azimuth, canonical_pose, carried_over
+from coview.representations.canonical_pose import azimuth, canonical_pose, forward_filled
 from coview.skeletons import COCO_19, H36M_17
 
 HIP = H36M_17.index("left_hip")
@@ -86,10 +86,10 @@ def test_who_lies_on_the_side_has_no_heading_but_may_keep_the_last():
     angles = azimuth(world, H36M_17)
     assert angles.isnan().tolist() == [False, False, True, True]
     assert canonical_pose(world, H36M_17)[2:].isnan().any(dim=-1).all()
-    kept = carried_over(angles)
+    kept = forward_filled(angles)
     assert torch.equal(kept[2:], angles[1].expand(2))
     assert canonical_pose(world, H36M_17, kept)[2].isfinite().all()
-    first = carried_over(torch.tensor([torch.nan, 1.0, torch.nan]))
+    first = forward_filled(torch.tensor([torch.nan, 1.0, torch.nan]))
     assert first.isnan().tolist() == [True, False, False]
     assert first[1:].tolist() == [1.0, 1.0]
 

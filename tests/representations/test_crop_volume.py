@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from coview.representations.crop_volume import depth_of_size, marginals, mean_cell, unlikeliness
+from coview.representations.crop_volume import cross_entropy, depth_of_size, marginals, mean_cell
 
 
 def test_marginals_are_those_of_the_softmax_over_the_whole_volume():
@@ -42,8 +42,8 @@ def test_a_place_is_as_unlikely_as_its_two_cells():
         (-0.4, math.log(0.1)),  # in the outer half of the first cell
         (3.4, math.log(0.4)),
     ):
-        assert unlikeliness(shares, torch.tensor([place])).item() == pytest.approx(-chance, abs=1e-6)
-    empty = unlikeliness(torch.tensor([[1.0, 0.0]], requires_grad=True), torch.tensor([1.0]))
+        assert cross_entropy(shares, torch.tensor([place])).item() == pytest.approx(-chance, abs=1e-6)
+    empty = cross_entropy(torch.tensor([[1.0, 0.0]], requires_grad=True), torch.tensor([1.0]))
     assert empty.isfinite()
 
 

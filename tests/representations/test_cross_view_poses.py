@@ -1,6 +1,6 @@
 import torch
 
-from coview.representations.cross_view_poses import permutation_within, turned_pairs
+from coview.representations.cross_view_poses import permutation_within, rotated_pairs
 
 
 def test_permutations_stay_in_their_group():
@@ -20,4 +20,4 @@ def test_turned_pairs_equals_one_product_per_pair():
         [torch.stack([pose[:, a] @ rotation[:, :, a, b].mT for b in range(3)], dim=2) for a in range(3)],
         dim=2,
     )
-    torch.testing.assert_close(turned_pairs(pose, rotation), expected)
+    torch.testing.assert_close(rotated_pairs(pose, rotation), expected)

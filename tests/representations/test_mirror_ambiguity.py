@@ -12,7 +12,7 @@ from coview.representations.mirror_ambiguity import (
     perspective_residual,
     same_size_mean,
 )
-from coview.representations.normalised import image_rays, ray_from_camera, turned
+from coview.representations.normalised import image_rays, ray_from_camera, rotated_rays
 
 FOCAL = 1145 / 1000 / 2**0.5  # of SyntheticConfig's cameras, in image diagonals
 
@@ -27,7 +27,7 @@ def views(instants: int = 60, focal: float = FOCAL) -> tuple[torch.Tensor, torch
 
 def in_ray_frames(poses: torch.Tensor, rays: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     rotation = ray_from_camera(rays[..., 0, :])
-    return poses @ rotation.mT, turned(rays, rotation)
+    return poses @ rotation.mT, rotated_rays(rays, rotation)
 
 
 def test_perspective_explains_true_poses_exactly_and_orthography_does_not():

@@ -10,7 +10,7 @@ from coview.representations.normalised import (
     ray_from_camera,
     root_centred,
     root_mean_square,
-    turned,
+    rotated_rays,
     unit_norm,
     weighted_centred,
     weighted_unit_norm,
@@ -118,8 +118,8 @@ def test_turned_is_what_a_turned_camera_sees():
     rays = points[:, :2] / points[:, 2:]
     rotation = ray_from_camera(rays[0])
     expected = points @ rotation.T
-    torch.testing.assert_close(turned(rays, rotation), expected[:, :2] / expected[:, 2:])
-    torch.testing.assert_close(turned(rays, rotation)[0], torch.zeros(2), atol=1e-6, rtol=0)
+    torch.testing.assert_close(rotated_rays(rays, rotation), expected[:, :2] / expected[:, 2:])
+    torch.testing.assert_close(rotated_rays(rays, rotation)[0], torch.zeros(2), atol=1e-6, rtol=0)
 
 
 def test_weighted_place_and_size_forget_an_unsure_joint():

@@ -9,9 +9,9 @@ from coview.representations.relative_depth import (
     FARTHEST,
     NEAREST,
     Placing,
+    backprojected,
     limb_norms,
     metric_pose,
-    reconstructed,
     root_depth,
     root_depth_of_limbs,
 )
@@ -53,7 +53,7 @@ def test_true_2_5d_poses_come_back(seed):
     found = root_depth(rays, relative, TORSO)
     far = (depth > NEAREST) & (depth < FARTHEST)
     torch.testing.assert_close(found[far], depth[far], rtol=1e-5, atol=0.0)
-    back = reconstructed(rays, relative, found)[far]
+    back = backprojected(rays, relative, found)[far]
     torch.testing.assert_close(back, points[far], rtol=0.0, atol=1e-5 * float(depth[far].max()))
 
 
@@ -122,7 +122,7 @@ def test_degenerate_poses_have_an_answer_within_bounds_and_finite_gradients(seve
     lengths = torch.tensor(LIMBS.lengths) / LIMBS.lengths[0]
     depth = of_limbs(rays, relative, lengths) if several else root_depth(rays, relative, TORSO)
     assert ((depth >= NEAREST) & (depth <= FARTHEST)).all()
-    reconstructed(rays, relative, depth).square().sum().backward()
+    backprojected(rays, relative, depth).square().sum().backward()
     assert rays.grad.isfinite().all()
     assert relative.grad.isfinite().all()
     assert depth[3] == FARTHEST
@@ -197,7 +197,7 @@ def test_a_person_is_never_placed_nearer_than_flat_limbs_allow():
 def test_held_the_distance_is_a_constant_of_the_gradient():
     rays, relative, _ = two_and_a_half(people()[:2])
     relative = relative.clone().requires_grad_()
-    for hold in (True, False):
-        points = Placing(hold=hold).place(rays, relative, torch.ones(2, 17), LIMBS)
+    for detach_depth in (True, False):
+        points = Placing(detach_depth=detach_depth).place(rays, relative, torch.ones(2, 17), LIMBS)
         (slope,) = torch.autograd.grad(points[:, 0, 2].sum(), relative)
-        assert bool(slope[:, 1:].any()) != hold
+        assert bool(slope[:, 1:].any()) != detach_depth

@@ -109,34 +109,36 @@ def test_single_precision_agrees_with_the_slow_twin(aggregate, views: int):  # t
 @pytest.mark.parametrize("aggregate", KINDS)
 def test_the_reference_mode_repeats_the_released_numerics(aggregate):  # type: ignore[no-untyped-def]
     features, projections, points = scene()
-    found = unproject(features, projections, points, aggregate, reference=True)
+    found = unproject(features, projections, points, aggregate, released_numerics=True)
     for item in range(2):
         twin = as_released(features[item], projections[item], points[item], aggregate)
         torch.testing.assert_close(found[item], twin, atol=1e-10, rtol=0)
 
 
-@pytest.mark.parametrize(("reference", "sampled"), [(True, 80 * 95 / 96), (False, 80.0)])
-def test_the_released_weights_see_a_contracted_map(reference: bool, sampled: float):
+@pytest.mark.parametrize(("released_numerics", "sampled"), [(True, 80 * 95 / 96), (False, 80.0)])
+def test_the_released_weights_see_a_contracted_map(released_numerics: bool, sampled: float):
     """Cell 80 of 96 is sampled at 79.167 (specification §6.3); by default where it is."""
     ramp = torch.arange(96.0, dtype=torch.float64).expand(1, 1, 96, 96)
     projections = torch.tensor([[[1.0, 0, 0, 0], [0, 1.0, 0, 0], [0, 0, 1.0, 0]]], dtype=torch.float64)
     points = torch.tensor([80.0, 10.0, 1.0], dtype=torch.float64).view(1, 1, 1, 3)
-    found = unproject(ramp, projections, points, "sum", reference=reference)
+    found = unproject(ramp, projections, points, "sum", released_numerics=released_numerics)
     assert found.item() == pytest.approx(sampled)
-    assert not reference or round(found.item(), 3) == 79.167
+    assert not released_numerics or round(found.item(), 3) == 79.167
 
 
 # --- gradients ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("reference", [False, True])
+@pytest.mark.parametrize("released_numerics", [False, True])
 @pytest.mark.parametrize("aggregate", KINDS)
-def test_gradients_reach_features_and_weights(aggregate, reference: bool):  # type: ignore[no-untyped-def]
+def test_gradients_reach_features_and_weights(aggregate, released_numerics: bool):  # type: ignore[no-untyped-def]
     features, projections, points = scene(channels=2, height=5, width=5, cells=3, batch=1)
     weights = torch.rand(1, 3, 2, generator=torch.Generator().manual_seed(1)).double().requires_grad_()
 
     def volume(features: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-        return unproject(features, projections, points, aggregate, weights, reference=reference)
+        return unproject(
+            features, projections, points, aggregate, weights, released_numerics=released_numerics
+        )
 
     assert torch.autograd.gradcheck(volume, (features.requires_grad_(), weights), fast_mode=True)
 
@@ -146,7 +148,7 @@ def test_gradients_are_those_of_the_released_formula(aggregate):  # type: ignore
     features, projections, points = scene(batch=1)
     given = features[0].requires_grad_()
     pull = torch.randn(4, 5, 5, 5, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
-    ours = unproject(given, projections[0], points[0], aggregate, reference=True)
+    ours = unproject(given, projections[0], points[0], aggregate, released_numerics=True)
     (found,) = torch.autograd.grad((ours * pull).sum(), given)
     twin = as_released(given, projections[0], points[0], aggregate)
     (expected,) = torch.autograd.grad((twin * pull).sum(), given)
@@ -177,15 +179,15 @@ def test_places_that_are_not_finite_are_seen_by_nobody():
     features, projections, points = scene()
     points[0, 0, 0, 0] = math.nan
     points[0, 0, 0, 1] = math.inf
-    for reference in (False, True):
-        volume = unproject(features, projections, points, reference=reference)
+    for released_numerics in (False, True):
+        volume = unproject(features, projections, points, released_numerics=released_numerics)
         assert volume.isfinite().all()
         assert (volume[0, :, 0, 0, :2] == 0).all()
 
 
 @pytest.mark.parametrize("aggregate", ["max", "softmax"])
 def test_a_view_that_does_not_see_takes_no_part(aggregate):  # type: ignore[no-untyped-def]
-    """With reference=True its zero does, and wins over negative features."""
+    """With released_numerics=True its zero does, and wins over negative features."""
     features, projections, points = scene()
     away = projections.clone()
     away[:, 0, :, 3] -= 1000 * projections[:, 0, :, 2]  # the first camera looks elsewhere
@@ -194,8 +196,10 @@ def test_a_view_that_does_not_see_takes_no_part(aggregate):  # type: ignore[no-u
     negative = -features.abs()
     with_it = unproject(negative, away, points, aggregate)
     torch.testing.assert_close(with_it, unproject(negative[:, 1:], away[:, 1:], points, aggregate))
-    released = unproject(negative, away, points, aggregate, reference=True)
-    assert (released >= unproject(negative[:, 1:], away[:, 1:], points, aggregate, reference=True)).all()
+    released = unproject(negative, away, points, aggregate, released_numerics=True)
+    assert (
+        released >= unproject(negative[:, 1:], away[:, 1:], points, aggregate, released_numerics=True)
+    ).all()
     if aggregate == "max":
         assert (released == 0).all()
 
@@ -248,7 +252,7 @@ def test_a_gpu_gives_the_same(aggregate):  # type: ignore[no-untyped-def]
 def test_the_reference_mode_refuses_maps_that_are_not_square():
     features, projections, points = scene(height=7, width=12)
     with pytest.raises(ValueError, match="square maps, got 12 × 7 cells"):
-        unproject(features, projections, points, reference=True)
+        unproject(features, projections, points, released_numerics=True)
 
 
 def test_an_unknown_aggregate_is_an_error(monkeypatch: pytest.MonkeyPatch):

@@ -62,5 +62,8 @@ def test_a_checkpoint_that_does_not_fit_says_so_with_the_way_out(tmp_path, step,
 
 
 def test_a_checkpoint_that_fits_is_taken(tmp_path):
-    method = torch.nn.Linear(2, 3)
-    Checkpoint(40, 0.0, dict(method.state_dict()), {}).check_fits(method, 40, tmp_path / "c.safetensors")
+    method, path = torch.nn.Linear(2, 3), tmp_path / "c.safetensors"
+    last = Checkpoint(40, 0.0, dict(method.state_dict()), {})
+    last.check_fits(method, 40, path)
+    with pytest.raises(ValueError, match="it is of step 40, and the recipe has 39"):
+        last.check_fits(method, 39, path)

@@ -24,7 +24,7 @@ RECIPE = Recipe(
     batch_size=8,
     log_every=2,
     validate_every=5,
-    revise_at=(0.5, 1.0),
+    resolve_ambiguity_at=(0.5, 1.0),
     device="cpu",
 )
 
@@ -103,8 +103,10 @@ def test_a_run_that_goes_on_is_the_run_that_was_not_interrupted(tmp_path, monkey
 
 
 def test_a_checkpoint_of_a_step_that_revises_holds_the_revision(tmp_path, monkeypatch):
-    original = CanonPose.revise
-    monkeypatch.setattr(CanonPose, "revise", lambda self, seen: original(self, seen) | {"revised": True})
+    original = CanonPose.resolve_ambiguity
+    monkeypatch.setattr(
+        CanonPose, "resolve_ambiguity", lambda self, seen: original(self, seen) | {"revised": True}
+    )
     path = interrupted(RECIPE, tmp_path / "run", monkeypatch, step=6)
     assert Checkpoint.load(path).facts["revised"]
 

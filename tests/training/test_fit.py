@@ -103,7 +103,7 @@ def test_two_processes_teach_what_one_does_in_two_parts(tmp_path):
         method=CanonPoseConfig(width=8),
         validate_every=6,
         clip_norm=1.0,
-        revise_at=(0.5, 1.0),
+        resolve_ambiguity_at=(0.5, 1.0),
         accumulate=2,
     )
     together = replace(alone, devices=2, accumulate=1)

@@ -128,7 +128,7 @@ def test_a_resumed_run_does_not_look_at_all_data_again(tmp_path, monkeypatch):
     monkeypatch.setattr(RefinementUnit, "forward", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train(recipe, tmp_path / "cut")
-    monkeypatch.setattr(RefinementUnit, "begin", None)
+    monkeypatch.setattr(RefinementUnit, "fit_statistics", None)
     resumed = load_file(train(recipe, tmp_path / "cut") / WEIGHTS)
     assert all(torch.equal(resumed[name], whole[name]) for name in whole)
 

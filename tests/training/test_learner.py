@@ -12,7 +12,15 @@ from coview.methods.supervised_lifting import SupervisedLiftingConfig
 from coview.sample import MultiView
 from coview.skeletons import H36M_17
 from coview.training.history import History
-from coview.training.learner import Diverged, Learner, Sums, check_finite, learning_rate, reseed, revised_at
+from coview.training.learner import (
+    Diverged,
+    Learner,
+    Sums,
+    ambiguity_steps,
+    check_finite,
+    learning_rate,
+    reseed,
+)
 from coview.training.recipe import Recipe
 from coview.training.run import train
 
@@ -116,7 +124,7 @@ def test_schedules():
 
 
 def test_revisions_happen_at_shares_of_the_run():
-    assert revised_at(replace(RECIPE, revise_at=(0.001, 0.5, 1.0))) == {1, 50, 100}
+    assert ambiguity_steps(replace(RECIPE, resolve_ambiguity_at=(0.001, 0.5, 1.0))) == {1, 50, 100}
 
 
 # --- augmentation ------------------------------------------------------------------------------------
@@ -165,7 +173,7 @@ class Watching(SupervisedLiftingConfig):
         lossy = method.losses
 
         def losses(predicted, batch):
-            method.watched = {"instants": torch.tensor(float(len(batch.joints2d)))}
+            method.diagnostics = {"instants": torch.tensor(float(len(batch.joints2d)))}
             return lossy(predicted, batch)
 
         method.losses = losses
@@ -177,7 +185,7 @@ def test_what_is_watched_is_kept_and_not_minimised(tmp_path):
     plain = train(
         replace(recipe, method=SupervisedLiftingConfig(width=8)), tmp_path / "plain", progress=False
     )
-    watched = train(replace(recipe, method=Watching(width=8)), tmp_path / "watched", progress=False)
-    rows = [History.load(run / "history.csv").rows for run in (plain, watched)]
+    diagnostics = train(replace(recipe, method=Watching(width=8)), tmp_path / "diagnostics", progress=False)
+    rows = [History.load(run / "history.csv").rows for run in (plain, diagnostics)]
     assert [row["watch/instants"] for row in rows[1]] == [5, 5]
     assert [row["loss"] for row in rows[0]] == [row["loss"] for row in rows[1]]

@@ -11,7 +11,7 @@ from coview.networks.normalisation import BatchNorm2d
 from coview.sample import MultiView
 from coview.skeletons import H36M_17
 from coview.training.memory import (
-    Estimate,
+    MemoryEstimate,
     TooLarge,
     _Alive,
     advice,
@@ -60,7 +60,7 @@ def pictures(count: int = 20) -> InMemory:
     return InMemory(MultiView(H36M_17, images=torch.randint(255, (count, 4, 3, 16, 16), dtype=torch.uint8)))
 
 
-def expected(**changes) -> Estimate:
+def expected(**changes) -> MemoryEstimate:
     given = {
         "weights": 1,
         "gradients": 1,
@@ -70,7 +70,7 @@ def expected(**changes) -> Estimate:
         "data": 6,
         "free": 1000,
     }
-    return Estimate(**{**given, **changes, "device": "cpu"})
+    return MemoryEstimate(**{**given, **changes, "device": "cpu"})
 
 
 # --- counting ----------------------------------------------------------------------------------------

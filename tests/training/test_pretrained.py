@@ -165,7 +165,7 @@ def test_the_first_layer_sees_the_colours_it_learnt(theirs, ours):
     expected = a.backbone.conv1.weight
     assert torch.equal(b.backbone.conv1.weight, expected if theirs == ours else expected.flip(1))
     assert bool(report.notes) == (theirs != ours)
-    assert ("--method.reference" in " ".join(report.notes)) == (theirs and not ours)
+    assert ("--method.released-numerics" in " ".join(report.notes)) == (theirs and not ours)
 
 
 # --- what is said ------------------------------------------------------------------------------------

@@ -99,7 +99,7 @@ def test_what_labels_hide_is_not_learnt_from_and_batches_are_as_the_recipe_says(
         def train(self) -> InMemory:
             data = super().train()
             shown = ShownLabels(count=5).shown(data).instants.labelled
-            return data.having(joints3d=torch.where(shown[:, None, None], data.instants.joints3d, 7.0))
+            return data.replaced(joints3d=torch.where(shown[:, None, None], data.instants.joints3d, 7.0))
 
     again = train(replace(few, data=Other(**vars(data))), tmp_path / "other", progress=False)
     assert all(torch.equal(weights(again)[name], weight) for name, weight in weights(run).items())
@@ -253,7 +253,7 @@ def test_compiled_losses_change_neither_names_nor_draws(tmp_path):
 
 def test_a_run_can_begin_with_another_and_says_what_it_took(tmp_path, finished):
     said = []
-    wider = replace(TINY, init=str(finished), steps=1, learning_rate=1e-12, revise_at=())
+    wider = replace(TINY, init=str(finished), steps=1, learning_rate=1e-12, resolve_ambiguity_at=())
     run = train(wider, tmp_path / "run", say=said.append)
     torch.testing.assert_close(weights(run), weights(finished), rtol=0, atol=1e-9)
     summary = f"from the run {finished}: {len(weights(run))} weights used, 0 ignored, 0 of another shape, 0 begun anew"
@@ -488,7 +488,7 @@ LEARNING = Recipe(
         rotation="six_d",
         projection="perspective",
         input_size="unit_rms",
-        pose_start=0.03,
+        pose_head_init_scale=0.03,
         view_weight=0.25,
         camera_weight=0.25,
     ),
@@ -499,7 +499,7 @@ LEARNING = Recipe(
     weight_decay=0.0,
     schedule="cosine",
     warm_up=50,
-    revise_at=(0.2, 0.5, 1.0),
+    resolve_ambiguity_at=(0.2, 0.5, 1.0),
     device="cpu",
 )
 

@@ -22,8 +22,8 @@ class Axis(NamedTuple):
 
     @property
     def words(self) -> str:
-        known = "" if self.size is None else str(self.size)
-        return "=".join(filter(None, (self.name, known)))
+        sized = "" if self.size is None else str(self.size)
+        return "=".join(filter(None, (self.name, sized)))
 
 
 def expect(name: str, values: Tensor, *axes: Axis, more: str = "", batch: bool = True) -> None:
@@ -54,10 +54,10 @@ def expect_equal(
     """InputError where an array has not exactly the `shape` that another one asks for; `axes` are its last ones."""
     if tuple(values.shape) == shape:
         return
-    known = [Axis(axis, size) for axis, size in zip(axes, shape[len(shape) - len(axes) :], strict=True)]
+    sized = [Axis(axis, size) for axis, size in zip(axes, shape[len(shape) - len(axes) :], strict=True)]
     batch = [Axis("batch", size) for size in shape[: len(shape) - len(axes)]]
-    mistake = _mistake(name, tuple(values.shape), (*batch, *known)) if values.ndim == len(shape) else ""
-    wanted = ", ".join(axis.words for axis in (*batch, *known))
+    mistake = _mistake(name, tuple(values.shape), (*batch, *sized)) if values.ndim == len(shape) else ""
+    wanted = ", ".join(axis.words for axis in (*batch, *sized))
     raise InputError(
         f"{name}: expected ({wanted}) to go with {other_name}, got {tuple(values.shape)}"
         + (f": {mistake}" if mistake else ".")

@@ -40,8 +40,8 @@ def make_cameras(
             the camera's centre, which is -rotationᵀ @ translation.
         image_size: (views, 2) or (2,): width, height in pixels.
         distortion: (views, n) or (n,): k1, k2, p1, p2[, k3[, k4, k5, k6]] in OpenCV's order, or k1 to k4 of a fisheye
-            lens (equidistant [KB06]). Default: perfect lenses.
-        fisheye: Whether `distortion` is that of fisheye lenses.
+            lens (equidistant [KB06]). Default: no distortion.
+        fisheye: Whether `distortion` is the fisheye model's (equidistant).
 
     Returns:
         The cameras, batch axis `views`, float64.
@@ -63,13 +63,13 @@ def make_cameras(
     place = place[..., 0] if place.ndim == 3 and place.shape[-1] == 1 else place
     expect("translation", place, Axis("views"), Axis("", 3), batch=False)
     views = len(place)
-    turn = _numbers("rotation", rotation)
-    turn = rotation_from_axis_angle(turn) if tuple(turn.shape) == (views, 3) else turn
-    expect("rotation", turn, Axis("views", views), Axis("", 3), Axis("", 3), batch=False)
+    rotations = _numbers("rotation", rotation)
+    rotations = rotation_from_axis_angle(rotations) if tuple(rotations.shape) == (views, 3) else rotations
+    expect("rotation", rotations, Axis("views", views), Axis("", 3), Axis("", 3), batch=False)
     lens = None if distortion is None else _shared("distortion", distortion, views, 1)
     cameras = Cameras.make(
         _shared("intrinsics", intrinsics, views, 2, 3, 3),
-        torch.cat([turn, place[..., None]], dim=-1),
+        torch.cat([rotations, place[..., None]], dim=-1),
         _shared("image_size", image_size, views, 1, 2),
         lens,
         fisheye,
@@ -118,13 +118,13 @@ def calibrate_from_people(
         skeleton: Of the joints, or its name.
         fps: Frames per second.
         image_size: (views, 2) or (2,): width, height in pixels. Needed where no `intrinsics` are given.
-        intrinsics: Cameras whose intrinsics and distortion are known; where they stand is ignored. Default: perfect
-            lenses, one focal length for all cameras, found.
+        intrinsics: Cameras whose intrinsics and distortion are known; where they stand is ignored. Default: no
+            distortion, and one focal length for all cameras, which is found.
         camera_names: Default: cam_1, cam_2, ...
         stature: Height of the person in metres; sets the scale. Default: an adult's, 1.7 m give or take.
         distance: Two joints or two cameras, and the metres between them; sets the scale instead.
-        fit_clock: "auto": find how late each camera is, where that is more than noise; "fixed": they are synchronised;
-            "offset", "drift": find these in any case.
+        fit_clock: "auto": estimate each camera's time offset, where that is more than noise; "fixed": they are
+            synchronised; "offset", "drift": find these in any case.
         seed: Of the robust search.
 
     Returns:

@@ -13,7 +13,7 @@ from coview.formats.calibration.calibration import Calibration, write_calibratio
 def example_cameras(views: int = 4) -> Cameras:
     """Make calibrated cameras on a circle: 5 m from the z axis, 1.5 m above the floor, looking at (0, 0, 1).
 
-    Images of 1000 × 1000 pixels, focal length 1145 pixels, perfect lenses.
+    Images of 1000 × 1000 pixels, focal length 1145 pixels, no distortion.
 
     Args:
         views: How many.
@@ -62,6 +62,6 @@ def example_session(
     truth = generate(Path(path), seed, float(minutes))
     session = Session.open(path)
     if calibrated:
-        known = Calibration(session.camera_names, truth.cameras, {"source": "generated"})
-        write_calibration(known, session.calibration_path)
+        truth_calibration = Calibration(session.camera_names, truth.cameras, {"source": "generated"})
+        write_calibration(truth_calibration, session.calibration_path)
     return session

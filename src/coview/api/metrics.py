@@ -141,9 +141,9 @@ def pck(
     first, second, kind = _poses(predicted, truth)
     if not threshold > 0:
         raise InputError(f"threshold: it is in millimetres and must be above 0, got {threshold}.")
-    errors, known = _aligned_errors(first, second, alignment, root)
-    right = ((errors < threshold) & known).sum(dtype=torch.float64)
-    return kind.give(100.0 * right / known.sum())
+    errors, valid = _aligned_errors(first, second, alignment, root)
+    right = ((errors < threshold) & valid).sum(dtype=torch.float64)
+    return kind.give(100.0 * right / valid.sum())
 
 
 def pss(predicted: ArrayLike, truth: ArrayLike, centres: int | PoseCentres = 50) -> Any:
@@ -212,19 +212,19 @@ def _root(root: int | Skeleton, joints: int) -> int:
 
 def _mean(errors: Tensor, kind: Kind) -> Any:
     """Over everything that is known; summed in float64, so that the answer does not depend on the batch."""
-    known = errors.isfinite()
-    return kind.give(torch.where(known, errors, 0.0).sum(dtype=torch.float64) / known.sum())
+    valid = errors.isfinite()
+    return kind.give(torch.where(valid, errors, 0.0).sum(dtype=torch.float64) / valid.sum())
 
 
 def _aligned_errors(
     predicted: Tensor, truth: Tensor, alignment: Alignment, root: int | Skeleton | None
 ) -> tuple[Tensor, Tensor]:
     """Errors in millimetres after an alignment, and where the truth is known."""
-    known = truth.isfinite().all(dim=-1)
+    valid = truth.isfinite().all(dim=-1)
     if alignment == "none":
-        return joint_error(predicted, truth), known
+        return joint_error(predicted, truth), valid
     if alignment == "similarity":
-        return p_joint_error(predicted, truth), known
+        return p_joint_error(predicted, truth), valid
     if alignment not in ("root", "scale"):
         raise InputError(f"alignment: 'none', 'root', 'scale' or 'similarity', got {alignment!r}.")
     if root is None:
@@ -232,9 +232,9 @@ def _aligned_errors(
             f"root: alignment '{alignment}' lays the root joints together; name the joint or the skeleton."
         )
     place = _root(root, predicted.shape[-2])
-    known = known & known[..., place, None]
+    valid = valid & valid[..., place, None]
     if alignment == "scale":
         others = [joint for joint in range(predicted.shape[-2]) if joint != place]
-        return n_joint_error(predicted, truth, place), known[..., others]
+        return n_joint_error(predicted, truth, place), valid[..., others]
     centred = (pose - pose[..., place, None, :] for pose in (predicted, truth))
-    return joint_error(*centred), known
+    return joint_error(*centred), valid

@@ -166,13 +166,13 @@ def predict(
     check_reads_joints(run)
     values, kind = read("pixels", pixels)
     mapped = joints_for(run.skeleton if skeleton is None else named(skeleton), run.skeleton)
-    joints, trust = _joints(values, confidence, mapped)
+    joints, weights = _joints(values, confidence, mapped)
     lens = None if intrinsics is None else _lens(intrinsics)
     size = image_size if image_size is not None else None if lens is None else tuple(lens.size.tolist())
     view = View(
         name="pixels",
         joints2d=joints.flatten(0, -3) if joints.ndim > 2 else joints[None],
-        confidence=trust.flatten(0, -2) if trust.ndim > 1 else trust[None],
+        confidence=weights.flatten(0, -2) if weights.ndim > 1 else weights[None],
         size=None if size is None else torch.tensor([float(side) for side in size]),
         fps=None,
         bones=bones_of(mapped),
@@ -222,9 +222,9 @@ def _joints(values: Tensor, confidence: ArrayLike | None, mapped: SkeletonMap) -
     given = mapped.source
     axes = (Axis("joints", len(given)), Axis("", 2))
     expect("pixels", values, *axes, more=f"they must be the {len(given)} joints of {given.name}.")
-    trust = read_confidence(confidence, values)
-    seen = torch.where(trust[..., None] > 0, values, torch.nan)
-    joints, sure = mapped.apply(seen), mapped.confidence(trust)
+    weights = read_confidence(confidence, values)
+    seen = torch.where(weights[..., None] > 0, values, torch.nan)
+    joints, sure = mapped.apply(seen), mapped.confidence(weights)
     return joints.detach().cpu().float(), sure.detach().cpu().float()
 
 

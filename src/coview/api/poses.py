@@ -71,25 +71,25 @@ def align(
     expect_equal("target", to_points, "source", tuple(from_points.shape), ("points", ""))
     kind = kind.joined(other_kind)
     from_points, to_points = (each.to(kind.device, kind.dtype) for each in (from_points, to_points))
-    trust = _trust(from_points, to_points, weights)
-    found = (similarity_alignment if scale else rigid_alignment)(from_points, to_points, trust)
+    weight = _weights(from_points, to_points, weights)
+    found = (similarity_alignment if scale else rigid_alignment)(from_points, to_points, weight)
     aligned = kind.give(found.apply(from_points))
     if not transform:
         return aligned
     return Alignment(aligned, *(kind.give(part) for part in (found.rotation, found.translation, found.scale)))
 
 
-def _trust(source: Tensor, target: Tensor, weights: ArrayLike | None) -> Tensor:
-    known = source.isfinite().all(dim=-1) & target.isfinite().all(dim=-1)
+def _weights(source: Tensor, target: Tensor, weights: ArrayLike | None) -> Tensor:
+    valid = source.isfinite().all(dim=-1) & target.isfinite().all(dim=-1)
     if weights is None:
-        return known.to(source)
+        return valid.to(source)
     given = read_beside("weights", weights, source).to(source)
     expect_equal("weights", given, "source", tuple(source.shape[:-1]), ("points",))
     if not bool((given >= 0).all()):
         raise InputError(
             "weights: they must be 0 or more, and not NaN; give 0 to a point that is not to count."
         )
-    return torch.where(known, given, 0.0)
+    return torch.where(valid, given, 0.0)
 
 
 def skeleton(name: str | Skeleton) -> Skeleton:

@@ -317,7 +317,7 @@ class Session(files.Session):
                 recording's own residuals.
             solver: "linear": the weighted DLT; "reprojection": the maximum-likelihood point.
             max_gap: Interpolate gaps of up to this many frames.
-            smooth: Cut-off of a zero-lag Butterworth low-pass filter in Hz.
+            smooth: Cut-off of a zero-phase Butterworth low-pass filter in Hz.
             refine: Solve for the whole take with smooth motion and constant bone lengths as priors instead.
             overwrite: Compute again even if the result is there.
 
@@ -404,7 +404,7 @@ class Session(files.Session):
     def joints2d(self, person: int = 1) -> tuple[np.ndarray, np.ndarray]:
         """Read a person's 2D joints, all views at the same times, in the layout of `coview.triangulate`.
 
-        Cameras whose clocks the calibration says to be late are read between their frames.
+        Cameras with a clock that differs from the reference's are read between their frames.
 
         Args:
             person: Whom; 1 is seen most.

@@ -140,7 +140,7 @@ def project(cameras: Cameras, points: Array) -> Array:
 
 
 def undistort(cameras: Cameras, pixels: Array) -> Array:
-    """Remove lens distortion: the pixels where cameras with the same intrinsics and perfect lenses would have filmed.
+    """Remove lens distortion: the pixels where cameras with the same matrix and no distortion would have filmed.
 
     The inverse of the lens model has no closed form; Newton's method finds it to rounding.
 
@@ -157,7 +157,7 @@ def undistort(cameras: Cameras, pixels: Array) -> Array:
 
     Example:
         >>> import coview
-        >>> cameras = coview.example_cameras(2)  # their lenses are perfect
+        >>> cameras = coview.example_cameras(2)  # they have no distortion
         >>> coview.undistort(cameras, [[[10, 20]], [[30, 40]]])
         array([[[10., 20.]],
         <BLANKLINE>
@@ -167,8 +167,8 @@ def undistort(cameras: Cameras, pixels: Array) -> Array:
     check_pixels(values, check_cameras(cameras))
     check_batches(cameras, values)
     straight, residual = _matched(cameras, values).undistort(torch.nan_to_num(values))
-    known = values.isfinite().all(dim=-1) & (residual < 0.1)
-    result: Array = kind.give(torch.where(known[..., None], straight, torch.nan))
+    valid = values.isfinite().all(dim=-1) & (residual < 0.1)
+    result: Array = kind.give(torch.where(valid[..., None], straight, torch.nan))
     return result
 
 

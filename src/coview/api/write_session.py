@@ -50,19 +50,21 @@ def write_session(
         raise OccupiedError(f"{path} already holds a session. Choose another folder, or remove it first.")
     values = read("pixels", pixels)[0].detach().cpu()
     expect("pixels", values, Axis("frames"), Axis("views"), Axis("joints"), Axis("", 2), batch=False)
-    known = _named_calibration(calibration, camera_names)
-    names = tuple(camera_names or ()) or (known.names if known else _numbered(values.shape[1]))
+    given_calibration = _named_calibration(calibration, camera_names)
+    names = tuple(camera_names or ()) or (
+        given_calibration.names if given_calibration else _numbered(values.shape[1])
+    )
     axes = Axis("frames"), Axis("views", len(names)), Axis("joints", len(skeleton)), Axis("", 2)
     expect("pixels", values, *axes, batch=False)
     points = torch.cat([values, read_confidence(confidence, values)[..., None]], dim=-1)
-    sizes = _sizes(image_size, known, len(names))
+    sizes = _sizes(image_size, given_calibration, len(names))
     cameras = (SessionCamera(name, size, None, len(points)) for name, size in zip(names, sizes, strict=True))
     provenance = {"source": "arrays"}
-    if known is not None:
+    if given_calibration is not None:
         provenance["calibration_source"] = str((path / GIVEN).resolve())
     made = Session(path, path.resolve().name, fps, skeleton, tuple(cameras), provenance)
-    if known is not None:
-        write_calibration(known, path / GIVEN)
+    if given_calibration is not None:
+        write_calibration(given_calibration, path / GIVEN)
     write_detections(made.detections_dir, names, Detections.make(points.transpose(0, 1)[:, :, None]))
     made.save()
     return made
@@ -83,12 +85,14 @@ def _named_calibration(
     return Calibration(tuple(names or _numbered(len(cameras))), cameras, {"source": "given as arrays"})
 
 
-def _sizes(given: ArrayLike | None, known: Calibration | None, views: int) -> list[tuple[int, int] | None]:
+def _sizes(
+    given: ArrayLike | None, given_calibration: Calibration | None, views: int
+) -> list[tuple[int, int] | None]:
     if given is None:
         return (
             [None] * views
-            if known is None
-            else [(round(w), round(h)) for w, h in known.cameras.size.tolist()]
+            if given_calibration is None
+            else [(round(w), round(h)) for w, h in given_calibration.cameras.size.tolist()]
         )
     sizes = read("image_size", given)[0]
     sizes = sizes.expand(views, 2) if tuple(sizes.shape) == (2,) else sizes

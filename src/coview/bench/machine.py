@@ -1,4 +1,4 @@
-"""What a measured number was made with: the code, the machine, the memory."""
+"""Provenance of measurements: commit, hardware, peak memory."""
 
 import os
 import platform
@@ -23,7 +23,14 @@ def commit() -> str:
 
 
 def machine(device: str) -> str:
-    """Where it was computed, with the load: seconds mean little where others compute on the same cores."""
+    """The hardware and its load, in words: seconds mean little where others compute on the same cores.
+
+    Args:
+        device: The torch device that computed.
+
+    Returns:
+        Device, processor, cores, threads, load.
+    """
     words = [_processor(), f"{os.cpu_count()} cores", f"{torch.get_num_threads()} threads"]
     if hasattr(os, "getloadavg"):
         words.append(f"load {os.getloadavg()[0]:.1f}")
@@ -32,7 +39,7 @@ def machine(device: str) -> str:
 
 
 def forget_peak() -> None:
-    """Begin to measure the peak of memory anew, where the system can."""
+    """Reset the measurement of peak memory, where the system can."""
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     try:
@@ -42,7 +49,14 @@ def forget_peak() -> None:
 
 
 def peak_mb(device: str) -> float:
-    """Megabytes: the most that tensors held on a GPU, or that this process held, since `forget_peak`."""
+    """The most memory held since `forget_peak`: by tensors on a GPU, or by this process.
+
+    Args:
+        device: The torch device.
+
+    Returns:
+        Megabytes (2²⁰ bytes).
+    """
     if device.startswith("cuda"):
         return torch.cuda.max_memory_allocated(device) / 2**20
     if _STATUS.is_file():

@@ -1,4 +1,4 @@
-"""A trained method on test instants: 3D from every single view, and, where it refines 2D, how well."""
+"""Measures a trained method on test instants: 3D from every single view, and refined 2D joints."""
 
 from typing import Any
 
@@ -16,7 +16,14 @@ from coview.training.evaluation.scoring import TRUTH, Score, truth_for
 
 
 def refines(method: Method[Any]) -> bool:
-    """Whether a method offers `refine(batch) -> MultiView`, with better 2D joints from all views."""
+    """Whether a method refines 2D joints: it offers `refine(batch) -> MultiView`.
+
+    Args:
+        method: The method.
+
+    Returns:
+        True where it does.
+    """
     return callable(getattr(method, "refine", None))
 
 
@@ -24,12 +31,22 @@ def refines(method: Method[Any]) -> bool:
 def measure(
     method: Method[Any], data: InMemory, *, rates: bool = False, batch_size: int = 256
 ) -> dict[str, float]:
-    """The monocular metrics of `training.scoring`, and `mirrored_percent`.
+    """Monocular metrics of a trained method, the share of mirrored poses, and detection rates of refined 2D joints.
 
-    With `rates`, and where the method refines 2D, also `jdr_<group>_before`, `_after` and `_seen_after`:
-    percent of 2D joints detected in the input, in what `refine` makes of it, and in that without the
-    joints it filled, which could hide harm done to others. The method sees its inputs alone;
-    `refine` sees all views at once, and never the truth. It runs on the device of its weights."""
+    The method is given its inputs alone and runs on the device of its weights; `refine` reads all views at once, and
+    never the ground truth. `jdr_<group>_seen_after` leaves out joints that refinement filled in, which could hide
+    damage to others.
+
+    Args:
+        method: The method.
+        data: Test instants with the ground truth.
+        rates: Whether to measure joint detection rates, where the method refines 2D joints.
+        batch_size: Instants at once.
+
+    Returns:
+        Metrics of `training.evaluation.scoring`, `mirrored_percent`, and with `rates` `jdr_<group>_before`, `_after`
+        and `_seen_after` in percent.
+    """
     device, root = next(method.parameters()).device, data.skeleton.root_index
     running, mirror = Score(data.skeleton), MirroredShare(root).to(device)
     rated = {when: JDR(data.skeleton).to(device) for when in WHENS}
@@ -59,12 +76,27 @@ def measure(
 
 
 def detections(batch: MultiView) -> Float[Tensor, "*batch views joints 2"]:
-    """Pixels; NaN for joints that were not seen."""
+    """The detected 2D joints of a batch.
+
+    Args:
+        batch: The batch.
+
+    Returns:
+        Pixels; NaN where the confidence is 0.
+    """
     return torch.where(batch.confidence[..., None] > 0, batch.joints2d, torch.nan)
 
 
 def refined_detections(method: Any, batch: MultiView) -> Float[Tensor, "*batch views joints 2"]:
-    """Pixels after refinement; NaN for joints that were not seen and were not found by it either."""
+    """The 2D joints of a batch after refinement.
+
+    Args:
+        method: A method that refines.
+        batch: The batch.
+
+    Returns:
+        Pixels; NaN for joints that were neither detected nor filled in.
+    """
     refined = method.refine(batch.only(method.needs - TRUTH))
     moved = (refined.joints2d != batch.joints2d).any(dim=-1)
     return torch.where((moved | (batch.confidence > 0))[..., None], refined.joints2d, torch.nan)

@@ -49,18 +49,25 @@ _Tests = Callable[[Mocap4Config, Ring], InMemory]
 class Settings:
     """What to run; empty means all that there is."""
 
-    recipes: tuple[str, ...] = ()  # default: every recipe whose name ends in _mocap4
+    # default: every recipe whose name ends in _mocap4
+    recipes: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ("exact", "detected")
-    views: tuple[int, ...] = (VIEWS,)  # cameras that training sees
+    # cameras that training sees
+    views: tuple[int, ...] = (VIEWS,)
     seeds: tuple[int, ...] = (0, 1, 2)
     rings: tuple[str, ...] = RINGS
     out: Path = Path("runs/bench")
     results: Path = Path("results/mocap4.csv")
-    folder: Path | None = None  # prepared motion; default: where `coview data prepare` puts it
-    steps: int | None = None  # default: each recipe's own
-    width: int | None = None  # of the network; default: each recipe's own
-    device: str | None = None  # default: each recipe's own
-    overwrite: bool = False  # train again where a folder holds a run of a recipe that was changed since
+    # prepared motion; default: where `coview data prepare` puts it
+    folder: Path | None = None
+    # default: each recipe's own
+    steps: int | None = None
+    # of the network; default: each recipe's own
+    width: int | None = None
+    # default: each recipe's own
+    device: str | None = None
+    # train again where a folder holds a run of a recipe that was changed since
+    overwrite: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,42 +77,63 @@ class Job:
     name: str
     input: str
     recipe: Recipe
-    data: Mocap4Config  # the recipe's
+    # the recipe's
+    data: Mocap4Config
     folder: Path
 
     @property
     def width(self) -> int | str:
-        """Of the network, where the method has one."""
+        """Width of the network; empty where the method has none."""
         return getattr(self.recipe.method, "width", "")
 
     @property
     def words(self) -> str:
+        """The job in words: recipe, input, seed, cameras."""
         cameras = "" if self.data.views == VIEWS else f" from {self.data.views} cameras"
         return f"{self.name} {self.input} seed {self.recipe.seed}{cameras}"
 
     @property
     def finished(self) -> bool:
+        """Whether the folder holds a finished run."""
         return (self.folder / RECORD).is_file()
 
     @cached_property
     def stale(self) -> bool:
-        """Whether the folder holds a run of the same name with other settings."""
+        """Whether the folder holds a run with other settings."""
         return bool(difference(self.folder, self.recipe))
 
     def key(self, ring: str) -> tuple[str, ...]:
-        """Of its rows in the table, in the order of `KEY`."""
+        """Key of the job's row in the table.
+
+        Args:
+            ring: Cameras of the test.
+
+        Returns:
+            The cells, in the order of `KEY`.
+        """
         recipe = self.recipe
         numbers = (str(self.width), str(recipe.steps), str(self.data.views))
         return (self.name, self.input, str(recipe.seed), ring, *numbers)
 
 
 def run_mocap4(settings: Settings, tell: Tell) -> list[str]:
-    """Train and measure whatever is not in the table yet; one line to `tell` per run.
+    """Train and measure whatever the table lacks.
 
-    Returns the failures (a loss that is not finite, memory that ran out), in words; the other runs go
-    on. Before any training: LookupError for a recipe, ValueError for an input, a ring or a seed that is
-    not known, for a recipe of other data, and for folders that hold other runs; FileNotFoundError
-    naming `coview data prepare` where the data is not prepared. Ctrl-C leaves everything resumable."""
+    Ctrl-C leaves everything resumable.
+
+    Args:
+        settings: What to run.
+        tell: Is given one line per run.
+
+    Returns:
+        Runs that failed (loss not finite, out of memory), in words; the others are not affected.
+
+    Raises:
+        UnknownNameError: Before any training: a recipe is not known.
+        InputError: Before any training: an input, a ring or a seed is not known, a recipe is of other data, or a folder
+            holds another run.
+        MissingFileError: The data is not prepared.
+    """
     _check_names(settings)
     jobs = plan(settings)
     _check_jobs(jobs, settings)
@@ -127,7 +155,17 @@ def run_mocap4(settings: Settings, tell: Tell) -> list[str]:
 
 
 def plan(settings: Settings) -> list[Job]:
-    """Every training, seed by seed, so that a bench that is stopped early has one seed of everything."""
+    """Every training, seed by seed, so that a benchmark stopped early has one seed of everything.
+
+    Args:
+        settings: What to run.
+
+    Returns:
+        The jobs, in order.
+
+    Raises:
+        InputError: A recipe cannot be compared in this benchmark.
+    """
     names = settings.recipes or tuple(name for name in recipes.names() if compared(name))
     return [
         _job(name, kind, seed, views, settings)
@@ -139,7 +177,14 @@ def plan(settings: Settings) -> list[Job]:
 
 
 def compared(name: str) -> bool:
-    """Whether a recipe learns from this data and predicts poses in camera axes."""
+    """Whether a recipe learns from this data and predicts poses in camera axes.
+
+    Args:
+        name: Name of the recipe.
+
+    Returns:
+        True where it is part of the benchmark by default.
+    """
     return name.endswith("_mocap4") and not isinstance(recipes.load(name).method, _CANONICAL)
 
 
@@ -175,10 +220,10 @@ def _job(name: str, kind: str, seed: int, views: int, settings: Settings) -> Job
 
 
 def _check_names(settings: Settings) -> None:
-    for what, given, known in (("input", settings.inputs, INPUTS), ("ring", settings.rings, RINGS)):
-        unknown = [name for name in given if name not in known]
+    for what, given, valid in (("input", settings.inputs, INPUTS), ("ring", settings.rings, RINGS)):
+        unknown = [name for name in given if name not in valid]
         if unknown or not given:
-            raise InputError(f"mocap4 has no {what} '{''.join(unknown[:1])}'. Known: {', '.join(known)}.")
+            raise InputError(f"mocap4 has no {what} '{''.join(unknown[:1])}'. Known: {', '.join(valid)}.")
     for what, number in (("steps", settings.steps), ("width", settings.width)):
         if number is not None and number < 1:
             raise InputError(f"{what} must be at least 1, got {number}. Leave it out for each recipe's own.")
@@ -288,12 +333,17 @@ def _row(job: Job, ring: Ring, record: dict[str, Any], numbers: dict[str, float]
 
 
 def is_mirrored(numbers: dict[str, float]) -> bool | None:
-    """Whether a run ended in a wrong world: most poses mirrored in depth, or turned inside out.
+    """Whether a run converged to a reflection: most poses are mirrored in depth, or opposite.
 
-    None where neither share is known, as for poses that are not in camera axes."""
+    Args:
+        numbers: Metrics of the run.
+
+    Returns:
+        None where neither share is known, as for poses that are not in camera axes.
+    """
     shares = [numbers[name] for name in ("mirrored_percent", "opposite_percent") if name in numbers]
-    known = [share for share in shares if not math.isnan(share)]
-    return max(known) > 50 if known else None
+    finite = [share for share in shares if not math.isnan(share)]
+    return max(finite) > 50 if finite else None
 
 
 def _alignment(skeleton: Skeleton) -> str:

@@ -41,14 +41,29 @@ COLUMNS = (
 
 
 def key_of(row: Mapping[str, str]) -> tuple[str, ...]:
-    """What makes two rows the same measurement."""
+    """The cells that identify a measurement.
+
+    Args:
+        row: A row of the table.
+
+    Returns:
+        The cells of `KEY`; columns that older tables lack have the value that was meant.
+    """
     return tuple((row.get(name) or _BEFORE[name]) if name in _BEFORE else row[name] for name in KEY)
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Every row, as text; empty where there is no file. Rows from before a column of the key have what was meant.
+    """Read the table of the benchmark.
 
-    ValueError where it is another table, a folder or no text, and where a part of the path is a file."""
+    Args:
+        path: The CSV file.
+
+    Returns:
+        Every row, as text; empty where there is no file.
+
+    Raises:
+        InputError: The file is another table, a folder or no text, or a part of the path is a file.
+    """
     blocked = path if path.is_dir() else next((p for p in path.parents if p.is_file()), None)
     if blocked:
         raise InputError(
@@ -80,7 +95,12 @@ def _rows(path: Path) -> list[Row]:
 
 
 def put_rows(path: Path, rows: Sequence[Row]) -> None:
-    """Add rows; each takes the place of the one with the same key. The file is never half written."""
+    """Add rows to the table; each replaces the row with the same key. The file is replaced atomically.
+
+    Args:
+        path: The CSV file.
+        rows: The rows.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with _alone(path.parent):
         table = {key_of(row): row for row in read_rows(path)}
@@ -94,7 +114,13 @@ def put_rows(path: Path, rows: Sequence[Row]) -> None:
 
 
 def append_rows(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
-    """Add rows below a table of measurements, which begins with its columns; earlier rows stay."""
+    """Append rows to a table of measurements, which begins with its columns.
+
+    Args:
+        path: The CSV file; made where there is none.
+        columns: Names of the columns.
+        rows: The rows.
+    """
     new = not path.exists()
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", newline="", encoding="utf-8") as file:
@@ -112,9 +138,9 @@ def _alone(folder: Path) -> Iterator[None]:
     except ImportError:  # Windows has no such lock; there, run one at a time
         yield
         return
-    held = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(held, fcntl.LOCK_EX)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
-        os.close(held)
+        os.close(descriptor)

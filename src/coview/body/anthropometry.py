@@ -1,7 +1,7 @@
-"""A procedural human body: bones from anthropometry, joint angles within human limits, joints in metres.
+"""A procedural human body: bone lengths from anthropometry, joint angles within human limits, joints in metres.
 
-Body axes: x forward, y to the body's left, z up. The pelvis is the root; a pose is a vector of
-anatomical angles (`DOFS`), so a knee can only bend the way a knee does.
+Body axes: x forward, y to the body's left, z up. The pelvis is the root. A pose is a vector of anatomical angles
+(`DOFS`) within their ranges of motion, so that knees and elbows flex in one direction only.
 """
 
 from dataclasses import dataclass
@@ -20,13 +20,17 @@ UPPER_ARM, FOREARM = 0.186, 0.146
 HIP_HALF, SHOULDER_HALF, SHOULDER_DROP = 0.055, 0.110, 0.012
 LOWER_TRUNK, UPPER_TRUNK = 0.130, 0.170
 NOSE_FORWARD, NOSE_UP, CROWN_UP = 0.055, 0.085, 0.085
-BODY_CLEARANCE = 0.045  # the least height of any joint but the ankles: half a limb's thickness
+# the least height of any joint but the ankles: half a limb's thickness
+BODY_CLEARANCE = 0.045
 
 # Anatomical angles in degrees: lowest, at rest, highest. Ranges after [AAOS65], kept a little inside.
 _TRUNK = {
-    "pelvis_tilt": (-15, 4, 40),  # forward is positive
-    "pelvis_list": (-10, 0, 10),  # to the right is positive
-    "pelvis_turn": (-12, 0, 12),  # to the left is positive
+    # forward is positive
+    "pelvis_tilt": (-15, 4, 40),
+    # to the right is positive
+    "pelvis_list": (-10, 0, 10),
+    # to the left is positive
+    "pelvis_turn": (-12, 0, 12),
     "spine_flexion": (-20, 4, 55),
     "spine_bend": (-25, 0, 25),
     "spine_twist": (-35, 0, 35),
@@ -37,11 +41,13 @@ _TRUNK = {
 _LIMBS = {
     "hip_flexion": (-20, 6, 110),
     "hip_abduction": (-12, 4, 40),
-    "hip_rotation": (-30, 0, 30),  # inward is positive
+    # inward is positive
+    "hip_rotation": (-30, 0, 30),
     "knee_flexion": (2, 10, 135),
     "shoulder_flexion": (-45, 6, 170),
     "shoulder_abduction": (-5, 10, 150),
-    "shoulder_rotation": (-60, 0, 70),  # inward is positive
+    # inward is positive
+    "shoulder_rotation": (-60, 0, 70),
     "elbow_flexion": (2, 22, 140),
 }
 RANGES: dict[str, tuple[int, int, int]] = _TRUNK | {
@@ -52,7 +58,7 @@ DOFS: tuple[str, ...] = tuple(RANGES)
 
 @dataclass(frozen=True)
 class Body:
-    """One person's measures, metres. Left and right are equal."""
+    """Segment lengths and joint offsets of one person, metres. Left and right are equal."""
 
     thigh: float
     shank: float
@@ -70,9 +76,15 @@ class Body:
 
     @staticmethod
     def make(stature: float, generator: torch.Generator, variety: float = 0.03) -> "Body":
-        """A body of this stature (metres) whose proportions vary by `variety` (standard deviation, share).
+        """A body of a given stature with random proportions.
 
-        Raises ValueError for a stature outside 0.5-2.5 m."""
+        Args:
+            stature: standing height in metres.
+            generator: of the proportions.
+            variety: standard deviation of every length, as a share of it; clipped at two deviations.
+
+        Raises:
+            ValueError: for a stature outside 0.5 to 2.5 m."""
         if not 0.5 <= stature <= 2.5:
             raise InputError(f"a body's stature is given in metres, 0.5 to 2.5; got {stature}.")
         shares = (
@@ -97,10 +109,16 @@ def pose(
     heading: Float[Tensor, "*batch"],
     ground: Float[Tensor, "*batch 2"],
 ) -> Float[Tensor, "*batch joints 3"]:
-    """Joints of `H36M_17`, metres, z up, standing on the floor z = 0.
+    """Forward kinematics: joints of `H36M_17` of a body that stands on the floor z = 0.
 
-    `angles`: radians in the order of `DOFS`; `heading`: where the body faces, radians from x towards
-    y; `ground`: x, y of the pelvis in metres. The height follows from the lowest limb's clearance."""
+    Args:
+        body: segment lengths.
+        angles: radians, in the order of `DOFS`.
+        heading: where the body faces, radians from x towards y.
+        ground: x and y of the pelvis, metres.
+
+    Returns:
+        Joints in metres, z up. The height follows from the lowest joint's clearance above the floor."""
     at = dict(zip(DOFS, angles.unbind(-1), strict=True))
     joints = _trunk(body, at, heading)
     trunk, pelvis = joints.pop("_trunk"), joints.pop("_pelvis")
@@ -113,16 +131,16 @@ def pose(
 
 
 def _trunk(body: Body, at: dict[str, Tensor], heading: Tensor) -> dict[str, Tensor]:
-    """Pelvis at the origin, spine, thorax and head; and the two frames that limbs hang on."""
+    """Trunk and head with the pelvis at the origin, and the frames of pelvis and trunk, from which the limbs start."""
     pelvis = (
-        _turn("z", heading + at["pelvis_turn"])
-        @ _turn("y", at["pelvis_tilt"])
-        @ _turn("x", at["pelvis_list"])
+        _axis_rotation("z", heading + at["pelvis_turn"])
+        @ _axis_rotation("y", at["pelvis_tilt"])
+        @ _axis_rotation("x", at["pelvis_list"])
     )
     # half of the trunk's bending happens below the spine point, half above
-    half = _bend(at["spine_twist"] / 2, at["spine_flexion"] / 2, at["spine_bend"] / 2)
+    half = _trunk_rotation(at["spine_twist"] / 2, at["spine_flexion"] / 2, at["spine_bend"] / 2)
     trunk = pelvis @ half @ half
-    head = trunk @ _bend(at["neck_twist"], at["neck_flexion"], at["neck_bend"])
+    head = trunk @ _trunk_rotation(at["neck_twist"], at["neck_flexion"], at["neck_bend"])
     origin = torch.zeros_like(pelvis[..., 0])
     spine = (pelvis @ half)[..., 2] * body.lower_trunk
     thorax = spine + trunk[..., 2] * body.upper_trunk
@@ -136,7 +154,7 @@ def _trunk(body: Body, at: dict[str, Tensor], heading: Tensor) -> dict[str, Tens
 
 def _leg(body: Body, at: dict[str, Tensor], side: str, sign: float, pelvis: Tensor) -> dict[str, Tensor]:
     thigh = pelvis @ _limb(at, f"{side}_hip", sign)
-    shank = thigh @ _turn("y", at[f"{side}_knee_flexion"])
+    shank = thigh @ _axis_rotation("y", at[f"{side}_knee_flexion"])
     hip = sign * body.hip_half * pelvis[..., 1]
     knee = hip - body.thigh * thigh[..., 2]
     return {f"{side}_hip": hip, f"{side}_knee": knee, f"{side}_ankle": knee - body.shank * shank[..., 2]}
@@ -146,7 +164,7 @@ def _arm(
     body: Body, at: dict[str, Tensor], side: str, sign: float, trunk: Tensor, thorax: Tensor
 ) -> dict[str, Tensor]:
     upper = trunk @ _limb(at, f"{side}_shoulder", sign)
-    fore = upper @ _turn("y", -at[f"{side}_elbow_flexion"])
+    fore = upper @ _axis_rotation("y", -at[f"{side}_elbow_flexion"])
     shoulder = thorax + sign * body.shoulder_half * trunk[..., 1] - body.shoulder_drop * trunk[..., 2]
     elbow = shoulder - body.upper_arm * upper[..., 2]
     return {
@@ -157,16 +175,21 @@ def _arm(
 
 
 def _limb(at: dict[str, Tensor], joint: str, sign: float) -> Tensor:
-    """Rotation of a ball joint; `sign` is +1 on the left, so that abduction always leads outward."""
+    """Rotation of a ball joint; `sign` is +1 on the left, so that positive abduction is outward on both sides."""
     flexion, abduction, inward = (at[f"{joint}_{part}"] for part in ("flexion", "abduction", "rotation"))
-    return _turn("y", -flexion) @ _turn("x", sign * abduction) @ _turn("z", -sign * inward)
+    return (
+        _axis_rotation("y", -flexion)
+        @ _axis_rotation("x", sign * abduction)
+        @ _axis_rotation("z", -sign * inward)
+    )
 
 
-def _bend(twist: Tensor, flexion: Tensor, bend: Tensor) -> Tensor:
-    return _turn("z", twist) @ _turn("y", flexion) @ _turn("x", bend)
+def _trunk_rotation(twist: Tensor, flexion: Tensor, lateral: Tensor) -> Tensor:
+    """Rotation of a trunk segment: axial twist, then flexion, then lateral flexion."""
+    return _axis_rotation("z", twist) @ _axis_rotation("y", flexion) @ _axis_rotation("x", lateral)
 
 
-def _turn(axis: str, angle: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch 3 3"]:
+def _axis_rotation(axis: str, angle: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch 3 3"]:
     """Rotation about a coordinate axis, right-handed."""
     c, s, zero, one = angle.cos(), angle.sin(), torch.zeros_like(angle), torch.ones_like(angle)
     rows = {

@@ -1,10 +1,10 @@
-"""Gaussians of poses with few factors: what a sighting says of a pose, for many poses at the price of small matrices.
+"""Gaussians over poses with a low-rank covariance: posteriors of many poses by inverting small matrices only.
 
-A pose is y = μ + F z + e, z ~ N(0, 1), and e is each joint's own; seen with noise B, which is each joint's own
-too. With P = (rest + B)⁻¹, one 3×3 matrix per joint, all that remains to be inverted for a pose is 1 + Fᵀ P F
-(Woodbury's identity [GL13 §2.1.4]). That is linear in P, and what the inverse says of each joint is linear in the
-inverse, with the same coefficients: one table per Gaussian makes both a matrix product for all its poses.
-Poses come last here (`joints 3 3 poses`): a number of all poses is one run of memory.
+A pose is y = μ + F z + e with z ~ N(0, 1) and e independent between joints; it is observed with noise of covariance
+B, independent between joints too. With P = (rest + B)⁻¹, one 3×3 matrix per joint, the only matrix left to invert per
+pose is 1 + Fᵀ P F (Woodbury identity [GL13 §2.1.4]). It is linear in P, and the posterior blocks are linear in its
+inverse with the same coefficients: one table per Gaussian turns both into matrix products over all poses.
+The pose axis is last (`joints 3 3 poses`), so that one entry of all poses is contiguous in memory.
 """
 
 from dataclasses import dataclass
@@ -15,36 +15,53 @@ from torch import Tensor
 
 from coview.geometry.linalg import inverse_symmetric
 
-FACTORS = 28  # of 51 numbers: all of them would be 0.03 mm better on mocap4, 24 0.1 mm worse
-_ROUNDS = 10  # of factors and rest in turn
-_LEAST = 1e-6  # m²: a joint's rest is no surer than a millimetre
-_FIRST, _SECOND = [0, 0, 0, 1, 1, 2], [0, 1, 2, 1, 2, 2]  # upper triangle of a 3×3 matrix
-_UPPER, _FULL = [0, 1, 2, 4, 5, 8], [0, 1, 2, 1, 3, 4, 2, 4, 5]  # nine entries to six and back
-_TIMES = (1.0, 2.0, 2.0, 1.0, 2.0, 1.0)  # that an entry of the triangle counts in a sum over the matrix
+# rank of the factors, of 51: full rank would be 0.03 mm better on mocap4, 24 0.1 mm worse
+FACTORS = 28
+# iterations of factors and rest
+_ROUNDS = 10
+# m²: least variance of a joint's rest: a millimetre
+_LEAST = 1e-6
+# upper triangle of a 3×3 matrix
+_FIRST, _SECOND = [0, 0, 0, 1, 1, 2], [0, 1, 2, 1, 2, 2]
+# nine entries to six and back
+_UPPER, _FULL = [0, 1, 2, 4, 5, 8], [0, 1, 2, 1, 3, 4, 2, 4, 5]
+# multiplicity of an entry of the triangle in the full symmetric matrix
+_TIMES = (1.0, 2.0, 2.0, 1.0, 2.0, 1.0)
 
 
 @dataclass(frozen=True)
 class PoseFactors:
-    """One Gaussian, metres."""
+    """A Gaussian over poses, in metres: mean, low-rank factors and a block-diagonal rest."""
 
+    # metres
     mean: Float[Tensor, "joints 3"]
-    factors: Float[Tensor, "numbers factors"]  # numbers = joints × 3
+    # F, metres; numbers = joints × 3
+    factors: Float[Tensor, "numbers factors"]
+    # covariance of e, m²; one block per joint
     rest: Float[Tensor, "joints 3 3"]
+    # coefficients of the map between upper triangles of P and entries of Fᵀ P F
     table: Float[Tensor, "joints_times_6 factors_squared"]
 
     @staticmethod
-    def of(mean: Float[Tensor, "joints 3"], spread: Float[Tensor, "numbers numbers"]) -> "PoseFactors":
-        """The Gaussian of few factors near the one with covariance `spread`, and near in each joint's own
-        block: principal factors, in turn with the rest [Harman76]."""
-        joints, spread = len(mean), spread.double()
-        count = min(FACTORS, len(spread))
-        smallest = torch.linalg.eigvalsh(spread)[: max(1, len(spread) - count)].mean()
-        rest = smallest * torch.eye(len(spread)).to(spread)
+    def from_covariance(
+        mean: Float[Tensor, "joints 3"], covariance: Float[Tensor, "numbers numbers"]
+    ) -> "PoseFactors":
+        """Low-rank approximation of a Gaussian by principal factor analysis, iterated with the rest. [Harman76]
+
+        Each joint's own 3×3 block of the covariance is approximated as well as the whole.
+
+        Args:
+            mean: metres.
+            covariance: of all coordinates, joint by joint, m²."""
+        joints, covariance = len(mean), covariance.double()
+        count = min(FACTORS, len(covariance))
+        smallest = torch.linalg.eigvalsh(covariance)[: max(1, len(covariance) - count)].mean()
+        rest = smallest * torch.eye(len(covariance)).to(covariance)
         for _ in range(_ROUNDS):
-            values, vectors = torch.linalg.eigh(spread - rest)
+            values, vectors = torch.linalg.eigh(covariance - rest)
             factors = vectors[:, -count:] * values[-count:].clamp(min=0).sqrt()
-            left = (spread - factors @ factors.mT).unflatten(0, (joints, 3)).unflatten(2, (joints, 3))
-            values, vectors = torch.linalg.eigh(left.diagonal(dim1=0, dim2=2).permute(2, 0, 1))
+            residual = (covariance - factors @ factors.mT).unflatten(0, (joints, 3)).unflatten(2, (joints, 3))
+            values, vectors = torch.linalg.eigh(residual.diagonal(dim1=0, dim2=2).permute(2, 0, 1))
             own = (vectors * values.clamp(min=_LEAST)[:, None]) @ vectors.mT
             rest = torch.block_diag(*own)
         rows = factors.unflatten(0, (joints, 3))
@@ -53,29 +70,36 @@ class PoseFactors:
         table = (times * (outer + outer.mT) / 2).flatten(0, 1).flatten(1)
         return PoseFactors(mean.float(), factors.float(), own.float(), table.float())
 
-    def spread(self) -> Float[Tensor, "numbers numbers"]:
-        """The covariance F Fᵀ + rest."""
+    def covariance(self) -> Float[Tensor, "numbers numbers"]:
+        """The covariance F Fᵀ + rest, m²."""
         return self.factors @ self.factors.mT + torch.block_diag(*self.rest)
 
     def posterior(
         self, poses: Float[Tensor, "joints 3 poses"], noise: Float[Tensor, "joints 3 3 poses"]
     ) -> tuple[Float[Tensor, "joints 3 poses"], Float[Tensor, "joints 3 3 poses"]]:
-        """Mean and each joint's covariance of poses that were seen there with this noise (positive definite, finite).
+        """Posterior mean and per-joint covariance of noisy poses.
 
-        With G = B P, the mean is seen - G (seen - μ - F z), and the covariance B - G (B - F K⁻¹ Fᵀ Gᵀ) of which
-        only each joint's own block is made; K = 1 + Fᵀ P F, z = K⁻¹ Fᵀ P (seen - μ)."""
+        With G = B P, the mean is y - G (y - μ - F z) and the covariance B - G (B - F K⁻¹ Fᵀ Gᵀ), of which only each
+        joint's own block is computed; K = 1 + Fᵀ P F, z = K⁻¹ Fᵀ P (y - μ).
+
+        Args:
+            poses: observed joints, metres, in the frame of the mean.
+            noise: covariance of the observation of each joint, m²; finite, positive definite.
+
+        Returns:
+            Posterior joints in metres, and their covariance in m²."""
         off = poses - self.mean[..., None]
         total = (noise + self.rest[..., None]).flatten(1, 2)[:, _UPPER]
         sixes, _ = inverse_symmetric(total)
-        pull = product(noise, sixes[:, _FULL].unflatten(1, (3, 3)))
+        gain = product(noise, sixes[:, _FULL].unflatten(1, (3, 3)))
         inverse = self._inverse(sixes.flatten(0, 1))
         weighed = product(sixes[:, _FULL].unflatten(1, (3, 3)), off[:, :, None]).flatten(0, 2)
         z = (inverse @ (weighed.mT @ self.factors)[..., None])[..., 0]
         drawn = (self.factors @ z.mT).unflatten(0, off.shape[:2])
-        found = poses - product(pull, (off - drawn)[:, :, None])[:, :, 0]
+        found = poses - product(gain, (off - drawn)[:, :, None])[:, :, 0]
         both = (self.table @ inverse.flatten(1).mT).unflatten(0, (-1, 6))
         both = (both / both.new_tensor(_TIMES)[:, None])[:, _FULL].unflatten(1, (3, 3))
-        return found, noise - product(pull, noise - product(both, pull.transpose(1, 2)))
+        return found, noise - product(gain, noise - product(both, gain.transpose(1, 2)))
 
     def _inverse(self, precision: Float[Tensor, "joints_times_6 poses"]) -> Float[Tensor, "poses n n"]:
         """(1 + Fᵀ P F)⁻¹, which is positive definite whatever is seen."""
@@ -90,7 +114,11 @@ class PoseFactors:
 def product(
     a: Float[Tensor, "#joints rows 3 poses"], b: Float[Tensor, "#joints 3 columns poses"]
 ) -> Float[Tensor, "joints rows columns poses"]:
-    """Matrix products of many small matrices side by side."""
+    """Matrix products of many small matrices whose batch axis is last.
+
+    Args:
+        a: left factors.
+        b: right factors, with three rows."""
     first = a[:, :, 0, None] * b[:, None, 0]
     second = torch.addcmul(first, a[:, :, 1, None], b[:, None, 1])
     return torch.addcmul(second, a[:, :, 2, None], b[:, None, 2])

@@ -1,4 +1,4 @@
-"""How long people's limbs are on average, as a value: what gives a pose of one camera its size in metres."""
+"""Mean limb lengths of people, which give a pose of one camera its scale in metres."""
 
 from dataclasses import dataclass, fields
 from typing import NamedTuple
@@ -10,9 +10,12 @@ from torch import Tensor
 from coview.errors import InputError
 from coview.skeletons import Skeleton
 
-_TRUNK_TOPS = ("thorax", "neck")  # the first that a skeleton has
-_ENDS = {  # "*" stands for either side, "top" for the upper end of the trunk
-    "torso": ("pelvis", "top"),  # first: the unit of depth
+# the first that a skeleton has
+_TRUNK_TOPS = ("thorax", "neck")
+# "*" stands for either side, "top" for the upper end of the trunk
+_ENDS = {
+    # first: the unit of depth
+    "torso": ("pelvis", "top"),
     "hip": ("pelvis", "*_hip"),
     "thigh": ("*_hip", "*_knee"),
     "shank": ("*_knee", "*_ankle"),
@@ -25,40 +28,61 @@ _ENDS = {  # "*" stands for either side, "top" for the upper end of the trunk
 
 
 class Limbs(NamedTuple):
-    """Limbs of one skeleton: joint indices of both ends, and mean lengths in metres."""
+    """The limbs of one skeleton: joint indices of both ends, and mean lengths in metres."""
 
+    # joint indices of the proximal ends
     starts: tuple[int, ...]
+    # joint indices of the distal ends
     ends: tuple[int, ...]
-    lengths: tuple[float, ...]  # the torso's is the first
+    # metres; the first is the torso's
+    lengths: tuple[float, ...]
 
     def vectors(self, points: Float[Tensor, "*batch joints dims"]) -> Float[Tensor, "*batch limbs dims"]:
-        """From start to end, in the unit of the points."""
+        """Vectors from the start to the end of every limb.
+
+        Args:
+            points: joints, any unit."""
         return points[..., list(self.ends), :] - points[..., list(self.starts), :]
 
     def both(self, weights: Float[Tensor, "*batch joints"]) -> Float[Tensor, "*batch limbs"]:
-        """Products of the weights of both ends."""
+        """Product of the weights of both ends of every limb.
+
+        Args:
+            weights: of the joints."""
         return weights[..., list(self.starts)] * weights[..., list(self.ends)]
 
     def in_torsos(self, like: Tensor) -> Float[Tensor, "limbs"]:
-        """Mean lengths, the torso's being 1."""
+        """Mean lengths in units of the torso's length.
+
+        Args:
+            like: gives device and dtype."""
         return like.new_tensor(self.lengths) / self.lengths[0]
 
 
 @dataclass(frozen=True)
 class LimbLengths:
-    """Means in metres; 0 leaves a limb out. Defaults: the training subjects of Human3.6M, as the code of
-    [Wandt22] has them; neck, head and shoulder from its relative table.
+    """Mean limb lengths in metres; 0 leaves a limb out. They are a property of a data set's joint definition.
 
-    Joints of one name lie elsewhere in other data sets: a table belongs to the labels, not to people alone."""
+    Defaults: the training subjects of Human3.6M, as the code of [Wandt22] has them; neck, head and shoulder from its
+    relative table."""
 
-    hip: float = 0.1341  # pelvis to hip
+    # pelvis to hip, metres
+    hip: float = 0.1341
+    # hip to knee, metres
     thigh: float = 0.4494
+    # knee to ankle, metres
     shank: float = 0.4454
-    torso: float = 0.4852  # pelvis to thorax (or neck)
-    neck: float = 0.116  # thorax to nose
-    head: float = 0.115  # nose to head top
-    shoulder: float = 0.149  # thorax to shoulder
+    # pelvis to thorax (or neck), metres; the unit of the others in torso units
+    torso: float = 0.4852
+    # thorax to nose, metres
+    neck: float = 0.116
+    # nose to head top, metres
+    head: float = 0.115
+    # thorax to shoulder, metres
+    shoulder: float = 0.149
+    # shoulder to elbow, metres
     upper_arm: float = 0.2798
+    # elbow to wrist, metres
     forearm: float = 0.2495
 
     def __post_init__(self) -> None:
@@ -72,7 +96,13 @@ class LimbLengths:
             raise InputError("LimbLengths: torso is 0, and it is the unit of all others. Give its length.")
 
     def of(self, skeleton: Skeleton) -> Limbs:
-        """The limbs that the skeleton has both joints of; ValueError where it has no torso."""
+        """The limbs of which the skeleton has both joints.
+
+        Args:
+            skeleton: needs `pelvis` and `thorax` or `neck`.
+
+        Raises:
+            ValueError: the skeleton has no torso."""
         joints = set(skeleton.joints)
         top = next((joint for joint in _TRUNK_TOPS if joint in joints), "")
         if not {"pelvis", top} <= joints:
@@ -95,10 +125,17 @@ def scale_of(
     means: Float[Tensor, "limbs"],
     weights: Float[Tensor, "*batch limbs"] | None = None,
 ) -> Float[Tensor, "*batch"]:
-    """The factor that brings limbs nearest to their mean lengths: Σ ℓ μ / Σ ℓ², least squares; [Iqbal18] §3.
+    """Least-squares scale from measured to mean limb lengths: Σ w ℓ μ / Σ w ℓ². [Iqbal18] §3
 
-    NaN where no limb has a weight, or all have no length. The person's own size is not known from it: a tall
-    person comes out as large as the mean."""
+    The person's own size is not observable: a tall person is scaled to the mean.
+
+    Args:
+        lengths: measured lengths, any unit.
+        means: mean lengths, metres.
+        weights: of the limbs; None: all 1.
+
+    Returns:
+        Metres per unit of `lengths`; NaN where no limb has a positive weight and length."""
     weights = torch.ones_like(lengths) if weights is None else weights
     own = (weights * lengths.square()).sum(dim=-1)
     safe = torch.where(own > 0, own, 1.0)

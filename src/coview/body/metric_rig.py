@@ -1,4 +1,4 @@
-"""Where the cameras of one rig stand, found from the people they saw: metres, z up. No board, no extrinsics."""
+"""Extrinsics of a rig from the people in its images, in metres with z up: no board, no known extrinsics."""
 
 import math
 from dataclasses import dataclass
@@ -11,25 +11,27 @@ from torch import Tensor
 from coview.body.gravity import Upright, upright_from_body
 from coview.body.stature_scale import Scale, assumed_scale
 from coview.cameras import Cameras
-from coview.geometry.self_calibration.self_calibrate import calibrate_freely
+from coview.geometry.self_calibration.self_calibrate import self_calibrate
 from coview.skeletons import Skeleton
 
-# of the person's size in the image: a detection further off than that is wrong rather than poor
+# outlier threshold of calibration, as a share of the person's size in the image
 POOR = 0.022
-# times that: beyond it a detection says nothing of where a camera stands; what is merely poor is believed less
+# times that: detections with a larger residual take no part in the adjustment
 _FAR_OFF = 2.0
 
 
 @dataclass(frozen=True)
 class PlacedRig:
-    """The cameras of a rig in a world of metres with z up, and in plain values how they were found."""
+    """The cameras of a rig in a metric world with z up, and how they were found."""
 
+    # metres, z up
     cameras: Cameras
+    # plain values: how the cameras were found
     facts: dict[str, Any]
 
 
 def cameras_from_people(
-    lenses: Cameras,
+    cameras: Cameras,
     pixels: Float[Tensor, "frames views joints 2"],
     weights: Float[Tensor, "frames views joints"],
     skeleton: Skeleton,
@@ -44,21 +46,23 @@ def cameras_from_people(
     hips above feet.
 
     Args:
-        lenses: intrinsics and distortion; the extrinsics are ignored.
-        pixels, weights: raw pixels, and 0 where a joint was not seen. All instants given are adjusted.
+        cameras: intrinsics and distortion of each view; the extrinsics are ignored.
+        pixels: raw 2D joints of one person; all instants given are adjusted.
+        weights: of the 2D joints; 0: not seen.
         skeleton: of the joints.
-        names: of the cameras, for what is said of them.
-        threshold: pixels between a poor detection and a wrong one.
-        seed: of the random choices.
+        names: of the views, for messages.
+        threshold: outlier threshold in pixels.
+        seed: of the robust search.
 
     Returns:
-        The cameras; its `facts` hold the share of each camera's detections within twice the threshold of the others'.
+        Cameras in metres, z up; facts: rms in pixels, convergence, and the share of each camera's detections within
+        twice the threshold of the others'.
 
     Raises:
         NotDeterminedError: the instants do not determine the cameras.
-        ValueError: they do not show what is up."""
-    found = calibrate_freely(
-        lenses,
+        ValueError: hips and feet were never seen together, so the vertical is unknown."""
+    found = self_calibrate(
+        cameras,
         pixels,
         weights,
         names=names,
@@ -68,19 +72,25 @@ def cameras_from_people(
         threshold=_FAR_OFF * threshold,
         instants=len(pixels),
         seed=seed,
-    ).settled
+    ).refined
     facts = {
         "adjustment_rms_px": found.adjusted.rms,
         "adjustment_converged": found.adjusted.converged,
         "agreement": found.agreement.tolist(),
     }
-    return stood_upright(found.cameras, found.points, skeleton, facts)
+    return to_metric_upright(found.cameras, found.points, skeleton, facts)
 
 
-def stood_upright(
+def to_metric_upright(
     cameras: Cameras, points: Float[Tensor, "frames joints 3"], skeleton: Skeleton, facts: dict[str, Any]
 ) -> PlacedRig:
-    """Cameras and points of any unit and direction as a rig of metres, by an adult's stature, with z up."""
+    """A reconstruction in any unit and frame brought to metres, by an adult's mean stature, with z up.
+
+    Args:
+        cameras: in the frame and unit of `points`.
+        points: joints of one person; NaN: unknown.
+        skeleton: of the joints.
+        facts: plain values to keep beside scale and vertical."""
     scale = assumed_scale(points, skeleton)
     metric, upright = upright_cameras(cameras, points, scale, skeleton)
     return PlacedRig(metric, {"scale": scale.words, "gravity": upright.words, **facts})
@@ -89,30 +99,53 @@ def stood_upright(
 def upright_cameras(
     cameras: Cameras, points: Float[Tensor, "frames joints 3"], scale: Scale, skeleton: Skeleton
 ) -> tuple[Cameras, Upright]:
-    """Cameras and points in one world of any unit and direction: the cameras in metres, z up."""
+    """Cameras in metres with z up, from a known scale.
+
+    Args:
+        cameras: in the frame and unit of `points`.
+        points: joints of one person; NaN: unknown.
+        scale: metres per unit.
+        skeleton: of the joints.
+
+    Returns:
+        The cameras, and how the vertical was found."""
     metric = cameras.moved(torch.eye(3, 4, dtype=torch.float64), scale=1 / scale.metres_per_unit)
     upright = upright_from_body(points * scale.metres_per_unit, skeleton, metric.rotation)
     return metric.moved(upright.world_from_new), upright
 
 
-def spread_out(chosen: Bool[Tensor, "frames"], most: int) -> Int[Tensor, "some"]:
-    """At most `most` of the chosen frames, evenly spread: neighbours say the same twice."""
+def evenly_spaced(chosen: Bool[Tensor, "frames"], most: int) -> Int[Tensor, "some"]:
+    """Indices of at most `most` of the chosen frames, evenly spaced: neighbouring frames are redundant.
+
+    Args:
+        chosen: frames to choose from.
+        most: how many at most."""
     frames = chosen.nonzero()[:, 0]
     return frames[evenly(len(frames), most)]
 
 
 def evenly(count: int, most: int) -> Int[Tensor, "some"]:
-    """At most `most` of the numbers from 0 to `count` - 1, evenly spread."""
+    """At most `most` of the numbers from 0 to `count` - 1, evenly spaced.
+
+    Args:
+        count: how many numbers there are.
+        most: how many are returned at most."""
     return torch.linspace(0, count - 1, min(count, most)).round().long()
 
 
 def person_size(
     pixels: Float[Tensor, "frames views joints 2"], weights: Float[Tensor, "frames views joints"]
 ) -> float:
-    """How large the person usually is in the images, pixels: the diagonal of the box around the joints.
+    """Median diagonal, in pixels, of the bounding box of the 2D joints.
 
-    The median over instants and views; a crop does not change it, as it would the image's size. NaN where
-    no view ever saw two joints."""
+    Unlike the size of the image it does not depend on cropping.
+
+    Args:
+        pixels: 2D joints of one person.
+        weights: of the joints; those of weight 0 are ignored.
+
+    Returns:
+        The median over frames and views with at least half of the joints; NaN where there are none."""
     seen = (weights > 0)[..., None]
     low = torch.where(seen, pixels, torch.inf).amin(dim=-2)
     high = torch.where(seen, pixels, -torch.inf).amax(dim=-2)

@@ -31,66 +31,86 @@ def random_motion(
     skeleton: Skeleton = H36M_17,
     stature: float = 1.75,
 ) -> Float[Tensor, "frames joints 3"]:
-    """A person who moves within 1.6 m of the origin: metres, world z up, floor at z = 0.
+    """Joints of a procedurally animated person who stays within 1.6 m of the origin.
 
-    `gait` walks on a closed curve; `random` stands, turns, squats and moves the arms; `mixed` blends
-    from one to the other and back. Bone lengths are constant; they follow from `stature` (metres)
-    and, in proportion, from `seed`. No joint is faster than 10 m/s: where chance moves one faster, all random
-    angles keep nearer to rest. The same arguments give the same motion. Raises ValueError for
-    no frames, a frame rate that is not positive, or a stature that is not in metres; LookupError for a
-    skeleton whose joints cannot be had from `H36M_17`."""
+    Bone lengths are constant. No joint is faster than 10 m/s: where the random angles exceed that, all of them are
+    moved towards rest. The same arguments give the same motion.
+
+    Args:
+        frames: number of frames.
+        fps: frames per second.
+        seed: of proportions and movement.
+        kind: `gait` walks on a closed curve; `random` stands, turns, squats and moves the arms; `mixed` blends between
+            the two.
+        skeleton: of the result; its joints must be derivable from `H36M_17`.
+        stature: metres.
+
+    Returns:
+        Joints in metres, world z up, floor at z = 0.
+
+    Raises:
+        ValueError: no frames, a frame rate that is not positive, or a stature that is not in metres.
+        LookupError: a joint of the skeleton cannot be derived from `H36M_17`."""
     if frames < 1 or fps <= 0:
         raise InputError(f"random_motion: needs frames ≥ 1 and fps > 0, got frames={frames}, fps={fps}.")
     mapped = skeleton_map(H36M_17, skeleton)
     generator = torch.Generator().manual_seed(seed)
     body = Body.make(stature, generator)
-    period = (
-        1.0 + 0.25 * torch.rand((), generator=generator).item()
-    )  # seconds per stride: 96 to 120 steps a minute
+    # seconds per stride: 96 to 120 steps a minute
+    period = 1.0 + 0.25 * torch.rand((), generator=generator).item()
     phase = torch.arange(frames) / (fps * period) + torch.rand((), generator=generator)
     walking = _share_of_gait(kind, frames, fps, generator)
     loose = _random_angles(frames, fps, generator)
     low, rest, high = limits()
     way = torch.cumsum(walking, dim=0) * (walking_speed(body, period) / fps)
     heading, ground = _on_a_curve(way, generator)
-    turn = smooth_noise(frames, 1, 1.5, fps, generator)[:, 0] * (2.5 if kind == "random" else 1.0)
+    turning = smooth_noise(frames, 1, 1.5, fps, generator)[:, 0] * (2.5 if kind == "random" else 1.0)
     drift = 0.2 * smooth_noise(frames, 2, 1.5, fps, generator).tanh()
     standing = 1 - walking
     place = _within_reach(ground + standing[:, None] * drift)
 
     def moved(loose: Tensor) -> Tensor:
         angles = loose + walking[:, None] * (gait_angles(phase) + 0.15 * (loose - rest) - loose)
-        return pose(body, angles.clamp(low, high), heading + standing * turn, place)
+        return pose(body, angles.clamp(low, high), heading + standing * turning, place)
 
     return mapped.apply(_slow_enough(moved, loose, fps))
 
 
 def gait_angles(phase: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch dofs"]:
-    """Joint angles of level walking, radians; `phase` in strides, whole numbers at left heel strikes.
+    """Joint angles of level walking, radians.
 
-    Smooth curves of the usual shape of normal gait (compare the walking trial of [Winter09] app. A):
-    hip from 30° flexed to 10° extended, knee near 18° in stance and 60° in swing, arms against the
-    legs. Not measured from anybody."""
+    Smooth curves of the usual shape of normal gait (compare the walking trial of [Winter09] app. A): hip from 30°
+    flexion to 10° extension, knee near 18° in stance and 60° in swing, arms opposite to the legs. Not measured.
+
+    Args:
+        phase: gait cycles (strides); whole numbers are left heel strikes."""
     angle = {name: torch.zeros_like(phase) for name in DOFS}
     for side, own in (("left", phase), ("right", phase + 0.5)):
-        swing = _wave(own, 0.97)  # the thigh is farthest forward just before heel strike
+        # the thigh is farthest forward just before heel strike
+        swing = _wave(own, 0.97)
         angle[f"{side}_hip_flexion"] = 11 + 20 * swing
         angle[f"{side}_hip_abduction"] = 2 + 0 * own
         angle[f"{side}_knee_flexion"] = 4 + 14 * _bump(own, 0.14, 6.0) + 57 * _bump(own, 0.73, 3.5)
         angle[f"{side}_shoulder_flexion"] = -16 * swing
         angle[f"{side}_shoulder_abduction"] = 10 + 0 * own
         angle[f"{side}_elbow_flexion"] = 28 - 11 * swing
-    turn = _wave(phase, 0.97)
-    angle["pelvis_turn"] = -5 * turn  # the left hip goes forward with the left leg
-    angle["pelvis_list"] = 4 * _wave(phase, 0.65)  # the side in the air drops
+    turning = _wave(phase, 0.97)
+    # the left hip goes forward with the left leg
+    angle["pelvis_turn"] = -5 * turning
+    # the side in the air drops
+    angle["pelvis_list"] = 4 * _wave(phase, 0.65)
     angle["pelvis_tilt"] = 5 + 0 * phase
-    angle["spine_twist"] = 11 * turn
-    angle["neck_twist"] = -6 * turn
+    angle["spine_twist"] = 11 * turning
+    angle["neck_twist"] = -6 * turning
     return torch.stack([angle[name] for name in DOFS], dim=-1).deg2rad()
 
 
 def walking_speed(body: Body, period: float) -> float:
-    """Metres per second at which the standing foot of `gait_angles` stays in place, on average."""
+    """Metres per second at which the stance foot of `gait_angles` does not slide, on average.
+
+    Args:
+        body: segment lengths.
+        period: seconds per stride."""
     steps = 200
     angles = gait_angles(torch.arange(steps) / steps)
     joints = pose(body, angles, torch.zeros(steps), torch.zeros(steps, 2))
@@ -103,8 +123,14 @@ def walking_speed(body: Body, period: float) -> float:
 def smooth_noise(
     frames: int, channels: int, seconds: float, fps: float, generator: torch.Generator
 ) -> Float[Tensor, "frames channels"]:
-    """Gaussian noise with unit variance that forgets itself over about `seconds`: white noise through a
-    Gaussian kernel of that standard deviation."""
+    """Gaussian noise of unit variance with a Gaussian autocorrelation: white noise through a Gaussian kernel.
+
+    Args:
+        frames: length.
+        channels: independent signals.
+        seconds: standard deviation of the kernel.
+        fps: frames per second.
+        generator: of the noise."""
     width = max(seconds * fps, 1e-3)
     reach = int(3 * width) + 1
     kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / width).square())
@@ -114,13 +140,13 @@ def smooth_noise(
 
 
 def _share_of_gait(kind: Kind, frames: int, fps: float, generator: torch.Generator) -> Tensor:
-    """1 where the person walks, 0 where they stand and move, and a slow passage between."""
+    """Blend weight of walking: 1 walks, 0 stands and moves, smooth in between."""
     change = (3 * smooth_noise(frames, 1, 2.0, fps, generator)[:, 0]).sigmoid()
     return {"gait": torch.ones(frames), "random": torch.zeros(frames), "mixed": change}[kind]
 
 
 def _random_angles(frames: int, fps: float, generator: torch.Generator) -> Tensor:
-    """Every angle wanders around its rest within its range; now and then a squat or raised arms."""
+    """Every angle varies around its rest within its range; at times a squat or raised arms are added."""
     low, rest, high = limits()
     lively = torch.tensor([0.9 if _is_arm(name) else 0.3 if _is_leg(name) else 0.45 for name in DOFS])
     noise = (lively * smooth_noise(frames, len(DOFS), 0.5, fps, generator)).tanh()
@@ -146,13 +172,13 @@ _GESTURES: tuple[dict[str, float], ...] = (
 
 
 def _now_and_then(noise: Tensor) -> Tensor:
-    """0 most of the time, 1 at the tops of the noise, smooth between."""
+    """Smooth gate: 0 below the noise's upper range, 1 at its peaks."""
     ramp = ((noise - 0.6) / 0.9).clamp(0, 1)
     return ramp * ramp * (3 - 2 * ramp)
 
 
 def _on_a_curve(way: Float[Tensor, "frames"], generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Heading (radians) and place (metres) after `way` metres on a closed wavy circle, either way round."""
+    """Heading (radians) and place (metres) after `way` metres on a closed wavy circle, in either direction."""
     size, wave, start, shift, side = torch.rand(5, generator=generator).tolist()
     lobes = int(torch.randint(2, 4, (), generator=generator))
     radius, depth, phase = 0.8 + 0.3 * size, 0.15 * wave, 6.2832 * shift

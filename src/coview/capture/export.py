@@ -18,12 +18,25 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 def export_session(
     session: Session, formats: Sequence[Format] = FORMATS, *, trc_units: Literal["m", "mm"] = "m"
 ) -> list[Path]:
-    """Write `exports/<session>.<format>` for each format, and `<session>_person<n>.<format>` for every further person
-    who was reconstructed, and return the paths.
+    """Write the 3D joints of a session for other programs.
 
-    Each file is replaced as a whole or not at all. Raises ValueError for an unknown format or where no
-    joint is known in any frame, FileNotFoundError where nothing was reconstructed, ImportError where C3D
-    needs a package, OSError on a full disk (earlier exports stay)."""
+    Each file is replaced as a whole or not at all; after an error earlier exports stay.
+
+    Args:
+        session: The session; `exports/<session>.<format>` is written for person 1 and
+            `exports/<session>_person<n>.<format>` for every further person who was reconstructed.
+        formats: Formats to write.
+        trc_units: Unit of length of TRC files; the others are in metres.
+
+    Returns:
+        The paths written.
+
+    Raises:
+        InputError: For an unknown format, or where no joint is known in any frame.
+        MissingFileError: Where nothing was reconstructed.
+        ImportError: Where C3D needs a package that is not installed.
+        OSError: On a full disk.
+    """
     unknown = [name for name in formats if name not in FORMATS]
     if unknown or not formats:
         raise InputError(f"cannot export to {', '.join(unknown) or 'nothing'}. Known: {', '.join(FORMATS)}.")
@@ -44,7 +57,7 @@ def export_session(
 
 
 def _reconstructed(session: Session) -> dict[int, Poses3D]:
-    """The 3D joints of everybody who has some; of person 1 in any case."""
+    """The 3D joints of everybody who has some, by number; of person 1 in any case."""
     people = session.people()
     numbers = range(1, 2 if people is None else people.count + 1)
     there = [person for person in numbers if person == 1 or session.poses3d_path_of(person).is_file()]

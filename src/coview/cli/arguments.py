@@ -1,4 +1,4 @@
-"""What the arguments of commands are called in their help: `SESSION` and `FILE` say more than `PATH PATH`."""
+"""Types of command-line arguments with their names in the help: `SESSION`, `FILE` instead of `PATH`."""
 
 from pathlib import Path
 from typing import Annotated

@@ -122,7 +122,7 @@ def board(
             intrinsics=intrinsics,
             intrinsics_videos=intrinsics_videos,
             origin_frame=origin_frame,
-            looked=board_frames,
+            board_frames=board_frames,
             size_mismatch=size_mismatch,
         )
     )
@@ -157,7 +157,11 @@ def file(
 
 
 def say_calibrated(done: "Calibrated") -> None:
-    """One line per camera, then the scale, the vertical and what else was found."""
+    """Print the cameras, one line each, then scale, vertical and what else was estimated.
+
+    Args:
+        done: What a calibration returned.
+    """
     note(done.calibration.notes)
     for fit in done.fits:
         say(f"{fit.name:15s} {', '.join(_fit_words(fit))}")
@@ -181,7 +185,7 @@ def _fit_words(fit: "CameraFit") -> list[str]:
 
 
 def _clock_words(clock: "Clock") -> str:
-    words = f"{1000 * clock.offset:+.1f} ± {1000 * clock.offset_sigma:.1f} ms late"
+    words = f"time offset {1000 * clock.time_offset:+.1f} ± {1000 * clock.time_offset_sigma:.1f} ms"
     if clock.drift == 0:
         return words
     return f"{words}, drift {1e6 * clock.drift:+.0f} ± {1e6 * clock.drift_sigma:.0f} ppm"

@@ -1,4 +1,4 @@
-"""How a command ends: its exit code, and what is said of an error."""
+"""Exit codes of commands, and how errors are shown."""
 
 import os
 import platform
@@ -26,9 +26,15 @@ class UsageError(CoviewError, ValueError):
 def ended(command: Callable[[], None]) -> int:
     """Run a command and return the exit code of the program.
 
-    A mistake that the user can mend (`CoviewError`, and `OSError` of the operating system) is one line on stderr that
-    begins with "error:"; with COVIEW_TRACEBACK set, the traceback stands before it. Anything else is an error of coview
-    and is shown with its traceback, coview's version and what to report."""
+    Args:
+        mistake that the user can mend (`CoviewError`, and `OSError` of the operating system) is one line on stderr that
+            begins with "error:"; with COVIEW_TRACEBACK set, the traceback stands before it. Anything else is an error
+            of coview and is shown with its traceback, coview's version and what to report.
+        command: The command, without arguments.
+
+    Returns:
+        0, or one of `FAILED`, `USAGE`, `BUG`, `STOPPED`.
+    """
     try:
         command()
         sys.stdout.flush()
@@ -55,7 +61,14 @@ def _failed(problem: CoviewError | OSError) -> int:
 
 
 def message(problem: Exception) -> str:
-    """The text of an error for the user; one of the operating system names its file first."""
+    """The text of an error for the user; one of the operating system names its file first.
+
+    Args:
+        problem: The error.
+
+    Returns:
+        The text, without "error:".
+    """
     if isinstance(problem, OSError) and problem.filename is not None and problem.strerror:
         return f"{os.fsdecode(problem.filename)}: {problem.strerror}"
     return str(problem)

@@ -15,7 +15,15 @@ Commands = Mapping[str, Callable[..., Any]]
 def run_group(name: str, commands: Commands, description: str, arguments: Sequence[str]) -> None:
     """Run one command of a group; without arguments, show what there is.
 
-    UsageError for a word that is no command of the group, and for a flag of another command of it."""
+    Args:
+        name: Name of the group.
+        commands: Name -> function.
+        description: Shown by `--help`.
+        arguments: The command line after the group's name.
+
+    Raises:
+        UsageError: The first word is no command of the group, or a flag belongs to another command of it.
+    """
     if arguments and not arguments[0].startswith("-"):
         _check(name, commands, arguments[0], arguments[1:])
     tyro.extras.subcommand_cli_from_dict(
@@ -44,7 +52,14 @@ def _check(name: str, commands: Commands, chosen: str, arguments: Sequence[str])
 
 
 def flags_of(command: Callable[..., Any]) -> set[str]:
-    """The flags that tyro makes of a function's keyword arguments."""
+    """The flags that tyro makes of a function's keyword arguments.
+
+    Args:
+        command: The function.
+
+    Returns:
+        The flags, with hyphens.
+    """
     return {
         f"--{parameter.replace('_', '-')}"
         for parameter, about in inspect.signature(command).parameters.items()

@@ -79,8 +79,9 @@ ABOUT = (
 
 
 def main() -> None:
-    """Run one command and leave the program with its exit code (`cli.ending`; list: docs/reference/commands.md)."""
-    sys.exit(ended(lambda: _run(sys.argv[1:])))
+    """Run one command; leaves the program where it failed (`cli.ending`; codes: docs/reference/commands.md)."""
+    if code := ended(lambda: _run(sys.argv[1:])):
+        sys.exit(code)
 
 
 def _run(arguments: list[str]) -> None:

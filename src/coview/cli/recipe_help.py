@@ -23,10 +23,17 @@ _HELP = frozenset({"-h", "--help"})
 
 
 def show_help(name: str, arguments: list[str], work_out: Callable[[], object], *, keep: bool = True) -> bool:
-    """Print the flags of a recipe where `arguments` ask for nothing else; False where they do not.
+    """Print the flags of a recipe, if `arguments` ask for nothing else.
 
-    `work_out` prints them, and may leave the program (SystemExit) as tyro does. What depends on more than coview's own
-    files (recipes of other packages, and with `keep` False) is worked out every time."""
+    Args:
+        name: Name of the recipe.
+        arguments: The command line after the recipe.
+        work_out: Prints the flags, and may leave the program (SystemExit) as tyro does.
+        keep: Whether the text depends on coview's own files alone, so that it may be kept for the next time.
+
+    Returns:
+        Whether help was asked for.
+    """
     if not arguments or not set(arguments) <= _HELP:
         return False
     keep, kept = keep and name in recipes.names(), _kept_file(name)

@@ -41,7 +41,7 @@ def reconstruct(
         solver: Of `detections`: `linear` (the default) is the weighted DLT that other tools compute; `reprojection`
             the maximum-likelihood point.
         max_gap: Interpolate gaps of up to this many frames; default 10.
-        smooth: Cut-off of a zero-lag Butterworth low-pass in Hz; none by default.
+        smooth: Cut-off of a zero-phase Butterworth low-pass in Hz; none by default.
         refine: Of `detections`: solve the whole take with constant bones and smooth motion as priors, as rigid and
             as smooth as the take itself shows them; replaces --max-gap and --smooth.
         at_once: Of models of images: frames in memory together; default 4.

@@ -30,7 +30,7 @@ def import_(
         session: Folder to make.
         skeleton: Joint order of the 2D files where it cannot be told from them (e.g. body_25b).
         fps: Frames per second where no video tells it.
-        calibration: File with the cameras, or their lenses alone; one beside the source is found by itself.
+        calibration: File with the cameras, or their intrinsics alone; one beside the source is found by itself.
         copy_videos: Copy the videos into the session instead of referring to them.
         allow_unequal: Cut all cameras to the shortest one.
         overwrite: Replace a session that is there; the old content is kept beside it.
@@ -77,12 +77,12 @@ def associate(
 ) -> None:
     """Tell several people apart, in all cameras and over time. `calibrate` and `reconstruct` do it by themselves.
 
-    For a look at who is who, after writing corrections into people.toml, or to say how late cameras began where that
-    is not found.
+    For a look at who is who, after writing corrections into people.toml, or to state time offsets of cameras where they
+    are not found.
 
     Args:
         session: Folder with 2D joints of several people; its calibration is used where there is one.
-        time_offset: Without a calibration: cameras and the frames by which they began late, e.g.
+        time_offset: Without a calibration: cameras and the frames by which each started after the others, e.g.
             `--time-offset cam02 12`.
     """
     from coview.capture.association import stage
@@ -96,14 +96,18 @@ def associate(
     for row in stage.presences(people):
         seen = ", ".join(f"{name} {share:.0%}" for name, share in zip(people.cameras, row.seen, strict=True))
         say(
-            f"person {row.person:<8d} frames {row.first} to {row.last}; {row.together:.0%} seen by two or more ({seen})"
+            f"person {row.person:<8d} frames {row.first} to {row.last}; {row.shared:.0%} seen by two or more ({seen})"
         )
     say_people(people)
     say(f"tracks          {found.tracks_path}   (corrections: people.toml, see docs/howto/several_people.md)")
 
 
 def say_people(people: "People") -> None:
-    """How many people there are, and how they were told apart."""
-    from coview.capture.association.stage import said
+    """Print how many people there are, and how they were told apart.
 
-    say(f"people          {said(people)}")
+    Args:
+        people: The people of a session.
+    """
+    from coview.capture.association.stage import describe_people
+
+    say(f"people          {describe_people(people)}")

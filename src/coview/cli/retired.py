@@ -1,4 +1,4 @@
-"""Flags that were renamed or moved: whoever still writes the old one is told the new one.
+"""Flags that were renamed or moved; the error for an old flag names the new one.
 
 A flag stays in the table for as long as scripts and notes of users may hold it; the new names are documented only.
 """
@@ -22,12 +22,34 @@ RETIRED: dict[tuple[str, ...], dict[str, str]] = {
     ("calibrate", "file"): {"--file CALIBRATION": "CALIBRATION, right after the session"},
     ("associate",): {"--late": "--time-offset"},
     ("reconstruct",): {"--trust": "--min-confidence"},
-    ("train",): {"--pseudo.trust": "--pseudo.min-confidence"},
+    ("train",): {
+        "--pseudo.trust": "--pseudo.min-confidence",
+        "--data.reference": "--data.released-numerics",
+        "--revise-at": "--resolve-ambiguity-at",
+        "--method.both-sides": "--method.flip-test",
+        "--method.no-both-sides": "--method.no-flip-test",
+        "--method.placed-by": "--method.centring",
+        "--method.pose-start": "--method.pose-head-init-scale",
+        "--method.reference": "--method.released-numerics",
+        "--method.no-reference": "--method.no-released-numerics",
+        "--method.least-trust": "--method.min-confidence",
+        "--method.least-pseudo": "--method.min-pseudo-confidence",
+        "--method.fusion.least-turn": "--method.fusion.min-axis-sine",
+        "--method.placing.hold": "--method.placing.detach-depth",
+        "--method.placing.no-hold": "--method.placing.no-detach-depth",
+    },
 }
 
 
 def refuse_retired(arguments: Sequence[str]) -> None:
-    """UsageError that names the new flag for every old one among the arguments (those after `coview`)."""
+    """Refuse flags that were renamed.
+
+    Args:
+        arguments: The command line after `coview`.
+
+    Raises:
+        UsageError: One was given; the text names the new flags.
+    """
     words = [word for argument in arguments for word in _parted(argument)]
     if words[:1] == ["calibrate"] and "--from" in words:
         raise UsageError(_calibrate_from(words[1:]))
@@ -37,7 +59,14 @@ def refuse_retired(arguments: Sequence[str]) -> None:
 
 
 def flags_with_values(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Every flag, with hyphens, and the argument that follows it or stands behind its `=`; "" where there is none."""
+    """Every flag, with hyphens, and the argument that follows it or stands behind its `=`.
+
+    Args:
+        arguments: The command line.
+
+    Returns:
+        Pairs of flag and value; the value is "" where nothing follows.
+    """
     words = [word for argument in arguments for word in _parted(argument)]
     for word, following in zip(words, [*words, ""][1:], strict=True):
         if word.startswith("--"):

@@ -1,4 +1,4 @@
-"""Batches varied at random, so that a small data set teaches more."""
+"""Random augmentation of batches."""
 
 from dataclasses import dataclass, field, replace
 
@@ -13,16 +13,20 @@ from coview.errors import InputError
 from coview.sample import MultiView
 
 _CAMERAS = frozenset({"cameras", "pseudo_cameras"})
-_SIDEWAYS = (-1.0, 1.0, 1.0)  # what a mirror at x = 0 does to a point
+# reflection in the plane x = 0
+_SIDEWAYS = (-1.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
 class Augment:
-    """What is varied while training, as a value: part of a recipe. Off by default, like in the papers."""
+    """What is varied in training. Off by default, as in the papers."""
 
-    mirror: float = 0.0  # share of instants that are shown as a mirror would show them
-    virtual: VirtualViews = field(default_factory=VirtualViews)  # of pseudo-labels, beside the real views
-    images: ImageAugment = UNVARIED  # how pictures are turned, zoomed, coloured and covered
+    # share of instants that are reflected
+    mirror: float = 0.0
+    # virtual views of pseudo-labels, added to the real views
+    virtual: VirtualViews = field(default_factory=VirtualViews)
+    # rotation, scale, colour and occlusion of images
+    images: ImageAugment = UNVARIED
 
     def __post_init__(self) -> None:
         if not 0 <= self.mirror <= 1:
@@ -35,22 +39,27 @@ class Augment:
         return read | {"image_size"} if self.mirror else read
 
     def __call__(self, batch: MultiView) -> MultiView:
-        """The batch, varied; draws from torch's global generator."""
-        batch = self.virtual.beside(batch)
+        """The augmented batch; draws from torch's global generator."""
+        batch = self.virtual.extended(batch)
         if self.mirror:
-            any_field = min(batch.fields - _CAMERAS)  # every field counts the same instants
+            # every field counts the same instants
+            any_field = min(batch.fields - _CAMERAS)
             some = batch.stored(any_field)
             batch = mirrored(batch, torch.rand(len(some), device=some.device) < self.mirror)
         return self.images(batch) if self.images.active else batch
 
 
 def mirrored(batch: MultiView, chosen: Bool[Tensor, "batch"]) -> MultiView:
-    """The batch with some instants as a mirror shows them: another person, before other cameras.
+    """The batch with some instants reflected.
 
-    Images are flipped sideways, left joints become right ones, the 3D world is reflected in x and the
-    cameras with it, so that labels and pixels still agree. A mirrored rig has other relative rotations, and a
-    mirrored person is somebody else: rig, subject and sequence get numbers of their own. Needs `image_size` where
-    there are 2D joints."""
+    Images are flipped horizontally, left and right joints exchanged, the 3D world is reflected in x and the cameras
+    with it, so that labels and pixels still agree. A reflected rig has other relative rotations and a reflected person
+    is
+    another one: rig, subject and sequence get new numbers.
+
+    Args:
+        batch: needs `image_size` where there are 2D joints.
+        chosen: instants to reflect."""
     swap = list(batch.skeleton.mirror)
     new: dict[str, Tensor] = {}
     if "joints2d" in batch.fields:
@@ -70,7 +79,8 @@ def mirrored(batch: MultiView, chosen: Bool[Tensor, "batch"]) -> MultiView:
     if "base_point" in batch.fields:
         new["base_point"] = batch.base_point * batch.base_point.new_tensor(_SIDEWAYS)
     for name in {"rig", "subject", "sequence"} & batch.fields:
-        new[name] = -1 - batch.stored(name)  # they count from 0
+        # they count from 0
+        new[name] = -1 - batch.stored(name)
     merged = {name: _where(chosen, value, getattr(batch, name)) for name, value in new.items()}
     cameras = {name: _mirrored_cameras(batch.stored(name), chosen) for name in _CAMERAS & batch.fields}
     return batch.replaced(**merged, **cameras)
@@ -83,13 +93,16 @@ def _where(chosen: Tensor, new: Tensor, old: Tensor) -> Tensor:
 def _mirrored_cameras(cameras: Cameras, chosen: Tensor) -> Cameras:
     """Cameras whose image of the reflected world is the flipped image.
 
-    Of a lens's distortion, only the tangential part along x (p2 of [Brown66]'s model) knows left from right."""
+    Of the distortion only the tangential term along x (p2 of [Brown66]) changes sign."""
     sign = cameras.cam_from_world.new_tensor(_SIDEWAYS)
-    pose = cameras.cam_from_world * sign[:, None]  # x of the camera
-    pose = torch.cat([pose[..., :3] * sign, pose[..., 3:]], dim=-1)  # x of the world
+    # x of the camera
+    pose = cameras.cam_from_world * sign[:, None]
+    # x of the world
+    pose = torch.cat([pose[..., :3] * sign, pose[..., 3:]], dim=-1)
     intrinsics = cameras.intrinsics.clone()
     intrinsics[..., 0, 2] = cameras.size[..., 0] - 1 - intrinsics[..., 0, 2]
-    intrinsics[..., 0, 1] = -intrinsics[..., 0, 1]  # skew
+    # skew
+    intrinsics[..., 0, 1] = -intrinsics[..., 0, 1]
     distortion = cameras.distortion.clone()
     distortion[..., 3] = torch.where(cameras.fisheye, distortion[..., 3], -distortion[..., 3])
     return replace(

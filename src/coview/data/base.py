@@ -1,4 +1,4 @@
-"""A data set as instants to be indexed, and the frozen value that describes one."""
+"""A data set as indexable instants, and the frozen config that describes one."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from coview.skeletons import Skeleton
 
 
 class Instants(ABC):
-    """Many instants, counted; a batch is one indexing. What a data set is to training and scoring."""
+    """Many instants, indexed in batches: the interface of a data set to training and evaluation."""
 
     # whether indexing waits for files, so that the next batch should be on its way while this one is used
     slow = False
@@ -31,37 +31,56 @@ class Instants(ABC):
     @property
     @abstractmethod
     def fields(self) -> frozenset[str]:
-        """The names of the fields that can be read."""
+        """Names of the fields that can be read."""
 
     @property
     @abstractmethod
-    def skeleton(self) -> Skeleton: ...
+    def skeleton(self) -> Skeleton:
+        """Skeleton of the joints."""
 
     @property
     @abstractmethod
     def device(self) -> torch.device:
-        """Where batches lie, and where an index must."""
+        """Device of the batches, and of an index."""
 
     @abstractmethod
     def only(self, names: frozenset[str]) -> "Instants":
-        """The same instants with every field outside `names` hidden."""
+        """The same instants with every other field hidden.
+
+        Args:
+            names: fields to keep."""
 
     @abstractmethod
     def to(self, device: torch.device | str) -> "Instants":
-        """The same instants on `device`."""
+        """The same instants on another device.
+
+        Args:
+            device: of the result."""
 
     @abstractmethod
-    def having(self, **fields: Any) -> "Instants":
-        """The same instants with fields exchanged or added, e.g. `base_point`."""
+    def replaced(self, **fields: Any) -> "Instants":
+        """The same instants with fields exchanged or added, e.g. `base_point`.
+
+        Args:
+            fields: values by name, instants first."""
 
     def batches(self, size: int) -> Iterator[MultiView]:
-        """Every instant once, in order; the last batch may be smaller."""
+        """Every instant once, in order; the last batch may be smaller.
+
+        Args:
+            size: instants per batch."""
         for start in range(0, len(self), size):
             yield self[start : start + size]
 
 
 class InMemory(Instants):
-    """Many instants held as one `MultiView` whose first axis counts them."""
+    """Instants held in memory as one `MultiView` whose first axis counts them.
+
+    Args:
+        instants: all of them.
+
+    Raises:
+        ValueError: it has no fields, or they count different numbers of instants."""
 
     def __init__(self, instants: MultiView) -> None:
         lengths = {name: len(instants.stored(name)) for name in sorted(instants.fields)}
@@ -84,29 +103,44 @@ class InMemory(Instants):
 
     @property
     def fields(self) -> frozenset[str]:
+        """Names of the fields that can be read."""
         return self.instants.fields
 
     @property
     def skeleton(self) -> Skeleton:
+        """Skeleton of the joints."""
         return self.instants.skeleton
 
     @property
     def device(self) -> torch.device:
+        """Device of the fields."""
         return self.instants.stored(sorted(self.fields)[0]).device
 
     def only(self, names: frozenset[str]) -> "InMemory":
+        """The same instants with every other field hidden.
+
+        Args:
+            names: fields to keep."""
         return InMemory(self.instants.only(names))
 
     def to(self, device: torch.device | str) -> "InMemory":
+        """The same instants on another device.
+
+        Args:
+            device: of the result."""
         return InMemory(self.instants.to(device))
 
-    def having(self, **fields: Any) -> "InMemory":
+    def replaced(self, **fields: Any) -> "InMemory":
+        """The same instants with fields exchanged or added.
+
+        Args:
+            fields: values by name, instants first."""
         return InMemory(self.instants.replaced(**fields))
 
 
 @dataclass(frozen=True)
 class DataConfig(ABC):
-    """Which data, as a value: what a recipe holds. Nothing is read before `train` or `validation`."""
+    """Which data a recipe uses. Nothing is read before `train` or `validation`."""
 
     @property
     @abstractmethod
@@ -114,7 +148,13 @@ class DataConfig(ABC):
         """Fields that every training instant will have, known without loading anything."""
 
     def remedy(self, field: str) -> str:
-        """What a user can do where `field` is needed and not provided, as a sentence; empty where there is nothing."""
+        """What a user can do where a needed field is not provided, as a sentence.
+
+        Args:
+            field: name of the field.
+
+        Returns:
+            The sentence; empty where there is no remedy."""
         return ""
 
     @abstractmethod
@@ -127,9 +167,13 @@ class DataConfig(ABC):
 
 
 def joined(parts: list[MultiView]) -> MultiView:
-    """Several batches of instants one after another; a field missing anywhere is missing everywhere.
+    """Several batches concatenated along the instants; fields that one of them lacks are left out.
 
-    Raises ValueError for parts of different skeletons."""
+    Args:
+        parts: batches of one skeleton.
+
+    Raises:
+        ValueError: the parts have different skeletons."""
     names = sorted({part.skeleton.name for part in parts})
     if len(names) != 1:
         raise InputError(

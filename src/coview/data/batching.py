@@ -1,6 +1,6 @@
-"""Which instants form a batch, as a value: shuffled, many times of one subject, or labelled ones mixed in.
+"""Which instants form a batch: shuffled, many times of one subject, or a fixed share of labelled ones.
 
-What step `n` sees depends on the seed and `n` alone, so that a resumed run sees what it would have seen.
+The batch of step `n` depends on the seed and on `n` alone, so that a resumed run sees the same batches.
 """
 
 from abc import ABC, abstractmethod
@@ -17,9 +17,12 @@ from torch import Tensor
 from coview.data.base import Instants
 from coview.errors import InputError
 
-Draws = Callable[[int], Int[Tensor, "picked"]]  # from a step to the instants of its batch; on the CPU
-SAME = 1e-3  # seconds within which a gap counts as kept: times are float32
-_SEEDS = 1_000_003  # between the numbers that two seeds draw with
+# maps a step to the instants of its batch; on the CPU
+Draws = Callable[[int], Int[Tensor, "picked"]]
+# tolerance of a gap in seconds: times are float32
+SAME = 1e-3
+# distance between the generator seeds of two seeds
+_SEEDS = 1_000_003
 
 
 @dataclass(frozen=True)
@@ -28,26 +31,38 @@ class Batching(ABC):
 
     @property
     def reads(self) -> frozenset[str]:
-        """Fields of the data that it goes by."""
+        """Fields of the data that the choice depends on."""
         return frozenset()
 
     @abstractmethod
     def draws(self, data: Instants, size: int, seed: int) -> Draws:
-        """What each step sees: `size` instants, or all where there are fewer.
+        """The function from a step to the instants of its batch.
 
-        ValueError where the data does not have such batches."""
+        Args:
+            data: training instants.
+            size: instants per batch; all of them where there are fewer.
+            seed: of the random order.
+
+        Raises:
+            ValueError: the data cannot form such batches."""
 
 
 @dataclass(frozen=True)
 class Shuffled(Batching):
-    """Every instant once per pass over the data, in an order of its own per pass."""
+    """Every instant once per epoch, in a new random order per epoch."""
 
     def draws(self, data: Instants, size: int, seed: int) -> Draws:
+        """The function from a step to the instants of its batch.
+
+        Args:
+            data: training instants.
+            size: instants per batch; all of them where there are fewer.
+            seed: of the random order."""
         return _Passes(len(data), min(size, len(data)), seed)
 
 
 class _Passes:
-    """Whole batches of one random order after another; what is left at the end of an order is passed over."""
+    """Whole batches of one random order per epoch; an incomplete batch at the end of an epoch is dropped."""
 
     def __init__(self, count: int, size: int, seed: int) -> None:
         self.count, self.size, self.seed = count, size, seed
@@ -65,13 +80,15 @@ class _Passes:
 
 @dataclass(frozen=True)
 class Mixed(Batching):
-    """A fixed share of every batch from labelled instants, the rest from the others; each in passes of its own.
+    """A fixed share of every batch from labelled instants, the rest from the others; each in epochs of its own.
 
-    Where there are few of a kind, some may come twice in a batch. Where all are `labelled`, nothing is left to mix in.
-    Where none hides its 2D joints (`labelled2d`), nothing is left to learn from views, and that is refused."""
+    Instants of a kind that is rare may occur twice in a batch. Where all are `labelled`, batches are just shuffled.
+    Where all have 2D labels (`labelled2d`), nothing is left to learn from views, and that is refused."""
 
-    share: float = 0.5  # of labelled instants
-    by: Literal["labelled2d", "labelled"] = "labelled2d"  # an instant with any labelled view counts
+    # share of a batch's instants that are labelled
+    share: float = 0.5
+    # field that marks labelled instants; of `labelled2d`, any labelled view counts
+    by: Literal["labelled2d", "labelled"] = "labelled2d"
 
     def __post_init__(self) -> None:
         if not 0 < self.share < 1:
@@ -79,9 +96,19 @@ class Mixed(Batching):
 
     @property
     def reads(self) -> frozenset[str]:
+        """The field that says which instants are labelled."""
         return frozenset({self.by})
 
     def draws(self, data: Instants, size: int, seed: int) -> Draws:
+        """The function from a step to the instants of its batch.
+
+        Args:
+            data: training instants.
+            size: instants per batch.
+            seed: of the random order.
+
+        Raises:
+            ValueError: the data or the batch has no labelled or no other instants."""
         marked = data.only(self.reads)[: len(data)].stored(self.by).cpu().reshape(len(data), -1).any(dim=-1)
         first, second = marked.nonzero().flatten(), (~marked).nonzero().flatten()
         if self.by == "labelled" and not len(second):
@@ -103,7 +130,7 @@ class Mixed(Batching):
 
 
 def _stream(members: Int[Tensor, "members"], size: int, seed: int, step: int) -> Int[Tensor, "size"]:
-    """Part `step` of the members in one random order after another, nothing left out."""
+    """Part `step` of the members in one random order after another, without gaps."""
     start, stop, count = step * size, (step + 1) * size, len(members)
     passes = range(start // count, (stop - 1) // count + 1)
     order = torch.cat([_shuffled(count, seed, number) for number in passes])
@@ -115,14 +142,16 @@ def _stream(members: Int[Tensor, "members"], size: int, seed: int, step: int) ->
 
 @dataclass(frozen=True)
 class SubjectTimes(Batching):
-    """Instants of one subject, no two of a sequence nearer than `gap` in time, then some labelled ones of anybody.
+    """Batches of one subject at times at least `gap` apart, followed by labelled instants of any subject.
 
-    The views of an instant are its positives and the other instants its negatives [Mitra20]. Subjects take turns at
-    random, as often as they have instants so far apart. One who has too few for a batch is joined by others: as few
-    as it takes. Where fewer labelled instants exist than a batch has, some come twice."""
+    The views of an instant are its positives and the other instants its negatives [Mitra20]. Subjects are drawn in
+    proportion to the number of their instants that far apart. Subjects with too few for a batch are joined by as few
+    others as necessary. Where fewer labelled instants exist than a batch needs, some occur twice."""
 
-    gap: float = 0.5  # seconds; nearer frames show the same pose. 0: any
-    labelled: int = 32  # of a batch's instants
+    # seconds between two instants of a sequence, at least: nearer frames show the same pose; 0: any
+    gap: float = 0.5
+    # labelled instants per batch
+    labelled: int = 32
 
     def __post_init__(self) -> None:
         if self.gap < 0 or self.labelled < 0:
@@ -133,14 +162,24 @@ class SubjectTimes(Batching):
 
     @property
     def reads(self) -> frozenset[str]:
+        """Subject, sequence and time, and which instants are labelled if any are wanted."""
         return frozenset({"subject", "sequence", "time"} | ({"labelled"} if self.labelled else set()))
 
     def draws(self, data: Instants, size: int, seed: int) -> Draws:
+        """The function from a step to the instants of its batch.
+
+        Args:
+            data: training instants.
+            size: instants per batch.
+            seed: of the random choice.
+
+        Raises:
+            ValueError: no subject has two instants that far apart, none is labelled, or too few of a batch are left."""
         return _Turns(self, data, size, seed)
 
 
 class _Turns:
-    """Of whom, and at which times, each batch is."""
+    """Chooses subjects and times of each batch."""
 
     def __init__(self, config: SubjectTimes, data: Instants, size: int, seed: int) -> None:
         seen = data.only(config.reads)[: len(data)].to("cpu")
@@ -159,13 +198,15 @@ class _Turns:
                 f"SubjectTimes: no subject of the training data has two instants of {self.gap} s or more between them, "
                 f"so nobody's poses could be told apart. Lower batching.gap (seconds), or use longer recordings."
             )
-        known = seen.labelled.nonzero().flatten() if config.labelled else torch.empty(0, dtype=torch.long)
-        if config.labelled and not len(known):
+        labelled_instants = (
+            seen.labelled.nonzero().flatten() if config.labelled else torch.empty(0, dtype=torch.long)
+        )
+        if config.labelled and not len(labelled_instants):
             raise InputError(
                 f"SubjectTimes: {config.labelled} instants of every batch are to have labels, and no instant of the "
                 f"training data has. Show some (labels.split, labels.share), or set batching.labelled to 0."
             )
-        self.labelled, self.known = config.labelled, known
+        self.labelled, self.labelled_instants = config.labelled, labelled_instants
 
     def __call__(self, step: int) -> Int[Tensor, "picked"]:
         generator = torch.Generator().manual_seed(self.seed * _SEEDS + step)
@@ -176,23 +217,24 @@ class _Turns:
                 break
         parts = [torch.tensor(picked)]
         if self.labelled:
-            rounds = -(-self.labelled // len(self.known))
-            order = [torch.randperm(len(self.known), generator=generator) for _ in range(rounds)]
-            parts.append(self.known[torch.cat(order)[: self.labelled]])
+            rounds = -(-self.labelled // len(self.labelled_instants))
+            order = [torch.randperm(len(self.labelled_instants), generator=generator) for _ in range(rounds)]
+            parts.append(self.labelled_instants[torch.cat(order)[: self.labelled]])
         return torch.cat(parts)
 
     def _times(self, who: int, wanted: int, generator: torch.Generator) -> list[int]:
-        """So many instants of a subject at random, or as many as there is room for."""
+        """Random instants of a subject, as many as wanted or as there is room for."""
         members, most = self.members[who], min(wanted, len(self.apart[who]))
         shuffled = members[torch.randperm(len(members), generator=generator)].tolist()
         found = self._apart(shuffled, most)
-        if len(found) < most:  # what was taken first left gaps too small to use
+        # what was taken first left gaps too small to use
+        if len(found) < most:
             tight = torch.tensor(self.apart[who])
             found = tight[torch.randperm(len(tight), generator=generator)[:most]].tolist()
         return found
 
     def _apart(self, candidates: Iterable[int], most: int = -1) -> list[int]:
-        """The candidates, one after another, that keep the gap to all taken before; `most` of them, if given."""
+        """Greedy selection of candidates that keep the gap to all selected before; at most `most`, if given."""
         taken: dict[int, list[float]] = defaultdict(list)
         found: list[int] = []
         least = self.gap - SAME
@@ -207,7 +249,7 @@ class _Turns:
         return found
 
     def _in_order(self, members: Int[Tensor, "members"]) -> list[int]:
-        """By time: going through them so leaves most room."""
+        """In order of time, for which the greedy selection finds the most."""
         return sorted(members.tolist(), key=lambda instant: self.time[instant])
 
 

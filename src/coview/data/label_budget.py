@@ -1,8 +1,8 @@
-"""Few labels: which training instants show theirs. What is hidden becomes NaN, so that nothing can read it.
+"""Label budgets: which training instants show their labels. Hidden labels are NaN, so that nothing can read them.
 
-Splits and counts are nested: a smaller one is a part of every larger one, so a curve over them adds labels and
-exchanges none. The literature's sizes on Human3.6M are 49, 496, 2500, 5000 and 25 000 instants of S1, then the
-splits "s1", "s15", "s156" and "all".
+Splits and counts are nested: a smaller one is contained in every larger one, so a learning curve only adds labels.
+The literature's sizes on Human3.6M are 49, 496, 2500, 5000 and 25 000 instants of S1, then the splits "s1", "s15",
+"s156" and "all".
 """
 
 from dataclasses import dataclass
@@ -16,21 +16,27 @@ from coview.data.base import Instants
 from coview.errors import InputError
 
 Split = Literal["all", "s156", "s15", "s1"]
-_PEOPLE = {"s156": 3, "s15": 2, "s1": 1}  # named after the order of Human3.6M's training subjects
+# number of subjects of each split, which is named after Human3.6M's training subjects
+_PEOPLE = {"s156": 3, "s15": 2, "s1": 1}
 
 
 @dataclass(frozen=True)
 class ShownLabels:
-    """Which training instants keep their 3D joints, and which their 2D joints, as a value. By default all do.
+    """Which training instants keep their 3D joints, and which their 2D joints; by default all.
 
-    Whose: of the first one, two or three subjects in the data's order, or of all. How many: a count or a share of
-    those that have a label at all, spread evenly over them; the same instants in every view."""
+    First by subject: the first one, two or three in the data's order, or all. Then a count or a share of the instants
+    that have a label, evenly spread over them; the same instants in every view."""
 
-    split: Split = "all"  # whose 3D joints are shown
-    count: int = 0  # instants of them; 0: as many as `share` says
-    share: float = 1.0  # of their instants
-    split2d: Split = "all"  # whose 2D joints are shown, for methods that do not see 2D joints at test time
-    share2d: float = 1.0  # of their instants
+    # subjects whose 3D joints are shown: all, or the first three, two or one
+    split: Split = "all"
+    # number of instants with 3D joints; 0: as many as `share` says
+    count: int = 0
+    # share of these subjects' instants with 3D joints
+    share: float = 1.0
+    # subjects whose 2D joints are shown, for methods that do not read 2D joints at test time
+    split2d: Split = "all"
+    # share of these subjects' instants with 2D joints
+    share2d: float = 1.0
 
     def __post_init__(self) -> None:
         for name in ("share", "share2d"):
@@ -45,28 +51,35 @@ class ShownLabels:
 
     @property
     def some3d(self) -> bool:
-        """Whether 3D joints are hidden."""
+        """Whether some 3D joints are hidden."""
         return self.split != "all" or self.count > 0 or self.share < 1
 
     @property
     def some2d(self) -> bool:
-        """Whether 2D joints are hidden."""
+        """Whether some 2D joints are hidden."""
         return self.split2d != "all" or self.share2d < 1
 
     @property
     def reads(self) -> frozenset[str]:
-        """Fields of the data that say whose a label is."""
+        """Fields of the data that the choice depends on."""
         return frozenset({"subject"}) if {self.split, self.split2d} != {"all"} else frozenset()
 
     def added(self, available: frozenset[str]) -> frozenset[str]:
-        """The fields that data with these fields has besides, once it is `shown`."""
+        """The fields that `shown` adds to data.
+
+        Args:
+            available: fields of the data."""
         says = {"joints3d": "labelled", "joints2d": "labelled2d"}
         return frozenset(name for field, name in says.items() if field in available)
 
     def shown(self, data: Instants) -> Instants:
-        """The data with `labelled` and `labelled2d`, as far as it has such joints, and with all else hidden.
+        """The data with `labelled` and `labelled2d` for the joints that it has, and with all other labels hidden.
 
-        ValueError where more are asked for than there are."""
+        Args:
+            data: training instants.
+
+        Raises:
+            ValueError: more labels are asked for than there are."""
         new: dict[str, Any] = {}
         if "joints3d" in data.fields:
             joints3d = _whole(data, "joints3d")
@@ -84,13 +97,16 @@ class ShownLabels:
                 new["joints2d"] = joints2d.masked_fill(hidden[..., None], torch.nan)
                 if "confidence" in data.fields:
                     new["confidence"] = _whole(data, "confidence").masked_fill(hidden, 0.0)
-        return data.having(**new) if new else data
+        return data.replaced(**new) if new else data
 
 
 def even_order(count: int) -> Int[Tensor, "count"]:
-    """0 … count-1 in an order whose every beginning is spread evenly: van der Corput's, bits read backwards.
+    """0 … count-1 in van der Corput order (bits reversed), every beginning of which is evenly spread.
 
-    The first half, quarter, eighth … are a uniform stride."""
+    The first half, quarter, eighth … have a uniform stride.
+
+    Args:
+        count: how many numbers."""
     bits = max(1, (count - 1).bit_length())
     number = torch.arange(2**bits)
     turned = sum(((number >> bit) & 1) << (bits - 1 - bit) for bit in range(bits))
@@ -101,7 +117,7 @@ def even_order(count: int) -> Int[Tensor, "count"]:
 def _chosen(
     data: Instants, there: Bool[Tensor, "instants"], split: Split, share: float, count: int = 0
 ) -> Bool[Tensor, "instants"]:
-    """Of the instants that have a label, those that show it."""
+    """Which of the labelled instants show their label."""
     if split != "all":
         subject = _whole(data, "subject")
         first = list(dict.fromkeys(subject.tolist()))[: _PEOPLE[split]]
@@ -120,5 +136,5 @@ def _chosen(
 
 def _whole(data: Instants, name: str) -> Tensor:
     """One field of all instants."""
-    held: Tensor = data.only(frozenset({name}))[: len(data)].stored(name)
-    return held
+    values: Tensor = data.only(frozenset({name}))[: len(data)].stored(name)
+    return values

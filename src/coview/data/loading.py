@@ -1,4 +1,4 @@
-"""Which instants each training step sees, and having them ready when it asks."""
+"""The batches of a training run, prepared ahead of their use."""
 
 import copy
 from collections.abc import Iterator
@@ -9,12 +9,22 @@ from coview.data.batching import Batching, Shuffled
 from coview.sample import MultiView
 
 SHUFFLED = Shuffled()
-_AT_ONCE = 512  # instants of a few numbers each
-_PIXELS_AT_ONCE = 2**24  # numbers of images, three per pixel: nine instants of four views of 384 px
+# instants without images that are predicted at a time
+_AT_ONCE = 512
+# values of images (three per pixel) that are predicted at a time: nine instants of four views of 384 px
+_PIXELS_AT_ONCE = 2**24
 
 
 class Batches:
-    """Whole batches by index, without Python per sample, put together as `batching` says."""
+    """Training batches of the steps `first` to `last`, without Python code per sample.
+
+    Args:
+        data: training instants.
+        size: instants per batch.
+        seed: of the random order.
+        first: first step.
+        last: step after the last one.
+        batching: how batches are put together."""
 
     def __init__(
         self, data: Instants, size: int, seed: int, first: int, last: int, batching: Batching = SHUFFLED
@@ -23,7 +33,10 @@ class Batches:
         self._draws = batching.draws(data, size, seed)
 
     def since(self, step: int) -> "Batches":
-        """The same batches, beginning with that of another step."""
+        """The same batches from another step on.
+
+        Args:
+            step: first step."""
         later = copy.copy(self)
         later.first = step
         return later
@@ -38,7 +51,11 @@ class Batches:
 
 
 class InOrder:
-    """Every instant once, in order, as often as it is gone through; from disk, where the data is there."""
+    """Every instant once, in order; may be iterated repeatedly.
+
+    Args:
+        data: instants.
+        size: instants per batch."""
 
     def __init__(self, data: Instants, size: int) -> None:
         self.data, self.size = data, size
@@ -52,14 +69,21 @@ class InOrder:
 
 
 def at_once(data: Instants) -> int:
-    """How many instants to predict at a time: fewer where images would fill the memory."""
+    """Number of instants to predict at a time: fewer where images would fill the memory.
+
+    Args:
+        data: instants."""
     if "images" not in data.fields or not len(data):
         return _AT_ONCE
     return max(1, min(_AT_ONCE, _PIXELS_AT_ONCE // data[:1].stored("images").numel()))
 
 
 def ahead(batches: Iterator[MultiView]) -> Iterator[MultiView]:
-    """The same batches, each made in a thread while the one before it is used; what fails there fails here."""
+    """The same batches, each prepared in a thread while the one before it is used; errors of the thread are raised
+    here.
+
+    Args:
+        batches: to be prepared."""
     with ThreadPoolExecutor(1) as worker:
         coming = worker.submit(next, batches, None)
         while (batch := coming.result()) is not None:

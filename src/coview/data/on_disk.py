@@ -1,4 +1,4 @@
-"""Instants whose pictures are too many for memory: labels are held, pictures read when asked for."""
+"""Instants whose images do not fit into memory: labels are held, images are read when indexed."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,15 +14,22 @@ from coview.errors import InputError
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
 
-# The picture of one instant (first number) in one view (second), from any thread.
+# Reads the RGB image of an instant (first argument) in a view (second), from any thread.
 ReadPicture = Callable[[int, int], UInt8[Tensor, "3 height width"]]
 
 
 class OnDisk(Instants):
-    """Labels in memory and a function that reads pictures, RGB bytes, all of one size.
+    """Labels in memory, and images of one size read by a function when indexed.
 
-    Pictures are read by `threads` at once; what the function raises comes out of the indexing. ValueError for
-    labels that hold pictures themselves, or do not say how many views there are."""
+    Errors of the function are raised by the indexing.
+
+    Args:
+        labels: without images, with cameras.
+        read: reads the RGB image of an instant in a view; called from several threads.
+        threads: that read at once.
+
+    Raises:
+        ValueError: the labels hold images, or no cameras, which say how many views there are."""
 
     slow = True
 
@@ -39,37 +46,52 @@ class OnDisk(Instants):
         return len(self.labels)
 
     def __getitem__(self, index: Int[Tensor, "*picked"] | slice) -> MultiView:
-        """The instants at `index`, with the pictures read now."""
+        """The instants at `index`, with their images read now."""
         labels = self.labels[index].only(self._shown)
         chosen = torch.arange(len(self))[index if isinstance(index, slice) else index.cpu()]
         return labels.replaced(images=self._pictures(chosen))
 
     @property
     def fields(self) -> frozenset[str]:
+        """Names of the fields that can be read."""
         return self._shown
 
     @property
     def skeleton(self) -> Skeleton:
+        """Skeleton of the joints."""
         return self.labels.skeleton
 
     @property
     def device(self) -> torch.device:
+        """Device of the batches."""
         return self.labels.device
 
     def only(self, names: frozenset[str]) -> Instants:
-        """The same instants with every field outside `names` hidden; nothing is read where images are."""
+        """The same instants with every other field hidden; without "images" no file is read.
+
+        Args:
+            names: fields to keep."""
         shown = self._shown & names
         if "images" not in shown:
             return self.labels.only(shown)
         return self._with(self.labels, shown)
 
     def to(self, device: torch.device | str) -> "OnDisk":
-        """The same instants; labels move now, pictures when they are read."""
+        """The same instants on another device; images move when they are read.
+
+        Args:
+            device: of the result."""
         return self._with(self.labels.to(device), self._shown)
 
-    def having(self, **fields: Any) -> "OnDisk":
-        """The same instants with labels exchanged or added; ValueError for images, which are read."""
-        return self._with(self.labels.having(**fields), self._shown | frozenset(fields))
+    def replaced(self, **fields: Any) -> "OnDisk":
+        """The same instants with labels exchanged or added.
+
+        Args:
+            fields: values by name, instants first.
+
+        Raises:
+            ValueError: images are given, which are read."""
+        return self._with(self.labels.replaced(**fields), self._shown | frozenset(fields))
 
     def _with(self, labels: InMemory, shown: frozenset[str]) -> "OnDisk":
         made = OnDisk(labels, self.read, self.threads)

@@ -1,4 +1,4 @@
-"""A recorded session as a data set: its 2D joints teach, its 3D joints, if there are any, only test."""
+"""A recorded session as a data set: it is trained on its 2D joints; its 3D joints, if any, only evaluate."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +10,7 @@ from torch import Tensor
 from coview.cameras import Cameras
 from coview.data.base import DataConfig, InMemory, joined
 from coview.errors import InputError, UnknownNameError
-from coview.formats.session.known_cameras import has_lenses, image_sizes, known_cameras
+from coview.formats.session.known_cameras import has_intrinsics, image_sizes, known_cameras
 from coview.formats.session.session import Session
 from coview.formats.session.synchronised_tracks import session_tracks
 from coview.sample import MultiView
@@ -25,20 +25,26 @@ from coview.skeletons import (
     skeleton_map,
 )
 
-_SEES = 4  # joints with a confidence that make a view see the person
+# detected joints with which a view counts as seeing the person
+_SEES = 4
 
 
 @dataclass(frozen=True)
 class RecordedConfig(DataConfig):
     """One or more sessions (`coview import`) with the same number of cameras; each is a rig of its own."""
 
-    sessions: tuple[Path, ...] = ()  # folders that hold a session.toml
-    cameras: tuple[str, ...] = ()  # use only these; all where empty
-    test_cameras: tuple[str, ...] = ()  # of the validation; default: those of the training
-    validation_share: float = 0.2  # the last part of every session: neighbouring frames are too alike to mix
-    stride: int = 1  # use every n-th frame
-    # name of the skeleton to learn; None: h36m_17 where the recording's joints give it, else coco_19, else their own.
-    # Joints of it that the recording lacks count as not seen
+    # session folders (with a session.toml)
+    sessions: tuple[Path, ...] = ()
+    # names of the cameras to use; empty: all
+    cameras: tuple[str, ...] = ()
+    # cameras of the validation; default: those of the training
+    test_cameras: tuple[str, ...] = ()
+    # share of every session, at its end, for the validation: neighbouring frames are too alike to mix
+    validation_share: float = 0.2
+    # use every n-th frame
+    stride: int = 1
+    # name of the skeleton to learn; None: h36m_17 where the recorded joints give it, else coco_19, else their own.
+    # Joints that the recording lacks count as not detected
     skeleton: str | None = None
 
     def __post_init__(self) -> None:
@@ -57,20 +63,25 @@ class RecordedConfig(DataConfig):
 
     @property
     def provides(self) -> frozenset[str]:
-        """Image sizes where every session, or its calibration, has them. Cameras where every session is calibrated, or
-        came with a calibration that has its lenses; then their extrinsics are NaN. 3D joints where every session is
-        reconstructed."""
+        """Fields of the training instants.
+
+        Image sizes where all sessions, or their calibrations, have them; cameras where all sessions have intrinsics,
+        with NaN extrinsics where they are not calibrated; 3D joints where all sessions are reconstructed."""
         found = frozenset({"joints2d", "confidence", "rig", "subject", "sequence", "time"})
         sessions = [Session.load(path) for path in self.sessions]
         if all(self._sized(session) for session in sessions):
             found |= {"image_size"}
-        if sessions and all(has_lenses(session) for session in sessions):
+        if sessions and all(has_intrinsics(session) for session in sessions):
             found |= {"cameras"}
         if sessions and all(session.poses3d_path.is_file() for session in sessions):
             found |= {"joints3d"}
         return found
 
     def remedy(self, field: str) -> str:
+        """What a user can do where a needed field is not provided.
+
+        Args:
+            field: name of the field."""
         if not self.sessions:
             return "No session was given: name its folder with --data SESSION."
         session = self.sessions[0]
@@ -78,7 +89,7 @@ class RecordedConfig(DataConfig):
             "image_size": f"The image size of some camera is not known, so its image centre is not either: import "
             f"again with the videos or a calibration beside the 2D joints, or give one with `coview calibrate file "
             f"{session} CALIBRATION`.",
-            "cameras": f"Its lenses are not known: give a calibration with `coview calibrate file {session} "
+            "cameras": f"Its intrinsics are not known: give a calibration with `coview calibrate file {session} "
             f"CALIBRATION`, or import again with one.",
             "joints3d": f"Its 3D joints are not known: run `coview calibrate people {session}` (or `file`, `board`), "
             f"then `coview reconstruct {session}`.",
@@ -86,7 +97,10 @@ class RecordedConfig(DataConfig):
         }.get(field, "")
 
     def on(self, skeleton: Skeleton) -> "RecordedConfig":
-        """The same sessions as joints of a model's skeleton, unless one is asked for or coview has no name for it."""
+        """The same sessions with the joints of a model's skeleton.
+
+        Args:
+            skeleton: of the model. Ignored where one is configured, or for a skeleton without a name in coview."""
         return replace(self, skeleton=self.skeleton or skeleton.name) if skeleton in SKELETONS else self
 
     def train(self) -> InMemory:
@@ -106,8 +120,8 @@ class RecordedConfig(DataConfig):
         parts = []
         for path, instants in zip(self.sessions, loaded, strict=True):
             frames = torch.arange(len(instants.rig))
-            begin = round(len(frames) * (1 - self.validation_share))
-            frames = frames[:begin] if first else frames[begin:]
+            first_validation = round(len(frames) * (1 - self.validation_share))
+            frames = frames[:first_validation] if first else frames[first_validation:]
             kept = _useful(instants, frames, path, "training" if first else "validation", least)
             parts.append(instants[kept])
         counts = {str(path): part.joints2d.shape[1] for path, part in zip(self.sessions, parts, strict=True)}
@@ -130,7 +144,8 @@ class RecordedConfig(DataConfig):
             joints2d=joints2d[every, views],
             confidence=confidence[every, views],
             rig=torch.full((frames,), rig),
-            subject=torch.full((frames,), rig),  # one person per session, and nobody says who
+            # one person per session, and nobody says who
+            subject=torch.full((frames,), rig),
             sequence=torch.full((frames,), rig),
             time=torch.arange(frames) * (self.stride / session.fps),
         )
@@ -140,22 +155,29 @@ class RecordedConfig(DataConfig):
         return seen.replaced(**_truth(session, skeleton, tuple(names), every, frames))
 
     def _sized(self, session: Session) -> bool:
-        """Whether the image sizes of all cameras are known that training reads."""
+        """Whether the image sizes of all cameras used in training are known."""
         sizes = dict(zip(session.camera_names, image_sizes(session), strict=True))
         return None not in [sizes[name] for name in self.cameras or sizes if name in sizes]
 
 
 def training_skeleton(skeleton: Skeleton) -> Skeleton:
-    """The skeleton that models are trained on for recordings with this one: H36M-17 where possible.
+    """The skeleton that models are trained on: H36M-17 where the recorded joints give it, else COCO-19, else the own
+    one.
 
-    Else COCO-19 (no head top, no spine), else the recording's own."""
+    Args:
+        skeleton: of the recording."""
     return next((target for target in (H36M_17, COCO_19) if can_map(skeleton, target)), skeleton)
 
 
 def joints_for(detected: Skeleton, skeleton: Skeleton) -> SkeletonMap:
-    """The map from a detector's skeleton to the one that a model has, whose joints may be absent but for its root.
+    """The map from a detector's skeleton to a model's; joints other than the root may be absent.
 
-    LookupError naming the joints that cannot be had where the root is one of them."""
+    Args:
+        detected: skeleton of the detector.
+        skeleton: of the model.
+
+    Raises:
+        LookupError: the root cannot be had; names the joints that cannot."""
     mapped = skeleton_map(detected, skeleton, partial=True)
     return skeleton_map(detected, skeleton) if skeleton.root in mapped.absent else mapped
 
@@ -163,10 +185,17 @@ def joints_for(detected: Skeleton, skeleton: Skeleton) -> SkeletonMap:
 def session_joints(
     session: Session, skeleton: Skeleton
 ) -> tuple[Float[Tensor, "frames views joints 2"], Float[Tensor, "frames views joints"]]:
-    """One person's pixels (NaN: not seen) and confidence, as joints of `skeleton`, all views at the same times.
+    """2D joints of one person in all views, synchronised, as joints of a skeleton.
 
-    Joints that the session's skeleton cannot give are not seen in any view. Raises LookupError where that is the
-    root."""
+    Args:
+        session: with 2D joints.
+        skeleton: of the result. Joints that the session cannot give are missing in all views.
+
+    Returns:
+        Pixels (NaN: not detected) and confidences.
+
+    Raises:
+        LookupError: the root cannot be had."""
     mapped = joints_for(session.skeleton, skeleton)
     joints2d, confidence = session_tracks(session)
     return mapped.apply(joints2d), mapped.confidence(confidence)
@@ -180,10 +209,16 @@ def _index(session: Session, camera: str) -> int:
     return session.camera_names.index(camera)
 
 
-def session_lenses(session: Session) -> Cameras | None:
-    """Its cameras without their places (NaN), in its order; None where its lenses are not known."""
-    known = known_cameras(session)
-    return None if known is None else known.without_extrinsics().cameras.to(torch.float32)
+def session_intrinsics(session: Session) -> Cameras | None:
+    """The cameras of a session with NaN extrinsics, in its order.
+
+    Args:
+        session: to read.
+
+    Returns:
+        float32 cameras; None where the intrinsics are not known."""
+    calibration = known_cameras(session)
+    return None if calibration is None else calibration.without_extrinsics().cameras.to(torch.float32)
 
 
 def _truth(
@@ -191,8 +226,8 @@ def _truth(
 ) -> dict[str, object]:
     """Cameras and reconstructed 3D joints where the session has them."""
     found: dict[str, object] = {}
-    if (known := known_cameras(session)) is not None:
-        cameras = known.select(names).cameras.to(torch.float32)
+    if (calibration := known_cameras(session)) is not None:
+        cameras = calibration.select(names).cameras.to(torch.float32)
         found["cameras"] = cameras.expand(frames, len(names))
     if session.poses3d_path.is_file():
         poses = session.poses3d()
@@ -207,7 +242,7 @@ def _truth(
 
 
 def _useful(instants: MultiView, frames: Tensor, path: Path, purpose: str, least: int) -> Tensor:
-    """The frames in which at least so many views see the person."""
+    """The frames in which at least `least` views detected the person."""
     seen = (instants.confidence[frames] > 0).sum(dim=-1) >= _SEES
     kept = frames[seen.sum(dim=-1) >= least]
     if not len(kept):

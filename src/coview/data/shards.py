@@ -1,4 +1,4 @@
-"""Tensors that are slow to make, kept on disk in pieces: made once, resumable, safe against interruption."""
+"""Tensors that are slow to compute, cached on disk in pieces: computed once, resumable, safe against interruption."""
 
 import hashlib
 import json
@@ -20,27 +20,42 @@ Make = Callable[[int], dict[str, Tensor]]
 
 
 def cache_folder(name: str) -> Path:
-    """Where kept things of this kind lie: $COVIEW_DATA/<name>, else ~/.cache/coview/<name>."""
+    """Cache folder of a kind of data: $COVIEW_DATA/<name>, else ~/.cache/coview/<name>.
+
+    Args:
+        name: of the kind."""
     root = os.environ.get("COVIEW_DATA")
     return (Path(root).expanduser() if root else Path.home() / ".cache" / "coview") / name
 
 
 def digest(settings: Mapping[str, Any]) -> str:
-    """A short name for settings of plain values; equal settings have equal names."""
+    """A short hash of settings; equal settings have equal hashes.
+
+    Args:
+        settings: plain values by name."""
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def gathered(
     make: Make, lengths: list[int], *, folder: Path | None, stem: str, what: str, workers: int = 1
 ) -> dict[str, Tensor]:
-    """The tensors of all pieces, one after another along their first axis; piece `n` has `lengths[n]` rows.
+    """Computes or loads the pieces of a cache and concatenates their tensors along the first axis.
 
-    With a `folder` each piece is read from there, or made and left there as <stem>_<number>.safetensors; a
-    piece that is damaged, changed or of other lengths is made again. With several `workers` that many threads make
-    pieces. Each piece is made on one core, however many workers there are: matrix products and decompositions round
-    differently on one core and on two, so that otherwise the result would depend on the number of workers, on
-    OMP_NUM_THREADS, and, where MKL chooses how many cores it takes, on what else the machine does. Memory: the
-    result and two pieces per worker. OSError where they cannot be kept."""
+    A piece that is damaged, changed or of another length is computed again. Each piece is computed on one core, however
+    many workers there are: matrix products and decompositions round differently on one core and on two, so that
+    otherwise the result would depend on the number of workers, on OMP_NUM_THREADS, and, where MKL chooses the number of
+    cores, on the load of the machine. Memory: the result and two pieces per worker.
+
+    Args:
+        make: computes the piece of a number.
+        lengths: rows of every piece.
+        folder: of the cache; pieces are <stem>_<number>.safetensors. None: no cache.
+        stem: beginning of the files' names.
+        what: label of the progress bar.
+        workers: threads that compute pieces; the result does not depend on it.
+
+    Raises:
+        OSError: a piece cannot be written."""
     whole: dict[str, Tensor] = {}
     start = 0
 
@@ -77,7 +92,8 @@ def _in_order(make: Make, count: int, workers: int) -> Iterator[dict[str, Tensor
                 yield piece
         finally:
             pool.shutdown(cancel_futures=True)
-            torch.set_num_threads(before)  # what threads of later pools begin with
+            # what threads of later pools begin with
+            torch.set_num_threads(before)
 
 
 @contextmanager

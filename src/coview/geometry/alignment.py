@@ -22,12 +22,12 @@ class Similarity:
         """Source points in the frame and unit of the target; batches broadcast.
 
         NaN where the similarity is; such points get the gradient zero, not NaN."""
-        known = self.scale.isfinite()[..., None, None]  # replaced first: zero times NaN is NaN
+        valid = self.scale.isfinite()[..., None, None]  # replaced first: zero times NaN is NaN
         rotation, scale = (
-            torch.where(known, part, 0.0) for part in (self.rotation, self.scale[..., None, None])
+            torch.where(valid, part, 0.0) for part in (self.rotation, self.scale[..., None, None])
         )
         moved = scale * (points @ rotation.mT) + self.translation[..., None, :]
-        return torch.where(known, moved, torch.nan)
+        return torch.where(valid, moved, torch.nan)
 
     def inverse(self) -> "Similarity":
         """The way back, from target to source. Infinite where the scale is 0."""

@@ -107,9 +107,9 @@ def rotation_angle(
 
     From sine and cosine, since the arc cosine alone loses half the digits of small angles. The
     gradient is zero, not infinite, where the angle is exactly 0 or π."""
-    turn = a.mT @ b
-    sine = _axial(turn).norm(dim=-1) / 2
-    cosine = (turn.diagonal(dim1=-2, dim2=-1).sum(dim=-1) - 1) / 2
+    relative = a.mT @ b
+    sine = _axial(relative).norm(dim=-1) / 2
+    cosine = (relative.diagonal(dim1=-2, dim2=-1).sum(dim=-1) - 1) / 2
     return torch.atan2(sine, cosine)
 
 
@@ -144,8 +144,8 @@ def average_rotations(
 ) -> Float[Tensor, "*batch 3 3"]:
     """The weighted mean in the chordal L2 sense: the rotation nearest to the mean matrix. [Hartley13]
 
-    A rotation of weight 0 is ignored, NaN or not; NaN where all weights are 0. Outliers pull: give
-    them small weights. Meaningless where the rotations cancel (two half turns apart)."""
+    A rotation of weight 0 is ignored, NaN or not; NaN where all weights are 0. The mean is not robust: give
+    outliers small weights. Meaningless where the rotations cancel (two half turns apart)."""
     given = (weights > 0)[..., None, None]
     safe = torch.where(given, rotations, torch.zeros_like(rotations))
     total = (weights[..., None, None] * safe).sum(dim=-3)

@@ -1,8 +1,8 @@
-"""Algebraic triangulation with learnt confidences, and the RANSAC that it is compared with [Iskakov19].
+"""Algebraic triangulation with learned confidences, and the RANSAC that it is compared with [Iskakov19].
 
-Both read a 2D place per view from heat maps and intersect the rays. The algebraic one is differentiable from
-images to metres, so the network learns where rays should go and which views to trust; the other one is
-not, and its network learns heat maps from 2D labels alone.
+Both read a 2D position per view from heat maps and intersect the rays. The algebraic one is differentiable from
+images to metres, so the network learns positions and the weights of views; RANSAC is not, and its network learns heat
+maps from 2D labels alone.
 """
 
 import math
@@ -36,15 +36,19 @@ from coview.representations.heatmaps import (
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
 
-MILLIMETRES = 1000.0  # per metre: the unit of the released DLT
+# millimetres per metre: the unit of the released DLT
+MILLIMETRES = 1000.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class SeenPose(WorldPose):
-    """A pose, and what it was made of."""
+class TriangulatedPose(WorldPose):
+    """A pose, and the 2D positions, weights and heat maps that it was triangulated from."""
 
-    joints2d: Float[Tensor, "*batch views joints 2"]  # pixels of the crops
-    weights: Float[Tensor, "*batch views joints"]  # of the rays; 0 for a view that took no part
+    # pixels of the crops
+    joints2d: Float[Tensor, "*batch views joints 2"]
+    # weights of the rays; 0 for a view that was not used
+    weights: Float[Tensor, "*batch views joints"]
+    # the network's heat maps, before any softmax
     heatmaps: Float[Tensor, "*batch views joints height width"]
 
 
@@ -52,10 +56,14 @@ class SeenPose(WorldPose):
 class AlgebraicTriangulationConfig(ImageConfig):
     """The paper's settings [Iskakov19 §3.1]; recipes choose smaller networks."""
 
-    confidences: bool = True  # learnt per joint and view; without, every view counts alike
-    multiplier: float = 100.0  # of the heat maps before their softmax: the released alpha
-    confidence_rate: float = 1.0  # learning rate of the confidences, as a multiple of the rest's
-    threshold_cm: float = 20.0  # errors beyond it count with their tenth root: outliers teach little
+    # whether a confidence is learned per joint and view; without, all views have the same weight
+    confidences: bool = True
+    # factor on the heat maps before their softmax: the released alpha
+    multiplier: float = 100.0
+    # learning rate of the confidences, as a multiple of the recipe's
+    confidence_rate: float = 1.0
+    # centimetres beyond which only the tenth root of an error counts: outliers have little gradient
+    threshold_cm: float = 20.0
     # whose error is compared with the threshold: a coordinate's, as the released code has it, or a joint's,
     # as the paper's eq. 15 writes
     soft_per: Literal["coordinate", "joint"] = "coordinate"
@@ -78,11 +86,16 @@ class AlgebraicTriangulationConfig(ImageConfig):
             )
 
     def build(self, skeleton: Skeleton) -> "AlgebraicTriangulation":
+        """The untrained method.
+
+        Args:
+            skeleton: Joints of the 2D input and of the poses.
+        """
         return AlgebraicTriangulation(self, skeleton)
 
 
-class AlgebraicTriangulation(ImageMethod[SeenPose]):
-    """Soft arg-max in every view, then weighted linear triangulation, trained through both."""
+class AlgebraicTriangulation(ImageMethod[TriangulatedPose]):
+    """Soft arg-max in every view, then weighted linear triangulation; trained end to end."""
 
     config: AlgebraicTriangulationConfig
 
@@ -90,22 +103,37 @@ class AlgebraicTriangulation(ImageMethod[SeenPose]):
         super().__init__(config, skeleton, algebraic=config.confidences)
         self.rates = {"backbone.alg_confidences": config.confidence_rate} if config.confidences else {}
 
-    def forward(self, batch: MultiView) -> SeenPose:
-        """World poses; NaN for a joint where fewer than two views are there."""
+    def forward(self, batch: MultiView) -> TriangulatedPose:
+        """World poses in metres.
+
+        Args:
+            batch: `images` and `cameras`.
+
+        Returns:
+            Poses; NaN for joints of an instant with fewer than two views.
+        """
         views = self.views(batch)
         maps = self.maps(views.images)
         pixels = self._pixels(soft_argmax(maps.heatmaps, self.config.multiplier), views, maps)
         projections, there = views.projections()
         weights = self._weights(maps.algebraic, there, pixels)
-        if self.config.reference:
+        if self.config.released_numerics:
             # a view that is absent has rows of zeros
             joints3d = homogeneous_dlt(pixels, _in_millimetres(projections), weights) / MILLIMETRES
         else:
             joints3d = triangulate_undistorted(pixels, projections, weights)
-        return _seen(batch, joints3d, pixels, weights, maps)
+        return _pose(batch, joints3d, pixels, weights, maps)
 
-    def losses(self, predicted: SeenPose, batch: MultiView) -> dict[str, Float[Tensor, ""]]:
-        """Squared error in cm², softened for outliers."""
+    def losses(self, predicted: TriangulatedPose, batch: MultiView) -> dict[str, Float[Tensor, ""]]:
+        """Squared error in cm², softened for outliers. [Iskakov19 eq. 15]
+
+        Args:
+            predicted: Poses of all instants.
+            batch: `joints3d`.
+
+        Returns:
+            `soft_mse`, as the function of that name.
+        """
         threshold = self.config.threshold_cm**2
         return {"soft_mse": soft_mse(predicted.joints3d, batch.joints3d, threshold, self.config.soft_per)}
 
@@ -115,12 +143,11 @@ class AlgebraicTriangulation(ImageMethod[SeenPose]):
         there: Bool[Tensor, "instants views"],
         pixels: Float[Tensor, "instants views joints 2"],
     ) -> Float[Tensor, "instants views joints"]:
-        """Shares over the views, and a little more, so that none is ever without gradient."""
-        trust = (
-            torch.ones_like(pixels[..., 0]) if confidences is None else confidences.view_as(pixels[..., 0])
-        )
-        trust = trust * there[..., None]
-        shares = trust / trust.sum(dim=1, keepdim=True).clamp_min(1e-9) + 1e-5
+        """Confidences normalised over the views, plus 1e-5, so that no view is ever without gradient."""
+        one = torch.ones_like(pixels[..., 0])
+        weights = one if confidences is None else confidences.view_as(one)
+        weights = weights * there[..., None]
+        shares = weights / weights.sum(dim=1, keepdim=True).clamp_min(1e-9) + 1e-5
         return shares * there[..., None]
 
 
@@ -130,35 +157,46 @@ def soft_mse(
     threshold: float,
     per: Literal["coordinate", "joint"] = "coordinate",
 ) -> Float[Tensor, ""]:
-    """Mean squared error in cm² of poses in metres; beyond `threshold` (cm²) its tenth root takes over, continuously.
+    """Mean squared error in cm²; beyond a threshold its tenth root takes over, continuously. [Iskakov19 eq. 15]
 
-    [Iskakov19 eq. 15]; `per` "coordinate" softens each coordinate's square, "joint" their mean over a joint.
-    Joints that are NaN on either side do not count; zero where none is left."""
-    known = (predicted.isfinite() & truth.isfinite()).all(dim=-1)
-    gap = torch.where(known[..., None], CENTIMETRES * (predicted - truth), 0.0)
+    Args:
+        predicted: Poses in metres.
+        truth: The same frame and unit.
+        threshold: Squared error in cm² from which on it is softened.
+        per: "coordinate" softens each coordinate's square, "joint" their mean over a joint.
+
+    Returns:
+        Mean over coordinates and joints; joints that are NaN on either side do not count, 0 where none is left.
+    """
+    valid = (predicted.isfinite() & truth.isfinite()).all(dim=-1)
+    gap = torch.where(valid[..., None], CENTIMETRES * (predicted - truth), 0.0)
     squared = gap.square() if per == "coordinate" else gap.square().mean(dim=-1, keepdim=True)
     large = squared > threshold
-    # the root's slope at zero is infinite: it is taken of something else there
+    # the slope of x^0.1 at 0 is infinite: small errors are replaced before the root is taken
     soft = torch.where(large, squared, threshold).pow(0.1) * threshold**0.9
     softened = torch.where(large, soft, squared).mean(dim=-1)
-    return softened.sum() / known.sum().clamp_min(1)
+    return softened.sum() / valid.sum().clamp_min(1)
 
 
 @dataclass(frozen=True)
 class RansacTriangulationConfig(ImageConfig):
     """The paper's baseline [Iskakov19 §4]; pixels are those of a crop of 384."""
 
-    iterations: int = 10  # pairs of views that are tried; all of them where there are no more
-    threshold: float = 30.0  # pixels per 384 of the crop's side beyond which a view disagrees
-    huber: float = 2.0  # pixels per 384 beyond which the refinement counts an error linearly
-    refinements: int = 10  # reweighted Gauss-Newton steps of the refinement
-    sigma: float = 1.0  # map cells: width of the heat maps that 2D labels become
-    # mse: heat maps are to equal a bump, as in the paper. cross_entropy: the softmax of `multiplier` times them is to
-    # be the bump; a small network learns from the first step then, and soft arg-max begins with what it needs
+    # pairs of views that are tried; all pairs where there are no more than that
+    iterations: int = 10
+    # reprojection error from which on a view is an outlier, in pixels of a crop of 384
+    threshold: float = 30.0
+    # reprojection error from which on the refinement's loss is linear, in pixels of a crop of 384
+    huber: float = 2.0
+    # reweighted Gauss-Newton steps of the refinement
+    refinements: int = 10
+    # standard deviation of the heat maps drawn from 2D labels, in map cells
+    sigma: float = 1.0
+    # mse: heat maps learn to equal a Gaussian, as in the paper. cross_entropy: the softmax of `multiplier` times them
+    # learns to; small networks then learn from the first step, and their weights suit a soft arg-max
     loss: Literal["mse", "cross_entropy"] = "mse"
-    multiplier: float = (
-        100.0  # of the cross entropy; that of the algebraic method which begins with the weights
-    )
+    # factor on the heat maps in the cross-entropy; choose that of the algebraic method that starts from the weights
+    multiplier: float = 100.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -179,14 +217,18 @@ class RansacTriangulationConfig(ImageConfig):
             )
 
     def build(self, skeleton: Skeleton) -> "RansacTriangulation":
+        """The untrained method.
+
+        Args:
+            skeleton: Joints of the 2D input and of the poses.
+        """
         return RansacTriangulation(self, skeleton)
 
 
-class RansacTriangulation(ImageMethod[SeenPose]):
-    """The cell with the largest value in every view, then the largest set of views that agree.
+class RansacTriangulation(ImageMethod[TriangulatedPose]):
+    """Arg-max of the heat map in every view, then RANSAC over pairs of views, and refinement.
 
-    The network never sees a 3D label: it learns heat maps from 2D joints, and so is what the learnable
-    methods begin with."""
+    The network learns from 2D joints, never from a 3D label; the learnable methods start from its weights."""
 
     supervision = frozenset({"joints2d", "confidence"})
     config: RansacTriangulationConfig
@@ -194,9 +236,17 @@ class RansacTriangulation(ImageMethod[SeenPose]):
     def __init__(self, config: RansacTriangulationConfig, skeleton: Skeleton) -> None:
         super().__init__(config, skeleton)
 
-    def forward(self, batch: MultiView) -> SeenPose:
-        """World poses; NaN where no two views are there. In training all views are believed: it is quicker, and
-        the heat maps are all that is learnt."""
+    def forward(self, batch: MultiView) -> TriangulatedPose:
+        """World poses in metres.
+
+        In training all views are triangulated without RANSAC: it is quicker, and only the heat maps are learned.
+
+        Args:
+            batch: `images` and `cameras`.
+
+        Returns:
+            Poses; NaN for joints of an instant with fewer than two views. `weights` are 1 for inliers.
+        """
         views = self.views(batch)
         maps = self.maps(views.images)
         pixels = self._pixels(hard_argmax(maps.heatmaps.detach()), views, maps)
@@ -207,27 +257,40 @@ class RansacTriangulation(ImageMethod[SeenPose]):
                 joints3d, inliers = triangulate_undistorted(pixels, projections, seen.to(pixels)), seen
             else:
                 joints3d, inliers = self._agreed(pixels, projections, seen)
-        return _seen(batch, joints3d, pixels, inliers.to(pixels), maps)
+        return _pose(batch, joints3d, pixels, inliers.to(pixels), maps)
 
     @torch.no_grad()
     def detections(
         self, batch: MultiView
     ) -> tuple[Float[Tensor, "instants views joints 2"], Float[Tensor, "instants views joints"]]:
-        """What the 2D network sees in every image by itself: pixels, and the share of the map that its peak holds.
+        """2D joints in every image by itself, for methods that learn from 2D joints.
 
-        Reads `images` alone, instants along their first axis: for methods that learn from 2D joints."""
+        Args:
+            batch: `images` alone are read, instants along their first axis.
+
+        Returns:
+            Pixels; and the share of each map's softmax that its peak holds, in [0, 1].
+        """
         images = batch.images
         maps = self.maps(images).heatmaps
         cells, share = peaks(maps, self.config.multiplier)
         stride = map_stride((images.shape[-1], images.shape[-2]), (maps.shape[-1], maps.shape[-2]))
-        pixels = image_pixels(cells, stride, half_pixel=not self.config.reference)
+        pixels = image_pixels(cells, stride, half_pixel=not self.config.released_numerics)
         return pixels.unflatten(0, images.shape[:2]), share.unflatten(0, images.shape[:2])
 
-    def losses(self, predicted: SeenPose, batch: MultiView) -> dict[str, Float[Tensor, ""]]:
-        """How far the heat maps are from bumps at the 2D labels; joints without confidence do not count."""
+    def losses(self, predicted: TriangulatedPose, batch: MultiView) -> dict[str, Float[Tensor, ""]]:
+        """Difference of the heat maps from Gaussians at the 2D labels.
+
+        Args:
+            predicted: Its heat maps are compared.
+            batch: `joints2d` (pixels) and `confidence`; joints of confidence 0 do not count.
+
+        Returns:
+            `heatmaps`: squared difference summed over cells, or cross-entropy in nats; mean over joints.
+        """
         height, width = predicted.heatmaps.shape[-2:]
         stride = map_stride((batch.images.shape[-1], batch.images.shape[-2]), (width, height))
-        cells = map_cells(batch.joints2d, stride, half_pixel=not self.config.reference)
+        cells = map_cells(batch.joints2d, stride, half_pixel=not self.config.released_numerics)
         target = gaussian_maps(cells, batch.confidence, (height, width), self.config.sigma)
         labelled = batch.confidence > 0
         if self.config.loss == "mse":
@@ -244,15 +307,16 @@ class RansacTriangulation(ImageMethod[SeenPose]):
         projections: Float[Tensor, "instants views 3 4"],
         seen: Bool[Tensor, "instants views joints"],
     ) -> tuple[Float[Tensor, "instants joints 3"], Bool[Tensor, "instants views joints"]]:
-        """The point of the largest set of agreeing views, refined; and the set."""
+        """The point of the largest set of inlier views, refined; and the set."""
         scale = self.config.size / 384
         pairs = self._pairs(seen)
         tried = triangulate_undistorted(
             pixels.expand(len(pairs), *pixels.shape), projections[None], pairs.to(pixels)
         )
-        misses = reprojection_residuals(tried, pixels.expand(len(pairs), *pixels.shape), projections[None])
-        inliers = (misses < scale * self.config.threshold) & seen | pairs
-        best = inliers.sum(dim=2).argmax(dim=0)  # the first of equals
+        errors = reprojection_residuals(tried, pixels.expand(len(pairs), *pixels.shape), projections[None])
+        inliers = (errors < scale * self.config.threshold) & seen | pairs
+        # of equal counts the first
+        best = inliers.sum(dim=2).argmax(dim=0)
         chosen = inliers.take_along_dim(best[None, :, None, :], dim=0)[0]
         joints3d = triangulate_undistorted(pixels, projections, chosen.to(pixels))
         return self._refined(joints3d, pixels, projections, chosen), chosen
@@ -260,7 +324,7 @@ class RansacTriangulation(ImageMethod[SeenPose]):
     def _pairs(
         self, seen: Bool[Tensor, "instants views joints"]
     ) -> Bool[Tensor, "pairs instants views joints"]:
-        """Two views each: all pairs where they are few, else drawn for every joint, the same for every instant."""
+        """Hypotheses of two views each: all pairs if few, else drawn per joint, the same for all instants."""
         views = seen.shape[1]
         if math.comb(views, 2) <= self.config.iterations:
             pairs = torch.zeros(math.comb(views, 2), views, dtype=torch.bool, device=seen.device)
@@ -273,7 +337,7 @@ class RansacTriangulation(ImageMethod[SeenPose]):
         return (drawn >= second) & seen
 
     def _refined(self, joints3d: Tensor, pixels: Tensor, projections: Tensor, chosen: Tensor) -> Tensor:
-        """The least Huber cost of the distances in the images, by reweighted Gauss-Newton."""
+        """Points with the least Huber loss of the reprojection errors, by reweighted Gauss-Newton."""
         limit = self.config.huber * self.config.size / 384
         for _ in range(self.config.refinements):
             distance = reprojection_residuals(joints3d, pixels, projections)
@@ -289,7 +353,9 @@ def _in_millimetres(projections: Float[Tensor, "*batch 3 4"]) -> Float[Tensor, "
     return torch.cat([projections[..., :3], MILLIMETRES * projections[..., 3:]], dim=-1)
 
 
-def _seen(batch: MultiView, joints3d: Tensor, pixels: Tensor, weights: Tensor, maps: Maps) -> SeenPose:
+def _pose(
+    batch: MultiView, joints3d: Tensor, pixels: Tensor, weights: Tensor, maps: Maps
+) -> TriangulatedPose:
     heatmaps = maps.heatmaps.unflatten(0, pixels.shape[:2])
     parts = {"joints3d": joints3d, "joints2d": pixels, "weights": weights, "heatmaps": heatmaps}
-    return SeenPose(**with_axes_of(batch, **parts))
+    return TriangulatedPose(**with_axes_of(batch, **parts))

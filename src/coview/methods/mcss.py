@@ -1,9 +1,9 @@
-"""MCSS: views of one instant get one embedding, other poses another; few labels say which pose it is. [Mitra20]
+"""MCSS: an embedding of poses learned from synchronised views, and a pose regressor learned from few labels. [Mitra20]
 
-An encoder maps each view to a unit vector. Synchronised views of an instant are drawn together and hard negatives,
-other instants of the same person, are pushed away, for which neither cameras nor labels are needed. A small head
-reads the canonical pose from the embedding, taught by the few instants that have a label. Batches hold many times of
-one person: `SubjectTimes`.
+An encoder maps each view to a unit vector. A triplet loss makes the embeddings of synchronised views of an instant
+similar and those of hard negatives, other instants of the same person, dissimilar; it needs neither cameras nor
+labels. A small head regresses the canonical pose from the embedding, trained by the few labelled instants. Batches
+hold many times of one person: `SubjectTimes`.
 """
 
 from collections.abc import Iterable
@@ -16,15 +16,15 @@ from torch import Tensor, nn
 
 from coview.errors import InputError
 from coview.methods.shared.base import CanonicalPoses, Fact, Method, MethodConfig
-from coview.methods.shared.canonical_targets import looked_at, said_of, whole_poses
-from coview.methods.shared.image_method import MEAN, SPREAD
+from coview.methods.shared.canonical_targets import complete_poses, embedding_facts, person_centred_rays
+from coview.methods.shared.image_method import IMAGENET_MEAN, IMAGENET_STD
 from coview.methods.shared.triplets import (
     Triplets,
     distances,
     hard_triplets,
     random_triplets,
+    rms_deviation,
     softmax_loss,
-    spread_of,
 )
 from coview.networks.backbone import Depth
 from coview.networks.encoders import CropEncoder, PoseEncoder, PoseHead
@@ -33,34 +33,39 @@ from coview.representations.normalised import weighted_unit_norm
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
 
-_SAME = 1e-3  # seconds: times are float32
-_CONSTANT = 1e-3  # metres: a coordinate that varies less is not divided by its spread
+# seconds: rounding of times, which are float32
+_SAME = 1e-3
+# metres: a coordinate with a smaller standard deviation is not divided by it
+_CONSTANT = 1e-3
 
 
 @dataclass(frozen=True)
 class McssConfig(MethodConfig):
-    """On 2D joints. Structure [Mitra20]; numbers are ours: those of its method section could not be had."""
+    """MCSS on 2D joints. Structure [Mitra20]; numbers are ours, those of its method section could not be obtained."""
 
-    width: int = 256  # of the encoder of 2D poses
-    features: int = 128  # of the embedding
-    head: int = 1024  # width of the head
-    dropout: float = 0.25  # in the head
-    metric_weight: float = (
-        1.0  # of the metric loss; 0: the baseline, the same network taught by the labels alone
-    )
-    margin: float = (
-        0.3  # by which the hardest negative is to be farther than the positive; distances are up to 2
-    )
-    gap: float = 0.5  # seconds within a take below which another instant is no negative
-    # hardest, the paper's; random, to see what hard ones are good for; all, ours: a softmax over them
+    # features of the layers of the encoder of 2D poses
+    width: int = 256
+    # dimensions of the embedding
+    features: int = 128
+    # features of the layers of the pose head
+    head: int = 1024
+    # share of the head's features that are set to 0 in each training step
+    dropout: float = 0.25
+    # weight of the metric loss; 0: the baseline, the same network trained by the labels alone
+    metric_weight: float = 1.0
+    # by how much the negative must be farther than the positive for a loss of 0; distances are 0 to 2
+    margin: float = 0.3
+    # seconds between two instants of one take below which they are not each other's negatives
+    gap: float = 0.5
+    # which negatives are used. hardest: the paper's; random: the baseline for it; all: a softmax over all, ours
     negatives: Literal["hardest", "random", "all"] = "hardest"
-    temperature: float = 0.1  # of that softmax over cosines
-    # share of the run in which only negatives farther than the positive count, so that the embedding does not
-    # collapse; where there is none, the hardest does
+    # temperature of that softmax over cosines
+    temperature: float = 0.1
+    # share of the run in which only negatives farther than the positive are used, so that the embedding does not
+    # collapse; where there is none, the hardest is
     semi_hard: float = 0.1
-    focal: float = (
-        1.0  # assumed focal length in image diagonals: a view is turned so that it looks at the person
-    )
+    # assumed focal length in image diagonals, for rotating each view to look at the person
+    focal: float = 1.0
 
     def __post_init__(self) -> None:
         name = type(self).__name__
@@ -85,23 +90,36 @@ class McssConfig(MethodConfig):
             )
 
     def build(self, skeleton: Skeleton) -> "Mcss":
+        """The untrained method.
+
+        Args:
+            skeleton: Joints of the 2D input and of the poses.
+        """
         return Mcss(self, skeleton)
 
 
 @dataclass(frozen=True)
 class McssImageConfig(McssConfig):
-    """On crops."""
+    """MCSS on crops."""
 
-    depth: Depth = 18  # of the ResNet
-    size: int = 224  # pixels of the crops' longer side
-    trunk: int = 64  # channels of the ResNet's first stage
+    # number of layers of the ResNet: 18, 34, 50, 101 or 152
+    depth: Depth = 18
+    # longer side of the crops in pixels
+    size: int = 224
+    # channels of the ResNet's first stage
+    trunk: int = 64
 
     def build(self, skeleton: Skeleton) -> "McssImages":
+        """The untrained method.
+
+        Args:
+            skeleton: Joints of the 2D input and of the poses.
+        """
         return McssImages(self, skeleton)
 
 
 class Mcss(Method[CanonicalPoses]):
-    """From 2D joints. Labels are canonical poses of world joints: gravity must be z, and no camera is read."""
+    """MCSS from 2D joints. Labels are canonical poses of world joints: the world must be z up; no camera is read."""
 
     inputs = frozenset({"joints2d", "confidence", "image_size"})
     supervision = frozenset({"joints3d", "labelled", "subject", "sequence", "time"})
@@ -113,52 +131,89 @@ class Mcss(Method[CanonicalPoses]):
         self.encoder = self._encoder()
         self.head = PoseHead(config.features, config.head, 3 * len(self.others), config.dropout)
         self.mean: Tensor
-        self.spread: Tensor
         self.register_buffer("mean", torch.zeros(3 * len(self.others)))
         self.register_buffer("spread", torch.ones(3 * len(self.others)))
-        self.watched = {}
+        self.diagnostics = {}
+
+    @property
+    def std(self) -> Float[Tensor, "numbers"]:
+        """Standard deviations of the labels' coordinates, metres; stored weights call them `spread`."""
+        return self.get_buffer("spread")
 
     def _encoder(self) -> nn.Module:
         return PoseEncoder(len(self.skeleton), self.config.width, self.config.features)
 
     @torch.no_grad()
-    def begin(self, batches: Iterable[MultiView]) -> None:
-        """Mean and spread of the labelled poses; ValueError where there are not two."""
-        poses = whole_poses([self._target(batch) for batch in batches], type(self).__name__)
-        spread = poses.std(dim=0)
+    def fit_statistics(self, batches: Iterable[MultiView]) -> None:
+        """Mean and standard deviation of every coordinate of the labelled poses.
+
+        Args:
+            batches: All training instants with their labels.
+
+        Raises:
+            InputError: Fewer than two labelled poses are complete.
+        """
+        poses = complete_poses([self._target(batch) for batch in batches], type(self).__name__)
+        std = poses.std(dim=0)
         self.mean.copy_(poses.mean(dim=0))
-        self.spread.copy_(torch.where(spread > _CONSTANT, spread, 1.0))
+        self.std.copy_(torch.where(std > _CONSTANT, std, 1.0))
 
     def forward(self, batch: MultiView) -> CanonicalPoses:
-        """Each view by itself; NaN for a view that shows fewer than four joints."""
-        embedding, known = self.embed(batch)
-        numbers = self.head(embedding) * self.spread + self.mean
+        """One canonical pose per view, each from that view alone.
+
+        Args:
+            batch: `joints2d`, `confidence` and `image_size`; or `images`.
+
+        Returns:
+            Poses in metres; from 2D joints NaN for a view with fewer than four detected joints.
+        """
+        embedding, valid = self.embed(batch)
+        numbers = self.head(embedding) * self.std + self.mean
         pose = embedding.new_zeros(*embedding.shape[:-1], len(self.skeleton), 3)
         pose[..., self.others, :] = numbers.unflatten(-1, (-1, 3))
         return CanonicalPoses(
-            joints3d=torch.where(known[..., None, None], pose, torch.nan),
-            embedding=torch.where(known[..., None], embedding, torch.nan),
+            joints3d=torch.where(valid[..., None, None], pose, torch.nan),
+            embedding=torch.where(valid[..., None], embedding, torch.nan),
         )
 
     def embed(
         self, batch: MultiView
     ) -> tuple[Float[Tensor, "*batch views features"], Bool[Tensor, "*batch views"]]:
-        """Unit vectors, finite everywhere, and which views show enough."""
-        rays, weights, known, _ = looked_at(batch, self.config.focal)
+        """The embedding of every view.
+
+        Args:
+            batch: `joints2d` (pixels), `confidence` and `image_size`.
+
+        Returns:
+            Unit vectors, finite everywhere; and which views have at least four detected joints.
+        """
+        rays, weights, valid, _ = person_centred_rays(batch, self.config.focal)
         shown = weighted_unit_norm(rays, weights)
-        return self.encoder(shown * (2 * len(self.skeleton)) ** 0.5, weights), known
+        return self.encoder(shown * (2 * len(self.skeleton)) ** 0.5, weights), valid
 
     def losses(self, predicted: CanonicalPoses, batch: MultiView) -> dict[str, Float[Tensor, ""]]:
-        """L1 between z-scored poses where there is a label, and the metric loss over pairs of views."""
+        """L1 between z-scored poses of labelled instants, and the metric loss over pairs of views. [Mitra20]
+
+        Args:
+            predicted: Poses and embeddings of all views.
+            batch: `joints3d`, `labelled`, `subject`, `sequence` and `time`.
+
+        Returns:
+            `pose` and, unless its weight is 0, `metric`; no unit.
+        """
         terms = {"pose": self._pose_loss(predicted, batch)}
         if self.config.metric_weight:
             terms["metric"] = self.config.metric_weight * self._metric_loss(predicted.embedding, batch)
         return terms
 
     @torch.no_grad()
-    def revise(self, batch: MultiView) -> dict[str, Fact]:
-        """Changes nothing; says whether all poses have got the same embedding."""
-        return said_of(self.embed(batch)[0])
+    def resolve_ambiguity(self, batch: MultiView) -> dict[str, Fact]:
+        """Report whether the embedding has collapsed; changes nothing.
+
+        Args:
+            batch: A few hundred instants with the method's inputs.
+        """
+        return embedding_facts(self.embed(batch)[0])
 
     def _target(self, batch: MultiView) -> Float[Tensor, "*batch numbers"]:
         """Canonical coordinates of the labelled instants, metres; NaN elsewhere."""
@@ -167,17 +222,17 @@ class Mcss(Method[CanonicalPoses]):
         return canonical_pose(world, self.skeleton)[..., self.others, :].flatten(-2)
 
     def _pose_loss(self, predicted: CanonicalPoses, batch: MultiView) -> Float[Tensor, ""]:
-        target = ((self._target(batch) - self.mean) / self.spread)[..., None, :]
+        target = ((self._target(batch) - self.mean) / self.std)[..., None, :]
         numbers = predicted.joints3d[..., self.others, :].flatten(-2)
-        known = target.isfinite() & numbers.isfinite()
-        # exchanged before the difference: a NaN behind `where` still has a NaN gradient
-        found = (torch.where(known, numbers, self.mean) - self.mean) / self.spread
-        return torch.where(known, found - target, 0.0).abs().sum() / known.sum().clamp_min(1)
+        valid = target.isfinite() & numbers.isfinite()
+        # replaced before the difference: a NaN behind `where` still has a NaN gradient
+        found = (torch.where(valid, numbers, self.mean) - self.mean) / self.std
+        return torch.where(valid, found - target, 0.0).abs().sum() / valid.sum().clamp_min(1)
 
     def _metric_loss(
         self, embedding: Float[Tensor, "batch views features"], batch: MultiView
     ) -> Float[Tensor, ""]:
-        """Mean over random pairs of views, no view in two of them."""
+        """Mean over random disjoint pairs of views."""
         views = torch.randperm(embedding.shape[-2], device=embedding.device)
         negative = admissible(batch, self.config.gap)
         losses, seen = [], []
@@ -187,14 +242,14 @@ class Mcss(Method[CanonicalPoses]):
             pair = torch.where(there[:, None, None], pair, 1.0)
             distance, allowed = distances(pair[:, 0], pair[:, 1]), negative & there & there[:, None]
             triplets = self._triplets(distance, allowed)
-            counted = triplets.known & there
+            counted = triplets.valid & there
             loss = (self.config.margin + triplets.positive - triplets.negative).clamp_min(0)
             if self.config.negatives == "all":
                 loss = softmax_loss(distance, allowed, self.config.temperature)
             losses.append(torch.where(counted, loss, 0.0).sum() / counted.sum().clamp_min(1))
             seen.append(_noted(triplets, counted, loss))
-        self.watched = {name: torch.stack([each[name] for each in seen]).mean() for name in seen[0]}
-        self.watched["spread"] = spread_of(embedding.detach().flatten(0, 1))
+        self.diagnostics = {name: torch.stack([each[name] for each in seen]).mean() for name in seen[0]}
+        self.diagnostics["spread"] = rms_deviation(embedding.detach().flatten(0, 1))
         return torch.stack(losses).mean()
 
     def _triplets(self, distance: Tensor, negative: Tensor) -> Triplets:
@@ -204,7 +259,7 @@ class Mcss(Method[CanonicalPoses]):
 
 
 class McssImages(Mcss):
-    """From crops, each around the person."""
+    """MCSS from crops, each around the person."""
 
     inputs = frozenset({"images"})
     config: McssImageConfig
@@ -215,10 +270,17 @@ class McssImages(Mcss):
     def embed(
         self, batch: MultiView
     ) -> tuple[Float[Tensor, "*batch views features"], Bool[Tensor, "*batch views"]]:
-        """Unit vectors; every crop is taken to show somebody."""
+        """The embedding of every view.
+
+        Args:
+            batch: `images`, RGB in [0, 1].
+
+        Returns:
+            Unit vectors; and true for all views, because every crop is taken to show a person.
+        """
         images = batch.images
-        mean, spread = (images.new_tensor(each)[:, None, None] for each in (MEAN, SPREAD))
-        flat = ((images - mean) / spread).flatten(0, -4)
+        mean, std = (images.new_tensor(each)[:, None, None] for each in (IMAGENET_MEAN, IMAGENET_STD))
+        flat = ((images - mean) / std).flatten(0, -4)
         embedding = self.encoder(flat).unflatten(0, images.shape[:-3])
         return embedding, torch.ones_like(embedding[..., 0], dtype=torch.bool)
 
@@ -226,7 +288,15 @@ class McssImages(Mcss):
 def admissible(batch: MultiView, gap: float) -> Bool[Tensor, "batch batch"]:
     """Which instants may be each other's negatives: of one person, and not within `gap` seconds of one take.
 
-    Of another person, who wears other clothes in another place, a network would learn just that."""
+    From negatives of another person a network would learn clothes and background.
+
+    Args:
+        batch: `subject`, `sequence` and `time` (seconds).
+        gap: Least time between two negatives of one take, seconds.
+
+    Returns:
+        Symmetric; false on the diagonal.
+    """
     same = batch.subject[:, None] == batch.subject
     near = (batch.time[:, None] - batch.time).abs() < gap - _SAME
     one = (batch.sequence[:, None] == batch.sequence) & (near | (batch.time[:, None] == batch.time))
@@ -234,7 +304,7 @@ def admissible(batch: MultiView, gap: float) -> Bool[Tensor, "batch batch"]:
 
 
 def _noted(triplets: Triplets, counted: Tensor, loss: Tensor) -> dict[str, Tensor]:
-    """Mean distances, and the percentage of anchors whose loss is not zero: between 20 and 80 is healthy."""
+    """Mean distances, and the percentage of anchors with a loss above 0: between 20 and 80 is healthy."""
     count = counted.sum().clamp_min(1)
     values = {
         "positive": triplets.positive,

@@ -1,4 +1,4 @@
-"""A lifter taught by what several cameras agreed on: EpipolarPose's idea [Kocabas19] for 2D joints in. ours
+"""A lifter trained by triangulated pseudo-labels: EpipolarPose's idea [Kocabas19] with 2D joints as input. ours
 
 The labels are `pseudo3d`, triangulated from 2D joints by cameras that were found from the same joints: no 3D label
 and no given camera is read. The loss is that of supervised lifting, so the two differ by the labels alone.
@@ -22,10 +22,10 @@ from coview.skeletons import Skeleton
 class PseudoLabelLiftingConfig(LiftingConfig):
     """Both settings are ours; without them it is plain regression of the labels."""
 
-    # Standard deviation (metres) at which a label counts half; 0: all count the same. Of one coordinate of a
-    # joint relative to the root, from `pseudo_covariance`
+    # Standard deviation (metres) at which a label has half the weight; 0: all have the same. Of one coordinate
+    # of a joint relative to the root, from `pseudo_covariance`
     half_at: float = 0.0
-    # Weight of the distance between what the views of an instant say, in world axes: 0 does without
+    # Weight of the distance between the poses that the views of an instant give, in world axes; 0: no such term
     consistency: float = 0.0
 
     def __post_init__(self) -> None:
@@ -37,34 +37,49 @@ class PseudoLabelLiftingConfig(LiftingConfig):
             )
 
     def build(self, skeleton: Skeleton) -> "PseudoLabelLifting":
+        """The untrained method.
+
+        Args:
+            skeleton: Joints of the 2D input and of the poses.
+        """
         return PseudoLabelLifting(self, skeleton)
 
 
 class PseudoLabelLifting(LiftingMethod):
-    """One view in, one pose out; taught by poses that all views agreed on."""
+    """One view in, one pose out; trained by poses that were triangulated from all views."""
 
     supervision = frozenset({"pseudo3d", "pseudo_covariance", "pseudo_cameras"})
-
-    def __init__(self, config: PseudoLabelLiftingConfig, skeleton: Skeleton) -> None:
-        super().__init__(config, skeleton)
-        self.config = config
+    config: PseudoLabelLiftingConfig
 
     def losses(self, predicted: LiftedPoses, batch: MultiView) -> dict[str, Float[Tensor, ""]]:
-        """Mean distances of root-centred joints in camera axes, in the unit of the labels (metres, nearly)."""
+        """Weighted mean distance of root-centred joints in camera axes from the pseudo-labels.
+
+        Args:
+            predicted: Poses of all views.
+            batch: `pseudo3d`, `pseudo_covariance` and `pseudo_cameras`.
+
+        Returns:
+            `label` and, unless its weight is 0, `consistency`, in the unit of the labels: metres as far as their
+            scale is known.
+        """
         rotation = batch.pseudo_cameras.rotation
-        distance, known = self.distance_to(predicted, batch.pseudo3d, rotation)
-        weight = known * self._trust(batch.pseudo_covariance)[..., None, :]
+        distance, valid = self.distance_to(predicted, batch.pseudo3d, rotation)
+        weight = valid * self._weights(batch.pseudo_covariance)[..., None, :]
         terms = {"label": (weight * distance).sum() / weight.sum().clamp_min(1e-6)}
         if self.config.consistency:
             terms["consistency"] = self.config.consistency * self._disagreement(predicted, rotation)
         return terms
 
-    def revise(self, batch: MultiView) -> dict[str, Fact]:
-        """Labels leave no mirror to decide on."""
+    def resolve_ambiguity(self, batch: MultiView) -> dict[str, Fact]:
+        """Nothing to decide: labels leave no ambiguity.
+
+        Args:
+            batch: Not read.
+        """
         return {}
 
-    def _trust(self, covariance: Float[Tensor, "*batch joints 3 3"]) -> Float[Tensor, "*batch joints"]:
-        """1 for labels that are sure, 1/2 at `half_at`; 0 where the spread is not known."""
+    def _weights(self, covariance: Float[Tensor, "*batch joints 3 3"]) -> Float[Tensor, "*batch joints"]:
+        """1 for a label of variance 0, 1/2 at the standard deviation `half_at`; 0 where the variance is NaN."""
         variance = covariance.diagonal(dim1=-2, dim2=-1).mean(dim=-1)
         if not self.config.half_at:
             return torch.ones_like(variance)
@@ -76,7 +91,7 @@ class PseudoLabelLifting(LiftingMethod):
     ) -> Float[Tensor, ""]:
         """Mean distance of joints from the mean over the views of their instant, in world axes."""
         world = self.in_camera(lifted) @ rotation
-        seen = (lifted.seen.confidence[..., self.root] > 0).to(world)[..., None, None]
-        middle = (world * seen).sum(dim=-3, keepdim=True) / seen.sum(dim=-3, keepdim=True).clamp_min(1)
-        gap = (world - middle).square().sum(dim=-1).add(1e-12).sqrt() * seen[..., 0]
-        return gap.sum() / (seen.sum() * world.shape[-2]).clamp_min(1)
+        valid = (lifted.observed.confidence[..., self.root] > 0).to(world)[..., None, None]
+        mean = (world * valid).sum(dim=-3, keepdim=True) / valid.sum(dim=-3, keepdim=True).clamp_min(1)
+        gap = (world - mean).square().sum(dim=-1).add(1e-12).sqrt() * valid[..., 0]
+        return gap.sum() / (valid.sum() * world.shape[-2]).clamp_min(1)

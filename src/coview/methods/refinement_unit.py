@@ -1,8 +1,8 @@
-"""The refinement unit: the poses of an earlier model, corrected by a network that sees nothing else. [Kocabas19]
+"""The refinement unit: the poses of an earlier model, corrected by a network that reads nothing else. [Kocabas19]
 
-A second stage: `first_guess` is what the earlier run predicted for the training data, and the network learns what
-that run gets wrong again and again. The paper teaches it by 3D labels; `taught_by="pseudo"` uses poses computed
-from 2D alone (ours), so that no label is needed in either stage.
+A second stage: `first_guess` is what the earlier run predicted for the training data, and the network learns its
+systematic errors. The paper trains it by 3D labels; `taught_by="pseudo"` uses poses computed from 2D joints alone
+(ours), so that no label is needed in either stage.
 """
 
 from collections.abc import Iterable
@@ -19,19 +19,22 @@ from coview.networks.refiner import Refiner
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
 
-_CONSTANT = 1e-6  # metres: a coordinate that varies less is not divided by its spread
+# metres: a coordinate with a smaller standard deviation is not divided by it
+_CONSTANT = 1e-6
 
 
 @dataclass(frozen=True)
 class RefinementUnitConfig(MethodConfig):
     """Width and dropout are those of the paper's code; learning rate 1e-3, 64 poses a batch, clip_norm 1."""
 
-    width: int = 1024  # of the network
-    dropout: float = 0.5  # share of the features that are left out of each training step
-    leaky: bool = False  # the paper's text says leaky rectifiers, the released weights were trained without
-    taught_by: Literal["truth", "pseudo"] = (
-        "truth"  # 3D labels, as published; or poses computed from 2D alone, ours
-    )
+    # features of the network's layers
+    width: int = 1024
+    # share of the features that are set to 0 in each training step
+    dropout: float = 0.5
+    # whether rectifiers are leaky, as the paper's text says; the released weights were trained without
+    leaky: bool = False
+    # labels of the training: truth, 3D labels as published; pseudo, poses computed from 2D joints alone, ours
+    taught_by: Literal["truth", "pseudo"] = "truth"
 
     def __post_init__(self) -> None:
         name = type(self).__name__
@@ -41,16 +44,24 @@ class RefinementUnitConfig(MethodConfig):
             )
 
     def build(self, skeleton: Skeleton) -> "RefinementUnit":
+        """The untrained method.
+
+        Args:
+            skeleton: Joints of the 2D input and of the poses.
+        """
         return RefinementUnit(self, skeleton)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RefinedPoses(CameraPoses):
-    """With what the losses compare: coordinates of all joints but the root, in the teacher's z-scores."""
+    """Corrected poses, and the coordinates that the losses compare: all joints but the root, z-scored."""
 
+    # after the first of the network's two stages
     first: Float[Tensor, "*batch views numbers"]
+    # after the second stage
     second: Float[Tensor, "*batch views numbers"]
-    guessed: Bool[Tensor, "*batch views"]  # whether there was a whole pose to begin with
+    # whether the pose to correct was complete
+    guessed: Bool[Tensor, "*batch views"]
 
 
 class RefinementUnit(Method[RefinedPoses]):
@@ -75,8 +86,15 @@ class RefinementUnit(Method[RefinedPoses]):
             self.register_buffer(f"{side}_std", torch.ones(numbers))
 
     @torch.no_grad()
-    def begin(self, batches: Iterable[MultiView]) -> None:
-        """Mean and spread of every coordinate, over views whose pose is whole on both sides."""
+    def fit_statistics(self, batches: Iterable[MultiView]) -> None:
+        """Mean and standard deviation of every coordinate, over views whose first guess and label are complete.
+
+        Args:
+            batches: All training instants with `first_guess` and the labels.
+
+        Raises:
+            InputError: Fewer than two views are complete.
+        """
         sums, count = torch.zeros(2, 2, len(self.input_mean), dtype=torch.float64), 0
         for batch in batches:
             pair = [self._numbers(poses) for poses in (batch.first_guess, self.teacher(batch))]
@@ -87,22 +105,31 @@ class RefinementUnit(Method[RefinedPoses]):
         if count < 2:
             raise InputError(
                 f"RefinementUnit: {count} views of the training data have both a whole first guess and a whole pose "
-                f"to learn from, so there is no spread to divide by. Does the run that guesses know these people?"
+                f"to learn from, so there is no standard deviation to divide by. Does the run "
+                f"that guesses know these people?"
             )
         mean = sums[:, 0] / count
-        spread = (sums[:, 1] / count - mean.square()).clamp_min(0).sqrt()
-        spread = torch.where(spread > _CONSTANT, spread, 1.0)
+        std = (sums[:, 1] / count - mean.square()).clamp_min(0).sqrt()
+        std = torch.where(std > _CONSTANT, std, 1.0)
         self.input_mean.copy_(mean[0])
-        self.input_std.copy_(spread[0])
+        self.input_std.copy_(std[0])
         self.target_mean.copy_(mean[1])
-        self.target_std.copy_(spread[1])
+        self.target_std.copy_(std[1])
 
     def forward(self, batch: MultiView) -> RefinedPoses:
-        """In the size of what it was taught by; NaN in views whose first guess is not whole."""
+        """Corrected poses, one per view.
+
+        Args:
+            batch: `first_guess`.
+
+        Returns:
+            Poses in the size of the labels; NaN in views whose first guess is not complete.
+        """
         numbers = self._numbers(batch.first_guess)
         guessed = numbers.isfinite().all(dim=-1)
         scored = (numbers - self.input_mean) / self.input_std
-        shown = torch.where(guessed[..., None], scored, 0.0)  # the mean pose, which tells nothing
+        # 0 is the mean pose: no information
+        shown = torch.where(guessed[..., None], scored, 0.0)
         first, second = (part.view_as(shown) for part in self.refiner(shown.flatten(0, -2)))
         pose = (second * self.target_std + self.target_mean).unflatten(-1, (-1, 3))
         order = [
@@ -117,15 +144,27 @@ class RefinementUnit(Method[RefinedPoses]):
         )
 
     def losses(self, predicted: RefinedPoses, batch: MultiView) -> dict[str, Float[Tensor, ""]]:
-        """Mean squared difference of z-scores after either stage; unknown joints and views do not count."""
+        """Mean squared difference of z-scores after either stage.
+
+        Args:
+            predicted: Corrected poses of all views.
+            batch: The labels.
+
+        Returns:
+            `first` and `second`, no unit; joints and views that are not known do not count.
+        """
         target = (self._numbers(self.teacher(batch)) - self.target_mean) / self.target_std
-        known = target.isfinite() & predicted.guessed[..., None]
-        target, count = torch.where(known, target, 0.0), known.sum().clamp_min(1)
+        valid = target.isfinite() & predicted.guessed[..., None]
+        target, count = torch.where(valid, target, 0.0), valid.sum().clamp_min(1)
         gaps = {"first": predicted.first - target, "second": predicted.second - target}
-        return {name: torch.where(known, gap, 0.0).square().sum() / count for name, gap in gaps.items()}
+        return {name: torch.where(valid, gap, 0.0).square().sum() / count for name, gap in gaps.items()}
 
     def teacher(self, batch: MultiView) -> Float[Tensor, "*batch views joints 3"]:
-        """What is to be predicted: root-centred in each camera's axes, metres as far as the scale is known."""
+        """The labels: root-centred poses in each camera's axes, metres as far as the scale is known.
+
+        Args:
+            batch: `joints3d` and `cameras`, or `pseudo3d` and `pseudo_cameras` (`taught_by`).
+        """
         by_labels = self.taught_by == "truth"
         pose = batch.joints3d if by_labels else batch.pseudo3d
         cameras = batch.cameras if by_labels else batch.pseudo_cameras

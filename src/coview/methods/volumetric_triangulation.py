@@ -1,7 +1,7 @@
-"""Volumetric triangulation: features of all views meet in a cuboid around the person [Iskakov19 §3.2].
+"""Volumetric triangulation: features of all views unprojected into a cube of voxels around the person. [Iskakov19 §3.2]
 
-A network with three-dimensional convolutions reads the cuboid, so it knows what bodies look like: one view
-can be enough. It must be told roughly where the person is.
+A network with 3D convolutions processes the cube and learns a prior over bodies, so that one view can be enough. The
+position of the person must be known roughly.
 """
 
 import math
@@ -27,35 +27,49 @@ Aggregation = Literal["softmax", "sum", "max", "conf", "conf_norm"]
 
 @dataclass(frozen=True, kw_only=True)
 class VolumePose(WorldPose):
-    """A pose, and the probabilities it is the mean of."""
+    """A pose, and the probabilities whose mean it is."""
 
-    probabilities: Float[Tensor, "*batch joints x y z"]  # of each joint over the cells of the cuboid
-    points: Float[Tensor, "*batch x y z 3"]  # where the cells are: metres, world
-    views: int  # that it was made of
+    # probabilities of each joint over the cells of the cube; sum to 1
+    probabilities: Float[Tensor, "*batch joints x y z"]
+    # centres of the cells: metres, world frame
+    points: Float[Tensor, "*batch x y z 3"]
+    # number of views that were used
+    views: int
 
 
 @dataclass(frozen=True)
 class VolumetricTriangulationConfig(ImageConfig):
     """The paper's settings [Iskakov19 §3.2, §4]; recipes choose smaller networks and fewer cells."""
 
-    aggregation: Aggregation = (
-        "softmax"  # how views become one volume; conf and conf_norm learn a weight per channel
-    )
-    cells: int = 64  # along each side of the cuboid
-    side: float = 2.5  # metres
-    channels: int = 32  # of the features that go into the volume
-    width: int = 32  # channels of the volume's network at full resolution
-    levels: int = 5  # how often that network halves the resolution
-    front_kernel: int = 7  # cells: width of its first convolution
-    multiplier: float = 1.0  # of the volumes before their softmax
-    rotate: bool = True  # in training, turns the cuboid about the vertical by any angle
-    vertical: Literal["z", "y"] = "z"  # the world's axis that is vertical
-    # where the cuboid stands: at the data's `base_point` (another method's answer, or a reconstruction),
-    # or at the labels' root joint, in training and at test time
+    # how the volumes of all views become one; conf and conf_norm learn a weight per view and channel
+    aggregation: Aggregation = "softmax"
+    # cells along each side of the cube; divisible by 2 to the power of `levels`
+    cells: int = 64
+    # side of the cube in metres
+    side: float = 2.5
+    # channels of the features in the volume
+    channels: int = 32
+    # channels of the volume's network (V2V) at full resolution
+    width: int = 32
+    # how often that network halves the resolution
+    levels: int = 5
+    # width of its first convolution in cells; odd
+    front_kernel: int = 7
+    # factor on the volumes before their softmax
+    multiplier: float = 1.0
+    # whether the cube is rotated about the vertical by a random angle in training
+    rotate: bool = True
+    # axis of the world that is vertical
+    vertical: Literal["z", "y"] = "z"
+    # centre of the cube: the data's `base_point` (another method's prediction, or a reconstruction), or the labels'
+    # root joint, in training and at test time
     base: Literal["point", "labels"] = "point"
-    base_jitter: float = 0.0  # metres: standard deviation of what is added to the base in training, per axis
-    cell_weight: float = 0.01  # of the cross-entropy of the true cell; the paper's beta
-    backbone_rate: float = 0.1  # the backbone's learning rate, as a share of the rest's
+    # standard deviation in metres, per axis, of the noise that is added to the centre in training
+    base_jitter: float = 0.0
+    # weight of the cross-entropy of the true cell; the paper's beta
+    cell_weight: float = 0.01
+    # learning rate of the backbone, as a multiple of the recipe's
+    backbone_rate: float = 0.1
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -91,20 +105,26 @@ class VolumetricTriangulationConfig(ImageConfig):
             )
 
     def build(self, skeleton: Skeleton) -> "VolumetricTriangulation":
+        """The untrained method.
+
+        Args:
+            skeleton: Joints of the 2D input and of the poses.
+        """
         return VolumetricTriangulation(self, skeleton)
 
 
 class VolumetricTriangulation(ImageMethod[VolumePose]):
-    """Unproject, aggregate, convolve, and take the mean place."""
+    """Unprojection, aggregation over views, 3D convolutions, soft arg-max."""
 
     config: VolumetricTriangulationConfig
 
     def __init__(self, config: VolumetricTriangulationConfig, skeleton: Skeleton) -> None:
-        learnt = config.aggregation in ("conf", "conf_norm")
-        super().__init__(config, skeleton, volumetric=config.channels if learnt else 0)
+        learned = config.aggregation in ("conf", "conf_norm")
+        super().__init__(config, skeleton, volumetric=config.channels if learned else 0)
         self.inputs = frozenset({"images", "cameras", "base_point" if config.base == "point" else "joints3d"})
         self.rates = {"backbone": config.backbone_rate}
-        self.backbone.final_layer.requires_grad_(False)  # its heat maps are not used
+        # its heat maps are not used
+        self.backbone.final_layer.requires_grad_(False)
         self.process_features = nn.Sequential(nn.Conv2d(config.deconv, config.channels, 1))
         self.volume_net = V2V(
             config.channels,
@@ -116,49 +136,66 @@ class VolumetricTriangulation(ImageMethod[VolumePose]):
         )
 
     def forward(self, batch: MultiView) -> VolumePose:
-        """World poses of one view or more; NaN where the base is not known.
+        """World poses from one view or more.
 
-        Joints outside the cuboid cannot be found: the answer stays inside."""
+        Joints outside the cube cannot be found: the prediction stays inside.
+
+        Args:
+            batch: `images`, `cameras`, and `base_point` or `joints3d` (`base`).
+
+        Returns:
+            Poses in metres; NaN where the centre of the cube is not known.
+        """
         views = self.views(batch)
         maps = self.maps(views.images)
         instants = views.images.shape[:2]
         features = self.process_features(maps.features).unflatten(0, instants)
         stride = map_stride(views.size, (features.shape[-1], features.shape[-2]))
         projections, there = views.projections()
-        projections = projections * there[..., None, None]  # everything is behind a camera that is absent
-        projections = cells_from_world(projections, stride, half_pixel=not self.config.reference)
+        # all points are behind an absent camera
+        projections = projections * there[..., None, None]
+        projections = cells_from_world(projections, stride, half_pixel=not self.config.released_numerics)
         base = self._base(batch)
-        known = base.isfinite().all(dim=-1)
-        points = self._points(torch.where(known[:, None], base, 0.0))
+        valid = base.isfinite().all(dim=-1)
+        points = self._points(torch.where(valid[:, None], base, 0.0))
         weights = self._weights(maps.volumetric, there)
-        del maps  # large, and not needed while the volume is worked on
+        # large, and not needed while the volume is processed
+        del maps
         volumes = [self._volume(features, projections, points, weights, there)]
         del features
         scores = self.volume_net(volumes[0]) if self.training else self.volume_net.consume(volumes)
         joints3d, probabilities = soft_argmax3d(scores, points, self.config.multiplier)
-        joints3d = torch.where(known[:, None, None], joints3d, torch.nan)
+        joints3d = torch.where(valid[:, None, None], joints3d, torch.nan)
         parts = with_axes_of(batch, joints3d=joints3d, probabilities=probabilities, points=points)
         return VolumePose(**parts, views=instants[1])
 
     def losses(self, predicted: VolumePose, batch: MultiView) -> dict[str, Float[Tensor, ""]]:
-        """Mean absolute error in cm, and how improbable the true cells are [Iskakov19 eq. 16].
+        """Mean absolute error in cm, and cross-entropy of the true cells. [Iskakov19 eq. 16]
 
-        With a single view, joints are compared relative to the root, whose own place the view cannot tell."""
+        With a single view, joints are compared relative to the root, whose own depth one view does not determine.
+
+        Args:
+            predicted: Poses and probabilities of all instants.
+            batch: `joints3d`.
+
+        Returns:
+            `absolute`, centimetres, and `cell`, nats times its weight; joints that are not known do not count.
+        """
         truth = batch.joints3d
-        known = (truth.isfinite() & predicted.joints3d.isfinite()).all(dim=-1)
-        truth = torch.where(known[..., None], truth, 0.0)
-        found = torch.where(known[..., None], predicted.joints3d, 0.0)
+        valid = (truth.isfinite() & predicted.joints3d.isfinite()).all(dim=-1)
+        truth = torch.where(valid[..., None], truth, 0.0)
+        found = torch.where(valid[..., None], predicted.joints3d, 0.0)
         gap = found - truth
         if predicted.views == 1:
             others = torch.arange(gap.shape[-2], device=gap.device) != self.root
-            rooted = known[..., self.root, None, None] & others[:, None]
+            rooted = valid[..., self.root, None, None] & others[:, None]
             gap = gap - torch.where(rooted, gap[..., self.root, None, :], 0.0)
-        gap = torch.where(known[..., None], gap, 0.0)
-        absolute = CENTIMETRES * gap.abs().sum() / (3 * known.sum()).clamp_min(1)
+        gap = torch.where(valid[..., None], gap, 0.0)
+        absolute = CENTIMETRES * gap.abs().sum() / (3 * valid.sum()).clamp_min(1)
         cell = nearest_cell(predicted.points, truth)
         chance = predicted.probabilities.flatten(-3).take_along_dim(cell[..., None], dim=-1)[..., 0]
-        unlikely = torch.where(known, -(chance + 1e-6).log(), 0.0).mean()
-        return {"absolute": absolute, "cell": self.config.cell_weight * unlikely}
+        entropy = torch.where(valid, -(chance + 1e-6).log(), 0.0).mean()
+        return {"absolute": absolute, "cell": self.config.cell_weight * entropy}
 
     # --- inside ----------------------------------------------------------------------------------
 
@@ -185,15 +222,17 @@ class VolumetricTriangulation(ImageMethod[VolumePose]):
         weights: Float[Tensor, "instants views channels"] | None,
         there: Bool[Tensor, "instants views"],
     ) -> Float[Tensor, "instants channels x y z"]:
-        """Features of the views that are there; the reference would count an absent one as zeros."""
-        reference = self.config.reference
-        if not reference or bool(there.all()):
-            return unproject(features, projections, points, self._aggregate, weights, reference=reference)
+        """Features of the views that are present; the released code would include an absent one as zeros."""
+        released_numerics = self.config.released_numerics
+        if not released_numerics or bool(there.all()):
+            return unproject(
+                features, projections, points, self._aggregate, weights, released_numerics=released_numerics
+            )
         volumes = []
         for one, seen in enumerate(there | ~there.any(dim=1, keepdim=True)):
-            trust = None if weights is None else weights[one, seen]
+            own = None if weights is None else weights[one, seen]
             here = features[one, seen], projections[one, seen], points[one]
-            volumes.append(unproject(*here, self._aggregate, trust, reference=True))
+            volumes.append(unproject(*here, self._aggregate, own, released_numerics=True))
         return torch.stack(volumes)
 
     def _base(self, batch: MultiView) -> Float[Tensor, "instants 3"]:
@@ -204,7 +243,7 @@ class VolumetricTriangulation(ImageMethod[VolumePose]):
         return base + jitter * torch.randn_like(base) if jitter else base
 
     def _points(self, base: Float[Tensor, "instants 3"]) -> Float[Tensor, "instants x y z 3"]:
-        turn = None
+        angle = None
         if self.training and self.config.rotate:
-            turn = 2 * math.pi * torch.rand(len(base), device=base.device)
-        return cuboid(base, self.config.side, self.config.cells, turn, self.config.vertical)
+            angle = 2 * math.pi * torch.rand(len(base), device=base.device)
+        return cuboid(base, self.config.side, self.config.cells, angle, self.config.vertical)

@@ -1,4 +1,4 @@
-"""An embedding on paper: its two main directions, and groups of alike poses to colour it by."""
+"""A 2D map of a pose embedding by principal components, coloured by clusters of similar poses."""
 
 from dataclasses import dataclass
 
@@ -9,27 +9,39 @@ from torch import Tensor
 from coview.errors import InputError
 from coview.metrics.k_means import k_means
 
-GROUPS = 6  # of poses; more colours are not told apart
-_POINTS = 800  # drawn at most
+# of poses; more colours are not told apart
+GROUPS = 6
+# drawn at most
+_POINTS = 800
 
 
 @dataclass(frozen=True)
 class EmbeddingMap:
     """Points of a scatter plot, one per view."""
 
-    place: Float[Tensor, "points 2"]  # along the directions of most variance; no unit
-    group: Int[Tensor, "points"]  # which poses it is of
-    view: Int[Tensor, "points"]  # which camera saw it
-    kept_percent: float  # of the variance: how much of the embedding the plane shows
+    # coordinates along the first two principal components
+    place: Float[Tensor, "points 2"]
+    # cluster of the pose
+    group: Int[Tensor, "points"]
+    # camera of the view
+    view: Int[Tensor, "points"]
+    # explained variance of the two components, percent
+    kept_percent: float
 
 
 def embedding_map(
     embedding: Float[Tensor, "instants views features"], poses: Float[Tensor, "instants joints 3"]
 ) -> EmbeddingMap:
-    """The plane that principal components span, for some 800 views; groups are clusters of the poses.
+    """Projection of an embedding onto its two principal components, for about 800 views; groups are pose clusters.
 
-    Colours of groups that lie apart, and views that lie together, are what an embedding of poses looks like.
-    ValueError where no instant has a whole pose and an embedding in every view."""
+    In a good embedding the views of an instant coincide and the groups separate.
+
+    Args:
+        embedding: of every instant and view; NaN: none.
+        poses: 3D joints of the instants, which are clustered by k-means.
+
+    Raises:
+        ValueError: no instant has a complete pose and an embedding in every view."""
     whole = poses.isfinite().flatten(1).all(dim=-1) & embedding.isfinite().flatten(1).all(dim=-1)
     chosen = whole.nonzero().flatten()
     if not len(chosen):

@@ -1,4 +1,4 @@
-"""Whether people keep their numbers, over time and in every view: accuracy and identity switches."""
+"""Identity tracking accuracy: share of correctly numbered detections, and identity switches."""
 
 from dataclasses import dataclass
 
@@ -10,19 +10,29 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class IdentityScore:
-    """Found numbers against true ones, under the one renaming of people that agrees best."""
+    """Found identities against true ones, under the one-to-one assignment of numbers that agrees best."""
 
-    accuracy: float  # share of detections of people that carry the right number (IDTP / truth, [Ristani16])
-    switches: int  # times that a person's number in one view is another than it last was there [Bernardin08]
-    unassigned: float  # share of detections of people that carry no number
-    people: int  # numbers that were given out
+    # share of detections of people that carry the right number (IDTP / truth, [Ristani16])
+    accuracy: float
+    # changes of a person's number between successive detections in one view [Bernardin08]
+    switches: int
+    # share of detections of people that carry no number
+    unassigned: float
+    # number of identities found
+    people: int
 
 
 def identity_score(
     found: Int[Tensor, "views frames people"], truth: Int[Tensor, "views frames people"]
 ) -> IdentityScore:
-    """Numbers of people are above 0, everything else is nobody. One renaming holds for all views and frames: a person
-    with different numbers in two cameras is right in one of them at most."""
+    """Identity accuracy and switches under the best one-to-one assignment of found to true numbers.
+
+    The assignment holds for all views and frames: a person with different numbers in two cameras is right in at most
+    one of them.
+
+    Args:
+        found: number of the person of each detection; 0 and less: none.
+        truth: true number of the same detections; 0 and less: no person."""
     real = truth > 0
     given = real & (found > 0)
     highest = int(truth.max()), max(int(found.max()), 1)
@@ -42,6 +52,7 @@ def _switches(found: Int[Tensor, "frames people"], truth: Int[Tensor, "frames pe
     """Changes of number along every true person's detections in one view."""
     count = 0
     for person in truth[truth > 0].unique():
-        numbers = found[(truth == person) & (found > 0)]  # in the order of frames
+        # in the order of frames
+        numbers = found[(truth == person) & (found > 0)]
         count += int((numbers[1:] != numbers[:-1]).sum())
     return count

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from coview.errors import InputError
 
-_BLOCK = 10  # iterations between two checks whether the assignment still changes
+# iterations between two checks whether the assignment still changes
+_BLOCK = 10
 
 
 def k_means(

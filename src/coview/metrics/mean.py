@@ -1,4 +1,4 @@
-"""The running mean that metrics over a data set are made of."""
+"""The running mean that metrics over a data set derive from."""
 
 import torch
 from jaxtyping import Float
@@ -7,7 +7,7 @@ from torchmetrics import Metric
 
 
 class Mean(Metric):
-    """Sums in float64, so that the answer does not depend on how a data set is cut into batches."""
+    """Running mean with sums in float64, so that it does not depend on the batch size."""
 
     full_state_update = False
     total: Tensor
@@ -19,10 +19,14 @@ class Mean(Metric):
         self.add_state("count", torch.tensor(0.0, dtype=torch.float64), dist_reduce_fx="sum")
 
     def add(self, values: Tensor, counted: Tensor) -> None:
-        """Add `values` where `counted`."""
+        """Adds the counted values to the mean.
+
+        Args:
+            values: any shape and unit; may be NaN where not counted.
+            counted: whether each value counts; same shape."""
         self.total += torch.where(counted, values, 0.0).sum(dtype=torch.float64)
         self.count += counted.sum(dtype=torch.float64)
 
     def compute(self) -> Float[Tensor, ""]:
-        """NaN where nothing was counted."""
+        """The mean; NaN where nothing was counted."""
         return self.total / self.count

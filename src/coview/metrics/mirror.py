@@ -1,4 +1,4 @@
-"""Whether poses come mirrored in depth: near and far exchanged, which no picture without perspective shows."""
+"""Whether poses are reflected in depth, an ambiguity that orthographic projection cannot resolve."""
 
 from jaxtyping import Float
 from torch import Tensor
@@ -8,12 +8,14 @@ from coview.metrics.mean import Mean
 
 
 class MirroredShare(Mean):
-    """Percentage of poses that come nearer to the truth when their depth is mirrored.
+    """Percentage of poses that are closer to the truth when their depth is negated.
 
-    For poses in camera axes (x right, y down, z forward), root-aligned and scaled as for N-MPJPE. A
-    model that ended in the mirrored world has a share near 100; the sign of the scale
-    (`OppositeShare`) does not show it, because height and width stay as they are. A pose without
-    depth, or of which no joint is known, is not counted."""
+    Poses are root-aligned and scaled as for N-MPJPE. A model that converged to the reflected solution has a share near
+    100; the sign of the scale (`OppositeShare`) does not show it, because x and y are unchanged. Poses without depth,
+    or without any known joint, are not counted.
+
+    Args:
+        root: index of the root joint."""
 
     higher_is_better = False
 
@@ -24,7 +26,11 @@ class MirroredShare(Mean):
     def update(
         self, predicted: Float[Tensor, "*batch joints 3"], truth: Float[Tensor, "*batch joints 3"]
     ) -> None:
-        """Predictions and truth in camera axes."""
+        """Adds a batch.
+
+        Args:
+            predicted: camera axes (x right, y down, z forward), any unit.
+            truth: camera axes, metres."""
         flip = predicted.new_tensor([1.0, 1.0, -1.0])
         centred = predicted - predicted[..., self.root, None, :]
         plain = n_joint_error(centred, truth, self.root).nanmean(dim=-1)

@@ -1,9 +1,8 @@
-"""N- and P-MPJPE as the code of EpipolarPose computes them, to compare with its published numbers alone. [Kocabas19]
+"""N- and P-MPJPE as computed by the code of EpipolarPose, for comparison with its published numbers only. [Kocabas19]
 
-Both fit a whole similarity and then move the roots onto each other, which spoils the fit: the P-error comes out
-larger than the usual one, and the N-error has the size of a fit that may turn, as no other N-error does. All
-joints count, the root with its error of zero. The usual errors are in `joint_error`; their names have no
-"reference" in them, and numbers of one kind never compare with those of the other.
+Both fit a similarity and then align the roots, which is not optimal any more: the P-error is larger than the usual
+one, and the N-error uses the scale of a fit with rotation, as no other N-error does. All joints count, the root with
+its error of zero. The usual errors are in `joint_error`; the two kinds do not compare.
 """
 
 import torch
@@ -18,23 +17,40 @@ Pose3D = Float[Tensor, "*batch joints 3"]
 
 
 def reference_p_joint_error(predicted: Pose3D, truth: Pose3D, root: int) -> Float[Tensor, "*batch joints"]:
-    """Error per joint after the best similarity (det = +1), and then a shift that brings root onto root: millimetres.
+    """Error per joint after the best similarity alignment (det = +1) followed by an alignment of the roots.
 
-    NaN for poses with fewer than three joints known in both, or with an unknown root."""
+    Args:
+        predicted: any unit; NaN: not predicted.
+        truth: metres; NaN: unknown.
+        root: index of the root joint.
+
+    Returns:
+        Millimetres; NaN for poses with fewer than three joints known in both, or with an unknown root."""
     aligned = _similarity(predicted, truth).apply(predicted)
     return joint_error(_centred(aligned, root), _centred(truth, root))
 
 
 def reference_n_joint_error(predicted: Pose3D, truth: Pose3D, root: int) -> Float[Tensor, "*batch joints"]:
-    """Error per joint of root-aligned poses, the predicted one in the size of the best similarity: millimetres.
+    """Error per joint of root-aligned poses, the predicted one scaled by the best similarity's scale.
 
-    Not Rhodin's scale, which is the best without turning; this one is never negative. NaN as for the P-error."""
+    This scale, unlike that of [Rhodin18], is fitted together with a rotation and is never negative.
+
+    Args:
+        predicted: any unit; NaN: not predicted.
+        truth: metres; NaN: unknown.
+        root: index of the root joint.
+
+    Returns:
+        Millimetres; NaN as for `reference_p_joint_error`."""
     scale = _similarity(predicted, truth).scale
     return joint_error(_centred(predicted, root) * scale[..., None, None], _centred(truth, root))
 
 
 class ReferencePMPJPE(Mean):
-    """Mean of `reference_p_joint_error`, the root's zero included: millimetres."""
+    """Mean of `reference_p_joint_error`, the root's zero included: millimetres.
+
+    Args:
+        root: index of the root joint."""
 
     higher_is_better = False
 
@@ -43,12 +59,20 @@ class ReferencePMPJPE(Mean):
         self.root = root
 
     def update(self, predicted: Pose3D, truth: Pose3D) -> None:
+        """Adds a batch.
+
+        Args:
+            predicted: any unit; NaN: not predicted.
+            truth: metres; NaN: unknown."""
         error = reference_p_joint_error(predicted, truth, self.root)
         self.add(error, error.isfinite())
 
 
 class ReferenceNMPJPE(Mean):
-    """Mean of `reference_n_joint_error`, the root's zero included: millimetres."""
+    """Mean of `reference_n_joint_error`, the root's zero included: millimetres.
+
+    Args:
+        root: index of the root joint."""
 
     higher_is_better = False
 
@@ -57,13 +81,18 @@ class ReferenceNMPJPE(Mean):
         self.root = root
 
     def update(self, predicted: Pose3D, truth: Pose3D) -> None:
+        """Adds a batch.
+
+        Args:
+            predicted: any unit; NaN: not predicted.
+            truth: metres; NaN: unknown."""
         error = reference_n_joint_error(predicted, truth, self.root)
         self.add(error, error.isfinite())
 
 
 def _similarity(predicted: Tensor, truth: Tensor) -> Similarity:
-    known = torch.isfinite(predicted).all(dim=-1) & torch.isfinite(truth).all(dim=-1)
-    return similarity_alignment(predicted, truth, known.to(truth))
+    valid = torch.isfinite(predicted).all(dim=-1) & torch.isfinite(truth).all(dim=-1)
+    return similarity_alignment(predicted, truth, valid.to(truth))
 
 
 def _centred(pose: Tensor, root: int) -> Tensor:

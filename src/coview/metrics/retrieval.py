@@ -1,7 +1,7 @@
-"""Whether an embedding knows poses: of the views nearest to a query, how far are the poses from its own? [Mitra20]
+"""Pose retrieval with an embedding: distance between a query's pose and the poses of its nearest views. [Mitra20]
 
-A query is one view of an instant; the gallery holds all other cameras' views. "Mean-PA-MPJPE@K" is the mean over
-the K nearest, then over queries, of the distance of their true poses after the best similarity, in millimetres.
+A query is one view of an instant; the gallery holds the views of all other cameras. "Mean-PA-MPJPE@K" is the mean
+over the K nearest views, then over queries, of the P-MPJPE between the true poses, in millimetres.
 """
 
 import math
@@ -13,33 +13,46 @@ from torch import Tensor
 
 from coview.metrics.joint_error import p_joint_error
 
-NEAREST = (1, 5, 10, 20)  # K
-WITHIN = 0.1 + 1e-3  # seconds within which a view of the same take shows the same instant; times are float32
-_QUERIES, _GALLERY = 96, 480  # instants at most: all pairs of their poses are aligned
-_AT_ONCE = 2**14  # alignments
+# K
+NEAREST = (1, 5, 10, 20)
+# seconds within which a view of the same take shows the same instant; times are float32
+WITHIN = 0.1 + 1e-3
+# instants at most: all pairs of their poses are aligned
+_QUERIES, _GALLERY = 96, 480
+# alignments
+_AT_ONCE = 2**14
 
 
 @dataclass(frozen=True)
-class Views:
+class EmbeddedViews:
     """Embedded views with their true poses."""
 
-    embedding: Float[Tensor, "instants views features"]  # unit vectors; NaN for a view without
-    joints3d: Float[Tensor, "instants joints 3"]  # metres
+    # unit vectors; NaN: no embedding
+    embedding: Float[Tensor, "instants views features"]
+    # metres
+    joints3d: Float[Tensor, "instants joints 3"]
     subject: Int[Tensor, "instants"]
     sequence: Int[Tensor, "instants"]
-    time: Float[Tensor, "instants"]  # seconds within the sequence
+    # seconds within the sequence
+    time: Float[Tensor, "instants"]
 
-    def __getitem__(self, index: Int[Tensor, "picked"]) -> "Views":
+    def __getitem__(self, index: Int[Tensor, "picked"]) -> "EmbeddedViews":
         """Some of the instants."""
-        return Views(**{name: value[index] for name, value in vars(self).items()})
+        return EmbeddedViews(**{name: value[index] for name, value in vars(self).items()})
 
 
-def retrieval(views: Views) -> dict[str, float]:
-    """Mean-PA-MPJPE@K across cameras; with its least and its chance value, and how often the same instant is found.
+def retrieval(views: EmbeddedViews) -> dict[str, float]:
+    """Mean-PA-MPJPE@K across cameras, with its least and chance values and the hit rate of the same instant.
 
-    At most 96 instants, evenly chosen, ask, and 480 answer. Numbers that begin with `others_` are of a gallery
-    without the query's subject, where nobody else's instant is the right answer. A number is left out where there are
-    fewer than K answers; everything, where there is one camera or no pose."""
+    At most 96 instants, evenly chosen, are queries and at most 480 are in the gallery.
+
+    Args:
+        views: embeddings and true poses.
+
+    Returns:
+        Values by name. Those that begin with `others_` use a gallery without the query's subject, in which no view
+        shows the same instant. A value is absent where there are fewer than K answers; all are, with one camera or
+        no pose."""
     whole = views.joints3d.isfinite().flatten(1).all(dim=-1) & views.embedding.isfinite().flatten(1).all(
         dim=-1
     )
@@ -49,10 +62,10 @@ def retrieval(views: Views) -> dict[str, float]:
     gallery = views[_evenly(len(views.time), _GALLERY)]
     queries = gallery[_evenly(len(gallery.time), _QUERIES)]
     error = pose_distances(queries.joints3d, gallery.joints3d)
-    together = (queries.sequence[:, None] == gallery.sequence) & (
+    same_instant = (queries.sequence[:, None] == gallery.sequence) & (
         (queries.time[:, None] - gallery.time).abs() <= WITHIN
     )
-    found = _rows(queries, gallery, error, torch.ones_like(together), together, "retrieval")
+    found = _rows(queries, gallery, error, torch.ones_like(same_instant), same_instant, "retrieval")
     strangers = queries.subject[:, None] != gallery.subject
     return found | _rows(queries, gallery, error, strangers, None, "others")
 
@@ -60,7 +73,14 @@ def retrieval(views: Views) -> dict[str, float]:
 def pose_distances(
     first: Float[Tensor, "many joints 3"], second: Float[Tensor, "more joints 3"]
 ) -> Float[Tensor, "many more"]:
-    """Mean joint distance of every pair after the best similarity without reflection, metres in, millimetres out."""
+    """P-MPJPE of every pair of poses (similarity alignment without reflection).
+
+    Args:
+        first: metres.
+        second: metres.
+
+    Returns:
+        Millimetres."""
     each = max(1, _AT_ONCE // len(second))
     rows = []
     for part in first.split(each):
@@ -76,14 +96,28 @@ def mean_of_nearest(
     allowed: Bool[Tensor, "queries answers"],
     count: int,
 ) -> float:
-    """Mean over queries of the mean error of the `count` nearest allowed answers; NaN where nobody has so many."""
+    """Mean over queries of the mean error of the nearest allowed answers.
+
+    Args:
+        nearness: similarity of query and answer; higher is nearer.
+        error: of each answer.
+        allowed: whether the answer may be used.
+        count: number of nearest answers (K).
+
+    Returns:
+        The mean, in the unit of `error`; NaN where no query has K allowed answers."""
     enough = allowed.sum(dim=-1) >= count
     nearest = nearness.masked_fill(~allowed, -torch.inf).topk(min(count, nearness.shape[1]), dim=-1).indices
     return float(error.gather(-1, nearest).mean(dim=-1)[enough].mean()) if bool(enough.any()) else math.nan
 
 
 def _rows(
-    queries: Views, gallery: Views, error: Tensor, allowed: Tensor, together: Tensor | None, name: str
+    queries: EmbeddedViews,
+    gallery: EmbeddedViews,
+    error: Tensor,
+    allowed: Tensor,
+    same_instant: Tensor | None,
+    name: str,
 ) -> dict[str, float]:
     """All numbers of one gallery. Answers are instants × cameras; those of the query's own camera are not allowed."""
     cameras = queries.embedding.shape[1]
@@ -95,8 +129,10 @@ def _rows(
     found |= {f"{name}_least_mm_at_{k}": mean_of_nearest(-wide, wide, allowed, k) for k in NEAREST}
     if bool(allowed.any()):
         found[f"{name}_chance_mm"] = float(wide[allowed].mean())
-    if together is not None:
-        same = together[:, None, :, None].expand(-1, cameras, -1, cameras).flatten(2).flatten(0, 1) & allowed
+    if same_instant is not None:
+        same = (
+            same_instant[:, None, :, None].expand(-1, cameras, -1, cameras).flatten(2).flatten(0, 1) & allowed
+        )
         for k in NEAREST:
             nearest = (
                 nearness.masked_fill(~allowed, -torch.inf).topk(min(k, nearness.shape[1]), dim=-1).indices

@@ -1,8 +1,8 @@
-"""Pose Structure Score: does a pose come nearest to the same typical pose as its truth? [Kocabas19]
+"""Pose Structure Score (PSS): share of poses whose nearest typical pose is that of the truth. [Kocabas19]
 
-Poses are root-centred and of unit norm, so the score does not know sizes; it does know orientations. The typical
-poses are cluster centres of true poses. The paper names neither its clusters nor how they were found, so scores
-compare only where the centres are the same: they are a file with a hash, and shipped for mocap4.
+Poses are root-centred and of unit norm: the score is invariant to size, not to orientation. The typical poses are
+cluster centres of true poses. The paper publishes neither its clusters nor how they were found, so scores compare
+only where the centres are the same: they are a file with a hash, and shipped for mocap4.
 """
 
 import hashlib
@@ -24,24 +24,32 @@ from coview.metrics.k_means import k_means
 from coview.metrics.mean import Mean
 from coview.skeletons import Skeleton
 
-VERSION = 1  # of the file, and of how poses are compared
-SHIPPED = (50, 100)  # centres that come with coview, for the joints of H36M_17
+# of the file, and of how poses are compared
+VERSION = 1
+# centres that come with coview, for the joints of H36M_17
+SHIPPED = (50, 100)
 _KIND, _POINTS = "coview pose centres", "centres"
 _FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True)
 class PoseCentres:
-    """Typical poses, and all that a score depends on."""
+    """Typical poses, and everything that a score depends on."""
 
-    points: Float[Tensor, "k numbers"]  # float64; x y z joint by joint, poses root-centred and of norm one
+    # float64; x y z joint by joint, poses root-centred and of norm one
+    points: Float[Tensor, "k numbers"]
     joints: tuple[str, ...]
     root: str
-    reference: str  # the poses that they were fitted to, in words
-    poses: int  # how many
+    # the poses that they were fitted to, in words
+    reference: str
+    # number of these poses
+    poses: int
+    # frame of the poses
     frame: str = "camera axes"
+    # of k-means
     seed: int = 0
-    starts: int = 10  # of k-means, of which the best was kept
+    # runs of k-means, of which the best was kept
+    starts: int = 10
 
     @property
     def digest(self) -> str:
@@ -50,28 +58,40 @@ class PoseCentres:
 
     @property
     def words(self) -> str:
-        """What has to stand beside every score."""
+        """The provenance that has to be printed beside every score."""
         return (
             f"{len(self.points)} k-means centres of {self.reference} ({self.poses} poses, {self.frame}, root-centred, "
             f"unit norm, {len(self.joints)} joints, seed {self.seed}, best of {self.starts}), sha256 {self.digest[:12]}"
         )
 
     def fits(self, skeleton: Skeleton) -> bool:
-        """Whether poses of a skeleton can be compared: same joints in the same order, same root."""
+        """Whether poses of a skeleton can be compared: same joints in the same order, same root.
+
+        Args:
+            skeleton: of the poses."""
         return skeleton.joints == self.joints and skeleton.root == self.root
 
     def nearest(self, poses: Float[Tensor, "*batch joints 3"]) -> Int[Tensor, "*batch"]:
-        """The centre that a pose comes nearest to, the first of equals; -1 where a joint is not known.
+        """Index of the nearest centre; the first of equal ones.
 
-        In float64 by differences, not products: equal poses have equal answers, whatever the batch."""
+        In float64 from differences rather than products, so that equal poses have equal answers in any batch.
+
+        Args:
+            poses: any unit, in the frame of the centres.
+
+        Returns:
+            Indices; -1 where a joint is not known."""
         flat = unit_poses(poses, self.joints.index(self.root)).flatten(-2)
-        known = flat.isfinite().all(dim=-1)
-        rows = torch.where(known[..., None], flat, 0.0).reshape(-1, flat.shape[-1])
+        valid = flat.isfinite().all(dim=-1)
+        rows = torch.where(valid[..., None], flat, 0.0).reshape(-1, flat.shape[-1])
         apart = torch.cdist(rows, self.points.to(rows), compute_mode="donot_use_mm_for_euclid_dist")
-        return torch.where(known, apart.argmin(dim=-1).reshape(known.shape), -1)
+        return torch.where(valid, apart.argmin(dim=-1).reshape(valid.shape), -1)
 
     def save(self, path: Path) -> None:
-        """As safetensors, with all that is known in its header."""
+        """Writes the centres as safetensors, with their provenance in the header.
+
+        Args:
+            path: file to write."""
         about = {name: getattr(self, name) for name in _KEPT} | {
             "kind": _KIND,
             "version": VERSION,
@@ -83,7 +103,14 @@ class PoseCentres:
 
     @staticmethod
     def load(path: Path) -> "PoseCentres":
-        """What `save` wrote. ValueError where it is damaged, was changed, or is of another version."""
+        """Reads a file of `save`.
+
+        Args:
+            path: file to read.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: it is damaged, was changed, or is of another version."""
         if not path.is_file():
             raise MissingFileError(
                 f"no file {path} with pose centres. Make one with fit_centres(...).save(path)."
@@ -107,7 +134,14 @@ _KEPT = ("joints", "root", "reference", "poses", "frame", "seed", "starts")
 
 
 def unit_poses(poses: Float[Tensor, "*batch joints 3"], root: int) -> Float[Tensor, "*batch joints 3"]:
-    """Float64, root at the origin, norm one; NaN where a joint is not known, or all are in one place."""
+    """Poses with the root at the origin and of norm one, in float64.
+
+    Args:
+        poses: any unit.
+        root: index of the root joint.
+
+    Returns:
+        NaN where a joint is not known, or all joints coincide."""
     centred = poses.double() - poses[..., root, None, :].double()
     norm = centred.square().sum(dim=(-2, -1), keepdim=True).sqrt()
     return torch.where(norm > 0, centred / norm, torch.nan)
@@ -122,9 +156,18 @@ def fit_centres(
     seed: int = 0,
     starts: int = 10,
 ) -> PoseCentres:
-    """Centres of true poses in camera axes, of any unit; poses with an unknown joint are left out.
+    """Cluster centres of true poses by k-means. The centres are not normalised again.
 
-    The centres are not brought to norm one again. ValueError where there are fewer different poses than centres."""
+    Args:
+        poses: in camera axes, any unit; poses with an unknown joint are left out.
+        skeleton: of the joints.
+        k: number of centres.
+        reference: the poses in words, kept beside the centres.
+        seed: of k-means.
+        starts: runs of k-means, of which the best is kept.
+
+    Raises:
+        ValueError: there are fewer different poses than centres."""
     flat = unit_poses(poses, skeleton.root_index).flatten(-2)
     flat = flat[flat.isfinite().all(dim=-1)]
     points = k_means(flat, k, seed=seed, starts=starts)
@@ -133,7 +176,13 @@ def fit_centres(
 
 @cache
 def shipped_centres(k: int) -> PoseCentres:
-    """The centres of the training poses of mocap4, 17 joints of H36M_17; LookupError for a `k` not in `SHIPPED`."""
+    """The centres of the training poses of mocap4, 17 joints of H36M_17.
+
+    Args:
+        k: number of centres, one of `SHIPPED`.
+
+    Raises:
+        LookupError: for another `k`."""
     if k not in SHIPPED:
         raise UnknownNameError(
             f"no {k} pose centres come with coview, only {' and '.join(map(str, SHIPPED))}. "
@@ -143,10 +192,12 @@ def shipped_centres(k: int) -> PoseCentres:
 
 
 class PSS(Mean):
-    """Percentage of poses that come nearest to the centre that their truth comes nearest to.
+    """Percentage of poses whose nearest centre is that of their truth. [Kocabas19]
 
-    For predictions and truth in the frame of the centres. A pose of which a joint was not predicted is wrong;
-    one of which a joint of the truth is unknown is not counted."""
+    A pose with a joint that was not predicted is wrong; one with an unknown joint of the truth is not counted.
+
+    Args:
+        centres: typical poses; predictions and truth are in their frame."""
 
     higher_is_better = True
 
@@ -157,6 +208,11 @@ class PSS(Mean):
     def update(
         self, predicted: Float[Tensor, "*batch joints 3"], truth: Float[Tensor, "*batch joints 3"]
     ) -> None:
+        """Adds a batch.
+
+        Args:
+            predicted: any unit; NaN: not predicted.
+            truth: any unit; NaN: unknown."""
         mine, other = self.centres.nearest(predicted), self.centres.nearest(truth)
         self.add(100.0 * (mine == other), other >= 0)
 

@@ -1,7 +1,8 @@
-"""Residual networks for images, and the head of three deconvolutions that turns them into heat-maps.
+"""ResNet trunks for images, and the deconvolution head that turns their features into heatmaps.
 
-[He16] with the stride of a bottleneck on its 3 × 3 convolution, as torchvision and timm have it, whose parameter
-names these are; the head is that of [Xiao18] as [Iskakov19] uses it."""
+[He16] with the stride of a bottleneck on its 3 × 3 convolution, with the parameter names of torchvision and timm; the
+head is that of [Xiao18] as [Iskakov19] uses it.
+"""
 
 from typing import Literal, NamedTuple
 
@@ -17,21 +18,32 @@ from coview.networks.recompute import apply
 Depth = Literal[18, 34, 50, 101, 152]
 
 _BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
-_PIXELS_AT_ONCE = 384 * 384  # of images in the first layers, on a processor while nothing is learnt
+# pixels of images in the first layers at a time, at inference on a CPU
+_PIXELS_AT_ONCE = 384 * 384
 
 
 class Maps(NamedTuple):
-    """What the network sees in n images, at a quarter of their size."""
+    """Outputs of the network for n images, at a quarter of their size."""
 
-    heatmaps: Float[Tensor, "n joints h4 w4"]  # raw, no softmax
-    features: Float[Tensor, "n features h4 w4"]  # what the heat-maps are made of
-    algebraic: Float[Tensor, "n joints"] | None  # confidences in (0, 1), if asked for
+    # raw, before the softmax
+    heatmaps: Float[Tensor, "n joints h4 w4"]
+    # input of the last layer
+    features: Float[Tensor, "n features h4 w4"]
+    # confidence per joint, in (0, 1), if configured
+    algebraic: Float[Tensor, "n joints"] | None
+    # confidence per feature channel, in (0, 1), if configured
     volumetric: Float[Tensor, "n channels"] | None
-    coarse: Float[Tensor, "n channels32 h32 w32"] | None = None  # of the last residual stage
+    # features of the last residual stage
+    coarse: Float[Tensor, "n channels32 h32 w32"] | None = None
 
 
 class BasicBlock(nn.Module):
-    """Two 3 × 3 convolutions around a shortcut. [He16], fig. 5 left."""
+    """Residual block of two 3 × 3 convolutions. [He16], fig. 5 left
+
+    Args:
+        inputs: channels in.
+        width: channels out.
+        stride: of the first convolution."""
 
     expansion = 1
 
@@ -45,6 +57,10 @@ class BasicBlock(nn.Module):
         self.downsample = _shortcut(inputs, width, stride)
 
     def forward(self, features: Float[Tensor, "n inputs h w"]) -> Float[Tensor, "n outputs h2 w2"]:
+        """Features at the block's stride.
+
+        Args:
+            features: of the previous block."""
         inner = self.relu(self.bn1(self.conv1(features)))
         inner = self.bn2(self.conv2(inner))
         inner += self.downsample(features)
@@ -53,7 +69,12 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """1 × 1, 3 × 3 (with the stride), 1 × 1 to four times the width, around a shortcut. [He16], fig. 5 right."""
+    """Residual block of 1 × 1, 3 × 3 (strided) and 1 × 1 convolutions; four times the width out. [He16], fig. 5 right
+
+    Args:
+        inputs: channels in.
+        width: channels of the 3 × 3 convolution; four times as many go out.
+        stride: of the 3 × 3 convolution."""
 
     expansion = 4
 
@@ -69,6 +90,10 @@ class Bottleneck(nn.Module):
         self.downsample = _shortcut(inputs, 4 * width, stride)
 
     def forward(self, features: Float[Tensor, "n inputs h w"]) -> Float[Tensor, "n outputs h2 w2"]:
+        """Features at the block's stride.
+
+        Args:
+            features: of the previous block."""
         inner = self.relu(self.bn1(self.conv1(features)))
         inner = self.relu(self.bn2(self.conv2(inner)))
         inner = self.bn3(self.conv3(inner))
@@ -78,14 +103,22 @@ class Bottleneck(nn.Module):
 
 
 def _shortcut(inputs: int, outputs: int, stride: int) -> nn.Sequential:
-    """A 1 × 1 convolution where the shape changes; nothing, and no entry in the state dict, elsewhere."""
+    """A 1 × 1 convolution where the shape changes; elsewhere the identity, without an entry in the state dict."""
     if stride == 1 and inputs == outputs:
         return nn.Sequential()
     return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), BatchNorm2d(outputs))
 
 
 class Trunk(nn.Module):
-    """A residual network without its last pooling and layer: images to coarse features."""
+    """A ResNet without global pooling and classifier: images to features at stride 32.
+
+    Args:
+        depth: number of layers.
+        trunk: channels of the first residual stage; each later one has twice as many.
+        checkpointing: recompute activations in the backward pass: less memory, a third more time.
+
+    Raises:
+        ValueError: there is no ResNet of this depth."""
 
     def __init__(self, depth: Depth, *, trunk: int = 64, checkpointing: bool = False) -> None:
         super().__init__()
@@ -94,7 +127,8 @@ class Trunk(nn.Module):
                 f"{type(self).__name__}: there is no residual network of depth {depth}; give one of {[*_BLOCKS]}."
             )
         block = BasicBlock if depth < 50 else Bottleneck
-        self.channels = 8 * trunk * block.expansion  # of the coarse features
+        # of the coarse features
+        self.channels = 8 * trunk * block.expansion
         self.checkpointing = checkpointing
         self.conv1 = nn.Conv2d(3, trunk, 7, 2, padding=3, bias=False)
         self.bn1 = BatchNorm2d(trunk)
@@ -107,7 +141,10 @@ class Trunk(nn.Module):
             inputs = channels * block.expansion
 
     def coarse(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n channels h32 w32"]:
-        """Features of the last residual stage, at stride 32."""
+        """Features of the last residual stage, at stride 32.
+
+        Args:
+            images: normalised RGB."""
         if torch.is_grad_enabled():
             fine = self._fine(images)
         else:
@@ -136,21 +173,33 @@ class Trunk(nn.Module):
 
 
 class PoseResNet(Trunk):
-    """A residual network, three deconvolutions, one heat-map per joint; confidences from the coarsest features.
+    """ResNet with three deconvolutions and one heatmap per joint, and confidences from its coarsest features.
 
     State-dict names and shapes are those of the released weights after `backbone.`; at depth 152, 17 joints and
-    `algebraic` these are 970 entries and 79.52 M parameters."""
+    `algebraic` these are 970 entries and 79.52 M parameters.
+
+    Args:
+        depth: number of layers of the ResNet.
+        joints: number of heatmaps.
+        algebraic: one confidence per joint.
+        volumetric: number of confidences per feature channel of the volume; 0: none.
+        deconv: channels of each deconvolution.
+        trunk: channels of the first residual stage; each later one has twice as many.
+        checkpointing: recompute activations in the backward pass: less memory, a third more time.
+
+    Raises:
+        ValueError: a size that is not positive, or an unknown depth."""
 
     def __init__(
         self,
         depth: Depth,
         joints: int,
         *,
-        algebraic: bool = False,  # one confidence per joint
-        volumetric: int = 0,  # confidences per feature channel of the volume; 0: none
-        deconv: int = 256,  # channels of each deconvolution
-        trunk: int = 64,  # channels of the first residual stage; each later one has twice as many
-        checkpointing: bool = False,  # recompute activations for the gradient: less memory, a third more time
+        algebraic: bool = False,
+        volumetric: int = 0,
+        deconv: int = 256,
+        trunk: int = 64,
+        checkpointing: bool = False,
     ) -> None:
         if min(joints, deconv, trunk) < 1 or volumetric < 0:
             raise InputError(
@@ -165,12 +214,16 @@ class PoseResNet(Trunk):
         self.final_layer = nn.Conv2d(deconv, joints, 1)
 
     def forward(self, images: Float[Tensor, "n 3 h w"]) -> Maps:
-        """Normalised images in, raw maps at stride 4 out (a size not divisible by 32 rounds the maps up)."""
+        """Raw heatmaps (before softmax) and features at stride 4; a size not divisible by 32 is rounded up.
+
+        Args:
+            images: normalised RGB."""
         coarse = self.coarse(images)
         algebraic = None if self.alg_confidences is None else self.alg_confidences(coarse)
         volumetric = None if self.vol_confidences is None else self.vol_confidences(coarse)
         features = coarse
-        del images  # for their memory
+        # for their memory
+        del images
         for start in range(0, len(self.deconv_layers), 3):
             features = self._run(self.deconv_layers[start : start + 3], features)
         return Maps(self.final_layer(features), features, algebraic, volumetric, coarse)
@@ -184,7 +237,7 @@ def _stage(
 
 
 def _deconvolutions(inputs: int, width: int) -> list[nn.Module]:
-    """Three times twice the size: transposed convolution, normalisation, rectifier."""
+    """Three upsamplings by two: transposed convolution, batch normalisation, ReLU."""
     layers: list[nn.Module] = []
     for channels in (inputs, width, width):
         layers.append(nn.ConvTranspose2d(channels, width, 4, 2, padding=1, bias=False))

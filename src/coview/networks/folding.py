@@ -1,4 +1,4 @@
-"""Networks made ready for use alone: normalisation inside the convolutions, memory laid out for the processor."""
+"""Networks prepared for inference: batch normalisation folded into convolutions, channels-last weights."""
 
 import copy
 from typing import TypeVar
@@ -15,12 +15,19 @@ _LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
 def folded(module: Module, *, in_place: bool = False) -> Module:
-    """A module with the same answers in eval mode, every BatchNorm multiplied into the convolution before it.
+    """A module with the same outputs in eval mode, with every BatchNorm folded into the convolution before it.
 
-    Weights lie channels-last, as convolutions on a processor read them fastest. A copy, unless `in_place`, which
-    needs no second set of weights. The result is frozen, in eval mode, and has another state dict: save the
-    original. A normalisation belongs to the convolution registered right before it in the same module.
-    ValueError for a module in training mode, whose normalisations follow the batch."""
+    Weights are channels-last, which convolutions on a CPU read fastest. The result is frozen, in eval mode, and has
+    another state dict: save the original. A BatchNorm belongs to the convolution registered right before it in the same
+    module.
+
+    Args:
+        module: in eval mode.
+        in_place: change the module itself instead of a copy, which would need a second set of weights.
+
+    Raises:
+        ValueError: the module is in training mode, where normalisation depends on the batch, or a BatchNorm has no
+            running statistics."""
     if module.training:
         raise InputError(
             "folded: the module is in training mode, where its normalisations follow each batch and cannot be "
@@ -43,7 +50,7 @@ def _fold_children(parent: nn.Module) -> None:
 
 @torch.no_grad()
 def _fold(convolution: _ConvNd, normalisation: _BatchNorm) -> None:
-    """Exactly so, in float64: y = (conv(x) − mean) · scale + shift."""
+    """Folds y = (conv(x) − mean) · scale + shift, computed in float64."""
     mean, variance = normalisation.running_mean, normalisation.running_var
     if mean is None or variance is None:
         raise InputError(

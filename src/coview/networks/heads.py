@@ -1,4 +1,4 @@
-"""The head that says how far each joint, or each feature channel, of one view can be trusted."""
+"""The head that regresses a confidence for every joint, or for every feature channel, of one view."""
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -7,10 +7,14 @@ from coview.networks.normalisation import BatchNorm2d
 
 
 class ConfidenceHead(nn.Module):
-    """Coarse features to confidences in (0, 1). [Iskakov19], §3.1; layer names of the released weights.
+    """Coarse features to confidences in (0, 1). [Iskakov19], §3.1; layer names of the released weights
 
-    Takes any input of 1 × 1 and more: an odd row or column is pooled by itself, which changes nothing for the
-    12 × 12 of a 384-pixel crop."""
+    Accepts inputs of 1 × 1 and more: an odd row or column is pooled by itself, which changes nothing for the 12 × 12 of
+    a 384-pixel crop.
+
+    Args:
+        inputs: channels in.
+        outputs: number of confidences."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -34,6 +38,9 @@ class ConfidenceHead(nn.Module):
         )
 
     def forward(self, features: Float[Tensor, "n inputs h w"]) -> Float[Tensor, "n outputs"]:
-        """Features of the last residual stage in; one number per output and image."""
+        """Confidences of each image.
+
+        Args:
+            features: of the last residual stage."""
         confidence: Tensor = self.head(self.features(features).mean(dim=(-2, -1)))
         return confidence

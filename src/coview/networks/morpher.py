@@ -1,4 +1,4 @@
-"""The residual network that takes one skeleton's 2D poses to another's. [Wandt21], skeleton morphing."""
+"""The residual network that maps 2D poses of one skeleton definition to another. [Wandt21], skeleton morphing"""
 
 from pathlib import Path
 
@@ -8,14 +8,18 @@ from torch import Tensor, nn
 from coview.errors import InputError, MissingFileError
 from coview.networks.lifter import Residual
 
-_PREFIX = "morpher."  # of the weights in a run of SkeletonMorphing
+# of the weights in a run of SkeletonMorphing
+_PREFIX = "morpher."
 
 
 class Morpher(nn.Module):
-    """W becomes W + g(W), for root-centred 2D poses of norm one.
+    """2D poses W to W + g(W), root-centred and of unit norm.
 
-    It begins as the identity (ours: g's last layer starts at zero), so that training can only move away
-    from the detections where that pays."""
+    Initialised as the identity (ours: g's last layer is zero).
+
+    Args:
+        joints: number of joints.
+        width: of the hidden layers."""
 
     def __init__(self, joints: int, width: int) -> None:
         super().__init__()
@@ -26,17 +30,25 @@ class Morpher(nn.Module):
         nn.init.zeros_(self.exit.bias)
 
     def forward(self, joints2d: Float[Tensor, "*batch joints 2"]) -> Float[Tensor, "*batch joints 2"]:
-        """Unit norm in; about unit norm out, in the same unit. The root may move off the origin."""
+        """Morphed poses of about unit norm, in the same unit. The root may leave the origin.
+
+        Args:
+            joints2d: root-centred, of unit norm."""
         # planar: all x, then all y, as in the lifter
         change = self.exit(self.inner(self.entry(joints2d.mT.flatten(-2))))
         return joints2d + change.unflatten(-1, (2, -1)).mT
 
 
 def load_morpher(run: Path, joints: int) -> Morpher:
-    """The network of a finished run of SkeletonMorphing, frozen.
+    """The frozen network of a finished run of SkeletonMorphing.
 
-    Raises FileNotFoundError where `run` holds no finished run, ValueError where it is a run of another
-    method or of another number of joints."""
+    Args:
+        run: run folder.
+        joints: number of joints that it must have.
+
+    Raises:
+        FileNotFoundError: `run` holds no finished run.
+        ValueError: it is a run of another method or of another number of joints."""
     from safetensors.torch import load_file
 
     if not (run / "run.json").is_file():
@@ -55,5 +67,6 @@ def load_morpher(run: Path, joints: int) -> Morpher:
             f"the lifter."
         )
     morpher = Morpher(joints, width)
-    morpher.load_state_dict(own, assign=True)  # assigned, so that it works where nothing is given memory
+    # assigned, so that it works where nothing is given memory
+    morpher.load_state_dict(own, assign=True)
     return morpher.requires_grad_(False)

@@ -1,21 +1,29 @@
-"""Batch normalisation that also trains where a channel holds a single value."""
+"""Batch normalisation that can also be trained when a channel has a single value."""
 
 from torch import Tensor, nn
 
 
 class BatchNorm2d(nn.BatchNorm2d):
-    """PyTorch's, but a single value per channel is normalised by the running statistics.
+    """PyTorch's, except that a single value per channel is normalised by the running statistics.
 
-    One value has no variance; PyTorch raises. It happens for one small image in a batch of one."""
+    One value has no variance and PyTorch raises; it occurs for one small image in a batch of one."""
 
     def forward(self, input: Tensor) -> Tensor:
+        """Normalised features.
+
+        Args:
+            input: n × channels × height × width."""
         return super().forward(input) if _many(input) or not self.training else _by_running(self, input)
 
 
 class BatchNorm3d(nn.BatchNorm3d):
-    """As `BatchNorm2d`; here the single value is the innermost 1³ of a V2V at batch size one."""
+    """As `BatchNorm2d`; the single value is the innermost 1³ of a V2V at batch size one."""
 
     def forward(self, input: Tensor) -> Tensor:
+        """Normalised features.
+
+        Args:
+            input: n × channels × x × y × z."""
         return super().forward(input) if _many(input) or not self.training else _by_running(self, input)
 
 

@@ -1,4 +1,4 @@
-"""Blocks that keep only their input and compute their inside again for the gradient (activation checkpointing)."""
+"""Activation checkpointing: blocks keep only their input and recompute their activations in the backward pass."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -10,9 +10,14 @@ from torch.utils.checkpoint import checkpoint
 
 
 def apply(block: nn.Module, features: Tensor, *, checkpointing: bool) -> Tensor:
-    """`block(features)`; with checkpointing its activations are recomputed in backward: same value, same gradients.
+    """`block(features)`, optionally with activation checkpointing: same value, same gradients.
 
-    Running statistics of BatchNorm move once, in the first pass, as they do without checkpointing."""
+    Running statistics of BatchNorm are updated once, in the first pass, as without checkpointing.
+
+    Args:
+        block: to be applied.
+        features: its input.
+        checkpointing: recompute activations in the backward pass."""
     if not (checkpointing and torch.is_grad_enabled()):
         answer: Tensor = block(features)
     elif torch.compiler.is_compiling():
@@ -29,7 +34,10 @@ def _contexts(block: nn.Module) -> tuple[AbstractContextManager[None], AbstractC
 
 @contextmanager
 def statistics_kept(block: nn.Module) -> Iterator[None]:
-    """While this lasts, BatchNorm layers inside the block write their running statistics into copies, then lost."""
+    """Context in which BatchNorm layers of the block write running statistics to copies, which are discarded.
+
+    Args:
+        block: with the layers."""
     layers = [layer for layer in block.modules() if isinstance(layer, _BatchNorm)]
     own = [dict(layer.named_buffers(recurse=False)) for layer in layers]
     try:

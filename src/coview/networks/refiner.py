@@ -1,6 +1,6 @@
-"""The refinement unit: a residual network from one 3D pose to a better one. [Kocabas19], after Martinez et al. 2017.
+"""The refinement unit: a residual network from a 3D pose to a more accurate one. [Kocabas19]
 
-Modules are called as in the released file, so that its names are ours.
+The architecture is that of Martinez et al. 2017; parameter names are those of the released file.
 """
 
 from jaxtyping import Float
@@ -8,7 +8,12 @@ from torch import Tensor, nn
 
 
 class Stage(nn.Module):
-    """Two residual pairs of linear layers, each normalised, rectified and dropped."""
+    """Two residual pairs of linear layers, each with batch normalisation, ReLU and dropout.
+
+    Args:
+        width: features in and out.
+        dropout: probability.
+        leaky: leaky ReLU (slope 0.01) instead of ReLU."""
 
     def __init__(self, width: int, dropout: float, leaky: bool) -> None:
         super().__init__()
@@ -19,6 +24,10 @@ class Stage(nn.Module):
         self.dropout, self.leaky = dropout, leaky
 
     def forward(self, features: Float[Tensor, "rows width"]) -> Float[Tensor, "rows width"]:
+        """Features of the same size.
+
+        Args:
+            features: of the previous layer."""
         for pair in ((1, 2), (3, 4)):
             inner = features
             for layer in pair:
@@ -29,9 +38,15 @@ class Stage(nn.Module):
 
 
 class Refiner(nn.Module):
-    """Two stages; each ends in a pose, and the second sees what the first ended in.
+    """Two stages that each output a pose; the second gets the pose of the first as input.
 
-    With 45 numbers and width 1024 it has the 8,603,738 parameters of the paper's. Z-scored poses in and out."""
+    With 45 numbers and width 1024 it has the paper's 8,603,738 parameters.
+
+    Args:
+        numbers: of a pose.
+        width: of the hidden layers.
+        dropout: probability.
+        leaky: leaky ReLU (slope 0.01) instead of ReLU."""
 
     def __init__(self, numbers: int, width: int = 1024, *, dropout: float = 0.5, leaky: bool = False) -> None:
         super().__init__()
@@ -44,20 +59,23 @@ class Refiner(nn.Module):
     def forward(
         self, pose: Float[Tensor, "rows numbers"]
     ) -> tuple[Float[Tensor, "rows numbers"], Float[Tensor, "rows numbers"]]:
-        """The poses after the first and the second stage; the second is the answer."""
-        seen = self._passed(self.batch_norm1(self.w1(pose)))
-        first_features = self.linear_stages[0](seen)
+        """The poses after the first and the second stage; the second is the refined pose.
+
+        Args:
+            pose: z-scored coordinates."""
+        embedded = self._passed(self.batch_norm1(self.w1(pose)))
+        first_features = self.linear_stages[0](embedded)
         first = self.w2(first_features)
-        again = self._passed(self.batch_norm3(self.w3(first)))
-        second_features = self.linear_stages[1](first_features + again + seen)
-        return first, self.w4(seen + second_features)
+        first_embedded = self._passed(self.batch_norm3(self.w3(first)))
+        second_features = self.linear_stages[1](first_features + first_embedded + embedded)
+        return first, self.w4(embedded + second_features)
 
     def _passed(self, features: Tensor) -> Tensor:
         return _passed(features, self.dropout, self.leaky, self.training)
 
 
 def _passed(features: Tensor, dropout: float, leaky: bool, training: bool) -> Tensor:
-    """Rectified (leaky: slope 0.01, the framework's; the paper states none), then dropped."""
+    """ReLU (leaky: slope 0.01, PyTorch's default; the paper states none), then dropout."""
     slope = 0.01 if leaky else 0.0
     return nn.functional.dropout(nn.functional.leaky_relu(features, slope), dropout, training)
 

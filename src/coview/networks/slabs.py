@@ -1,6 +1,7 @@
-"""Volumes worked on as slabs along their first axis, where nothing is learnt: the memory of one volume, not of three.
+"""3D convolutions slab by slab along the first axis at inference: the memory of one volume instead of three.
 
-A slab is forgotten as soon as the next layer has read it; cells that the next slab needs too are kept."""
+A slab is freed as soon as the next layer has read it; only the cells that the next slab needs too are kept.
+"""
 
 from collections.abc import Iterable, Iterator
 
@@ -11,40 +12,54 @@ from torch.nn import functional
 
 Slabs = Iterable[Float[Tensor, "b channels _ y z"]]
 
-# of a slab. Each of the five residual blocks of full size takes two cells from the first, and even numbers stay even
+# cells of a slab: even, and each of the five residual blocks of full size takes two from the first slab
 _CELLS = 12
 
 
 def slabs(volume: Float[Tensor, "b channels x y z"]) -> list[Float[Tensor, "b channels _ y z"]]:
-    """Parts of the volume that do not keep the whole."""
+    """Parts of a volume along its first axis, copied so that they do not keep the whole alive.
+
+    Args:
+        volume: to be cut."""
     if volume.shape[2] <= _CELLS:
         return [volume]
     return [part.clone() for part in volume.split(_CELLS, dim=2)]
 
 
-def taken(volumes: list[Tensor]) -> Iterator[Tensor]:
-    """Each, in turn, and the list lets go of it."""
+def pop_each(volumes: list[Tensor]) -> Iterator[Tensor]:
+    """Yields the volumes in order and removes each from the list, so that its memory can be freed.
+
+    Args:
+        volumes: list that is emptied."""
     while volumes:
         yield volumes.pop(0)
 
 
 def convolved(layers: nn.Sequential, volume: Slabs, cells: int) -> Iterator[Float[Tensor, "b outputs _ y z"]]:
-    """A convolution of 3³ cells padded by one, and what follows it cell by cell: the slabs' borders do not show.
+    """A 3³ convolution with padding 1 and the pointwise layers after it, over slabs; equal to the whole volume's
+    result.
 
-    The first slab is one cell thinner than what comes in, and the last, which makes `cells` full, one thicker."""
+    The first slab is one cell thinner than the one that comes in, the last, which completes `cells`, one thicker.
+
+    Args:
+        layers: the convolution, then pointwise layers.
+        volume: slabs in order.
+        cells: length of the whole volume along the first axis."""
     convolution, after = layers[0], layers[1:]
-    known: Tensor | None = None  # what the next cells of the output are made of
+    # input cells that the next output cells need
+    context: Tensor | None = None
     read = 0
-    ready: list[Tensor] = []  # a variable would hold the slab while the next layer works
+    # popped when yielded: a variable would keep the slab alive while the next layer works
+    ready: list[Tensor] = []
     for slab in volume:
         read += slab.shape[2]
         beyond = torch.zeros_like(slab[:, :, :1])
-        known = torch.cat(
-            [beyond if known is None else known, slab, *([beyond] if read == cells else [])], dim=2
+        context = torch.cat(
+            [beyond if context is None else context, slab, *([beyond] if read == cells else [])], dim=2
         )
         del slab
-        ready.append(after(_within(convolution, known)))
-        known = known[:, :, -2:].clone()
+        ready.append(after(_within(convolution, context)))
+        context = context[:, :, -2:].clone()
         yield ready.pop()
 
 

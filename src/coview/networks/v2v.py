@@ -1,4 +1,4 @@
-"""The volume-to-volume network: an hourglass of 3D residual blocks. [Moon18], as [Iskakov19] sizes it."""
+"""The volume-to-volume network (V2V): an hourglass of 3D residual blocks. [Moon18], as [Iskakov19] sizes it"""
 
 from collections.abc import Iterator
 from itertools import pairwise, product
@@ -12,25 +12,39 @@ from torch.nn import functional
 from coview.errors import InputError
 from coview.networks.normalisation import BatchNorm3d
 from coview.networks.recompute import apply
-from coview.networks.slabs import Slabs, convolved, slabs, taken
+from coview.networks.slabs import Slabs, convolved, pop_each, slabs
 
 
 class Convolution(nn.Conv3d):
-    """Of odd kernel, padded to keep the size. One of 1³ is a product of matrices where nothing is learnt.
+    """3D convolution of odd kernel that keeps the size. A 1³ kernel is a matrix product at inference on a CPU.
 
-    On a processor that is 4 times as fast: PyTorch's own turns a volume whose channels are innermost."""
+    That is 4 times as fast: PyTorch's convolution permutes a channels-last volume.
+
+    Args:
+        inputs: channels in.
+        outputs: channels out.
+        kernel: side, odd."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
         super().__init__(inputs, outputs, kernel, padding=kernel // 2)
 
     def forward(self, input: Tensor) -> Tensor:
+        """The convolved volume.
+
+        Args:
+            input: n × channels × x × y × z."""
         if self.kernel_size != (1, 1, 1) or torch.is_grad_enabled() or input.device.type != "cpu":
             return super().forward(input)
         return functional.linear(input.movedim(1, -1), self.weight.flatten(1), self.bias).movedim(-1, 1)
 
 
 class Basic(nn.Module):
-    """One convolution of odd kernel, normalised and rectified."""
+    """Convolution of odd kernel, batch normalisation and ReLU.
+
+    Args:
+        inputs: channels in.
+        outputs: channels out.
+        kernel: side, odd."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
         super().__init__()
@@ -41,12 +55,20 @@ class Basic(nn.Module):
         )
 
     def forward(self, volume: Float[Tensor, "b inputs x y z"]) -> Float[Tensor, "b outputs x y z"]:
+        """A volume of the same size.
+
+        Args:
+            volume: features."""
         output: Tensor = self.block(volume)
         return output
 
 
 class Res(nn.Module):
-    """Two 3³ convolutions around a shortcut, which is a 1³ convolution where the channels change."""
+    """Residual block of two 3³ convolutions; the shortcut is a 1³ convolution where the channels change.
+
+    Args:
+        inputs: channels in.
+        outputs: channels out."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -64,14 +86,23 @@ class Res(nn.Module):
         self.relu = nn.ReLU(inplace=True)
 
     def forward(self, volume: Float[Tensor, "b inputs x y z"]) -> Float[Tensor, "b outputs x y z"]:
+        """A volume of the same size.
+
+        Args:
+            volume: features."""
         inner = self.res_branch(volume)
         inner += self.skip_con(volume)
         output: Tensor = self.relu(inner)
         return output
 
     def streamed(self, volume: Slabs, cells: int) -> Iterator[Float[Tensor, "b outputs _ y z"]]:
-        """The same for a volume in slabs, `cells` along x; only in eval mode and without gradients."""
-        waiting: list[Tensor] = []  # for their turn in the shortcut
+        """`forward` over slabs of a volume; only in eval mode and without gradients.
+
+        Args:
+            volume: slabs in order.
+            cells: length of the whole volume along the first axis."""
+        # slabs that the shortcut still needs
+        waiting: list[Tensor] = []
 
         def read() -> Iterator[Tensor]:
             for slab in volume:
@@ -79,19 +110,24 @@ class Res(nn.Module):
                 del slab
                 yield waiting[-1]
 
-        branch: Any = self.res_branch  # a part of a Sequential is one, which its annotation does not say
+        # a part of a Sequential is one, which its annotation does not say
+        branch: Any = self.res_branch
         first = convolved(branch[:3], read(), cells)
         for inner in convolved(branch[3:], first, cells):
-            known = torch.cat(waiting, dim=2)
-            waiting[:] = [known[:, :, inner.shape[2] :].clone()]
-            inner += self.skip_con(known[:, :, : inner.shape[2]])
-            del known
+            shortcut = torch.cat(waiting, dim=2)
+            waiting[:] = [shortcut[:, :, inner.shape[2] :].clone()]
+            inner += self.skip_con(shortcut[:, :, : inner.shape[2]])
+            del shortcut
             yield self.relu(inner)
             del inner
 
 
 class Up(nn.Module):
-    """Twice the size: transposed 2³ convolution of stride 2, normalised and rectified."""
+    """Upsampling by two: transposed 2³ convolution of stride 2, batch normalisation and ReLU.
+
+    Args:
+        inputs: channels in.
+        outputs: channels out."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -100,15 +136,23 @@ class Up(nn.Module):
         )
 
     def forward(self, volume: Float[Tensor, "b inputs x y z"]) -> Float[Tensor, "b outputs x2 y2 z2"]:
+        """A volume of twice the size.
+
+        Args:
+            volume: features."""
         output: Tensor = self.block(volume)
         return output
 
     def added_to(
         self, skip: Float[Tensor, "b outputs x2 y2 z2"], volume: Float[Tensor, "b inputs x y z"]
     ) -> None:
-        """`skip` gets the answer added; only in eval mode and without gradients. An eighth of the memory.
+        """Adds the upsampled volume to `skip` in place, with an eighth of the memory; in eval mode, without gradients.
 
-        Of the eight cells that one becomes, each has weights of its own."""
+        The eight output cells of one input cell have separate weights and are computed one after another.
+
+        Args:
+            skip: volume of twice the size, changed in place.
+            volume: features."""
         (weight, bias), rest = self.block[0].parameters(), self.block[1:]
         channels_last = volume.movedim(1, -1)
         for i, j, k in product(range(2), repeat=3):
@@ -117,20 +161,31 @@ class Up(nn.Module):
 
 
 class V2V(nn.Module):
-    """A volume of features in, one volume of scores per joint out, of the same size.
+    """A volume of features to one volume of scores per joint, of the same size.
 
-    State-dict names and shapes are those of the released weights after `volume_net.`; with 17 outputs these are
-    11.94 M parameters. Weights begin Xavier-normal, biases at zero."""
+    State-dict names and shapes are those of the released weights after `volume_net.`; with 17 outputs these are 11.94 M
+    parameters. Weights are initialised Xavier-normal, biases to zero.
+
+    Args:
+        inputs: channels in.
+        outputs: channels out, one per joint.
+        width: channels at full size; twice and then four times as many further in.
+        levels: how often the size is halved.
+        front_kernel: side of the first convolution, odd.
+        checkpointing: recompute activations in the backward pass: less memory, a third more time.
+
+    Raises:
+        ValueError: a size that is not possible."""
 
     def __init__(
         self,
         inputs: int = 32,
         outputs: int = 17,
         *,
-        width: int = 32,  # channels at full size; twice and then four times as many further in
-        levels: int = 5,  # how often the size is halved
-        front_kernel: int = 7,  # odd
-        checkpointing: bool = False,  # recompute activations for the gradient: less memory, a third more time
+        width: int = 32,
+        levels: int = 5,
+        front_kernel: int = 7,
+        checkpointing: bool = False,
     ) -> None:
         super().__init__()
         if min(inputs, outputs) < 1 or levels < 0 or width < 2 or front_kernel % 2 == 0:
@@ -152,7 +207,13 @@ class V2V(nn.Module):
         self.apply(_initialise)
 
     def forward(self, volume: Float[Tensor, "b inputs n n n"]) -> Float[Tensor, "b outputs n n n"]:
-        """Scores before the softmax. ValueError where n is not divisible by 2 to the number of levels."""
+        """Scores before the softmax.
+
+        Args:
+            volume: features; n must be divisible by 2 to the power of `levels`.
+
+        Raises:
+            ValueError: n is not divisible."""
         if volume.shape[-1] % 2**self.levels:
             raise InputError(
                 f"V2V: a grid of {volume.shape[-1]} cells a side cannot be halved {self.levels} times; take a multiple "
@@ -161,9 +222,10 @@ class V2V(nn.Module):
         return self.consume([volume])
 
     def consume(self, volumes: list[Float[Tensor, "b inputs n n n"]]) -> Float[Tensor, "b outputs n n n"]:
-        """As `forward`, for the only volume in the list, which is taken out: its memory can be used again.
+        """`forward` for the only volume of a list, which is removed from it, so that its memory can be freed.
 
-        A caller of `forward` holds its volume until the scores are there."""
+        Args:
+            volumes: list of one volume."""
         volume = self._run(self.front_layers[0], volumes.pop())
         if volume.device.type == "cpu" and not (self.training or torch.is_grad_enabled()):
             parts = slabs(volume)
@@ -186,35 +248,36 @@ class V2V(nn.Module):
         return scores
 
     def _streamed(self, parts: list[Tensor]) -> Tensor:
-        """What follows the first layer, slab by slab."""
+        """All layers after the first, slab by slab."""
         cells = parts[0].shape[-1]
         layers: list[Any] = [*self.front_layers]
         for layer in layers[1:]:
-            parts = [*layer.streamed(taken(parts), cells)]
+            parts = [*layer.streamed(pop_each(parts), cells)]
         parts = self._hourglass(parts, 1, cells)
         back: list[Any] = [*self.back_layers]
         first, *others = back
         rest = nn.Sequential(*others, self.output_layer)
         # .contiguous(): joint by joint, as a softmax over cells wants it
-        return torch.cat([rest(part).contiguous() for part in first.streamed(taken(parts), cells)], dim=2)
+        return torch.cat([rest(part).contiguous() for part in first.streamed(pop_each(parts), cells)], dim=2)
 
     def _hourglass(self, parts: list[Tensor], level: int, cells: int) -> list[Tensor]:
-        """From this level inwards and back; the list is emptied. Every slab is an even number of cells."""
-        layers: Any = self.encoder_decoder  # a ModuleDict does not say what it holds
+        """From this level inwards and back; empties the list. Every slab has an even number of cells."""
+        # a ModuleDict does not say what it holds
+        layers: Any = self.encoder_decoder
         if level > self.levels:
-            return [*layers["mid_res"].streamed(taken(parts), cells)]
+            return [*layers["mid_res"].streamed(pop_each(parts), cells)]
         halved = [self.pool(part) for part in parts]
-        skips = [*layers[f"skip_res{level}"].streamed(taken(parts), cells)]
+        skips = [*layers[f"skip_res{level}"].streamed(pop_each(parts), cells)]
         inner = slabs(torch.cat(halved, dim=2))
         halved.clear()
-        inner = [*layers[f"encoder_res{level}"].streamed(taken(inner), cells // 2)]
+        inner = [*layers[f"encoder_res{level}"].streamed(pop_each(inner), cells // 2)]
         inner = self._hourglass(inner, level + 1, cells // 2)
-        volume = torch.cat([*layers[f"decoder_res{level}"].streamed(taken(inner), cells // 2)], dim=2)
-        begin = 0
+        volume = torch.cat([*layers[f"decoder_res{level}"].streamed(pop_each(inner), cells // 2)], dim=2)
+        start = 0
         for skip in skips:
-            end = begin + skip.shape[2] // 2
-            layers[f"decoder_upsample{level}"].added_to(skip, volume[:, :, begin:end])
-            begin = end
+            end = start + skip.shape[2] // 2
+            layers[f"decoder_upsample{level}"].added_to(skip, volume[:, :, start:end])
+            start = end
         return skips
 
     def _run(self, block: nn.Module, volume: Tensor) -> Tensor:

@@ -33,7 +33,17 @@ def _first_sentence(file: Path) -> str:
 
 
 def load(name: str) -> Any:
-    """The `Recipe` of that name, or of a dotted module path of yours; LookupError naming the known ones."""
+    """The recipe of a name.
+
+    Args:
+        name: Name of a recipe that comes with coview, or dotted path of a module that defines `recipe`.
+
+    Returns:
+        The `Recipe`.
+
+    Raises:
+        UnknownNameError: There is no such recipe or module; the text lists the recipes.
+    """
     module = name if "." in name else _modules().get(name)
     if module is None:
         raise UnknownNameError(
@@ -50,17 +60,22 @@ def load(name: str) -> Any:
 def taught_by(name: str) -> str:
     """What a recipe needs besides 2D joints of synchronised views, in a few words, from what its method declares.
 
-    `lenses` are cameras of which only the intrinsics are read: where they stand is found from the people."""
+    Args:
+        name: Name of the recipe.
+
+    Returns:
+        "3D labels", "given cameras", "intrinsics" (the extrinsics are estimated from the people) or "nothing".
+    """
     recipe = load(name)
     method = recipe.unbuilt()
     reads = method.needs
-    lenses = "pseudo_cameras" in reads or ("cameras" in reads and method.lenses_alone)
-    cameras = ("cameras" in reads and not method.lenses_alone) or (
+    intrinsics = "pseudo_cameras" in reads or ("cameras" in reads and method.intrinsics_only)
+    cameras = ("cameras" in reads and not method.intrinsics_only) or (
         "pseudo_cameras" in reads and recipe.pseudo.cameras == "given"
     )
     few = "few " if recipe.labels.some3d else ""
     words = [f"{few}3D labels"] if "joints3d" in reads else []
-    words += ["given cameras"] if cameras else ["lenses"] if lenses else []
+    words += ["given cameras"] if cameras else ["intrinsics"] if intrinsics else []
     return ", ".join(words) or "nothing"
 
 

@@ -1,4 +1,4 @@
-"""results/mocap4.csv as tables for people: medians over seeds, and what each recipe gains on two others."""
+"""Tables of results/mocap4.csv: medians over seeds, and ratios to two reference recipes."""
 
 import csv
 from collections import defaultdict
@@ -29,10 +29,19 @@ Cells = list[list[str]]
 
 
 def table(path: Path) -> str:
-    """Markdown of the results at `path`, read as `bench.results` writes them.
+    """The benchmark's results as Markdown, with joints, alignment and the head-size rule.
 
-    One table per input and ring, one of 2D detection, one of cost, of `usual` rows. States joints, alignment
-    and the head-size rule. FileNotFoundError where there is no such file."""
+    One table of accuracy per input and ring, one of 2D detection rates, one of cost; of the rows that `usual` keeps.
+
+    Args:
+        path: A table that `bench.results` wrote.
+
+    Returns:
+        The Markdown.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+    """
     rows = usual(read(path))
     accuracy = [
         (kind, ring, markdown(_accuracy(some)))
@@ -53,18 +62,40 @@ def table(path: Path) -> str:
 
 
 def read(path: Path) -> list[Row]:
-    """Every row, as text; `views`, the training cameras, is four in rows from before there was such a column."""
+    """Read the table of the benchmark.
+
+    Args:
+        path: The CSV file.
+
+    Returns:
+        Every row, as text; rows older than the column `views` have four training cameras.
+    """
     with Path(path).open(newline="", encoding="utf-8") as file:
         return [row | {"views": row.get("views") or _VIEWS} for row in csv.DictReader(file)]
 
 
 def usual(rows: Iterable[Row]) -> list[Row]:
-    """What is compared in tables: trained on four cameras, exact or with the stated detector."""
+    """The rows that are compared in tables: four training cameras, exact input or the stated detector's.
+
+    Args:
+        rows: Rows of the table.
+
+    Returns:
+        Those of them.
+    """
     return [row for row in rows if row["views"] == _VIEWS and row["input"] in _INPUTS]
 
 
-def spread(values: Iterable[str], digits: int = 1) -> str:
-    """`median (least–most)` of the numbers among the cells; the number alone where there is one."""
+def median_and_range(values: Iterable[str], digits: int = 1) -> str:
+    """Median, least and most of the numbers among some cells.
+
+    Args:
+        values: Cells; empty ones are left out.
+        digits: Decimals.
+
+    Returns:
+        "median (least–most)"; the number alone where there is one, "–" where there is none.
+    """
     numbers = [float(value) for value in values if value]
     if not numbers:
         return "–"
@@ -73,7 +104,14 @@ def spread(values: Iterable[str], digits: int = 1) -> str:
 
 
 def groups(rows: Sequence[Row]) -> dict[Group, list[Row]]:
-    """Rows that differ by their seed alone (and by what was selected before), best recipes first."""
+    """Rows grouped by recipe, width and steps; the group of least median error first.
+
+    Args:
+        rows: Rows of the table.
+
+    Returns:
+        Group -> its rows, which differ by their seed (and by what was selected before).
+    """
     groups: dict[Group, list[Row]] = defaultdict(list)
     for row in rows:
         groups[row["recipe"], row["width"], row["steps"]].append(row)
@@ -81,13 +119,27 @@ def groups(rows: Sequence[Row]) -> dict[Group, list[Row]]:
 
 
 def median_error(rows: Sequence[Row]) -> float | None:
-    """Median N-MPJPE, mm, of the rows that have one."""
+    """Median N-MPJPE of some rows.
+
+    Args:
+        rows: Rows of the table.
+
+    Returns:
+        Millimetres; None where no row has it.
+    """
     numbers = [float(row["n_mpjpe_mm"]) for row in rows if row["n_mpjpe_mm"]]
     return median(numbers) if numbers else None
 
 
 def markdown(cells: Cells) -> str:
-    """Padded, so that it reads as well on a terminal."""
+    """A Markdown table, padded so that it also reads well on a terminal.
+
+    Args:
+        cells: Rows of cells, the head first.
+
+    Returns:
+        The table.
+    """
     widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
     lines = [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |"
@@ -113,9 +165,8 @@ def _conditions(rows: Sequence[Row]) -> list[tuple[str, str]]:
 
 def _accuracy(rows: Sequence[Row]) -> Cells:
     every = groups(rows)
-    measures = {
-        name: words for name, words in _MEASURES.items() if name in rows[0]
-    }  # an older table has fewer
+    # an older table has fewer
+    measures = {name: words for name, words in _MEASURES.items() if name in rows[0]}
     head = [
         "recipe",
         "width",
@@ -128,7 +179,7 @@ def _accuracy(rows: Sequence[Row]) -> Cells:
     ]
     cells = [head]
     for group, its in every.items():
-        line = [*group, str(len(its)), *(spread(row[name] for row in its) for name in measures)]
+        line = [*group, str(len(its)), *(median_and_range(row[name] for row in its) for name in measures)]
         mirrored = sum(row["mirrored"] == "yes" for row in its)
         line.append(f"{mirrored} of {len(its)}")
         line += [_ratio(group, every, reference) for reference in (FAITHFUL, CEILING)]
@@ -154,7 +205,7 @@ def _detection(rows: Sequence[Row]) -> Cells:
         for (recipe, *size), its in groups([row for row in rows if row["input"] == kind]).items():
             pairs = [
                 " → ".join(
-                    spread((row.get(f"jdr_{joint}_{when}", "") for row in its), 2)
+                    median_and_range((row.get(f"jdr_{joint}_{when}", "") for row in its), 2)
                     for when in ("before", "seen_after", "after")
                 )
                 for joint in joints
@@ -170,7 +221,7 @@ def _cost(rows: Sequence[Row]) -> Cells:
     for group, its in groups(rows).items():
         runs = {(row["input"], row["seed"]): row for row in its}.values()  # the same run on every ring
         settings = (dict.fromkeys(row[name] for row in runs) for name in ("batch", "precision", "parameters"))
-        numbers = [spread((row[name] for row in runs), 0) for name in ("seconds", "peak_mb")]
+        numbers = [median_and_range((row[name] for row in runs), 0) for name in ("seconds", "peak_mb")]
         machines = "; ".join(dict.fromkeys(row["machine"].partition(", load")[0] for row in runs))
         cells.append([*group, *map(" ".join, settings), str(len(runs)), *numbers, machines])
     return cells

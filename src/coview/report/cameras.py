@@ -1,4 +1,4 @@
-"""Each camera of a session: how well it agrees, how sure it is, what it sees, and whether to rely on it."""
+"""The report's part on cameras: agreement, uncertainty and coverage of each, with a verdict."""
 
 import math
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from coview.formats.calibration.clock import SYNCHRONOUS, Clock
-from coview.report.evidence import Evidence
+from coview.report.evidence import SessionEvidence
 from coview.report.html import render_html
 from coview.report.measures import Agreement, agreements
 from coview.report.verdict import PIXELS, Line
@@ -42,13 +42,19 @@ class CameraFacts:
 
     name: str
     agreement: Agreement
-    residual: float  # median reprojection error as a share of the image diagonal
-    centre_sigma: float  # metres
-    focal: float  # pixels, mean of fx and fy
-    focal_sigma: float  # pixels; NaN where it was given
+    # median reprojection error as a share of the image diagonal
+    residual: float
+    # metres
+    centre_sigma: float
+    # pixels, mean of fx and fy
+    focal: float
+    # pixels; NaN where it was given
+    focal_sigma: float
     clock: Clock
-    frames_sigma: float  # standard deviation of its offset, in frames
-    covered: float  # share of the floor's squares where the person was in which it saw the person
+    # standard deviation of its offset, in frames
+    frames_sigma: float
+    # share of the floor's squares where the person was in which it saw the person
+    covered: float
 
     @property
     def synchronous(self) -> bool:
@@ -57,7 +63,7 @@ class CameraFacts:
 
     @property
     def verdict(self) -> tuple[str, str]:
-        """Good, usable or redo, and why it is not better."""
+        """ "good", "usable" or "redo", and why it is not better."""
         judged = [
             (self.agreement.used, AGREEING, True, f"{self.agreement.used:.0%} of its detections agree"),
             (self.residual, PIXELS, False, f"{self.agreement.pixels.median:.1f} px from the 3D joints"),
@@ -72,8 +78,15 @@ class CameraFacts:
         return ("good", "usable", "redo")[worst], reasons
 
 
-def camera_facts(evidence: Evidence) -> list[CameraFacts]:
-    """One per camera; none where there are no 3D joints, or where it is not known where the cameras stand."""
+def camera_facts(evidence: SessionEvidence) -> list[CameraFacts]:
+    """Agreement, uncertainty and coverage of every camera.
+
+    Args:
+        evidence: Content of the session.
+
+    Returns:
+        One per camera; none where there are no 3D joints or the extrinsics are not known.
+    """
     compared, calibration = evidence.comparison, evidence.calibration
     if compared is None or evidence.poses is None or evidence.cameras is None or calibration is None:
         return []
@@ -93,21 +106,35 @@ def camera_facts(evidence: Evidence) -> list[CameraFacts]:
                 focal[view],
                 calibration.focal_sigma.get(row.name, math.nan),
                 clock,
-                clock.offset_sigma * evidence.session.fps,
+                clock.time_offset_sigma * evidence.session.fps,
                 covered[view],
             )
         )
     return facts
 
 
-def camera_section(evidence: Evidence) -> str:
-    """A row per camera; nothing where nothing can be said."""
+def camera_section(evidence: SessionEvidence) -> str:
+    """The report's table of cameras.
+
+    Args:
+        evidence: Content of the session.
+
+    Returns:
+        HTML; empty where there is nothing to say.
+    """
     facts = camera_facts(evidence)
     return render_html("cameras", facts=facts, cell=CELL, limits=_LIMITS) if facts else ""
 
 
-def camera_lines(evidence: Evidence) -> list[Line]:
-    """A sentence where cameras should be calibrated again."""
+def camera_lines(evidence: SessionEvidence) -> list[Line]:
+    """Findings about cameras that should be calibrated again.
+
+    Args:
+        evidence: Content of the session.
+
+    Returns:
+        One per such camera.
+    """
     bad = [one for one in camera_facts(evidence) if one.verdict[0] == "redo"]
     return [Line("poor", f"{one.name} should be calibrated again: {one.verdict[1]}.") for one in bad]
 
@@ -115,17 +142,24 @@ def camera_lines(evidence: Evidence) -> list[Line]:
 def covered_shares(
     points: Float[Tensor, "frames joints 3"], seen: Bool[Tensor, "frames views joints"]
 ) -> list[float]:
-    """Per camera, of the squares of the floor (x, y) that a person was over, the share in which it saw the person.
+    """Per camera, the share of the floor's squares visited by the person in which it detected the person.
 
-    A person is where the middle of the known joints is, and seen where half of the joints were detected in some frame.
-    NaN where nobody was anywhere."""
+    The person's place is the mean of the valid joints; it is detected where half of the joints are, in some frame.
+
+    Args:
+        points: Joints in metres, z up; NaN where not valid.
+        seen: Whether a joint was detected.
+
+    Returns:
+        One share per camera; NaN where the person was nowhere.
+    """
     middle = points.nanmean(dim=1)[:, :2]
-    known = middle.isfinite().all(dim=-1)
-    cells = (middle[known] / CELL).floor().long()
+    valid = middle.isfinite().all(dim=-1)
+    cells = (middle[valid] / CELL).floor().long()
     if not len(cells):
         return [math.nan] * seen.shape[1]
     _, square = torch.unique(cells, dim=0, return_inverse=True)
-    whole = (seen.float().mean(dim=-1) >= _WHOLE)[known]
+    whole = (seen.float().mean(dim=-1) >= _WHOLE)[valid]
     count = int(square.max()) + 1
     shares = []
     for view in range(seen.shape[1]):

@@ -31,14 +31,14 @@ _STYLE: dict[Any, Any] = {
 
 
 @dataclass(frozen=True)
-class Line:
+class Series:
     """A line of a chart: per point x, its value, and the least and the most that was measured there."""
 
     name: str
     points: tuple[tuple[float, float, float, float], ...]
 
 
-def lines_svg(lines: Sequence[Line], *, title: str, across: str, up: str) -> str:
+def lines_svg(lines: Sequence[Series], *, title: str, across: str, up: str) -> str:
     """Several lines as an SVG file: a mark at each point, a bar from the least to the most measured there.
 
     Args:
@@ -86,10 +86,16 @@ def lines_svg(lines: Sequence[Line], *, title: str, across: str, up: str) -> str
 
 
 def line_chart(points: Sequence[tuple[float, float]], title: str, across: str) -> Markup:
-    """One curve of (x, y), finite numbers. `across` names the x axis.
+    """One curve as SVG, in the page's colours; logarithmic where positive values span more than a factor of 30.
 
-    The y axis is logarithmic (and says so) where positive values span a factor above 30.
-    Raises ValueError for a curve without points."""
+    Args:
+        points: x and value, in order of x.
+        title: Name of the curve.
+        across: Name of the x axis.
+
+    Returns:
+        The SVG; empty without points.
+    """
     if not points:
         raise InputError(f"line_chart '{title}': no points to draw.")
     thin = list(points)[:: -(-len(points) // _MOST_POINTS)]

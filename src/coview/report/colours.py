@@ -13,10 +13,24 @@ DETECTION: RGB = (250, 232, 90)  # yellow
 
 
 def side_colour(joint: str) -> RGB:
-    """Of a joint, by its name."""
+    """Colour of a joint by the side of the body that its name states.
+
+    Args:
+        joint: Name of the joint.
+
+    Returns:
+        RGB, 0 to 255.
+    """
     return LEFT if joint.startswith("left_") else RIGHT if joint.startswith("right_") else MIDDLE
 
 
 def bone_colours(skeleton: Skeleton) -> list[RGB]:
-    """Of each bone: the side its far end is on."""
+    """Colour of every bone: that of its child joint.
+
+    Args:
+        skeleton: The skeleton.
+
+    Returns:
+        RGB, 0 to 255, per bone.
+    """
     return [side_colour(child) for _, child in skeleton.bones]

@@ -7,8 +7,8 @@ from statistics import median
 from typing import Any
 
 from coview.data.mocap.mocap4 import INPUTS
-from coview.report.benchmark import Group, Row, groups, markdown, spread, usual
-from coview.report.chart import Line, lines_svg
+from coview.report.benchmark import Group, Row, groups, markdown, median_and_range, usual
+from coview.report.chart import Series, lines_svg
 from coview.report.html import render_markdown
 
 _RINGS = ("same", "near", "far")
@@ -23,11 +23,16 @@ class _Plot:
     file: str
     title: str
     across: str
-    column: str  # that varies
-    values: tuple[str, ...]  # of it, that a line should have
-    usual: str  # one of them, that lines are ordered by
-    fixed: tuple[str, str]  # the other column, and its value
-    place: Callable[[str], float]  # of a value, on the axis
+    # that varies
+    column: str
+    # of it, that a line should have
+    values: tuple[str, ...]
+    # one of them, that lines are ordered by
+    usual: str
+    # the other column, and its value
+    fixed: tuple[str, str]
+    # of a value, on the axis
+    place: Callable[[str], float]
 
     def command(self, recipes: str, values: Iterable[str], size: str = "") -> str:
         """What measures recipes there."""
@@ -65,9 +70,16 @@ _PLOTS = (
 def page(
     rows: Sequence[Row], needs: Mapping[str, str], folder: str = "pictures"
 ) -> tuple[str, dict[str, str]]:
-    """Markdown, and the pictures that it shows from `folder`: names of SVG files to their text.
+    """All methods of the benchmark in one table, and their error against cameras and against 2D noise.
 
-    `rows` as `benchmark.read` gives them. `needs`: recipes to what they are taught by, in words."""
+    Args:
+        rows: Rows as `benchmark.read` gives them.
+        needs: Recipe -> what it needs in training, in words.
+        folder: Folder of the pictures, as the page refers to it.
+
+    Returns:
+        The Markdown; and name of the SVG file -> its text.
+    """
     detected = [row for row in usual(rows) if row["input"] == "detected"]
     missing = [name for name in needs if name not in {row["recipe"] for row in detected}]
     plots, pictures = [], {}
@@ -100,8 +112,11 @@ def _table(rows: Sequence[Row], needs: Mapping[str, str]) -> list[list[str]]:
     for group in dict.fromkeys(in_order):
         its, (recipe, *size) = groups(rows)[group], group
         line = [recipe, needs.get(recipe, "–"), *size, str(len({row["seed"] for row in its}))]
-        line += [spread(row["n_mpjpe_mm"] for row in _on(its, ring)) for ring in _RINGS]
-        line += [spread(row.get(name, "") for row in _on(its, "same")) for name in ("p_mpjpe_mm", "pss_50")]
+        line += [median_and_range(row["n_mpjpe_mm"] for row in _on(its, ring)) for ring in _RINGS]
+        line += [
+            median_and_range(row.get(name, "") for row in _on(its, "same"))
+            for name in ("p_mpjpe_mm", "pss_50")
+        ]
         cells.append(line)
     return cells
 
@@ -130,7 +145,7 @@ def _picture(curves: Mapping[Group, _Curve], plot: _Plot) -> str:
     for (recipe, width, steps), curve in curves.items():
         size = "" if _size(curves) else f", width {width or '–'}, {steps} steps"
         points = ((plot.place(value), median(its), min(its), max(its)) for value, its in curve.items())
-        lines.append(Line(recipe + size, tuple(points)))
+        lines.append(Series(recipe + size, tuple(points)))
     return lines_svg(lines, title=plot.title, across=plot.across, up="N-MPJPE on the ring ‘same’, mm")
 
 

@@ -18,13 +18,25 @@ class Dots:
 
     name: str
     places: tuple[tuple[float, float], ...]
-    groups: tuple[int, ...]  # of poses
+    # of poses
+    groups: tuple[int, ...]
     views: tuple[int, ...]
-    about: str  # in words
+    # in words
+    about: str
 
 
 def read_dots(path: Path) -> Dots:
-    """ValueError naming the file where it is something else."""
+    """Read a map of an embedding.
+
+    Args:
+        path: A file of `Embedded.write_map`.
+
+    Returns:
+        The points.
+
+    Raises:
+        InputError: The file is damaged or another table.
+    """
     first, *lines = path.read_text(encoding="utf-8").splitlines() or [""]
     try:
         rows = list(csv.DictReader(lines))
@@ -38,7 +50,14 @@ def read_dots(path: Path) -> Dots:
 
 
 def embedding_figure(dots: Dots) -> str:
-    """Both plots and what they say, as HTML; nothing where there is no point."""
+    """Two scatter plots of an embedding: coloured by group of poses, and by camera.
+
+    Args:
+        dots: The points.
+
+    Returns:
+        HTML; empty without points.
+    """
     if not dots.places:
         return ""
     shown = {"group of poses": dots.groups, "camera": dots.views}

@@ -1,4 +1,4 @@
-"""What a session holds that can be shown, read once; and in words, what it does not hold."""
+"""Reads everything that the report shows of a session, and states what the session lacks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from coview.formats.calibration.calibration import Calibration
 from coview.formats.motion.poses3d import Poses3D
 from coview.formats.session.session import Session, StaleError
 from coview.formats.session.synchronised_tracks import session_tracks
-from coview.report.runs import Run, find_runs
+from coview.report.runs import RunSummary, find_runs
 from coview.skeletons import Skeleton, can_map, skeleton_map
 
 CHUNK = 4096  # frames projected at once: bounds memory
@@ -23,43 +23,59 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Reprojection:
     """Detections against the 3D joints they were to place."""
 
-    errors: Float[Tensor, "frames views joints"]  # pixels; NaN where either is not known
-    seen: Bool[Tensor, "frames views joints"]  # what was detected
-    used: Bool[Tensor, "frames views joints"]  # what the 3D joints rest on
+    # pixels; NaN where either is not known
+    errors: Float[Tensor, "frames views joints"]
+    # what was detected
+    seen: Bool[Tensor, "frames views joints"]
+    # what the 3D joints rest on
+    used: Bool[Tensor, "frames views joints"]
 
 
 @dataclass(frozen=True)
-class Evidence:
+class SessionEvidence:
     """Everything the page and the picture are made of. None: the session does not have it (yet)."""
 
     session: Session
-    skeleton: Skeleton  # of everything below: the 3D joints' where there are any
+    # of everything below: the 3D joints' where there are any
+    skeleton: Skeleton
     calibration: Calibration | None
     poses: Poses3D | None
-    pixels: Float[Tensor, "frames views joints 2"] | None  # detections; NaN: not seen
-    projected: Float[Tensor, "frames views joints 2"] | None  # the 3D joints in each image
-    comparison: Comparison | None
-    runs: tuple[Run, ...]
-    missing: tuple[str, ...]  # a sentence for everything that is not there
+    # detections; NaN: not seen
+    pixels: Float[Tensor, "frames views joints 2"] | None
+    # the 3D joints in each image
+    projected: Float[Tensor, "frames views joints 2"] | None
+    comparison: Reprojection | None
+    runs: tuple[RunSummary, ...]
+    # a sentence for everything that is not there
+    missing: tuple[str, ...]
 
     @property
     def cameras(self) -> Cameras | None:
-        """The cameras, where it is known where they stand."""
-        known = self.calibration is not None and self.calibration.has_extrinsics
-        return self.calibration.cameras if known and self.calibration else None
+        """The cameras, where their extrinsics are known."""
+        placed = self.calibration is not None and self.calibration.has_extrinsics
+        return self.calibration.cameras if placed and self.calibration else None
 
     @property
     def frames(self) -> int:
+        """Number of frames."""
         return self.session.frames if self.poses is None else len(self.poses.points)
 
 
-def gather(path: Path) -> Evidence:
-    """Read the session at `path`. What is not there is said in `missing`; what is damaged raises.
+def gather(path: Path) -> SessionEvidence:
+    """Read everything that the report shows of a session.
 
-    Raises ValueError for a session with nothing to show at all."""
+    Args:
+        path: Folder of the session.
+
+    Returns:
+        Content; what is not there is None, and stated in `missing`.
+
+    Raises:
+        InputError: The session has nothing to show, or holds damaged files.
+    """
     session = Session.load(path)
     missing: list[str] = []
     detections = _if_there(lambda: session_tracks(session), missing)
@@ -75,7 +91,9 @@ def gather(path: Path) -> Evidence:
     _check_frames(pixels, poses)
     projected = _project(calibration, poses)
     compared = _compare(pixels, projected, poses)
-    return Evidence(session, skeleton, calibration, poses, pixels, projected, compared, runs, tuple(missing))
+    return SessionEvidence(
+        session, skeleton, calibration, poses, pixels, projected, compared, runs, tuple(missing)
+    )
 
 
 def _if_there(read: Callable[[], T], missing: list[str]) -> T | None:
@@ -112,12 +130,12 @@ def _check_frames(pixels: Tensor | None, poses: Poses3D | None) -> None:
         )
 
 
-def _compare(pixels: Tensor | None, projected: Tensor | None, poses: Poses3D | None) -> Comparison | None:
+def _compare(pixels: Tensor | None, projected: Tensor | None, poses: Poses3D | None) -> Reprojection | None:
     if pixels is None or projected is None or poses is None:
         return None
     errors = (projected - pixels).norm(dim=-1)
     used = errors.isfinite() if poses.inliers is None else errors.isfinite() & poses.inliers
-    return Comparison(errors, pixels.isfinite().all(dim=-1), used)
+    return Reprojection(errors, pixels.isfinite().all(dim=-1), used)
 
 
 def _project(calibration: Calibration | None, poses: Poses3D | None) -> Tensor | None:

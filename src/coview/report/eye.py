@@ -27,7 +27,15 @@ def free_azimuth(cameras: Cameras | None, centre: Float[np.ndarray, "3"]) -> flo
 
 
 def near_cameras(cameras: Cameras | None, centre: Float[np.ndarray, "3"]) -> Float[np.ndarray, "cameras 3"]:
-    """Centres of the cameras, metres, but for those so far away that the person would be a dot between them."""
+    """Centres of the cameras that are not far beyond the others.
+
+    Args:
+        cameras: The cameras; None: not known.
+        centre: Where the person is, metres, z up.
+
+    Returns:
+        Metres; without cameras farther than three times the median distance, which would make the person a dot.
+    """
     if cameras is None:
         return np.zeros((0, 3))
     centres = cameras.centres.double().numpy()

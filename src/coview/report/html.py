@@ -25,17 +25,44 @@ def render_html(template: str, **values: object) -> Markup:
 
 
 def render_markdown(template: str, **values: object) -> str:
-    """The Markdown of `templates/<template>.md.j2`; nothing is escaped. Arguments as of `render_html`."""
+    """The Markdown of `templates/<template>.md.j2`; nothing is escaped.
+
+    Args:
+        template: File name in `templates/`, without `.md.j2`.
+        values: What the template names.
+
+    Returns:
+        The Markdown.
+    """
     return _environment().get_template(f"{template}.md.j2").render(values)
 
 
 def number(value: float, unit: str, digits: int = 1) -> str:
-    """`3.1 px`, with a space that does not break; a dash where there is no value."""
+    """A value with its unit: "3.1 px", with a no-break space.
+
+    Args:
+        value: The value.
+        unit: Its unit.
+        digits: Decimals.
+
+    Returns:
+        The text; a dash where the value is not finite.
+    """
     return f"{value:.{digits}f}{_NO_BREAK}{unit}" if math.isfinite(value) else _DASH
 
 
 def plus_minus(value: float, sigma: float, unit: str, digits: int = 0) -> str:
-    """`1200 ± 4.0 px`; without `±` where the standard deviation is not known, a dash where there is no value."""
+    """A value with its standard deviation and unit: "1200 ± 4.0 px".
+
+    Args:
+        value: The value.
+        sigma: Its standard deviation; not shown where it is not finite.
+        unit: Unit of both.
+        digits: Decimals of the value; the standard deviation has one at least.
+
+    Returns:
+        The text; a dash where the value is not finite.
+    """
     if not math.isfinite(value):
         return _DASH
     around = f"{_NO_BREAK}±{_NO_BREAK}{sigma:.{max(digits, 1)}f}" if math.isfinite(sigma) else ""
@@ -43,12 +70,27 @@ def plus_minus(value: float, sigma: float, unit: str, digits: int = 0) -> str:
 
 
 def percent(share: float, digits: int = 0) -> str:
-    """`97%`; a dash where there is no value."""
+    """A share as "97%".
+
+    Args:
+        share: The share, 0 to 1.
+        digits: Decimals.
+
+    Returns:
+        The text; a dash where the share is not finite.
+    """
     return f"{share:.{digits}%}" if math.isfinite(share) else _DASH
 
 
 def setting(value: object) -> str:
-    """A value of a stored table: four figures of a number, a dash for None, the parts of a list."""
+    """A stored setting as text: numbers with four significant digits, lists by their parts.
+
+    Args:
+        value: The setting.
+
+    Returns:
+        The text; a dash for None.
+    """
     if value is None:
         return _DASH
     if isinstance(value, list):
@@ -57,7 +99,14 @@ def setting(value: object) -> str:
 
 
 def width(share: float) -> str:
-    """CSS width of a bar: the share as a percentage, within 0 and 100; 0 where it is not known."""
+    """CSS width of a bar.
+
+    Args:
+        share: The share, clamped to 0 to 1.
+
+    Returns:
+        Percentage; 0 where the share is not finite.
+    """
     return f"{100 * min(max(share, 0.0), 1.0) if math.isfinite(share) else 0.0:.1f}%"
 
 

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from coview.capture.images.compare import Beside, beside
+from coview.capture.images.compare import TriangulationComparison, compare_with_triangulation
 from coview.capture.images.reconstruct import results
 from coview.formats.motion.poses3d import Poses3D
-from coview.report.evidence import Evidence
+from coview.report.evidence import SessionEvidence
 from coview.report.html import render_html
 from coview.report.verdict import Line
 
@@ -13,12 +13,12 @@ _TOLD = ("method", "weights", "crop", "root", "smooth")  # of the provenance
 
 
 @dataclass(frozen=True)
-class FoundInImages:
+class ImageResult:
     """One method's joints and how they compare."""
 
     kind: str
     poses: Poses3D
-    compared: Beside | None
+    compared: TriangulationComparison | None
     why_not: str
 
     @property
@@ -29,15 +29,29 @@ class FoundInImages:
         return tuple(self.compared.warnings)
 
 
-def found_in_images(evidence: Evidence) -> tuple[FoundInImages, ...]:
-    """Every result in the session, measured anew against the triangulation it has now."""
+def found_in_images(evidence: SessionEvidence) -> tuple[ImageResult, ...]:
+    """Every image-based result of the session, compared with the triangulation that the session has now.
+
+    Args:
+        evidence: Content of the session.
+
+    Returns:
+        One per method.
+    """
     return tuple(
         _found(kind, Poses3D.load(path), evidence) for kind, path in results(evidence.session).items()
     )
 
 
-def image_lines(found: tuple[FoundInImages, ...]) -> list[Line]:
-    """A sentence on each, for the top of the page."""
+def image_lines(found: tuple[ImageResult, ...]) -> list[Line]:
+    """Findings about image-based results, for the top of the page.
+
+    Args:
+        found: The results.
+
+    Returns:
+        One line per result that could be compared.
+    """
     lines = []
     for one in found:
         if one.compared is not None:
@@ -49,8 +63,15 @@ def image_lines(found: tuple[FoundInImages, ...]) -> list[Line]:
     return lines
 
 
-def image_section(found: tuple[FoundInImages, ...]) -> str:
-    """The numbers of every method; empty where no model looked at the videos."""
+def image_section(found: tuple[ImageResult, ...]) -> str:
+    """The report's part on image-based results.
+
+    Args:
+        found: The results.
+
+    Returns:
+        HTML; empty without results.
+    """
     if not found:
         return ""
     origins = [{key: one.poses.provenance.get(key, "not recorded") for key in _TOLD} for one in found]
@@ -61,15 +82,17 @@ def image_section(found: tuple[FoundInImages, ...]) -> str:
     )
 
 
-def _found(kind: str, poses: Poses3D, evidence: Evidence) -> FoundInImages:
+def _found(kind: str, poses: Poses3D, evidence: SessionEvidence) -> ImageResult:
     if evidence.poses is None:
-        return FoundInImages(kind, poses, None, "the detections are not triangulated.")
+        return ImageResult(kind, poses, None, "the detections are not triangulated.")
     if evidence.calibration is None or evidence.pixels is None:
-        return FoundInImages(kind, poses, None, "the calibration or the detections are not there any more.")
+        return ImageResult(kind, poses, None, "the calibration or the detections are not there any more.")
     made_with = poses.provenance.get("calibration_hash")
     if made_with is not None and made_with != evidence.session.calibration().fingerprint:
-        return FoundInImages(kind, poses, None, "the session was calibrated again since; reconstruct again.")
+        return ImageResult(kind, poses, None, "the session was calibrated again since; reconstruct again.")
     try:
-        return FoundInImages(kind, poses, beside(evidence.session, poses, evidence.poses), "")
+        return ImageResult(
+            kind, poses, compare_with_triangulation(evidence.session, poses, evidence.poses), ""
+        )
     except ValueError as error:
-        return FoundInImages(kind, poses, None, str(error))
+        return ImageResult(kind, poses, None, str(error))

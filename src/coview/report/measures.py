@@ -1,4 +1,4 @@
-"""How good a reconstruction is, in numbers that need no truth: reprojection, bones, coverage."""
+"""Measures of a reconstruction that need no ground truth: reprojection error, bone lengths, coverage."""
 
 from dataclasses import dataclass
 
@@ -13,11 +13,12 @@ _MOST = 1_000_000  # values a quantile is taken of; more are thinned evenly
 
 
 @dataclass(frozen=True)
-class Spread:
+class Quantiles:
     """Middle and upper end of some values; NaN where there are none."""
 
     median: float
-    high: float  # 95 % are smaller
+    # 95 % are smaller
+    high: float
     count: int
 
 
@@ -26,9 +27,12 @@ class Agreement:
     """How the 3D joints agree with the detections of one camera or one joint."""
 
     name: str
-    pixels: Spread  # of the detections that were used
-    detected: float  # share of all there could be
-    used: float  # share of the detected
+    # of the detections that were used
+    pixels: Quantiles
+    # share of all there could be
+    detected: float
+    # share of the detected
+    used: float
 
 
 @dataclass(frozen=True)
@@ -36,30 +40,43 @@ class Bone:
     """One bone over the recording."""
 
     name: str
-    mean: float  # metres; NaN: never seen whole
-    spread: float  # standard deviation, share of the mean
-    asymmetry: float  # (left - right) / mean of both; NaN for a bone in the middle
+    # metres; NaN: never seen whole
+    mean: float
+    # standard deviation, share of the mean
+    relative_std: float
+    # (left - right) / mean of both; NaN for a bone in the middle
+    asymmetry: float
     frames: int
 
 
 @dataclass(frozen=True)
-class Coverage:
+class JointCoverage:
     """How often one joint is known, and from how many views."""
 
     name: str
-    known: float  # share of frames with a position
-    views: tuple[float, ...]  # share of frames in which it rests on exactly 0, 1, 2, … views
-    sigma: float  # metres; median over frames of the largest standard deviation; NaN: not estimated
+    # share of frames with a position
+    valid_share: float
+    # share of frames in which it rests on exactly 0, 1, 2, … views
+    views: tuple[float, ...]
+    # metres; median over frames of the largest standard deviation; NaN: not estimated
+    sigma: float
 
 
-def spread_of(values: Float[Tensor, "count"]) -> Spread:
-    """Median and 95th percentile of the finite values."""
+def quantiles(values: Float[Tensor, "count"]) -> Quantiles:
+    """Median and 95th percentile of the finite values.
+
+    Args:
+        values: Values; more than a million are thinned evenly.
+
+    Returns:
+        The quantiles; NaN without finite values.
+    """
     finite = values[values.isfinite()]
     if not finite.numel():
-        return Spread(float("nan"), float("nan"), 0)
+        return Quantiles(float("nan"), float("nan"), 0)
     thin = finite[:: -(-finite.numel() // _MOST)]
     median, high = torch.quantile(thin.double(), torch.tensor([0.5, 0.95], dtype=torch.float64)).tolist()
-    return Spread(median, high, finite.numel())
+    return Quantiles(median, high, finite.numel())
 
 
 def agreements(
@@ -69,7 +86,18 @@ def agreements(
     names: tuple[str, ...],
     axis: int,
 ) -> tuple[Agreement, ...]:
-    """Reprojection errors (pixels) along `axis`: 1 for cameras, 2 for joints."""
+    """Reprojection errors and shares of detections, per camera or per joint.
+
+    Args:
+        errors: Reprojection errors in pixels.
+        used: Whether the 3D joint rests on the detection.
+        seen: Whether the joint was detected.
+        names: Names along `axis`.
+        axis: 1: per camera; 2: per joint.
+
+    Returns:
+        One per name.
+    """
     rows = []
     for index, name in enumerate(names):
         error, kept, there = (part.select(axis, index) for part in (errors, used, seen))
@@ -77,7 +105,7 @@ def agreements(
         rows.append(
             Agreement(
                 name,
-                spread_of(error[kept]),
+                quantiles(error[kept]),
                 detected / max(there.numel(), 1),
                 int(kept.sum()) / max(detected, 1),
             )
@@ -86,7 +114,15 @@ def agreements(
 
 
 def bones(points: Float[Tensor, "frames joints 3"], skeleton: Skeleton) -> tuple[Bone, ...]:
-    """Length (metres) of every bone: its mean, how constant it is, and left against right."""
+    """Length of every bone: its mean, its relative standard deviation, and left against right.
+
+    Args:
+        points: Joints in metres; NaN where not valid.
+        skeleton: Skeleton of the joints.
+
+    Returns:
+        One per bone.
+    """
     lengths = {
         (parent, child): (points[:, skeleton.index(parent)] - points[:, skeleton.index(child)]).norm(dim=-1)
         for parent, child in skeleton.bones
@@ -116,7 +152,15 @@ def views_used(
     inliers: Bool[Tensor, "frames views joints"] | None,
     used: Bool[Tensor, "frames views joints"] | None,
 ) -> Int[Tensor, "frames joints"] | None:
-    """How many views each 3D joint rests on; None where nobody kept count."""
+    """How many views each 3D joint rests on.
+
+    Args:
+        inliers: Inliers of the triangulation, or None.
+        used: Detections that agree with the 3D joints, taken where there are no inliers; or None.
+
+    Returns:
+        Counts; None where neither is known.
+    """
     counted = used if inliers is None else inliers
     return None if counted is None else counted.sum(dim=1)
 
@@ -127,15 +171,26 @@ def coverage(
     covariance: Float[Tensor, "frames joints 3 3"] | None,
     most: int,
     names: tuple[str, ...],
-) -> tuple[Coverage, ...]:
-    """Per joint: how often it is known, from how many of `most` views, and how sure."""
-    known = points.isfinite().all(dim=-1)
+) -> tuple[JointCoverage, ...]:
+    """How often each joint is valid, from how many views, and how certain.
+
+    Args:
+        points: Joints in metres; NaN where not valid.
+        views: Number of views that each joint rests on, or None.
+        covariance: Covariance of the joints, square metres, or None.
+        most: Number of cameras.
+        names: Names of the joints.
+
+    Returns:
+        One per joint.
+    """
+    valid = points.isfinite().all(dim=-1)
     largest = None if covariance is None else _largest_sigma(covariance)
     rows = []
     for joint, name in enumerate(names):
         shares = () if views is None else tuple(_shares(views[:, joint], most))
-        sigma = float("nan") if largest is None else spread_of(largest[:, joint]).median
-        rows.append(Coverage(name, float(known[:, joint].float().mean()), shares, sigma))
+        sigma = float("nan") if largest is None else quantiles(largest[:, joint]).median
+        rows.append(JointCoverage(name, float(valid[:, joint].float().mean()), shares, sigma))
     return tuple(rows)
 
 
@@ -146,16 +201,24 @@ def _shares(counts: Tensor, most: int) -> list[float]:
 
 def _largest_sigma(covariance: Float[Tensor, "frames joints 3 3"]) -> Float[Tensor, "frames joints"]:
     """Standard deviation along the least certain direction, metres; NaN where not known."""
-    known = covariance.isfinite().all(dim=-1).all(dim=-1)
-    safe = torch.where(known[..., None, None], covariance, torch.eye(3).to(covariance))
+    valid = covariance.isfinite().all(dim=-1).all(dim=-1)
+    safe = torch.where(valid[..., None, None], covariance, torch.eye(3).to(covariance))
     largest = torch.linalg.eigvalsh(safe)[..., -1].clamp_min(0).sqrt()
-    return torch.where(known, largest, torch.nan)
+    return torch.where(valid, largest, torch.nan)
 
 
 def millimetres_per_pixel(
     points: Float[Tensor, "frames joints 3"], cameras: Cameras
 ) -> Float[Tensor, "views"]:
-    """What one pixel is worth at the person, across the line of sight: median depth over focal length."""
+    """Extent at the person, across the line of sight, of one pixel: median depth over focal length.
+
+    Args:
+        points: Joints in metres, world frame.
+        cameras: The cameras.
+
+    Returns:
+        Millimetres per pixel, for every camera.
+    """
     flat = points.reshape(1, -1, 3).double()
     depth = cameras.to(torch.float64).to_camera(flat[:, :: -(-flat.shape[1] // 10_000)])[..., 2]
     return 1000 * depth.nanmedian(dim=-1).values / cameras.focal.double().mean(dim=-1)

@@ -13,7 +13,7 @@ from coview.formats.io.video import read_frames
 from coview.formats.session.session import SessionCamera
 from coview.formats.session.synchronised_tracks import nearest_pictures
 from coview.report.colours import CANVAS, DETECTION, RGB, bone_colours, side_colour
-from coview.report.evidence import Comparison, Evidence
+from coview.report.evidence import Reprojection, SessionEvidence
 from coview.skeletons import Skeleton
 
 SIZE = (420, 520)  # width, height of a picture in pixels
@@ -27,29 +27,47 @@ class Overlay:
 
     camera: str
     frame: int
-    median_px: float  # between detections used and reprojections; NaN where there are none
-    picture: UInt8[np.ndarray, "height width 3"]  # RGB
+    # between detections used and reprojections; NaN where there are none
+    median_px: float
+    # RGB
+    picture: UInt8[np.ndarray, "height width 3"]
     on_video: bool
 
 
-def instants(evidence: Evidence, count: int) -> list[int]:
-    """Frames worth showing: spread over the recording, the last one the worst that is well seen."""
+def instants(evidence: SessionEvidence, count: int) -> list[int]:
+    """Frames to show: spread evenly over those with most joints; the last is the one of largest error among them.
+
+    Args:
+        evidence: Content of the session.
+        count: How many frames.
+
+    Returns:
+        At most `count` frames.
+    """
     strength = _strength(evidence)
     if any(camera.video for camera in evidence.session.cameras):
         strength = strength[:HORIZON]
     good = (strength >= 0.8 * strength.max()).nonzero()[:, 0]
     if not len(good) or strength.max() <= 0:
         return []
-    spread = good[torch.linspace(0, len(good) - 1, count + 1)[:-1].long() + len(good) // (2 * count + 1)]
-    chosen = sorted(set(spread.tolist()))
+    evenly = good[torch.linspace(0, len(good) - 1, count + 1)[:-1].long() + len(good) // (2 * count + 1)]
+    chosen = sorted(set(evenly.tolist()))
     worst = _worst(evidence, good)
     return chosen if worst is None or count < 2 else [*chosen[: count - 1], worst]
 
 
-def overlays(evidence: Evidence, frames: Sequence[int]) -> list[list[Overlay]]:
-    """Per camera, one picture per frame: of a camera with another clock the nearest, up to half a frame off.
+def overlays(evidence: SessionEvidence, frames: Sequence[int]) -> list[list[Overlay]]:
+    """Pictures of every camera at some frames: detections and reprojected joints on the video.
 
-    A blank canvas stands in for video that cannot be read."""
+    Args:
+        camera with another clock shows its nearest frame, up to half a frame off. Where the video cannot be read, the
+            canvas is blank.
+        evidence: Content of the session.
+        frames: Frames of the session.
+
+    Returns:
+        Per camera, one picture per frame.
+    """
     nearest = nearest_pictures(evidence.session)[list(frames)].T.tolist()
     return [
         [_overlay(evidence, view, frame, pictures.get(own)) for frame, own in zip(frames, owns, strict=True)]
@@ -59,20 +77,27 @@ def overlays(evidence: Evidence, frames: Sequence[int]) -> list[list[Overlay]]:
 
 
 def encode(picture: UInt8[np.ndarray, "height width 3"]) -> bytes:
-    """RGB as JPEG."""
+    """Encode a picture as JPEG.
+
+    Args:
+        picture: RGB.
+
+    Returns:
+        The file's bytes.
+    """
     done, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     assert done
     return data.tobytes()
 
 
-def _strength(evidence: Evidence) -> Float[Tensor, "frames"]:
+def _strength(evidence: SessionEvidence) -> Float[Tensor, "frames"]:
     """How much there is to see in each frame: detections and reprojections that are known."""
     shown = [part for part in (evidence.pixels, evidence.projected) if part is not None]
-    known = [part.isfinite().all(dim=-1).float().mean(dim=(1, 2)) for part in shown]
-    return torch.stack(known).mean(dim=0) if known else torch.zeros(1)
+    valid_shares = [part.isfinite().all(dim=-1).float().mean(dim=(1, 2)) for part in shown]
+    return torch.stack(valid_shares).mean(dim=0) if valid_shares else torch.zeros(1)
 
 
-def _worst(evidence: Evidence, among: Tensor) -> int | None:
+def _worst(evidence: SessionEvidence, among: Tensor) -> int | None:
     """The instant whose median error is largest."""
     compared = evidence.comparison
     if compared is None:
@@ -92,7 +117,7 @@ def _pictures(camera: SessionCamera, frames: Sequence[int]) -> dict[int, np.ndar
         return {}  # the picture's caption says "no video"
 
 
-def _overlay(evidence: Evidence, view: int, frame: int, picture: np.ndarray | None) -> Overlay:
+def _overlay(evidence: SessionEvidence, view: int, frame: int, picture: np.ndarray | None) -> Overlay:
     camera = evidence.session.cameras[view]
     nothing = torch.full((len(evidence.skeleton), 2), torch.nan)
     seen = nothing if evidence.pixels is None else evidence.pixels[frame, view]
@@ -108,13 +133,13 @@ def _overlay(evidence: Evidence, view: int, frame: int, picture: np.ndarray | No
     return Overlay(camera.name, frame, median, canvas, picture is not None)
 
 
-def _median_error(comparison: Comparison | None, frame: int, view: int) -> float:
+def _median_error(comparison: Reprojection | None, frame: int, view: int) -> float:
     if comparison is None or not bool(comparison.used[frame, view].any()):
         return float("nan")
     return float(comparison.errors[frame, view][comparison.used[frame, view]].median())
 
 
-def _size(evidence: Evidence, view: int) -> tuple[int, int]:
+def _size(evidence: SessionEvidence, view: int) -> tuple[int, int]:
     """Width and height of the camera's images, from the video, the calibration or the detections."""
     said = evidence.session.cameras[view].size
     if said is not None:

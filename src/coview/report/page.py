@@ -13,12 +13,12 @@ from coview.errors import InputError, MissingFileError
 from coview.formats.io.atomic import write_text
 from coview.formats.session.session import FILE
 from coview.report.cameras import camera_lines, camera_section
-from coview.report.evidence import Evidence, gather
+from coview.report.evidence import SessionEvidence, gather
 from coview.report.html import render_html
 from coview.report.image_methods import found_in_images, image_lines, image_section
 from coview.report.people import people_lines, people_section, told_apart
 from coview.report.predictions import prediction_lines, prediction_section, shown_predictions
-from coview.report.runs import MARKS, Run, is_run, read_run
+from coview.report.runs import MARKS, RunSummary, is_run, read_run
 from coview.report.sections import (
     assumption_section,
     bone_section,
@@ -33,10 +33,19 @@ from coview.report.verdict import Headline, Line, judge
 
 
 def write_report(path: Path, out: Path | None = None) -> Path:
-    """Write the report of a session or of a training run; by default `report.html` in that folder.
+    """Write the report of a session or of a training run; what a session lacks is stated on the page.
 
-    What a session does not have yet is said on the page. Raises FileNotFoundError where `path` is
-    neither a session nor a run, ValueError where it has nothing to show or holds damaged files."""
+    Args:
+        path: Folder of the session or the run.
+        out: File to write; default: report.html in that folder.
+
+    Returns:
+        The file.
+
+    Raises:
+        MissingFileError: The folder is neither a session nor a run.
+        InputError: There is nothing to show, or a file is damaged.
+    """
     path = Path(path)
     if not (path / FILE).is_file() and is_run(path):
         document = run_page(read_run(path))
@@ -52,8 +61,15 @@ def write_report(path: Path, out: Path | None = None) -> Path:
     return target
 
 
-def session_page(evidence: Evidence) -> str:
-    """The whole document about one session."""
+def session_page(evidence: SessionEvidence) -> str:
+    """The report of a session.
+
+    Args:
+        evidence: Content of the session.
+
+    Returns:
+        The HTML document.
+    """
     session = evidence.session
     headlines, lines = judge(evidence)
     predicted = shown_predictions(evidence)
@@ -82,8 +98,18 @@ def session_page(evidence: Evidence) -> str:
     return document(session.name, parts)
 
 
-def run_page(run: Run) -> str:
-    """The whole document about one training run. ValueError where the folder holds no result yet."""
+def run_page(run: RunSummary) -> str:
+    """The report of a training run.
+
+    Args:
+        run: The run.
+
+    Returns:
+        The HTML document.
+
+    Raises:
+        InputError: The run has neither curves nor an evaluation.
+    """
     if not run.curves and not run.evaluations:
         raise InputError(
             f"run {run.path} has nothing to report yet: neither training curves nor an evaluation. "
@@ -102,13 +128,21 @@ def run_page(run: Run) -> str:
 
 
 def document(title: str, parts: Sequence[str]) -> str:
-    """Sections as one self-contained page."""
+    """A self-contained HTML page of some sections.
+
+    Args:
+        title: Title of the page.
+        parts: The sections, HTML.
+
+    Returns:
+        The document.
+    """
     return render_html(
         "page", title=title, parts=parts, version=__version__, date=f"{datetime.now():%Y-%m-%d %H:%M}"
     )
 
 
-def _model_lines(runs: Sequence[Run]) -> list[Line]:
+def _model_lines(runs: Sequence[RunSummary]) -> list[Line]:
     """What the models of the session reached, as far as they were evaluated."""
     lines = []
     for run in runs:
@@ -123,7 +157,7 @@ def _model_lines(runs: Sequence[Run]) -> list[Line]:
     return lines
 
 
-def _numbers(run: Run) -> dict[str, Any]:
+def _numbers(run: RunSummary) -> dict[str, Any]:
     """Of the first evaluation: the one on the run's own data."""
     return run.evaluations[0].numbers if run.evaluations else {}
 

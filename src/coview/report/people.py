@@ -8,14 +8,21 @@ from coview.formats.motion.poses3d import Poses3D
 from coview.formats.session.people import EDITS, People
 from coview.formats.session.session import Session, StaleError
 from coview.report.html import render_html
-from coview.report.measures import spread_of
+from coview.report.measures import quantiles
 from coview.report.verdict import Line
 
 OFTEN = 0.01  # changes of owner per detection of a camera, beyond which its tracks deserve a look
 
 
 def told_apart(session: Session) -> People | None:
-    """Who is who; None where there is one person, or where it is not known for the 2D joints of now."""
+    """The people of a session.
+
+    Args:
+        session: The session.
+
+    Returns:
+        Identities and tracks; None where there is one person, or where the 2D joints have changed since.
+    """
     try:
         return session.people()
     except StaleError:
@@ -23,7 +30,14 @@ def told_apart(session: Session) -> People | None:
 
 
 def people_lines(people: People | None) -> list[Line]:
-    """What to know before trusting that a number is always the same person."""
+    """Findings about identities: how often tracks of single cameras changed their person.
+
+    Args:
+        people: The people, or None.
+
+    Returns:
+        One line; none where there is one person.
+    """
     if people is None:
         return []
     switches = sum(people.switches)
@@ -37,7 +51,15 @@ def people_lines(people: People | None) -> list[Line]:
 
 
 def people_section(session: Session, people: People | None) -> str:
-    """A row per person, and per camera how often a track changed owner; nothing where there is one person."""
+    """The report's part on several people: a row per person, and changes of identity per camera.
+
+    Args:
+        session: The session.
+        people: Its people, or None.
+
+    Returns:
+        HTML; empty where there is one person.
+    """
     if people is None:
         return ""
     return render_html(
@@ -66,7 +88,7 @@ def _shown(presence: Presence, poses: Poses3D | None) -> _Shown:
     if poses is not None:
         placed = float(poses.points.isfinite().all(dim=-1).float().mean())
     if poses is not None and poses.residuals is not None and poses.inliers is not None:
-        residual = spread_of(poses.residuals[poses.inliers]).median
+        residual = quantiles(poses.residuals[poses.inliers]).median
     return _Shown(presence, placed, residual)
 
 
@@ -78,7 +100,15 @@ def _placed(session: Session, person: int) -> Poses3D | None:
 
 
 def further_people(session: Session, frames: int) -> list[Poses3D]:
-    """The 3D joints of everybody but person 1, as far as they were reconstructed."""
+    """The 3D joints of everybody but person 1, as far as they were reconstructed.
+
+    Args:
+        session: The session.
+        frames: Number of frames that they must have.
+
+    Returns:
+        One per person.
+    """
     people = told_apart(session)
     found = [_placed(session, person) for person in range(2, (people.count if people else 1) + 1)]
     return [poses for poses in found if poses is not None and len(poses.points) == frames]

@@ -12,7 +12,7 @@ from coview.errors import InputError, MissingPackageError
 from coview.formats.io.atomic import replacing
 from coview.formats.session.session import Session
 from coview.report.colours import CAMERA, RGB, bone_colours
-from coview.report.evidence import Evidence, gather
+from coview.report.evidence import SessionEvidence, gather
 from coview.report.eye import free_azimuth
 from coview.report.overlay import Overlay, instants, overlays
 
@@ -22,9 +22,18 @@ _FRUSTUM = 0.5  # metres from a camera's centre to its drawn image plane
 def session_picture(session: Session | Path, frame: int | None = None, out: Path | None = None) -> Path:
     """Write a PNG: up to four views with detections and reprojections, and the 3D skeleton with cameras.
 
-    `frame`: which instant (default: a well-seen one); `out`: default `picture.png` in the session.
-    Raises ValueError where the session has no 3D joints and cameras or no such frame,
-    ModuleNotFoundError naming the extra to install where matplotlib is missing."""
+    Args:
+        session: The session, or its folder.
+        frame: Which frame; default: one in which most joints are valid.
+        out: File to write; default: picture.png in the session.
+
+    Returns:
+        The file.
+
+    Raises:
+        InputError: The session has no 3D joints or cameras, or no such frame.
+        MissingPackageError: Matplotlib is missing; the text names the extra to install.
+    """
     evidence = gather(session.path if isinstance(session, Session) else Path(session))
     if evidence.poses is None or evidence.cameras is None:
         raise InputError("session_picture: needs 3D joints and cameras. " + " ".join(evidence.missing))
@@ -38,7 +47,7 @@ def session_picture(session: Session | Path, frame: int | None = None, out: Path
     return target
 
 
-def _draw(evidence: Evidence, cameras: Cameras, frame: int, pictures: list[Overlay]) -> Any:
+def _draw(evidence: SessionEvidence, cameras: Cameras, frame: int, pictures: list[Overlay]) -> Any:
     """The figure: views in a 2 × 2 block on the left, the scene on the right."""
     try:
         from matplotlib.figure import Figure
@@ -61,12 +70,12 @@ def _draw(evidence: Evidence, cameras: Cameras, frame: int, pictures: list[Overl
     for view, name in enumerate(evidence.session.camera_names):
         _draw_camera(axes, cameras[view], name)
     middle = points[points.isfinite().all(dim=-1)].mean(dim=0).numpy()
-    turn = np.degrees(free_azimuth(cameras, middle))
-    _frame_axes(axes, torch.cat([points, cameras.centres.double()]), turn)
+    azimuth = np.degrees(free_azimuth(cameras, middle))
+    _frame_axes(axes, torch.cat([points, cameras.centres.double()]), azimuth)
     return figure
 
 
-def _draw_person(axes: Any, points: Tensor, evidence: Evidence) -> None:
+def _draw_person(axes: Any, points: Tensor, evidence: SessionEvidence) -> None:
     for (parent, child), colour in zip(
         evidence.skeleton.bone_indices, bone_colours(evidence.skeleton), strict=True
     ):
@@ -92,8 +101,8 @@ def _draw_camera(axes: Any, camera: Cameras, name: str) -> None:
 
 def _frame_axes(axes: Any, points: Tensor, azimuth: float) -> None:
     """Equal scales, the floor at zero, nothing but what matters."""
-    known = points[points.isfinite().all(dim=-1)].numpy()
-    low, high = known.min(axis=0) - 0.4, known.max(axis=0) + 0.4
+    valid = points[points.isfinite().all(dim=-1)].numpy()
+    low, high = valid.min(axis=0) - 0.4, valid.max(axis=0) + 0.4
     low[2] = min(low[2], 0.0) if low[2] > -1 else low[2]
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), zlim=(low[2], high[2]))
     axes.set_box_aspect(high - low, zoom=1.05)

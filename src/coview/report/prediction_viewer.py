@@ -1,4 +1,4 @@
-"""Drawings of single-camera poses beside the reconstruction, which the reader turns and plays; no network.
+"""Interactive drawings of single-view poses beside the reconstruction; no network access.
 
 The page draws by itself (`templates/predictions.js`); here its data are prepared.
 """
@@ -27,14 +27,26 @@ class Drawn:
     """One camera: what the model made of it, and what it should have made of it."""
 
     camera: str
-    points: Float[Tensor, "frames joints 3"]  # root-centred, camera axes, any size; NaN: not known
-    reference: Float[Tensor, "frames joints 3"]  # the same in metres, reconstructed from all cameras
+    # root-centred, camera axes, any size; NaN: not known
+    points: Float[Tensor, "frames joints 3"]
+    # the same in metres, reconstructed from all cameras
+    reference: Float[Tensor, "frames joints 3"]
     camera_from_world: Float[Tensor, "3 3"]
-    azimuth: float  # where the camera stands around the person: radians from x towards y
+    # where the camera stands around the person: radians from x towards y
+    azimuth: float
 
 
 def viewer(drawn: Sequence[Drawn], skeleton: Skeleton, fps: float | None) -> str:
-    """Three drawings side by side, with a slider over the frames; HTML that `predictions.js` brings to life."""
+    """Interactive drawings of predictions beside the reconstruction, with a slider over the frames.
+
+    Args:
+        drawn: Predictions of the cameras.
+        skeleton: Skeleton of the joints.
+        fps: Frames per second; None: not known.
+
+    Returns:
+        HTML that `predictions.js` animates.
+    """
     return render_html(
         "viewer",
         cameras=[one.camera for one in drawn],
@@ -44,16 +56,32 @@ def viewer(drawn: Sequence[Drawn], skeleton: Skeleton, fps: float | None) -> str
 
 
 def sampled(count: int) -> list[int]:
-    """The frames that are drawn, out of `count`."""
+    """The frames that are drawn: at most `MOST_FRAMES`, evenly spaced.
+
+    Args:
+        count: Number of frames.
+
+    Returns:
+        Their indices.
+    """
     return list(range(0, count, max(1, -(-count // MOST_FRAMES))))
 
 
 def drawing_data(drawn: Sequence[Drawn], skeleton: Skeleton, fps: float | None) -> dict[str, Any]:
-    """What the script reads: metres in world axes, root at the origin, the reconstruction once for all."""
+    """What the script draws: joints in metres in world axes, the root at the origin.
+
+    Args:
+        drawn: Predictions of the cameras.
+        skeleton: Skeleton of the joints.
+        fps: Frames per second; None: not known, 25 is assumed.
+
+    Returns:
+        Values for JSON; the reconstruction stands once for all cameras.
+    """
     frames = sampled(len(drawn[0].points))
     world = drawn[0].reference[frames] @ drawn[0].camera_from_world
-    known = world[world.isfinite().all(dim=-1)]
-    low, high = torch.quantile(known[:, 2], torch.tensor([0.02, 0.98])).tolist()
+    valid = world[world.isfinite().all(dim=-1)]
+    low, high = torch.quantile(valid[:, 2], torch.tensor([0.02, 0.98])).tolist()
     return {
         "frames": frames,
         "seconds": (frames[1] - frames[0]) / (fps or 25.0) if len(frames) > 1 else 1.0,
@@ -62,7 +90,7 @@ def drawing_data(drawn: Sequence[Drawn], skeleton: Skeleton, fps: float | None) 
         "reconstruction": packed(world),
         "floor": round(low, 3),
         "middle": round((low + high) / 2, 3),
-        "reach": round(max((high - low) / 2, 0.8 * float(known.norm(dim=-1).quantile(0.98))), 3),
+        "reach": round(max((high - low) / 2, 0.8 * float(valid.norm(dim=-1).quantile(0.98))), 3),
         "cameras": [_drawn_camera(one, frames, skeleton.root_index) for one in drawn],
     }
 
@@ -79,7 +107,14 @@ def _drawn_camera(drawn: Drawn, frames: list[int], root: int) -> dict[str, Any]:
 
 
 def packed(points: Float[Tensor, "frames joints 3"]) -> str:
-    """Metres as 16-bit millimetres, little-endian, base64; `UNKNOWN` where not known."""
+    """Joints as base64 of 16-bit little-endian millimetres.
+
+    Args:
+        points: Joints in metres, within ±32 m.
+
+    Returns:
+        The text; `UNKNOWN` stands for NaN.
+    """
     whole = (1000 * points).round().clamp(UNKNOWN + 1, -UNKNOWN - 1)
     whole = torch.where(points.isfinite(), whole, float(UNKNOWN))
     return base64.b64encode(whole.numpy().astype(np.dtype("<i2")).tobytes()).decode("ascii")

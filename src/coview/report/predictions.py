@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from coview.report.evidence import Evidence
+from coview.report.evidence import SessionEvidence
 from coview.report.html import render_html
 from coview.report.prediction_viewer import Drawn, viewer
 from coview.report.verdict import Line, Tone
@@ -24,33 +24,59 @@ class ShownModel:
 
     name: str
     predictions: dict[str, Prediction]
-    comparisons: dict[str, Comparison]  # of the cameras that could be compared
-    drawn: tuple[Drawn, ...]  # of the same cameras
-    missing: dict[str, str]  # why the others could not
+    # of the cameras that could be compared
+    comparisons: dict[str, Comparison]
+    # of the same cameras
+    drawn: tuple[Drawn, ...]
+    # why the others could not
+    missing: dict[str, str]
 
     @property
     def first(self) -> Prediction:
+        """The prediction of the first camera."""
         return next(iter(self.predictions.values()))
 
     @property
-    def doubts(self) -> str:
+    def warnings(self) -> str:
+        """Warnings about the model, as stored with its predictions; empty where there are none."""
         return self.first.provenance.get("doubts", "")
 
 
-def shown_predictions(evidence: Evidence) -> tuple[ShownModel, ...]:
-    """Every model's predictions in the session, measured anew against the reconstruction it has now."""
+def shown_predictions(evidence: SessionEvidence) -> tuple[ShownModel, ...]:
+    """The predictions of every model in a session, compared with the reconstruction that it has now.
+
+    Args:
+        evidence: Content of the session.
+
+    Returns:
+        One per run.
+    """
     found = find_predictions(evidence.session.path)
     azimuths = _azimuths(evidence) if found else {}
     return tuple(_shown(name, predictions, evidence, azimuths) for name, predictions in found.items())
 
 
 def prediction_lines(models: Sequence[ShownModel]) -> list[Line]:
-    """The verdict on each model in a sentence, for the top of the page."""
+    """Findings about every model, for the top of the page.
+
+    Args:
+        models: Predictions of the models.
+
+    Returns:
+        One per model that could be compared.
+    """
     return [_verdict(model) for model in models if model.comparisons]
 
 
 def prediction_section(models: Sequence[ShownModel]) -> str:
-    """Numbers and drawings of every model; empty where nothing was predicted."""
+    """The report's part on single-view predictions: numbers and drawings of every model.
+
+    Args:
+        models: Predictions of the models.
+
+    Returns:
+        HTML; empty without predictions.
+    """
     if not models:
         return ""
     heads = [head for name in _MEASURES.values() for head in (name, "mean pose")]
@@ -66,7 +92,7 @@ def prediction_section(models: Sequence[ShownModel]) -> str:
 
 
 def _shown(
-    name: str, predictions: Sequence[Prediction], evidence: Evidence, azimuths: dict[str, float]
+    name: str, predictions: Sequence[Prediction], evidence: SessionEvidence, azimuths: dict[str, float]
 ) -> ShownModel:
     comparisons, drawn, missing = {}, [], {}
     for one in predictions:
@@ -83,7 +109,7 @@ def _shown(
 
 
 def _compared(
-    prediction: Prediction, evidence: Evidence, azimuths: dict[str, float]
+    prediction: Prediction, evidence: SessionEvidence, azimuths: dict[str, float]
 ) -> tuple[Comparison, Drawn] | str:
     """The comparison and what to draw of it, or why there is none."""
     session, camera = evidence.session, prediction.camera
@@ -97,7 +123,7 @@ def _compared(
     return found, Drawn(camera, prediction.points, reference, rotation, azimuths.get(camera, 0.0))
 
 
-def _azimuths(evidence: Evidence) -> dict[str, float]:
+def _azimuths(evidence: SessionEvidence) -> dict[str, float]:
     if evidence.cameras is None or evidence.poses is None:
         return {}
     person = evidence.poses.points.double().nanmedian(dim=0).values.nanmedian(dim=0).values
@@ -120,8 +146,8 @@ def _verdict(model: ShownModel) -> Line:
     if worse:
         which = "any camera" if len(worse) == len(found) else ", ".join(worse)
         said += f" It is worse than that in N- or P-MPJPE, or mirrored, from {which}."
-    tone: Tone = "poor" if len(worse) == len(found) else "fair" if worse or model.doubts else "note"
-    return Line(tone, " ".join(filter(None, (said, model.doubts))))
+    tone: Tone = "poor" if len(worse) == len(found) else "fair" if worse or model.warnings else "note"
+    return Line(tone, " ".join(filter(None, (said, model.warnings))))
 
 
 def _between(values: Sequence[float]) -> str:
@@ -146,6 +172,6 @@ def _shown_model(model: ShownModel) -> dict[str, Any]:
 
 
 def _warnings(model: ShownModel) -> list[Line]:
-    doubts = [Line("poor", model.doubts)] if model.doubts else []
+    warnings = [Line("poor", model.warnings)] if model.warnings else []
     said = [(camera, words) for camera, one in model.comparisons.items() for words in one.warnings]
-    return doubts + [Line("poor", f"{camera}: {words}") for camera, words in said]
+    return warnings + [Line("poor", f"{camera}: {words}") for camera, words in said]

@@ -18,43 +18,75 @@ MARKS = (*CURVES, "evaluation.json", "recipe.json")
 class Evaluation:
     """The numbers a run reached on some data."""
 
-    name: str  # of the file
-    numbers: dict[str, Any]  # dotted name: number or word; None where it could not be measured
-    meanings: dict[str, str] = field(default_factory=dict)  # name: how the number is defined
-    about: dict[str, Any] = field(default_factory=dict)  # on which data, how much of it
+    # of the file
+    name: str
+    # dotted name: number or word; None where it could not be measured
+    numbers: dict[str, Any]
+    # name: how the number is defined
+    meanings: dict[str, str] = field(default_factory=dict)
+    # on which data, how much of it
+    about: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Run:
+class RunSummary:
     """What a run folder tells about one training."""
 
     name: str
     path: Path
     step_name: str = "step"
-    curves: dict[str, list[tuple[float, float]]] = field(default_factory=dict)  # name: (step, value)
+    # name: (step, value)
+    curves: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     evaluations: tuple[Evaluation, ...] = ()
-    recipe: dict[str, Any] = field(default_factory=dict)  # dotted name: setting
-    record: dict[str, Any] = field(default_factory=dict)  # what happened: seconds, device, decisions
-    embeddings: tuple[Dots, ...] = ()  # of methods that embed, on what they were evaluated on
+    # dotted name: setting
+    recipe: dict[str, Any] = field(default_factory=dict)
+    # what happened: seconds, device, decisions
+    record: dict[str, Any] = field(default_factory=dict)
+    # of methods that embed, on what they were evaluated on
+    embeddings: tuple[Dots, ...] = ()
 
 
 def is_run(path: Path) -> bool:
-    """Whether a folder looks like a training run."""
+    """Whether a folder looks like a training run.
+
+    Args:
+        path: The folder.
+
+    Returns:
+        True where it holds a file that runs have.
+    """
     return path.is_dir() and any((path / mark).is_file() for mark in MARKS)
 
 
-def find_runs(models: Path) -> tuple[Run, ...]:
-    """Every run below `models`, by name."""
+def find_runs(models: Path) -> tuple[RunSummary, ...]:
+    """Every training run in a folder.
+
+    Args:
+        models: The folder.
+
+    Returns:
+        The runs, by name.
+    """
     if not models.is_dir():
         return ()
     return tuple(read_run(path) for path in sorted(models.iterdir()) if is_run(path))
 
 
-def read_run(path: Path) -> Run:
-    """A run folder. Files that are not there are left out; ValueError naming a file that is damaged."""
+def read_run(path: Path) -> RunSummary:
+    """Read what a run's folder tells; files that are not there are left out.
+
+    Args:
+        path: Folder of the run.
+
+    Returns:
+        Curves, evaluations, recipe and record.
+
+    Raises:
+        InputError: A file is damaged; the text names it.
+    """
     written = [path / name for name in CURVES if (path / name).is_file()]
     step_name, curves = _read_curves(written[0]) if written else ("step", {})
-    return Run(
+    return RunSummary(
         path.name,
         path,
         step_name,
@@ -113,7 +145,15 @@ def _read_json(file: Path) -> Any:
 
 
 def flat(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested tables and lists as one table with dotted names."""
+    """Nested tables and lists as one table with dotted names.
+
+    Args:
+        value: What was read from JSON.
+        prefix: Name of the value; empty at the top.
+
+    Returns:
+        Dotted name -> value.
+    """
     if isinstance(value, dict):
         inner = [flat(part, f"{prefix}.{key}" if prefix else str(key)) for key, part in value.items()]
         return {name: leaf for table in inner for name, leaf in table.items()}

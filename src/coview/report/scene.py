@@ -24,16 +24,15 @@ MOST_PEOPLE = 4  # of the animation: each adds up to a megabyte
 # The viewer's pop-up about software rendering would cover the scene.
 _QUIET = "<style>.mantine-Notifications-root { display: none }</style>"
 _FIELD_OF_VIEW = 0.85  # radians, vertical, of the eye
-_ASPECT = (
-    1.6  # width over height of the picture that the cameras must fit in; the page's frame is never narrower
-)
+# width over height of the picture that the cameras must fit in; the page's frame is never narrower
+_ASPECT = 1.6
 _STEEP = 0.7  # of the view from above: metres down per metre ahead
 _NEAREST = 3.0  # metres from the eye to the person at least
 _BODY, _FRUSTUM = 0.1, 0.35  # metres around joints and around a camera's centre to be seen too
 
 
 @dataclass(frozen=True)
-class Scene:
+class SceneDocument:
     """A document, and which frames it plays."""
 
     html: str
@@ -44,12 +43,23 @@ class Scene:
 
 def make_scene(
     poses: Poses3D, cameras: Cameras | None, names: tuple[str, ...], others: Sequence[Poses3D] = ()
-) -> Scene:
-    """The 3D joints in motion (at real speed), and the cameras where they are known. z is up.
+) -> SceneDocument:
+    """The animated 3D scene: the joints at real speed, z up, and the cameras where they are known.
 
-    `others` are people of the same recording, shown as far as `MOST_PEOPLE` allows; the eye follows `poses`.
-    Long recordings are cut to the part with most joints; `Scene` says which frames are played.
-    Raises ModuleNotFoundError naming the extra to install where viser is missing."""
+    Long recordings are cut to the part with most joints. The view follows `poses`.
+
+    Args:
+        poses: 3D joints of the first person.
+        cameras: The cameras, or None.
+        names: Names of the cameras.
+        others: 3D joints of other people in the same recording; shown as far as `MOST_PEOPLE` allows.
+
+    Returns:
+        The document, and which frames it plays.
+
+    Raises:
+        MissingPackageError: viser is missing; the text names the extra to install.
+    """
     try:
         import viser
     except ModuleNotFoundError as error:
@@ -65,16 +75,23 @@ def make_scene(
             document = _record(server, [points, *beside], poses, cameras, names, step / poses.fps)
         finally:
             server.stop()
-    return Scene(document, first, last, step)
+    return SceneDocument(document, first, last, step)
 
 
 def playing(poses: Poses3D) -> tuple[int, int, int]:
-    """First frame, one-past-last and step of the animation: the stretch with most joints."""
+    """The frames of the animation: the stretch with most valid joints.
+
+    Args:
+        poses: 3D joints.
+
+    Returns:
+        First frame, one-past-last frame, step.
+    """
     step = max(1, round(poses.fps / MOST_RATE))
     length = min(len(poses.points), MOST_FRAMES * step)
-    known = poses.points.isfinite().all(dim=-1).double().mean(dim=-1)
-    sums = torch.nn.functional.pad(known.cumsum(0), (1, 0))
-    first = int((sums[length:] - sums[: len(known) - length + 1]).argmax())
+    valid = poses.points.isfinite().all(dim=-1).double().mean(dim=-1)
+    sums = torch.nn.functional.pad(valid.cumsum(0), (1, 0))
+    first = int((sums[length:] - sums[: len(valid) - length + 1]).argmax())
     return first, first + length, step
 
 
@@ -143,23 +160,28 @@ def _linear(colours: np.ndarray) -> np.ndarray:
 
 
 def filled(points: Float[Tensor, "frames joints 3"]) -> Float[Tensor, "frames joints 3"]:
-    """Joints that are not known hide inside one that is; frames without any hide under the floor.
+    """Joints for drawing, without NaN: the viewer cannot draw it.
 
-    Only for drawing: the viewer cannot draw NaN."""
-    known = points.isfinite().all(dim=-1)
-    shelter = known.float().argmax(dim=-1)[:, None, None].expand(-1, 1, 3)
+    Args:
+        points: Joints; NaN where not valid.
+
+    Returns:
+        The joints; invalid ones lie inside a valid joint of the frame, and below the floor where it has none.
+    """
+    valid = points.isfinite().all(dim=-1)
+    shelter = valid.float().argmax(dim=-1)[:, None, None].expand(-1, 1, 3)
     inside = points.gather(1, shelter).nan_to_num(0.0)
-    hidden = torch.where(known.any(dim=-1)[:, None, None], inside, points.new_tensor([0.0, 0.0, -100.0]))
-    return torch.where(known[..., None], points, hidden)
+    hidden = torch.where(valid.any(dim=-1)[:, None, None], inside, points.new_tensor([0.0, 0.0, -100.0]))
+    return torch.where(valid[..., None], points, hidden)
 
 
 def _way(points: Tensor) -> tuple[np.ndarray, np.ndarray]:
     """Lowest and highest corner of the box around the person's way, outliers left out; metres."""
-    known = points[points.isfinite().all(dim=-1)].double()
-    if not len(known):
+    valid = points[points.isfinite().all(dim=-1)].double()
+    if not len(valid):
         return np.array([-0.5, -0.5, 0.0]), np.array([0.5, 0.5, 2.0])
     low, high = torch.quantile(
-        known[:: -(-len(known) // 100_000)], torch.tensor([0.02, 0.98]).double(), dim=0
+        valid[:: -(-len(valid) // 100_000)], torch.tensor([0.02, 0.98]).double(), dim=0
     )
     return low.numpy(), high.numpy()
 

@@ -1,4 +1,4 @@
-"""The parts of the page. Each takes the evidence and gives HTML; an empty string where it has nothing."""
+"""Sections of the report: each takes the content of a session and returns HTML, empty where there is none."""
 
 import base64
 import math
@@ -8,33 +8,46 @@ from markupsafe import Markup
 
 from coview.report.chart import line_chart
 from coview.report.embedding_map import embedding_figure
-from coview.report.evidence import Evidence
+from coview.report.evidence import SessionEvidence
 from coview.report.html import render_html, setting
 from coview.report.measures import Agreement, agreements, bones, coverage, views_used
 from coview.report.overlay import encode, instants, overlays
 from coview.report.people import further_people
-from coview.report.runs import Run
+from coview.report.runs import RunSummary
 from coview.report.scene import make_scene
 from coview.report.verdict import Headline, Line, remarks
 
-_INNER = (
-    "fingerprint",
-    "hash",
-    "input",
-    "notes",
-)  # provenance for programs; remarks are listed for themselves
+# provenance for programs; remarks are listed for themselves
+_INNER = ("fingerprint", "hash", "input", "notes")
 _MOST_CAMERAS, _MOST_PICTURES = 16, 24
 
 
 def headline_section(
     title: str, subtitle: str, headlines: Sequence[Headline], lines: Sequence[Line]
 ) -> Markup:
-    """Title, the few numbers that matter, and the verdicts."""
+    """Title, headline numbers and findings.
+
+    Args:
+        title: Title of the page.
+        subtitle: Line below it.
+        headlines: Numbers.
+        lines: Findings.
+
+    Returns:
+        HTML.
+    """
     return render_html("header", title=title, subtitle=subtitle, headlines=headlines, lines=lines)
 
 
-def scene_section(evidence: Evidence) -> Markup:
-    """The animated skeleton and the cameras, in a frame that holds its own document."""
+def scene_section(evidence: SessionEvidence) -> Markup:
+    """The animated 3D scene, in a frame that holds a document of its own.
+
+    Args:
+        evidence: Content of the session.
+
+    Returns:
+        HTML.
+    """
     if evidence.poses is None:
         return _absent("scene", "In 3D", "No 3D joints yet: run `coview reconstruct`.")
     try:
@@ -52,8 +65,15 @@ def scene_section(evidence: Evidence) -> Markup:
     )
 
 
-def overlay_section(evidence: Evidence) -> Markup:
-    """Detections and reprojected joints on the frames they belong to."""
+def overlay_section(evidence: SessionEvidence) -> Markup:
+    """Detections and reprojected joints on frames of the videos.
+
+    Args:
+        evidence: Content of the session.
+
+    Returns:
+        HTML.
+    """
     count = len(evidence.session.cameras)
     shown = min(count, _MOST_CAMERAS)
     frames = instants(evidence, max(1, min(3, _MOST_PICTURES // max(shown, 1))))
@@ -69,8 +89,15 @@ def overlay_section(evidence: Evidence) -> Markup:
     )
 
 
-def error_section(evidence: Evidence) -> Markup:
-    """Reprojection error of every camera and every joint."""
+def error_section(evidence: SessionEvidence) -> Markup:
+    """Reprojection errors of every camera and every joint.
+
+    Args:
+        evidence: Content of the session.
+
+    Returns:
+        HTML.
+    """
     compared = evidence.comparison
     if compared is None:
         words = "Needs 2D joints, a calibration and 3D joints; not all of them are there yet."
@@ -85,21 +112,35 @@ def error_section(evidence: Evidence) -> Markup:
 
 def _most(rows: Sequence[Agreement]) -> float:
     """The largest median, which the bars are drawn against."""
-    known = [row.pixels.median for row in rows if math.isfinite(row.pixels.median)]
-    return max(known, default=1.0) or 1e-9
+    finite = [row.pixels.median for row in rows if math.isfinite(row.pixels.median)]
+    return max(finite, default=1.0) or 1e-9
 
 
-def bone_section(evidence: Evidence) -> str:
-    """How constant every bone is, and left against right."""
+def bone_section(evidence: SessionEvidence) -> str:
+    """Constancy of bone lengths, and left against right.
+
+    Args:
+        evidence: Content of the session.
+
+    Returns:
+        HTML; empty without 3D joints.
+    """
     if evidence.poses is None:
         return ""
     rows = bones(evidence.poses.points, evidence.skeleton)
-    most = max((row.spread for row in rows if math.isfinite(row.spread)), default=1.0) or 1.0
+    most = max((row.relative_std for row in rows if math.isfinite(row.relative_std)), default=1.0) or 1.0
     return render_html("bones", rows=rows, most=most)
 
 
-def coverage_section(evidence: Evidence) -> str:
-    """How often each joint is known, and from how many views."""
+def coverage_section(evidence: SessionEvidence) -> str:
+    """How often each joint is valid, and from how many views.
+
+    Args:
+        evidence: Content of the session.
+
+    Returns:
+        HTML; empty without 3D joints.
+    """
     poses = evidence.poses
     if poses is None:
         return ""
@@ -111,8 +152,15 @@ def coverage_section(evidence: Evidence) -> str:
     return render_html("coverage", rows=rows, titles=titles)
 
 
-def run_section(run: Run) -> Markup:
-    """Training curves and evaluation of one run."""
+def run_section(run: RunSummary) -> Markup:
+    """Training curves and evaluations of one run.
+
+    Args:
+        run: The run.
+
+    Returns:
+        HTML.
+    """
     folded = {"The recipe: what decided this run": run.recipe, "What happened": run.record}
     return render_html(
         "run",
@@ -126,8 +174,15 @@ def run_section(run: Run) -> Markup:
     )
 
 
-def assumption_section(evidence: Evidence) -> Markup:
-    """Where everything came from, and what was taken for granted."""
+def assumption_section(evidence: SessionEvidence) -> Markup:
+    """Provenance of everything shown, and what was assumed.
+
+    Args:
+        evidence: Content of the session.
+
+    Returns:
+        HTML.
+    """
     session = evidence.session
     recording = {
         "folder": str(session.path),
@@ -151,7 +206,7 @@ def assumption_section(evidence: Evidence) -> Markup:
     return render_html("assumptions", blocks=blocks)
 
 
-def _calibration_words(evidence: Evidence) -> dict[str, str]:
+def _calibration_words(evidence: SessionEvidence) -> dict[str, str]:
     calibration = evidence.calibration
     assert calibration is not None
     placed = calibration.has_extrinsics
@@ -164,9 +219,9 @@ def _calibration_words(evidence: Evidence) -> dict[str, str]:
         **_for_people(calibration.provenance),
     }
     if not placed:
-        words = {"lenses": "known; where the cameras stand is not", **_for_people(calibration.provenance)}
-    for name, (centre, turn) in calibration.sigma.items():
-        words[f"σ of {name}"] = f"{1000 * centre:.1f} mm, {math.degrees(turn):.2f}°"
+        words = {"intrinsics": "known; the extrinsics are not", **_for_people(calibration.provenance)}
+    for name, (centre, rotation) in calibration.sigma.items():
+        words[f"σ of {name}"] = f"{1000 * centre:.1f} mm, {math.degrees(rotation):.2f}°"
     return words
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from coview.report.evidence import Comparison, Evidence
-from coview.report.measures import agreements, bones, millimetres_per_pixel, spread_of
+from coview.report.evidence import Reprojection, SessionEvidence
+from coview.report.measures import agreements, bones, millimetres_per_pixel, quantiles
 
 Tone = Literal["good", "fair", "poor", "note"]
 
@@ -38,8 +38,15 @@ class Headline:
     meaning: str
 
 
-def judge(evidence: Evidence) -> tuple[list[Headline], list[Line]]:
-    """Headline numbers, and verdicts from the most to the least important."""
+def judge(evidence: SessionEvidence) -> tuple[list[Headline], list[Line]]:
+    """Headline numbers and findings about a session.
+
+    Args:
+        evidence: Content of the session.
+
+    Returns:
+        Headlines, and findings from the most to the least important.
+    """
     found = [
         *_coverage(evidence),
         *_reprojection(evidence),
@@ -52,7 +59,7 @@ def judge(evidence: Evidence) -> tuple[list[Headline], list[Line]]:
     return headlines, lines + [Line("note", sentence) for sentence in evidence.missing]
 
 
-def _coverage(evidence: Evidence) -> Iterator[Headline | Line]:
+def _coverage(evidence: SessionEvidence) -> Iterator[Headline | Line]:
     if evidence.poses is None:
         yield Line("poor", "There are no 3D joints yet, so this page can only show what was recorded.")
         return
@@ -62,38 +69,38 @@ def _coverage(evidence: Evidence) -> Iterator[Headline | Line]:
     yield Line(_tone(share, KNOWN, more_is_better=True), words)
 
 
-def _reprojection(evidence: Evidence) -> Iterator[Headline | Line]:
+def _reprojection(evidence: SessionEvidence) -> Iterator[Headline | Line]:
     compared = evidence.comparison
     if compared is None or evidence.poses is None or evidence.cameras is None:
         return
-    spread = spread_of(compared.errors[compared.used])
-    if not spread.count:
+    errors = quantiles(compared.errors[compared.used])
+    if not errors.count:
         yield Line("poor", "No detection agrees with a 3D joint, so the reconstruction rests on nothing.")
         return
     worth = float(millimetres_per_pixel(evidence.poses.points, evidence.cameras).nanmedian())
     diagonal = float(evidence.cameras.size.norm(dim=-1).nanmedian())
     yield Headline(
-        f"{spread.median:.1f} px",
-        f"from detection to 3D joint (median), about {spread.median * worth:.0f} mm",
+        f"{errors.median:.1f} px",
+        f"from detection to 3D joint (median), about {errors.median * worth:.0f} mm",
     )
     yield Line(
-        _tone(spread.median / diagonal, PIXELS) if diagonal > 0 else "note",
-        f"Seen through the cameras, the 3D joints lie {spread.median:.1f} px from the detections they rest "
-        f"on (median; 95% are within {spread.high:.1f} px). At the person, a pixel is {worth:.1f} mm.",
+        _tone(errors.median / diagonal, PIXELS) if diagonal > 0 else "note",
+        f"Seen through the cameras, the 3D joints lie {errors.median:.1f} px from the detections they rest "
+        f"on (median; 95% are within {errors.high:.1f} px). At the person, a pixel is {worth:.1f} mm.",
     )
     yield from _odd_cameras(compared, evidence.session.camera_names)
 
 
-def _odd_cameras(compared: Comparison, names: tuple[str, ...]) -> Iterator[Line]:
+def _odd_cameras(compared: Reprojection, names: tuple[str, ...]) -> Iterator[Line]:
     rows = agreements(compared.errors, compared.used, compared.seen, names, axis=1)
-    known = [row for row in rows if row.pixels.count]
-    usual = statistics.median(row.pixels.median for row in known)
+    judged = [row for row in rows if row.pixels.count]
+    usual = statistics.median(row.pixels.median for row in judged)
     for row in rows:
         if not row.pixels.count:
             yield Line(
                 "poor", f"{row.name} contributes nothing: none of its detections agrees with the others."
             )
-        elif len(known) > 2 and row.pixels.median > ODD_CAMERA * usual:
+        elif len(judged) > 2 and row.pixels.median > ODD_CAMERA * usual:
             yield Line(
                 "fair",
                 f"{row.name} agrees worse than the others ({row.pixels.median:.1f} px against {usual:.1f}): "
@@ -101,34 +108,34 @@ def _odd_cameras(compared: Comparison, names: tuple[str, ...]) -> Iterator[Line]
             )
 
 
-def _bones(evidence: Evidence) -> Iterator[Headline | Line]:
+def _bones(evidence: SessionEvidence) -> Iterator[Headline | Line]:
     if evidence.poses is None:
         return
     every = bones(evidence.poses.points, evidence.skeleton)
-    known = [bone for bone in every if bone.mean > LIMB and bone.spread == bone.spread]
-    if not known:
+    judged = [bone for bone in every if bone.mean > LIMB and bone.relative_std == bone.relative_std]
+    if not judged:
         return
-    usual = statistics.median(bone.spread for bone in known)
-    worst = max(known, key=lambda bone: bone.spread)
+    usual = statistics.median(bone.relative_std for bone in judged)
+    worst = max(judged, key=lambda bone: bone.relative_std)
     yield Headline(f"{usual:.1%}", "spread of a bone's length (a real bone has none)")
     refined = "refined" in evidence.poses.provenance
     yield Line(
         "note" if refined else _tone(usual, STRETCH),
         f"Bones longer than {100 * LIMB:.0f} cm keep their length to {usual:.1%} (median; worst "
-        f"{worst.name.replace('_', ' ')}: {worst.spread:.1%}). "
+        f"{worst.name.replace('_', ' ')}: {worst.relative_std:.1%}). "
         + (
             "Refining holds them together, so this is no test; what they were before is said under “What was assumed”."
             if refined
             else "Nothing forces them to, so this is a test."
         ),
     )
-    uneven = [bone for bone in known if "left" in bone.name and abs(bone.asymmetry) > UNEVEN]
+    uneven = [bone for bone in judged if "left" in bone.name and abs(bone.asymmetry) > UNEVEN]
     if uneven:
         named = ", ".join(f"{bone.name.replace('_', ' ')} {abs(bone.asymmetry):.0%}" for bone in uneven[:3])
         yield Line("fair", f"Left and right differ in length more than bodies do: {named}.")
 
 
-def _scale(evidence: Evidence) -> Iterator[Headline | Line]:
+def _scale(evidence: SessionEvidence) -> Iterator[Headline | Line]:
     calibration = evidence.calibration
     if calibration is None or not calibration.has_extrinsics:
         return
@@ -144,11 +151,17 @@ def _scale(evidence: Evidence) -> Iterator[Headline | Line]:
     )
 
 
-def remarks(evidence: Evidence) -> list[str]:
-    """What earlier stages noted about the calibration, each once.
+def remarks(evidence: SessionEvidence) -> list[str]:
+    """Notes that earlier stages made about the calibration, each once.
 
-    Import and calibration may have noted the same, and the same of several cameras: that is one remark, which
-    names them all."""
+    Import and calibration may note the same, also of several cameras: that is one remark, which names them all.
+
+    Args:
+        evidence: Content of the session.
+
+    Returns:
+        Sentences.
+    """
     calibration, stored = evidence.calibration, evidence.session.provenance.get("calibration_notes", "")
     noted = stored.split(" | ")
     if calibration is not None:
@@ -165,7 +178,7 @@ def remarks(evidence: Evidence) -> list[str]:
     ]
 
 
-def _notes(evidence: Evidence) -> Iterator[Line]:
+def _notes(evidence: SessionEvidence) -> Iterator[Line]:
     """That there are remarks; the page's last part has them in full."""
     count = len(remarks(evidence))
     if count:

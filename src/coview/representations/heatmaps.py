@@ -1,6 +1,6 @@
-"""2D heatmaps of joints: from maps to places, from places to maps, and between map cells and image pixels.
+"""2D heatmaps of joints: positions from maps, maps from positions, and conversion between map cells and image pixels.
 
-Places in a map are (column, row) with whole numbers at the centres of its cells, as pixels are in images.
+Positions in a map are (column, row) with whole numbers at the centres of its cells, as pixels are in images.
 """
 
 from typing import Literal
@@ -18,11 +18,20 @@ def soft_argmax(
     *,
     normalise: Literal["softmax", "relu"] = "softmax",
 ) -> Float[Tensor, "*batch joints 2"]:
-    """Mean place (column, row; map cells) under each heatmap made a distribution. [Iskakov19]
+    """Expected position under each heatmap, normalised to a distribution. [Iskakov19]
 
-    "softmax": of `multiplier` times the map; with 100 a lone peak of 1 is found exactly, with 1 it drowns in
-    the mean of the flat rest, the map's centre. "relu": the positive part divided by its mass; NaN (gradient
-    0) where nothing is positive. Computed in float32 at least."""
+    Args:
+        heatmaps: Any scale.
+        multiplier: Factor before the softmax; with 100 a single peak of height 1 is found exactly, with 1 the result
+            is near the map's centre.
+        normalise: "softmax", of `multiplier` times the map; or "relu", the positive part divided by its sum.
+
+    Returns:
+        Column and row in map cells, float32 at least; with "relu" NaN (gradient 0) where nothing is positive.
+
+    Raises:
+        InputError: `normalise` is neither of the two.
+    """
     maps = _precise(heatmaps)
     if normalise == "softmax":
         shares = (multiplier * maps).flatten(-2).softmax(dim=-1).view(maps.shape)
@@ -42,7 +51,14 @@ def soft_argmax(
 def hard_argmax(
     heatmaps: Float[Tensor, "*batch joints height width"],
 ) -> Float[Tensor, "*batch joints 2"]:
-    """Place (column, row; map cells) of each map's largest value: whole numbers; the first of equals."""
+    """Position of each map's largest value; of equal values the first.
+
+    Args:
+        heatmaps: Any scale.
+
+    Returns:
+        Column and row in map cells, whole numbers; without gradient.
+    """
     index = heatmaps.flatten(-2).argmax(dim=-1)
     width = heatmaps.shape[-1]
     return torch.stack([index % width, index // width], dim=-1).to(_precise(heatmaps).dtype)
@@ -51,11 +67,17 @@ def hard_argmax(
 def peaks(
     heatmaps: Float[Tensor, "*batch joints height width"], multiplier: float, reach: int = 2
 ) -> tuple[Float[Tensor, "*batch joints 2"], Float[Tensor, "*batch joints"]]:
-    """The largest peak of the softmax of `multiplier` times each map: its mean place (column, row; map cells) and
-    its share of the whole.
+    """Mean position and share of the largest peak of the softmax of each map.
 
-    A peak is what lies within `reach` cells of the largest value, either way. The share is 1 for a map with one
-    narrow peak, a half for two equal ones, and next to nothing for a flat map."""
+    Args:
+        heatmaps: Any scale.
+        multiplier: Factor before the softmax.
+        reach: Cells to each side of the largest value that belong to the peak.
+
+    Returns:
+        Column and row in map cells; and the peak's share of the whole: 1 for one narrow peak, ½ for two equal ones,
+        near 0 for a flat map.
+    """
     maps = _precise(heatmaps)
     share = (multiplier * maps).flatten(-2).softmax(dim=-1).reshape(maps.shape)
     middle = hard_argmax(maps)
@@ -69,7 +91,15 @@ def peaks(
 
 
 def map_stride(image_size: tuple[int, int], map_size: tuple[int, int]) -> tuple[float, float]:
-    """Image pixels per map cell, (across, down), for sizes (width, height)."""
+    """Image pixels per map cell, (across, down).
+
+    Args:
+        image_size: Width and height in pixels.
+        map_size: Width and height in cells.
+
+    Raises:
+        InputError: A size is below 1.
+    """
     if min(*image_size, *map_size) < 1:
         raise InputError(f"map_stride: sizes must be at least 1, got image {image_size}, map {map_size}.")
     return image_size[0] / map_size[0], image_size[1] / map_size[1]
@@ -78,10 +108,17 @@ def map_stride(image_size: tuple[int, int], map_size: tuple[int, int]) -> tuple[
 def image_pixels(
     cells: Float[Tensor, "*batch 2"], stride: tuple[float, float], *, half_pixel: bool = True
 ) -> Float[Tensor, "*batch 2"]:
-    """Image pixels of places in a map; `stride` as `map_stride` gives it.
+    """Image pixels of positions in a map.
 
-    With `half_pixel` the map covers the same area as the image: (i + ½) stride − ½. Without, cell i lies at
-    pixel i stride, as the released weights were trained [Iskakov19]."""
+    Args:
+        cells: Column and row in map cells.
+        stride: Pixels per cell, as `map_stride` gives it.
+        half_pixel: Whether the map covers the same area as the image: (i + ½) stride − ½. Without, cell i lies at
+            pixel i stride, as the released weights were trained [Iskakov19].
+
+    Returns:
+        Pixels (x, y).
+    """
     scale = cells.new_tensor(stride)
     return (cells + 0.5) * scale - 0.5 if half_pixel else cells * scale
 
@@ -89,7 +126,16 @@ def image_pixels(
 def map_cells(
     pixels: Float[Tensor, "*batch 2"], stride: tuple[float, float], *, half_pixel: bool = True
 ) -> Float[Tensor, "*batch 2"]:
-    """Places in a map of image pixels: the inverse of `image_pixels`."""
+    """Positions in a map of image pixels: the inverse of `image_pixels`.
+
+    Args:
+        pixels: Pixels (x, y).
+        stride: Pixels per cell, as `map_stride` gives it.
+        half_pixel: As in `image_pixels`.
+
+    Returns:
+        Column and row in map cells.
+    """
     scale = pixels.new_tensor(stride)
     return (pixels + 0.5) / scale - 0.5 if half_pixel else pixels / scale
 
@@ -97,7 +143,16 @@ def map_cells(
 def cells_from_world(
     pixels_from_world: Float[Tensor, "*batch 3 4"], stride: tuple[float, float], *, half_pixel: bool = True
 ) -> Float[Tensor, "*batch 3 4"]:
-    """Projections into map cells from projections into image pixels; conventions of `image_pixels`."""
+    """Projection matrices into map cells from those into image pixels.
+
+    Args:
+        pixels_from_world: Projection matrices into pixels.
+        stride: Pixels per cell, as `map_stride` gives it.
+        half_pixel: As in `image_pixels`.
+
+    Returns:
+        Projection matrices from the same world into map cells.
+    """
     shift = 0.5 if half_pixel else 0.0
     across, down, depth = pixels_from_world.unbind(dim=-2)
     across = (across + shift * depth) / stride[0] - shift * depth
@@ -111,16 +166,26 @@ def gaussian_maps(
     size: tuple[int, int],
     sigma: float,
 ) -> Float[Tensor, "*batch joints height width"]:
-    """Maps of `size` (height, width) with a Gaussian of height 1 around each joint, to train 2D detectors on.
+    """Heatmaps with a Gaussian of height 1 around each joint: targets for 2D detectors.
 
-    Joints and sigma in map cells, sub-cell places kept. A joint of confidence 0 or NaN has an empty map, a
-    joint outside the map shows as much as reaches in. ValueError: sigma not positive."""
+    Args:
+        joints: Column and row in map cells, may be fractional.
+        confidence: A joint of confidence 0 or NaN has an empty map.
+        size: Height and width of the maps in cells.
+        sigma: Standard deviation in map cells.
+
+    Returns:
+        Values in [0, 1]; a joint outside the map shows the part of its Gaussian that is inside.
+
+    Raises:
+        InputError: `sigma` is not positive.
+    """
     if not sigma > 0:
         raise InputError(f"gaussian_maps: sigma is in map cells and must be positive, got {sigma}.")
     seen = (confidence > 0) & joints.isfinite().all(dim=-1)
     place = torch.where(seen[..., None], joints, 0.0)
     across, down = (
-        # e^-30 is nothing; smaller ones would be denormal numbers, which are slow
+        # e^-30 is negligible; smaller values would be denormal numbers, which are slow
         ((torch.arange(length).to(place) - place[..., axis, None]).square() * (-0.5 / sigma**2)).clamp_min(
             -30
         )

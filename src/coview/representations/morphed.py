@@ -1,4 +1,4 @@
-"""Pixels through a network that works on normalised poses, and back to pixels."""
+"""Skeleton morphing of 2D joints in pixels by a network that works on normalised poses. [Wandt21]"""
 
 from collections.abc import Callable
 
@@ -15,11 +15,20 @@ def morphed(
     root: int,
     morpher: Callable[[Float[Tensor, "*batch joints 2"]], Float[Tensor, "*batch joints 2"]],
 ) -> Float[Tensor, "*batch joints 2"]:
-    """Pixels in, pixels out; `morpher` sees every pose root-centred and of norm one, as `unit_norm` gives.
+    """2D joints in pixels after a network moved them in normalised coordinates.
 
-    Done before anything else is made of the detections, what follows (rays, root-centring, the norm of
-    the lifter's input) is that of the new joints: the result is normalised anew, as the paper's is not
-    [Wandt21]. A joint that was not seen stays unknown (NaN), and so do all where the root was not."""
+    Applied before everything else, so that rays, root-centring and the norm of the lifter's input are those of the
+    new joints: the result is normalised again, unlike in the paper [Wandt21].
+
+    Args:
+        joints2d: Pixels.
+        confidence: 0 for joints that were not detected.
+        root: Index of the root joint.
+        morpher: Maps root-centred poses of norm one, as `unit_norm` gives them.
+
+    Returns:
+        Pixels; NaN for joints that were not detected, and for all joints where the root was not.
+    """
     pixels, weights = present(joints2d, confidence, root)
     seen = weights > 0
     centred = root_centred(pixels, root)

@@ -1,7 +1,7 @@
-"""2.5D poses: where joints are in the image, and how far behind the root in units of the body's own size.
+"""2.5D poses: image positions of joints, and depths behind the root in units of the body's own size.
 
 A pose in torso lengths (or other sizes of the body) follows from the lengths of limbs, once the camera's
-intrinsics are known: one limb gives the root's depth in closed form [Iqbal18], several give it more surely.
+intrinsics are known: one limb gives the root's depth in closed form [Iqbal18], several give it more accurately.
 Positions in the image are x/z and y/z (no unit), never pixels.
 """
 
@@ -15,19 +15,33 @@ from torch import Tensor
 from coview.body.limb_lengths import Limbs, scale_of
 from coview.errors import InputError
 
-NEAREST, FARTHEST = 2.0, 40.0  # the root's depth is kept between, in body units; beyond, it has no gradient
-_FLAT = 1e-5  # least square of a limb's length in the image; a person 5 m away has a torso of 1e-2
-_REAL = 1e-8  # least discriminant
-_TINY = 1e-12  # under square roots
-_STEPS = 8  # of Gauss-Newton: 6e-5 at worst of 5000 noisy poses, 1e-7 in 99 of 100
+# bounds of the root's depth in body units; beyond them it has no gradient
+NEAREST, FARTHEST = 2.0, 40.0
+# least square of a limb's length in the image; a person 5 m away has a torso of 1e-2
+_FLAT = 1e-5
+# least discriminant
+_REAL = 1e-8
+# under square roots
+_TINY = 1e-12
+# steps of Gauss-Newton: error 6e-5 at worst of 5000 noisy poses, 1e-7 in 99 of 100
+_STEPS = 8
 
 
-def reconstructed(
+def backprojected(
     rays: Float[Tensor, "*batch joints 2"],
     relative_depth: Float[Tensor, "*batch joints"],
     root_depth: Float[Tensor, "*batch"],
 ) -> Float[Tensor, "*batch joints 3"]:
-    """Joints in camera axes, in the unit of the depths: (Z + z) (x, y, 1). [Iqbal18]"""
+    """Joints in camera axes: (Z + z) (x, y, 1). [Iqbal18]
+
+    Args:
+        rays: Image positions x/z and y/z.
+        relative_depth: Depth z of each joint behind the root.
+        root_depth: Depth Z of the root.
+
+    Returns:
+        In the unit of the depths.
+    """
     depth = root_depth[..., None] + relative_depth
     return torch.cat([rays * depth[..., None], depth[..., None]], dim=-1)
 
@@ -38,12 +52,21 @@ def root_depth(
     pair: tuple[int, int],
     length: float = 1.0,
 ) -> Float[Tensor, "*batch"]:
-    """The root's depth at which the joints of `pair` are `length` apart: the larger solution. [Iqbal18]
+    """Depth of the root at which two joints have a given distance: the larger solution. [Iqbal18]
 
-    a Z² + 2 b Z + c = 0; the paper's linear coefficient lacks the 2. Unit: that of `relative_depth`. Meaningless
-    where the pair points at the camera (with 3 px of noise at 5 m: 2.5 % off across the ray, 10 % at 15° to
-    it), and where it is longer than `length` at every depth. The answer lies within [NEAREST, FARTHEST]; its
-    gradient is zero at these ends. Float32 at least."""
+    a Z² + 2 b Z + c = 0; the paper's linear coefficient lacks the 2.
+
+    Args:
+        rays: Image positions x/z and y/z.
+        relative_depth: Depth of each joint behind the root, body units.
+        pair: Indices of the two joints.
+        length: Their distance, body units.
+
+    Returns:
+        Body units, within [NEAREST, FARTHEST], with gradient 0 at these ends; float32 at least. Meaningless where the
+        pair points at the camera (with 3 px of noise at 5 m: 2.5 % off across the ray, 10 % at 15° to it), and where
+        it is longer than `length` at every depth.
+    """
     ends = _ends(rays, relative_depth)[..., list(pair), :]
     a, b, c = _quadratic(ends[..., :1, :], ends[..., 1:, :])
     a, b, c = a[..., 0].clamp_min(_FLAT), b[..., 0], c[..., 0] - length**2
@@ -59,11 +82,22 @@ def root_depth_of_limbs(
     lengths: Float[Tensor, "limbs"],
     weights: Float[Tensor, "*batch limbs"],
 ) -> Float[Tensor, "*batch"]:
-    """The root's depth at which limbs are as near to their lengths as they can be: weighted least squares. ours
+    """Depth of the root with the least squared error of limb lengths, weighted. ours
 
-    Each limb counts by how fast it grows with the depth, squared: one that points at the camera, whose length
-    says nothing of the depth, has no say. Gauss-Newton from a depth that is too large; the gradient is that
-    of the implicit function. Unit, bounds and precision as of `root_depth`; FARTHEST where all weights are 0."""
+    Gauss-Newton from a depth that is too large; the gradient is that of the implicit function. A limb that points at
+    the camera, whose length does not depend on the depth, has no influence.
+
+    Args:
+        rays: Image positions x/z and y/z.
+        relative_depth: Depth of each joint behind the root, body units.
+        starts: Index of each limb's first joint.
+        ends: Index of its second joint.
+        lengths: Lengths of the limbs, body units.
+        weights: Of the limbs, 0 or more.
+
+    Returns:
+        Body units, within [NEAREST, FARTHEST], float32 at least; FARTHEST where all weights are 0.
+    """
     both = _ends(rays, relative_depth)
     a, b, c = _quadratic(both[..., list(starts), :], both[..., list(ends), :])
     weights, lengths = weights.to(a), lengths.to(a)
@@ -72,24 +106,27 @@ def root_depth_of_limbs(
         near = (weights * a.clamp_min(0).sqrt()).sum(dim=-1)
         depth = torch.where(near > 0, far / near.clamp_min(_TINY), FARTHEST).clamp(NEAREST, FARTHEST)
         for _ in range(_STEPS):
-            pull, steepness, _ = _pull(depth, a, b, c, lengths, weights)
-            depth = (depth - pull / steepness).clamp(NEAREST, FARTHEST)
-    # one Newton step from the optimum moves nothing, but its derivative is the optimum's
-    pull, steepness, bend = _pull(depth, a, b, c, lengths, weights)
-    slope = (steepness + bend).maximum(0.3 * steepness).detach()
-    return (depth - pull / slope).clamp(NEAREST, FARTHEST)
+            gradient, gauss_newton, _ = _derivatives(depth, a, b, c, lengths, weights)
+            depth = (depth - gradient / gauss_newton).clamp(NEAREST, FARTHEST)
+    # a Newton step from the optimum has length 0, and its derivative is that of the optimum
+    gradient, gauss_newton, curvature = _derivatives(depth, a, b, c, lengths, weights)
+    slope = (gauss_newton + curvature).maximum(0.3 * gauss_newton).detach()
+    return (depth - gradient / slope).clamp(NEAREST, FARTHEST)
 
 
 @dataclass(frozen=True)
 class Placing:
-    """How 2.5D poses are put at a distance, as a value. The unit of all depths is the length of a mean torso."""
+    """How the depth of the root is estimated for a 2.5D pose. The unit of all depths is the length of a mean torso."""
 
-    # "torso" [Iqbal18]: by the torso alone. "several": by all limbs, which do where the torso points at the camera
+    # limbs whose length determines the root's depth. torso: the torso alone [Iqbal18]; several: all limbs, which also
+    # work where the torso points at the camera
     by: Literal["torso", "several"] = "several"
-    # Of the depth at which flat limbs would be as long as they are: the root is never nearer. On mocap4 the true
-    # share is 0.69 to 0.99 in 998 of 1000 views. Without it, all joints on one ray close by satisfy every loss. 0: off
+    # Least depth of the root, as a share of the depth at which limbs parallel to the image would have their length.
+    # On mocap4 the true share is 0.69 to 0.99 in 998 of 1000 views. Without it (0), all joints on one ray close to the
+    # camera satisfy every loss
     least_share: float = 0.6
-    hold: bool = True  # whether losses take the root's depth as a constant: a pose cannot explain itself by coming near
+    # whether the root's depth is a constant of the gradient: a pose cannot reduce losses by moving nearer
+    detach_depth: bool = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.least_share < 1:
@@ -102,39 +139,65 @@ class Placing:
         weights: Float[Tensor, "*batch joints"],
         limbs: Limbs,
     ) -> Float[Tensor, "*batch joints 3"]:
-        """Poses in camera axes, mean torsos; limbs count with the weights of both ends."""
+        """Poses in camera axes from relative depths.
+
+        Args:
+            rays: Image positions x/z and y/z.
+            relative_depth: Depth of each joint behind the root, mean torsos.
+            weights: Of the joints; limbs have those of both ends.
+            limbs: Limbs and their mean lengths.
+
+        Returns:
+            Mean torsos.
+        """
         if self.by == "torso":
             found = root_depth(rays, relative_depth, (limbs.starts[0], limbs.ends[0]))
         else:
-            known = (limbs.starts, limbs.ends, limbs.in_torsos(relative_depth), limbs.both(weights))
-            found = root_depth_of_limbs(rays, relative_depth, *known)
+            given = (limbs.starts, limbs.ends, limbs.in_torsos(relative_depth), limbs.both(weights))
+            found = root_depth_of_limbs(rays, relative_depth, *given)
             if self.least_share:
                 with torch.no_grad():
-                    flat = root_depth_of_limbs(rays, torch.zeros_like(relative_depth), *known)
+                    flat = root_depth_of_limbs(rays, torch.zeros_like(relative_depth), *given)
                 found = found.maximum(self.least_share * flat)
-        return reconstructed(rays, relative_depth, found.detach() if self.hold else found)
+        return backprojected(rays, relative_depth, found.detach() if self.detach_depth else found)
 
 
 def limb_norms(points: Float[Tensor, "*batch joints 3"], limbs: Limbs) -> Float[Tensor, "*batch limbs"]:
-    """Lengths of limbs, with a finite gradient where both ends are at one place."""
+    """Lengths of limbs, with a finite gradient where both ends coincide.
+
+    Args:
+        points: Joints, any unit.
+        limbs: Pairs of joints.
+
+    Returns:
+        In the unit of `points`.
+    """
     return limbs.vectors(points).square().sum(dim=-1).add(_TINY).sqrt()
 
 
 def metric_pose(
     points: Float[Tensor, "*batch joints 3"], weights: Float[Tensor, "*batch joints"], limbs: Limbs, root: int
 ) -> Float[Tensor, "*batch joints 3"]:
-    """Root-centred poses in metres, the limbs as long as they are on average; NaN for joints without weight.
+    """Root-centred poses in metres of a mean body: limbs have their average length.
 
-    The size is that of a mean body, not the person's own. All NaN where no limb has both ends."""
+    Args:
+        points: Joints in camera axes, any unit.
+        weights: Of the joints; joints of weight 0 are NaN in the result.
+        limbs: Limbs and their mean lengths in metres.
+        root: Index of the root joint.
+
+    Returns:
+        Metres of a mean body, not the person's own size; all NaN where no limb has both ends.
+    """
     size = scale_of(limb_norms(points, limbs), points.new_tensor(limbs.lengths), limbs.both(weights))
-    known = (weights > 0) & size.isfinite()[..., None]
-    # what is not known is exchanged before it is multiplied: zero times NaN is NaN in the gradient
+    valid = (weights > 0) & size.isfinite()[..., None]
+    # unknown values are replaced before the product: 0 times NaN is NaN in the gradient
     pose = size.nan_to_num(0.0)[..., None, None] * (points - points[..., root, None, :])
-    return torch.where(known[..., None], pose, torch.nan)
+    return torch.where(valid[..., None], pose, torch.nan)
 
 
 def _ends(rays: Tensor, relative_depth: Tensor) -> Tensor:
-    """x, y, 1 and z (x, y, 1) of every joint, one after the other: what a joint adds per depth, and without."""
+    """(x, y, 1) and z (x, y, 1) of every joint, concatenated: its position per unit of the root's depth, and at 0."""
     kind = torch.promote_types(rays.dtype, torch.float32)
     flat = torch.cat([rays, torch.ones_like(rays[..., :1])], dim=-1).to(kind)
     return torch.cat([flat, flat * relative_depth[..., None].to(kind)], dim=-1)
@@ -142,11 +205,11 @@ def _ends(rays: Tensor, relative_depth: Tensor) -> Tensor:
 
 def _quadratic(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """a, b, c: the square of the limb's length at the root depth Z is a Z² + 2 b Z + c."""
-    slope, offset = (second - first).split(3, dim=-1)
-    return slope.square().sum(dim=-1), (slope * offset).sum(dim=-1), offset.square().sum(dim=-1)
+    slope, constant = (second - first).split(3, dim=-1)
+    return slope.square().sum(dim=-1), (slope * constant).sum(dim=-1), constant.square().sum(dim=-1)
 
 
-def _pull(
+def _derivatives(
     depth: Tensor, a: Tensor, b: Tensor, c: Tensor, lengths: Tensor, weights: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Half the derivative of Σ w (length − mean)², over limbs that grow; and the two parts of its own derivative."""
@@ -154,7 +217,7 @@ def _pull(
     length = (a * depth.square() + 2 * b * depth + c + _TINY).clamp_min(_TINY).sqrt()
     growth = ((a * depth + b) / length).clamp_min(0)
     excess = length - lengths
-    pull = (weights * growth * excess).sum(dim=-1)
-    steepness = (weights * growth.square()).sum(dim=-1).clamp_min(_FLAT)
-    bend = (weights * (growth > 0) * (a - growth.square()) / length * excess).sum(dim=-1)
-    return pull, steepness, bend
+    gradient = (weights * growth * excess).sum(dim=-1)
+    gauss_newton = (weights * growth.square()).sum(dim=-1).clamp_min(_FLAT)
+    curvature = (weights * (growth > 0) * (a - growth.square()) / length * excess).sum(dim=-1)
+    return gradient, gauss_newton, curvature

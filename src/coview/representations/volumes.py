@@ -1,6 +1,6 @@
-"""Cubes of voxels around a person: where the voxels lie, and joints from what is in them. [Iskakov19]
+"""Cubes of voxels around a person: positions of the voxels, and joints from volumes of scores. [Iskakov19]
 
-Axes of a volume are the world's x, y and z, in this order, before the cube is turned.
+Axes of a volume are the world's x, y and z, in this order, before the cube is rotated.
 """
 
 from typing import Literal
@@ -16,13 +16,24 @@ def cuboid(
     centre: Float[Tensor, "*batch 3"],
     side: float,
     cells: int,
-    turn: Float[Tensor, "*batch"] | None = None,
+    angle: Float[Tensor, "*batch"] | None = None,
     axis: Literal["y", "z"] = "z",
 ) -> Float[Tensor, "*batch cells cells cells 3"]:
     """World points of a cube of voxels; the outermost lie on its faces, so the pitch is side / (cells − 1).
 
-    `side` in the unit of `centre`. `turn` (radians) turns the cube about the vertical `axis` through its
-    centre, right-handed: a quarter turn about z brings x̂ to ŷ. ValueError: a side or cells that make no cube."""
+    Args:
+        centre: Centre of the cube, world frame.
+        side: In the unit of `centre`.
+        cells: Voxels along each side.
+        angle: Right-handed rotation about the vertical through the centre, radians; 90° about z brings x̂ to ŷ.
+        axis: The vertical axis.
+
+    Returns:
+        Points in the unit of `centre`.
+
+    Raises:
+        InputError: `side` is not positive, `cells` below 2, or `axis` neither of the two.
+    """
     if not side > 0 or cells < 2:
         raise InputError(
             f"cuboid: needs side > 0 and 2 or more cells along it, got side={side}, cells={cells}."
@@ -31,8 +42,8 @@ def cuboid(
         raise InputError(f"cuboid: the vertical axis is 'y' or 'z', got {axis!r}.")
     along = torch.linspace(-side / 2, side / 2, cells, dtype=centre.dtype, device=centre.device)
     steps = torch.stack(torch.meshgrid(along, along, along, indexing="ij"), dim=-1)
-    if turn is not None:
-        steps = _turned(steps, turn[..., None, None, None], axis)
+    if angle is not None:
+        steps = _rotated(steps, angle[..., None, None, None], axis)
     return centre[..., None, None, None, :] + steps
 
 
@@ -41,9 +52,16 @@ def soft_argmax3d(
     points: Float[Tensor, "*batch n_x n_y n_z 3"],
     multiplier: float = 1.0,
 ) -> tuple[Float[Tensor, "*batch joints 3"], Float[Tensor, "*batch joints n_x n_y n_z"]]:
-    """Mean place of each joint under the softmax of `multiplier` times its volume, and that distribution.
+    """Expected position of each joint under the softmax of its volume, and that distribution.
 
-    Places in the unit and frame of `points`; float32 at least, also in an autocast region."""
+    Args:
+        volume: Scores per voxel.
+        points: Positions of the voxels, as `cuboid` gives them.
+        multiplier: Factor before the softmax.
+
+    Returns:
+        Positions in the unit and frame of `points`; and probabilities. Float32 at least, also in an autocast region.
+    """
     kind = torch.promote_types(volume.dtype, points.dtype)
     kind = torch.promote_types(kind, torch.float32)
     with torch.autocast(volume.device.type, enabled=False):
@@ -58,10 +76,18 @@ def soft_argmax3d(
 def nearest_cell(
     points: Float[Tensor, "*batch n_x n_y n_z 3"], joints3d: Float[Tensor, "*batch joints 3"]
 ) -> Int[Tensor, "*batch joints"]:
-    """Index into the flattened volume of the voxel nearest to each joint; `points` as `cuboid` makes them.
+    """Index of the voxel nearest to each joint.
 
-    Closed form: the joint's coordinates along the cube's edges are rounded. A joint outside gets the
-    nearest voxel of the cube's surface; one that is unknown (NaN) gets voxel 0, so weigh it 0."""
+    Closed form: the joint's coordinates along the cube's edges are rounded.
+
+    Args:
+        points: Positions of the voxels, as `cuboid` gives them.
+        joints3d: The same unit and frame.
+
+    Returns:
+        Index into the flattened volume; for a joint outside the nearest voxel of the surface. A joint that is not
+        known (NaN) gets voxel 0: give it weight 0.
+    """
     sizes = points.shape[-4:-1]
     corner = points[..., 0, 0, 0, :]
     ends = points[..., -1, 0, 0, :], points[..., 0, -1, 0, :], points[..., 0, 0, -1, :]
@@ -72,12 +98,12 @@ def nearest_cell(
     )
     last = torch.tensor([size - 1 for size in sizes], device=points.device)
     index = (along * last).round().long().clamp_min(0).minimum(last)
-    known = joints3d.isfinite().all(dim=-1)
+    valid = joints3d.isfinite().all(dim=-1)
     flat = (index[..., 0] * sizes[1] + index[..., 1]) * sizes[2] + index[..., 2]
-    return torch.where(known, flat, 0)
+    return torch.where(valid, flat, 0)
 
 
-def _turned(steps: Tensor, angle: Tensor, axis: str) -> Tensor:
+def _rotated(steps: Tensor, angle: Tensor, axis: str) -> Tensor:
     x, y, z = steps.unbind(dim=-1)
     cosine, sine = angle.cos(), angle.sin()
     if axis == "z":

@@ -1,1 +1,1 @@
-"""Carries a method through its training."""
+"""Training: recipes, runs, checkpoints, evaluation and prediction."""

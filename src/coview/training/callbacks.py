@@ -1,4 +1,4 @@
-"""What happens around the steps of a run: a bar or lines with an ETA, and checkpoints by the clock."""
+"""Callbacks of the training loop: progress with an ETA, and checkpoints at intervals of time."""
 
 import sys
 import time
@@ -51,6 +51,7 @@ class ProgressBar(callbacks.ProgressBar):
         self.shown, self.bar.disable = False, True
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the bar at the step that training resumes from."""
         assert isinstance(pl_module, Learner)
         self.first_step = pl_module.step
         self.task = self.bar.add_task(
@@ -62,6 +63,7 @@ class ProgressBar(callbacks.ProgressBar):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
+        """Redraw the bar, or print a line where there is no terminal, if enough time has passed since the last."""
         assert isinstance(pl_module, Learner)
         now, step, last = time.monotonic(), pl_module.step, pl_module.recipe.steps
         due = now - self.redrawn >= (_SAID if self.bar.disable else _REDRAWN)
@@ -78,9 +80,11 @@ class ProgressBar(callbacks.ProgressBar):
             self.bar.console.print(f"{self.what}: {told}", highlight=False, markup=False, soft_wrap=True)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Remove the bar."""
         self.bar.stop()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Remove the bar, so that the error message stands alone."""
         self.bar.stop()
 
 
@@ -88,7 +92,7 @@ class Checkpoints(callbacks.Checkpoint):
     """Saves the run between two updates every so many seconds, at its end, and when it is told to stop.
 
     Lightning's ModelCheckpoint goes by the clock as well, but saves before the learner has logged the step and
-    revised the method, amid batches that are worked through in parts, and under names of its own."""
+    the method has resolved its ambiguity, between the parts of an accumulated batch, and under names of its own."""
 
     def __init__(self, path: Path, seconds: float) -> None:
         self.path, self.seconds = path, seconds
@@ -98,10 +102,12 @@ class Checkpoints(callbacks.Checkpoint):
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
         # not amid a batch that is worked through in parts: its first part would be learnt from twice
+        """Save if the interval has passed; never between two accumulated parts of one batch."""
         if batch_idx and batch_idx % trainer.accumulate_grad_batches == 0:
             self._save_if_due(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save the last step, if the interval has passed."""
         self._save_if_due(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
@@ -116,7 +122,11 @@ class Checkpoints(callbacks.Checkpoint):
             self.save(trainer)
 
     def save(self, trainer: Trainer) -> None:
-        """The history first: rows beyond the checkpoint are cut off when the run goes on."""
+        """Write history and checkpoint; the history first, because rows beyond the checkpoint are dropped on resuming.
+
+        Args:
+            trainer: The trainer whose state is saved.
+        """
         for logger in trainer.loggers:
             logger.save()
         trainer.save_checkpoint(self.path)

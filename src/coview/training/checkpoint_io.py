@@ -1,4 +1,4 @@
-"""Lightning's checkpoints in our format: weights and moments as safetensors, the rest as JSON, nothing pickled."""
+"""Lightning's checkpoints in coview's format: weights and moments as safetensors, the rest as JSON, no pickle."""
 
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,17 @@ class SafetensorsIO(CheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
     ) -> None:
-        """Write atomically."""
+        """Write a checkpoint of Lightning in coview's format, atomically.
+
+        Args:
+            checkpoint: What `Trainer.dump_checkpoint` made, with the learner's own part under `RUN`.
+            path: File to write.
+            storage_options: Not used.
+        """
         Checkpoint(
             step=checkpoint["global_step"],
             seconds=checkpoint[RUN]["seconds"],
-            weights={name.removeprefix(_PREFIX): held for name, held in checkpoint["state_dict"].items()},
+            weights={name.removeprefix(_PREFIX): weight for name, weight in checkpoint["state_dict"].items()},
             optimiser=flat_state(checkpoint["optimizer_states"][0]["state"]),
             facts=checkpoint[RUN]["facts"],
         ).save(Path(path))
@@ -35,20 +41,36 @@ class SafetensorsIO(CheckpointIO):
     def load_checkpoint(
         self, path: str | Path, map_location: Any | None = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
-        """Read what `save_checkpoint` wrote; ValueError naming the file where it is something else."""
-        held = Checkpoint.load(Path(path))
+        """Read a file of `save_checkpoint` into the form that Lightning expects.
+
+        Args:
+            path: File to read.
+            map_location: Not used: tensors are read to the CPU.
+            weights_only: Not used: nothing is pickled.
+
+        Returns:
+            The checkpoint; the learner adds loops and settings of the optimiser (`Learner.on_load_checkpoint`).
+
+        Raises:
+            InputError: The file is not a checkpoint of coview.
+        """
+        stored = Checkpoint.load(Path(path))
         return {
             "pytorch-lightning_version": lightning.__version__,
             "epoch": 0,
-            "global_step": held.step,
-            "state_dict": {_PREFIX + name: weight for name, weight in held.weights.items()},
-            "optimizer_states": [{"state": nested_state(held.optimiser)}],
+            "global_step": stored.step,
+            "state_dict": {_PREFIX + name: weight for name, weight in stored.weights.items()},
+            "optimizer_states": [{"state": nested_state(stored.optimiser)}],
             "lr_schedulers": [],
-            RUN: {"seconds": held.seconds, "facts": held.facts},
+            RUN: {"seconds": stored.seconds, "facts": stored.facts},
         }
 
     def remove_checkpoint(self, path: str | Path) -> None:
-        """Delete a file that is there."""
+        """Delete a checkpoint, if there is one.
+
+        Args:
+            path: File to delete.
+        """
         Path(path).unlink(missing_ok=True)
 
 

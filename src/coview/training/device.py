@@ -1,4 +1,4 @@
-"""Where a run computes: which devices a recipe can name, and whether this machine has them."""
+"""Devices that a recipe can name, and whether this machine has them."""
 
 from typing import Literal, get_args
 
@@ -11,7 +11,14 @@ DEVICES: tuple[str, ...] = get_args(Device)  # auto: a GPU where there is one
 
 
 def check_device(device: str) -> None:
-    """ValueError naming what there is, where this machine lacks `device` or nobody knows it."""
+    """Check that this machine has a device.
+
+    Args:
+        device: "auto", "cpu", "cuda" or "mps".
+
+    Raises:
+        InputError: The name is unknown, or the machine lacks the device; the text lists those that it has.
+    """
     there = [name for name in DEVICES if _has(name)]
     if device not in there:
         problem = "is not on this machine" if device in DEVICES else "is no device that coview knows"
@@ -19,7 +26,14 @@ def check_device(device: str) -> None:
 
 
 def resolved(device: str) -> torch.device:
-    """What a recipe's `device` means here; "auto" is a GPU where there is one, and so is one that is not here."""
+    """The torch device that a recipe's `device` means on this machine.
+
+    Args:
+        device: A name of `DEVICES`. "auto", and a device that this machine lacks, mean a GPU where there is one.
+
+    Returns:
+        The device to compute on.
+    """
     there = [name for name in ("cuda", "mps") if _has(name)]
     return torch.device(device if device != "auto" and _has(device) else there[0] if there else "cpu")
 

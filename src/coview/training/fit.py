@@ -1,4 +1,4 @@
-"""Lightning around the steps of a run: where it computes, when it saves, how it stops."""
+"""Runs the training loop with Lightning: devices, checkpoints, and how it stops."""
 
 import logging
 import signal
@@ -20,7 +20,7 @@ from coview.training.checkpoint_io import SafetensorsIO
 from coview.training.evaluation.scoring import TRUTH
 from coview.training.history_logger import HistoryLogger
 from coview.training.learner import Learner
-from coview.training.memory import Estimate, advice, estimate, explained, fits_beside
+from coview.training.memory import MemoryEstimate, advice, estimate, explained, fits_beside
 from coview.training.precision import networks_in
 from coview.training.processes import part_ways
 from coview.training.recipe import Recipe
@@ -105,7 +105,7 @@ def _trainer(recipe: Recipe, look: bool, logger: HistoryLogger, watch: list[Call
 
 def _expected(
     learner: Learner, data: Instants, device: torch.device, say: Callable[[str], None]
-) -> Estimate | None:
+) -> MemoryEstimate | None:
     """How much memory it will take, for methods on images: small networks on joints fit anywhere."""
     recipe = learner.recipe
     if "images" not in learner.method.needs:

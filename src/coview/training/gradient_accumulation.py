@@ -1,4 +1,4 @@
-"""A batch worked through in parts: one after another where its gradients would not fit at once, or side by side.
+"""Splits batches into equal parts, for gradient accumulation and for several devices.
 
 Lightning's `accumulate_grad_batches` counts batches of the loader: with it alone, `accumulate` 4 would make an update
 of four batches. A recipe says how many instants an update sees, so the loader cuts each of its batches into that many
@@ -33,7 +33,11 @@ class Parts:
         return {"step": self.batches.first}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Begin with the batch of another step."""
+        """Resume with the batch of another step.
+
+        Args:
+            state: "step": the first step.
+        """
         self.batches = self.batches.since(state["step"])
 
     def _cut(self, batch: MultiView) -> Iterator[MultiView]:

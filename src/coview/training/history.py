@@ -1,4 +1,4 @@
-"""The numbers of a run over its steps: a table in memory and a CSV file."""
+"""Losses and metrics of a run over its steps: a table in memory and a CSV file."""
 
 import csv
 import io
@@ -15,14 +15,23 @@ class History:
     rows: list[dict[str, float]] = field(default_factory=list)
 
     def add(self, step: int, values: dict[str, float]) -> None:
-        """Numbers of a step; where there is a row of that step, what it holds already stays."""
+        """Add values to the row of a step; values that the row holds already stay.
+
+        Args:
+            step: Number of the update.
+            values: Name -> value.
+        """
         if not self.rows or self.rows[-1]["step"] != step:
             self.rows.append({"step": step})
         for name, value in values.items():
             self.rows[-1].setdefault(name, value)
 
     def save(self, path: Path) -> None:
-        """Write the CSV, atomically; an empty cell means: not measured at this step."""
+        """Write the table as CSV, atomically; an empty cell means: not measured at this step.
+
+        Args:
+            path: File to write.
+        """
         columns = list(dict.fromkeys(name for row in self.rows for name in row))
         text = io.StringIO()
         writer = csv.DictWriter(text, columns, lineterminator="\n")
@@ -32,7 +41,15 @@ class History:
 
     @staticmethod
     def load(path: Path, until: int | None = None) -> "History":
-        """Read a file of `save`, up to step `until`; empty where there is none."""
+        """Read a file of `save`.
+
+        Args:
+            path: File to read.
+            until: Last step to read; default: all.
+
+        Returns:
+            The history; empty where there is no file.
+        """
         if not path.is_file():
             return History()
         with path.open(newline="", encoding="utf-8") as file:

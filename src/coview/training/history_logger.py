@@ -1,4 +1,4 @@
-"""history.csv as one of Lightning's loggers, so that others (TensorBoard, W&B) can stand beside it."""
+"""A Lightning logger that writes history.csv; others (TensorBoard, W&B) can be used beside it."""
 
 from pathlib import Path
 from typing import Any
@@ -23,33 +23,49 @@ class HistoryLogger(Logger):
 
     @property
     def name(self) -> str:
+        """Name of the run's folder."""
         return self.path.parent.name
 
     @property
     def version(self) -> str:
+        """Empty: a run has one history."""
         return ""
 
     @property
     def save_dir(self) -> str:
+        """The run's folder."""
         return str(self.path.parent)
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        """Add to the row of a step."""
+        """Add values to the row of a step.
+
+        Args:
+            metrics: Name -> value.
+            step: Number of the update; without it nothing is kept.
+        """
         if step is not None:
             self.history.add(step, metrics)
 
     @rank_zero_only
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        """Nothing: recipe.json holds them."""
+        """Do nothing: recipe.json holds the settings.
+
+        Args:
+            params: Not used.
+        """
 
     @rank_zero_only
     def save(self) -> None:
-        """Write what there is."""
+        """Write the history's file."""
         self.history.save(self.path)
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
-        """Write the finished history; after an error the older file stays, which fits the older checkpoint."""
+        """Write the finished history; after an error the older file stays, which fits the older checkpoint.
+
+        Args:
+            status: Lightning's word for how the run ended; "success" writes.
+        """
         if status == "success":
             self.save()

@@ -1,4 +1,4 @@
-"""The poses of an earlier model, one per view: what a refinement unit begins with.
+"""Single-view poses predicted by an earlier run: the input of a refinement unit.
 
 Predicted once for each instant, and kept beside the weights that predicted them."""
 
@@ -20,10 +20,22 @@ FOLDER = "first_guesses"  # in the folder of the run that predicts
 def first_guesses(
     by: Guesser, data: Instants, identity: str, device: torch.device, skeleton: Skeleton
 ) -> Float[Tensor, "instants views joints 3"]:
-    """Poses of `skeleton`, root-centred in each camera's axes, on the CPU; NaN where there is none.
+    """Single-view poses by an earlier run, as the initial poses of a refinement method.
 
-    `identity` says which data, as in `Guesser.once`. ValueError where the data lacks what the model reads, or
-    where it does not predict one pose per view; LookupError where its joints are not those of `skeleton`."""
+    Args:
+        by: The earlier run.
+        data: Instants to predict.
+        identity: What distinguishes this data, as text, as in `Guesser.once`.
+        device: Where to compute.
+        skeleton: Skeleton of the answer.
+
+    Returns:
+        Root-centred poses in each camera's axes, on the CPU; NaN where there is none.
+
+    Raises:
+        InputError: The data lacks an input of the run's method, or the method predicts no pose per view.
+        UnknownNameError: The run's skeleton does not give the joints of `skeleton`.
+    """
     mapped = skeleton_map(by.skeleton, skeleton)
 
     def poses(predicted: Any) -> Tensor:

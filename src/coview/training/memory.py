@@ -1,4 +1,4 @@
-"""How much memory a training will take, before it begins; and what to change where there is less.
+"""Estimates the memory that training needs before it starts, and advises where it does not suffice.
 
 Activations are measured: one instant goes forward and backward, and everything else is arithmetic."""
 
@@ -23,9 +23,8 @@ from coview.networks.recompute import statistics_kept
 from coview.sample import MultiView
 from coview.training.recipe import Recipe
 
-_USABLE = (
-    0.9  # share of the free memory beyond which a training is said not to fit; ours: allocators leave gaps
-)
+# share of the free memory beyond which a training is said not to fit; ours: allocators leave gaps
+_USABLE = 0.9
 _FULL = ("out of memory", "can't allocate memory", "not enough memory")  # how torch says it, by device
 
 
@@ -34,32 +33,46 @@ class TooLarge(InputError, RuntimeError):
 
 
 @dataclass(frozen=True)
-class Estimate:
+class MemoryEstimate:
     """Bytes that a training will hold at once."""
 
     weights: int
     gradients: int
-    optimiser: int  # Adam's two moments
-    activations: int  # of one instant, forward and backward
-    instants: int  # worked through at once
-    data: int  # that lies on the device
-    free: int | None  # on the device, before all this; None: not known
+    # Adam's two moments
+    optimiser: int
+    # of one instant, forward and backward
+    activations: int
+    # worked through at once
+    instants: int
+    # that lies on the device
+    data: int
+    # on the device, before all this; None: not known
+    free: int | None
     device: str
 
     @property
     def total(self) -> int:
+        """Bytes that training needs in all."""
         return self.weights + self.gradients + self.optimiser + self.data + self.instants * self.activations
 
     @property
     def fits(self) -> bool:
+        """Whether training fits in the free memory; True where that is not known."""
         return self.free is None or self.total <= _USABLE * self.free
 
-    def at(self, instants: int) -> "Estimate":
-        """The same with another number of instants at once."""
-        return Estimate(**{**vars(self), "instants": instants})
+    def at(self, instants: int) -> "MemoryEstimate":
+        """The estimate for another number of instants at once.
+
+        Args:
+            instants: Instants worked through at once.
+
+        Returns:
+            The estimate, otherwise the same.
+        """
+        return MemoryEstimate(**{**vars(self), "instants": instants})
 
     def line(self) -> str:
-        """All of it, in gigabytes."""
+        """The estimate as one line for the user, in gigabytes."""
         parts = {
             "weights": self.weights,
             "gradients": self.gradients,
@@ -72,16 +85,26 @@ class Estimate:
         return f"memory: about {_gigabytes(self.total)} GB needed ({words}), {free} free on {self.device}"
 
 
-def estimate(method: Method[Any], recipe: Recipe, data: Instants, device: torch.device) -> Estimate:
-    """What training takes; runs one instant, and leaves no trace in the method.
+def estimate(method: Method[Any], recipe: Recipe, data: Instants, device: torch.device) -> MemoryEstimate:
+    """Memory that training will take: one instant is run forward and backward, the rest is arithmetic.
 
-    Method and data lie where they will while training."""
+    The method is left as it was: its gradients are cleared, its running statistics and the random generators restored.
+
+    Args:
+        method: The method, on the device it will train on.
+        recipe: Batch size, accumulation and augmentation.
+        data: The training data, where it will lie while training.
+        device: The device.
+
+    Returns:
+        Bytes by purpose.
+    """
     parameters = list(method.parameters())
     weights = sum(_size(each) for each in (*parameters, *method.buffers()))
     learnt = sum(_size(each) for each in parameters if each.requires_grad)
     there, free = held_bytes(data) if data.device.type == device.type else 0, free_memory(device)
     peak = _peak(method, recipe, data[:1], device)
-    return Estimate(
+    return MemoryEstimate(
         weights=weights,
         gradients=learnt,
         optimiser=2 * learnt,
@@ -93,8 +116,16 @@ def estimate(method: Method[Any], recipe: Recipe, data: Instants, device: torch.
     )
 
 
-def advice(recipe: Recipe, expected: Estimate | None = None) -> list[str]:
-    """What to change where memory is short, most harmless first; with an estimate, as much as is needed."""
+def advice(recipe: Recipe, expected: MemoryEstimate | None = None) -> list[str]:
+    """Settings to change where memory is short, those with the least side effects first.
+
+    Args:
+        recipe: The recipe.
+        expected: The estimate, from which the needed accumulation follows; None: not known.
+
+    Returns:
+        Phrases, each naming a flag and its effect; at least one.
+    """
     words = []
     if parts := _parts(recipe, expected):
         words.append(f"--accumulate {parts} (the same batches, worked through in {parts} parts)")
@@ -114,8 +145,16 @@ def advice(recipe: Recipe, expected: Estimate | None = None) -> list[str]:
 
 
 @contextmanager
-def explained(recipe: Recipe, expected: Estimate | None) -> Iterator[None]:
-    """Where memory runs out inside, raises TooLarge with what to change instead."""
+def explained(recipe: Recipe, expected: MemoryEstimate | None) -> Iterator[None]:
+    """Context in which running out of memory raises TooLarge with advice.
+
+    Args:
+        recipe: The recipe in training.
+        expected: The estimate made before training, or None.
+
+    Raises:
+        TooLarge: Memory ran out inside.
+    """
     try:
         yield
     except (RuntimeError, MemoryError) as error:
@@ -129,7 +168,14 @@ def explained(recipe: Recipe, expected: Estimate | None) -> Iterator[None]:
 
 
 def free_memory(device: torch.device) -> int | None:
-    """Bytes that can still be had on a device; None where nobody says."""
+    """Bytes available on a device.
+
+    Args:
+        device: The device.
+
+    Returns:
+        Bytes; None where the system does not tell.
+    """
     if device.type == "cuda":
         unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + unused
@@ -139,19 +185,34 @@ def free_memory(device: torch.device) -> int | None:
 
 
 def fits_beside(data: Instants, device: torch.device) -> bool:
-    """Whether a data set may lie on the device as a whole: in a quarter of what is free there."""
+    """Whether a data set may be moved to the device as a whole: it takes at most a quarter of the free memory.
+
+    Args:
+        data: The data.
+        device: The device.
+
+    Returns:
+        True on the CPU, for data read from disk as needed, and where the free memory is not known.
+    """
     free = free_memory(device)
     return device.type == "cpu" or data.slow or free is None or 4 * held_bytes(data) <= free
 
 
 def held_bytes(data: Instants) -> int:
-    """Bytes of a data set's instants as they are held; 0 for one that is read from disk as it is needed."""
+    """Bytes of a data set's instants in memory.
+
+    Args:
+        data: The data.
+
+    Returns:
+        Bytes; 0 for data that is read from disk as needed.
+    """
     return 0 if data.slow or not len(data) else len(data) * _instant_bytes(data[:1])
 
 
 def _instant_bytes(instant: MultiView) -> int:
-    held = [instant.stored(name) for name in instant.fields]
-    tensors = [t for each in held for t in (_tensors(each) if isinstance(each, Cameras) else [each])]
+    stored = [instant.stored(name) for name in instant.fields]
+    tensors = [t for each in stored for t in (_tensors(each) if isinstance(each, Cameras) else [each])]
     return sum(_size(tensor) for tensor in tensors)
 
 
@@ -159,7 +220,7 @@ def _tensors(cameras: Cameras) -> list[Tensor]:
     return [getattr(cameras, field.name) for field in fields(cameras)]
 
 
-def _parts(recipe: Recipe, expected: Estimate | None) -> int | None:
+def _parts(recipe: Recipe, expected: MemoryEstimate | None) -> int | None:
     """In how many parts a batch would fit; without an estimate, the next number of parts; None where none helps."""
     possible = [n for n in range(recipe.accumulate + 1, recipe.batch_size + 1) if recipe.batch_size % n == 0]
     if expected is None or expected.fits:
@@ -220,20 +281,20 @@ def _key(tensor: Tensor) -> int:
 
 def _available() -> int | None:
     """Of the computer, or of the container, whichever is less."""
-    known = []
+    limits = []
     try:
         lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
-        known.append(1024 * int(lines["MemAvailable"].split()[0]))
+        limits.append(1024 * int(lines["MemAvailable"].split()[0]))
     except (OSError, KeyError, ValueError):
         if hasattr(os, "sysconf") and "SC_AVPHYS_PAGES" in os.sysconf_names:
-            known.append(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+            limits.append(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     try:
         group = Path("/sys/fs/cgroup")
         used = int((group / "memory.current").read_text())
-        known.append(int((group / "memory.max").read_text()) - used)
+        limits.append(int((group / "memory.max").read_text()) - used)
     except (OSError, ValueError):
         pass  # no limit
-    return min(known) if known else None
+    return min(limits) if limits else None
 
 
 def _size(tensor: Tensor | nn.Parameter) -> int:

@@ -1,4 +1,4 @@
-"""Gradients between their computation and their use: at which rate, how large at most, and never infinite."""
+"""Parameter groups with learning-rate factors, gradient clipping, and skipping of updates that are not finite."""
 
 from typing import Any
 
@@ -12,15 +12,23 @@ IN_A_ROW = 20  # updates without finite gradients after which a run has no hope;
 
 
 def parameter_groups(method: Method[Any]) -> list[dict[str, Any]]:
-    """What is learnt, by rate: each group's "factor" is that of the innermost module in `method.rates`, else 1.
+    """Trainable parameters grouped by the learning-rate factor of the innermost module named in `method.rates`.
 
-    Frozen parameters are in none. ValueError where a rate names no module or parameter of the method."""
+    Args:
+        method: The method; parameters under no named module have factor 1, frozen ones are left out.
+
+    Returns:
+        Groups for a torch optimiser, each with its "factor".
+
+    Raises:
+        InputError: A rate names no module or parameter of the method, or every parameter is frozen.
+    """
     groups: dict[float, list[nn.Parameter]] = {}
-    known = {outer for name, _ in method.named_parameters() for outer in _around(name)}
-    if unknown := sorted(set(method.rates) - known):
+    modules = {outer for name, _ in method.named_parameters() for outer in _around(name)}
+    if unknown := sorted(set(method.rates) - modules):
         raise InputError(
             f"{type(method).__name__}.rates names {', '.join(unknown)}, which it does not have. "
-            f"Its modules: {', '.join(sorted(name for name in known if '.' not in name))}, and what is in them."
+            f"Its modules: {', '.join(sorted(name for name in modules if '.' not in name))}, and what is in them."
         )
     for name, parameter in method.named_parameters():
         if parameter.requires_grad:

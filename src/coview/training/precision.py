@@ -1,4 +1,4 @@
-"""How networks compute while they learn: precision, memory layout, compiled or not; all else stays as it is."""
+"""Precision, memory layout and compilation of networks during training."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,11 +22,17 @@ _LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}
 def networks_in(
     precision: Precision, method: nn.Module, device: torch.device, *, compiled: bool = False
 ) -> Iterator[None]:
-    """Inside, the modules directly below `method` (its networks) compute in `precision` while training.
+    """Context in which the method's networks, its direct submodules, compute in a precision while training.
 
-    What they answer is float32 again; in evaluation mode they compute in float32 throughout, as they are.
-    Images and volumes are laid out with channels last where that is faster; `compiled` networks go through
-    torch.compile. Names, precision and layout of the weights do not change."""
+    Their outputs are float32 again; in evaluation mode they compute in float32 throughout. Images and volumes are laid
+    out channels-last where that is faster. Names, precision and layout of the weights do not change.
+
+    Args:
+        precision: "32" or "bf16" (autocast).
+        method: The method.
+        device: Where it trains.
+        compiled: Whether networks go through torch.compile.
+    """
     if precision == "32" and not compiled and device.type not in _CHANNELS_LAST_ON:
         yield
         return
@@ -42,7 +48,15 @@ def networks_in(
 
 
 def check_precision(precision: Precision, device: str) -> None:
-    """ValueError where `device` ("auto": the one that would be taken) can only emulate bfloat16."""
+    """Check that a device has arithmetic for a precision.
+
+    Args:
+        precision: "32" or "bf16".
+        device: A device's name; "auto": the one that would be taken.
+
+    Raises:
+        InputError: The device can only emulate bfloat16, which is slower than float32.
+    """
     kind = _automatic() if device == "auto" else torch.device(device).type
     if precision == "bf16" and not _has_bfloat16(kind):
         raise InputError(

@@ -1,4 +1,4 @@
-"""First weights from elsewhere: what of a file or another run fits a method, by name, and what became of the rest.
+"""Initialises a method from released weights or another run, and reports what became of every weight.
 
 The released weights of Learnable Triangulation [Iskakov19] have their joints in the order of LEARNABLE_17, those of
 EpipolarPose [Kocabas19] in that of EPIPOLAR_16 or H36M_17; joints are brought to the method's own order by name.
@@ -48,9 +48,9 @@ REFINER_MAP = {
     "refiner.linear_stages.1": ("refiner.linear_stages.1", "second stage"),
     "refiner.w4": ("refiner.w4", "the refined pose"),
     "input_mean": ("input_mean", "of the poses to refine, metres"),
-    "input_std": ("input_std", "their spread"),
+    "input_std": ("input_std", "their standard deviation"),
     "target_mean": ("target_mean", "of the labels, metres"),
-    "target_std": ("target_std", "their spread"),
+    "target_std": ("target_std", "their standard deviation"),
 }
 _MAPS = {"learnable": KEY_MAP, "epipolar": EPIPOLAR_MAP, "refiner": REFINER_MAP}
 _AUTHORS = {
@@ -72,18 +72,34 @@ _COLOURS, _HEAT_MAPS = "backbone.conv1.weight", "backbone.final_layer."
 class Source:
     """Weights to begin with."""
 
-    words: str  # what they are
+    # what they are
+    words: str
     tensors: dict[str, Tensor]
-    skeleton: Skeleton  # whose joints the channels are
-    bgr: bool | None  # the colour order of the images; None: the same as the method's, or none
-    released: str = ""  # whose names go through a map: one of _MAPS, or nobody's
-    only_backbone: bool = False  # joints may be fewer or more: the loader's rule for 2D files holds
+    # whose joints the channels are
+    skeleton: Skeleton
+    # the colour order of the images; None: the same as the method's, or none
+    bgr: bool | None
+    # whose names go through a map: one of _MAPS, or nobody's
+    released: str = ""
+    # joints may be fewer or more: the loader's rule for 2D files holds
+    only_backbone: bool = False
 
-    notes: tuple[str, ...] = ()  # what the user should know
+    # what the user should know
+    notes: tuple[str, ...] = ()
 
     @staticmethod
     def of_file(words: str, file: ReleasedWeights) -> "Source":
-        """Released weights; those of Learnable Triangulation have LEARNABLE_17, however many channels a 2D file has."""
+        """Released weights as a source of initial values.
+
+        The joints of Learnable Triangulation are LEARNABLE_17, however many channels a file of the 2D network has.
+
+        Args:
+            words: What the file is, for messages.
+            file: The weights.
+
+        Returns:
+            The source.
+        """
         skeleton = EPIPOLAR_16 if file.of == "refiner" else LEARNABLE_17
         if file.of == "epipolar":
             skeleton = {16: EPIPOLAR_16, 17: H36M_17}[VOLUMES[len(file.tensors[f"{_HEAT_MAPS}weight"])]]
@@ -95,13 +111,16 @@ class Report:
     """What became of every name, on both sides."""
 
     source: str
-    used: list[str] = field(default_factory=list)  # weights of the method that were set
-    ignored: dict[str, str] = field(default_factory=dict)  # names of the source, and why
-    mismatched: dict[str, str] = field(default_factory=dict)  # names of both whose shapes differ
-    started: list[str] = field(
-        default_factory=list
-    )  # weights of the method that begin as if there were no source
-    notes: list[str] = field(default_factory=list)  # what the user should know
+    # weights of the method that were set
+    used: list[str] = field(default_factory=list)
+    # names of the source, and why
+    ignored: dict[str, str] = field(default_factory=dict)
+    # names of both whose shapes differ
+    mismatched: dict[str, str] = field(default_factory=dict)
+    # weights of the method that begin as if there were no source
+    started: list[str] = field(default_factory=list)
+    # what the user should know
+    notes: list[str] = field(default_factory=list)
 
     def plain(self) -> dict[str, object]:
         """For init.json."""
@@ -127,10 +146,23 @@ class Report:
 
 
 def initialise(method: nn.Module, skeleton: Skeleton, source: Source, *, bgr: bool = False) -> Report:
-    """Copy into `method`, whose joints are those of `skeleton`, what fits of `source`; names decide, and shapes.
+    """Copy into a method those weights of a source that match by name and shape.
 
-    `bgr`: whether the method feeds its network blue, green, red. Where that differs from the source, the first
-    layer is turned round. ValueError where nothing fits, or where joints cannot be told apart."""
+    Channels of joints are brought to the method's order. Where the colour orders differ, the channels of the first
+    convolution are reversed.
+
+    Args:
+        method: The method, changed in place.
+        skeleton: Skeleton of the method.
+        source: The weights to begin with.
+        bgr: Whether the method's images are blue, green, red.
+
+    Returns:
+        What became of every weight.
+
+    Raises:
+        InputError: No weight fits, or the channels of joints cannot be matched.
+    """
     report, state = Report(source.words, notes=list(source.notes)), method.state_dict()
     offered = _mapped(source, report)
     rows = check_joints(method, skeleton, source)
@@ -167,21 +199,30 @@ def _mapped(source: Source, report: Report) -> dict[str, Tensor]:
     if not source.released:
         return source.tensors
     found = {}
-    known = _MAPS[source.released]
+    modules = _MAPS[source.released]
     for name, tensor in source.tensors.items():
-        module = next((theirs for theirs in known if f"{name}.".startswith(f"{theirs}.")), None)
+        module = next((theirs for theirs in modules if f"{name}.".startswith(f"{theirs}.")), None)
         if module is None:
             report.ignored[name] = f"not a name of {_AUTHORS[source.released]}"
         else:
-            found[known[module][0] + name.removeprefix(module)] = tensor
+            found[modules[module][0] + name.removeprefix(module)] = tensor
     return found
 
 
 def check_joints(method: nn.Module, skeleton: Skeleton, source: Source) -> list[int | None]:
-    """For every joint of the method, its channel in the source; None where it has no such joint.
+    """For every joint of the method, its channel in the source; None where the source has no such joint.
 
-    ValueError where the weights of the method do not say which numbers belong to which joint, and the source has other
-    joints than `skeleton`."""
+    Args:
+        method: The method.
+        skeleton: Skeleton of the method.
+        source: The weights to begin with.
+
+    Returns:
+        One index per joint.
+
+    Raises:
+        InputError: The method's weights are not arranged by joint, and the source has other joints than `skeleton`.
+    """
     theirs = source.skeleton
     per_joint = any(name.startswith(_PER_JOINT) for name in method.state_dict())
     if not per_joint and theirs.joints != skeleton.joints:
@@ -205,17 +246,17 @@ def _per_joint(
     two_d = source.only_backbone and name.startswith(_HEAT_MAPS)
     if len(given) != len(source.skeleton) and not two_d:
         return None
-    known = [None if row is None or row >= len(given) else row for row in rows]
+    given_rows = [None if row is None or row >= len(given) else row for row in rows]
     answer = own.clone()
     if two_d and len(given) != len(source.skeleton):
         # the authors' loader: everything anew, then the first filters that there are
         nn.init.xavier_uniform_(answer) if answer.dim() > 1 else nn.init.zeros_(answer)
-    for joint, row in enumerate(known):
+    for joint, row in enumerate(given_rows):
         if row is not None:
             answer[joint] = given[row]
-    found = len(known) - known.count(None)
-    if name.endswith("weight") and (two_d or found < len(known)):
-        report.notes.append(_joints(name, found, len(known), len(given), source))
+    found = len(given_rows) - given_rows.count(None)
+    if name.endswith("weight") and (two_d or found < len(given_rows)):
+        report.notes.append(_joints(name, found, len(given_rows), len(given), source))
     return answer
 
 
@@ -259,8 +300,8 @@ def _turned(bgr: bool) -> str:
     words = f"the weights expect {theirs} and this method gives {ours}: the first layer was turned round."
     if bgr:
         words += (
-            " Mean and spread of the colours, half pixels and the released DLT still differ, so errors are not those "
-            "published; to have these, without training, build the method with --method.reference."
+            " Mean and standard deviation of the colours, half pixels and the released DLT still differ, so errors are "
+            "not those published; to have these, without training, build the method with --method.released-numerics."
         )
     return words
 

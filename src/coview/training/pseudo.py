@@ -1,4 +1,4 @@
-"""Training data with the labels that its own views determine: `pseudo3d`, its spread and its cameras.
+"""Training data with pseudo-labels: triangulated poses `pseudo3d`, their covariance and their cameras.
 
 What made them is written beside the run, and, where the truth happens to be known, how far they are from it:
 training never sees that."""
@@ -28,26 +28,44 @@ _READ = frozenset({"joints2d", "confidence", "cameras", "rig"})
 def with_pseudo(
     config: PseudoConfig, data: Instants, detector: Any = None
 ) -> tuple[Instants, dict[str, Any]]:
-    """The data with pseudo-labels of every instant, and what is known of them; as it is where none are asked for.
+    """The data with pseudo-labels of every instant, and facts about them.
 
-    `detector`: a trained method whose `detections` take the place of the data's 2D joints, or None. Raises what
-    `pseudo_labels` does."""
+    Args:
+        config: How they are made; cameras "none": the data is returned as it is.
+        data: Training data with 2D joints, cameras and rig.
+        detector: A trained method whose `detections` replace the data's 2D joints, or None.
+
+    Returns:
+        The data with `pseudo3d`, `pseudo_covariance` and `pseudo_cameras`; and the facts for pseudo_labels.json.
+
+    Raises:
+        InputError: As `pseudo_labels` and `detected` raise.
+    """
     if config.cameras == "none":
         return data, {}
     if detector is not None:
         joints2d, confidence = detected(detector, data)
-        data = data.having(joints2d=joints2d, confidence=confidence)
+        data = data.replaced(joints2d=joints2d, confidence=confidence)
     made = pseudo_labels(_seen(data), config, folder=cache_folder("pseudo_labels"))
-    labelled = data.having(
+    labelled = data.replaced(
         pseudo3d=made.joints3d, pseudo_covariance=made.covariance, pseudo_cameras=made.cameras
     )
     return labelled, _record(made, data)
 
 
 def with_detections(data: Instants, detector: Any) -> Instants:
-    """The data with a trained method's 2D joints in every view whose own are not shown as labels (`labelled2d`).
+    """The data with a trained method's 2D joints in every view whose own labels are hidden (`labelled2d` False).
 
-    ValueError where the data does not say which these are, or `detected` raises one."""
+    Args:
+        data: Data with 2D joints, confidences and `labelled2d`.
+        detector: A trained method that detects joints in images.
+
+    Returns:
+        The data with joints in all views.
+
+    Raises:
+        InputError: The data does not say which labels are hidden, or `detected` raises.
+    """
     if not {"joints2d", "confidence", "labelled2d"} <= data.fields:
         raise InputError(
             f"joints2d_from fills in 2D joints beside 2D labels, and this data has only: "
@@ -56,16 +74,25 @@ def with_detections(data: Instants, detector: Any) -> Instants:
     own = data.only(frozenset({"joints2d", "confidence", "labelled2d"}))[: len(data)].to("cpu")
     joints2d, confidence = detected(detector, data)
     shown = own.labelled2d[..., None]
-    return data.having(
+    return data.replaced(
         joints2d=torch.where(shown[..., None], own.joints2d, joints2d).to(data.device),
         confidence=torch.where(shown, own.confidence, confidence).to(data.device),
     )
 
 
 def detected(detector: Any, data: Instants) -> tuple[Tensor, Tensor]:
-    """2D joints (pixels) and confidences that a trained method sees in every image, on the CPU.
+    """2D joints and confidences that a trained method detects in every image.
 
-    ValueError where it cannot see joints in images, or the data has none."""
+    Args:
+        detector: A trained method that has `detections`.
+        data: Data with images.
+
+    Returns:
+        Pixels (instants, views, joints, 2) and confidences (instants, views, joints), on the CPU.
+
+    Raises:
+        InputError: The method does not detect joints in images, or the data has no images.
+    """
     name = type(detector).__name__
     if not hasattr(detector, "detections"):
         raise InputError(
@@ -107,7 +134,14 @@ def _record(made: PseudoLabels, data: Instants) -> dict[str, Any]:
 
 
 def lines(facts: dict[str, Any]) -> list[str]:
-    """What is known of the labels, for the one who is about to train on them; nothing where there are none."""
+    """Facts about pseudo-labels as lines for the user: coverage, residuals and agreement of each rig.
+
+    Args:
+        facts: What `with_pseudo` returned.
+
+    Returns:
+        Lines; none where there are no pseudo-labels.
+    """
     if not facts:
         return []
     said = [f"labels: {facts['known_share']:.0%} of the joints of {facts['instants']} instants are known"]

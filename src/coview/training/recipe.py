@@ -1,4 +1,4 @@
-"""Everything that decides a run, as one value; and that value as JSON."""
+"""The settings of a run as one frozen value, with its checks, and that value as JSON."""
 
 import importlib
 import math
@@ -30,38 +30,53 @@ _EARLIER = {"base_point": "base_from", "first_guess": "first_from"}
 class Recipe:
     """Method × data × optimiser. Equal recipes give equal runs on equal machines."""
 
-    method: MethodConfig  # what learns
-    data: DataConfig  # from what
-    steps: int  # updates of the weights
-    learning_rate: float = 1e-4  # Adam's, at its highest
-    weight_decay: float = 1e-5  # added to the gradient (L2), not decoupled
-    batch_size: int = 32  # instants of an update, each with all of its views
-    accumulate: int = (
-        1  # equal parts in which a batch is worked through, for gradients that do not fit at once
-    )
-    clip_norm: float = 0.0  # longest that all gradients together may be, as one vector; 0: any
-    batching: Batching = field(default_factory=Shuffled)  # which instants form a batch
-    labels: ShownLabels = field(default_factory=ShownLabels)  # which training instants show theirs
-    augment: Augment = field(default_factory=Augment)  # how batches are varied; nothing by default
-    schedule: Literal["constant", "cosine", "drops"] = (
-        "drops"  # drops: ×0.1 after 30, 60 and 90 % of the steps
-    )
-    warm_up: int = 0  # steps over which the learning rate rises to its highest
-    revise_at: tuple[float, ...] = (
-        1.0,
-    )  # shares of the run at which the method settles what gradients cannot
-    log_every: int = 50  # steps between rows of the history
-    validate_every: int = 0  # steps between looks at the validation data; 0: only when finished
-    seed: int = 0  # of weights, batches and everything drawn
+    # what is trained: a method and its settings
+    method: MethodConfig
+    # the data set and its settings
+    data: DataConfig
+    # number of updates of the weights
+    steps: int
+    # highest learning rate of Adam
+    learning_rate: float = 1e-4
+    # L2 penalty, added to the gradient (not decoupled)
+    weight_decay: float = 1e-5
+    # instants per update, each with all of its views
+    batch_size: int = 32
+    # gradient accumulation: equal parts that a batch is cut into, for batches that do not fit in memory at once
+    accumulate: int = 1
+    # gradient clipping: largest norm of all gradients as one vector; 0: none
+    clip_norm: float = 0.0
+    # which instants form a batch
+    batching: Batching = field(default_factory=Shuffled)
+    # which training instants show their labels
+    labels: ShownLabels = field(default_factory=ShownLabels)
+    # how batches are varied; nothing by default
+    augment: Augment = field(default_factory=Augment)
+    # of the learning rate over the steps; drops: ×0.1 after 30, 60 and 90 % of them
+    schedule: Literal["constant", "cosine", "drops"] = "drops"
+    # steps over which the learning rate rises to its highest
+    warm_up: int = 0
+    # shares of the run, above 0 up to 1, at which the method decides between solutions that gradients cannot tell
+    # apart, such as the mirror image in depth
+    resolve_ambiguity_at: tuple[float, ...] = (1.0,)
+    # steps between rows of the history
+    log_every: int = 50
+    # steps between looks at the validation data; 0: only when finished
+    validate_every: int = 0
+    # of initial weights, batches and everything else that is random
+    seed: int = 0
     # weights to begin with: the folder of a run, or released:PATH for a file of its authors; "": random ones
     init: str = ""
-    base_from: Path | None = None  # folder of a run that predicts `base_point`, where a method needs one
-    first_from: Path | None = None  # folder of a run that predicts `first_guess`, for a second stage
+    # folder of a run that predicts `base_point`, where a method needs one
+    base_from: Path | None = None
+    # folder of a run that predicts `first_guess`, for a second stage
+    first_from: Path | None = None
     # folder of a run whose 2D network, frozen, says where joints are in training views whose 2D labels are not shown
     joints2d_from: Path | None = None
     # labels that the views of the training data determine by themselves; cameras "none": no such labels are made
     pseudo: PseudoConfig = field(default_factory=lambda: PseudoConfig(cameras="none"))
-    device: str = "auto"  # auto: a GPU where there is one; else cpu, cuda or mps
+    # auto: a GPU where there is one; else cpu, cuda or mps
+    device: str = "auto"
     # how many of them; each works through its part of every batch, in a process of its own
     devices: int = 1
     # of several devices, how they agree on gradients: Lightning's "ddp", or the same where not every parameter
@@ -92,9 +107,10 @@ class Recipe:
                 f"Recipe: batch_size {self.batch_size} cannot be cut into {self.accumulate * self.devices} equal parts "
                 f"(accumulate {self.accumulate} on each of devices {self.devices})."
             )
-        if any(not 0 < share <= 1 for share in self.revise_at):
+        if any(not 0 < share <= 1 for share in self.resolve_ambiguity_at):
             raise InputError(
-                f"Recipe: revise_at holds shares of the run, above 0 up to 1, got {self.revise_at}."
+                f"Recipe: resolve_ambiguity_at holds shares of the run, above 0 up to 1, got "
+                f"{self.resolve_ambiguity_at}."
             )
 
     @property
@@ -109,7 +125,15 @@ class Recipe:
 
 
 def check_fields(recipe: Recipe, available: frozenset[str]) -> None:
-    """ValueError naming field, method and data where the data, with earlier runs, cannot feed the method."""
+    """Check that data and earlier runs provide every field that the method reads in training.
+
+    Args:
+        recipe: The recipe.
+        available: Fields of the training data.
+
+    Raises:
+        InputError: Naming field, method and data: one is missing, or an earlier run predicts one that is not read.
+    """
     _check_size(recipe)
     available |= recipe.labels.added(available)
     needed = _with_shown(recipe)
@@ -181,11 +205,11 @@ def _check_size(recipe: Recipe) -> None:
 def _check_finite(value: Any, where: str) -> None:
     """ValueError naming the first setting, however deep, that is NaN, or infinite where its default is not."""
     for each in fields(value):
-        held, name = getattr(value, each.name), f"{where}{each.name}"
-        if is_dataclass(held) and not isinstance(held, type):
-            _check_finite(held, f"{name}.")
+        setting, name = getattr(value, each.name), f"{where}{each.name}"
+        if is_dataclass(setting) and not isinstance(setting, type):
+            _check_finite(setting, f"{name}.")
         endless = isinstance(each.default, float) and math.isinf(each.default)
-        for number in held if isinstance(held, tuple) else (held,):
+        for number in setting if isinstance(setting, tuple) else (setting,):
             if isinstance(number, float) and not (math.isfinite(number) or (endless and math.isinf(number))):
                 raise InputError(f"Recipe: {name} must be a finite number, got {number}.")
 
@@ -194,9 +218,20 @@ def _check_finite(value: Any, where: str) -> None:
 
 
 def to_plain(value: Any) -> Any:
-    """Dicts, lists, strings, numbers; a dataclass becomes its stored name and its fields.
+    """A recipe, or a part of one, as plain values for JSON.
 
-    A skeleton that coview knows becomes its name."""
+    Dataclasses become dicts with their stored name as "type" (`stored_names`); a skeleton that coview knows becomes its
+    name.
+
+    Args:
+        value: A dataclass, tuple, list, path, text, number, bool or None.
+
+    Returns:
+        Dicts, lists, strings, numbers, None.
+
+    Raises:
+        TypeError: The value holds something else.
+    """
     if isinstance(value, Skeleton) and value in SKELETONS:
         return value.name
     if is_dataclass(value) and not isinstance(value, type):
@@ -215,9 +250,20 @@ def to_plain(value: Any) -> Any:
 
 
 def from_plain(plain: Any, kind: Any) -> Any:
-    """The value of type `kind` that `to_plain` wrote; ValueError where it does not fit.
+    """The value that `to_plain` wrote, of this or an earlier version.
 
-    Only dataclasses of coview, or of modules that the program has imported itself, are made."""
+    Only dataclasses of coview, or of modules that the program has imported itself, are made.
+
+    Args:
+        plain: What was read from JSON.
+        kind: Type of the value, or a type annotation.
+
+    Returns:
+        The value.
+
+    Raises:
+        InputError: The value does not fit the type, or names a field that the class does not have.
+    """
     if isinstance(plain, dict):
         return _restored(plain, kind)
     if kind is Skeleton:
@@ -235,7 +281,16 @@ def from_plain(plain: Any, kind: Any) -> Any:
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], where: str = "") -> str:
-    """The fields in which two plain recipes differ, in words."""
+    """The fields in which two plain recipes differ, in words.
+
+    Args:
+        old: The stored recipe.
+        new: The recipe asked for.
+        where: Path of the part being compared, ending in a dot; empty at the top.
+
+    Returns:
+        "field is A there and B now", joined by semicolons; empty where they are equal.
+    """
     kinds = [str(plain.get("type")).rpartition(".")[2] for plain in (old, new)]
     if where and kinds[0] != kinds[1]:  # nothing below can be compared
         return f"{where[:-1]} is {kinds[0]} there and {kinds[1]} now"

@@ -1,4 +1,4 @@
-"""Where the root joint is, by a model that needs no such guess: what volumetric methods begin with.
+"""Root positions predicted by an earlier run: where volumetric methods centre their volume.
 
 Predicted once for each instant, and kept beside the weights that predicted it."""
 
@@ -28,18 +28,31 @@ FOLDER = "base_points"  # in the folder of the run that predicts
 class Guesser:
     """A trained method that is asked about every instant, once."""
 
-    path: Path  # of its run: where guesses are kept
+    # of its run: where guesses are kept
+    path: Path
     method: Method[Any]
     skeleton: Skeleton
-    identity: str  # what its predictions depend on, as text
+    # what its predictions depend on, as text
+    identity: str
 
     def guess(
         self, data: Instants, identity: str, device: torch.device, root: str
     ) -> Float[Tensor, "instants 3"]:
-        """The joint `root` of every instant: metres, world, on the CPU; NaN where it was not found.
+        """Position of the root joint in every instant, predicted by the earlier run.
 
-        ValueError where the data lacks what the model reads, or where the model has no poses in the world or no
-        such joint."""
+        Args:
+            data: Instants to predict.
+            identity: What distinguishes this data, as text (see `once`).
+            device: Where to compute.
+            root: Name of the joint.
+
+        Returns:
+            Metres in the world frame, on the CPU; NaN where it was not found.
+
+        Raises:
+            InputError: The data lacks an input of the run's method, or the method does not predict in the world frame.
+            UnknownNameError: The run's skeleton has no such joint.
+        """
         joint = self.skeleton.index(root)
 
         def root_of(predicted: Any) -> Tensor:
@@ -62,10 +75,24 @@ class Guesser:
         device: torch.device,
         pick: Callable[[Any], Tensor],
     ) -> Float[Tensor, "instants *numbers"]:
-        """What `pick` takes from the prediction for every instant, on the CPU.
+        """A tensor per instant taken from the run's predictions, computed once and kept in the run's folder.
 
-        `identity` says which data, as text; with the model's, the number of instants and what it reads of them (of
-        images, the first and the last) it names the file that is read instead of predicting again."""
+        The kept file is named by a hash of the run, `identity`, the number of instants and the inputs (of images, the
+        first and the last).
+
+        Args:
+            question: Which field is predicted, and where answers are kept.
+            data: Instants to predict.
+            identity: What distinguishes this data, as text.
+            device: Where to compute.
+            pick: Takes the wanted tensor from a prediction.
+
+        Returns:
+            The picked tensors of all instants, on the CPU.
+
+        Raises:
+            InputError: The data lacks an input of the run's method.
+        """
         if missing := sorted(self.method.inputs - data.fields):
             raise InputError(
                 f"{question.setting}: {self.path} predicts {question.words} from {', '.join(missing)} too, which this "
@@ -73,12 +100,14 @@ class Guesser:
             )
         name = _digest(self.identity, identity, data, self.method.inputs)
         path = self.path / question.folder / f"{name}.safetensors"
-        held = (kept(path) or {}).get(question.field)
-        if held is None or len(held) != len(data):
+        answers = (kept(path) or {}).get(question.field)
+        if answers is None or len(answers) != len(data):
             with torch.no_grad():
-                held = torch.cat(list(self._answers(data.only(self.method.inputs), device, pick, question)))
-            keep(path, {question.field: held})
-        return held
+                answers = torch.cat(
+                    list(self._answers(data.only(self.method.inputs), device, pick, question))
+                )
+            keep(path, {question.field: answers})
+        return answers
 
     def _answers(
         self, data: Instants, device: torch.device, pick: Callable[[Any], Tensor], question: "Question"
@@ -95,10 +124,13 @@ class Guesser:
 class Question:
     """What is asked of a trained method, and where answers are kept."""
 
-    field: str  # of MultiView that the answers become
-    setting: str  # of a recipe that names the run
+    # of MultiView that the answers become
+    field: str
+    # of a recipe that names the run
+    setting: str
     words: str
-    folder: str  # in that of the run
+    # in that of the run
+    folder: str
 
 
 def _digest(model: str, data: str, instants: Instants, read: frozenset[str]) -> str:
@@ -118,6 +150,6 @@ def _digest(model: str, data: str, instants: Instants, read: frozenset[str]) -> 
 
 
 def _bytes(part: MultiView, name: str) -> bytes:
-    held: Tensor = part.stored(name)
-    content: bytes = held.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes()
+    tensor: Tensor = part.stored(name)
+    content: bytes = tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes()
     return content

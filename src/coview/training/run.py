@@ -1,4 +1,4 @@
-"""From a recipe to a run folder: train, keep, load again.
+"""Trains a recipe into a run folder, and loads finished runs.
 
 recipe.json         what was asked for
 weights.safetensors the trained method
@@ -69,7 +69,8 @@ class Run:
     recipe: Recipe
     method: Method[Any]
     skeleton: Skeleton
-    record: dict[str, Any]  # run.json
+    # run.json
+    record: dict[str, Any]
 
 
 def train(
@@ -81,13 +82,29 @@ def train(
     checkpoint_seconds: float = 20.0,
     say: Callable[[str], None] = lambda line: None,
 ) -> Path:
-    """Train into the folder `out` and return it. Goes on where it was interrupted; skips what is finished.
+    """Train a recipe into a run folder; resumes an interrupted run and skips a finished one.
 
-    Raises ValueError before any step where the data lacks a field that the method needs, where the
-    device is not there or has no arithmetic of the recipe's precision, where what it begins with cannot be
-    read, or where `out` holds a run of another recipe and `overwrite` is not set. With `overwrite` the earlier
-    run is lost only when all of this was found in order. SIGTERM ends the program
-    between two steps, as Ctrl-C does: both save first. `say` gets lines about what is going to happen."""
+    SIGTERM ends the program between two updates, as Ctrl-C does: both save a checkpoint first. With `overwrite` an
+    earlier run is removed only once all checks have passed.
+
+    Args:
+        recipe: What to train.
+        out: Folder of the run.
+        overwrite: Whether a run of another recipe in the folder may be lost.
+        progress: Whether to show a progress bar, or lines where there is no terminal.
+        checkpoint_seconds: Seconds between checkpoints.
+        say: Is given lines for the user about what is going to happen.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InputError: Before any update: the data lacks a field that the method needs, the device is missing or cannot
+            compute in the recipe's precision, initial weights cannot be read, or the folder holds a run of another
+            recipe and `overwrite` is not set.
+        TooLarge: The memory does not suffice.
+        Diverged: Loss or weights are not finite.
+    """
     out = Path(out)
     if not leads(recipe.devices):
         say = _silent
@@ -99,13 +116,7 @@ def train(
     begun = opened(recipe, out, overwrite)
     if (out / RECORD).is_file() and not overwrite:
         return out
-    for setting, earlier in (("base_from", recipe.base_from), ("first_from", recipe.first_from)):
-        if earlier:
-            _named_run(setting, _beside(earlier, out))
-    seen_by = recipe.pseudo.detector if recipe.pseudo.cameras != "none" else None
-    detector = _named_run("pseudo.detector", _beside(seen_by, out)).method if seen_by else None
-    filled_by = recipe.joints2d_from
-    filler = _named_run("joints2d_from", _beside(filled_by, out)).method if filled_by else None
+    detector, filler = _earlier_detectors(recipe, out)
     source = _source(recipe.init) if recipe.init and not begun else None
     data, validation = recipe.data.train(), recipe.data.validation()
     check_fields(recipe, data.fields)
@@ -126,7 +137,7 @@ def train(
             begun.check_fits(method, recipe.steps, out / CHECKPOINT)
         learner = Learner(method, recipe, data)
         if not begun:
-            learner.begin()
+            learner.fit_statistics()
         report = initialise(method, data.skeleton, source, bgr=_bgr(recipe)) if source else None
         if leads(recipe.devices):
             # only now: what is wrong with a command is said before it costs an earlier run
@@ -145,8 +156,33 @@ def train(
     return out
 
 
+def _earlier_detectors(recipe: Recipe, out: Path) -> tuple[Method[Any] | None, Method[Any] | None]:
+    """Trained methods that see 2D joints for a run in `out`: those of the pseudo-labels, those of unlabelled views.
+
+    None where the recipe names no such run. FileNotFoundError where it names any earlier run that is not there."""
+    for setting, earlier in (("base_from", recipe.base_from), ("first_from", recipe.first_from)):
+        if earlier:
+            _named_run(setting, _beside(earlier, out))
+    seen_by = recipe.pseudo.detector if recipe.pseudo.cameras != "none" else None
+    detector = _named_run("pseudo.detector", _beside(seen_by, out)).method if seen_by else None
+    filled_by = recipe.joints2d_from
+    filler = _named_run("joints2d_from", _beside(filled_by, out)).method if filled_by else None
+    return detector, filler
+
+
 def load_run(path: Path) -> Run:
-    """Read a finished run; FileNotFoundError or ValueError saying what is wrong with the folder."""
+    """Read a finished run.
+
+    Args:
+        path: Folder of the run.
+
+    Returns:
+        The run, its method in evaluation mode on the CPU.
+
+    Raises:
+        MissingFileError: The folder holds no finished run.
+        InputError: A file of the run is damaged or does not fit the others; the text names it.
+    """
     path = Path(path)
     if not (path / RECORD).is_file():
         state = (
@@ -185,11 +221,23 @@ def load_run(path: Path) -> Run:
 def with_base(
     recipe: Recipe, data: Instants, part: str, beside: Path, config: DataConfig | None = None
 ) -> Instants:
-    """The data with what earlier runs predict: `base_point` by `base_from`, `first_guess` by `first_from`.
+    """The data with the fields that earlier runs predict: `base_point` by `base_from`, `first_guess` by `first_from`.
 
-    As it is without these, or where it has no truth. `part` is "train" or "validation" of `config` (default: the
-    recipe's data). Runs are looked for where the recipe says, and then beside the folder `beside`. Raises what
-    `load_run`, `Guesser.guess` and `first_guesses` do."""
+    The data is returned as it is where the recipe names neither, and for validation without ground truth.
+
+    Args:
+        recipe: The recipe that names the earlier runs.
+        data: The data.
+        part: "train" or "validation", the part of `config` that `data` is.
+        beside: Folder of the new run: an earlier run that is not where the recipe says is looked for beside it.
+        config: What the data was made by; default: the recipe's data.
+
+    Returns:
+        The data with the added fields.
+
+    Raises:
+        InputError: As `load_run`, `Guesser.guess` and `first_guesses` raise.
+    """
     new: dict[str, Any] = {}
     if part == "validation" and not data.fields >= TRUTH:
         return data
@@ -207,7 +255,7 @@ def with_base(
             new[field] = by.guess(seen, identity, device, data.skeleton.root)
         else:
             new[field] = first_guesses(by, seen, identity, device, data.skeleton)
-    return data.having(**new) if new else data
+    return data.replaced(**new) if new else data
 
 
 def _beside(named: Path, folder: Path) -> Path:
@@ -217,7 +265,14 @@ def _beside(named: Path, folder: Path) -> Path:
 
 
 def summary_line(path: Path) -> str:
-    """What, where, how good: one line about a finished run."""
+    """One line about a finished run: method, steps, seconds, first metrics, folder.
+
+    Args:
+        path: Folder of a finished run.
+
+    Returns:
+        The line.
+    """
     record = read_json(Path(path) / RECORD)
     parts = [f"{record['method']}: {record['steps']} steps in {record['seconds']:.0f} s"]
     if (Path(path) / EVALUATION).is_file():

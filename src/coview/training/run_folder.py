@@ -1,4 +1,4 @@
-"""The folder of a run: what lies in it, whether it is this recipe's, and making it empty."""
+"""The folder of a run: names of its files, comparison with a recipe, and clearing."""
 
 import json
 from contextlib import suppress
@@ -17,9 +17,16 @@ _OURS = (RECIPE, WEIGHTS, HISTORY, RECORD, EVALUATION, CHECKPOINT, INIT, PSEUDO,
 
 
 def difference(path: Path, recipe: Recipe) -> str:
-    """In what the run in a folder differs from `recipe`, in words; empty where it does not, or is no run.
+    """How the run in a folder differs from a recipe, in words.
 
-    A start that failed is no run: it leaves only what was asked for, and nothing that was learnt."""
+    Args:
+        folder with a recipe but neither checkpoint nor weights is no run: nothing was learnt in it.
+        path: The folder.
+        recipe: The recipe asked for.
+
+    Returns:
+        The differing settings; empty where there are none, or no run.
+    """
     learnt = any((path / name).is_file() for name in (RECORD, CHECKPOINT, WEIGHTS))
     if not learnt or not (path / RECIPE).is_file():
         return ""
@@ -36,7 +43,19 @@ def difference(path: Path, recipe: Recipe) -> str:
 
 
 def opened(recipe: Recipe, out: Path, overwrite: bool) -> Checkpoint | None:
-    """Make or check the folder; the checkpoint to go on from, if there is one."""
+    """Make the folder of a run, or check that it holds an interrupted run of this recipe.
+
+    Args:
+        recipe: The recipe.
+        out: The folder.
+        overwrite: Whether an earlier run may be lost.
+
+    Returns:
+        The checkpoint to resume from, or None.
+
+    Raises:
+        InputError: The folder holds a run of another recipe, and `overwrite` is not set.
+    """
     out.mkdir(parents=True, exist_ok=True)
     for stale in out.glob(".*.part*"):  # a kill may leave these behind
         stale.unlink()
@@ -51,13 +70,25 @@ def opened(recipe: Recipe, out: Path, overwrite: bool) -> Checkpoint | None:
 
 
 def clear(out: Path) -> None:
-    """Remove an earlier run; the record goes first, because it says that all the rest is there."""
+    """Remove the files of an earlier run; the record first, because it marks a complete run.
+
+    Args:
+        out: The folder.
+    """
     for name in (RECORD, *_OURS):
         (out / name).unlink(missing_ok=True)
 
 
 def check_apart(recipe: Recipe, out: Path) -> None:
-    """ValueError where a run would begin with itself: it would be lost when this one is written over it."""
+    """Check that no run that the recipe builds on lies in the folder to be written.
+
+    Args:
+        recipe: The recipe.
+        out: Folder of the new run.
+
+    Raises:
+        InputError: One does; it would be overwritten.
+    """
     named = {"init": recipe.init, "base_from": recipe.base_from, "first_from": recipe.first_from}
     named["joints2d_from"] = recipe.joints2d_from
     named["pseudo.detector"] = recipe.pseudo.detector

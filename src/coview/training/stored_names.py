@@ -1,4 +1,4 @@
-"""The names under which settings are stored in `recipe.json`, so that a stored run outlives every move of a module.
+"""Names under which settings are stored in `recipe.json`, so that stored runs load after modules have moved.
 
 A class that stands in `NAMES` is stored by its name there, any other (a method of yours, say) by its import path.
 `OLD_PATHS` says what the import paths mean that coview 0.1.0 stored, `OLD_FIELDS` what fields were called earlier.
@@ -86,23 +86,63 @@ OLD_PATHS = {
 }
 
 # name -> {field as stored earlier: field today}
-OLD_FIELDS: dict[str, dict[str, str]] = {"pseudo_labels": {"trust": "min_confidence"}}
+_OLD_LIFTING = {"both_sides": "flip_test", "placed_by": "centring", "pose_start": "pose_head_init_scale"}
+_OLD_IMAGE = {"reference": "released_numerics"}
+OLD_FIELDS: dict[str, dict[str, str]] = {
+    "recipe": {"revise_at": "resolve_ambiguity_at"},
+    "pseudo_labels": {"trust": "min_confidence"},
+    "canonpose": _OLD_LIFTING,
+    "self_fusion": _OLD_LIFTING,
+    "supervised_lifting": _OLD_LIFTING,
+    "pseudo_label_lifting": _OLD_LIFTING,
+    "algebraic_triangulation": _OLD_IMAGE,
+    "ransac_triangulation": _OLD_IMAGE,
+    "volumetric_triangulation": _OLD_IMAGE,
+    "epipolar_pose": _OLD_IMAGE,
+    "weak_25d": {**_OLD_IMAGE, "least_trust": "min_confidence", "least_pseudo": "min_pseudo_confidence"},
+    "human36m": _OLD_IMAGE,
+    "weak_25d_lifting": {"least_trust": "min_confidence"},
+    "mcss_lifting": {"least_trust": "min_confidence"},
+    "fusion": {"least_turn": "min_axis_sine"},
+    "placing": {"hold": "detach_depth"},
+}
 
 _NAME_OF = {path: name for name, path in NAMES.items()}
 
 
 def stored_name(kind: type) -> str:
-    """What a class is called in a stored recipe: its name in `NAMES`, or its import path."""
+    """The name of a class in a stored recipe: its name in `NAMES`, or its import path.
+
+    Args:
+        kind: A class of settings.
+
+    Returns:
+        The name.
+    """
     path = f"{kind.__module__}.{kind.__qualname__}"
     return _NAME_OF.get(path, path)
 
 
 def import_path(stored: str) -> str:
-    """Where the class is today that a stored recipe, of this or an earlier version, calls `stored`."""
+    """The import path of a class in a stored recipe, of this or an earlier version.
+
+    Args:
+        stored: The name, or an import path that coview 0.1.0 stored.
+
+    Returns:
+        Today's import path.
+    """
     name = OLD_PATHS.get(stored, stored)
     return NAMES.get(name, name)
 
 
 def renamed_fields(stored: str) -> dict[str, str]:
-    """Fields of the class stored as `stored` that earlier versions called otherwise: old name -> name today."""
+    """Fields of a stored class that earlier versions called otherwise.
+
+    Args:
+        stored: Name of the class in the recipe.
+
+    Returns:
+        Old name -> name today.
+    """
     return OLD_FIELDS.get(OLD_PATHS.get(stored, stored), {})

@@ -3,10 +3,10 @@ import torch
 
 from coview.capture.association.stage import (
     associate,
+    describe_people,
     kept_people,
     placed,
     presences,
-    said,
     several_people,
     update_people,
 )
@@ -25,7 +25,7 @@ FRAMES = 120
 
 
 def crowd_session(path, people: int, frames: int = FRAMES, late=None):
-    crowd = generated_crowd(people, 3, frames, seed=1, late=late)
+    crowd = generated_crowd(people, 3, frames, seed=1, time_offsets=late)
     write_detections(path / "joints2d", NAMES, crowd.detections)
     given = path / "given.toml"
     write_calibration(Calibration(NAMES, crowd.cameras.to(torch.float64)), given)
@@ -58,15 +58,15 @@ def test_people_are_told_apart_and_cameras_found_though_these_are_late(tmp_path)
     session, crowd = crowd_session(tmp_path / "session", 2, frames=300, late=late)
     done = calibrate_from_people(session, stature=1.7)
     assert identity_score(done.people.ids, crowd.who).accuracy >= 0.98
-    found = [done.calibration.clocks[name].offset * session.fps if name in done.calibration.clocks else 0.0
+    found = [done.calibration.clocks[name].time_offset * session.fps if name in done.calibration.clocks else 0.0
              for name in NAMES]  # fmt: skip
     assert found == pytest.approx(late, abs=0.3)
-    assert "began late by frames: b +23, c -31" in said(done.people)
+    assert "started later by frames: b +23, c -31" in describe_people(done.people)
 
 
 def test_cameras_said_to_be_on_time_are_not_searched(tmp_path):
     session, _crowd = crowd_session(tmp_path / "session", 2)
-    assert update_people(session, None, on_time=True).late == (0.0, 0.0, 0.0)
+    assert update_people(session, None, on_time=True).time_offsets == (0.0, 0.0, 0.0)
 
 
 def test_everybody_is_reconstructed_and_exported(calibrated):
@@ -84,8 +84,10 @@ def test_provenance_and_table_tell_who_is_who(calibrated):
     session, _, done = calibrated
     people = update_people(session, placed(session))
     assert torch.equal(people.ids, done.people.ids)  # nothing is done twice
-    assert Session.load(session.path).provenance["people"] == said(people)
-    assert said(people).startswith("2 people, by their cameras; tracks given to another person: a ")
+    assert Session.load(session.path).provenance["people"] == describe_people(people)
+    assert describe_people(people).startswith(
+        "2 people, by their cameras; tracks given to another person: a "
+    )
     assert [row.person for row in presences(people)] == [1, 2]
     assert (session.path / "people.csv").read_text().startswith("camera,track,person,first_frame")
 
@@ -106,7 +108,7 @@ def test_corrections_hold_from_the_next_reading_on(calibrated, tmp_path):
     try:
         swapped = session.followed(2)[0]
         assert torch.equal(torch.nan_to_num(swapped), torch.nan_to_num(before))
-        assert said(update_people(session, placed(session))).endswith("1 edits of people.toml")
+        assert describe_people(update_people(session, placed(session))).endswith("1 edits of people.toml")
     finally:
         session.edits_path.unlink()
 

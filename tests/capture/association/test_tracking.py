@@ -1,6 +1,6 @@
 import torch
 
-from coview.capture.association.tracking import Track, reach, track_people
+from coview.capture.association.tracking import Track, gate_radius, track_people
 from coview.data.synthetic.crowd import generated_crowd
 
 BODY = torch.tensor([[0.0, 0.0], [40.0, 30.0], [-40.0, 30.0], [0.0, 100.0], [30.0, 200.0], [-30.0, 200.0]])
@@ -58,5 +58,5 @@ def test_nobody_gives_no_track():
 
 
 def test_the_longer_somebody_is_missed_the_wider_they_are_looked_for():
-    track = Track.begun(0, 5, BODY.double().numpy())
-    assert reach(track, 12) > reach(track, 6)
+    track = Track.started(0, 5, BODY.double().numpy())
+    assert gate_radius(track, 12) > gate_radius(track, 6)

@@ -69,7 +69,7 @@ def test_refusals(pictures, tmp_path):
     with pytest.raises(ValueError, match=r"looks the same when turned"):
         calibrate_from_board(tmp_path, "checkerboard:8x6:0.05", videos=checkers(tmp_path))
     with pytest.raises(ValueError, match=r"--board-frames 0: at least one"):
-        calibrate_from_board(folder / "out", TEXT, videos=folder / "shots", looked=0)
+        calibrate_from_board(folder / "out", TEXT, videos=folder / "shots", board_frames=0)
     with pytest.raises(ValueError, match=r"--origin-frame -1: frames are counted from 0"):
         calibrate_from_board(folder / "out", TEXT, videos=folder / "shots", origin_frame=-1)
     assert not (tmp_path / "calibration.toml").exists()

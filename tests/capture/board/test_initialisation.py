@@ -1,14 +1,14 @@
 import pytest
 import torch
 
-from coview.capture.board.initialisation import board_poses, spread_views, start_lens, start_scene
+from coview.capture.board.initialisation import board_poses, initial_lens, initial_scene, spread_views
 from coview.data.synthetic.board import BOARD, SIZE, waved_board
 from coview.geometry.epipolar.view_graph import NotDeterminedError
 
 
 def test_a_lens_to_begin_with():
     waved = waved_board(20)
-    lens = start_lens(waved.seen.where(waved.seen.view == 1), BOARD.corners, SIZE)
+    lens = initial_lens(waved.seen.where(waved.seen.view == 1), BOARD.corners, SIZE)
     assert float(lens[0]) == pytest.approx(760, rel=0.02)
     assert float(lens[4]) == pytest.approx(-0.25, abs=0.05)
 
@@ -24,7 +24,7 @@ def test_one_of_the_poses_of_a_plane_is_the_true_one():
 
 def test_cameras_stand_where_pairs_say():
     waved = waved_board(12, noise=0.3)
-    found = start_scene(waved.scene.cameras, waved.seen, BOARD.corners, 12, ("a", "b", "c"))
+    found = initial_scene(waved.scene.cameras, waved.seen, BOARD.corners, 12, ("a", "b", "c"))
     torch.testing.assert_close(found.cameras.centres, waved.scene.cameras.centres, atol=0.03, rtol=0)
     torch.testing.assert_close(found.boards, waved.scene.boards, atol=0.1, rtol=0)
 
@@ -35,7 +35,7 @@ def test_groups_that_never_met_are_named():
     with pytest.raises(
         NotDeterminedError, match=r"a, b .6 pictures, 6 pictures. . c .6 pictures.*see it at once"
     ):
-        start_scene(waved.scene.cameras, apart, BOARD.corners, 12, ("a", "b", "c"))
+        initial_scene(waved.scene.cameras, apart, BOARD.corners, 12, ("a", "b", "c"))
 
 
 def test_views_are_spread():
@@ -49,4 +49,4 @@ def test_views_are_spread():
 def test_one_picture_that_could_be_tilted_either_way_is_refused():
     waved = waved_board(1, clocks=(0.0, 0.0), tilt=0.0, noise=1.0)
     with pytest.raises(NotDeterminedError, match=r"a single picture.*tilted either way"):
-        start_scene(waved.scene.cameras, waved.seen, BOARD.corners, 1, ("a", "b"))
+        initial_scene(waved.scene.cameras, waved.seen, BOARD.corners, 1, ("a", "b"))

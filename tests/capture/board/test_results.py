@@ -45,8 +45,8 @@ def test_up_is_the_first_cameras_or_the_floors(solution):
 def test_late_clocks_are_told(solution):
     clocks, notes = board_clocks(solution)
     assert list(clocks) == ["east"]
-    assert clocks["east"].offset == pytest.approx(0.04)
-    assert "late against north (allowed for): east +40 ± 1 ms" in notes[0]
+    assert clocks["east"].time_offset == pytest.approx(0.04)
+    assert "started later than north (allowed for): east +40 ± 1 ms" in notes[0]
 
 
 def test_words_for_lenses_and_residuals(solution):

@@ -3,7 +3,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from coview.capture.board.solve import BoardRecording, board_tilts, distance_errors, solve_boards, solve_lens
+from coview.capture.board.solve import (
+    BoardRecording,
+    board_tilts,
+    distance_errors,
+    solve_boards,
+    solve_intrinsics,
+)
 from coview.data.synthetic.board import BOARD, SIZE, waved_board
 from coview.geometry.epipolar.view_graph import NotDeterminedError
 
@@ -15,14 +21,14 @@ def recording(waved, views=None):
 
 
 @pytest.fixture(scope="module")
-def late():
+def shifted():
     """Two cameras, one of them 40 ms late, 0.2 px of noise; and the answer."""
     waved = waved_board(30, clocks=(0.0, 0.04), noise=0.2)
     return waved, recording(waved), solve_boards(recording(waved))
 
 
-def test_lenses_places_and_clocks_together(late):
-    waved, _, solution = late
+def test_lenses_places_and_clocks_together(shifted):
+    waved, _, solution = shifted
     truth, sigma = waved.scene, solution.adjusted.column_sigma
     assert float(solution.adjusted.scene.clocks[1]) == pytest.approx(0.04, abs=0.002)
     off = (solution.cameras.centres - truth.cameras.centres).norm(dim=-1)
@@ -32,8 +38,8 @@ def test_lenses_places_and_clocks_together(late):
     assert 0.1 < solution.adjusted.sigma < 0.3
 
 
-def test_distances_are_read_at_one_time(late):
-    _, made, solution = late
+def test_distances_are_read_at_one_time(shifted):
+    _, made, solution = shifted
     right = distance_errors(solution.cameras, solution.adjusted.scene.clocks, made)
     wrong = distance_errors(solution.cameras, torch.zeros(2).double(), made)
     assert right.square().mean().sqrt() < 0.001
@@ -80,6 +86,6 @@ def test_views_of_other_instants_are_refused():
 
 def test_a_lens_alone():
     waved = waved_board(12, noise=0.1)
-    solution = solve_lens(recording(waved), 2)
+    solution = solve_intrinsics(recording(waved), 2)
     assert float(solution.cameras.focal[0, 0]) == pytest.approx(650, rel=0.01)
     assert float(board_tilts(solution, 0).max()) > 20

@@ -25,7 +25,7 @@ def test_the_right_cameras_fit(real):
     calibration, recording = real
     checked = check_calibration(calibration, recording)
     assert checked.problem == ""
-    assert checked.ahead > 0.95
+    assert checked.in_front > 0.95
     assert all(fit.median_px < 30 for fit in checked.fits)
 
 
@@ -61,5 +61,5 @@ def test_exchanged_cameras(real):
 
 
 def test_lenses_alone_cannot_be_checked(real):
-    with pytest.raises(ValueError, match="lenses only, so there is nothing to project"):
+    with pytest.raises(ValueError, match="intrinsics only, so there is nothing to project"):
         check_calibration(real[0].without_extrinsics(), real[1])

@@ -89,7 +89,7 @@ def test_stature_and_distance_together_are_refused(recorded):
 
 
 def test_lenses_alone_are_not_a_calibration(recorded):
-    with pytest.raises(ValueError, match=r"lenses only.*coview calibrate people"):
+    with pytest.raises(ValueError, match=r"intrinsics only.*coview calibrate people"):
         calibrate_from_file(Session.load(recorded[0]))
 
 
@@ -167,9 +167,9 @@ def test_the_real_recording_without_its_lenses(tmp_path, shared_data):
 
 def test_a_real_camera_that_is_three_frames_late(tmp_path, shared_data):
     """Issue 7, done when 3: one camera's detections shifted by 3 frames, lenses withheld; to within 0.3 frame."""
-    from coview.capture.calibration.initial_intrinsics import guessed_lenses
+    from coview.capture.calibration.initial_intrinsics import guessed_intrinsics
     from coview.capture.importing.import_session import import_session
-    from coview.geometry.self_calibration.self_calibrate import calibrate_freely
+    from coview.geometry.self_calibration.self_calibrate import self_calibrate
 
     session = import_session(shared_data / "pose2sim_single" / "balancing", tmp_path / "beam")
     joints, confidence = session.detections().single()
@@ -177,12 +177,12 @@ def test_a_real_camera_that_is_three_frames_late(tmp_path, shared_data):
     weights = torch.where(weights >= 0.3, weights, 0.0)
     pixels[:, 2], weights[:, 2] = pixels[:, 2].roll(-3, 0), weights[:, 2].roll(-3, 0)
     weights[-3:, 2] = 0
-    given = guessed_lenses(session)
-    found = calibrate_freely(
+    given = guessed_intrinsics(session)
+    found = self_calibrate(
         given.cameras, pixels, weights, names=given.names, fps=session.fps, focal="unknown", threshold=13.2
     )
-    late = found.settled.timing.from_own[0] * session.fps
-    assert (late - torch.tensor([0.0, 0, 3, 0])).abs().max() < 0.3
+    offsets = found.refined.timing.from_own[0] * session.fps
+    assert (offsets - torch.tensor([0.0, 0, 3, 0])).abs().max() < 0.3
 
 
 def test_one_camera_is_refused(recorded, tmp_path):

@@ -22,8 +22,8 @@ def bent(tmp_path_factory):
     """A walk seen by cameras with barrel distortion, of which nothing but the image size is known."""
     path = tmp_path_factory.mktemp("bent") / "session"
     ring = ring_cameras(3, radius=3.5, height=1.9, start_angle=0.3).to(torch.float64)
-    lenses = torch.tensor([[K1] + [0.0] * 7], dtype=torch.float64).repeat(3, 1)
-    truth = replace(ring, distortion=lenses)
+    distortion = torch.tensor([[K1] + [0.0] * 7], dtype=torch.float64).repeat(3, 1)
+    truth = replace(ring, distortion=distortion)
     joints = random_motion(FRAMES, fps=50.0, seed=1, kind="gait").double()
     pixels = truth.project(joints[:, None]).transpose(0, 1)[:, :, None]
     pixels = pixels + 2 * torch.randn(pixels.shape, generator=torch.Generator().manual_seed(0))

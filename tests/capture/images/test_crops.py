@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from coview.capture.images.crops import Lens, stream_crops
+from coview.capture.images.crops import UndistortedCropper, stream_crops
 from coview.capture.images.person_boxes import Boxes
 
 
@@ -50,7 +50,7 @@ def test_a_dot_lands_where_the_crop_camera_projects_its_point(film, place, side,
     sigma = max(2.5, 1.5 * side / size)
     picture = grey(film.dot((480, 400), filmed, sigma))
     left_top = (straight - torch.tensor([0.55, 0.48]) * side).tolist()
-    cut = Lens(camera).cut(picture, torch.tensor(left_top), side, size)
+    cut = UndistortedCropper(camera).cut(picture, torch.tensor(left_top), side, size)
     expected = one_box(left_top, side).cameras(camera[None], size).project(point[None, None])[0, 0, 0]
     assert (centroid(cut[..., 0]) - expected).abs().max() < 0.3 * min(1.0, max(size / side, 0.5))
 
@@ -64,7 +64,7 @@ def test_the_same_as_undistorting_the_whole_picture_first(film):
         picture, camera.intrinsics.numpy().astype(float), camera.distortion.numpy()[:5].astype(float)
     )
     slow = cv2.resize(whole[60:316, 100:356], (128, 128), interpolation=cv2.INTER_AREA)
-    fast = Lens(camera).cut(picture, torch.tensor([100.0, 60.0]), 256.0, 128)
+    fast = UndistortedCropper(camera).cut(picture, torch.tensor([100.0, 60.0]), 256.0, 128)
     assert np.abs(fast.astype(int) - slow).max() <= 6
     assert np.abs(fast.astype(int) - slow).mean() < 0.7
 
@@ -72,25 +72,25 @@ def test_the_same_as_undistorting_the_whole_picture_first(film):
 def test_whole_pixels_are_copied_as_they_are(film):
     camera = film.cameras(distorted=False)[0]
     picture = np.random.default_rng(1).integers(0, 255, (400, 480, 3)).astype(np.uint8)
-    cut = Lens(camera).cut(picture, torch.tensor([37.0, 21.0]), 64.0, 64)
+    cut = UndistortedCropper(camera).cut(picture, torch.tensor([37.0, 21.0]), 64.0, 64)
     assert np.array_equal(cut, picture[21:85, 37:101])
 
 
 def test_outside_the_picture_is_black(film):
     camera = film.cameras(distorted=False)[0]
     picture = np.full((400, 480, 3), 200, dtype=np.uint8)
-    cut = Lens(camera).cut(picture, torch.tensor([-50.0, 350.0]), 100.0, 50)
+    cut = UndistortedCropper(camera).cut(picture, torch.tensor([-50.0, 350.0]), 100.0, 50)
     assert not cut[:, :24].any()
     assert not cut[26:].any()
     assert (cut[:24, 26:] == 200).all()
-    assert not Lens(camera).cut(picture, torch.tensor([900.0, 900.0]), 100.0, 50).any()
+    assert not UndistortedCropper(camera).cut(picture, torch.tensor([900.0, 900.0]), 100.0, 50).any()
 
 
 def test_a_lens_model_that_turns_back_shows_nothing_twice(film):
     """x (1 - 0.5 r²) is largest at r = 0.82: beyond, it would show the picture's inside again."""
     camera = film.cameras(distorted=False)[0]
     camera = replace(camera, distortion=torch.tensor([-0.5, 0, 0, 0, 0, 0, 0, 0]))
-    lens = Lens(camera)
+    lens = UndistortedCropper(camera)
     assert lens.reach == pytest.approx(math.sqrt(2 / 3), abs=0.003)
     picture = np.full((400, 480, 3), 255, dtype=np.uint8)
     wide = lens.cut(picture, torch.tensor([-560.0, -600.0]), 1600.0, 160)

@@ -7,7 +7,7 @@ from coview.body.procedural_motion import random_motion
 from coview.capture.calibration.from_people import calibrate_from_people
 from coview.capture.importing.import_session import import_session
 from coview.capture.reconstruction import trajectory_refinement as module
-from coview.capture.reconstruction.motion_quality import bone_spread, jitter
+from coview.capture.reconstruction.motion_quality import bone_length_std, jitter
 from coview.capture.reconstruction.trajectory_refinement import refine
 from coview.data.mocap.clips import read_clips
 from coview.data.synthetic.recordings import ring_cameras
@@ -54,7 +54,7 @@ def truth():
 def test_outliers_and_noise(truth):
     start, refined = both(truth)
     assert mean_mm(refined.points, truth) < 6.5 < 12 < mean_mm(start.points, truth)
-    assert bone_spread(refined.points, BONES) < 0.3 * bone_spread(start.points, BONES)
+    assert bone_length_std(refined.points, BONES) < 0.3 * bone_length_std(start.points, BONES)
     assert jitter(refined.points) < 0.2 * jitter(start.points)
     assert abs(float(refined.noise.median()) - 3.0) < 0.4, "pixels, whatever sigma the start assumed"
 

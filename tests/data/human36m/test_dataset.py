@@ -48,9 +48,9 @@ def test_the_reference_is_off_by_half_a_pixel_times_the_scale(human36m):
     scale = 96 / (box[..., 2] - box[..., 0])
     expected = -0.5 * (1 - scale)[..., None].expand(3, 4, 2)
     torch.testing.assert_close(
-        misses(config(human36m, size=96, reference=True)).float(), expected, atol=0.2, rtol=0
+        misses(config(human36m, size=96, released_numerics=True)).float(), expected, atol=0.2, rtol=0
     )
-    exact = config(human36m, size=96, reference=True).train()[:3]
+    exact = config(human36m, size=96, released_numerics=True).train()[:3]
     torch.testing.assert_close(batch.joints2d - exact.joints2d, expected[:, :, None].expand(3, 4, 17, 2))
     assert torch.equal(batch.stored("images"), exact.stored("images"))  # shrinking: the same pixels
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from coview.data.human36m.images import Crops, crop_cameras, crop_regions, raw_pixels
+from coview.data.human36m.images import CropReader, crop_cameras, crop_regions, raw_pixels
 from coview.data.human36m.labels import read_labels
 from coview.data.synthetic.recordings import ring_cameras
 
@@ -58,8 +58,8 @@ def test_crop_cameras_by_hand():
         INTRINSICS.float()[None], camera.cam_from_world, torch.tensor([[1000.0, 1002]])
     )
     region = torch.tensor([[100, 50, 200, 200]])
-    right = crop_cameras(camera, region, 50, reference=False)
-    released = crop_cameras(camera, region, 50, reference=True)
+    right = crop_cameras(camera, region, 50, released_numerics=False)
+    released = crop_cameras(camera, region, 50, released_numerics=True)
     assert right.principal_point.tolist() == [[102.625, 115.875]]
     assert released.principal_point.tolist() == [[103.0, 116.25]]
     assert torch.equal(right.focal, released.focal)
@@ -75,7 +75,7 @@ def test_black_where_a_crop_reaches_outside_the_picture(human36m, undistort):
     cv2.imwrite(str(path), np.full((1002, 1000, 3), 200, np.uint8))
     regions = torch.zeros(6, 4, 4, dtype=torch.long)
     regions[0, 0] = torch.tensor([-50, 400, 100, 100])
-    crops = Crops(labels, regions, human36m / "processed", 100, undistort, False)
+    crops = CropReader(labels, regions, human36m / "processed", 100, undistort, False)
     crop = crops(0, 0)
     assert crop.shape == (3, 100, 100)
     assert not crop[..., :45].any()
@@ -89,6 +89,6 @@ def test_black_where_a_crop_reaches_outside_the_picture(human36m, undistort):
 
 def test_a_picture_that_is_not_there_is_named(human36m):
     labels = read_labels(human36m)
-    crops = Crops(labels, crop_regions(labels.boxes, 1.0), Path("nowhere"), 32, True, False)
+    crops = CropReader(labels, crop_regions(labels.boxes, 1.0), Path("nowhere"), 32, True, False)
     with pytest.raises(FileNotFoundError, match=r"nowhere/S1/.*/img_000001\.jpg is not there.*h36m-fetch"):
         crops(0, 0)

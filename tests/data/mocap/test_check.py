@@ -81,15 +81,15 @@ FAULTS = {
     ),
     "mirrored": (
         lambda a: a * np.float32([-1, 1, 1]),
-        r"cmu_01_01: knees bend and toes point backwards: the body is",
+        r"cmu_01_01: knees flex and toes point backwards: the body is",
     ),
     "sides swapped": (
         lambda a: a[:, list(MOCAP_19.mirror)],
-        "cmu_01_01: knees bend and toes point backwards",
+        "cmu_01_01: knees flex and toes point backwards",
     ),
     "axes swapped by mirroring": (
         lambda a: a[..., [0, 2, 1]],
-        "cmu_01_01: knees bend and toes point backwards",
+        "cmu_01_01: knees flex and toes point backwards",
     ),
     "NaN": (
         lambda a: np.where(np.arange(len(a))[:, None, None] == 7, np.nan, a),

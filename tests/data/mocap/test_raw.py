@@ -87,7 +87,7 @@ def test_a_wrong_unit_for_an_amc_is_refused(shared_data):
 
 def test_a_mirrored_person_is_refused(person, tmp_path):
     (tmp_path / "1_1.bvh").write_text(person(frames=10, mirrored=True))
-    with pytest.raises(ValueError, match="knees bend and toes point backwards: the body is mirrored"):
+    with pytest.raises(ValueError, match="knees flex and toes point backwards: the body is mirrored"):
         read_take(tmp_path / "1_1.bvh")
 
 

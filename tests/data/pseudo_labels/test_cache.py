@@ -14,7 +14,7 @@ from coview.data.pseudo_labels import labels as module
 from coview.data.pseudo_labels.cache import kept_in, prior_from, prior_row, provenance, rig_from, rig_row
 from coview.data.pseudo_labels.config import PseudoConfig
 from coview.data.pseudo_labels.labels import pseudo_labels
-from coview.data.pseudo_labels.rigs import Rig
+from coview.data.pseudo_labels.rigs import CalibratedRig
 from coview.data.synthetic.recordings import detect, random_motion, ring_cameras
 from coview.sample import MultiView
 from coview.skeletons import H36M_17
@@ -121,7 +121,7 @@ def test_the_name_follows_settings_and_data_and_nothing_else(tmp_path: Path):
 
 def test_rigs_and_priors_come_back_to_the_bit():
     cameras = ring_cameras(3).to(torch.float64)
-    rig = Rig(
+    rig = CalibratedRig(
         cameras, 12.3, torch.rand(17).double(), torch.rand(3).double(), {"scale": "± 2 m", "n": [1, 2.5]}
     )
     back = rig_from(rig_row(rig), 0)
@@ -131,13 +131,15 @@ def test_rigs_and_priors_come_back_to_the_bit():
     prior = PosePrior(torch.rand(2, 17, 3), torch.rand(2, 51, 51), ((4, 1), (11, 14)))
     same = prior_from(prior_row(prior))
     assert same is not None
-    assert torch.equal(same.spreads, prior.spreads)
+    assert torch.equal(same.covariances, prior.covariances)
     assert same.across == prior.across
     assert prior_from(prior_row(None)) is None
 
 
 def test_facts_without_end_are_refused():
     cameras = ring_cameras(2).to(torch.float64)
-    rig = Rig(cameras, 1.0, torch.ones(17).double(), torch.ones(3).double(), {"names": "x" * 20_000})
+    rig = CalibratedRig(
+        cameras, 1.0, torch.ones(17).double(), torch.ones(3).double(), {"names": "x" * 20_000}
+    )
     with pytest.raises(ValueError, match="Split the data"):
         rig_row(rig)

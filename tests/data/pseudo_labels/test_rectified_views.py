@@ -3,7 +3,7 @@ from dataclasses import replace
 import torch
 
 from coview.cameras import Cameras
-from coview.data.pseudo_labels.rectified_views import in_reference, reference_cameras, seen_by
+from coview.data.pseudo_labels.rectified_views import in_reference, reference_cameras, with_extrinsics
 from coview.data.synthetic.recordings import random_motion, ring_cameras
 
 
@@ -26,7 +26,7 @@ def test_the_reference_is_the_median_and_ignores_extrinsics():
     ring = ring_cameras(2).expand(5, 2)
     sharp = ring.intrinsics.clone()
     sharp[0, :, 0, 0] = 1e6
-    cameras = seen_by(replace(ring, intrinsics=sharp), torch.full((5, 2, 3, 4), torch.nan))
+    cameras = with_extrinsics(replace(ring, intrinsics=sharp), torch.full((5, 2, 3, 4), torch.nan))
     reference = reference_cameras(cameras)
     torch.testing.assert_close(reference.intrinsics, ring.intrinsics[0].double())
     assert torch.equal(reference.cam_from_world, torch.eye(3, 4).double().expand(2, 3, 4))

@@ -1,13 +1,13 @@
 import torch
 
-from coview.data.rendering.capsule_body import GARMENTS, flesh
+from coview.data.rendering.capsule_body import GARMENTS, body_capsules
 from coview.data.rendering.scenes import generated_people
 from coview.skeletons import H36M_17
 
 
 def bodies():
     people = generated_people(40, 4, seed=0)
-    return people.joints3d, flesh(people.joints3d, people.girth)
+    return people.joints3d, body_capsules(people.joints3d, people.girth)
 
 
 def test_parts_have_garments_and_one_of_them_is_the_head():
@@ -50,8 +50,8 @@ def test_a_mirrored_person_has_a_mirrored_body():
     joints3d, _ = bodies()
     flip = torch.tensor([-1.0, 1.0, 1.0])
     girth = torch.ones(40, 3)
-    body = flesh(joints3d, girth)
-    mirrored = flesh((joints3d * flip)[:, list(H36M_17.mirror)], girth)
+    body = body_capsules(joints3d, girth)
+    mirrored = body_capsules((joints3d * flip)[:, list(H36M_17.mirror)], girth)
     middle = (body.first + body.second) / 2 * flip
     other = (mirrored.first + mirrored.second) / 2
     assert torch.cdist(middle, other).amin(dim=-1).max() < 1e-4
@@ -60,8 +60,8 @@ def test_a_mirrored_person_has_a_mirrored_body():
 def test_girth_thickens_what_it_names():
     joints3d, _ = bodies()
     lean, stout = (
-        flesh(joints3d, torch.ones(40, 3)),
-        flesh(joints3d, torch.tensor([1.5, 1.0, 1.0]).expand(40, 3)),
+        body_capsules(joints3d, torch.ones(40, 3)),
+        body_capsules(joints3d, torch.tensor([1.5, 1.0, 1.0]).expand(40, 3)),
     )
     ratio = (stout.radii / lean.radii)[0, :, 0]
     trunk = torch.tensor([name in ("trousers", "shirt") for name in stout.garments])

@@ -7,7 +7,7 @@ from torch import Tensor
 from coview.cameras import Cameras
 from coview.data.rendering.capsule_body import GARMENTS
 from coview.data.rendering.mesh_body import BLOCKS, MeshBody
-from coview.data.rendering.mesh_drawing import MeshDrawer, Worn
+from coview.data.rendering.mesh_drawing import DressedMesh, MeshDrawer
 from coview.data.rendering.renderer import renderer
 from coview.data.rendering.scenes import generated_people
 from coview.data.rendering.skinning import skinned
@@ -56,7 +56,7 @@ def drawn_depth(body: MeshBody, placed: Tensor, cameras: Cameras, plain: Callabl
     """What OpenGL's depth buffer holds, as metres along the optical axis: pictures × SIDE × SIDE; inf: nothing."""
     artist = renderer((SIDE, SIDE), 0)
     drawer, held = MeshDrawer(artist, body), []
-    worn = Worn(placed, torch.ones_like(placed), white(), torch.arange(len(cameras)))
+    worn = DressedMesh(placed, torch.ones_like(placed), white(), torch.arange(len(cameras)))
 
     def draw() -> None:
         drawer.draw(worn)
@@ -145,7 +145,7 @@ def test_a_mesh_is_drawn_where_it_is_in_the_pictures_named(egl, plain):
     artist, body = renderer((96, 96)), octahedron()
     drawer = MeshDrawer(artist, body)
     middle = torch.tensor([0.1, -0.2, 1.3])
-    worn = Worn(0.15 * body.vertices + middle, body.vertices, white(), torch.tensor([0, 2]))
+    worn = DressedMesh(0.15 * body.vertices + middle, body.vertices, white(), torch.tensor([0, 2]))
     images = artist.draw(tiles, meshes=lambda: drawer.draw(worn)).float()
     assert images[1].max() == 0
     for picture in (0, 2):

@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
-from coview.data.rendering.capsule_body import flesh
-from coview.data.rendering.occluders import Things, behind, chosen, hidden_by, propose
+from coview.data.rendering.capsule_body import body_capsules
+from coview.data.rendering.occluders import Occluders, behind, chosen, hidden_by, propose
 from coview.data.rendering.scenes import generated_people
 from coview.data.viewpoints import varied_cameras
 
@@ -42,7 +42,7 @@ def test_things_touch_neither_camera_nor_body():
         along = ((things.centre - cameras.centres)[:, None] @ things.axes.mT)[:, 0].abs()
         assert ((along > things.half).any(dim=-1) | (to_camera > reach)).all()
     things = propose(cameras, joints3d, 0, torch.Generator().manual_seed(1))
-    body = flesh(joints3d, torch.ones(200, 3))
+    body = body_capsules(joints3d, torch.ones(200, 3))
     middle = (body.first + body.second) / 2
     local = ((middle - things.centre[:, None]) @ things.axes.mT).abs()
     assert (local <= things.half[:, None]).all(dim=-1).any(dim=-1).float().mean() < 0.02
@@ -80,7 +80,7 @@ def test_a_line_that_just_misses_a_box_or_a_capsule():
     from coview.data.synthetic.recordings import ring_cameras
 
     camera = ring_cameras(2, radius=4.0, height=1.0, target=(0.0, 0.0, 1.0))[torch.zeros(2, dtype=torch.long)]
-    things = Things(
+    things = Occluders(
         centre=torch.tensor([[2.0, 0.0, 1.0]]).expand(2, 3),
         axes=torch.eye(3).expand(2, 3, 3),
         half=torch.tensor([[0.1, 0.1, 0.3]]).expand(2, 3),

@@ -4,15 +4,15 @@ import pytest
 import torch
 
 from coview.cameras import Cameras
-from coview.data.rendering.renderer import Parts, Renderer, new_context, renderer
+from coview.data.rendering.renderer import Primitives, Renderer, new_context, renderer
 from coview.data.synthetic.recordings import ring_cameras
 
 
-def parts(centres: torch.Tensor, radius: float, colours: torch.Tensor) -> Parts:
+def parts(centres: torch.Tensor, radius: float, colours: torch.Tensor) -> Primitives:
     """Small spheres of one colour each."""
     count = len(centres)
     up = torch.tensor([0.0, 0.0, 1e-5])
-    return Parts(
+    return Primitives(
         first=centres - up,
         second=centres + up,
         side=torch.tensor([1.0, 0.0, 0.0]).expand(count, 3),

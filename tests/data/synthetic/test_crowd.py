@@ -27,7 +27,7 @@ def test_detections_show_the_person_they_are_said_to_show():
 
 
 def test_a_late_camera_shows_the_world_of_a_later_frame():
-    late = generated_crowd(1, 2, 30, noise=EXACT, missed=0.0, late=(0.0, 5.0), seed=4)
+    late = generated_crowd(1, 2, 30, noise=EXACT, missed=0.0, time_offsets=(0.0, 5.0), seed=4)
     at = late.cameras[1:2].project(late.joints3d[0, 5:, None])[
         :, 0
     ]  # what a camera on time sees five frames later

@@ -64,7 +64,7 @@ def test_rotation_as_a_matrix_and_translation_as_a_column(tmp_path):
 @pytest.mark.parametrize(
     "pose", ["", 'rotation = "null"\ntranslation = "null"\n', "rotation = [0,0,0]\ntranslation = [0,0,0]\n"]
 )
-def test_lenses_only(tmp_path, pose):
+def test_intrinsics_only(tmp_path, pose):
     # HumanCalib and others leave the extrinsics out, or fill them with zeros
     lens = "size = [10, 10]\nmatrix = [[9, 0, 5], [0, 9, 5], [0, 0, 1]]\ndistortions = []\n" + pose
     found = read(tmp_path, "[a]\n" + lens + "[b]\n" + lens)

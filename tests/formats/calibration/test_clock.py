@@ -33,8 +33,8 @@ def test_a_table_and_back_leaves_out_what_is_not_known():
     assert table["b"] == {"offset_s": -1.5, "drift": 0.0}
     found = clocks_from_table(table, "here")
     assert found["a"] == clocks["a"]
-    assert found["b"].offset == -1.5
-    assert math.isnan(found["b"].offset_sigma)
+    assert found["b"].time_offset == -1.5
+    assert math.isnan(found["b"].time_offset_sigma)
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def test_no_scale_is_made_up(tmp_path):
     with pytest.raises(ValueError, match=r"a COLMAP model has no scale, .*pass --units m"):
         read_calibration(folder)
     assert read_calibration(folder, units="cm").cameras.translation[1].tolist() == [0, 0, 0.04]
-    assert not read_calibration(folder, lenses_only=True).has_extrinsics
+    assert not read_calibration(folder, intrinsics_only=True).has_extrinsics
 
 
 def test_cameras_are_called_after_folders_where_images_have_them(tmp_path):

@@ -76,7 +76,7 @@ def test_fisheye_lenses_go_round(tmp_path, key):
     assert bool(read_calibration(place(tmp_path, key)).cameras.fisheye.all())
 
 
-@pytest.mark.parametrize("key", [form.key for form in FORMATS if form.lenses_only])
+@pytest.mark.parametrize("key", [form.key for form in FORMATS if form.intrinsics_only])
 def test_lenses_alone_go_round(tmp_path, key):
     first = rig().without_extrinsics()
     write_converted(first, place(tmp_path, key), BY_KEY[key])
@@ -98,8 +98,8 @@ def test_what_a_format_cannot_hold_is_refused_with_a_way_out(tmp_path, form):
         said = refused(rig(coefficients=[0], fisheye=True), tmp_path, form.key)
         assert "camera 'cam_1' has a fisheye lens" in said
         assert "colmap or opencv or anipose (--to), or undistort" in said
-    if not form.lenses_only:
-        assert "knows only the lenses" in refused(rig().without_extrinsics(), tmp_path, form.key)
+    if not form.intrinsics_only:
+        assert "holds intrinsics only" in refused(rig().without_extrinsics(), tmp_path, form.key)
     if not form.skew:
         assert "has skew (2), which" in refused(rig(skew=2.0, coefficients=[0]), tmp_path, form.key)
     if form.coefficients == frozenset(range(5)):

@@ -102,5 +102,5 @@ def test_messages(tmp_path, text, message):
 def test_a_folder_in_which_some_cameras_are_placed(tmp_path):
     (tmp_path / "a.yml").write_text(MONO)
     (tmp_path / "b.yml").write_text(MONO + matrix("R", TURN) + matrix("T", [[1], [2], [3]]))
-    with pytest.raises(ValueError, match="the files of a hold lenses only, the others say where"):
+    with pytest.raises(ValueError, match="the files of a hold intrinsics only, the others say where"):
         read_calibration_file(tmp_path)

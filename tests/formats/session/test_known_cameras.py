@@ -5,7 +5,7 @@ import torch
 
 from coview.data.synthetic.recordings import ring_cameras
 from coview.formats.calibration.calibration import Calibration, write_calibration
-from coview.formats.session.known_cameras import has_lenses, image_sizes, known_cameras
+from coview.formats.session.known_cameras import has_intrinsics, image_sizes, known_cameras
 from coview.formats.session.session import Session, SessionCamera
 from coview.skeletons import COCO_17
 
@@ -26,14 +26,14 @@ def lenses(path, size=(640, 480)) -> str:
 
 def test_nothing_known(tmp_path):
     bare = session(tmp_path, calibration_source=str(tmp_path / "gone.toml"))
-    assert not has_lenses(bare)
+    assert not has_intrinsics(bare)
     assert known_cameras(bare) is None
     assert image_sizes(bare) == (None, None)
 
 
-def test_a_file_that_it_came_with_has_lenses_and_no_places(tmp_path):
+def test_a_file_that_it_came_with_has_intrinsics_and_no_places(tmp_path):
     came = session(tmp_path, calibration_source=lenses(tmp_path / "lenses.toml"))
-    assert has_lenses(came)
+    assert has_intrinsics(came)
     known = known_cameras(came)
     assert known.names == NAMES
     assert not known.has_extrinsics

@@ -32,7 +32,7 @@ def late_session(
     nominal = torch.arange(FRAMES).double() / FPS
     points = []
     for view in range(4):
-        time = nominal + clock.offset + clock.drift * nominal if view == 1 else nominal
+        time = nominal + clock.time_offset + clock.drift * nominal if view == 1 else nominal
         place = (time * FPS + 40) * FINE
         low = place.floor().long()
         share = (place - low)[:, None, None]

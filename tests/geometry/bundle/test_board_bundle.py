@@ -3,7 +3,7 @@ import torch
 
 from coview.data.synthetic.board import BOARD, waved_board
 from coview.geometry.bundle.board_bundle import adjust_boards
-from coview.geometry.bundle.board_scene import COLUMNS, BoardScene, Unknowns, board_rates, columns
+from coview.geometry.bundle.board_scene import COLUMNS, BoardScene, BoardUnknowns, board_rates, columns
 
 LENSES, CLOCKS = slice(6, 15), 15
 
@@ -13,7 +13,7 @@ def unknowns(views, *, timed=False, lens=True):
     free[:, LENSES], free[:, CLOCKS] = lens, timed
     free[0, :6], free[0, CLOCKS] = False, False
     flat = torch.zeros(views, COLUMNS).double()
-    return Unknowns(free, flat, torch.full_like(flat, torch.inf))
+    return BoardUnknowns(free, flat, torch.full_like(flat, torch.inf))
 
 
 def disturbed(scene, seed=3):
@@ -91,13 +91,13 @@ def test_what_is_not_seen_stays_usual():
     """Boards parallel to the picture: the focal is kept by what is usual, and its σ is that of the usual."""
     waved = waved_board(10, clocks=(0.0,), tilt=0.0, noise=0.1)
     free = unknowns(1)
-    spread, usual = free.spread.clone(), columns(waved.scene)
-    spread[:, 6:15] = torch.tensor([0.1, 0.002, 20.0, 20.0, 0.1, 0.1, 0.003, 0.003, 0.1])
+    prior_sigma, prior_mean = free.prior_sigma.clone(), columns(waved.scene)
+    prior_sigma[:, 6:15] = torch.tensor([0.1, 0.002, 20.0, 20.0, 0.1, 0.1, 0.003, 0.003, 0.1])
     done = adjust_boards(
         waved.scene,
         BOARD.corners,
         waved.seen,
-        Unknowns(free.free, usual, spread),
+        BoardUnknowns(free.free, prior_mean, prior_sigma),
         still(waved),
         pixel_sigma=0.1,
     )

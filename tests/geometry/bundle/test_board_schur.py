@@ -1,6 +1,6 @@
 import torch
 
-from coview.geometry.bundle.board_schur import normal_equations, reduced
+from coview.geometry.bundle.board_schur import eliminate_boards, normal_equations
 
 
 def some(seed=0):
@@ -28,10 +28,8 @@ def test_the_reduced_system_solves_the_whole():
     jacobian, target = dense(view, instant, residual, slopes)
     whole = torch.linalg.lstsq(jacobian, -target).solution
     equations = normal_equations(view, instant, residual, slopes, (2, 3))
-    system = reduced(equations, torch.ones(8, dtype=torch.bool), damping=0.0)
-    torch.testing.assert_close(
-        torch.linalg.solve(system.matrix, system.pull), whole[:8], atol=1e-8, rtol=1e-6
-    )
+    system = eliminate_boards(equations, torch.ones(8, dtype=torch.bool), damping=0.0)
+    torch.testing.assert_close(torch.linalg.solve(system.matrix, system.rhs), whole[:8], atol=1e-8, rtol=1e-6)
 
 
 def test_the_reduced_matrix_is_the_inverse_of_the_cameras_covariance():
@@ -39,7 +37,7 @@ def test_the_reduced_matrix_is_the_inverse_of_the_cameras_covariance():
     jacobian, _ = dense(view, instant, residual, slopes)
     covariance = torch.linalg.inv(jacobian.mT @ jacobian)[:8, :8]
     equations = normal_equations(view, instant, residual, slopes, (2, 3))
-    system = reduced(equations, torch.ones(8, dtype=torch.bool), damping=0.0)
+    system = eliminate_boards(equations, torch.ones(8, dtype=torch.bool), damping=0.0)
     torch.testing.assert_close(torch.linalg.inv(system.matrix), covariance, atol=1e-8, rtol=1e-6)
 
 
@@ -47,7 +45,7 @@ def test_what_is_held_has_no_row():
     view, instant, residual, slopes = some()
     equations = normal_equations(view, instant, residual, slopes, (2, 3))
     free = torch.tensor([False] * 4 + [True] * 4)
-    assert reduced(equations, free, damping=0.0).matrix.shape == (4, 4)
-    stiff = equations.with_known(torch.full((8,), 1e6).double(), torch.zeros(8).double())
-    system = reduced(stiff, free, damping=0.0)
-    assert torch.linalg.solve(system.matrix, system.pull).abs().max() < 1e-9
+    assert eliminate_boards(equations, free, damping=0.0).matrix.shape == (4, 4)
+    stiff = equations.with_prior(torch.full((8,), 1e6).double(), torch.zeros(8).double())
+    system = eliminate_boards(stiff, free, damping=0.0)
+    assert torch.linalg.solve(system.matrix, system.rhs).abs().max() < 1e-9

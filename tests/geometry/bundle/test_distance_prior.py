@@ -43,7 +43,7 @@ def test_rows_equal_autograd():
     torch.testing.assert_close(pairs.residuals, residuals(points))
     assert pairs.cost == pytest.approx(0.5 * float(residuals(points).square().sum()))
     gradient = torch.autograd.functional.jacobian(lambda p: 0.5 * residuals(p).square().sum(), points)
-    torch.testing.assert_close(pairs.pull(COUNT), -gradient)
+    torch.testing.assert_close(pairs.negative_gradient(COUNT), -gradient)
 
 
 def test_points_at_one_place_give_finite_rows():

@@ -4,7 +4,7 @@ import torch
 from coview.cameras import Cameras
 from coview.data.synthetic.recordings import ring_cameras
 from coview.geometry.bundle.point_problem import Problem, descend, gauge_basis
-from coview.geometry.bundle.residuals import Observations, RobustLoss, Scene, Unknowns
+from coview.geometry.bundle.residuals import BundleScene, Observations, RobustLoss, Unknowns
 from coview.geometry.rotations import rotation_from_axis_angle
 
 
@@ -50,7 +50,7 @@ def test_the_cost_never_rises_and_the_iterations_are_counted():
     seen = Observations(pixels.contiguous(), torch.ones(3, 40, dtype=torch.float64))
     problem = Problem(seen, RobustLoss(2.0), None, unknowns=Unknowns("each"), prior_pixels=1.0)
     assert problem.freedom == 2 * 3 * 40 - (3 * 7 - 7 + 3 * 40)
-    start = Scene(cameras, points + 0.1)
+    start = BundleScene(cameras, points + 0.1)
     costs = [problem.at(start).cost]
     for limit in (1, 2, 4, 8):
         found = descend(problem, start, limit, tolerance=1e-9)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coview.cameras import Cameras
-from coview.geometry.bundle.residuals import Observations, RobustLoss, Scene, Unknowns, linearise
+from coview.geometry.bundle.residuals import BundleScene, Observations, RobustLoss, Unknowns, linearise
 from coview.geometry.rotations import rotation_from_axis_angle
 
 PLAIN = RobustLoss(None)
@@ -38,17 +38,19 @@ def cameras_with(*lenses: str) -> Cameras:
     return Cameras.stack(made)
 
 
-def scene_with(*lenses: str, count: int = 5, seed: int = 0) -> tuple[Scene, Observations]:
+def scene_with(*lenses: str, count: int = 5, seed: int = 0) -> tuple[BundleScene, Observations]:
     generator = torch.Generator().manual_seed(seed)
     cameras = cameras_with(*lenses)
     points = torch.rand(count, 3, generator=generator, dtype=torch.float64) * 2 - 1
     noise = torch.randn(len(cameras), count, 2, generator=generator, dtype=torch.float64)
     pixels = cameras.project(points) + 4 * noise
     weights = torch.rand(len(cameras), count, generator=generator, dtype=torch.float64)
-    return Scene(cameras, points.mT.contiguous()), Observations(pixels.transpose(1, 2).contiguous(), weights)
+    return BundleScene(cameras, points.mT.contiguous()), Observations(
+        pixels.transpose(1, 2).contiguous(), weights
+    )
 
 
-def residuals_by_cameras(scene: Scene, seen: Observations, step: torch.Tensor, points: torch.Tensor):
+def residuals_by_cameras(scene: BundleScene, seen: Observations, step: torch.Tensor, points: torch.Tensor):
     """Textbook twin: weighted residuals after a step, through `Cameras.project`, for autograd."""
     turn = rotation_from_axis_angle(step[:, :3])
     pose = torch.cat(
@@ -76,7 +78,7 @@ def test_derivatives_equal_autograd_through_cameras_project(lenses):
     by_step, by_points = torch.autograd.functional.jacobian(
         lambda step, points: residuals_by_cameras(scene, seen, step, points), (step, scene.points)
     )
-    torch.testing.assert_close(rows.residuals, residuals_by_cameras(scene, seen, step, scene.points))
+    torch.testing.assert_close(rows.weighted_residuals, residuals_by_cameras(scene, seen, step, scene.points))
     for view in range(len(lenses)):
         own = by_step[view, :, :, view].permute(2, 0, 1)  # parameters 2 points
         torch.testing.assert_close(rows.camera_rows[view], own, rtol=1e-9, atol=1e-7)
@@ -90,32 +92,34 @@ def test_derivatives_are_right_on_the_axis_of_a_fisheye():
     on_axis = scene.cameras.rotation[0].mT @ (
         torch.tensor([1e-9, 0, 2.0], dtype=torch.float64) - scene.cameras.translation[0]
     )
-    scene = Scene(scene.cameras, on_axis[:, None])
+    scene = BundleScene(scene.cameras, on_axis[:, None])
     rows = linearise(scene, Observations(seen.pixels, torch.ones_like(seen.weights)), PLAIN)
     local = scene.cameras.rotation[0] @ rows.point_rows[0, :, 0, 0]
     assert local[0] == pytest.approx(900 / 2.0)  # a fisheye is a pinhole to first order: fx / depth
 
 
-def test_misses_are_in_pixels_and_not_weighted():
+def test_residuals_are_in_pixels_and_not_weighted():
     scene, seen = scene_with(*LENSES)
     rows = linearise(scene, seen, RobustLoss(1.0))
     expected = scene.cameras.project(scene.points.mT).transpose(1, 2) - seen.pixels
-    torch.testing.assert_close(rows.misses, expected)
-    assert rows.front.min() == 1
+    torch.testing.assert_close(rows.residuals, expected)
+    assert rows.in_front.min() == 1
 
 
 def test_a_point_behind_a_camera_costs_the_diagonal_and_pulls_on_nothing():
     scene, seen = scene_with("perfect", count=2)
     points = scene.points.clone()
     points[:, 0] = torch.tensor([0.0, 0.0, -10.0])
-    rows = linearise(Scene(scene.cameras, points), seen, PLAIN)
+    rows = linearise(BundleScene(scene.cameras, points), seen, PLAIN)
     kept = linearise(
-        Scene(scene.cameras, points[:, 1:]), Observations(seen.pixels[..., 1:], seen.weights[:, 1:]), PLAIN
+        BundleScene(scene.cameras, points[:, 1:]),
+        Observations(seen.pixels[..., 1:], seen.weights[:, 1:]),
+        PLAIN,
     )
     diagonal = math.hypot(1000, 1000)
-    assert rows.front.tolist() == [[0.0, 1.0]]
+    assert rows.in_front.tolist() == [[0.0, 1.0]]
     assert rows.cost - kept.cost == pytest.approx(0.5 * (diagonal * float(seen.weights[0, 0])) ** 2)
-    for field in (rows.residuals, rows.camera_rows, rows.point_rows):
+    for field in (rows.weighted_residuals, rows.camera_rows, rows.point_rows):
         assert field.isfinite().all()
         assert (field[..., 0] == 0).all()
 
@@ -145,7 +149,7 @@ def test_huber_and_cauchy_are_scipys():
 
 
 def test_a_late_cameras_columns_are_the_velocity_of_its_pixels():
-    # a camera δ seconds late saw what moved on by δ · velocity: misses grow by that, to first order exactly
+    # a camera δ seconds late saw what moved on by δ · velocity: residuals grow by that, to first order exactly
     scene, seen = scene_with("brown", "perfect")
     generator = torch.Generator().manual_seed(5)
     velocity = 300 * torch.randn(seen.pixels.shape, generator=generator, dtype=torch.float64)
@@ -154,13 +158,15 @@ def test_a_late_cameras_columns_are_the_velocity_of_its_pixels():
     unknowns = Unknowns("each", "drift")
     assert unknowns.columns == ("focal", "offset", "drift")
 
-    def misses(clock):
-        return linearise(Scene(scene.cameras, scene.points, clock), moving, PLAIN, unknowns).residuals
+    def residuals(clock):
+        return linearise(
+            BundleScene(scene.cameras, scene.points, clock), moving, PLAIN, unknowns
+        ).weighted_residuals
 
     clock = torch.tensor([[0.01, 1e-3], [-0.02, 2e-3]], dtype=torch.float64)
-    rows = linearise(Scene(scene.cameras, scene.points, clock), moving, PLAIN, unknowns)
+    rows = linearise(BundleScene(scene.cameras, scene.points, clock), moving, PLAIN, unknowns)
     for column, name in enumerate(("offset", "drift")):
         step = torch.zeros_like(clock)
         step[:, column] = 1e-5
-        slope = (misses(clock + step) - misses(clock - step)) / 2e-5
+        slope = (residuals(clock + step) - residuals(clock - step)) / 2e-5
         torch.testing.assert_close(rows.camera_rows[:, unknowns.place(name)], slope, rtol=1e-6, atol=1e-5)

@@ -13,9 +13,9 @@ def random_rows(columns: int) -> Linearised:
     draw = lambda *shape: torch.randn(*shape, generator=generator, dtype=torch.float64)  # noqa: E731
     residuals = draw(VIEWS, 2, COUNT)
     return Linearised(
-        misses=residuals,
-        front=torch.ones(VIEWS, COUNT, dtype=torch.float64),
         residuals=residuals,
+        in_front=torch.ones(VIEWS, COUNT, dtype=torch.float64),
+        weighted_residuals=residuals,
         camera_rows=draw(VIEWS, columns, 2, COUNT),
         point_rows=draw(VIEWS, 3, 2, COUNT),
         cost=0.0,
@@ -40,7 +40,7 @@ def dense_jacobian(rows: Linearised, pairs: PairRows | None) -> tuple[torch.Tens
                 cameras[view] = rows.camera_rows[view, :, axis, point]
                 points[:, point] = rows.point_rows[view, :, axis, point]
                 jacobian.append(torch.cat([cameras.flatten(), points.flatten()]))
-                residuals.append(rows.residuals[view, axis, point])
+                residuals.append(rows.weighted_residuals[view, axis, point])
     for pair in range(0 if pairs is None else 3):
         cameras, points = torch.zeros(VIEWS, columns).double(), torch.zeros(3, COUNT).double()
         points[:, pairs.ends[0, pair]] = pairs.rows[0, :, pair]
@@ -60,7 +60,7 @@ def test_elimination_equals_the_dense_solve(pairs, columns, damping):
     growth = damping * (without_prior.square().sum(dim=0))
     expected = torch.linalg.solve(jacobian.mT @ jacobian + growth.diag(), -jacobian.mT @ residuals)
     reduced = eliminate(normal_equations(rows, pairs), damping)
-    step = torch.linalg.solve(reduced.matrix, reduced.pull)
+    step = torch.linalg.solve(reduced.matrix, reduced.rhs)
     torch.testing.assert_close(step, expected[: VIEWS * columns], rtol=1e-7, atol=1e-9)
     torch.testing.assert_close(
         reduced.points(step).flatten(), expected[VIEWS * columns :], rtol=1e-7, atol=1e-9

@@ -11,8 +11,8 @@ def test_offset_and_drift_by_the_cameras_own_clock_say_the_same():
     timing = Timing(tensor(0, 0.5, -1.2), tensor(0, 2e-3, -1e-3), middle=7.0)
     times = torch.linspace(0, 30, 7, dtype=torch.float64)
     own = timing.own(times)
-    offset, drift = timing.from_own
-    torch.testing.assert_close(own + offset + drift * own, times[:, None].expand(-1, 3))
+    time_offset, drift = timing.from_own
+    torch.testing.assert_close(own + time_offset + drift * own, times[:, None].expand(-1, 3))
     torch.testing.assert_close(timing.around(20.0).own(times), own)
 
 
@@ -32,6 +32,6 @@ def test_common_times_are_those_at_which_two_cameras_look():
 
 
 def test_corrections_add_up():
-    timing = Timing.together(2).later(tensor(0, 0.1, 0.2, 0.3).view(2, 2))
-    assert timing.offset.tolist() == [0, 0.2]
+    timing = Timing.synchronised(2).later(tensor(0, 0.1, 0.2, 0.3).view(2, 2))
+    assert timing.time_offset.tolist() == [0, 0.2]
     assert timing.drift.tolist() == [0.1, 0.3]

@@ -6,10 +6,10 @@ from coview.geometry.self_calibration.model_selection import choose
 
 
 @pytest.fixture
-def chosen(settle_walk):
+def chosen(refine_walk):
     def answer(scene, focal, clock):
         unknowns = Unknowns("shared", "offset")
-        found = settle_walk(scene, unknowns, Timing(scene.late, scene.late * 0))
+        found = refine_walk(scene, unknowns, Timing(scene.late, scene.late * 0))
         return choose(found, scene.lenses, scene.fps, unknowns, focal, clock, "given", 10.0)
 
     return answer

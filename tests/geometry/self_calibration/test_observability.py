@@ -7,58 +7,58 @@ from coview.geometry.bundle.residuals import Unknowns
 from coview.geometry.epipolar.view_graph import NotDeterminedError
 from coview.geometry.self_calibration.observability import (
     check_agreement,
+    check_converged,
     check_determined,
     check_motion,
-    check_settled,
 )
 
 UNKNOWNS = Unknowns("shared", "offset")
 
 
 @pytest.fixture(scope="module")
-def settled(make_walk, settle_walk):
-    return settle_walk(make_walk(1), UNKNOWNS)
+def refined(make_walk, refine_walk):
+    return refine_walk(make_walk(1), UNKNOWNS)
 
 
 NAMES = ("left", "middle", "right")
 
 
-def test_a_good_recording_passes_with_room_to_spare(settled):
+def test_a_good_recording_passes_with_room_to_spare(refined):
     """All checks are silent; agreement is far from the 50 % and the clocks' last step far from the 0.1 frames asked."""
-    check_agreement(settled, NAMES, 10.0, UNKNOWNS)
-    check_settled(settled, 50.0)
-    check_motion(settled, NAMES, UNKNOWNS)
-    check_determined(settled, NAMES, UNKNOWNS)
-    assert settled.agreement.min() > 0.9
-    assert settled.adjusted.clock[:, 0].abs().max() * 50 < 0.05
+    check_agreement(refined, NAMES, 10.0, UNKNOWNS)
+    check_converged(refined, 50.0)
+    check_motion(refined, NAMES, UNKNOWNS)
+    check_determined(refined, NAMES, UNKNOWNS)
+    assert refined.agreement.min() > 0.9
+    assert refined.adjusted.clock[:, 0].abs().max() * 50 < 0.05
 
 
-def test_the_camera_that_does_not_fit_is_named(settled):
-    poor = replace(settled, agreement=torch.tensor([0.9, 0.2, 0.9]))
+def test_the_camera_that_does_not_fit_is_named(refined):
+    poor = replace(refined, agreement=torch.tensor([0.9, 0.2, 0.9]))
     with pytest.raises(NotDeterminedError, match=r"camera 'middle' .* only 20% .*Usual causes"):
         check_agreement(poor, NAMES, 10.0, Unknowns())
-    check_agreement(replace(settled, agreement=torch.tensor([0.9, 0.4, 0.9])), NAMES, 10.0, Unknowns())
+    check_agreement(replace(refined, agreement=torch.tensor([0.9, 0.4, 0.9])), NAMES, 10.0, Unknowns())
     with pytest.raises(NotDeterminedError, match=r"only 40%"):
-        check_agreement(replace(settled, agreement=torch.tensor([0.9, 0.4, 0.9])), NAMES, 10.0, UNKNOWNS)
+        check_agreement(replace(refined, agreement=torch.tensor([0.9, 0.4, 0.9])), NAMES, 10.0, UNKNOWNS)
 
 
-def test_clocks_that_still_move_are_no_answer(settled):
-    moving = replace(settled, adjusted=replace(settled.adjusted, clock=torch.full((3, 2), 0.05)))
-    with pytest.raises(NotDeterminedError, match=r"did not settle .*2.5 frames"):
-        check_settled(moving, 50.0)
+def test_clocks_that_still_move_are_no_answer(refined):
+    moving = replace(refined, adjusted=replace(refined.adjusted, clock=torch.full((3, 2), 0.05)))
+    with pytest.raises(NotDeterminedError, match=r"did not converge .*2.5 frames"):
+        check_converged(moving, 50.0)
 
 
-def test_no_motion_beyond_the_noise_tells_no_clock(settled):
+def test_no_motion_beyond_the_noise_tells_no_clock(refined):
     still = replace(
-        settled, reading=replace(settled.reading, velocity=0.02 * settled.reading.velocity.sign())
+        refined, reading=replace(refined.reading, velocity=0.02 * refined.reading.velocity.sign())
     )
     with pytest.raises(NotDeterminedError, match=r"stands still.*--fit-clock fixed"):
         check_motion(still, NAMES, UNKNOWNS)
     check_motion(still, NAMES, Unknowns("shared", "given"))
 
 
-def test_a_guess_is_refused_with_its_reason(settled):
-    vague = replace(settled, adjusted=replace(settled.adjusted, covariance=1e5 * settled.adjusted.covariance))
+def test_a_guess_is_refused_with_its_reason(refined):
+    vague = replace(refined, adjusted=replace(refined.adjusted, covariance=1e5 * refined.adjusted.covariance))
     with pytest.raises(
         NotDeterminedError, match=r"focal length of camera '.*fills too little.*--fit-focal fixed"
     ):
@@ -67,7 +67,7 @@ def test_a_guess_is_refused_with_its_reason(settled):
     with pytest.raises(NotDeterminedError, match=r"near a single plane.*walk towards"):
         check_determined(flat, NAMES, UNKNOWNS)
     lost = replace(
-        settled, adjusted=replace(settled.adjusted, covariance=torch.nan * settled.adjusted.covariance)
+        refined, adjusted=replace(refined.adjusted, covariance=torch.nan * refined.adjusted.covariance)
     )
     with pytest.raises(NotDeterminedError, match=r"does not determine"):
         check_determined(lost, NAMES, UNKNOWNS)

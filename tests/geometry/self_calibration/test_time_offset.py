@@ -4,17 +4,17 @@ import pytest
 import torch
 
 from coview.geometry.self_calibration.time_offset import (
-    Seen,
+    Track2D,
     candidates,
     correlations,
-    epipolar_misses,
-    rough_offsets,
+    epipolar_errors,
+    rough_time_offsets,
 )
 
 
 def seen(scene):
     views = range(scene.pixels.shape[1])
-    return [[Seen(scene.pixels[:, view], scene.weights[:, view])] for view in views]
+    return [[Track2D(scene.pixels[:, view], scene.weights[:, view])] for view in views]
 
 
 def test_correlation_peaks_at_the_lag_whatever_is_missing():
@@ -34,7 +34,7 @@ def test_the_right_lag_fits_one_epipolar_geometry(make_walk):
     scene = make_walk(late=(0.0, 0.4), views=2)
     lags = torch.tensor([*range(-60, 61, 5), 180])
     (first,), (second,) = seen(scene)
-    misses = epipolar_misses(second, first, lags)
+    misses = epipolar_errors(second, first, lags)
     assert int(lags[misses.argmin()]) == -20  # late by 20 pictures: its picture n - 20
     assert misses[-1] == math.inf, "20 pictures in common are too few"
 
@@ -42,5 +42,5 @@ def test_the_right_lag_fits_one_epipolar_geometry(make_walk):
 @pytest.mark.parametrize("late", [(0.0, 0.0, 0.0), (0.0, 1.46, -0.72)])
 def test_cameras_are_found_late_to_a_frame_or_two(make_walk, late):
     scene = make_walk(1, frames=300, late=late, outliers=0.05, missing=0.1)
-    found = rough_offsets(seen(scene), scene.fps, 10.0)
+    found = rough_time_offsets(seen(scene), scene.fps, 10.0)
     assert (found - scene.late).abs().max() * scene.fps <= 2.5

@@ -86,7 +86,7 @@ def by_loops(pixels, projections, weights) -> list[int]:  # type: ignore[no-unty
 def test_the_inliers_are_those_of_the_loops(views: int, missing: float):
     _, projections, pixels, weights, _ = scene(views, 6, outliers=0.2, missing=missing, seed=views)
     found = triangulate_robust_undistorted(
-        pixels, projections, weights, threshold=LIMIT, solver="linear", max_doubt=torch.inf
+        pixels, projections, weights, threshold=LIMIT, solver="linear", max_ambiguity=torch.inf
     )
     twin = torch.zeros_like(found.inliers)
     for frame, joint in itertools.product(range(6), range(17)):
@@ -195,7 +195,7 @@ def test_where_two_pairs_are_equally_right_the_point_is_unknown():
     assert unknown.points.isnan().all()
     assert not unknown.inliers.any()
     either = triangulate_robust_undistorted(
-        pixels[:, None], projections, weights, max_doubt=torch.inf
+        pixels[:, None], projections, weights, max_ambiguity=torch.inf
     ).points[0]
     assert torch.minimum((either - here).norm(), (either - there).norm()) < 1e-6
 
@@ -206,7 +206,7 @@ def test_where_two_pairs_are_equally_right_the_covariance_says_so():
     pixels = torch.stack([image(p, projections[v])[0] for v, p in enumerate((here, here, there, there))])
     weights = torch.ones(4, 1).double()
     found = triangulate_robust_undistorted(
-        pixels[:, None], projections, weights, sigma=3.0, max_doubt=torch.inf
+        pixels[:, None], projections, weights, sigma=3.0, max_ambiguity=torch.inf
     )
     apart = there - here if found.inliers[0, 0] else here - there
     assert found.inliers.sum() == 2

@@ -1,13 +1,13 @@
 import torch
 
 from coview.data.synthetic.recordings import random_motion, ring_cameras
-from coview.geometry.triangulation.observations import Rig, features
+from coview.geometry.triangulation.observations import CentredCameras, features
 
 
 def test_the_image_in_centred_coordinates_is_the_image():
     cameras = ring_cameras(4).to(torch.float64)
     points = random_motion(3, seed=0).double().flatten(0, 1)
-    rig = Rig.of(cameras.pixels_from_world[None])
+    rig = CentredCameras.of(cameras.pixels_from_world[None])
     u, v, depth = rig.image((points - rig.origin).mT[None])
     found = torch.stack([u / depth, v / depth], dim=-1)[0] + rig.centre[0].mT[:, None]
     torch.testing.assert_close(found, cameras.project(points))
@@ -15,13 +15,15 @@ def test_the_image_in_centred_coordinates_is_the_image():
 
 def test_the_principal_point_is_taken_out():
     cameras = ring_cameras(3).to(torch.float64)
-    rig = Rig.of(cameras.pixels_from_world[None])
+    rig = CentredCameras.of(cameras.pixels_from_world[None])
     torch.testing.assert_close(rig.centre[0].mT, cameras.principal_point)
 
 
 def test_the_scale_of_a_projection_means_nothing():
     projections = ring_cameras(3).to(torch.float64).pixels_from_world[None]
-    torch.testing.assert_close(Rig.of(projections).cameras, Rig.of(7.0 * projections).cameras)
+    torch.testing.assert_close(
+        CentredCameras.of(projections).cameras, CentredCameras.of(7.0 * projections).cameras
+    )
 
 
 def test_features_by_hand():

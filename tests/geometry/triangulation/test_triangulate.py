@@ -54,7 +54,7 @@ def test_it_is_the_same_as_undistorting_first_and_all_options_arrive():
     for options in (
         {},
         {"sigma": 1.0, "threshold": 8.0, "solver": "linear"},
-        {"max_doubt": torch.inf, "max_pairs": 2, "seed": 3},
+        {"max_ambiguity": torch.inf, "max_pairs": 2, "seed": 3},
     ):
         ours = triangulate_robust(cameras, pixels, weights, **options)
         once = triangulate_robust(perfect, straight, weights, **options)

@@ -277,8 +277,8 @@ def test_one_view_is_refused(function):  # type: ignore[no-untyped-def]
         ({"sigma": 0.0}, "sigma=0.0"),
         ({"threshold": -1.0}, "threshold=-1.0"),
         ({"threshold": math.nan}, "threshold=nan"),
-        ({"max_doubt": -1.0}, "0 or more, got -1.0"),
-        ({"max_doubt": math.nan}, "0 or more, got nan"),
+        ({"max_ambiguity": -1.0}, "0 or more, got -1.0"),
+        ({"max_ambiguity": math.nan}, "0 or more, got nan"),
         ({"max_pairs": 0}, "at least 1, got 0"),
     ],
 )

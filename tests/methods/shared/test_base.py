@@ -32,7 +32,7 @@ def test_needs_is_everything_training_reads():
 
 
 def test_most_methods_have_nothing_to_revise():
-    assert Peeking().revise(MultiView(HIP, confidence=torch.ones(1, 2, 1))) == {}
+    assert Peeking().resolve_ambiguity(MultiView(HIP, confidence=torch.ones(1, 2, 1))) == {}
 
 
 def test_the_abstract_parts_cannot_be_left_out():

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from coview.methods.algebraic_triangulation import AlgebraicTriangulationConfig
-from coview.methods.shared.image_method import MEAN, SPREAD, ImageConfig
+from coview.methods.shared.image_method import IMAGENET_MEAN, IMAGENET_STD, ImageConfig
 from coview.skeletons import H36M_17
 
 SMALL = AlgebraicTriangulationConfig(depth=18, size=32, deconv=16)
@@ -14,10 +14,10 @@ def test_colours_are_red_green_blue_and_in_reference_blue_green_red(dotted):
     images = torch.zeros(1, 1, 3, 32, 32)
     images[:, :, 0] = 1.0  # red
     ours = SMALL.build(H36M_17)._normalised(images[0])
-    theirs = replace(SMALL, reference=True).build(H36M_17)._normalised(images[0])
+    theirs = replace(SMALL, released_numerics=True).build(H36M_17)._normalised(images[0])
     lit, dark = (
-        [(1 - m) / s for m, s in zip(MEAN, SPREAD, strict=True)],
-        [-m / s for m, s in zip(MEAN, SPREAD, strict=True)],
+        [(1 - m) / s for m, s in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True)],
+        [-m / s for m, s in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True)],
     )
     assert ours[0, :, 0, 0].tolist() == pytest.approx([lit[0], dark[1], dark[2]])
     # the first channel is blue there, with the statistics of red: as the weights were trained

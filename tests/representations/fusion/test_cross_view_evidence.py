@@ -58,7 +58,7 @@ def test_lines_go_through_the_true_joint(perspective, seed):
         own_view=True,
         own_scale=True,
         perspective=perspective,
-        least_turn=0.1,
+        min_axis_sine=0.1,
     )
     x, y = (image[instant, target, joint] / pairs.unit[instant, target][:, None]).mT
     distance = (found.a * x + found.b * y + found.c)[found.line_weights > 0]
@@ -84,7 +84,7 @@ def test_line_is_the_image_of_points_on_the_ray():
         own_view=True,
         own_scale=True,
         perspective=True,
-        least_turn=0.0,
+        min_axis_sine=0.0,
     )
     between = rotation[0, 1] @ rotation[0, 0].T
     for depth in (4.0, 6.0, 9.0):
@@ -137,7 +137,7 @@ def test_parallel_views_have_no_lines():
         own_view=False,
         own_scale=True,
         perspective=False,
-        least_turn=0.0,
+        min_axis_sine=0.0,
     )
     assert (found.line_weights == 0).all()
     assert all(each.isfinite().all() for each in (found.a, found.b, found.c))

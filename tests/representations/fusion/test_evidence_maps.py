@@ -4,20 +4,20 @@ from dataclasses import replace
 import pytest
 import torch
 
-from coview.representations.fusion.cross_view_evidence import Evidence
+from coview.representations.fusion.cross_view_evidence import JointEvidence
 from coview.representations.fusion.evidence_maps import (
     FAITHFUL,
     OURS,
     FusionSettings,
-    drawable,
-    highest_places,
     map_height,
+    map_maxima,
+    within_grid,
 )
 
 H = 64
 
 
-def evidence(items=60, sources=4, seed=0, spread=0.02) -> tuple[Evidence, torch.Tensor]:
+def evidence(items=60, sources=4, seed=0, spread=0.02) -> tuple[JointEvidence, torch.Tensor]:
     """Points and lines around a place per item, which is returned too (2 items); weights between 0.3 and 1."""
     generator = torch.Generator().manual_seed(seed)
     place = 0.5 * torch.rand(2, items, generator=generator) - 0.25
@@ -26,7 +26,7 @@ def evidence(items=60, sources=4, seed=0, spread=0.02) -> tuple[Evidence, torch.
     a, b = angle.cos(), angle.sin()
     offset = -(a * place[0] + b * place[1]) + spread * torch.randn(a.shape, generator=generator)
     weights = 0.3 + 0.7 * torch.rand(2 * sources - 1, items, generator=generator)
-    found = Evidence(
+    found = JointEvidence(
         x=points[0],
         y=points[1],
         point_weights=weights[:sources],
@@ -41,7 +41,7 @@ def evidence(items=60, sources=4, seed=0, spread=0.02) -> tuple[Evidence, torch.
 # --- the grid, against the text of the paper's code ----------------------------------------------------
 
 
-def stamped(found: Evidence, item: int) -> torch.Tensor:
+def stamped(found: JointEvidence, item: int) -> torch.Tensor:
     """Slow twin: one item's map by stamping, rows y, columns x. Centres are rounded, not cut off."""
     surface = torch.zeros(H, H)
     for s in range(len(found.x)):
@@ -82,7 +82,7 @@ def stamp(surface, row, column, reach, sigma, weight, *, add):
 
 def test_grid_agrees_with_stamping():
     found, _ = evidence()
-    place, height, _ = highest_places(found, torch.zeros(2, 60), FAITHFUL)
+    place, height, _ = map_maxima(found, torch.zeros(2, 60), FAITHFUL)
     cells = []
     for item in range(60):
         surface = stamped(found, item)
@@ -96,11 +96,11 @@ def test_grid_agrees_with_stamping():
 
 def test_grid_equals_its_own_height_at_cell_centres():
     found, _ = evidence(items=7)
-    place, height, _ = highest_places(found, torch.zeros(2, 7), FAITHFUL)
+    place, height, _ = map_maxima(found, torch.zeros(2, 7), FAITHFUL)
     cells = torch.arange(H) / H - 0.5
     y, x = torch.meshgrid(cells, cells, indexing="ij")
     everywhere = torch.stack([x.flatten(), y.flatten()])[..., None].expand(-1, -1, 7)
-    values = map_height(drawable(found, FAITHFUL), everywhere, FAITHFUL, windows=True)
+    values = map_height(within_grid(found, FAITHFUL), everywhere, FAITHFUL, windows=True)
     torch.testing.assert_close(values.max(dim=0).values, height, atol=1e-5, rtol=0)
     torch.testing.assert_close(everywhere[:, values.argmax(dim=0), 0], place)
 
@@ -111,7 +111,7 @@ def test_what_is_off_the_grid_counts_nothing():
     x[0, 0], x[1, 1] = 0.6, -0.51
     c = found.c.clone()
     c[0, 2] = 0.7  # passes outside the box
-    drawn = drawable(replace(found, x=x, c=c), FAITHFUL)
+    drawn = within_grid(replace(found, x=x, c=c), FAITHFUL)
     assert drawn.point_weights[0, 0] == 0
     assert drawn.point_weights[1, 1] == 0
     assert drawn.line_weights[0, 2] == 0
@@ -123,7 +123,7 @@ def test_vertical_lines_count():
     found, place = evidence(items=5, spread=0.0)
     a, b, c = found.a.clone(), found.b.clone(), found.c.clone()
     a[0], b[0], c[0] = 1.0, 0.0, -place[0]
-    drawn = drawable(replace(found, a=a, b=b, c=c), FAITHFUL)
+    drawn = within_grid(replace(found, a=a, b=b, c=c), FAITHFUL)
     assert (drawn.line_weights[0] == found.line_weights[0]).all()
 
 
@@ -131,7 +131,7 @@ def test_of_one_line_nothing_is_drawn():
     found, _ = evidence(items=2)
     weights = found.line_weights.clone()
     weights[1:, 0] = 0
-    drawn = drawable(replace(found, line_weights=weights), FAITHFUL)
+    drawn = within_grid(replace(found, line_weights=weights), FAITHFUL)
     assert (drawn.line_weights[:, 0] == 0).all()
     assert (drawn.line_weights[:, 1] > 0).all()
 
@@ -143,7 +143,7 @@ def test_of_one_line_nothing_is_drawn():
 @pytest.mark.parametrize("spread", [0.01, 0.05])
 def test_ascent_finds_what_a_full_grid_finds(sources, spread):
     found, place = evidence(items=100, sources=sources, spread=spread, seed=sources)
-    peak, height, _ = highest_places(found, place, OURS)
+    peak, height, _ = map_maxima(found, place, OURS)
     cells = torch.linspace(-0.5, 0.5, 129)
     y, x = torch.meshgrid(cells, cells, indexing="ij")
     everywhere = torch.stack([x.flatten(), y.flatten()])[..., None].expand(-1, -1, 100)
@@ -155,7 +155,7 @@ def test_ascent_finds_what_a_full_grid_finds(sources, spread):
 
 def test_ascent_never_goes_downhill():
     found, place = evidence(items=200, spread=0.1)
-    _, height, before = highest_places(found, place, OURS)
+    _, height, before = map_maxima(found, place, OURS)
     assert (height >= before - 1e-6).all()
     points = torch.stack([found.x, found.y])
     assert (height >= map_height(found, points, OURS).max(dim=0).values - 1e-6).all()
@@ -163,7 +163,7 @@ def test_ascent_never_goes_downhill():
 
 def test_agreeing_evidence_is_met_exactly():
     found, place = evidence(spread=0.0)
-    peak, height, _ = highest_places(found, torch.zeros_like(place), OURS)
+    peak, height, _ = map_maxima(found, torch.zeros_like(place), OURS)
     torch.testing.assert_close(peak, place, atol=1e-5, rtol=0)
     torch.testing.assert_close(height, found.point_weights.sum(dim=0) + found.line_weights.sum(dim=0))
 
@@ -172,12 +172,12 @@ def test_agreeing_evidence_is_met_exactly():
 def test_no_evidence_has_no_height_and_no_items_no_places(settings):
     found, place = evidence(items=3)
     silent = replace(found, point_weights=0 * found.point_weights, line_weights=0 * found.line_weights)
-    peak, height, before = highest_places(silent, place, settings)
+    peak, height, before = map_maxima(silent, place, settings)
     assert (height == 0).all()
     assert (before == 0).all()
     assert peak.isfinite().all()
     none, place = evidence(items=0)
-    assert highest_places(none, place, settings)[0].shape == (2, 0)
+    assert map_maxima(none, place, settings)[0].shape == (2, 0)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from coview.data.synthetic.recordings import SyntheticConfig
 from coview.geometry.rotations import rotation_from_axis_angle
 from coview.representations.fusion.evidence_maps import FAITHFUL, OURS
 from coview.representations.fusion.fused_joints import confidence_quantile, fused_joints
-from coview.representations.normalised import image_rays, ray_from_camera, root_centred, turned
+from coview.representations.normalised import image_rays, ray_from_camera, root_centred, rotated_rays
 from coview.skeletons import H36M_17
 
 FOCAL = 1145 / 1000 / 2**0.5  # of SyntheticConfig's cameras, in image diagonals
@@ -50,7 +50,7 @@ def scene(instants=40, *, perspective=False, degrees=0.0, hit=0.5, low=0.0, seed
     if perspective:
         rays = image_rays(batch.joints2d, batch.image_size, FOCAL)
         ray_frame = ray_from_camera(rays[..., 0, :])
-        truth, rotation = turned(rays, ray_frame), ray_frame @ rotation
+        truth, rotation = rotated_rays(rays, ray_frame), ray_frame @ rotation
     truth = root_centred(truth, 0)
     unit = truth.square().sum(dim=(-2, -1)).sqrt()
     struck = torch.zeros(truth.shape[:-1], dtype=torch.bool)

@@ -246,13 +246,13 @@ def test_canonical_poses_are_not_written_as_if_in_camera_axes(tmp_path):
         predict(run, tmp_path / "s")
 
 
-def test_a_method_that_measures_angles_is_given_the_lenses_of_a_session_and_answers_in_metres(tmp_path):
+def test_a_method_that_measures_angles_is_given_the_intrinsics_of_a_session_and_answers_in_metres(tmp_path):
     recipe = replace(
         RECIPE, method=Weak25DLiftingConfig(width=4), data=SyntheticConfig(instants=8, subjects=1)
     )
     run = train(recipe, tmp_path / "run", progress=False)
     session = record(tmp_path / "s")
-    with pytest.raises(ValueError, match=r"lens of 'a' is not known.*coview calibrate"):
+    with pytest.raises(ValueError, match=r"intrinsics of 'a' are not known.*coview calibrate"):
         predict(run, session.path)
     calibration = Calibration(("a", "b"), ring_cameras(2).to(torch.float64)).without_extrinsics()
     write_calibration(calibration, session.calibration_path)

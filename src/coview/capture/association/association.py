@@ -1,8 +1,8 @@
-"""Who is who: people matched across cameras and over time, before anything is known of the cameras, and after.
+"""People matched across cameras and over time, with cameras that are calibrated or of which nothing is known.
 
-Detections become tracks of one camera (`tracks`); every pair of tracks of two cameras is judged by how their joints
-fit the epipolar geometry (`together`), which before a calibration is found along with the pairing (`view_pairs`);
-tracks are grouped without contradiction and handed on from block to block (`persons`).
+Detections become tracks of one camera (`tracking`); every pair of tracks of two cameras is scored by how well their
+joints fit the epipolar geometry (`epipolar_affinity`), which without a calibration is found along with the pairing
+(`fundamental_from_people`); tracks are grouped consistently and handed on from block to block (`multicut`).
 """
 
 from collections.abc import Sequence
@@ -15,81 +15,116 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from coview.cameras import Cameras
-from coview.capture.association.epipolar_affinity import BLOCK, body_sizes, gather_evidence
+from coview.capture.association.epipolar_affinity import BLOCK, body_sizes, track_affinities
 from coview.capture.association.fundamental_from_people import (
     Fundamentals,
     refit_fundamentals,
     search_fundamentals,
 )
 from coview.capture.association.multicut import people_of_blocks
-from coview.capture.association.reidentification import rejoined
+from coview.capture.association.reidentification import rejoin_people
 from coview.capture.association.tracking import MAX_GAP, track_people
 from coview.errors import InputError
 from coview.geometry.epipolar.relative_pose import fundamental_from_projections
 
-LEAST_FRAMES = 10  # that two cameras must see somebody together; who is seen less is nobody
-_ROUNDS = 2  # matrices fitted to who is who, and who is who by these matrices
+# frames in which two cameras must see a person at once; who is seen less gets no number
+LEAST_FRAMES = 10
+# alternations of fitting matrices to people and matching people by matrices
+_ROUNDS = 2
 
 
 @dataclass(frozen=True)
-class Associated:
-    """The person of every detection."""
+class Association:
+    """The result of associating people: the person and the track of every detection."""
 
-    ids: Int[Tensor, "views frames people"]  # from 1, who is seen most; -1: nobody's
-    tracks: Int[
-        Tensor, "views frames people"
-    ]  # of single cameras, from 0, no two cameras share a number; -1: none
-    switches: tuple[int, ...]  # per camera: how often a track was cut and given to another person
+    # person of every detection, from 1, who is seen most; -1: nobody
+    ids: Int[Tensor, "views frames people"]
+    # track of every detection, from 0, no two cameras share a number; -1: none
+    tracks: Int[Tensor, "views frames people"]
+    # per camera: how often a track was cut and given to another person
+    switches: tuple[int, ...]
 
     @property
     def count(self) -> int:
+        """How many people were found."""
         return max(0, int(self.ids.max()))
 
 
-def associate_before(
+def associate_uncalibrated(
     joints: Float[Tensor, "views frames people joints 2"],
     confidence: Float[Tensor, "views frames people joints"] | None = None,
     *,
-    lags: Sequence[float] | None = None,
+    time_offsets: Sequence[float] | None = None,
     min_confidence: float = 0.3,
     max_gap: int = MAX_GAP,
     seed: int = 0,
-) -> Associated:
-    """Who is who in cameras of which nothing is known: neither where they stand nor their focal lengths.
+) -> Association:
+    """Match people across views and over time with neither the poses nor the focal lengths of the cameras known.
 
-    `joints` are pixels, NaN where not seen; the order of people means nothing. `lags` says, in frames, when each camera
-    began: frame i of a camera shows what a camera of lag 0 shows in frame i + lag; a frame or two of error does no
-    harm. Lenses are taken to be free of distortion, which costs accuracy near the rim of wide ones only. Views that
-    cannot be related to any other give nobody a number. Cost: linear in frames, quadratic in views."""
-    seen = _trusted(joints, confidence, min_confidence)
-    starts = _starts(lags, len(joints))
-    seen = _in_step(seen, starts, torch.nan)
-    nodes = _nodes(seen, max_gap)
+    The fundamental matrices of pairs of views are searched along with the pairing of people. Lenses are taken to be
+    free of distortion, which costs accuracy near the rim of wide ones only. Cost: linear in frames, quadratic in views.
+
+    Args:
+        joints: 2D detections, pixels, NaN where not seen; the order of people within a frame means nothing.
+        confidence: Confidence of every detected joint; None: all joints count.
+        time_offsets: Per view, frames by which it started later: frame i of a view shows what a view of offset 0 shows
+            in frame i + offset. An error of a frame or two does no harm. None: all started at once.
+        min_confidence: Joints below this confidence are taken as not seen.
+        max_gap: Frames that a track survives without a detection.
+        seed: Seed of the search for fundamental matrices.
+
+    Returns:
+        The person and the track of every detection. People of views that cannot be related to any other get no number.
+
+    Raises:
+        InputError: Where the number of time offsets is not the number of views.
+    """
+    seen = _confident(joints, confidence, min_confidence)
+    starts = _starts(time_offsets, len(joints))
+    seen = _synchronised(seen, starts, torch.nan)
+    track_ids = _number_tracks(seen, max_gap)
     small = seen.double() / body_sizes(seen).double()[:, None, None, None, None]
-    fundamentals = search_fundamentals(small, nodes, seed)
-    people = _numbered(seen, small, nodes, fundamentals)
+    fundamentals = search_fundamentals(small, track_ids, seed)
+    people = _numbered(seen, small, track_ids, fundamentals)
     for _ in range(_ROUNDS):
         before, fundamentals = people, refit_fundamentals(small, people, seed)
-        people = _numbered(seen, small, nodes, fundamentals)
+        people = _numbered(seen, small, track_ids, fundamentals)
         if torch.equal(before, people):
             break
-    return _finished(people, nodes, starts, joints.shape[1])
+    return _finished(people, track_ids, starts, joints.shape[1])
 
 
-def associate_after(
+def associate_calibrated(
     joints: Float[Tensor, "views frames people joints 2"],
     cameras: Cameras,
     confidence: Float[Tensor, "views frames people joints"] | None = None,
     *,
-    lags: Sequence[float] | None = None,
+    time_offsets: Sequence[float] | None = None,
     min_confidence: float = 0.3,
     max_gap: int = MAX_GAP,
-) -> Associated:
-    """Who is who in calibrated cameras. As `associate_before`; besides, who was lost is found again in 3D."""
-    seen = _trusted(joints, confidence, min_confidence)
-    starts = _starts(lags, len(joints))
-    seen = _in_step(seen, starts, torch.nan)
-    nodes = _nodes(seen, max_gap)
+) -> Association:
+    """Match people across views and over time with calibrated cameras.
+
+    Who was out of sight of all cameras for a moment is found again by place in 3D.
+
+    Args:
+        joints: 2D detections, distorted pixels, NaN where not seen; the order of people within a frame means nothing.
+        cameras: The calibrated cameras, one per view.
+        confidence: Confidence of every detected joint; None: all joints count.
+        time_offsets: Per view, frames by which it started later, as for `associate_uncalibrated`; None: all at once.
+        min_confidence: Joints below this confidence are taken as not seen.
+        max_gap: Frames that a track survives without a detection.
+
+    Returns:
+        The person and the track of every detection.
+
+    Raises:
+        InputError: Where the number of time offsets is not the number of views.
+    """
+    seen = _confident(joints, confidence, min_confidence)
+    starts = _starts(time_offsets, len(joints))
+    seen = _synchronised(seen, starts, torch.nan)
+    track_ids = _number_tracks(seen, max_gap)
     perfect, straight = cameras.to(torch.float64).undistorted(seen.double().flatten(1, 3))
     straight = straight.view(seen.shape)
     size = body_sizes(straight)
@@ -100,15 +135,15 @@ def associate_after(
         (a, b): fundamental_from_projections(shrink[a] @ projections[a], shrink[b] @ projections[b])
         for a, b in combinations(range(len(joints)), 2)
     }
-    people = _numbered(seen, small, nodes, fundamentals)
-    people = rejoined(straight, people, projections)
-    return _finished(people, nodes, starts, joints.shape[1])
+    people = _numbered(seen, small, track_ids, fundamentals)
+    people = rejoin_people(straight, people, projections)
+    return _finished(people, track_ids, starts, joints.shape[1])
 
 
 # --- inside --------------------------------------------------------------------------------------
 
 
-def _trusted(joints: Tensor, confidence: Tensor | None, min_confidence: float) -> Tensor:
+def _confident(joints: Tensor, confidence: Tensor | None, min_confidence: float) -> Tensor:
     return (
         joints
         if confidence is None
@@ -116,17 +151,18 @@ def _trusted(joints: Tensor, confidence: Tensor | None, min_confidence: float) -
     )
 
 
-def _starts(lags: Sequence[float] | None, views: int) -> list[int]:
-    """Frames by which each view is moved so that all are in step; the earliest one is not."""
-    rounded = [round(lag) for lag in lags or [0.0] * views]
+def _starts(time_offsets: Sequence[float] | None, views: int) -> list[int]:
+    """Frames by which each view is shifted so that all are synchronised; 0 for the earliest."""
+    rounded = [round(offset_frames) for offset_frames in time_offsets or [0.0] * views]
     if len(rounded) != views:
         raise InputError(
-            f"associate: {len(rounded)} lags given for {views} views. Give one per view, in frames."
+            f"associate: {len(rounded)} time offsets given for {views} views. Give one per view, in frames."
         )
-    return [lag - min(rounded) for lag in rounded]
+    return [offset_frames - min(rounded) for offset_frames in rounded]
 
 
-def _in_step(values: Tensor, starts: list[int], absent: float) -> Tensor:
+def _synchronised(values: Tensor, starts: list[int], absent: float) -> Tensor:
+    """All views shifted onto one time axis; `absent` where a view has no frame."""
     views, frames, *rest = values.shape
     moved = values.new_full((views, frames + max(starts), *rest), absent)
     for view, start in enumerate(starts):
@@ -134,7 +170,7 @@ def _in_step(values: Tensor, starts: list[int], absent: float) -> Tensor:
     return moved
 
 
-def _nodes(
+def _number_tracks(
     joints: Float[Tensor, "views frames people joints 2"], max_gap: int
 ) -> Int[Tensor, "views frames people"]:
     """Tracks of every view, numbered so that no two views share a number."""
@@ -147,22 +183,24 @@ def _nodes(
 
 
 def _numbered(
-    pixels: Tensor, small: Tensor, nodes: Int[Tensor, "views frames people"], fundamentals: Fundamentals
+    pixels: Tensor, small: Tensor, track_ids: Int[Tensor, "views frames people"], fundamentals: Fundamentals
 ) -> Int[Tensor, "views frames people"]:
     """The person (from 0) of every detection; -1 where there is no track."""
-    if not bool((nodes >= 0).any()):
-        return nodes
-    people = people_of_blocks(pixels, nodes, gather_evidence(small, nodes, fundamentals))
-    block = torch.arange(nodes.shape[1]) // BLOCK
-    return torch.where(nodes >= 0, people[block[None, :, None].expand_as(nodes), nodes.clamp(min=0)], -1)
+    if not bool((track_ids >= 0).any()):
+        return track_ids
+    people = people_of_blocks(pixels, track_ids, track_affinities(small, track_ids, fundamentals))
+    block = torch.arange(track_ids.shape[1]) // BLOCK
+    return torch.where(
+        track_ids >= 0, people[block[None, :, None].expand_as(track_ids), track_ids.clamp(min=0)], -1
+    )
 
 
 def _finished(
     people: Int[Tensor, "views frames people"],
-    nodes: Int[Tensor, "views frames people"],
+    track_ids: Int[Tensor, "views frames people"],
     starts: list[int],
     frames: int,
-) -> Associated:
+) -> Association:
     """Renumbered by how much is seen of each, without those whom no two cameras saw; every view at its own frames."""
     ids = torch.full_like(people, -1)
     names, counts = people[people >= 0].unique(return_counts=True)
@@ -172,15 +210,25 @@ def _finished(
         if int((mine.any(dim=-1).sum(dim=0) >= 2).sum()) >= LEAST_FRAMES:
             number += 1
             ids[mine] = number
-    own = [[part[view, start : start + frames] for view, start in enumerate(starts)] for part in (ids, nodes)]
+    own = [
+        [part[view, start : start + frames] for view, start in enumerate(starts)] for part in (ids, track_ids)
+    ]
     ids, tracks = (torch.stack(part) for part in own)
-    return Associated(ids, tracks, switches_of(ids, tracks))
+    return Association(ids, tracks, switches_of(ids, tracks))
 
 
 def switches_of(
     ids: Int[Tensor, "views frames people"], tracks: Int[Tensor, "views frames people"]
 ) -> tuple[int, ...]:
-    """Per view: how often along a track the person changes."""
+    """Count per view how often the person changes along a track.
+
+    Args:
+        ids: The person of every detection, from 1; -1: nobody.
+        tracks: The track of every detection, from 0; -1: none.
+
+    Returns:
+        One count per view.
+    """
     counts = []
     for view, track in zip(ids.numpy(), tracks.numpy(), strict=True):
         frame, place = np.nonzero((view > 0) & (track >= 0))

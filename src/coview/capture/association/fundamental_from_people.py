@@ -1,7 +1,7 @@
-"""Epipolar geometry of views of which nothing is known, from several people of whom nobody knows who is who.
+"""Fundamental matrices of uncalibrated views from several people who are not matched yet.
 
-Whoever is taken for the same person in two views gives a fundamental matrix; only the right pairing gives one that the
-other people fit as well.
+Every pairing of tracks of two views gives a fundamental matrix; only the right pairing gives one that the other people
+fit as well.
 """
 
 from itertools import combinations
@@ -11,37 +11,56 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from coview.capture.association.epipolar_affinity import frame_evidence, misfits
-from coview.capture.association.multicut import contracted
+from coview.capture.association.epipolar_affinity import epipolar_errors, frame_affinity
+from coview.capture.association.multicut import greedy_edge_contraction
 from coview.geometry.epipolar.fundamental_ransac import robust_fundamental
 
-ROUGH = 0.03  # body sizes: what a pair may miss while cameras are a frame late and matrices are first guesses
+# body sizes: epipolar error allowed while cameras are up to a frame out of step
+ROUGH = 0.03
+# body sizes: epipolar error allowed once people are matched
 FINE = 0.015
-_USUAL = 0.012  # body sizes: what right pairs are expected to miss meanwhile
-_LONGEST = 5  # tracks of each view that are paired with each other
-_TRIED = 12  # of these pairings, those that share most frames
-_SHARED = 20  # frames that two tracks must share
-_INSTANTS = 80  # that a pairing is judged on
-_POINTS = 400  # pairs of joints that a matrix is first fitted to
-_SURE = 0.75  # share of the best possible agreement from which on no other pairing is tried ...
-_ALIKE = 0.4  # correlation of motion that goes with it
-_ENOUGH = 0.2  # ... and below which two views are not said to be related
+# body sizes: epipolar error expected of right pairs during the search
+_TYPICAL = 0.012
+# tracks of each view that are paired with each other
+_LONGEST = 5
+# of these pairings, those that share most frames
+_TRIED = 12
+# frames that two tracks must share
+_SHARED = 20
+# frames in which the agreement of a pairing is computed
+_INSTANTS = 80
+# pairs of joints that a matrix is first fitted to
+_POINTS = 400
+# share of the best possible agreement from which on no other pairing is tried
+_SURE = 0.75
+# correlation of motion that must go with it
+_ALIKE = 0.4
+# share of the best possible agreement below which two views get no fundamental matrix
+_ENOUGH = 0.2
 
 Fundamentals = dict[tuple[int, int], Float[Tensor, "3 3"]]
 
 
 def search_fundamentals(
     joints: Float[Tensor, "views frames people joints 2"],
-    nodes: Int[Tensor, "views frames people"],
+    track_ids: Int[Tensor, "views frames people"],
     seed: int = 0,
 ) -> Fundamentals:
-    """b̃ᵀ F ã = 0 for the pairs of views (a < b) whose people agree on a matrix, whatever pairing that takes.
+    """Find fundamental matrices of pairs of views by trying which pairing of their tracks makes all people agree.
 
-    `joints` in body sizes of each view, NaN where not seen; `nodes` are numbers of tracks that no two views share. Cost
-    does not depend on the number of frames, and is quadratic in views."""
+    Cost does not depend on the number of frames, and is quadratic in views.
+
+    Args:
+        joints: 2D detections in body sizes of each view, NaN where not seen.
+        track_ids: The track of every detection; no two views share a number; -1: none.
+        seed: Seed of the robust fits.
+
+    Returns:
+        Per pair of views (a, b), a < b: F with b̃ᵀ F ã = 0; pairs whose people agree on no matrix are left out.
+    """
     found = {}
     for a, b in combinations(range(len(joints)), 2):
-        matrix = _related(joints[a], joints[b], nodes[a], nodes[b], seed)
+        matrix = _related(joints[a], joints[b], track_ids[a], track_ids[b], seed)
         if matrix is not None:
             found[a, b] = matrix
     return found
@@ -52,7 +71,16 @@ def refit_fundamentals(
     ids: Int[Tensor, "views frames people"],
     seed: int = 0,
 ) -> Fundamentals:
-    """The same where it is known (well enough) who is who: `ids` are numbers of people, -1 for nobody."""
+    """Fit fundamental matrices to people who are (well enough) matched already.
+
+    Args:
+        joints: 2D detections in body sizes of each view, NaN where not seen.
+        ids: The person of every detection; -1: nobody.
+        seed: Seed of the robust fits.
+
+    Returns:
+        Per pair of views (a, b), a < b: F with b̃ᵀ F ã = 0; pairs that cannot be fitted are left out.
+    """
     found = {}
     for a, b in combinations(range(len(joints)), 2):
         matrix = _fitted(*_paired(joints[a], joints[b], ids[a], ids[b]), FINE, seed, 4 * _POINTS)
@@ -68,10 +96,10 @@ def _related(
     in_b: Int[Tensor, "frames others"],
     seed: int,
 ) -> Float[Tensor, "3 3"] | None:
-    together = ((in_a >= 0).any(dim=1) & (in_b >= 0).any(dim=1)).nonzero()[:, 0]
-    if len(together) < _SHARED:
+    shared = ((in_a >= 0).any(dim=1) & (in_b >= 0).any(dim=1)).nonzero()[:, 0]
+    if len(shared) < _SHARED:
         return None
-    some = together[torch.linspace(0, len(together) - 1, min(len(together), _INSTANTS)).long()]
+    some = shared[torch.linspace(0, len(shared) - 1, min(len(shared), _INSTANTS)).long()]
     glance = a[some], b[some], in_a[some], in_b[some]
     possible = float(torch.minimum((in_a[some] >= 0).sum(dim=1), (in_b[some] >= 0).sum(dim=1)).sum())
     best, most, leads = None, 0.0, 0.0
@@ -93,23 +121,25 @@ def _grown(
     """Fitted again to everybody who fits, as long as that makes more people fit; and how much fits."""
     score, groups = _agreement(matrix, a, b, in_a, in_b)
     for _ in range(3):
-        again = _fitted(*_paired(a, b, _renamed(in_a, groups), _renamed(in_b, groups)), ROUGH, seed, _POINTS)
-        if again is None:
+        refitted = _fitted(
+            *_paired(a, b, _renamed(in_a, groups), _renamed(in_b, groups)), ROUGH, seed, _POINTS
+        )
+        if refitted is None:
             break
-        better, regrouped = _agreement(again, a, b, in_a, in_b)
+        better, regrouped = _agreement(refitted, a, b, in_a, in_b)
         if better <= score:
             break
-        matrix, score, groups = again, better, regrouped
+        matrix, score, groups = refitted, better, regrouped
     return matrix, score
 
 
 def _agreement(
     matrix: Float[Tensor, "3 3"], a: Tensor, b: Tensor, in_a: Tensor, in_b: Tensor
 ) -> tuple[float, list[list[int]]]:
-    """How much evidence for pairs the best grouping of all tracks has under a matrix, and that grouping."""
+    """Total affinity of the best grouping of all tracks under a matrix, and that grouping."""
     names, place = torch.cat([in_a.flatten(), in_b.flatten()]).unique(return_inverse=True)
     one, other = place[: in_a.numel()].view_as(in_a), place[in_a.numel() :].view_as(in_b)
-    value = frame_evidence(misfits(matrix, a, b), _USUAL).double()
+    value = frame_affinity(epipolar_errors(matrix, a, b), _TYPICAL).double()
     found = torch.zeros(len(names), len(names), dtype=torch.float64)
     rows, columns = torch.broadcast_tensors(one[:, :, None], other[:, None])
     found.index_put_((rows.flatten(), columns.flatten()), value.flatten(), accumulate=True)
@@ -119,7 +149,7 @@ def _agreement(
         weights[((seen.mT @ seen) > 0).numpy()] = -np.inf
     weights[names.numpy() < 0] = -np.inf
     weights[:, names.numpy() < 0] = -np.inf
-    groups = [group for group in contracted(weights) if len(group) > 1]
+    groups = [group for group in greedy_edge_contraction(weights) if len(group) > 1]
     total = sum(weights[i, j] for group in groups for i in group for j in group if i < j)
     return float(total), [[int(names[index]) for index in group] for group in groups]
 
@@ -139,8 +169,8 @@ def _candidates(
             both = (in_a == one).any(dim=1) & (in_b == other).any(dim=1)
             if int(both.sum()) >= _SHARED:
                 heights = [
-                    _heights(points, nodes == node)[both]
-                    for points, nodes, node in ((a, in_a, one), (b, in_b, other))
+                    _heights(points, track_ids == track_id)[both]
+                    for points, track_ids, track_id in ((a, in_a, one), (b, in_b, other))
                 ]
                 pairs.append((one, other, _alike(*heights), int(both.sum())))
     ranked = sorted(pairs, key=lambda pair: -(0.5 + pair[2]) * pair[3])
@@ -158,25 +188,25 @@ def _alike(one: Float[Tensor, "frames joints"], other: Float[Tensor, "frames joi
     both = one.isfinite() & other.isfinite()
     first, second = (torch.where(both, each, torch.nan) for each in (one, other))
     first, second = (each - each.nanmean(dim=0) for each in (first, second))
-    spread = (first.square().nansum(dim=0) * second.square().nansum(dim=0)).sqrt()
-    each = torch.where(spread > 0, (first * second).nansum(dim=0) / spread.clamp(min=1e-12), torch.nan)
+    norm = (first.square().nansum(dim=0) * second.square().nansum(dim=0)).sqrt()
+    each = torch.where(norm > 0, (first * second).nansum(dim=0) / norm.clamp(min=1e-12), torch.nan)
     mean = float(each[both.sum(dim=0) >= _SHARED // 2].nanmean())
     return max(mean, 0.0) if mean == mean else 0.0
 
 
-def _long(nodes: Int[Tensor, "frames people"]) -> list[int]:
-    names, counts = nodes[nodes >= 0].unique(return_counts=True)
+def _long(track_ids: Int[Tensor, "frames people"]) -> list[int]:
+    names, counts = track_ids[track_ids >= 0].unique(return_counts=True)
     return [int(name) for name in names[counts.argsort(descending=True)[:_LONGEST]]]
 
 
-def _only(nodes: Tensor, node: int) -> Tensor:
-    return torch.where(nodes == node, 0, -1)
+def _only(track_ids: Tensor, track_id: int) -> Tensor:
+    return torch.where(track_ids == track_id, 0, -1)
 
 
-def _renamed(nodes: Tensor, groups: list[list[int]]) -> Tensor:
-    renamed = torch.full_like(nodes, -1)
+def _renamed(track_ids: Tensor, groups: list[list[int]]) -> Tensor:
+    renamed = torch.full_like(track_ids, -1)
     for number, group in enumerate(groups):
-        renamed[torch.isin(nodes, torch.tensor(group))] = number
+        renamed[torch.isin(track_ids, torch.tensor(group))] = number
     return renamed
 
 
@@ -189,8 +219,8 @@ def _paired(
     """Joints of detections with the same number in the same frame."""
     frame, one, other = ((in_a[:, :, None] == in_b[:, None]) & (in_a >= 0)[:, :, None]).nonzero(as_tuple=True)
     first, second = a[frame, one].flatten(0, 1), b[frame, other].flatten(0, 1)
-    known = (first.isfinite() & second.isfinite()).all(dim=-1)
-    return first[known], second[known]
+    valid = (first.isfinite() & second.isfinite()).all(dim=-1)
+    return first[valid], second[valid]
 
 
 def _fitted(

@@ -1,4 +1,4 @@
-"""From pairs of tracks to people: groups that contradict nobody, block by block, joined over time."""
+"""From affinities of tracks to people: multicut within blocks of frames, groups linked over time."""
 
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -9,23 +9,33 @@ from jaxtyping import Float, Int
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from coview.capture.association.epipolar_affinity import BLOCK, Evidence
-from coview.capture.association.tracking import Track, pose_misfits, reach
+from coview.capture.association.epipolar_affinity import BLOCK, Affinities
+from coview.capture.association.tracking import Track, gate_radius, pose_distances
 
-LOST = 50  # frames after which a view tells no more where a person should be
-_DOUBT = 10.0  # frames without a detection that halve what a view's expectation counts
-_HABIT = 2.0  # frames of evidence that having been one person before is worth
+# frames after which a view no longer predicts where a person should be
+LOST = 50
+# frames without a detection that halve the weight of a view's prediction
+_HALVING = 10.0
+# affinity, in frames, of two tracks that were one person in the block before
+_HABIT = 2.0
 
 
-def contracted(weights: Float[np.ndarray, "n n"]) -> list[list[int]]:
-    """Groups of nodes: the pair with the greatest weight is joined, weights add up, until none is above 0.
+def greedy_edge_contraction(weights: Float[np.ndarray, "n n"]) -> list[list[int]]:
+    """Partition a graph by greedy additive edge contraction, a heuristic for the minimum cost multicut [Keuper15].
 
-    Greedy additive edge contraction [Keuper15] for the multicut of a graph with attraction (above 0) and repulsion;
-    minus infinity forbids. What comes out is a partition: if a and b are one person, and b and c, then so are a and c
-    (cycle consistency), and no group holds a forbidden pair. `weights` is symmetric; its diagonal is ignored."""
+    The two groups with the greatest weight between them are joined and weights add up, until none is above 0. The
+    result is cycle consistent: if a and b are one person, and b and c, then so are a and c; no group holds a forbidden
+    pair.
+
+    Args:
+        weights: Symmetric; above 0 attracts, below repels, minus infinity forbids. The diagonal is ignored.
+
+    Returns:
+        Groups of nodes by their index.
+    """
     left = weights.astype(float)
     np.fill_diagonal(left, -np.inf)
-    groups = [[node] for node in range(len(left))]
+    groups = [[track_id] for track_id in range(len(left))]
     while len(groups) > 1:
         one, other = divmod(int(left.argmax()), len(left))
         if not left[one, other] > 0:
@@ -40,30 +50,39 @@ def contracted(weights: Float[np.ndarray, "n n"]) -> list[list[int]]:
 
 def people_of_blocks(
     joints: Float[Tensor, "views frames people joints 2"],
-    nodes: Int[Tensor, "views frames people"],
-    evidence: Evidence,
+    track_ids: Int[Tensor, "views frames people"],
+    affinities: Affinities,
 ) -> Int[Tensor, "blocks nodes"]:
-    """The person (from 0) that each track shows in each block of frames; -1 where the track is not there.
+    """Assign every track to a person, block of frames by block.
 
-    In every block the tracks are grouped by `contracted`: two tracks of one view that are seen at once can never be
-    one person. A group then goes to the person whose expected poses, in all views together, it fits best (Hungarian
-    method over all people who were seen of late): a track whose neighbours in the other views have changed is thereby
-    given to another person. `nodes` are numbers of tracks that no two views share, -1 for nobody."""
-    blocks = -(-nodes.shape[1] // BLOCK)
-    rivals, edges = _rivals(nodes, blocks), _by_block(evidence, blocks)
-    people = np.full((blocks, int(nodes.max()) + 1), -1)
+    In every block the tracks are grouped by `greedy_edge_contraction`: two tracks of one view that are seen at once can
+    never be one person. A group then goes to the person whose expected poses, in all views together, it fits best
+    (Hungarian method over all people who were seen recently): a track whose neighbours in the other views have changed
+    is thereby given to another person.
+
+    Args:
+        joints: 2D detections, pixels, NaN where not seen.
+        track_ids: The track of every detection; no two views share a number; -1: none.
+        affinities: Affinities of pairs of tracks.
+
+    Returns:
+        The person (from 0) that each track shows in each block of `BLOCK` frames; -1 where the track is not there.
+    """
+    blocks = -(-track_ids.shape[1] // BLOCK)
+    conflicts, edges = _conflicts(track_ids, blocks), _by_block(affinities, blocks)
+    people = np.full((blocks, int(track_ids.max()) + 1), -1)
     crowd: list[_Person] = []
     for block in range(blocks):
-        sightings = _sightings(joints, nodes, block)
+        sightings = _sightings(joints, track_ids, block)
         here = sorted(sightings)
-        weights = _weights(here, edges[block], rivals[block], people[block - 1] if block else None)
-        groups = [[here[index] for index in group] for group in contracted(weights)]
-        for group, person in _given(groups, sightings, crowd, rivals[block]):
+        weights = _weights(here, edges[block], conflicts[block], people[block - 1] if block else None)
+        groups = [[here[index] for index in group] for group in greedy_edge_contraction(weights)]
+        for group, person in _assigned(groups, sightings, crowd, conflicts[block]):
             people[block, group] = person
             while person >= len(crowd):
                 crowd.append(_Person())
-            for node in group:
-                crowd[person].seen_again(sightings[node])
+            for track_id in group:
+                crowd[person].update(sightings[track_id])
     return torch.from_numpy(people)
 
 
@@ -73,27 +92,32 @@ class _Sighting:
 
     view: int
     frames: np.ndarray
-    poses: np.ndarray  # (frames, joints, 2) pixels
+    # (frames, joints, 2) pixels
+    poses: np.ndarray
 
 
 @dataclass
 class _Person:
-    last: dict[int, Track] = field(default_factory=dict)  # per view
-    seen: int = 0  # tracks and blocks so far
+    """A person found so far, with where each view saw them last."""
+
+    # per view: the latest track state
+    last: dict[int, Track] = field(default_factory=dict)
+    # tracks and blocks so far
+    seen: int = 0
 
     @property
     def standing(self) -> float:
         """From 0 to 1: of two who fit, the one who has been there longer; a stray detection is no person."""
         return self.seen / (self.seen + 5)
 
-    def seen_again(self, sighting: _Sighting) -> None:
+    def update(self, sighting: _Sighting) -> None:
         self.seen += 1
         for index in np.unique(np.linspace(0, len(sighting.frames) - 1, 3).round().astype(int)):
             frame, pose = int(sighting.frames[index]), sighting.poses[index]
             if sighting.view not in self.last:
-                self.last[sighting.view] = Track.begun(0, frame, pose)
+                self.last[sighting.view] = Track.started(0, frame, pose)
             elif frame > self.last[sighting.view].frame:
-                self.last[sighting.view].goes_on(frame, pose)
+                self.last[sighting.view].update(frame, pose)
 
     def fits(self, sighting: _Sighting) -> float:
         """1 where the person was expected there, 0 where they could hardly be, -1 where somebody else must be."""
@@ -101,22 +125,24 @@ class _Person:
         if track is None or frame - track.frame > LOST:
             return 0.0
         steps = max(frame - track.frame, 1)
-        misfit = pose_misfits(track.expected(frame)[None], sighting.poses[:1], np.array([track.size]))[0, 0]
-        if not np.isfinite(misfit):
+        distance = pose_distances(track.expected(frame)[None], sighting.poses[:1], np.array([track.size]))[
+            0, 0
+        ]
+        if not np.isfinite(distance):
             return 0.0
-        return float(np.clip(1 - misfit / reach(track, frame), -1, 1)) / (1 + steps / _DOUBT)
+        return float(np.clip(1 - distance / gate_radius(track, frame), -1, 1)) / (1 + steps / _HALVING)
 
 
-def _given(
+def _assigned(
     groups: list[list[int]],
     sightings: dict[int, _Sighting],
     crowd: list[_Person],
-    rivals: set[tuple[int, int]],
+    conflicts: set[tuple[int, int]],
 ) -> list[tuple[list[int], int]]:
     """To whom each group goes: the number of a known person, or the next ones."""
     fits = np.array(
         [
-            [who.standing * sum(who.fits(sightings[node]) for node in group) for who in crowd]
+            [who.standing * sum(who.fits(sightings[track_id]) for track_id in group) for who in crowd]
             for group in groups
         ]
     )
@@ -128,7 +154,7 @@ def _given(
     owned = {person: list(groups[group]) for group, person in given.items()}
     count = len(crowd)
     for group in sorted(set(range(len(groups))) - set(given), key=lambda index: -len(groups[index])):
-        person = _also(groups[group], fits[group], owned, rivals)
+        person = _also(groups[group], fits[group], owned, conflicts)
         if person is None:
             person, count = count, count + 1
         given[group] = person
@@ -137,14 +163,14 @@ def _given(
 
 
 def _also(
-    group: list[int], fits: np.ndarray, owned: dict[int, list[int]], rivals: set[tuple[int, int]]
+    group: list[int], fits: np.ndarray, owned: dict[int, list[int]], conflicts: set[tuple[int, int]]
 ) -> int | None:
     """A person who has a group of the block already, and whom this one fits and does not contradict."""
     for person in np.argsort(-fits):
         if not fits[person] > 0:
             return None
         pairs = {(min(a, b), max(a, b)) for a in group for b in owned.get(int(person), [])}
-        if not pairs & rivals:
+        if not pairs & conflicts:
             return int(person)
     return None
 
@@ -152,12 +178,12 @@ def _also(
 def _weights(
     here: list[int],
     edges: list[tuple[int, int, float]],
-    rivals: set[tuple[int, int]],
+    conflicts: set[tuple[int, int]],
     before: np.ndarray | None,
 ) -> Float[np.ndarray, "n n"]:
-    """Attraction and repulsion of the tracks of a block; those that were one person before remain so in doubt."""
+    """Attraction and repulsion of the tracks of a block; ties are decided for those that were one person before."""
     weights = np.zeros((len(here), len(here)))
-    place = {node: index for index, node in enumerate(here)}
+    place = {track_id: index for index, track_id in enumerate(here)}
     if before is not None:
         was = before[here]
         weights += _HABIT * ((was[:, None] == was) & (was >= 0))
@@ -165,34 +191,34 @@ def _weights(
         if a in place and b in place:
             weights[place[a], place[b]] += value
             weights[place[b], place[a]] += value
-    for a, b in rivals:
+    for a, b in conflicts:
         weights[place[a], place[b]] = weights[place[b], place[a]] = -np.inf
     return weights
 
 
 def _sightings(
     joints: Float[Tensor, "views frames people joints 2"],
-    nodes: Int[Tensor, "views frames people"],
+    track_ids: Int[Tensor, "views frames people"],
     block: int,
 ) -> dict[int, _Sighting]:
     part = slice(block * BLOCK, (block + 1) * BLOCK)
-    numbers, poses = nodes[:, part].numpy(), joints[:, part].double().numpy()
+    numbers, poses = track_ids[:, part].numpy(), joints[:, part].double().numpy()
     found = {}
     for view, (row, seen) in enumerate(zip(numbers, poses, strict=True)):
-        for node in np.unique(row[row >= 0]):
-            frame, place = np.nonzero(row == node)
-            found[int(node)] = _Sighting(view, block * BLOCK + frame, seen[frame, place])
+        for track_id in np.unique(row[row >= 0]):
+            frame, place = np.nonzero(row == track_id)
+            found[int(track_id)] = _Sighting(view, block * BLOCK + frame, seen[frame, place])
     return found
 
 
-def _rivals(nodes: Int[Tensor, "views frames people"], blocks: int) -> list[set[tuple[int, int]]]:
+def _conflicts(track_ids: Int[Tensor, "views frames people"], blocks: int) -> list[set[tuple[int, int]]]:
     """Per block the pairs of tracks of one view that are there at once, the smaller number first."""
     found: list[set[tuple[int, int]]] = [set() for _ in range(blocks)]
-    people = nodes.shape[2]
+    people = track_ids.shape[2]
     for one, other in combinations(range(people), 2):
         a, b = (
-            torch.minimum(nodes[..., one], nodes[..., other]),
-            torch.maximum(nodes[..., one], nodes[..., other]),
+            torch.minimum(track_ids[..., one], track_ids[..., other]),
+            torch.maximum(track_ids[..., one], track_ids[..., other]),
         )
         view, frame = (a >= 0).nonzero(as_tuple=True)
         pairs = torch.stack([frame // BLOCK, a[view, frame], b[view, frame]], dim=1).unique(dim=0)
@@ -201,9 +227,9 @@ def _rivals(nodes: Int[Tensor, "views frames people"], blocks: int) -> list[set[
     return found
 
 
-def _by_block(evidence: Evidence, blocks: int) -> list[list[tuple[int, int, float]]]:
+def _by_block(affinities: Affinities, blocks: int) -> list[list[tuple[int, int, float]]]:
     edges: list[list[tuple[int, int, float]]] = [[] for _ in range(blocks)]
-    for (a, b), first, values in zip(evidence.pairs, evidence.first, evidence.values, strict=True):
+    for (a, b), first, values in zip(affinities.pairs, affinities.first, affinities.values, strict=True):
         for step, value in enumerate(values):
             edges[first + step].append((int(a), int(b), float(value)))
     return edges

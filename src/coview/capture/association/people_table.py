@@ -14,7 +14,13 @@ _HEADER = ("camera", "track", "person", "first_frame", "last_frame", "detections
 
 
 def write_table(people: People, detections: Detections, path: Path) -> None:
-    """One row per track and owner; no person where it is nobody's. x and y (pixels) are its middle at first."""
+    """Write `people.csv`: one row per track and person, with when and where the track is first seen.
+
+    Args:
+        people: Who is who; rows of nobody's detections name no person.
+        detections: The detections; a row's x and y (pixels) are the median of the joints in its first frame.
+        path: File to write.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(_HEADER)
@@ -24,9 +30,9 @@ def write_table(people: People, detections: Detections, path: Path) -> None:
         number, person = tracks[frame, place], ids[frame, place]
         order = np.lexsort((frame, person, number))
         keys = np.stack([number[order], person[order]], axis=1)
-        begins = np.flatnonzero(np.r_[True, (np.diff(keys, axis=0) != 0).any(axis=1)])[: len(keys)]
-        for begin, end in zip(begins, [*begins[1:], len(order)], strict=True):
-            rows = order[begin:end]
+        starts = np.flatnonzero(np.r_[True, (np.diff(keys, axis=0) != 0).any(axis=1)])[: len(keys)]
+        for start, end in zip(starts, [*starts[1:], len(order)], strict=True):
+            rows = order[start:end]
             at = frame[rows[0]], place[rows[0]]
             x, y = detections.joints[view][at].nanmedian(dim=0).values.tolist()
             owner = "" if person[rows[0]] < 1 else int(person[rows[0]])

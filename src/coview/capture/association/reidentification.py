@@ -1,4 +1,4 @@
-"""People who were out of sight of all cameras for a moment: found again by where they went in 3D."""
+"""Re-identification in 3D of people who were out of sight of all cameras for a moment."""
 
 from dataclasses import dataclass
 
@@ -9,33 +9,52 @@ from torch import Tensor
 
 from coview.geometry.triangulation.undistorted import triangulate_undistorted
 
-_GAP = 75  # frames that somebody may be out of sight
-_NEAR = 0.35  # body heights from where they should be, at once; and more per frame:
+# frames that somebody may be out of sight
+_GAP = 75
+# body heights from the predicted place
+_NEAR = 0.35
+# body heights more per frame out of sight
 _STRAYS = 0.02
-_ENDS = 8  # frames at either end of a stretch that its place and velocity are taken from
+# frames at either end of a stretch that its place and velocity are taken from
+_ENDS = 8
 _NEVER = 1e6
 
 
 @dataclass(frozen=True)
 class _Stretch:
+    """Where and when one person was first and last seen by two views."""
+
     person: int
     first: int
     last: int
-    start: Float[np.ndarray, "3"]  # world units, where the person is in the first frame ...
-    end: Float[np.ndarray, "3"]  # ... and in the last
-    velocity: Float[np.ndarray, "3"]  # per frame, at the end
-    height: float  # greatest distance between two joints
+    # world units, where the person is in the first frame
+    start: Float[np.ndarray, "3"]
+    # world units, in the last frame
+    end: Float[np.ndarray, "3"]
+    # world units per frame, at the end
+    velocity: Float[np.ndarray, "3"]
+    # extent of the body, world units
+    height: float
 
 
-def rejoined(
+def rejoin_people(
     pixels: Float[Tensor, "views frames people joints 2"],
     people: Int[Tensor, "views frames people"],
     projections: Float[Tensor, "views 3 4"],
 ) -> Int[Tensor, "views frames people"]:
-    """Numbers of people (from 0; -1: nobody) who follow each other at one place made one.
+    """Merge people of whom one ends where, and when, another begins: they were out of sight of all cameras for a
+    moment.
 
-    Ends of people are joined to later beginnings where that takes the least way in all (Hungarian method). `pixels` are
-    undistorted; the unit of the world does not matter, since distances are in body heights."""
+    Ends are joined to later beginnings where that takes the least distance in all (Hungarian method).
+
+    Args:
+        pixels: 2D detections, undistorted pixels, NaN where not seen.
+        people: The person of every detection, from 0; -1: nobody.
+        projections: World to pixels; the unit of the world does not matter, since distances are in body heights.
+
+    Returns:
+        `people`, with the numbers of those who follow each other made one.
+    """
     stretches = [
         found
         for person in people[people >= 0].unique()
@@ -99,5 +118,5 @@ def _places(
     points = triangulate_undistorted(own.transpose(0, 1).double(), projections, seen.transpose(0, 1).double())
     middle = points.nanmedian(dim=1).values
     extent = 2 * (points - middle[:, None]).norm(dim=-1).nan_to_num(0.0).quantile(0.9, dim=1)
-    known = middle.isfinite().all(dim=-1) & (extent > 0)
-    return frames[known].numpy(), middle[known].numpy(), extent[known].numpy()
+    valid = middle.isfinite().all(dim=-1) & (extent > 0)
+    return frames[valid].numpy(), middle[valid].numpy(), extent[valid].numpy()

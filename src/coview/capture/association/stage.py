@@ -7,9 +7,9 @@ from jaxtyping import Int
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from coview.capture.association.association import Associated, associate_after, associate_before
+from coview.capture.association.association import Association, associate_calibrated, associate_uncalibrated
 from coview.capture.association.people_table import write_table
-from coview.capture.association.time_offset import offsets_of_people
+from coview.capture.association.time_offset import people_time_offsets
 from coview.errors import InputError
 from coview.formats.calibration.calibration import Calibration
 from coview.formats.io.camera_names import listed
@@ -17,14 +17,25 @@ from coview.formats.keypoints.detections import Detections
 from coview.formats.session.people import People, edited, read_people, write_people
 from coview.formats.session.session import Session, StaleError
 
-MIN_CONFIDENCE = 0.3  # confidence below which a joint does not say where a person is
-SEVERAL = 0.02  # share of a camera's frames with two people or more, from which on people are told apart
+# confidence below which a joint does not say where a person is
+MIN_CONFIDENCE = 0.3
+# share of a camera's frames with two people or more, from which on people are told apart
+SEVERAL = 0.02
 
-_ON_TIME = 1.5  # frames
+# frames: estimated time offsets up to this count as none
+_ON_TIME = 1.5
 
 
 def several_people(detections: Detections, min_confidence: float = MIN_CONFIDENCE) -> bool:
-    """Whether more than one person is in view of some camera, but for a stray detection now and then."""
+    """Whether more than one person is in view of some camera in more than `SEVERAL` of its frames.
+
+    Args:
+        detections: 2D detections of all cameras.
+        min_confidence: Joints below this confidence do not count; a person has three joints or more.
+
+    Returns:
+        False also where the files hold one person per frame.
+    """
     if detections.joints.shape[2] < 2:
         return False
     there = (detections.confidence >= min_confidence).sum(dim=-1) >= 3
@@ -34,15 +45,15 @@ def several_people(detections: Detections, min_confidence: float = MIN_CONFIDENC
 def associate(
     session: Session, *, time_offsets: dict[str, float] | None = None, seed: int = 0
 ) -> People | None:
-    """Tell the people of a session apart, with its cameras where it is calibrated and without where it is not.
+    """Match the people of a session across cameras and time, with its calibration where it has one.
 
     Numbers stay as they were as far as the same people are found again.
 
     Args:
         session: The session; `people.npz`, `people.csv` and its provenance are written.
-        time_offsets: Camera: frames by which it began late. Where neither they nor a calibration say so, they are found
-            by when people move.
-        seed: Of the search for the geometry of two cameras.
+        time_offsets: Camera: frames by which it started later. Where neither they nor a calibration say so, they are
+            estimated from when people move.
+        seed: Seed of the search for the geometry of two cameras.
 
     Returns:
         Who is who after the edits of `people.toml`; None, and nothing is written, where no camera sees several people:
@@ -83,13 +94,13 @@ def kept_people(session: Session, calibration: Calibration | None, *, on_time: b
 def update_people(
     session: Session, calibration: Calibration | None, *, on_time: bool = False, seed: int = 0
 ) -> People | None:
-    """Who is who by these cameras: read where that is current (`kept_people`), else told apart anew and written.
+    """Match people by these cameras: the current result on disk (`kept_people`), else a new one, written.
 
     Args:
         session: The session; `people.npz`, `people.csv` and the provenance are written where anything has changed.
         calibration: Its cameras; None: by no calibration.
-        on_time: Without a calibration: whether cameras began at the same time, or may be late.
-        seed: Of the search for the geometry of two cameras.
+        on_time: Without a calibration: whether cameras are taken to have started at the same time.
+        seed: Seed of the search for the geometry of two cameras.
 
     Returns:
         Who is who after the edits of `people.toml`; None where there is one person to follow.
@@ -107,7 +118,14 @@ def update_people(
 
 
 def placed(session: Session) -> Calibration | None:
-    """The session's calibration, where it says where the cameras stand."""
+    """The session's calibration where it holds extrinsics, else None.
+
+    Args:
+        session: The session.
+
+    Returns:
+        The calibration of the session's cameras, in their order; None without extrinsics or without a calibration.
+    """
     if not session.calibration_path.is_file():
         return None
     calibration = session.calibration().select(session.camera_names)
@@ -121,13 +139,13 @@ def _told_apart(
     if not several_people(detections):
         session.people_path.unlink(missing_ok=True)
         return None
-    late = _late(session, detections, calibration, time_offsets)
-    found = _found(detections, calibration, late, seed)
+    offsets = _time_offsets(session, detections, calibration, time_offsets)
+    found = _found(detections, calibration, offsets, seed)
     if not found.count:
         raise InputError(
             f"session '{session.name}': several people are in view, but nobody could be recognised in two cameras. The "
-            f"cameras may not be in step, or the calibration is of another recording. Say how late they began (`coview "
-            f"associate {session.path} --time-offset CAMERA FRAMES`), or calibrate with another file."
+            f"cameras may not be in step, or the calibration is of another recording. Say how much later they started "
+            f"(`coview associate {session.path} --time-offset CAMERA FRAMES`), or calibrate with another file."
         )
     ids = _numbered_as_before(found.ids, _before(session))
     made = {
@@ -135,49 +153,77 @@ def _told_apart(
         "basis": _basis(calibration, time_offsets),
         "matched_by": "their cameras" if calibration else "motion and epipolar fit, without a calibration",
     }
-    people = People(session.camera_names, ids, found.tracks, found.switches, tuple(late), made)
+    people = People(session.camera_names, ids, found.tracks, found.switches, tuple(offsets), made)
     write_people(people, session.people_path)
     if session.edits_path.is_file():
         people = edited(people, session.edits_path)
     write_table(people, detections, session.tracks_path)
-    Session.load(session.path).with_provenance(people=said(people)).save()
+    Session.load(session.path).with_provenance(people=describe_people(people)).save()
     return people
 
 
-def said(people: People) -> str:
-    """One line: how many, how late cameras are, how often a track changed owner, how many corrections."""
+def describe_people(people: People) -> str:
+    """Summarise an association in one line.
+
+    Args:
+        people: Who is who.
+
+    Returns:
+        How many people, how they were matched, time offsets, how often a track changed person, how many edits.
+    """
     switches = ", ".join(
         f"{name} {count}" for name, count in zip(people.cameras, people.switches, strict=True)
     )
     count = f"{people.count} {'person' if people.count == 1 else 'people'}"
-    late = late_words(people)
-    late = f"; began late by frames: {late}" if late else ""
+    offsets = describe_time_offsets(people)
+    offsets = f"; started later by frames: {offsets}" if offsets else ""
     edits = f"; {people.edits} edits of people.toml" if people.edits else ""
-    return f"{count}, by {people.made['matched_by']}{late}; tracks given to another person: {switches}{edits}"
+    return (
+        f"{count}, by {people.made['matched_by']}{offsets}; tracks given to another person: {switches}{edits}"
+    )
 
 
-def late_words(people: People) -> str:
-    """Cameras and the frames by which they were taken to begin late; empty where all are in step."""
+def describe_time_offsets(people: People) -> str:
+    """List the cameras that were taken to start later or earlier than the first.
+
+    Args:
+        people: Who is who.
+
+    Returns:
+        "name +frames, ..."; empty where all are synchronised.
+    """
     return ", ".join(
         f"{name} {frames:+.0f}"
-        for name, frames in zip(people.cameras, people.late, strict=True)
+        for name, frames in zip(people.cameras, people.time_offsets, strict=True)
         if round(frames)
     )
 
 
 @dataclass(frozen=True)
 class Presence:
-    """How much of one person was seen."""
+    """When one person was seen, and in what share of the frames."""
 
+    # number, from 1
     person: int
-    first: int  # frame
+    # first frame
+    first: int
+    # last frame
     last: int
-    seen: tuple[float, ...]  # per camera, share of its frames
-    together: float  # share of frames in which two cameras or more see the person
+    # per camera, share of its frames
+    seen: tuple[float, ...]
+    # share of frames in which two cameras or more see the person
+    shared: float
 
 
 def presences(people: People) -> tuple[Presence, ...]:
-    """Every person, in order."""
+    """Measure how much of every person was seen.
+
+    Args:
+        people: Who is who.
+
+    Returns:
+        One row per person who was seen, in order.
+    """
     rows = []
     for person in range(1, people.count + 1):
         seen = (people.ids == person).any(dim=-1)
@@ -207,43 +253,48 @@ def _check_offsets(time_offsets: dict[str, float], session: Session, calibration
 
 
 def _basis(calibration: Calibration | None, time_offsets: dict[str, float] | None) -> str:
-    """By what people are told apart; time_offsets that a user gave are as good as those that are found."""
+    """What people are told apart by; time offsets that a user gave count like those that are estimated."""
     if calibration is None:
         return "none, on time" if time_offsets == {} else "none"
     return calibration.fingerprint
 
 
-def _late(
+def _time_offsets(
     session: Session,
     detections: Detections,
     calibration: Calibration | None,
     time_offsets: dict[str, float] | None,
 ) -> list[float]:
-    """Frames by which each camera began late: by its clock, as given, or (None) as found; a frame or two are none."""
+    """Time offset of each camera, frames: by its clock, as given, or (None) estimated; small estimates count as 0."""
     if calibration is not None:
         clocks = calibration.clocks
-        middle = session.frames / session.fps / 2  # seconds: a drifting clock is right there, and near it
-        late = [
-            clocks[name].offset + clocks[name].drift * middle if name in clocks else 0.0
+        # seconds: a drifting clock is right there, and near it
+        middle = session.frames / session.fps / 2
+        offsets = [
+            clocks[name].time_offset + clocks[name].drift * middle if name in clocks else 0.0
             for name in session.camera_names
         ]
-        return [seconds * session.fps for seconds in late]
+        return [seconds * session.fps for seconds in offsets]
     if time_offsets is not None:
         return [time_offsets.get(name, 0.0) for name in session.camera_names]
-    found = offsets_of_people(
+    found = people_time_offsets(
         detections.joints, detections.confidence, session.fps, min_confidence=MIN_CONFIDENCE
     )
     frames = (found * session.fps).tolist()
-    return frames if max(abs(lag) for lag in frames) > _ON_TIME else [0.0] * len(frames)
+    return frames if max(abs(frame_offset) for frame_offset in frames) > _ON_TIME else [0.0] * len(frames)
 
 
 def _found(
-    detections: Detections, calibration: Calibration | None, late: list[float], seed: int
-) -> Associated:
+    detections: Detections, calibration: Calibration | None, offsets: list[float], seed: int
+) -> Association:
     joints, confidence = detections.joints, detections.confidence
     if calibration is None:
-        return associate_before(joints, confidence, lags=late, min_confidence=MIN_CONFIDENCE, seed=seed)
-    return associate_after(joints, calibration.cameras, confidence, lags=late, min_confidence=MIN_CONFIDENCE)
+        return associate_uncalibrated(
+            joints, confidence, time_offsets=offsets, min_confidence=MIN_CONFIDENCE, seed=seed
+        )
+    return associate_calibrated(
+        joints, calibration.cameras, confidence, time_offsets=offsets, min_confidence=MIN_CONFIDENCE
+    )
 
 
 def _before(session: Session) -> People | None:
@@ -270,7 +321,8 @@ def _numbered_as_before(
     rows, columns = linear_sum_assignment(votes.numpy(), maximize=True)
     renamed = dict(zip(rows.tolist(), columns.tolist(), strict=True))
     kept = sorted(renamed[person] for person in range(int(ids.max())))
-    rank = {number: place for place, number in enumerate(kept)}  # no gaps, where people have vanished
+    # no gaps, where people have vanished
+    rank = {number: place for place, number in enumerate(kept)}
     new = torch.full_like(ids, -1)
     for person in range(int(ids.max())):
         new[ids == person + 1] = rank[renamed[person]] + 1

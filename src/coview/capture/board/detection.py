@@ -1,4 +1,4 @@
-"""Finding the inner corners of a board in one picture, always in the same order."""
+"""Detection of the inner corners of a board in one picture, always in the same order."""
 
 from collections.abc import Callable
 
@@ -9,8 +9,10 @@ from jaxtyping import Float, UInt8
 from coview.errors import InputError
 from coview.formats.calibration.board import Board
 
-LEAST_CORNERS = 6  # without which a picture says nothing of the board's pose
-_SHORT_SIDE = 700  # pixels: larger pictures are searched for a checkerboard at half the size first
+# corners in one picture below which the board's pose is not determined
+LEAST_CORNERS = 6
+# pixels: larger pictures are searched for a checkerboard at half the size first
+_SHORT_SIDE = 700
 _CLASSIC = cv2.CALIB_CB_ADAPTIVE_THRESH | cv2.CALIB_CB_NORMALIZE_IMAGE | cv2.CALIB_CB_FAST_CHECK
 _SECTORS = cv2.CALIB_CB_ACCURACY | cv2.CALIB_CB_NORMALIZE_IMAGE | cv2.CALIB_CB_EXHAUSTIVE
 
@@ -20,10 +22,18 @@ Detector = Callable[[Picture], Corners | None]
 
 
 def board_detector(board: Board, *, thorough: bool = False) -> Detector:
-    """A function from a grey picture to the board's corners in pixels, NaN where one is hidden, None for no board.
+    """Make a function that finds the corners of a board in a grey picture.
 
-    `thorough` tries a slow detector where the fast one finds no checkerboard: for pictures, not for videos.
-    Raises ValueError for an unknown dictionary or one with too few markers."""
+    Args:
+        board: The board to look for.
+        thorough: Try a slow detector where the fast one finds no checkerboard: for pictures, not for videos.
+
+    Returns:
+        From picture to the board's corners in pixels, NaN where one is hidden; None where there is no board.
+
+    Raises:
+        InputError: For an unknown marker dictionary, or one with too few markers.
+    """
     if board.kind == "checkerboard":
         return lambda picture: _checkerboard(_as_printed(picture, board), board, thorough)
     detector = cv2.aruco.CharucoDetector(_charuco(board))
@@ -31,7 +41,15 @@ def board_detector(board: Board, *, thorough: bool = False) -> Detector:
 
 
 def better_boards(board: Board, pictures: list[Picture]) -> str:
-    """What is found in the pictures if the description is wrong in one of the usual ways; '' if nothing is."""
+    """Find out whether the description of a board is wrong in one of the usual ways.
+
+    Args:
+        board: The board as described.
+        pictures: Grey pictures of it.
+
+    Returns:
+        What is found with the correction, in words; "" if nothing is.
+    """
     for other, mistake in _usual_mistakes(board):
         try:
             detector = board_detector(other)
@@ -54,14 +72,14 @@ def _charuco(board: Board) -> "cv2.aruco.CharucoBoard":
     assert board.marker is not None
     code = getattr(cv2.aruco, board.dictionary or "", None)
     if code is None:
-        known = ", ".join(sorted(name for name in dir(cv2.aruco) if name.startswith("DICT_")))
-        raise InputError(f"OpenCV knows no marker dictionary {board.dictionary}. Known: {known}.")
+        dictionaries = ", ".join(sorted(name for name in dir(cv2.aruco) if name.startswith("DICT_")))
+        raise InputError(f"OpenCV knows no marker dictionary {board.dictionary}. Known: {dictionaries}.")
     dictionary = cv2.aruco.getPredefinedDictionary(code)
-    markers, held = board.columns * board.rows // 2, len(dictionary.bytesList)
-    if markers > held:
+    markers, available = board.columns * board.rows // 2, len(dictionary.bytesList)
+    if markers > available:
         raise InputError(
             f"a board of {board.columns}×{board.rows} squares has {markers} markers and {board.dictionary} "
-            f"only {held}: it was printed from another dictionary."
+            f"only {available}: it was printed from another dictionary."
         )
     made = cv2.aruco.CharucoBoard((board.columns, board.rows), board.square, board.marker, dictionary)
     made.setLegacyPattern(board.legacy)
@@ -81,13 +99,14 @@ def _charuco_corners(picture: Picture, detector: "cv2.aruco.CharucoDetector", co
 
 
 def _checkerboard(picture: Picture, board: Board, thorough: bool) -> Corners | None:
-    """All corners or none; refined in the full picture."""
+    """All inner corners or None; refined to subpixels in the full picture."""
     half = min(picture.shape) > _SHORT_SIDE
     scale = 2 if half else 1
     small = cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) if half else picture
     found, corners = cv2.findChessboardCorners(small, board.shape, flags=_CLASSIC)
     if found:
-        corners = (corners + 0.5) * scale - 0.5  # pixel centres are at whole numbers
+        # pixel (0, 0) is the centre of the first pixel
+        corners = (corners + 0.5) * scale - 0.5
     elif thorough:
         found, corners = cv2.findChessboardCornersSB(picture, board.shape, flags=_SECTORS)
     if not found:
@@ -102,25 +121,25 @@ def _checkerboard(picture: Picture, board: Board, thorough: bool) -> Corners | N
 
 
 def _least_gap(grid: np.ndarray) -> float:
-    """Of neighbouring corners, pixels."""
+    """Least distance of neighbouring corners, pixels."""
     return min(float(np.linalg.norm(np.diff(grid, axis=axis), axis=-1).min()) for axis in (0, 1))
 
 
 def _canonical(grid: np.ndarray, picture: Picture) -> np.ndarray:
-    """Columns to the right and rows down as on the print, beginning beside the corner whose square is black.
+    """Order the corners by columns to the right and rows down, starting beside the corner whose square is black.
 
-    Detectors begin at any end. A board is never seen from behind, so a left-handed order is a turned one."""
+    Detectors start at any end. A board is never seen from behind, so a left-handed order is a mirrored one.
+    """
     along, down = grid[0, -1] - grid[0, 0], grid[-1, 0] - grid[0, 0]
     if along[0] * down[1] - along[1] * down[0] < 0:
         grid = grid[:, ::-1]
     inner, beside = _brightness(grid[:2, :2], picture), _brightness(grid[:2, 1:3], picture)
-    return (
-        grid if inner < beside else grid[::-1, ::-1]
-    )  # the square inside the first corner, and its neighbour
+    # compare the square inside the first corner with its neighbour
+    return grid if inner < beside else grid[::-1, ::-1]
 
 
 def _brightness(square: np.ndarray, picture: Picture) -> float:
-    """Of the middle of a square with these four corners."""
+    """Mean brightness of the middle of a square with these four corners."""
     x, y = square.reshape(4, 2).mean(axis=0)
     reach = max(1, round(_least_gap(square) / 5))
     top, left = max(0, round(y) - reach), max(0, round(x) - reach)

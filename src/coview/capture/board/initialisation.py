@@ -1,4 +1,4 @@
-"""From corners in pictures to where bundle adjustment can begin: lenses, board poses, a tree of cameras."""
+"""Initialisation of bundle adjustment from detected corners: intrinsics, board poses, a tree of cameras."""
 
 from collections.abc import Sequence
 
@@ -10,13 +10,17 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.formats.io.camera_names import listed
-from coview.geometry.bundle.board_scene import BoardScene, Sightings
+from coview.geometry.bundle.board_scene import BoardObservations, BoardScene
 from coview.geometry.epipolar.view_graph import NotDeterminedError
 
-LEAST_CORNERS = 6  # seen in one picture, without which its board has no pose
-_LENS_VIEWS = 40  # pictures that a lens is begun from
-_TELLS_APART = 1.5  # ratio of misses above which the worse of two poses is wrong
-_INSTANTS = 30  # that a pair of cameras is begun from
+# corners in one picture below which its board has no pose
+LEAST_CORNERS = 6
+# views that initial intrinsics are estimated from
+_LENS_VIEWS = 40
+# ratio of reprojection errors above which the worse of two poses is wrong
+_TELLS_APART = 1.5
+# instants that the initial pose of a pair of cameras is estimated from
+_INSTANTS = 30
 
 
 def spread_views(
@@ -25,8 +29,17 @@ def spread_views(
     corners: Float[Tensor, "corners 3"],
     count: int,
 ) -> Int[Tensor, "chosen"]:
-    """Up to `count` views that differ most: farthest-point choice by where the board is, how large, and how
-    it is turned and tilted (the affine map from board to picture)."""
+    """Choose views that differ most by farthest-point sampling of the affine maps from board to picture.
+
+    Args:
+        pixels: Corners in every view, pixels, NaN where hidden.
+        weights: 1 for corners seen, else 0.
+        corners: Corners on the board, metres.
+        count: Views to choose at most.
+
+    Returns:
+        Indices of the chosen views, ascending.
+    """
     ones = torch.ones_like(corners[:, :1])
     flat = torch.cat([corners[:, :2] / corners[:, :2].abs().max(), ones], dim=-1)
     seen = torch.nan_to_num(pixels)
@@ -42,12 +55,21 @@ def spread_views(
     return torch.tensor(sorted(chosen))
 
 
-def start_lens(
-    seen: Sightings, corners: Float[Tensor, "corners 3"], size: tuple[int, int]
+def initial_lens(
+    seen: BoardObservations, corners: Float[Tensor, "corners 3"], size: tuple[int, int]
 ) -> Float[Tensor, "9"]:
-    """fx, fy, cx, cy, k1, k2, p1, p2, k3 of one camera from its sightings, good enough to begin with [Zhang00].
+    """Estimate the intrinsics of one camera from its views of the board, as a start of bundle adjustment [Zhang00].
 
-    Square pixels, k1 and k2 alone. Pixels."""
+    Square pixels; k1 and k2 alone.
+
+    Args:
+        seen: Detections of the camera.
+        corners: Corners on the board, metres.
+        size: Width and height of the image, pixels.
+
+    Returns:
+        fx, fy, cx, cy in pixels, then k1, k2, p1, p2, k3.
+    """
     chosen = spread_views(seen.pixels, seen.weights, corners, _LENS_VIEWS)
     objects, images = [], []
     for place in chosen.tolist():
@@ -56,7 +78,8 @@ def start_lens(
         images.append(seen.pixels[place][inside].float().numpy()[:, None])
     longest = float(max(size))
     guess = cv2.initCameraMatrix2D(objects, images, size, 1.0)
-    if not 0.3 * longest < guess[0, 0] < 5 * longest:  # boards nearly parallel to the picture give anything
+    # boards nearly parallel to the picture give anything
+    if not 0.3 * longest < guess[0, 0] < 5 * longest:
         guess = np.array([[longest, 0, (size[0] - 1) / 2], [0, longest, (size[1] - 1) / 2], [0, 0, 1.0]])
     flags = (
         cv2.CALIB_USE_INTRINSIC_GUESS
@@ -74,10 +97,16 @@ def board_poses(
     weights: Float[Tensor, "corners"],
     corners: Float[Tensor, "corners 3"],
 ) -> Float[Tensor, "solutions 3 4"]:
-    """Camera-from-board poses that explain one picture, the better one first; metres [Collins14].
+    """Find the poses of the board that explain one picture; a plane seen from afar has two [Collins14].
 
-    `flat`: undistorted, at depth one. A plane seen from afar has two: tilted this way or that. None where too
-    few corners are seen."""
+    Args:
+        flat: Corners, undistorted, at depth one.
+        weights: 1 for corners seen, else 0.
+        corners: Corners on the board, metres.
+
+    Returns:
+        Camera-from-board, metres, the better one first; none where fewer than `LEAST_CORNERS` are seen.
+    """
     inside = weights > 0
     if int(inside.sum()) < LEAST_CORNERS:
         return corners.new_zeros(0, 3, 4)
@@ -89,27 +118,42 @@ def board_poses(
     return torch.from_numpy(np.stack(poses)).double()
 
 
-def start_scene(
-    lenses: Cameras, seen: Sightings, corners: Float[Tensor, "corners 3"], instants: int, names: Sequence[str]
+def initial_scene(
+    intrinsics: Cameras,
+    seen: BoardObservations,
+    corners: Float[Tensor, "corners 3"],
+    instants: int,
+    names: Sequence[str],
 ) -> BoardScene:
-    """Cameras by a tree of pairs that saw the board at once, boards by whoever saw them best.
+    """Initialise the poses of cameras and boards: cameras along a tree of pairs that saw the board at once.
 
-    The first camera is the world. Raises NotDeterminedError naming the groups of cameras that never saw the
-    board together."""
-    flat = lenses[seen.view].normalise(torch.nan_to_num(seen.pixels))
+    Args:
+        intrinsics: Cameras with intrinsics alone.
+        seen: All detections.
+        corners: Corners on the board, metres.
+        instants: Number of instants.
+        names: Names of the cameras.
+
+    Returns:
+        The scene in the first camera's frame, metres; clocks are zero.
+
+    Raises:
+        NotDeterminedError: Naming the groups of cameras that never saw the board at once.
+    """
+    flat = intrinsics[seen.view].normalise(torch.nan_to_num(seen.pixels))
     poses = [board_poses(*one, corners) for one in zip(flat, seen.weights, strict=True)]
     rows = {
         (int(view), int(instant)): place
         for place, (view, instant) in enumerate(zip(seen.view, seen.instant, strict=True))
         if len(poses[place])
     }
-    placed = _tree(lenses, seen, poses, rows, corners, names)
+    placed = _tree(intrinsics, seen, poses, rows, corners, names)
     cameras = Cameras(
-        lenses.intrinsics,
+        intrinsics.intrinsics,
         torch.stack([placed[v] for v in range(len(names))]),
-        lenses.size,
-        lenses.distortion,
-        lenses.fisheye,
+        intrinsics.size,
+        intrinsics.distortion,
+        intrinsics.fisheye,
     )
     return BoardScene(
         cameras,
@@ -122,8 +166,8 @@ def start_scene(
 
 
 def _tree(
-    lenses: Cameras,
-    seen: Sightings,
+    intrinsics: Cameras,
+    seen: BoardObservations,
     poses: list[Tensor],
     rows: dict[tuple[int, int], int],
     corners: Tensor,
@@ -136,35 +180,46 @@ def _tree(
     placed = {0: torch.eye(3, 4, dtype=torch.float64)}
     while len(placed) < len(names):
         pairs = [(len(when[a] & when[b]), a, b) for a in placed for b in when if b not in placed]
-        shared, known, new = max(pairs)
+        shared, placed_view, new = max(pairs)
         if shared == 0:
             raise NotDeterminedError(_why_apart(when, names))
-        both = sorted(when[known] & when[new])
-        places = [(rows[known, i], rows[new, i]) for i in both]
+        both = sorted(when[placed_view] & when[new])
+        places = [(rows[placed_view, i], rows[new, i]) for i in both]
         if shared == 1:
-            _check_tilt_seen(lenses, seen, poses, places[0], corners, names)
-        turn = _relative(lenses, seen, poses, places, corners)
-        placed[new] = _after(turn, placed[known])
+            _check_tilt_seen(intrinsics, seen, poses, places[0], corners, names)
+        relative = _relative(intrinsics, seen, poses, places, corners)
+        placed[new] = _after(relative, placed[placed_view])
     return placed
 
 
 def _relative(
-    lenses: Cameras, seen: Sightings, poses: list[Tensor], places: list[tuple[int, int]], corners: Tensor
+    intrinsics: Cameras,
+    seen: BoardObservations,
+    poses: list[Tensor],
+    places: list[tuple[int, int]],
+    corners: Tensor,
 ) -> Float[Tensor, "3 4"]:
-    """New-from-known: of all that single instants say, what explains both pictures of the others best.
+    """New-from-known camera: of the poses that single instants give, the one with the least median error over all of
+    them.
 
-    Each instant says up to four, for each picture's pose is one of two."""
-    spread = torch.linspace(0, len(places) - 1, min(len(places), _INSTANTS)).round().long()
-    places = [places[i] for i in spread.tolist()]
-    said = [_after(to, _inverse(of)) for known, new in places for of in poses[known] for to in poses[new]]
+    Each instant gives up to four, for each picture's board pose is one of two.
+    """
+    chosen = torch.linspace(0, len(places) - 1, min(len(places), _INSTANTS)).round().long()
+    places = [places[i] for i in chosen.tolist()]
+    said = [
+        _after(to, _inverse(of))
+        for placed_view, new in places
+        for of in poses[placed_view]
+        for to in poses[new]
+    ]
     candidates = torch.stack(said)
     errors = []
-    for known, new in places:
+    for placed_view, new in places:
         options = torch.stack(
             [
-                _error(lenses[int(seen.view[new])], _after(candidates, of), seen, new, corners)
-                + _error(lenses[int(seen.view[known])], of, seen, known, corners)
-                for of in poses[known]
+                _error(intrinsics[int(seen.view[new])], _after(candidates, of), seen, new, corners)
+                + _error(intrinsics[int(seen.view[placed_view])], of, seen, placed_view, corners)
+                for of in poses[placed_view]
             ]
         )
         errors.append(options.amin(dim=0))
@@ -172,8 +227,8 @@ def _relative(
 
 
 def _check_tilt_seen(
-    lenses: Cameras,
-    seen: Sightings,
+    intrinsics: Cameras,
+    seen: BoardObservations,
     poses: list[Tensor],
     places: tuple[int, int],
     corners: Tensor,
@@ -182,7 +237,7 @@ def _check_tilt_seen(
     """NotDeterminedError where the only common picture fits a board tilted this way about as well as that way."""
     for place in places:
         view = int(seen.view[place])
-        errors = _error(lenses[view], poses[place], seen, place, corners)
+        errors = _error(intrinsics[view], poses[place], seen, place, corners)
         if len(errors) > 1 and float(errors[1]) < _TELLS_APART * float(errors[0]):
             raise NotDeterminedError(
                 f"the cameras share a single picture of the board, and from camera '{names[view]}' it could "
@@ -191,8 +246,8 @@ def _check_tilt_seen(
             )
 
 
-def _error(camera: Cameras, boards: Tensor, seen: Sightings, place: int, corners: Tensor) -> Tensor:
-    """Mean miss in pixels of a sighting, for board poses in its camera's frame; 1e6 behind the camera."""
+def _error(camera: Cameras, boards: Tensor, seen: BoardObservations, place: int, corners: Tensor) -> Tensor:
+    """Mean reprojection error, pixels, of one detection for board poses in its camera's frame; 1e6 behind it."""
     points = corners @ boards[..., :3].mT + boards[..., None, :, 3]
     unposed = Cameras(
         camera.intrinsics,
@@ -201,15 +256,15 @@ def _error(camera: Cameras, boards: Tensor, seen: Sightings, place: int, corners
         camera.distortion,
         camera.fisheye,
     )
-    misses = (unposed.project(points) - seen.pixels[place]).norm(dim=-1)
+    errors = (unposed.project(points) - seen.pixels[place]).norm(dim=-1)
     inside = seen.weights[place] > 0
-    return torch.nan_to_num(misses[..., inside], nan=1e6).mean(dim=-1)
+    return torch.nan_to_num(errors[..., inside], nan=1e6).mean(dim=-1)
 
 
 def _boards(
-    cameras: Cameras, seen: Sightings, poses: list[Tensor], corners: Tensor, instants: int
+    cameras: Cameras, seen: BoardObservations, poses: list[Tensor], corners: Tensor, instants: int
 ) -> Float[Tensor, "instants 3 4"]:
-    """World-from-board at every instant: of what the cameras say, what all of them together miss least."""
+    """World-from-board at every instant: the candidate with the least reprojection error over all cameras."""
     boards = torch.eye(3, 4, dtype=torch.float64).repeat(instants, 1, 1)
     for instant in seen.instant.unique().tolist():
         places = (seen.instant == instant).nonzero()[:, 0].tolist()

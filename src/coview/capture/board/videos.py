@@ -1,4 +1,4 @@
-"""Where the videos or pictures of a board are, camera by camera, and which frames are of one instant."""
+"""Videos and pictures of a board, camera by camera, and which frames are of one instant."""
 
 import csv
 import re
@@ -14,8 +14,9 @@ from coview.formats.io.text import read_text
 from coview.formats.io.video import ENDINGS as VIDEO_ENDINGS
 
 PICTURE_ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"})
-TIMES = "timestamps.csv"  # Caliscope's
-_TOGETHER, _ALONE = ("extrinsic", "extrinsics"), ("intrinsic", "intrinsics")
+# of Caliscope: which frames are of one instant
+TIMES = "timestamps.csv"
+_SHARED, _ALONE = ("extrinsic", "extrinsics"), ("intrinsic", "intrinsics")
 _ADDED = re.compile(r"^(int|ext|calib)[_-]|[_-](int|ext|img|calib|intrinsics?|extrinsics?)$", re.IGNORECASE)
 
 
@@ -23,30 +24,47 @@ _ADDED = re.compile(r"^(int|ext|calib)[_-]|[_-](int|ext|img|calib|intrinsics?|ex
 class Film:
     """What one camera filmed of the board: one video, or pictures in their order."""
 
+    # name of the camera
     camera: str
+    # one video, or pictures in order
     files: tuple[Path, ...]
 
     @property
     def is_video(self) -> bool:
+        """Whether it is a video rather than pictures."""
         return self.files[0].suffix.casefold() in VIDEO_ENDINGS
 
 
 def board_folders(folder: Path) -> tuple[Path, Path | None]:
-    """The folder where cameras see the board together, and the one for their lenses alone, if there is one.
+    """Find the folders of a project of Caliscope or Pose2Sim (calibration/extrinsic…, calibration/intrinsic…).
 
-    `folder` itself, or a project of Caliscope or Pose2Sim (calibration/extrinsic…, calibration/intrinsic…)."""
+    Args:
+        folder: The project, or a folder of videos itself.
+
+    Returns:
+        The folder where cameras see the board at once, and the one for their intrinsics alone, if there is one.
+    """
     for base in (folder, folder / "calibration", folder / "calib_images"):
-        together = next((base / name for name in _TOGETHER if (base / name).is_dir()), None)
+        shared = next((base / name for name in _SHARED if (base / name).is_dir()), None)
         alone = next((base / name for name in _ALONE if (base / name).is_dir()), None)
-        if together is not None:
-            return together, alone
+        if shared is not None:
+            return shared, alone
     return folder, None
 
 
 def find_films(folder: Path) -> dict[str, Film]:
-    """Per camera: <camera>.mp4, a folder <camera>/ with a video or pictures, or one picture <camera>.png.
+    """Find the film of every camera: <camera>.mp4, a folder <camera>/ with a video or pictures, or one <camera>.png.
 
-    Raises FileNotFoundError or ValueError that says what is expected."""
+    Args:
+        folder: The folder.
+
+    Returns:
+        Per camera.
+
+    Raises:
+        MissingFileError: Where there is no such folder.
+        InputError: Where it holds none, or several of one camera; the message says what is expected.
+    """
     folder = Path(folder)
     if not folder.is_dir():
         raise MissingFileError(f"no folder {folder} with videos or pictures of the board.")
@@ -75,7 +93,19 @@ def find_films(folder: Path) -> dict[str, Film]:
 
 
 def films_of(found: dict[str, Film], names: Sequence[str], folder: Path) -> dict[str, Film]:
-    """The films of the cameras `names`, matched by name; cameras without one are left out. ValueError if all are."""
+    """Match films to cameras by name.
+
+    Args:
+        found: The films, by the name of their file.
+        names: Names of the cameras.
+        folder: Where the films are, for the message.
+
+    Returns:
+        Per camera; cameras without a film are left out.
+
+    Raises:
+        InputError: Where no name matches.
+    """
     matched = match_names(list(names), list(found))
     if not matched:
         raise InputError(
@@ -86,11 +116,22 @@ def films_of(found: dict[str, Film], names: Sequence[str], folder: Path) -> dict
 
 
 def instants(folder: Path, cameras: Sequence[str], counts: Sequence[int]) -> list[dict[int, int]] | None:
-    """By Caliscope's timestamps.csv: for every camera its frames' numbers and the instant each belongs to.
+    """Read from Caliscope's timestamps.csv which frames are of one instant.
 
-    None where there is no such file. The rows of a camera are its frames, in order; with a `sync_index` that
-    says the instant, else frames go with the first camera's nearest in time. ValueError where rows and frames
-    differ."""
+    The rows of a camera are its frames, in order; a `sync_index` gives the instant, else frames go with the nearest in
+    time of the first camera.
+
+    Args:
+        folder: Where the file may be.
+        cameras: Names of the cameras.
+        counts: Number of frames of every camera.
+
+    Returns:
+        Per camera: from frame number to instant; None where there is no such file.
+
+    Raises:
+        InputError: Where its columns are missing, or rows and frames differ in number.
+    """
     path = Path(folder) / TIMES
     if not path.is_file():
         return None
@@ -151,12 +192,12 @@ def _of_folder(folder: Path) -> Film | None:
 
 
 def _of_file(path: Path) -> Film | None:
-    known = VIDEO_ENDINGS | PICTURE_ENDINGS
-    return Film(_camera(path.stem), (path,)) if path.suffix.casefold() in known else None
+    endings = VIDEO_ENDINGS | PICTURE_ENDINGS
+    return Film(_camera(path.stem), (path,)) if path.suffix.casefold() in endings else None
 
 
 def _camera(name: str) -> str:
-    """Without what programs add: int_cam01_img is cam01."""
+    """Name of the camera in a file name, without what programs add: int_cam01_img is cam01."""
     while (shorter := _ADDED.sub("", name)) not in (name, ""):
         name = shorter
     return name

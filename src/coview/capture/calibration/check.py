@@ -1,4 +1,4 @@
-"""Whether a calibration fits what cameras saw: joints are triangulated with it and projected back."""
+"""Check of a calibration against what cameras saw: joints are triangulated with it and projected back."""
 
 import tempfile
 from dataclasses import dataclass
@@ -17,42 +17,48 @@ from coview.formats.session.session import FILE, Session
 from coview.formats.session.synchronised_tracks import session_tracks
 from coview.geometry.triangulation.triangulate import triangulate, triangulate_robust
 
-SOME_FRAMES = 300  # that judge the cameras
-LIMIT = (
-    0.02  # of the image's diagonal: the demo of Pose2Sim, with its own calibration, has a camera 1.3 % off
-)
-_FEW = 0.6  # share of a camera's detections that must agree: there 0.88 and more, with exchanged cameras 0.5
-_TRUST = 0.3
+# frames that the check uses, evenly spread
+SOME_FRAMES = 300
+# of the image's diagonal: the demo of Pose2Sim, with its own calibration, has a camera 1.3 % off
+LIMIT = 0.02
+# share of a camera's detections that must agree: there 0.88 and more, with exchanged cameras 0.5
+_FEW = 0.6
+_MIN_CONFIDENCE = 0.3
 
 
 @dataclass(frozen=True)
-class Fit:
-    """How well one camera explains what it saw, given the others."""
+class CameraAgreement:
+    """How well one camera agrees with the joints that all cameras triangulate."""
 
+    # name of the camera
     name: str
-    median_px: float  # reprojection residual over all its detections; NaN: no joint could be placed
-    agreement: float  # share of its detections within the limit
+    # median reprojection residual, pixels, over all its detections; NaN: no joint could be placed
+    median_px: float
+    # share of its detections within the limit
+    agreement: float
 
 
 @dataclass(frozen=True)
-class Checked:
-    """The check of all cameras."""
+class CalibrationCheck:
+    """Agreement of all cameras of a calibration with what they saw."""
 
-    fits: tuple[Fit, ...]
-    limit_px: float  # beyond which a detection does not belong to the joint
-    ahead: (
-        float  # share of the sightings whose joint (of all views, right or wrong) is in front of the camera
-    )
+    # one per camera
+    fits: tuple[CameraAgreement, ...]
+    # pixels: reprojection residual up to which a detection agrees
+    limit_px: float
+    # share of the detections whose joint, triangulated from all views, is in front of the camera
+    in_front: float
+    # of the calibration
     notes: tuple[str, ...]
 
     @property
     def problem(self) -> str:
-        """What is wrong, in words; empty where the cameras fit."""
+        """What is wrong with the calibration, in words; empty where the cameras agree."""
         bad = [f for f in self.fits if not (f.agreement >= _FEW and f.median_px <= self.limit_px)]
-        if self.ahead < _FEW:
+        if self.in_front < _FEW:
             return (
-                f"only {self.ahead:.0%} of the joints lie in front of the cameras that saw them: an axis is turned, or "
-                f"a centre was taken for a translation"
+                f"only {self.in_front:.0%} of the joints lie in front of the cameras that saw them: an axis is turned, "
+                f"or a centre was taken for a translation"
             )
         if bad and all(f.agreement == 0 for f in bad):
             return f"no joint can be placed so that {listed(f.name for f in bad)} would have seen it there"
@@ -63,15 +69,26 @@ class Checked:
         )
 
 
-def check_calibration(calibration: Calibration, recording: Path) -> Checked:
-    """Judge `calibration` by the 2D joints of a session, or of a recording that `coview import` understands.
+def check_calibration(calibration: Calibration, recording: Path) -> CalibrationCheck:
+    """Check a calibration against 2D joints: they are triangulated robustly and projected back.
 
-    A detection agrees where it lies within 2 % of the image's diagonal of the joint that the cameras agree on.
-    Cameras are read at the times that the clocks of `calibration` say. ValueError
-    where cameras and recording do not belong together by name or size, or where only the lenses are known."""
+    A detection agrees where it lies within 2 % of the image's diagonal of the joint that the cameras agree on. Views
+    are synchronised by the clocks of the calibration.
+
+    Args:
+        calibration: The calibration to check; its cameras are matched to the recording's by name.
+        recording: A session, or a folder that `coview import` understands.
+
+    Returns:
+        Agreement of every camera, and the notes of the calibration.
+
+    Raises:
+        InputError: Where cameras and recording do not belong together by name or image size, or where the calibration
+            holds intrinsics only.
+    """
     if not calibration.has_extrinsics:
         raise InputError(
-            "this calibration holds lenses only, so there is nothing to project; place the cameras first "
+            "this calibration holds intrinsics only, so there is nothing to project; place the cameras first "
             "(`coview calibrate people SESSION`)."
         )
     if (recording / FILE).is_file():
@@ -80,24 +97,27 @@ def check_calibration(calibration: Calibration, recording: Path) -> Checked:
         return _judged(calibration, import_session(recording, Path(folder) / "session"))
 
 
-def _judged(calibration: Calibration, session: Session) -> Checked:
+def _judged(calibration: Calibration, session: Session) -> CalibrationCheck:
     fitted = calibration_for(calibration, session.camera_names, session.sizes)
     joints, confidence = session_tracks(session, fitted.clocks)
     some = torch.linspace(0, len(joints) - 1, min(len(joints), SOME_FRAMES)).long()
     pixels = joints[some].double()
-    weights = torch.where(confidence >= _TRUST, confidence, 0.0)[some].double()
+    weights = torch.where(confidence >= _MIN_CONFIDENCE, confidence, 0.0)[some].double()
     cameras = fitted.cameras.to(torch.float64)
     limit = LIMIT * float(cameras.size.norm(dim=-1).mean())
     perfect, straight = cameras.undistorted(pixels)
     found = triangulate_robust(perfect, straight, weights, threshold=limit)
-    everywhere = triangulate(perfect, straight, weights)  # behind cameras too
+    # behind cameras too
+    everywhere = triangulate(perfect, straight, weights)
     placed = (weights > 0) & everywhere.isfinite().all(dim=-1)[:, None]
-    ahead = (_depths(perfect, everywhere) > 0)[placed]
+    in_front = (_depths(perfect, everywhere) > 0)[placed]
     fits = tuple(
         _fit(name, found.residuals[:, view], (weights[:, view] > 0), limit)
         for view, name in enumerate(fitted.names)
     )
-    return Checked(fits, limit, float(ahead.double().mean()) if len(ahead) else 0.0, fitted.notes)
+    return CalibrationCheck(
+        fits, limit, float(in_front.double().mean()) if len(in_front) else 0.0, fitted.notes
+    )
 
 
 def _depths(
@@ -106,8 +126,8 @@ def _depths(
     return cameras.to_camera(torch.nan_to_num(points)[:, None])[..., 2]
 
 
-def _fit(name: str, residuals: Tensor, seen: Tensor, limit: float) -> Fit:
+def _fit(name: str, residuals: Tensor, seen: Tensor, limit: float) -> CameraAgreement:
     """Detections without a joint, or with one behind the camera, count as not agreeing."""
-    known = residuals[seen & residuals.isfinite()]
-    agreement = float((known <= limit).sum() / seen.sum().clamp(min=1))
-    return Fit(name, float(known.median()) if len(known) else float("nan"), agreement)
+    valid = residuals[seen & residuals.isfinite()]
+    agreement = float((valid <= limit).sum() / seen.sum().clamp(min=1))
+    return CameraAgreement(name, float(valid.median()) if len(valid) else float("nan"), agreement)

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from coview.body.metric_rig import upright_cameras
-from coview.capture.association.stage import late_words, update_people
+from coview.capture.association.stage import describe_time_offsets, update_people
 from coview.capture.calibration.initial_intrinsics import (
     CLOCK_CHOICES,
     DISTORTION_CHOICES,
@@ -17,7 +17,7 @@ from coview.capture.calibration.initial_intrinsics import (
     FitClock,
     FitDistortion,
     FitFocal,
-    guessed_lenses,
+    guessed_intrinsics,
 )
 from coview.capture.calibration.install import install_calibration
 from coview.capture.calibration.metric_scale import stated_scale
@@ -31,36 +31,49 @@ from coview.formats.session.people import People
 from coview.formats.session.session import Session
 from coview.formats.session.synchronised_tracks import session_tracks
 from coview.geometry.epipolar.view_graph import NotDeterminedError
-from coview.geometry.self_calibration.self_calibrate import calibrate_freely
+from coview.geometry.self_calibration.self_calibrate import self_calibrate
 from coview.geometry.triangulation.inlier_threshold import automatic_threshold, check_settings
 from coview.geometry.triangulation.triangulate import triangulate_robust
 from coview.geometry.triangulation.undistorted import Triangulated
 
-POOR_DETECTION = 0.006  # of the image's diagonal: beyond it a detection is wrong rather than poor
+# of the image's diagonal: beyond it a detection is wrong rather than poor
+POOR_DETECTION = 0.006
 
 
 @dataclass(frozen=True)
 class CameraFit:
     """How well one camera agrees with the others."""
 
+    # of the camera
     name: str
-    median_px: float  # reprojection residual of the detections that agree, over the frames calibrated on
-    held_out_px: float  # the same over the other frames; NaN where there are none
-    agreement: float  # share of this camera's detections that agree with the others, over all frames
-    centre_sigma_m: float  # standard deviation of the centre, relative to the first camera; NaN if unknown
-    focal_px: float  # mean of fx and fy
-    focal_sigma_px: float  # NaN where the focal length was given
-    clock: Clock  # against the first camera
+    # median reprojection residual, pixels, of the detections that agree, over the frames calibrated on
+    median_px: float
+    # the same over the other frames; NaN where there are none
+    held_out_px: float
+    # share of this camera's detections that agree with the others, over all frames
+    agreement: float
+    # metres: standard deviation of the centre, relative to the first camera; NaN if unknown
+    centre_sigma_m: float
+    # pixels: mean of fx and fy
+    focal_px: float
+    # pixels: its standard deviation; NaN where the focal length was given
+    focal_sigma_px: float
+    # its clock against the first camera's
+    clock: Clock
 
 
 @dataclass(frozen=True)
 class Calibrated:
-    """What the stage wrote and how good it is."""
+    """The calibration that the stage wrote, and how good it is."""
 
+    # file that was written
     path: Path
+    # its content
     calibration: Calibration
+    # one per camera
     fits: tuple[CameraFit, ...]
-    people: People | None = None  # where there are several: who is who by these cameras
+    # where there are several: who is who by these cameras
+    people: People | None = None
 
 
 def calibrate_from_file(
@@ -70,13 +83,13 @@ def calibrate_from_file(
     size_mismatch: SizeMismatch = "keep",
     units: Units | None = None,
 ) -> Calibrated:
-    """Cameras of a calibration file, matched to the session's cameras by name; also their clocks, with a note.
+    """Take the cameras of a calibration file, matched to the session's cameras by name; also their clocks, with a note.
 
     Args:
         session: The session; its `calibration.toml` is written.
         file: A calibration in any format that `read_calibration` reads; default: the one found at import.
         size_mismatch: What to do where its images differ from the session's by a crop.
-        units: Of its lengths, where the file does not say.
+        units: Unit of its lengths, where the file does not say.
 
     Returns:
         The cameras, and how well they explain the session's 2D joints.
@@ -87,18 +100,18 @@ def calibrate_from_file(
     calibration = _given(session, file, size_mismatch, units)
     if not calibration.has_extrinsics:
         raise InputError(
-            f"{calibration.provenance['file']} holds lenses only, not where the cameras stand. "
+            f"{calibration.provenance['file']} holds intrinsics only, not where the cameras stand. "
             f"Place them with `coview calibrate people {session.path}`."
         )
     return _finish(session, replace(calibration, notes=calibration.notes + _clock_notes(calibration)), None)
 
 
 def _clock_notes(calibration: Calibration) -> tuple[str, ...]:
-    """Said aloud: a file of another take is the likeliest way to a silent wrong answer."""
-    late = {name: clock for name, clock in calibration.clocks.items() if not clock.is_zero}
-    if not late:
+    """A note on the clocks of a file, since those of another recording are the likeliest silent mistake."""
+    nonzero = {name: clock for name, clock in calibration.clocks.items() if not clock.is_zero}
+    if not nonzero:
         return ()
-    told = ", ".join(f"{name} {1000 * clock.offset:+.0f} ms" for name, clock in late.items())
+    told = ", ".join(f"{name} {1000 * clock.time_offset:+.0f} ms" for name, clock in nonzero.items())
     return (
         f"the file's clocks are taken over ({told}). They hold for the recording they were found on: of another take "
         f"by cameras that are not started together, remove [metadata.clocks] from the file.",
@@ -120,31 +133,53 @@ def calibrate_from_people(
     distortion: FitDistortion = "auto",
     seed: int = 0,
 ) -> Calibrated:
-    """Find the cameras of a session from the joints they saw together: where they stand, and what else is not known.
+    """Calibrate the cameras of a session from the joints that they saw of people who move in front of them.
 
-    Several people are told apart first, and all of them tell where the cameras stand; a `stature` is that of
-    person 1, who is seen most.
-    `focal`: "auto" believes the lenses of a calibration file unless the recording contradicts them, and where there is
-    none guesses from the image size and finds one focal length for all cameras, or where they contradict that one
-    for each; "fixed" believes, "shared" and "each" find it in any case. `clock`: "auto" finds how late every camera is,
-    within 10 s, and keeps that where it is more than noise; "fixed": the cameras are synchronised.
-    `distortion`: "auto" believes a file, and where there is none finds one k1 for all cameras if the recording demands
-    it; "fixed" leaves it at zero; "shared", "each" find it.
-    The world is metric (from `stature`, or from `distance`: two joints or two cameras and the
-    metres between them), z up (from the body), its origin on the floor. Raises NotDeterminedError where
-    the recording does not determine the cameras, with what to record instead."""
+    Several people are told apart first, and the joints of all of them are used. The world is metric, z up (from the
+    body), its origin on the floor.
+
+    Args:
+        session: The session; its `calibration.toml` is written.
+        intrinsics: File with the intrinsics; where its cameras stand is not read. Default: the file found at import, or
+            a guess from the image sizes.
+        stature: Metres; the stature of person 1, who is seen most.
+        distance: Two joints or two cameras, and the metres between them; excludes `stature`. Without either an adult's
+            stature is assumed.
+        frames: First frame and the one after the last that are used; default: all.
+        min_confidence: Detections below this confidence are left out.
+        threshold: Pixels beyond which a detection is wrong rather than poor; default: 0.6 % of the image's diagonal.
+        size_mismatch: What to do where the images of `intrinsics` differ from the session's by a crop.
+        focal: "auto" keeps given focal lengths unless the recording contradicts them, and without any estimates one for
+            all cameras, or where they contradict that one for each; "fixed" keeps them; "shared" and "each" estimate
+            them.
+        clock: "auto" estimates the time offset of every camera, up to 10 s, and keeps it where it is significant;
+            "fixed": the cameras are synchronised; "offset" and "drift" estimate it in any case, the latter with the
+            rate.
+        distortion: "auto" keeps a given distortion, and without any estimates one k1 for all cameras if the recording
+            demands it; "fixed" keeps it or leaves it at zero; "shared" and "each" estimate k1.
+        seed: Seed of the robust searches.
+
+    Returns:
+        The cameras, how well they agree, and who is who where there are several people.
+
+    Raises:
+        NotDeterminedError: Where the recording does not determine the cameras, with what to record instead.
+        InputError: For settings out of range, fewer than two cameras, or a camera without detections.
+    """
     check_settings(min_confidence, threshold)
-    given, guessed = _lenses(session, intrinsics, size_mismatch, focal)
+    given, guessed = _initial_intrinsics(session, intrinsics, size_mismatch, focal)
     people = update_people(session, None, on_time=clock == "fixed")
     count = 1 if people is None else people.count
-    late = None if people is None else torch.tensor(people.late, dtype=torch.float64) / session.fps
+    time_offsets = (
+        None if people is None else torch.tensor(people.time_offsets, dtype=torch.float64) / session.fps
+    )
     pixels, weights = _observations(session, min_confidence, {}, count)
     chosen = _chosen_frames(frames, len(pixels))
     _check_seen(weights, session, min_confidence)
     weights_used = torch.where(chosen[:, None, None], weights, 0.0)
     limit = threshold or POOR_DETECTION * float(given.cameras.size.norm(dim=-1).mean())
     try:
-        found = calibrate_freely(
+        found = self_calibrate(
             given.cameras,
             pixels,
             weights_used,
@@ -154,16 +189,17 @@ def calibrate_from_people(
             clock=CLOCK_CHOICES[clock],
             distortion="auto" if guessed and distortion == "auto" else DISTORTION_CHOICES[distortion],
             threshold=limit,
-            late=late,
+            time_offset=time_offsets,
             seed=seed,
         )
     except NotDeterminedError as reason:
         raise NotDeterminedError(f"{reason}{_told_apart(people, session.path)}") from reason
-    settled = found.settled
-    each = settled.points.unflatten(1, (count, -1))
-    first = each[:, 0]  # the others are of other statures
-    scale = stated_scale(settled.cameras, first, session.skeleton, given.names, stature, distance)
-    cameras, upright = upright_cameras(settled.cameras, each.flatten(0, 1), scale, session.skeleton)
+    refined = found.refined
+    each = refined.points.unflatten(1, (count, -1))
+    # the stated stature is that of person 1
+    first = each[:, 0]
+    scale = stated_scale(refined.cameras, first, session.skeleton, given.names, stature, distance)
+    cameras, upright = upright_cameras(refined.cameras, each.flatten(0, 1), scale, session.skeleton)
     calibration = found_calibration(given, cameras, found, scale, upright, frames)
     if count > 1:
         calibration.provenance["people"] = f"{count} people, matched across the cameras before calibrating"
@@ -177,7 +213,8 @@ def _observations(
     session: Session, min_confidence: float, clocks: Mapping[str, Clock], people: int = 1
 ) -> tuple[Float[Tensor, "frames views joints 2"], Float[Tensor, "frames views joints"]]:
     """Pixels and weights, the joints of one person after those of another; views read by `clocks`; weight 0 below
-    `min_confidence`."""
+    `min_confidence`.
+    """
     everybody = [session_tracks(session, clocks, person=person) for person in range(1, people + 1)]
     pixels, confidence = (torch.cat(parts, dim=2) for parts in zip(*everybody, strict=True))
     weights = torch.where(confidence >= min_confidence, confidence, 0.0)
@@ -208,9 +245,11 @@ def _told_apart(people: People | None, session: Path) -> str:
     """What went before a failure, where several people were told apart."""
     if people is None:
         return ""
-    late = late_words(people)
+    time_offsets = describe_time_offsets(people)
     taken = (
-        f"cameras were taken to begin late by (frames) {late}" if late else "cameras were taken to be in step"
+        f"cameras were taken to start later by (frames) {time_offsets}"
+        if time_offsets
+        else "cameras were taken to be in step"
     )
     return (
         f" Before that, {people.count} people were told apart; {taken}. If that is wrong, say it: "
@@ -219,13 +258,13 @@ def _told_apart(people: People | None, session: Path) -> str:
     )
 
 
-def _lenses(
+def _initial_intrinsics(
     session: Session, file: Path | None, size_mismatch: SizeMismatch, focal: FitFocal
 ) -> tuple[Calibration, bool]:
-    """The lenses of a file, or where there is none (and they may be found) a guess; and whether it is one."""
+    """The intrinsics of a file, or where there is none (and they may be found) a guess; and whether it is one."""
     if file is None and "calibration_source" not in session.provenance and focal != "fixed":
-        return guessed_lenses(session), True
-    return _given(session, file, size_mismatch, None, lenses_only=True), False
+        return guessed_intrinsics(session), True
+    return _given(session, file, size_mismatch, None, intrinsics_only=True), False
 
 
 def _given(
@@ -233,20 +272,20 @@ def _given(
     file: Path | None,
     size_mismatch: SizeMismatch,
     units: Units | None,
-    lenses_only: bool = False,
+    intrinsics_only: bool = False,
 ) -> Calibration:
     """The calibration file named, or the one found at import, for this session's cameras."""
     found = session.provenance.get("calibration_source")
     path = file or (Path(found) if found else None)
     if path is None:
-        give = "--intrinsics FILE" if lenses_only else f"`coview calibrate file {session.path} FILE`"
+        give = "--intrinsics FILE" if intrinsics_only else f"`coview calibrate file {session.path} FILE`"
         raise InputError(
             f"session '{session.name}' came with no calibration file, and none was named. Give one: {give}."
         )
     names = [camera.name for camera in session.cameras]
     sizes = [camera.size for camera in session.cameras]
-    known = dict(zip(names, sizes, strict=True))
-    read = read_calibration(path, units=units, sizes=known, lenses_only=lenses_only)
+    sizes_by_camera = dict(zip(names, sizes, strict=True))
+    read = read_calibration(path, units=units, sizes=sizes_by_camera, intrinsics_only=intrinsics_only)
     return calibration_for(read, names, sizes, size_mismatch=size_mismatch)
 
 
@@ -271,7 +310,8 @@ def _finish(
     threshold: float | None = None,
 ) -> Calibrated:
     """Write the cameras, and say how well they explain what they saw."""
-    people = update_people(session, calibration)  # these cameras tell them apart better than anything before
+    # match people anew with these cameras, the best geometry so far
+    people = update_people(session, calibration)
     found = _triangulated(
         session, calibration, min_confidence, threshold, 1 if people is None else people.count
     )
@@ -283,7 +323,7 @@ def _finish(
 def _triangulated(
     session: Session, calibration: Calibration, min_confidence: float, threshold: float | None, people: int
 ) -> Triangulated:
-    """Every joint from the views that agree, with the calibration that is to be judged."""
+    """Every joint from the views that agree, with the calibration to assess."""
     pixels, weights = _observations(session, min_confidence, calibration.clocks, people)
     cameras = calibration.cameras.to(torch.float64)
     limit = threshold or automatic_threshold(cameras, pixels, weights)

@@ -1,4 +1,4 @@
-"""Writing a session's calibration; what showed the earlier one goes."""
+"""Writing a session's calibration; exports and reports of the earlier one are removed."""
 
 from dataclasses import replace
 
@@ -31,7 +31,14 @@ def install_calibration(session: Session, calibration: Calibration) -> Calibrati
 
 
 def with_notes(calibration: Calibration) -> Calibration:
-    """The same calibration whose provenance holds its notes too, so that they are written with it."""
+    """Copy the notes of a calibration into its provenance, so that they are written with it.
+
+    Args:
+        calibration: The calibration.
+
+    Returns:
+        The same calibration with the notes in its provenance.
+    """
     if not calibration.notes:
         return calibration
     return replace(calibration, provenance={**calibration.provenance, "notes": " | ".join(calibration.notes)})

@@ -1,4 +1,4 @@
-"""How large a calibrated world is: what the user stated, against what was found."""
+"""Metric scale of a calibrated world from a stated stature or distance."""
 
 from dataclasses import replace
 
@@ -19,10 +19,23 @@ def stated_scale(
     stature: float | None,
     distance: tuple[str, str, float] | None,
 ) -> Scale:
-    """Metres per unit of a calibrated world, from what was stated of its cameras or of one person, or else an adult's
-    stature. `points` are that person's joints.
+    """Determine the scale of a calibrated world, from a stated stature or distance, or else from an adult's usual
+    stature.
 
-    ValueError for two statements, or a name that is neither a camera nor a joint."""
+    Args:
+        cameras: The cameras, in the unscaled world.
+        points: Joints of the person whose stature is stated, in that world, NaN where unknown.
+        skeleton: What the joints are.
+        names: Names of the cameras.
+        stature: Metres, or None.
+        distance: Two cameras or two joints, and the metres between them, or None.
+
+    Returns:
+        Metres per unit, with its uncertainty and where it comes from.
+
+    Raises:
+        InputError: For two statements, or a name that is neither a camera nor a joint.
+    """
     if stature is not None and distance is not None:
         raise InputError(
             "both a stature and a known distance were given; the scale can follow only one of them."
@@ -47,12 +60,12 @@ def _scale_from_distance(
         centres = cameras.centres
         length = float((centres[names.index(a)] - centres[names.index(b)]).norm())
         return scale_from_distance(length, metres, max(0.01 * metres, 0.01), f"{a} to {b}")
-    known = (*names, *skeleton.joints)
+    candidates = (*names, *skeleton.joints)
     unknown = [name for name in (a, b) if name not in skeleton.joints]
     if unknown:
         raise InputError(
             f"a known distance is between two cameras or two joints; {', '.join(unknown)} is neither. "
-            f"Known: {', '.join(known)}."
+            f"Known: {', '.join(candidates)}."
         )
     ends = points[:, skeleton.index(a)], points[:, skeleton.index(b)]
     length = float((ends[0] - ends[1]).norm(dim=-1).nanmedian())

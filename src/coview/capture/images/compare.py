@@ -1,6 +1,6 @@
-"""Joints found in images beside those triangulated from 2D detections: how far apart, and which fit the detections.
+"""Joints found in images compared with those triangulated from 2D detections, and both with the detections.
 
-The triangulation is no truth: it rests on a detector. It was fitted to the detections, so its own residual is
+The triangulation is no ground truth: it rests on a detector. It was fitted to the detections, so its own residual is
 smaller by construction.
 """
 
@@ -18,21 +18,30 @@ from coview.formats.session.session import Session
 from coview.formats.session.synchronised_tracks import session_tracks
 from coview.metrics.joint_error import joint_error, p_joint_error
 
-_FITS_WORSE = 2.0  # times the triangulation's residual: more is said aloud
+# times the triangulation's residual, beyond which a warning is given
+_FITS_WORSE = 2.0
 
 
 @dataclass(frozen=True)
-class Beside:
-    """Over the joints of one name in both skeletons, in frames where both are known."""
+class TriangulationComparison:
+    """Differences over the joints of one name in both skeletons, in frames where both are known."""
 
+    # names of the joints compared
     joints: tuple[str, ...]
-    frames: int  # in which at least one joint is known in both
-    covered: float  # share of the triangulation's joints that the images gave too
+    # number of frames in which at least one joint is known in both
+    frames: int
+    # share of the triangulation's joints that the images gave too
+    covered: float
+    # median distance of the two
     median_mm: float
+    # mean distance of the two
     mean_mm: float
-    p_mpjpe_mm: float  # mean after a similarity alignment of every frame
-    residual_px: float  # median distance to the detections that the triangulation rests on
-    triangulated_px: float  # the triangulation's own
+    # mean distance after a similarity alignment of every frame
+    p_mpjpe_mm: float
+    # median distance to the detections that the triangulation rests on
+    residual_px: float
+    # the same of the triangulation
+    triangulated_px: float
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -50,10 +59,24 @@ class Beside:
         return tuple(said)
 
 
-def beside(session: Session, found: Poses3D, triangulated: Poses3D) -> Beside:
-    """Compare joints of the same name (joints that are means of others are no labels, and are left out).
+def compare_with_triangulation(
+    session: Session, found: Poses3D, triangulated: Poses3D
+) -> TriangulationComparison:
+    """Compare joints found in images with triangulated ones of the same name.
 
-    ValueError where the frames differ, or no joint has the same name or is known in both."""
+    Joints that are means of others are no detections, and are left out.
+
+    Args:
+        session: The session; its detections are those that the triangulation rests on.
+        found: Joints found in images, metres.
+        triangulated: Joints triangulated from 2D detections, metres.
+
+    Returns:
+        Distances in millimetres, residuals in pixels.
+
+    Raises:
+        InputError: Where the numbers of frames differ, or no joint has the same name or is known in both.
+    """
     if len(found.points) != len(triangulated.points):
         raise InputError(
             f"{len(found.points)} frames from the images cannot be compared with {len(triangulated.points)} "
@@ -73,7 +96,7 @@ def beside(session: Session, found: Poses3D, triangulated: Poses3D) -> Beside:
     pixels, used = _detected(session, triangulated, shared)
     cameras = session.calibration().select(session.camera_names).cameras
     used = used & both[:, None]
-    return Beside(
+    return TriangulationComparison(
         joints=shared,
         frames=int(both.any(dim=-1).sum()),
         covered=float(both.sum() / others.isfinite().all(dim=-1).sum()),

@@ -1,4 +1,4 @@
-"""Pictures of the person cut from video frames, as a perfect pinhole camera would have taken them."""
+"""Crops of the person from video frames, as a perfect pinhole camera would have taken them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -14,19 +14,26 @@ from coview.cameras import Cameras
 from coview.capture.images.person_boxes import Boxes
 from coview.formats.io.video import read_frames
 
-_FARTHEST = 4.0  # tangent of the widest angle from the axis that any lens is asked about (76°)
-_NODE = 8.0  # undistorted pixels between the places at which the lens is asked; linear in between
-_OUTSIDE = -1e6  # pixels: far from every image
+# tangent of the widest angle from the axis at which a distortion is evaluated (76°)
+_FARTHEST = 4.0
+# undistorted pixels between the points at which the distortion is evaluated; linear in between
+_GRID_STEP = 8.0
+# pixels: far from every image
+_OUTSIDE = -1e6
 
 
 @dataclass(frozen=True)
 class Crops:
-    """A few frames in a row, cut to the person."""
+    """A few frames in a row, all views cut to the person."""
 
-    frames: tuple[int, ...]  # their numbers
-    images: UInt8[Tensor, "frames views 3 size size"]  # RGB; black outside the picture and in absent views
-    cameras: Cameras  # frames × views, without distortion, of `size` pixels
-    present: Bool[Tensor, "frames views"]  # whether the view has a box and its video has the frame
+    # numbers of the frames
+    frames: tuple[int, ...]
+    # RGB; black outside the picture and in absent views
+    images: UInt8[Tensor, "frames views 3 size size"]
+    # frames × views, without distortion, of `size` pixels
+    cameras: Cameras
+    # whether the view has a box and its video has the frame
+    present: Bool[Tensor, "frames views"]
 
 
 def stream_crops(
@@ -39,11 +46,25 @@ def stream_crops(
     pictures: Int[Tensor, "frames views"] | None = None,
     at_once: int = 8,
 ) -> Iterator[Crops]:
-    """The `frames` (ascending) in portions of `at_once`; each video is decoded once, and never held.
+    """Cut frames of all views to the person, a few frames at a time; each video is decoded once, and never held.
 
-    `pictures` says which of a video's own pictures belongs to a frame, -1 for none (by default the same number).
-    Raises FileNotFoundError or ValueError naming a video that cannot be read."""
-    lenses = [Lens(cameras[view]) for view in range(len(videos))]
+    Args:
+        videos: One per view.
+        cameras: The cameras, views.
+        boxes: Where the person is in every frame and view.
+        size: Pixels of a crop.
+        frames: The frames, ascending.
+        pictures: Which of a video's own pictures belongs to a frame, -1 for none; default: the same number.
+        at_once: Frames in one portion.
+
+    Yields:
+        Crops of up to `at_once` frames.
+
+    Raises:
+        MissingFileError: Naming a video that is missing.
+        InputError: Naming a video that cannot be read.
+    """
+    croppers = [UndistortedCropper(cameras[view]) for view in range(len(videos))]
     if pictures is None:
         pictures = torch.arange(len(boxes.present))[:, None].expand_as(boxes.present)
     own = torch.where(boxes.present, pictures, -1).tolist()
@@ -60,21 +81,22 @@ def stream_crops(
                     waiting[view] = next(reader, None)
                 if one is not None and one[0] == own[frame][view]:
                     box = boxes.left_top[frame, view], float(boxes.side[frame, view])
-                    images[row, view] = lenses[view].cut(one[1], *box, size)
+                    images[row, view] = croppers[view].cut(one[1], *box, size)
                     present[row, view] = True
         index = torch.tensor(portion)
         cut = Boxes(boxes.left_top[index], boxes.side[index]).cameras(cameras, size)
         yield Crops(portion, torch.from_numpy(images).permute(0, 1, 4, 2, 3), cut, present)
 
 
-class Lens:
-    """One camera's lens: where the light of an undistorted pixel lies in the picture as filmed."""
+class UndistortedCropper:
+    """Undistortion of one camera: where the light of an undistorted pixel lies in the picture as filmed."""
 
     def __init__(self, camera: Cameras) -> None:
         """`camera` has no batch axes; its extrinsics do not matter."""
         nowhere = torch.eye(3, 4).to(camera.intrinsics)
         self.camera = replace(camera.to(torch.float64), cam_from_world=nowhere.double())
-        self.reach = _reach(self.camera)  # at depth one: beyond it, the lens model turns back on itself
+        # radius at depth one beyond which the lens model is not monotonic
+        self.reach = _reach(self.camera)
 
     def cut(
         self,
@@ -83,19 +105,29 @@ class Lens:
         side: float,
         size: int,
     ) -> UInt8[np.ndarray, "size size 3"]:
-        """The square that begins at the undistorted pixel `left_top`, resized to `size` pixels.
+        """Cut a square from a picture, undistorted and resized.
 
-        Pixels that shrink are averaged over their area, then read bilinearly. Black where the box leaves
-        the picture. It is the image of `camera.without_distortion().crop(left_top, side).resize(size)`."""
-        step = max(1, int(_NODE * size / side))
-        nodes = self._filmed(left_top, side, size, step)
+        It is the image of `camera.without_distortion().crop(left_top, side).resize(size)`. Pixels that shrink are
+        averaged over their area, then read bilinearly.
+
+        Args:
+            picture: RGB, as filmed.
+            left_top: Undistorted pixel at which the square starts.
+            side: Side of the square, undistorted pixels.
+            size: Pixels of the result.
+
+        Returns:
+            RGB; black where the square leaves the picture.
+        """
+        step = max(1, int(_GRID_STEP * size / side))
+        grid = self._filmed(left_top, side, size, step)
         shrink = max(1, round(side / size))
-        found = _region(nodes, picture, shrink)
+        found = _region(grid, picture, shrink)
         if found is None:
             return np.zeros((size, size, 3), dtype=np.uint8)
         region, corner = found
         small = cv2.resize(region, None, fx=1 / shrink, fy=1 / shrink, interpolation=cv2.INTER_AREA)
-        at = cv2.resize((nodes - corner + 0.5) / shrink - 0.5, None, fx=step, fy=step)
+        at = cv2.resize((grid - corner + 0.5) / shrink - 0.5, None, fx=step, fy=step)
         at = at[step : step + size, step : step + size].astype(np.float32)
         return cv2.remap(small, at[..., 0], at[..., 1], cv2.INTER_LINEAR, borderValue=(0, 0, 0))
 
@@ -116,8 +148,10 @@ class Lens:
 def _region(
     filmed: np.ndarray, picture: np.ndarray, shrink: int
 ) -> tuple[UInt8[np.ndarray, "height width 3"], Float[np.ndarray, "2"]] | None:
-    """The part of the picture that is read, whole multiples of `shrink` pixels large and padded with black
-    where it sticks out, and its first pixel (x, y); None where nothing is read."""
+    """Part of the picture that is read, whole multiples of `shrink` pixels large and padded with black.
+
+    Returns it with its first pixel (x, y); None where nothing is read.
+    """
     height, width = picture.shape[:2]
     reached = filmed[filmed[..., 0] > _OUTSIDE]
     if not len(reached):
@@ -134,15 +168,16 @@ def _region(
 
 
 def _reach(camera: Cameras) -> float:
-    """Largest x²+y² under a root, at depth one, up to which farther points are also filmed farther out.
+    """Largest radius, at depth one, up to which farther points are also filmed farther out.
 
-    Polynomials of lenses are fitted inside the picture; outside they turn back and would show a part of
-    the picture again."""
+    Distortion polynomials are fitted inside the picture; outside they turn back and would show a part of the picture
+    again.
+    """
     radius = torch.linspace(0.0, _FARTHEST, 1001, dtype=torch.float64)
     angle = torch.linspace(0.0, 2 * torch.pi, 9, dtype=torch.float64)[:-1]
     plain = replace(camera, intrinsics=torch.eye(3, dtype=torch.float64))
     rim = torch.stack([angle.cos(), angle.sin()], dim=-1) * radius[:, None, None]
     points = torch.cat([rim, torch.ones_like(rim[..., :1])], dim=-1)
-    bent = plain.project(points.flatten(0, 1)).unflatten(0, rim.shape[:2]).norm(dim=-1)
-    back = (bent.diff(dim=0) <= 0).any(dim=-1).nonzero()
+    distorted = plain.project(points.flatten(0, 1)).unflatten(0, rim.shape[:2]).norm(dim=-1)
+    back = (distorted.diff(dim=0) <= 0).any(dim=-1).nonzero()
     return float(radius[back[0, 0]]) if len(back) else float("inf")

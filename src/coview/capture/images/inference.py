@@ -1,4 +1,4 @@
-"""The frames of a session given to a method that finds joints in images, a few at a time."""
+"""Inference over the frames of a session with a method that finds joints in images, a few frames at a time."""
 
 import time
 from collections.abc import Iterator
@@ -20,33 +20,56 @@ from coview.formats.session.session import Session
 from coview.progress import progress
 from coview.sample import MultiView
 
-SAVE_SECONDS = 30.0  # between savings of unfinished work
-_DONE = "frames_done"  # in the provenance of unfinished work
+# seconds between savings of unfinished work
+SAVE_SECONDS = 30.0
+# key in the provenance of unfinished work
+_DONE = "frames_done"
 
 
 @dataclass(frozen=True)
-class Search:
-    """Everything that the frames have in common."""
+class ImageInference:
+    """Inference of a model over the videos of a session: everything that the frames have in common."""
 
+    # the session
     session: Session
+    # the trained model
     model: ImageModel
+    # calibrated cameras, views
     cameras: Cameras
+    # one per view
     videos: tuple[Path, ...]
+    # where the person is in every frame and view
     boxes: Boxes
-    pictures: Int[Tensor, "frames views"]  # which of its video's pictures; -1: none
+    # which of its video's pictures belongs to a frame; -1: none
+    pictures: Int[Tensor, "frames views"]
+    # root joint in the world, metres; None: the method finds it
     roots: Float[Tensor, "frames 3"] | None
-    settings: dict[str, str]  # unfinished work of others is not gone on with
-    unfinished: Path  # where work is kept until all frames are done
-    at_once: int  # frames
+    # provenance; unfinished work with other settings is not continued
+    settings: dict[str, str]
+    # where work is kept until all frames are done
+    unfinished: Path
+    # frames in memory at once
+    at_once: int
+    # where the model runs, in torch's words
     device: str
 
     @torch.no_grad()
     def done(self, *, fresh: bool) -> Poses3D:
-        """The joints of all frames, as the method finds them; from where an earlier try got to, unless `fresh`."""
+        """Find the joints of all frames.
+
+        Args:
+            fresh: Start anew instead of where an earlier, interrupted try got to.
+
+        Returns:
+            Joints as the method finds them, metres, NaN in frames that could not be examined.
+
+        Raises:
+            NothingReconstructedError: Where no frame can be examined, or not one joint was found.
+        """
         frames = self._frames()
-        poses = (None if fresh else made_so(self.unfinished, self.settings)) or self._nothing()
-        begin = int(poses.provenance.get(_DONE, "0"))
-        rest = [frame for frame in frames if frame >= begin]
+        poses = (None if fresh else load_if_current(self.unfinished, self.settings)) or self._nothing()
+        first = int(poses.provenance.get(_DONE, "0"))
+        rest = [frame for frame in frames if frame >= first]
         self.model.method.to(self.device)
         saved, points, inliers = time.monotonic(), poses.points, poses.inliers
         assert inliers is not None
@@ -102,7 +125,8 @@ class Search:
         patterns, which = crops.present.unique(dim=0, return_inverse=True)
         for number, pattern in enumerate(patterns):
             views, rows = pattern.nonzero()[:, 0], (which == number).nonzero()[:, 0]
-            if len(views) < self._fewest:  # a video ended early
+            # a video ended early
+            if len(views) < self._fewest:
                 continue
             batch = MultiView(
                 self.model.skeleton,
@@ -114,7 +138,7 @@ class Search:
             yield rows, views, predicted.joints3d.float().cpu()
 
     def _told(self, index: Tensor) -> dict[str, Any]:
-        """The root, as a point and as the one joint that is known."""
+        """What a method is told of the root: a point, and a pose in which it is the one known joint."""
         if self.roots is None:
             return {}
         roots = self.roots[index]
@@ -138,8 +162,16 @@ class Search:
         replace(poses, provenance=self.settings | {_DONE: str(until)}).save(self.unfinished)
 
 
-def made_so(path: Path, settings: dict[str, str]) -> Poses3D | None:
-    """The file's poses, if they were made from the same input in the same way."""
+def load_if_current(path: Path, settings: dict[str, str]) -> Poses3D | None:
+    """Load poses if they were made from the same input in the same way.
+
+    Args:
+        path: File of 3D joints.
+        settings: Entries that its provenance must hold.
+
+    Returns:
+        The poses; None where there is no file, or it was made otherwise.
+    """
     if not path.is_file():
         return None
     poses = Poses3D.load(path)

@@ -14,20 +14,28 @@ from coview.skeletons import Skeleton
 
 Kind = Literal["algebraic", "volumetric"]
 KINDS: tuple[Kind, ...] = ("algebraic", "volumetric")
-_ROOTS = frozenset({"base_point", "joints3d"})  # fields that tell where a volume is to be placed
-_KNOWN = frozenset({"images", "cameras"}) | _ROOTS  # what a session with videos can give
+# fields that tell where a volume is to be placed
+_ROOTS = frozenset({"base_point", "joints3d"})
+# what a session with videos can give
+_KNOWN = frozenset({"images", "cameras"}) | _ROOTS
 
 
 @dataclass(frozen=True)
 class ImageModel:
-    """Reads crops of one size and their cameras, predicts joints in the world."""
+    """A trained method that reads crops of one size and their cameras and predicts joints in the world."""
 
+    # the trained method, in evaluation mode
     method: Method[Any]
+    # joints that it predicts
     skeleton: Skeleton
+    # volumetric models read a root, algebraic ones do not
     kind: Kind
-    size: int  # pixels of a crop
-    weights: Path  # the run's folder
-    digest: str  # changes with the weights and the settings
+    # width and height of a crop, pixels
+    size: int
+    # the run's folder
+    weights: Path
+    # hash that changes with the weights and the settings
+    digest: str
 
     @property
     def needs_root(self) -> bool:
@@ -36,14 +44,27 @@ class ImageModel:
 
     @property
     def name(self) -> str:
+        """Name of the method's class."""
         return type(self.method).__name__
 
 
 def image_model(method: Method[Any], skeleton: Skeleton, weights: Path, kind: Kind) -> ImageModel:
-    """The method of the run `weights`, as one of `kind`: volumetric are those that read a root.
+    """Check and prepare a trained method for use on a session's videos.
 
-    The method itself is made ready for use: its normalisations are multiplied into its convolutions.
-    ValueError where it does not read images, reads what a session cannot give, or is of the other kind."""
+    Its normalisations are multiplied into its convolutions, in place.
+
+    Args:
+        method: The method.
+        skeleton: The joints that it predicts.
+        weights: Folder of its run.
+        kind: The kind that it must be: volumetric are those that read a root.
+
+    Returns:
+        The model, in evaluation mode.
+
+    Raises:
+        InputError: Where it does not read images, reads what a session cannot give, or is of the other kind.
+    """
     name, inputs = type(method).__name__, method.inputs
     if "images" not in inputs:
         raise InputError(
@@ -65,6 +86,7 @@ def image_model(method: Method[Any], skeleton: Skeleton, weights: Path, kind: Ki
 
 
 def _digest(method: Method[Any]) -> str:
+    """Hash of the settings and the weights."""
     digest = hashlib.sha256(repr(getattr(method, "config", "")).encode())
     for name, tensor in sorted(method.state_dict().items()):
         digest.update(name.encode())

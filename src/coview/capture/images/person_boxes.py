@@ -1,4 +1,4 @@
-"""Where the person is in each view: a square around the 2D joints, frame by frame."""
+"""Boxes of the person in each view: a square around the 2D joints, frame by frame."""
 
 from dataclasses import dataclass
 
@@ -10,46 +10,72 @@ from coview.cameras import Cameras
 from coview.capture.reconstruction.filtering import fill_gaps
 from coview.data.viewpoints import MARGIN
 
-FEWEST = 4  # joints that make a box: fewer can be an arm, and a person is larger than an arm
-_WINDOW = 5  # frames whose median a box is: one wrong joint in one frame moves nothing
-_MISSED_PX = 1.0  # a joint whose undistortion misses by more lies beyond the lens model
+# joints that make a box: fewer can be an arm, and a person is larger than an arm
+FEWEST = 4
+# frames whose median a box is: one wrong joint in one frame moves nothing
+_WINDOW = 5
+# pixels: a joint whose undistortion leaves a larger residual lies beyond the lens model
+_MISSED_PX = 1.0
 
 
 @dataclass(frozen=True)
 class Boxes:
-    """Squares in the images of perfect lenses (pixels that went through `Cameras.undistort`).
+    """Squares around a person in undistorted images (pixels that went through `Cameras.undistort`).
 
-    NaN where a view does not see the person."""
+    NaN where a view does not see the person.
+    """
 
-    left_top: Float[Tensor, "frames views 2"]  # the centre of the box's first pixel
-    side: Float[Tensor, "frames views"]  # pixels
+    # the centre of the box's first pixel
+    left_top: Float[Tensor, "frames views 2"]
+    # pixels
+    side: Float[Tensor, "frames views"]
 
     @property
     def present(self) -> Bool[Tensor, "frames views"]:
+        """Whether there is a box, frames × views."""
         return self.side.isfinite()
 
     def cameras(self, cameras: Cameras, size: int) -> Cameras:
-        """The cameras, frames × views, of the boxes resized to `size` pixels. NaN where there is no box."""
+        """The cameras of the boxes resized to squares of one size.
+
+        Args:
+            cameras: The cameras, views.
+            size: Pixels.
+
+        Returns:
+            Cameras without distortion, frames × views; NaN where there is no box.
+        """
         straight = cameras.without_distortion().expand(*self.side.shape)
         cropped = straight.crop(self.left_top, self.side[..., None].expand_as(self.left_top))
         return cropped.resize(torch.full_like(self.left_top, float(size)))
 
 
 def person_boxes(
-    cameras: Cameras,  # of the views
-    joints: Float[Tensor, "frames views joints 2"],  # distorted pixels; NaN: not seen
+    cameras: Cameras,
+    joints: Float[Tensor, "frames views joints 2"],
     confidence: Float[Tensor, "frames views joints"],
     *,
     min_confidence: float = 0.3,
     margin: float = MARGIN,
     max_gap: int = 10,
 ) -> Boxes:
-    """Squares around the joints of at least `min_confidence`, `margin` times their extent, steadied over time.
+    """Compute squares around the 2D joints of a person, smoothed by a median over time.
 
-    The margin is that of rendered people: models expect people of the size they were trained on.
+    A view with too few joints for up to `max_gap` frames gets boxes interpolated between those before and after; where
+    the gap is longer, or at an end of the recording, the view has none.
 
-    A view with too few joints for up to `max_gap` frames gets boxes interpolated between those before
-    and after; where the gap is longer, or at an end of the recording, the view has none."""
+    Args:
+        cameras: The cameras, views.
+        joints: Distorted pixels, NaN where not seen.
+        confidence: Confidence of every joint.
+        min_confidence: Joints below this confidence are left out.
+        margin: Side of the square over the extent of the joints. The default is that of rendered people: models expect
+            people of the size that they were trained on.
+        max_gap: Frames.
+
+    Returns:
+        The squares.
+    """
     seen = (confidence >= min_confidence) & (confidence > 0) & joints.isfinite().all(dim=-1)
     straight, missed = cameras.undistort(torch.nan_to_num(joints).to(cameras.intrinsics))
     seen = seen & (missed < _MISSED_PX)

@@ -9,8 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coview.cameras import Cameras
-from coview.capture.images.compare import Beside, beside
-from coview.capture.images.inference import Search, made_so
+from coview.capture.images.compare import TriangulationComparison, compare_with_triangulation
+from coview.capture.images.inference import ImageInference, load_if_current
 from coview.capture.images.model import KINDS, ImageModel, Kind
 from coview.capture.images.person_boxes import FEWEST, person_boxes
 from coview.capture.images.videos import session_videos
@@ -26,18 +26,24 @@ from coview.skeletons import Skeleton, skeleton_map
 
 
 @dataclass(frozen=True)
-class FoundInImages:
-    """What the stage wrote, and how it agrees with the detections' triangulation."""
+class ImageReconstruction:
+    """The joints that the stage wrote, and how they agree with the detections' triangulation."""
 
+    # file that was written
     path: Path
+    # its content: joints in metres
     poses: Poses3D
-    found: float  # share of joints with a position
-    views: float  # mean number of views that a frame was found from, over the frames that were
-    compared: Beside | None
-    not_compared: str  # why not
+    # share of joints with a position
+    found: float
+    # mean number of views per frame that was found
+    views: float
+    # None where a comparison is not possible
+    compared: TriangulationComparison | None
+    # why there is no comparison
+    not_compared: str
 
     def lines(self) -> list[str]:
-        """The comparison for a person to read."""
+        """Lines of text that describe the comparison."""
         found = self.compared
         if found is None:
             return [f"not compared    {self.not_compared}"]
@@ -51,12 +57,27 @@ class FoundInImages:
 
 
 def result_path(session: Session, kind: Kind) -> Path:
-    """Where the stage writes; the detections' triangulation stays where it is."""
+    """File that the stage writes; the detections' triangulation stays where it is.
+
+    Args:
+        session: The session.
+        kind: Kind of the model.
+
+    Returns:
+        The path, whether it exists or not.
+    """
     return session.poses3d_path.with_name(f"joints3d_{kind}.npz")
 
 
 def results(session: Session) -> dict[Kind, Path]:
-    """What the stage wrote into the session so far."""
+    """Files that the stage wrote into the session so far.
+
+    Args:
+        session: The session.
+
+    Returns:
+        Path by kind of model.
+    """
     paths = {kind: result_path(session, kind) for kind in KINDS}
     return {kind: path for kind, path in paths.items() if path.is_file()}
 
@@ -72,24 +93,41 @@ def reconstruct_images(
     at_once: int = 4,
     device: str = "cpu",
     overwrite: bool = False,
-) -> FoundInImages:
-    """Cut every frame of every view to a square around its 2D joints and give the crops to `model`.
+) -> ImageReconstruction:
+    """Find the 3D joints of a session with a trained model of images, on crops around the person's 2D joints.
 
-    `min_confidence`, `margin`, `max_gap`: see `person_boxes`; a frame is left out where fewer than two views have
-    a box (one, for a method that is told the root). Methods that are told where the root is get it from
-    the detections' triangulation, which is made first where it is not there. Of a camera whose clock differs
-    the nearest picture is taken, up to half a frame off. `max_gap` and `smooth` (Hz)
-    also treat the result, as in `reconstruct`. `at_once` frames are in memory together. A finished result
-    of the same input, settings and weights is kept unless `overwrite`; interrupted work goes on where it
-    was. Raises NothingReconstructedError instead of writing a result without a single joint, ValueError
-    or FileNotFoundError for what the session lacks."""
+    A frame is left out where fewer than two views have a box (one, for a method that is told the root). Methods that
+    are told where the root is get it from the detections' triangulation, which is made first where it is not there. Of
+    a camera with a time offset the nearest picture is taken, up to half a frame off. A finished result of the same
+    input, settings and weights is kept; interrupted work goes on where it was.
+
+    Args:
+        session: The session; it must be calibrated and have videos.
+        model: The model.
+        min_confidence: Detections below this confidence are left out.
+        margin: Side of a crop over the extent of the joints; see `person_boxes`.
+        max_gap: Frames; shorter gaps of boxes, roots and joints are interpolated.
+        smooth: Cut-off of a zero-phase Butterworth filter in Hz, as in `reconstruct`; None: no filter.
+        at_once: Frames in memory at once.
+        device: Where the model runs, in torch's words.
+        overwrite: Compute again in any case.
+
+    Returns:
+        Joints in metres (world frame), and how they agree with the triangulation.
+
+    Raises:
+        NothingReconstructedError: Instead of writing a result without a single joint.
+        InputError: For settings out of range, and for what the session lacks.
+        MissingFileError: Where a video or the calibration is missing.
+    """
     check_settings(min_confidence, None)
     if max_gap < 0 or at_once < 1 or not margin >= 1:
         raise InputError(
             f"max_gap must be 0 or more, at_once 1 or more and margin at least 1; got {max_gap}, {at_once}, {margin:g}."
         )
     if smooth is not None:
-        low_pass(torch.zeros(1, 1, 3), session.fps, smooth)  # an impossible cut-off is said before the work
+        # an impossible cut-off is refused before the work
+        low_pass(torch.zeros(1, 1, 3), session.fps, smooth)
     cameras = _cameras(session)
     videos = session_videos(session)
     triangulated = _triangulated(session, min_confidence)
@@ -103,7 +141,7 @@ def reconstruct_images(
     }
     settings = treatment | _inputs(session, model, videos, roots)
     path = result_path(session, model.kind)
-    if not overwrite and (done := made_so(path, settings)):
+    if not overwrite and (done := load_if_current(path, settings)):
         return _summary(session, path, done, triangulated)
     pixels, confidence = session_tracks(session)
     framing = _framing(session.skeleton, model.skeleton)
@@ -117,7 +155,7 @@ def reconstruct_images(
     )
     unfinished = path.with_name(f".{path.stem}.unfinished.npz")
     pictures = nearest_pictures(session)
-    search = Search(
+    search = ImageInference(
         session, model, cameras, videos, boxes, pictures, roots, settings, unfinished, at_once, device
     )
     poses = search.done(fresh=overwrite)
@@ -138,7 +176,7 @@ def _cameras(session: Session) -> Cameras:
     calibration = session.calibration()
     if not calibration.has_extrinsics:
         raise InputError(
-            f"session {session.path}: its calibration knows the lenses and not where the cameras stand. "
+            f"session {session.path}: its calibration holds intrinsics only and not where the cameras stand. "
             f"Run `coview calibrate people {session.path}`."
         )
     if len(session.cameras) < 2:
@@ -147,9 +185,10 @@ def _cameras(session: Session) -> Cameras:
 
 
 def _framing(source: Skeleton, target: Skeleton) -> list[int]:
-    """The joints that boxes are put around: those that the model finds too, as in its training.
+    """Indices of the joints that boxes are put around: those that the model finds too, as in its training.
 
-    Toes or heels would make the person smaller in the crop. All joints where hardly any has the same name."""
+    Toes or heels would make the person smaller in the crop. All joints where hardly any has the same name.
+    """
     shared = [column for column, joint in enumerate(source.joints) if joint in target.joints]
     return shared if len(shared) >= FEWEST else list(range(len(source)))
 
@@ -157,7 +196,8 @@ def _framing(source: Skeleton, target: Skeleton) -> list[int]:
 def _triangulated(session: Session, min_confidence: float) -> Poses3D:
     """The detections' triangulation: the session's own, made now where there is none.
 
-    ValueError where it was made with another calibration, so that its points are in another world."""
+    ValueError where it was made with another calibration, so that its points are in another world.
+    """
     if not session.poses3d_path.is_file():
         return reconstruct(session, min_confidence=min_confidence).poses
     return session.poses3d()
@@ -206,14 +246,14 @@ def _residuals(
     return residuals
 
 
-def _summary(session: Session, path: Path, poses: Poses3D, triangulated: Poses3D) -> FoundInImages:
+def _summary(session: Session, path: Path, poses: Poses3D, triangulated: Poses3D) -> ImageReconstruction:
     try:
-        compared, why = beside(session, poses, triangulated), ""
+        compared, why = compare_with_triangulation(session, poses, triangulated), ""
     except ValueError as error:
         compared, why = None, str(error)
     assert poses.inliers is not None
     views = poses.inliers.any(dim=-1).sum(dim=-1).float()
-    return FoundInImages(
+    return ImageReconstruction(
         path,
         poses,
         float(poses.points.isfinite().all(dim=-1).float().mean()),

@@ -9,9 +9,20 @@ from coview.formats.session.session import Session, SessionCamera
 
 
 def session_videos(session: Session) -> tuple[Path, ...]:
-    """One video per camera. ValueError or FileNotFoundError naming what does not fit, and what to do.
+    """The videos of a session, checked against its cameras.
 
-    A video may be longer than the 2D joints (they may have been cut), hardly shorter."""
+    A video may be longer than the 2D joints (they may have been cut), hardly shorter.
+
+    Args:
+        session: The session.
+
+    Returns:
+        One video per camera, in order.
+
+    Raises:
+        InputError: Where a camera has no video, or it differs in size or length.
+        MissingFileError: Where a video is not there any more.
+    """
     without = [camera.name for camera in session.cameras if camera.video is None]
     if without:
         raise InputError(

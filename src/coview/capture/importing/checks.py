@@ -1,4 +1,4 @@
-"""Whether what was found in a recording can be one recording: refused where not, noted where doubtful."""
+"""Checks whether the files of a folder can be one recording: refused where not, noted where questionable."""
 
 import torch
 from jaxtyping import Float
@@ -10,14 +10,26 @@ from coview.formats.io.video import VideoInfo
 from coview.formats.keypoints.detections import Detections
 from coview.formats.keypoints.view_joints import TOLERATED, ViewJoints
 
+# frames per second assumed where neither videos nor files give them
 _GUESSED_FPS = 30.0
-_SAME_RATE = 0.01  # relative
-_RARE = 0.05  # share of confidences above 1 that rounding does not explain
-_OUTSIDE = 0.2  # share of joints outside the image that is no accident
+# relative difference up to which frame rates are equal
+_SAME_RATE = 0.01
+# share of confidences above 1 that rounding does not explain
+_RARE = 0.05
+# share of joints outside the image that is no accident
+_OUTSIDE = 0.2
 
 
 def check_several(views: dict[str, ViewJoints], where: str) -> None:
-    """Two or more cameras, all with the same number of joints per person."""
+    """Check that there are two or more cameras, all with the same number of joints per person.
+
+    Args:
+        views: 2D joints of every camera.
+        where: The folder, for the message.
+
+    Raises:
+        InputError: Where there are not.
+    """
     if len(views) < 2:
         raise InputError(
             f"{where} holds 2D joints of one camera only ({listed(views)}). "
@@ -33,7 +45,17 @@ def check_several(views: dict[str, ViewJoints], where: str) -> None:
 
 
 def said_skeleton(views: dict[str, ViewJoints]) -> str | None:
-    """The skeleton that the files name; None where none does."""
+    """The skeleton that the files name.
+
+    Args:
+        views: 2D joints of every camera.
+
+    Returns:
+        Its name; None where no file names one.
+
+    Raises:
+        InputError: Where files name different ones.
+    """
     said = {view.skeleton for view in views.values() if view.skeleton}
     if len(said) > 1:
         raise InputError(f"the cameras' files name different skeletons: {listed(said)}. Pass --skeleton.")
@@ -41,7 +63,15 @@ def said_skeleton(views: dict[str, ViewJoints]) -> str | None:
 
 
 def check_seen(detections: Detections, sizes: dict[str, tuple[int, int] | None]) -> None:
-    """Every camera sees somebody, and inside its image: else the detections belong to another video."""
+    """Check that every camera sees somebody, inside its image: else the detections belong to another video.
+
+    Args:
+        detections: 2D detections, pixels.
+        sizes: Width and height of every camera's image, pixels; None: not known.
+
+    Raises:
+        InputError: Naming the camera that sees nobody, or most of whose joints lie outside.
+    """
     for (camera, size), joints in zip(sizes.items(), detections.joints, strict=True):
         seen = joints[joints.isfinite().all(dim=-1)]
         if len(seen) == 0:
@@ -56,7 +86,16 @@ def check_seen(detections: Detections, sizes: dict[str, tuple[int, int] | None])
 def check_calibration_fits(
     detections: Detections, sizes: dict[str, tuple[int, int] | None], file: str
 ) -> None:
-    """The 2D joints lie inside the images that a calibration is for: else it belongs to images of another size."""
+    """Check that the 2D joints lie inside the images that a calibration is for: else it is for images of another size.
+
+    Args:
+        detections: 2D detections, pixels.
+        sizes: Width and height of every camera's image according to the calibration, pixels.
+        file: The calibration file, for the message.
+
+    Raises:
+        InputError: Naming the camera many of whose joints lie outside.
+    """
     for (camera, size), joints in zip(sizes.items(), detections.joints, strict=True):
         seen = joints[joints.isfinite().all(dim=-1)]
         if size is not None and _outside(seen, size) > _OUTSIDE:
@@ -90,7 +129,19 @@ def _outside_message(camera: str, joints: Float[Tensor, "joints 2"], size: tuple
 
 
 def rate(given: float | None, views: dict[str, ViewJoints], infos: dict[str, VideoInfo]) -> tuple[float, str]:
-    """Frames per second and where the number comes from, in words."""
+    """Determine the frame rate of a recording.
+
+    Args:
+        given: Frames per second that the user gave, or None.
+        views: 2D joints of every camera; their files may say a rate.
+        infos: The videos of the cameras; their rate goes before that of the joints' files.
+
+    Returns:
+        Frames per second, and where the number comes from, in words.
+
+    Raises:
+        InputError: Where the cameras have different rates.
+    """
     if given is not None:
         return given, f"{given:g}, as given by --fps"
     for origin, rates in (
@@ -114,7 +165,15 @@ def _common_rate(rates: dict[str, float], origin: str) -> tuple[float, str]:
 
 
 def warnings(views: dict[str, ViewJoints], infos: dict[str, VideoInfo]) -> dict[str, str]:
-    """Things that do not stop an import and that somebody should look at."""
+    """Collect what does not stop an import and should be looked at.
+
+    Args:
+        views: 2D joints of every camera.
+        infos: The videos of the cameras.
+
+    Returns:
+        Entries for the session's provenance: unequal lengths, confidences above 1, uneven frame rates.
+    """
     found = {}
     lengths = {name: (len(views[name].points), info.frames) for name, info in infos.items()}
     differ = {name: pair for name, pair in lengths.items() if abs(pair[0] - pair[1]) > TOLERATED}

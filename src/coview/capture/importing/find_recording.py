@@ -21,28 +21,44 @@ _VIDEO_FOLDERS = ("videos", "videos-raw", "synchronized_videos", "videos/synchro
 _CALIBRATION_FOLDERS = (".", "calibration", "..", "../calibration", "../../calibration")
 _NOT_CALIBRATIONS = frozenset({"config.toml", "session.toml", "pyproject.toml"})
 _CALIBRATION_ENDINGS = (".toml", ".qca.txt", ".xcp")
-_CALIBRATION_NAMES = frozenset({"intri.yml", "cameras.txt"})  # the other file of each is found beside it
+# the other file of each is found beside it
+_CALIBRATION_NAMES = frozenset({"intri.yml", "cameras.txt"})
 _PANOPTIC = re.compile(r"calibration_.*\.json")
 _SUFFIXES = ("_json", "-json", "_keypoints", "_alphapose")
 
 
 @dataclass(frozen=True)
 class Recording:
-    """What was found; paths are absolute."""
+    """Files of a recording that were found; paths are absolute."""
 
+    # where it is
     folder: Path
-    joints: dict[str, Path]  # camera: folder of per-frame JSON, or one file; in natural order
-    joints_from: str  # the sub-folder, for provenance
-    joints_unused: tuple[str, ...]  # other sub-folders with 2D joints
-    videos: dict[str, Path]  # by file name without ending
-    calibrations: tuple[Path, ...]  # files that may be one, best first; not opened yet
+    # camera: folder of per-frame JSON, or one file; in natural order
+    joints: dict[str, Path]
+    # the sub-folder with the 2D joints, for provenance
+    joints_from: str
+    # other sub-folders with 2D joints
+    joints_unused: tuple[str, ...]
+    # by file name without suffix
+    videos: dict[str, Path]
+    # files that may be a calibration, best first; not opened yet
+    calibrations: tuple[Path, ...]
 
 
 def find_recording(folder: Path) -> Recording:
-    """Look through a folder in Pose2Sim's, OpenPose's or a plain layout.
+    """Find the 2D joints, videos and calibrations of a folder in Pose2Sim's, OpenPose's or a plain layout.
 
-    Raises FileNotFoundError or ValueError that says what was found and what is expected: no folder, an
-    empty one, no 2D joints, frames of one camera instead of a folder per camera."""
+    Args:
+        folder: The folder.
+
+    Returns:
+        What was found; nothing but the first file of each camera is opened.
+
+    Raises:
+        MissingFileError: Where there is no such folder.
+        InputError: Where it is empty, has no 2D joints, or has frames of one camera instead of a folder per camera; the
+            message says what was found and what is expected.
+    """
     folder = Path(folder)
     if not folder.is_dir():
         raise MissingFileError(f"no folder {folder}" + (": that is a file." if folder.exists() else "."))
@@ -81,7 +97,7 @@ def _joints(folder: Path) -> dict[str, Path]:
 
 
 def _by_camera(names: dict[Path, str]) -> dict[str, Path]:
-    """Path per camera. ValueError where two paths are of the same camera."""
+    """Path per camera; InputError where two paths are of the same camera."""
     cameras: dict[str, Path] = {}
     for path, name in names.items():
         twin = cameras.setdefault(_camera(name), path)
@@ -104,7 +120,8 @@ def _holds_frames(folder: Path) -> bool:
     """Whether a folder holds OpenPose JSON. A broken first file counts: reading it will say what is wrong."""
     files = frame_files(folder)
     if not files:
-        return folder.name.endswith("_json")  # a camera without frames is reported, not skipped
+        # a camera without frames is reported, not skipped
+        return folder.name.endswith("_json")
     try:
         content = read_json(files[0])
     except ValueError:
@@ -114,7 +131,8 @@ def _holds_frames(folder: Path) -> bool:
 
 def _holds_joints(file: Path) -> bool:
     if file.suffix.casefold() == ".npz":
-        return file.parent.name in {"joints2d", "keypoints"}  # elsewhere an npz may be anything
+        # elsewhere an npz may be anything
+        return file.parent.name in {"joints2d", "keypoints"}
     try:
         return is_keypoint_content(read_json(file))
     except ValueError:

@@ -32,12 +32,17 @@ from coview.formats.session.session import FILE, Session, SessionCamera
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """What the user may say; part of what decides whether an import is repeated or new."""
+    """What the user may set; part of what decides whether an import is repeated or new."""
 
+    # name of the skeleton of the 2D joints
     skeleton: str | None = None
+    # frames per second
     fps: float | None = None
+    # file with the cameras
     calibration: Path | None = None
+    # instead of referring to them
     copy_videos: bool = False
+    # numbers of frames
     allow_unequal: bool = False
 
 
@@ -52,14 +57,30 @@ def import_session(
     overwrite: bool = False,
     allow_unequal: bool = False,
 ) -> Session:
-    """Make the session folder `session` from the recording in `src`.
+    """Make a session folder from a recording.
 
-    Understood are Pose2Sim's and OpenPose's folders and plain folders (see `recording.EXPECTED`). The
-    calibration found or given is checked and remembered, not installed: `coview calibrate` does that.
-    Repeating an import of an unchanged recording returns the session as it is. A failed import leaves no
-    half session. Raises ValueError or FileNotFoundError naming what is wrong with the recording;
-    FileExistsError where `session` holds another import and `overwrite` is not set (with it, what was there
-    is moved to a sub-folder `replaced-<time>`, not deleted; trained models stay, and that is said)."""
+    The calibration found or given is checked and remembered, not installed: `coview calibrate` does that. Repeating an
+    import of an unchanged recording returns the session as it is. A failed import leaves no half session.
+
+    Args:
+        src: Folder of the recording: Pose2Sim's, OpenPose's or a plain one (see `find_recording.EXPECTED`).
+        session: The session folder to make.
+        skeleton: Name of the skeleton of the 2D joints; default: as the files say, or by the number of joints.
+        fps: Frames per second; default: as the videos or the files say.
+        calibration: File with the cameras, or their intrinsics alone; default: one that is found beside the recording.
+        copy_videos: Copy the videos into the session instead of referring to them.
+        overwrite: Replace what is there; it is moved to a sub-folder `replaced-<time>`, not deleted; trained models
+            stay, and that is noted.
+        allow_unequal: Accept cameras with different numbers of frames; the longer ones are cut.
+
+    Returns:
+        The session.
+
+    Raises:
+        InputError: Naming what is wrong with the recording.
+        MissingFileError: Where there is no such folder.
+        OccupiedError: Where `session` holds another import and `overwrite` is not set.
+    """
     src, session = Path(src), Path(session)
     options = ImportOptions(skeleton, fps, calibration, copy_videos, allow_unequal)
     found = find_recording(src)
@@ -89,7 +110,7 @@ def _unchanged(session: Session, fingerprint: str, src: Path) -> Session:
 
 
 def _models_of_before(session: Session) -> dict[str, str]:
-    """Models are the user's work, perhaps of hours, and serve for other recordings: they stay, and that is said."""
+    """Models are the user's work, perhaps of hours, and serve for other recordings: they stay, with a note."""
     kept = sorted(path.name for path in session.models_dir.glob("*") if path.is_dir())
     if not kept or not (session.path / FILE).is_file():
         return {}
@@ -115,10 +136,13 @@ def _build(found: Recording, options: ImportOptions, path: Path) -> tuple[Sessio
     check_seen(detections, sizes)
     calibration, calibration_notes = _calibration(found, options, sizes, detections)
     fps, fps_note = rate(options.fps, views, infos)
-    known = sizes if calibration is None else _with_sizes_of(calibration, sizes)
+    with_calibration = sizes if calibration is None else _with_sizes_of(calibration, sizes)
     cameras = tuple(
         SessionCamera(
-            name, known[name], _video_place(videos.get(name), path, options), detections.joints.shape[1]
+            name,
+            with_calibration[name],
+            _video_place(videos.get(name), path, options),
+            detections.joints.shape[1],
         )
         for name in views
     )
@@ -130,7 +154,7 @@ def _build(found: Recording, options: ImportOptions, path: Path) -> tuple[Sessio
         "fps": fps_note,
         "videos": _videos_note(found, videos, options),
         **warnings(views, infos),
-        **_sizes_note(sizes, known),
+        **_sizes_note(sizes, with_calibration),
         **calibration_notes,
         "software": f"coview {__version__}",
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -192,12 +216,13 @@ def _videos_note(found: Recording, videos: dict[str, Path], options: ImportOptio
     return "; ".join(parts)
 
 
-Sizes = dict[str, tuple[int, int] | None]  # width and height in pixels, by camera
+# width and height in pixels, by camera
+Sizes = dict[str, tuple[int, int] | None]
 
 
-def _sizes_note(recorded: Sizes, known: Sizes) -> dict[str, str]:
-    """Whose image size is the calibration's, because neither a video nor the file of 2D joints says it."""
-    found = [name for name, size in known.items() if size and recorded[name] is None]
+def _sizes_note(recorded: Sizes, with_calibration: Sizes) -> dict[str, str]:
+    """Provenance of image sizes that only the calibration gives."""
+    found = [name for name, size in with_calibration.items() if size and recorded[name] is None]
     return {"image_sizes": f"of {listed(found)} from the calibration"} if found else {}
 
 
@@ -220,7 +245,7 @@ def _calibration(
 
 
 def _fitted(path: Path, sizes: Sizes, detections: Detections) -> Calibration:
-    """The calibration for the recording's cameras. ValueError where it is of others, or of other images."""
+    """The calibration for the recording's cameras; ValueError where it is of others, or of other images."""
     fitted = calibration_for(_read_whatever_unit(path, sizes), tuple(sizes), tuple(sizes.values()))
     check_calibration_fits(detections, _with_sizes_of(fitted, sizes), str(path))
     return fitted
@@ -236,7 +261,7 @@ def _with_sizes_of(calibration: Calibration, sizes: Sizes) -> Sizes:
 
 
 def _read_whatever_unit(path: Path, sizes: Sizes) -> Calibration:
-    """An import checks names, sizes and lenses; the unit of length is asked for when it is used."""
+    """An import checks names, sizes and intrinsics; the unit of length is asked for when it is used."""
     try:
         return read_calibration(path, sizes=sizes)
     except AmbiguousUnitsError as error:
@@ -255,7 +280,7 @@ def _calibration_note(path: Path, notes: tuple[str, ...], skipped: list[str]) ->
 
 
 def _fingerprint(found: Recording, options: ImportOptions) -> str:
-    """A hash of the 2D joints, the beginnings of the videos, and the options."""
+    """Hash of the 2D joints, the first mebibyte of the videos, and the options."""
     digest = hashlib.sha256(repr(options).encode())
     for camera, path in found.joints.items():
         digest.update(camera.encode())

@@ -1,4 +1,4 @@
-"""Putting a prepared folder into a session's place: all of it or nothing, and nothing old is deleted."""
+"""Replacing the content of a session folder as a transaction: all or nothing, and nothing old is deleted."""
 
 import datetime
 import secrets
@@ -12,17 +12,30 @@ from coview.formats.io.atomic import explained
 from coview.formats.session.files import files_of_recording
 from coview.formats.session.session import FILE, Session
 
-COPIED = "copied"  # how provenance says that import copied the videos
+# how provenance says that import copied the videos
+COPIED = "copied"
 
 
 @contextmanager
 def installing(session: Path, overwrite: bool) -> Iterator[Path]:
-    """An empty folder to prepare a session in; its content moves to `session` when the block ends well.
+    """Prepare a session in an empty folder whose content replaces that of `session` when the block ends without an
+    error.
 
     What coview wrote there of the earlier recording is moved to `session/replaced-<time>`; models trained on it, and
-    whatever is not coview's, stay (`formats.session.files` lists which is which). Whatever goes wrong, the session
-    folder is as it was. Raises OSError saying so when the disk is full, FileExistsError where
-    things of somebody else are in the way and `overwrite` is not set."""
+    whatever is not coview's, stay (`formats.session.files` lists which is which). After any error the session folder is
+    as it was.
+
+    Args:
+        session: The session folder.
+        overwrite: Move what is in the way, instead of refusing.
+
+    Yields:
+        The empty folder.
+
+    Raises:
+        OccupiedError: Where files that are not coview's are in the way and `overwrite` is not set.
+        OSError: Where the disk is full, saying so.
+    """
     session = Path(session)
     is_new = not session.exists()
     parent = session.parent if is_new else session

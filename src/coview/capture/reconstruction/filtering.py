@@ -1,4 +1,4 @@
-"""Between frames: short gaps interpolated, noise above a stated frequency removed. Long gaps stay gaps."""
+"""Gaps interpolated and noise filtered: short gaps are filled, long ones stay."""
 
 import torch
 from jaxtyping import Float
@@ -12,13 +12,20 @@ def fill_gaps(
     covariance: Float[Tensor, "frames joints 3 3"] | None,
     max_gap: int,
 ) -> tuple[Float[Tensor, "frames joints 3"], Float[Tensor, "frames joints 3 3"] | None]:
-    """Linear interpolation across gaps of at most `max_gap` frames that have a point on both sides.
+    """Interpolate linearly across gaps that have a point on both sides.
 
-    An interpolated point gets the larger covariance of its two neighbours, grown by the squared
-    distance between them over 12 (as if it were anywhere between them). Gaps at either end stay."""
-    known = points.isfinite().all(dim=-1)
-    before, after = _last_known(known), _next_known(known)
-    inside = ~known & (before >= 0) & (after < len(points))
+    Args:
+        points: Joints, any unit, NaN where unknown.
+        covariance: Their covariance, squared unit, or None.
+        max_gap: Frames; longer gaps stay, as do those at either end.
+
+    Returns:
+        Points and covariance with the gaps filled. An interpolated point gets the larger covariance of its two
+        neighbours, grown by the squared distance between them over 12 (as if it were anywhere between them).
+    """
+    valid = points.isfinite().all(dim=-1)
+    before, after = _last_valid(valid), _next_valid(valid)
+    inside = ~valid & (before >= 0) & (after < len(points))
     filled = inside & (after - before - 1 <= max_gap)
     frame, joint = filled.nonzero(as_tuple=True)
     if not frame.numel():
@@ -40,10 +47,21 @@ def fill_gaps(
 def low_pass(
     points: Float[Tensor, "frames joints 3"], fps: float, cutoff: float
 ) -> Float[Tensor, "frames joints 3"]:
-    """Zero-lag fourth-order Butterworth filter at `cutoff` Hz (−6 dB there, as it runs both ways).
+    """Zero-phase fourth-order Butterworth filter (−6 dB at the cut-off, as it runs both ways).
 
-    Every run of known frames is filtered by itself; runs too short for the filter are left as they
-    are. Raises ValueError for a cut-off that is not below half the frame rate."""
+    Every run of valid frames is filtered by itself; runs too short for the filter are left as they are.
+
+    Args:
+        points: Joints, any unit, NaN where unknown.
+        fps: Frames per second.
+        cutoff: Cut-off frequency, Hz.
+
+    Returns:
+        The filtered joints.
+
+    Raises:
+        InputError: Where the cut-off is not above 0 and below half the frame rate.
+    """
     if not 0 < cutoff < fps / 2:
         raise InputError(
             f"smoothing at {cutoff:g} Hz is impossible at {fps:g} frames per second: the cut-off must lie between "
@@ -55,25 +73,27 @@ def low_pass(
     smoothed = points.clone()
     for joint in range(points.shape[1]):
         for first, last in _runs(points[:, joint].isfinite().all(dim=-1)):
-            if last - first > 15:  # the filter's own padding
+            # frames that the filter pads with
+            if last - first > 15:
                 run = sosfiltfilt(sections, points[first:last, joint].double().numpy(), axis=0)
                 smoothed[first:last, joint] = torch.from_numpy(run.copy()).to(points)
     return smoothed
 
 
-def _last_known(known: Tensor) -> Tensor:
-    """Index of the latest known frame up to each frame; -1 where there is none."""
-    frames = torch.arange(len(known))[:, None].expand_as(known)
-    return torch.where(known, frames, -1).cummax(dim=0).values
+def _last_valid(valid: Tensor) -> Tensor:
+    """Index of the latest valid frame up to each frame; -1 where there is none."""
+    frames = torch.arange(len(valid))[:, None].expand_as(valid)
+    return torch.where(valid, frames, -1).cummax(dim=0).values
 
 
-def _next_known(known: Tensor) -> Tensor:
-    return len(known) - 1 - _last_known(known.flip(0)).flip(0)
+def _next_valid(valid: Tensor) -> Tensor:
+    """Index of the earliest valid frame from each frame on; the number of frames where there is none."""
+    return len(valid) - 1 - _last_valid(valid.flip(0)).flip(0)
 
 
-def _runs(known: Tensor) -> list[tuple[int, int]]:
-    """First and one-past-last frame of every stretch of known frames."""
-    edges = torch.nn.functional.pad(known.int(), (1, 1)).diff()
+def _runs(valid: Tensor) -> list[tuple[int, int]]:
+    """First and one-past-last frame of every run of valid frames."""
+    edges = torch.nn.functional.pad(valid.int(), (1, 1)).diff()
     return list(
         zip((edges == 1).nonzero()[:, 0].tolist(), (edges == -1).nonzero()[:, 0].tolist(), strict=True)
     )

@@ -13,7 +13,7 @@ from torch import Tensor
 from coview.cameras import Cameras
 from coview.capture.association.stage import placed, update_people
 from coview.capture.reconstruction.filtering import fill_gaps, low_pass
-from coview.capture.reconstruction.motion_quality import bone_spread, jitter
+from coview.capture.reconstruction.motion_quality import bone_length_std, jitter
 from coview.capture.reconstruction.trajectory_refinement import refine as refine_take
 from coview.errors import InputError
 from coview.formats.io.camera_names import listed
@@ -25,19 +25,26 @@ from coview.geometry.triangulation.triangulate import triangulate_robust
 from coview.geometry.triangulation.undistorted import Triangulated, reprojection_residuals
 from coview.progress import progress
 
-CHUNK = 4096  # frames triangulated at once: bounds memory, and is what the progress bar counts
+# frames triangulated at once: bounds memory, and is what the progress bar counts
+CHUNK = 4096
 
 
 @dataclass(frozen=True)
 class Reconstructed:
-    """What the stage wrote and how good it is."""
+    """The 3D joints that the stage wrote, and how good they are."""
 
+    # file that was written
     path: Path
+    # its content: joints in metres, with covariances
     poses: Poses3D
+    # reprojection threshold between inliers and outliers, pixels
     threshold_px: float
-    found: float  # share of joints with a position
-    median_px: float  # reprojection residual of the inliers
-    left_out: float  # share of detections judged wrong
+    # share of joints with a position
+    found: float
+    # median reprojection residual of the inliers, pixels
+    median_px: float
+    # share of detections that are outliers
+    left_out: float
 
 
 class NothingReconstructedError(InputError):
@@ -63,12 +70,12 @@ def reconstruct(
     Args:
         session: The session; it must be calibrated.
         person: Which of several people, from 1, who is seen most; `reconstruct_everybody` does all.
-        min_confidence: Detections less confident than this, in [0, 1], are left out.
+        min_confidence: Detections below this confidence, in [0, 1], are left out.
         threshold: Pixels beyond which a detection is wrong rather than poor; default: three times the robust standard
             deviation of this recording's own residuals.
         solver: `linear` is the weighted DLT that other tools compute, `reprojection` the maximum-likelihood point.
         max_gap: Gaps of up to this many frames are interpolated.
-        smooth: Cut-off of a zero-lag Butterworth filter in Hz.
+        smooth: Cut-off of a zero-phase Butterworth filter in Hz.
         refine: Solve for the whole take with smooth motion and constant bones as priors instead
             (`coview.capture.reconstruction.trajectory_refinement`).
         overwrite: Compute again in any case; exports and reports of the earlier result are removed.
@@ -116,8 +123,8 @@ def reconstruct(
     cameras = calibration.cameras.to(torch.float64)
     limit = threshold or automatic_threshold(cameras, pixels, weights)
     found = _triangulate_all(cameras, pixels, weights, limit, solver)
-    known = {"threshold_px": f"{limit:.2f}", "calibration_hash": calibration.fingerprint}
-    poses = _poses(found, session, settings | known)
+    found_settings = {"threshold_px": f"{limit:.2f}", "calibration_hash": calibration.fingerprint}
+    poses = _poses(found, session, settings | found_settings)
     if not bool(poses.points.isfinite().any()):
         raise NothingReconstructedError(_why_nothing(session, weights, limit))
     raw = poses
@@ -183,7 +190,7 @@ def _chunks(
 
 
 def _noise(limit: float) -> float:
-    """What `automatic_threshold` takes a detection's standard deviation to be, pixels."""
+    """Standard deviation of a detection that `automatic_threshold` assumes for a threshold, pixels."""
     return limit / 3.0
 
 
@@ -227,7 +234,7 @@ def _refined(
     better = refine_take(straight, projections, weights, found, bones, poses.fps, sigma=_noise(limit))
     residuals = reprojection_residuals(better.points, straight, projections)
     residuals = torch.where(weights > 0, residuals, torch.nan)
-    before, after = ((bone_spread(each, bones), jitter(each)) for each in (found.points, better.points))
+    before, after = ((bone_length_std(each, bones), jitter(each)) for each in (found.points, better.points))
     told = {
         "refined": f"detections err by {float(better.noise.median()):.1f} px (standard deviation, median joint); bone "
         f"lengths vary by {1000 * before[0]:.1f} → {1000 * after[0]:.1f} mm, jitter {1000 * before[1]:.1f} → "
@@ -244,7 +251,14 @@ def _refined(
 
 
 def input_fingerprint(session: Session) -> str:
-    """A hash that changes when the session's calibration, any of its 2D joints, or who is who changes."""
+    """Hash what a reconstruction depends on: the session's calibration, its 2D joints, and who is who.
+
+    Args:
+        session: The session.
+
+    Returns:
+        16 hexadecimal digits.
+    """
     digest = hashlib.sha256(session.calibration_path.read_bytes())
     if session.people_path.is_file():
         for file in filter(Path.is_file, (session.people_path, session.edits_path)):

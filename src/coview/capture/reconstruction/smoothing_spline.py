@@ -1,8 +1,8 @@
-"""Smooth paths from noisy positions: Gaussian algebra in time that stays inside a band.
+"""Discrete cubic smoothing spline: Gaussian inference of paths with banded matrices.
 
-A path is smooth if its second differences are small: white acceleration, the discrete cubic smoothing spline
-[Wahba90 ch. 1]. With information H_t about the position in every frame, its precision H + DᵀΛD couples a frame with
-the next two only; all joints stand in one banded matrix, which LAPACK factors in linear time. Metres throughout.
+A path is smooth if its second differences are small: white acceleration [Wahba90 ch. 1]. With information H_t about the
+position in every frame, its precision H + DᵀΛD couples a frame with the next two only; all joints stand in one banded
+matrix, which LAPACK factors in linear time. Metres throughout.
 """
 
 from dataclasses import dataclass
@@ -14,18 +14,26 @@ from jaxtyping import Float
 DIFFERENCES = np.array([1.0, -2.0, 1.0])
 ORDER = len(DIFFERENCES) - 1
 BAND = 3 * ORDER
-_RIDGE = (
-    1e-2  # 1/m²: a joint that nobody ever saw is within 10 m of where it was begun; keeps the matrix regular
-)
+# 1/m²: a joint that nobody ever saw is within 10 m of the origin; keeps the matrix regular
+_RIDGE = 1e-2
 
-Blocks = Float[np.ndarray, "joints frames 6"]  # upper triangles xx xy xz yy yz zz
+# upper triangles xx xy xz yy yz zz
+Blocks = Float[np.ndarray, "joints frames 6"]
 Paths = Float[np.ndarray, "joints frames 3"]
 
 
 def precision(
     information: Blocks, variance: Float[np.ndarray, "joints steps"]
 ) -> Float[np.ndarray, "band n"]:
-    """The lower band of H + DᵀΛD; `variance` (m²) of the second differences per axis, one per three frames."""
+    """Assemble the lower band of the precision matrix H + DᵀΛD of all joints.
+
+    Args:
+        information: Information H about every position, 1/m², upper triangles.
+        variance: Variance of the second differences per axis, m², one per three frames.
+
+    Returns:
+        LAPACK's lower band storage, 1/m².
+    """
     joints, frames, _ = information.shape
     band = np.zeros((BAND + 1, joints, frames, 3))
     band[0] = information[..., [0, 3, 5]] + _RIDGE
@@ -41,35 +49,59 @@ def precision(
 
 @dataclass(frozen=True)
 class Factor:
-    """The Cholesky factor of a precision."""
+    """Banded Cholesky factor of a precision matrix."""
 
+    # factor in LAPACK's lower band storage
     lower: Float[np.ndarray, "band n"]
+    # number of joints
     joints: int
 
     @staticmethod
     def of(band: Float[np.ndarray, "band n"], joints: int) -> "Factor":
+        """Factor a precision matrix, in time linear in frames.
+
+        Args:
+            band: Lower band of the matrix, as `precision` makes it.
+            joints: Number of joints.
+
+        Returns:
+            The factor.
+        """
         from scipy.linalg import cholesky_banded
 
         return Factor(cholesky_banded(band, lower=True, check_finite=False), joints)
 
     def solve(self, right: Paths) -> Paths:
+        """Solve the linear system.
+
+        Args:
+            right: Right side, 1/m.
+
+        Returns:
+            Positions, metres.
+        """
         from scipy.linalg import cho_solve_banded
 
         solved: Any = cho_solve_banded((self.lower, True), right.reshape(-1), check_finite=False)
         return solved.reshape(right.shape)
 
     def log_determinant(self) -> Float[np.ndarray, "joints"]:
-        """Of the precision, per joint."""
+        """Logarithm of the determinant of the precision matrix, per joint."""
         return 2 * np.log(self.lower[0]).reshape(self.joints, -1).sum(axis=1)
 
     def covariances(self) -> tuple[Float[np.ndarray, "joints frames 3 3"], Float[np.ndarray, "joints steps"]]:
-        """Of every position, and the variance of every second difference, summed over the axes (m²).
+        """Compute the covariance of every position and the variance of every second difference.
 
-        The entries of the inverse inside the band, from the last frame back [Takahashi73]."""
+        The entries of the inverse inside the band, from the last frame back [Takahashi73].
+
+        Returns:
+            Covariances, m², and variances of second differences summed over the axes, m².
+        """
         joints, frames = self.joints, self.lower.shape[1] // (3 * self.joints)
         below, inverse = _columns(self.lower.reshape(BAND + 1, joints, frames, 3))
         pick = np.kron(DIFFERENCES[:, None], np.eye(3))
-        around = np.zeros((joints, BAND + 3, BAND + 3))  # of a frame and the two after it
+        # of a frame and the two after it
+        around = np.zeros((joints, BAND + 3, BAND + 3))
         found = np.zeros((joints, frames, 3, 3))
         differences = np.zeros((joints, frames))
         for frame in range(frames - 1, -1, -1):
@@ -77,9 +109,8 @@ class Factor:
             gain = below[:, frame]
             cross = later @ gain
             here = inverse[:, frame] + gain.transpose(0, 2, 1) @ cross
-            here = (
-                here + here.transpose(0, 2, 1)
-            ) / 2  # rounding that is not symmetric would grow without bound
+            # rounding that is not symmetric would grow without bound
+            here = (here + here.transpose(0, 2, 1)) / 2
             found[:, frame] = here
             around[:, 3:, 3:] = later
             around[:, :3, :3] = here
@@ -90,6 +121,14 @@ class Factor:
 
 
 def second_differences(paths: Paths) -> Float[np.ndarray, "joints steps 3"]:
+    """Second differences of paths in time.
+
+    Args:
+        paths: Positions, metres.
+
+    Returns:
+        Metres; one per three frames.
+    """
     return np.diff(paths, n=ORDER, axis=1)
 
 
@@ -101,13 +140,14 @@ def _columns(
     block = np.zeros((joints, frames, 3, 3))
     beneath = np.zeros((joints, frames, BAND, 3))
     for column in range(3):
-        for offset in range(BAND + 1):
-            row = column + offset
+        for diagonal in range(BAND + 1):
+            row = column + diagonal
             if row < 3:
-                block[..., row, column] = lower[offset, ..., column]
+                block[..., row, column] = lower[diagonal, ..., column]
             elif row < BAND + 3:
-                beneath[..., row - 3, column] = lower[offset, ..., column]
-    for after in range(1, ORDER + 1):  # rows beyond the last frame belong to the next joint: they are zero
+                beneath[..., row - 3, column] = lower[diagonal, ..., column]
+    # rows beyond the last frame belong to the next joint: they are zero
+    for after in range(1, ORDER + 1):
         beneath[:, frames - after :, 3 * (after - 1) :] = 0.0
     inverse = np.linalg.inv(block)
     return beneath @ inverse, inverse.transpose(0, 1, 3, 2) @ inverse

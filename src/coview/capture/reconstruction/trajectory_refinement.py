@@ -1,9 +1,9 @@
-"""Whole takes refined: robust reprojection error, with smooth motion and constant bones as priors.
+"""Refinement of whole takes: robust reprojection error, with smooth motion and constant bone lengths as priors.
 
-Gauss-Newton on the sum of three terms, each weighed by what the take itself says of it: reprojection (Geman-McClure
+Gauss-Newton on the sum of three terms, each weighted by what the take itself shows: reprojection (Geman-McClure
 [GM87], scale per joint), second differences in time (variance per joint by the evidence [Mackay92], then by
-expectation-maximisation in a moving window, so that fast motion is not smoothed away), bone lengths (how much each
-varies beyond its noise). Filled is only what these determine.
+expectation-maximisation in a moving window, so that fast motion is not smoothed away), bone lengths (variance beyond
+that of the noise). Only gaps that these determine are filled.
 """
 
 from collections.abc import Sequence
@@ -19,70 +19,79 @@ from coview.capture.reconstruction.smoothing_spline import ORDER, Factor, precis
 from coview.errors import InputError
 from coview.geometry.triangulation.undistorted import Triangulated
 
-FEWEST = 12  # frames: fewer say nothing of how smooth a motion is
-MOST_SIGMA = 0.04  # metres: a joint less sure than this in any direction is not known
-WINDOW = 2000  # frames refined together: bounds memory
-OVERLAP = 50  # frames of the neighbouring windows seen along
+# frames below which the smoothness of a motion cannot be estimated
+FEWEST = 12
+# metres: a joint with a larger standard deviation in any direction is not determined
+MOST_SIGMA = 0.04
+# frames refined together: bounds memory
+WINDOW = 2000
+# frames of the neighbouring windows that a window includes
+OVERLAP = 50
+# iterations of Gauss-Newton
 _ROUNDS = 5
-_CUT = 4.0  # standard deviations at which a detection's weight is down to a quarter
-_REACH = 0.12  # seconds to either side that tell how fast a motion is
-_STEPS = np.logspace(
-    -10, -1, 10
-)  # m²: variances of second differences to begin with, whatever the frame rate
-_LOOSER = (
-    2.0  # times the variance a window shows: it mixes slow with fast, and the covariance shall be honest
-)
-_STRAY = (
-    6.0  # times a joint's usual distance from its median in time: then two views may have agreed by chance
-)
+# standard deviations at which a detection's weight is down to a quarter
+_CUT = 4.0
+# seconds to either side of the window in which the variance is estimated
+_REACH = 0.12
+# m²: candidates for the first variance of second differences, whatever the frame rate
+_STEPS = np.logspace(-10, -1, 10)
+# factor on the variance of a window, which mixes slow with fast motion: else the covariance is too small
+_LOOSER = 2.0
+# times a joint's typical distance from its median in time, beyond which two views may have agreed by chance
+_STRAY = 6.0
 
 
 @dataclass(frozen=True)
 class Refined:
-    """NaN where neither views nor priors determine a joint."""
+    """Refined joints of a take; NaN where neither views nor priors determine a joint."""
 
-    points: Float[Tensor, "frames joints 3"]  # metres
-    covariance: Float[Tensor, "frames joints 3 3"]  # m²
-    noise: Float[Tensor, "joints"]  # pixels per coordinate of a detection with weight 1, as the take shows it
+    # metres
+    points: Float[Tensor, "frames joints 3"]
+    # m²
+    covariance: Float[Tensor, "frames joints 3 3"]
+    # pixels per coordinate of a detection with weight 1, as the take shows it
+    noise: Float[Tensor, "joints"]
 
 
-class _Seen:
-    """Undistorted pixels of all views, joint by joint in time."""
+class _Observations:
+    """Undistorted pixels of all views, by joint and frame."""
 
     def __init__(self, pixels: Tensor, projections: Tensor, weights: Tensor) -> None:
         seen = pixels.isfinite().all(dim=-1) & (weights > 0)
-        known, trust = torch.where(seen[..., None], pixels, 0.0), torch.where(seen, weights, 0.0)
-        self.pixels = known.double().permute(3, 1, 2, 0).contiguous().numpy()  # 2 views joints frames
-        self.weights = trust.double().permute(1, 2, 0).contiguous().numpy()
+        used_pixels, used_weights = torch.where(seen[..., None], pixels, 0.0), torch.where(seen, weights, 0.0)
+        # (2, views, joints, frames), pixels
+        self.pixels = used_pixels.double().permute(3, 1, 2, 0).contiguous().numpy()
+        self.weights = used_weights.double().permute(1, 2, 0).contiguous().numpy()
         self.projections = projections.double().numpy()
 
-    def look(self, paths: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Residuals (2, views, joints, frames), squared and weighed; and 1 / depth, 0 behind the camera."""
+    def residuals(self, paths: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Residuals (2, views, joints, frames), their weighted squares, and 1 / depth, 0 behind the camera."""
         image = (
             np.einsum("vab,jtb->avjt", self.projections[..., :3], paths)
             + np.moveaxis(self.projections[..., 3], 1, 0)[..., None, None]
         )
-        front = image[2] > 1e-3
-        near = np.where(front, 1.0 / np.where(front, image[2], 1.0), 0.0)
-        miss = image[:2] * near - self.pixels
-        squared = (miss**2).sum(axis=0) * self.weights**2
-        return miss, np.where(front, squared, np.inf), near
+        in_front = image[2] > 1e-3
+        near = np.where(in_front, 1.0 / np.where(in_front, image[2], 1.0), 0.0)
+        error = image[:2] * near - self.pixels
+        squared = (error**2).sum(axis=0) * self.weights**2
+        return error, np.where(in_front, squared, np.inf), near
 
     def normal(
-        self, paths: np.ndarray, miss: np.ndarray, near: np.ndarray, trust: np.ndarray
+        self, paths: np.ndarray, error: np.ndarray, near: np.ndarray, robust_weights: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Information (upper triangles) about every position, and information × position as the views see it."""
         joints, frames, _ = paths.shape
         information, slope = np.zeros((6, joints, frames)), np.zeros((3, joints, frames))
         for view, matrix in enumerate(self.projections):
-            pull = trust[view] * near[view] ** 2
+            scale = robust_weights[view] * near[view] ** 2
             for axis in (0, 1):
-                where = miss[axis, view] + self.pixels[axis, view]
-                row = [matrix[axis, c] - where * matrix[2, c] for c in range(3)]  # × 1 / depth: the Jacobian
-                heavy = [pull * each for each in row]
+                where = error[axis, view] + self.pixels[axis, view]
+                # × 1 / depth: the Jacobian
+                row = [matrix[axis, c] - where * matrix[2, c] for c in range(3)]
+                heavy = [scale * each for each in row]
                 for k, (a, b) in enumerate(((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))):
                     information[k] += heavy[a] * row[b]
-                far = trust[view] * near[view] * miss[axis, view]
+                far = robust_weights[view] * near[view] * error[axis, view]
                 for c in range(3):
                     slope[c] += far * row[c]
         information, slope = np.moveaxis(information, 0, -1), np.moveaxis(slope, 0, -1)
@@ -99,13 +108,29 @@ def refine(
     *,
     sigma: float,
 ) -> Refined:
-    """Refine the robust triangulation `start` of undistorted pixels; a detection's noise is some sigma / weight.
+    """Refine a robust triangulation over a whole take by maximum a posteriori estimation.
 
-    World metres. `sigma` (pixels) is what the covariances of `start` were made with; the take says what it is.
-    A bone is a pair of joints; those whose length changes over the take hardly count. The covariance is that
-    of the posterior with a bone's other end as a measurement that errs on its own; it knows the noise of
-    detections, not a calibration's error. Two views alone cannot tell an outlier along their epipolar line: there
-    it is too small. ValueError for fewer than 12 frames."""
+    The standard deviation of a detection is proportional to 1 / weight. Bones whose length changes over the take hardly
+    count. The covariance is that of the posterior with a bone's other end as an independent measurement; it covers the
+    noise of detections, not errors of the calibration. Where two views alone see a joint, an outlier along their
+    epipolar line cannot be told, and the covariance is too small.
+
+    Args:
+        pixels: Undistorted detections, NaN where not seen.
+        projections: World (metres) to undistorted pixels.
+        weights: Weight of every detection; 0: not used.
+        start: The robust triangulation to start from, metres.
+        bones: Pairs of joints whose distance is constant.
+        fps: Frames per second.
+        sigma: Pixels; the standard deviation that the covariances of `start` were computed with. The actual one is
+            estimated from the take.
+
+    Returns:
+        Joints with covariances, and the estimated noise of the detections.
+
+    Raises:
+        InputError: For fewer than `FEWEST` frames.
+    """
     frames = len(pixels)
     if frames < FEWEST:
         raise InputError(
@@ -119,56 +144,66 @@ def refine(
     for first in range(0, max(1, frames - OVERLAP), WINDOW):
         last = frames if frames - first - WINDOW <= OVERLAP else first + WINDOW
         wide = slice(max(0, first - OVERLAP), min(frames, last + OVERLAP))
-        seen = _Seen(pixels[wide], projections, weights[wide])
+        seen = _Observations(pixels[wide], projections, weights[wide])
         inliers = start.inliers[wide].numpy().transpose(1, 2, 0)
-        begin = np.ascontiguousarray(start.points[wide].double().numpy().transpose(1, 0, 2))
-        paths, covariance, noise = _refined(seen, begin, inliers, prior, noise, fps)
+        initial = np.ascontiguousarray(start.points[wide].double().numpy().transpose(1, 0, 2))
+        paths, covariance, noise = _refined(seen, initial, inliers, prior, noise, fps)
         own = slice(first - wide.start, last - wide.start)
         parts.append((paths[:, own], covariance[:, own]))
         noises.append(noise)
         if last == frames:
             break
-    points, spread = (torch.from_numpy(np.concatenate(each, axis=1)) for each in zip(*parts, strict=True))
-    known = torch.linalg.eigvalsh(spread)[..., -1] <= MOST_SIGMA**2  # along the least certain direction
-    known = known & _between(start.points.isfinite().all(dim=-1)).T
+    points, covariances = (
+        torch.from_numpy(np.concatenate(each, axis=1)) for each in zip(*parts, strict=True)
+    )
+    # along the least certain direction
+    valid = torch.linalg.eigvalsh(covariances)[..., -1] <= MOST_SIGMA**2
+    valid = valid & _between(start.points.isfinite().all(dim=-1)).T
     return Refined(
-        torch.where(known[..., None], points, torch.nan).transpose(0, 1),
-        torch.where(known[..., None, None], spread, torch.nan).transpose(0, 1),
+        torch.where(valid[..., None], points, torch.nan).transpose(0, 1),
+        torch.where(valid[..., None, None], covariances, torch.nan).transpose(0, 1),
         torch.from_numpy(np.median(noises, axis=0)),
     )
 
 
 def _refined(
-    seen: _Seen, begin: np.ndarray, inliers: np.ndarray, prior: BonePrior, noise: np.ndarray, fps: float
+    seen: _Observations,
+    initial: np.ndarray,
+    inliers: np.ndarray,
+    prior: BonePrior,
+    noise: np.ndarray,
+    fps: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    sure = _trusted(begin, inliers.sum(axis=0))
-    paths = _bridged(begin, sure)
-    miss, squared, near = seen.look(paths)
+    sure = _plausible(initial, inliers.sum(axis=0))
+    paths = _bridged(initial, sure)
+    error, squared, near = seen.residuals(paths)
     scale = noise[:, None] ** 2
-    # what two views said by chance is judged by where it would have been, and gently
-    trust = np.where(sure, inliers, _geman_mcclure(squared, scale, 3 * _CUT)) * seen.weights**2 / scale
-    information, right = seen.normal(paths, miss, near, trust)
+    # points that two views may give by chance are weighted by their residuals, with a wide kernel
+    robust_weights = (
+        np.where(sure, inliers, _geman_mcclure(squared, scale, 3 * _CUT)) * seen.weights**2 / scale
+    )
+    information, right = seen.normal(paths, error, near, robust_weights)
     variance = _most_evident(information, right)
     covariance, reach = None, max(1, round(_REACH * fps))
-    for turn in range(_ROUNDS):
-        if turn:
-            miss, squared, near = seen.look(paths)
-            trust = _geman_mcclure(squared, scale, _CUT) * seen.weights**2 / scale
-            information, right = seen.normal(paths, miss, near, trust)
+    for iteration in range(_ROUNDS):
+        if iteration:
+            error, squared, near = seen.residuals(paths)
+            robust_weights = _geman_mcclure(squared, scale, _CUT) * seen.weights**2 / scale
+            information, right = seen.normal(paths, error, near, robust_weights)
         if covariance is None:
             factor = Factor.of(precision(information, variance), len(paths))
             paths = factor.solve(right)
         else:
             bones = prior.at(paths, covariance, MOST_SIGMA)
             paths = solve_with_bones(information, right, variance, bones, paths)
-            information = information + bones.seen_from_afar(covariance)
+            information = information + bones.marginal_information(covariance)
             factor = Factor.of(precision(information, variance), len(paths))
         covariance, uncertain = factor.covariances()
-        if turn < _ROUNDS - 1:
+        if iteration < _ROUNDS - 1:
             leverage = np.einsum("jtab,jtab->j", covariance, full(information)) / np.maximum(
-                2 * (trust > 0).sum(axis=(0, 2)), 1
+                2 * (robust_weights > 0).sum(axis=(0, 2)), 1
             )
-            noise = _noise(seen.look(paths)[1], trust > 0, np.minimum(leverage, 0.75))
+            noise = _noise(seen.residuals(paths)[1], robust_weights > 0, np.minimum(leverage, 0.75))
             scale = noise[:, None] ** 2
             variance = _moving((second_differences(paths) ** 2).sum(axis=-1) + uncertain, reach) * _LOOSER / 3
     assert covariance is not None
@@ -176,7 +211,7 @@ def _refined(
 
 
 def _between(there: Bool[Tensor, "frames joints"]) -> Bool[Tensor, "frames joints"]:
-    """From a joint's first point to its last: beyond, a path is a guess whose covariance is too small."""
+    """From a joint's first point to its last: beyond, a path is an extrapolation whose covariance is too small."""
     since, until = there.int().cummax(dim=0).values, there.int().flip(0).cummax(dim=0).values.flip(0)
     return (since * until).bool()
 
@@ -184,8 +219,8 @@ def _between(there: Bool[Tensor, "frames joints"]) -> Bool[Tensor, "frames joint
 # --- parts -----------------------------------------------------------------------------------------
 
 
-def _trusted(points: np.ndarray, agreed: np.ndarray) -> np.ndarray:
-    """Where there is a point that is no chance agreement of two views: the joint was nearby before and after."""
+def _plausible(points: np.ndarray, agreed: np.ndarray) -> np.ndarray:
+    """Points that are no chance agreement of two views: seen by three, or near the joint's median over 7 frames."""
     there = np.isfinite(points).all(axis=-1)
     padded = np.pad(
         np.where(there[..., None], points, np.nan), ((0, 0), (3, 3), (0, 0)), constant_values=np.nan
@@ -200,14 +235,14 @@ def _trusted(points: np.ndarray, agreed: np.ndarray) -> np.ndarray:
 
 
 def _bridged(points: np.ndarray, sure: np.ndarray) -> np.ndarray:
-    """The sure points, and lines between them; a joint that has none is put where the others are."""
+    """The plausible points with linear interpolation between; a joint without any is put at the mean of all points."""
     paths = np.empty_like(points)
     frames = np.arange(points.shape[1])
     middle = points[sure].mean(axis=0) if sure.any() else np.zeros(3)
     for joint, here in enumerate(sure):
         for axis in range(3):
-            known = points[joint, here, axis]
-            paths[joint, :, axis] = np.interp(frames, frames[here], known) if here.any() else middle[axis]
+            valid = points[joint, here, axis]
+            paths[joint, :, axis] = np.interp(frames, frames[here], valid) if here.any() else middle[axis]
     return paths
 
 
@@ -248,7 +283,7 @@ def _most_evident(information: np.ndarray, right: np.ndarray) -> Float[np.ndarra
 
 
 def _moving(values: Float[np.ndarray, "joints steps"], reach: int) -> Float[np.ndarray, "joints steps"]:
-    """Mean over a window that is cut off at the ends; never nothing."""
+    """Mean over a moving window that is cut off at the ends; at least 1e-12."""
     total = np.cumsum(np.pad(values, ((0, 0), (1, 0))), axis=1)
     steps = np.arange(values.shape[1])
     low, high = np.maximum(steps - reach, 0), np.minimum(steps + reach + 1, values.shape[1])
@@ -256,12 +291,27 @@ def _moving(values: Float[np.ndarray, "joints steps"], reach: int) -> Float[np.n
 
 
 def times(blocks: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """Symmetric 3×3 blocks (upper triangles) times vectors."""
+    """Multiply symmetric 3×3 matrices with vectors.
+
+    Args:
+        blocks: (..., 6) upper triangles xx xy xz yy yz zz.
+        vectors: (..., 3).
+
+    Returns:
+        (..., 3).
+    """
     xx, xy, xz, yy, yz, zz = np.moveaxis(blocks, -1, 0)
     x, y, z = np.moveaxis(vectors, -1, 0)
     return np.stack([xx * x + xy * y + xz * z, xy * x + yy * y + yz * z, xz * x + yz * y + zz * z], axis=-1)
 
 
 def full(blocks: np.ndarray) -> np.ndarray:
-    """Upper triangles as matrices."""
+    """Symmetric 3×3 matrices from their upper triangles.
+
+    Args:
+        blocks: (..., 6) upper triangles xx xy xz yy yz zz.
+
+    Returns:
+        (..., 3, 3).
+    """
     return blocks[..., [0, 1, 2, 1, 3, 4, 2, 4, 5]].reshape(*blocks.shape[:-1], 3, 3)

@@ -1,4 +1,4 @@
-"""Is a prepared Human3.6M what it should be? Counts, cameras against boxes, pictures that are missing."""
+"""Verification of a prepared Human3.6M: counts, cameras against boxes, missing images."""
 
 import os
 from dataclasses import dataclass
@@ -11,33 +11,39 @@ from coview.data.human36m.dataset import DAMAGED, Human36MConfig, is_damaged
 from coview.data.human36m.labels import UNDISTORTED, Labels, picture_folder, picture_name, read_labels
 from coview.formats.calibration.validate import check_cameras
 
-# Numbers of instants to recognise a preparation by [Iskakov19].
-_KNOWN = {
+# Known preparations by their numbers of instants [Iskakov19].
+_PREPARATIONS = {
     ("train", 159_181): "frames in which some joint had moved by 40 mm",
     ("train", 389_938): "every frame at 50 Hz",
     ("test", 26_634): "every fifth frame, as the paper's tables",
 }
-_MARGIN = 0.1  # of a box's side: the boxes hold the body, and joints are inside it
+# margin around a box within which joints count as inside, as a share of its side
+_MARGIN = 0.1
 _LEAST_INSIDE, _MOST_OFF = 0.95, 0.15
 
 
 @dataclass(frozen=True)
 class SubjectRow:
-    """What the labels hold of one person."""
+    """What the labels hold of one subject."""
 
     subject: str
-    part: str  # train, test, or neither
+    # train, test, or neither
+    part: str
     clips: int
     instants: int
-    incomplete: int  # instants that some view lacks
-    inside: float  # share of the projected joints that are in their view's box
-    off: float  # sides of the box between its middle and that of the joints, in the median
-    missing: int  # pictures that are not there
+    # instants without an image in some view
+    incomplete: int
+    # share of the projected joints inside their view's box
+    inside: float
+    # median distance between the centres of box and projected joints, in sides of the box
+    off: float
+    # images that are missing
+    missing: int
 
 
 @dataclass(frozen=True)
 class Human36MReport:
-    """What `check_human36m` found."""
+    """Result of `check_human36m`."""
 
     folder: Path
     rows: tuple[SubjectRow, ...]
@@ -46,9 +52,14 @@ class Human36MReport:
 
 
 def check_human36m(folder: Path) -> Human36MReport:
-    """Look at labels, cameras and the names of all pictures; decodes one picture per view.
+    """Verifies labels, cameras and the names of all images; decodes one image per view.
 
-    FileNotFoundError or ValueError where the labels themselves cannot be read."""
+    Args:
+        folder: of the prepared data.
+
+    Raises:
+        FileNotFoundError: there are no labels.
+        ValueError: the labels cannot be read."""
     labels, pictures = read_labels(folder), picture_folder(folder)
     undistorted = not _has(labels, pictures, "imageSequence") and _has(labels, pictures, UNDISTORTED)
     lost = _missing(labels, pictures, undistorted)
@@ -86,8 +97,8 @@ def _row(labels: Labels, number: int, lost: dict[Path, list[Path]]) -> SubjectRo
 
 
 def _fit(labels: Labels) -> tuple[float, float]:
-    """Share of the projected joints that are in their view's box; and how far the middle of the joints is from that
-    of the box, in sides of the box, in the median over the views."""
+    """Share of projected joints inside their view's box, and median distance between the centres of joints and box, in
+    box sides."""
     subject = labels.subject.long()
     sizes = torch.full((*labels.intrinsics.shape[:2], 2), 1000.0)
     cameras = Cameras.make(labels.intrinsics, labels.cam_from_world, sizes)[subject]
@@ -120,7 +131,7 @@ def _missing(labels: Labels, pictures: Path, undistorted: bool) -> dict[Path, li
 
 
 def _camera_faults(labels: Labels, pictures: Path, undistorted: bool) -> list[str]:
-    """What the gate for cameras says, with the sizes of the pictures."""
+    """Faults found by `check_cameras`, with the sizes of the images."""
     import cv2
 
     faults = []
@@ -159,10 +170,10 @@ def _notes(labels: Labels, rows: tuple[SubjectRow, ...], undistorted: bool) -> t
         notes.append(f"the pictures are in {UNDISTORTED}: read them with undistort False.")
     for part in ("train", "test"):
         count = sum(row.instants for row in rows if row.part == part)
-        known = _KNOWN.get(
+        preparation = _PREPARATIONS.get(
             (part, count), "no preparation that is known; figures are not comparable with published ones"
         )
-        notes.append(f"{part}: {count} instants: {known}.")
+        notes.append(f"{part}: {count} instants: {preparation}.")
     if incomplete := sum(row.incomplete for row in rows):
         notes.append(
             f"{incomplete} instants lack a view and are left out, unless `incomplete` or fewer `views` are set."

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.data.base import DataConfig, InMemory
-from coview.data.human36m.images import Crops, crop_cameras, crop_regions
+from coview.data.human36m.images import CropReader, crop_cameras, crop_regions
 from coview.data.human36m.labels import Labels, picture_folder, read_labels
 from coview.data.mocap.clips import data_folder
 from coview.data.on_disk import OnDisk
@@ -22,31 +22,43 @@ from coview.skeletons import LEARNABLE_17, named_skeleton
 
 NAME = "human36m"
 _FPS = 50.0
-# their 3D labels are off by a constant, which shows in errors that are not relative to the root
+# scenes whose 3D labels have a constant offset, which affects errors that are not relative to the root
 DAMAGED = (("S9", "Greeting-2"), ("S9", "SittingDown-2"), ("S9", "Waiting-1"))
 
 
 @dataclass(frozen=True)
 class Human36MConfig(DataConfig):
-    """Crops of Human3.6M, read from disk when asked for."""
+    """Crops of Human3.6M, read from disk when indexed."""
 
-    folder: Path | None = None  # default: $COVIEW_DATA/human36m, else ~/.cache/coview/data/human36m
+    # folder of the prepared data; default: $COVIEW_DATA/human36m, else ~/.cache/coview/data/human36m
+    folder: Path | None = None
+    # subjects to train on
     train_subjects: tuple[str, ...] = ("S1", "S5", "S6", "S7", "S8")
+    # subjects to test on
     test_subjects: tuple[str, ...] = ("S9", "S11")
-    train_every: int = 1  # use every n-th instant of the labels, which may hold fewer than all already
+    # use every n-th training instant of the labels, which may already be a subset of the frames
+    train_every: int = 1
+    # use every n-th test instant of the labels
     test_every: int = 1
-    views: tuple[str, ...] = ()  # names of cameras, in this order; all of them where empty
-    size: int = 384  # pixels, of the square crops
-    box_scale: float = 1.0  # of the crop about the box of the labels, as in every released setting
-    undistort: bool = True  # when reading; False: read the folders imageSequence-undistorted, made before
-    damaged: bool = False  # whether testing includes the three scenes of S9 whose labels are off
-    # whether instants that a view lacks, but not all or all but one, are there: with NaN for its camera, black for
-    # its picture and no confidence, as methods on images know to pass over; else they are left out
+    # names of the cameras to use, in this order; empty: all
+    views: tuple[str, ...] = ()
+    # side of the square crops, pixels
+    size: int = 384
+    # factor on the labels' box to crop; 1 in every released setting
+    box_scale: float = 1.0
+    # undistort images when reading; False: read the folders imageSequence-undistorted
+    undistort: bool = True
+    # include the three scenes of S9 with damaged 3D labels in the tests
+    damaged: bool = False
+    # keep instants that lack a view, as long as two are left: NaN camera, black image, no confidence; else they are
+    # left out
     incomplete: bool = False
-    # the order of the released weights; h36m_17 is the house's own, with the same joints
+    # order of the joints: that of the released weights, or h36m_17 with the same joints
     skeleton: Literal["learnable_17", "h36m_17"] = "learnable_17"
-    reference: bool = False  # the crops of the released weights: cameras without the half pixel
-    threads: int = 8  # that read and decode pictures
+    # crop cameras as the released weights were trained: without the half pixel of resizing
+    released_numerics: bool = False
+    # threads that read and decode images
+    threads: int = 8
 
     def __post_init__(self) -> None:
         for name in ("train_every", "test_every", "size", "threads"):
@@ -63,10 +75,12 @@ class Human36MConfig(DataConfig):
 
     @property
     def provides(self) -> frozenset[str]:
-        known = {"images", "cameras", "joints2d", "confidence", "image_size", "joints3d", "rig"}
-        return frozenset(known) | {"subject", "sequence", "time"}
+        """Fields of every instant."""
+        provided = {"images", "cameras", "joints2d", "confidence", "image_size", "joints3d", "rig"}
+        return frozenset(provided) | {"subject", "sequence", "time"}
 
     def train(self) -> OnDisk:
+        """The training subjects."""
         return self._instants(self.train_subjects, self.train_every, damaged=True)
 
     def validation(self) -> OnDisk:
@@ -80,11 +94,11 @@ class Human36MConfig(DataConfig):
         pictures = picture_folder(folder)
         self._check_pictures(labels, pictures)
         regions = crop_regions(labels.boxes, self.box_scale)
-        crops = Crops(labels, regions, pictures, self.size, self.undistort, self.reference)
+        crops = CropReader(labels, regions, pictures, self.size, self.undistort, self.released_numerics)
         return OnDisk(InMemory(self._sample(labels, regions)), crops, self.threads)
 
     def _seen(self, labels: Labels) -> Labels:
-        """The labels of the views asked for; ValueError naming one that is not there."""
+        """The labels of the chosen views; ValueError naming a view that does not exist."""
         if unknown := [name for name in self.views if name not in labels.cameras]:
             raise InputError(
                 f"Human36MConfig: there is no camera '{unknown[0]}'. Known: {', '.join(labels.cameras)}."
@@ -111,7 +125,7 @@ class Human36MConfig(DataConfig):
         return rows
 
     def _check_pictures(self, labels: Labels, pictures: Path) -> None:
-        """FileNotFoundError where the first clip has no pictures: better now than in the first batch."""
+        """FileNotFoundError where the first clip has no images, before the first batch is asked for."""
         view = int(labels.seen[0].long().argmax())
         first = labels.picture(pictures, 0, view, undistorted=not self.undistort).parent
         if first.is_dir():
@@ -127,7 +141,9 @@ class Human36MConfig(DataConfig):
         subject = labels.subject.long()
         size = regions[..., 2:].float()
         whole = Cameras.make(labels.intrinsics[subject], labels.cam_from_world[subject], size)
-        cameras = without(crop_cameras(whole, regions, self.size, reference=self.reference), ~labels.seen)
+        cameras = mask_absent(
+            crop_cameras(whole, regions, self.size, released_numerics=self.released_numerics), ~labels.seen
+        )
         order = [LEARNABLE_17.index(joint) for joint in named_skeleton(self.skeleton).joints]
         joints3d = labels.joints3d[:, order]
         joints2d = cameras.project(joints3d[:, None])
@@ -146,8 +162,12 @@ class Human36MConfig(DataConfig):
         )
 
 
-def without(cameras: Cameras, absent: Tensor) -> Cameras:
-    """The same cameras with NaN for the matrices of those that are absent."""
+def mask_absent(cameras: Cameras, absent: Tensor) -> Cameras:
+    """The same cameras with NaN matrices where they are absent.
+
+    Args:
+        cameras: any batch.
+        absent: boolean, of the shape of the batch."""
     hole = absent[..., None, None]
     return replace(
         cameras,
@@ -157,7 +177,10 @@ def without(cameras: Cameras, absent: Tensor) -> Cameras:
 
 
 def is_damaged(labels: Labels) -> Tensor:
-    """Per row, whether it is of a scene whose 3D labels are off."""
+    """Whether each row belongs to a scene with damaged 3D labels (`DAMAGED`).
+
+    Args:
+        labels: to be looked at."""
     wrong = torch.zeros(len(labels), dtype=torch.bool)
     for subject, action in DAMAGED:
         if subject in labels.subjects and action in labels.actions:

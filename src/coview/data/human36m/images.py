@@ -1,4 +1,4 @@
-"""Human3.6M's pictures: undistorted by its own lens model, cropped to a box, resized, as RGB bytes."""
+"""Images of Human3.6M: undistorted by the data set's own lens model, cropped to a box, resized, as RGB bytes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -18,9 +18,14 @@ from coview.errors import InputError, MissingFileError
 def raw_pixels(
     pixels: Float[Tensor, "*points 2"], intrinsics: Float[Tensor, "3 3"], lens: Float[Tensor, "5"]
 ) -> Float[Tensor, "*points 2"]:
-    """Where the lens put what a perfect one puts at `pixels` [Ionescu14].
+    """Distorted pixels of undistorted ones, by Human3.6M's lens model. [Ionescu14]
 
-    Radial as OpenCV's; the tangential terms p1·x·y and p2·x², and their like, have half of OpenCV's factors."""
+    The radial terms are OpenCV's; the tangential terms p1·x·y, p2·x² and their like have half of OpenCV's factors.
+
+    Args:
+        pixels: undistorted.
+        intrinsics: in pixels.
+        lens: k1 k2 p1 p2 k3."""
     focal, centre = intrinsics.diagonal()[:2], intrinsics[:2, 2]
     flat = (pixels - centre) / focal
     k1, k2, p1, p2, k3 = lens
@@ -31,7 +36,14 @@ def raw_pixels(
 
 
 def crop_regions(boxes: Int[Tensor, "*views 4"], scale: float) -> Int[Tensor, "*views 4"]:
-    """Boxes (top, left, bottom, right) scaled about their centres, as left, top, width, height in whole pixels."""
+    """Crop regions of boxes scaled about their centres.
+
+    Args:
+        boxes: top, left, bottom, right in pixels.
+        scale: factor.
+
+    Returns:
+        Left, top, width, height in whole pixels."""
     top, left, bottom, right = boxes.long().unbind(-1)
     width, height = ((right - left) * scale).long(), ((bottom - top) * scale).long()
     x, y = (left + right) // 2 - width // 2, (top + bottom) // 2 - height // 2
@@ -39,15 +51,19 @@ def crop_regions(boxes: Int[Tensor, "*views 4"], scale: float) -> Int[Tensor, "*
 
 
 def crop_cameras(
-    cameras: Cameras, regions: Int[Tensor, "*views 4"], size: int, *, reference: bool
+    cameras: Cameras, regions: Int[Tensor, "*views 4"], size: int, *, released_numerics: bool
 ) -> Cameras:
-    """The cameras of the crops after resizing them to `size` pixels a side.
+    """Cameras of crops that are resized to a square.
 
-    `reference`: as the released weights were trained, without the half pixel by which the resized picture's
-    centres are off; 0.5·(scale − 1) pixels in error."""
+    Args:
+        cameras: of the whole images.
+        regions: left, top, width, height in pixels.
+        size: side of the resized crops, pixels.
+        released_numerics: as the released weights were trained: ignore that pixel centres are half a pixel off the
+            borders, an error of 0.5·(scale − 1) pixels."""
     wanted = torch.full((2,), float(size))
     cropped = cameras.crop(regions[..., :2].float(), regions[..., 2:].float())
-    if not reference:
+    if not released_numerics:
         return cropped.resize(wanted)
     scale = wanted / cropped.size
     rows = torch.cat([scale, torch.ones_like(scale[..., :1])], dim=-1)
@@ -57,18 +73,25 @@ def crop_cameras(
 
 
 @dataclass(frozen=True)
-class Crops:
-    """Reads the crop of a row in a view, for `OnDisk`; black for a view that is absent."""
+class CropReader:
+    """Reads the crop of a row in a view, for `OnDisk`; black for an absent view."""
 
+    # of the rows
     labels: Labels
-    regions: Int[Tensor, "rows views 4"]  # left, top, width, height
+    # left, top, width, height in pixels
+    regions: Int[Tensor, "rows views 4"]
+    # folder of the subjects
     pictures: Path
+    # side of the crop, pixels
     size: int
-    undistort: bool  # else pictures are read that were undistorted before
-    reference: bool
+    # undistort the image; False: it is read from the folder of undistorted ones
+    undistort: bool
+    # interpolate as the released weights were trained
+    released_numerics: bool
 
     def __call__(self, row: int, view: int) -> UInt8[Tensor, "3 height width"]:
-        """FileNotFoundError or ValueError naming a picture that is not there or cannot be decoded."""
+        """The crop as RGB bytes. FileNotFoundError or ValueError naming an image that is missing or cannot be
+        decoded."""
         import cv2
 
         if not self.regions[row, view, 2:].any():
@@ -81,7 +104,7 @@ class Crops:
         straight = self._undistorted(raw, row, view) if self.undistort else _as_it_is(raw)
         crop = _padded(straight, raw.shape, left, top, width, height)
         shrinks = width >= self.size and height >= self.size
-        how = cv2.INTER_AREA if shrinks or self.reference else cv2.INTER_LINEAR
+        how = cv2.INTER_AREA if shrinks or self.released_numerics else cv2.INTER_LINEAR
         resized = cv2.resize(crop, (self.size, self.size), interpolation=how)
         return torch.from_numpy(np.ascontiguousarray(resized[..., ::-1].transpose(2, 0, 1)))
 
@@ -105,18 +128,26 @@ class Crops:
         return part
 
 
-_Part = Callable[[slice, slice], np.ndarray]  # rows and columns of the straightened picture
+# reads rows and columns of the undistorted image
+_Part = Callable[[slice, slice], np.ndarray]
 
 
 def _as_it_is(raw: np.ndarray) -> _Part:
     return lambda rows, columns: raw[rows, columns]
 
 
-@lru_cache(maxsize=32)  # 6 MB each; the four cameras have the same lenses for every subject
+# 6 MB each; the intrinsics of the four cameras are the same for every subject
+@lru_cache(maxsize=32)
 def lens_map(
     intrinsics: tuple[float, ...], lens: tuple[float, ...], width: int, height: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """For every pixel of the straight picture the raw one, in OpenCV's fixed point (1/32 pixel)."""
+    """Undistortion map: the raw pixel of every undistorted one, in OpenCV's fixed point (1/32 pixel). Cached.
+
+    Args:
+        intrinsics: 3 × 3, row by row.
+        lens: k1 k2 p1 p2 k3.
+        width: of the image, pixels.
+        height: of the image, pixels."""
     import cv2
 
     columns, rows = torch.arange(width, dtype=torch.float64), torch.arange(height, dtype=torch.float64)
@@ -129,7 +160,7 @@ def lens_map(
 def _padded(
     part: _Part, shape: tuple[int, ...], left: int, top: int, width: int, height: int
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """The region of a picture, black where it reaches outside."""
+    """The region of an image, black outside of it."""
     crop = np.zeros((height, width, 3), dtype=np.uint8)
     x0, x1 = max(left, 0), min(left + width, shape[1])
     y0, y1 = max(top, 0), min(top + height, shape[0])

@@ -1,6 +1,6 @@
-"""Human3.6M's labels as our own prepared file `human36m.npz`: cameras, boxes and 3D joints, in metres.
+"""Labels of Human3.6M as the prepared file `human36m.npz`: cameras, boxes and 3D joints, in metres.
 
-Pictures stay where anibali/h36m-fetch puts them: processed/S1/Phoning-1/imageSequence/54138969/img_000001.jpg.
+Images stay where anibali/h36m-fetch puts them: processed/S1/Phoning-1/imageSequence/54138969/img_000001.jpg.
 """
 
 from dataclasses import dataclass, fields
@@ -19,30 +19,44 @@ from coview.formats.io.untrusted import read_npz
 from coview.skeletons import LEARNABLE_17
 
 PREPARED = "human36m.npz"
-UNDISTORTED = "imageSequence-undistorted"  # of pictures made with the authors' script
+# folder of images undistorted with the authors' script
+UNDISTORTED = "imageSequence-undistorted"
 PREPARE = (
     "Make it with `coview data prepare human36m LABELS.npy --out FOLDER`; "
     "see docs/howto/data_sets.md for LABELS.npy."
 )
-_THIGH = (0.3, 0.6)  # metres, between hip and knee: narrow enough to tell every wrong unit
-_REACH = (1.0, 15.0)  # metres between camera and person; the laboratory is 4 m wide
+# range of thigh lengths in metres: narrow enough to detect every wrong unit
+_THIGH = (0.3, 0.6)
+# range of distances between camera and person in metres; the laboratory is 4 m wide
+_REACH = (1.0, 15.0)
 
 
 @dataclass(frozen=True)
 class Labels:
     """One row per instant; joints in the order of `LEARNABLE_17`."""
 
-    subjects: tuple[str, ...]  # "S1"
-    actions: tuple[str, ...]  # "Phoning-1"
-    cameras: tuple[str, ...]  # "54138969"
-    intrinsics: Float[Tensor, "subjects views 3 3"]  # pixels
-    cam_from_world: Float[Tensor, "subjects views 3 4"]  # metres
-    lens: Float[Tensor, "subjects views 5"]  # k1 k2 p1 p2 k3 of Human3.6M's own model, not OpenCV's
+    # names, such as "S1"
+    subjects: tuple[str, ...]
+    # names, such as "Phoning-1"
+    actions: tuple[str, ...]
+    # names, such as "54138969"
+    cameras: tuple[str, ...]
+    # pixels
+    intrinsics: Float[Tensor, "subjects views 3 3"]
+    # metres
+    cam_from_world: Float[Tensor, "subjects views 3 4"]
+    # k1 k2 p1 p2 k3 of Human3.6M's own model, not OpenCV's
+    lens: Float[Tensor, "subjects views 5"]
+    # index into `subjects`
     subject: Int[Tensor, "rows"]
+    # index into `actions`
     action: Int[Tensor, "rows"]
-    frame: Int[Tensor, "rows"]  # from 0; the picture's number is one higher
-    joints3d: Float[Tensor, "rows joints 3"]  # metres, world z up
-    boxes: Int[Tensor, "rows views 4"]  # top, left, bottom, right in pixels; zeros where the view is absent
+    # counted from 0; the image's number is one higher
+    frame: Int[Tensor, "rows"]
+    # metres, world z up
+    joints3d: Float[Tensor, "rows joints 3"]
+    # top, left, bottom, right in pixels; zeros where the view is absent
+    boxes: Int[Tensor, "rows views 4"]
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -53,7 +67,10 @@ class Labels:
         return Labels(**{**vars(self), **{name: getattr(self, name)[rows] for name in per_row}})
 
     def of_views(self, views: list[int]) -> "Labels":
-        """The same rows seen by some of the cameras."""
+        """The same rows with some of the cameras.
+
+        Args:
+            views: indices of the cameras, in the order of the result."""
         parts = {
             name: getattr(self, name)[:, views] for name in ("intrinsics", "cam_from_world", "lens", "boxes")
         }
@@ -61,36 +78,58 @@ class Labels:
 
     @property
     def seen(self) -> Tensor:
-        """Per row and view, whether there is a picture."""
+        """Whether there is an image, per row and view."""
         return (self.boxes != 0).any(dim=-1)
 
     @property
     def complete(self) -> Tensor:
-        """Per row, whether every view is there."""
+        """Whether there is an image in every view, per row."""
         return self.seen.all(dim=-1)
 
     def clip(self, row: int) -> str:
-        """Where below `processed` the pictures of a row lie."""
+        """Path of the clip of a row, relative to `processed`.
+
+        Args:
+            row: index of the row."""
         return f"{self.subjects[self.subject[row]]}/{self.actions[self.action[row]]}"
 
     def picture(self, pictures: Path, row: int, view: int, *, undistorted: bool) -> Path:
-        """The picture of a row in a view."""
+        """Path of the image of a row in a view.
+
+        Args:
+            pictures: folder of the subjects.
+            row: index of the row.
+            view: index of the camera.
+            undistorted: the image in the folder of undistorted ones."""
         kind = UNDISTORTED if undistorted else "imageSequence"
         return pictures / self.clip(row) / kind / self.cameras[view] / picture_name(int(self.frame[row]))
 
 
 def picture_name(frame: int) -> str:
-    """The file of a frame counted from 0; the files are counted from 1."""
+    """Name of the file of a frame.
+
+    Args:
+        frame: counted from 0; files are counted from 1."""
     return f"img_{frame + 1:06d}.jpg"
 
 
 def picture_folder(folder: Path) -> Path:
-    """Where the subjects' folders lie: `processed`, as h36m-fetch makes it, or the folder itself."""
+    """Folder of the subjects: `processed`, as h36m-fetch makes it, or the folder itself.
+
+    Args:
+        folder: of the data set."""
     return folder / "processed" if (folder / "processed").is_dir() else folder
 
 
 def write_labels(labels: Labels, folder: Path) -> Path:
-    """Write the prepared file."""
+    """Writes the prepared file.
+
+    Args:
+        labels: to be written.
+        folder: made if necessary.
+
+    Returns:
+        The path of the file."""
     arrays: dict[str, Any] = {each.name: np.asarray(getattr(labels, each.name)) for each in fields(labels)}
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / PREPARED) as temporary, temporary.open("wb") as stream:
@@ -101,7 +140,12 @@ def write_labels(labels: Labels, folder: Path) -> Path:
 def read_labels(folder: Path) -> Labels:
     """The prepared labels of a folder.
 
-    FileNotFoundError where nothing was prepared; ValueError naming the file where it is damaged or wrong."""
+    Args:
+        folder: of the data set.
+
+    Raises:
+        FileNotFoundError: nothing was prepared.
+        ValueError: the file is damaged, or its content impossible."""
     path = folder / PREPARED
     if not folder.is_dir() or not path.is_file():
         raise MissingFileError(f"{path} is not there: no prepared Human3.6M in {folder}. {PREPARE}")
@@ -120,7 +164,14 @@ def read_labels(folder: Path) -> Labels:
 
 
 def checked(parts: dict[str, Any], path: Path) -> Labels:
-    """Labels of these parts; ValueError naming file, array and what is wrong with it."""
+    """Labels of arrays that are checked for shapes, indices and units.
+
+    Args:
+        parts: arrays by the names of the fields.
+        path: for messages.
+
+    Raises:
+        ValueError: naming file and array."""
     names = {name: len(parts[name]) for name in ("subjects", "actions", "cameras")}
     rows = len(parts["frame"])
     wanted = {

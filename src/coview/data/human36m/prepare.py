@@ -1,4 +1,4 @@
-"""From the label file of Learnable Triangulation's authors to our own, which holds no pickle and no millimetre."""
+"""Conversion of the label file of Learnable Triangulation to coview's, without pickle and in metres."""
 
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,13 @@ _CAMERAS = ("R", "t", "K", "dist")
 
 
 def convert(source: Path) -> Labels:
-    """The labels in a `human36m-multiview-labels-*.npy` [Iskakov19], checked and in metres.
+    """The labels of a `human36m-multiview-labels-*.npy` [Iskakov19], checked and in metres. Nothing in it is executed.
 
-    Nothing in the file is executed. ValueError naming the file and what is missing, of another shape or in
-    another unit."""
+    Args:
+        source: the file.
+
+    Raises:
+        ValueError: something is missing, of another shape or in another unit."""
     content = read_object_npy(source)
     names = ("subject_names", "action_names", "camera_names", "cameras", "table")
     if not isinstance(content, dict) or not content.keys() >= set(names):
@@ -49,7 +52,15 @@ def convert(source: Path) -> Labels:
 
 
 def prepare_labels(source: Path, folder: Path, *, overwrite: bool = False) -> Labels:
-    """Convert a label file and write it to `folder`; ValueError where another is there and `overwrite` is not set."""
+    """Converts a label file and writes it to a folder.
+
+    Args:
+        source: the file.
+        folder: of the result.
+        overwrite: replace labels that are there.
+
+    Raises:
+        ValueError: the source is wrong, or labels are there and `overwrite` is not set."""
     labels = convert(source)
     if (folder / PREPARED).exists() and not overwrite:
         raise InputError(
@@ -60,11 +71,11 @@ def prepare_labels(source: Path, folder: Path, *, overwrite: bool = False) -> La
 
 
 def _columns(array: Any, names: tuple[str, ...], source: Path, what: str) -> dict[str, np.ndarray]:
-    """The fields of a structured array, which the file has for its cameras and for its rows."""
-    held = getattr(getattr(array, "dtype", None), "names", None) or ()
-    if missing := [name for name in names if name not in held]:
+    """Fields of a structured array."""
+    columns = getattr(getattr(array, "dtype", None), "names", None) or ()
+    if missing := [name for name in names if name not in columns]:
         raise InputError(
-            f"{source}: '{what}' lacks {', '.join(missing)}; it has {', '.join(held) or 'no columns'}. "
+            f"{source}: '{what}' lacks {', '.join(missing)}; it has {', '.join(columns) or 'no columns'}. "
             f"Make the label file again with the authors' scripts."
         )
     return {name: np.asarray(array[name]) for name in names}

@@ -1,4 +1,4 @@
-"""Whether prepared motion is what it says: counts, lengths, metres, finite, rigid bones, right side, upright."""
+"""Verification of prepared motion: counts, shapes, metres, finite values, rigid bones, handedness, vertical axis."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -25,13 +25,15 @@ from coview.errors import MissingFileError
 from coview.skeletons import MOCAP_19
 
 FPS = 60.0
-STILL = 1e-4  # metres, the resolution of the shared clips
-MAX_SPREAD = 0.005  # metres; the shared clips have 0.0002, resampling from 30 fps adds a few millimetres
+# largest movement of a clip in which nobody moves, metres: the resolution of the shared clips
+STILL = 1e-4
+# largest variation of a rigid bone, metres; the shared clips have 0.0002, resampling from 30 fps adds a few millimetres
+MAX_SPREAD = 0.005
 
 
 @dataclass(frozen=True)
-class Measures:
-    """What a clip's body says; lengths in the file's unit, which should be metres."""
+class BodyMeasures:
+    """Body measures of a clip; lengths in the file's unit, which should be metres."""
 
     stature: float
     trunk_to_leg: float
@@ -41,40 +43,54 @@ class Measures:
 
 
 @dataclass(frozen=True)
-class Row:
-    """A split in figures."""
+class SplitRow:
+    """Summary of a split."""
 
     split: Split
     clips: int
     subjects: int
     minutes: float
+    # least and largest, metres
     stature: tuple[float, float]
-    worst_spread: float  # metres
+    # largest variation of a rigid bone, metres
+    worst_spread: float
+    # least ratio of trunk to leg
     least_trunk: float
-    least_knee: float  # metres; negative: mirrored
+    # least `knee_forward`, metres; negative: reflected
+    least_knee: float
+    # vertical axes found
     up: str
 
 
 @dataclass(frozen=True)
-class Report:
-    """The table, what is wrong (nothing: the folder is sound), and what is only worth knowing."""
+class MocapReport:
+    """Summary by split, faults (none: the folder is sound), and remarks."""
 
     folder: Path
-    rows: tuple[Row, ...]
+    rows: tuple[SplitRow, ...]
     faults: tuple[str, ...]
     notes: tuple[str, ...]
 
 
-def measure(points: Float[Tensor, "frames joints 3"]) -> Measures:
-    """The measures of one clip, +Y up."""
-    return Measures(
+def measure(points: Float[Tensor, "frames joints 3"]) -> BodyMeasures:
+    """Body measures of one clip.
+
+    Args:
+        points: joints of MOCAP_19, +Y up."""
+    return BodyMeasures(
         stature(points), trunk_to_leg(points), bone_spread(points), knee_forward(points), up_axis(points)
     )
 
 
-def check_folder(folder: Path) -> Report:
-    """Look at every clip of a prepared folder. FileNotFoundError where a file is missing, ValueError where it is
-    damaged or meta.json lacks a field."""
+def check_folder(folder: Path) -> MocapReport:
+    """Verifies every clip of a prepared folder.
+
+    Args:
+        folder: of the data set.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: a file is damaged, or meta.json lacks a field."""
     folder = Path(folder)
     if not (folder / META).is_file():
         raise MissingFileError(
@@ -84,7 +100,7 @@ def check_folder(folder: Path) -> Report:
     meta = read_meta(folder)
     faults = list(_meta_faults(meta, folder / META))
     if faults:
-        return Report(folder, (), tuple(faults), ())
+        return MocapReport(folder, (), tuple(faults), ())
     rows, notes, ups = [], [], Counter[str]()
     for split in get_args(Split):
         entries = {entry["id"]: entry for entry in meta["clips"] if entry["split"] == split}
@@ -109,7 +125,7 @@ def check_folder(folder: Path) -> Report:
     faults += _clip_faults(meta["clips"])
     faults += _shared_subjects(meta["clips"])
     notes += [f"split {row.split} is empty" for row in rows if not row.clips]
-    return Report(folder, tuple(rows), tuple(faults), tuple(sorted(notes)))
+    return MocapReport(folder, tuple(rows), tuple(faults), tuple(sorted(notes)))
 
 
 def _meta_faults(meta: dict[str, Any], path: Path) -> Iterator[str]:
@@ -165,7 +181,7 @@ def _stillness(name: str, array: np.ndarray) -> list[str]:
     return [f"{name}: nobody moves in its {len(array)} frames; all are one pose"] if still else []
 
 
-def _body_faults(name: str, found: Measures) -> Iterator[str]:
+def _body_faults(name: str, found: BodyMeasures) -> Iterator[str]:
     low, high = STATURE
     if not low <= found.stature <= high:
         units = {"millimetres": 1e-3, "centimetres": 1e-2}
@@ -187,13 +203,13 @@ def _body_faults(name: str, found: Measures) -> Iterator[str]:
         )
     if found.knee_forward <= 0:
         yield (
-            f"{name}: knees bend and toes point backwards: the body is mirrored, or left and right are swapped. "
+            f"{name}: knees flex and toes point backwards: the body is mirrored, or left and right are swapped. "
             f"Prepare again; an axis was negated, or two were exchanged, in what made this."
         )
 
 
 def _up_faults(ups: Counter[str]) -> list[str]:
-    """One clip may lie down; all of them do not."""
+    """Fault where most clips are not upright: a single clip may lie down."""
     if not ups or ups["+Y"] * 2 >= ups.total():
         return []
     axis, count = ups.most_common(1)[0]
@@ -210,10 +226,10 @@ def _shared_subjects(clips: list[dict[str, Any]]) -> list[str]:
     return [f"in train and in test: {', '.join(both)}. Test figures would flatter the model."] if both else []
 
 
-def _row(split: Split, entries: dict[str, Any], measured: dict[str, Measures]) -> Row:
+def _row(split: Split, entries: dict[str, Any], measured: dict[str, BodyMeasures]) -> SplitRow:
     found = list(measured.values())
     tall = [m.stature for m in found] or [float("nan")]
-    return Row(
+    return SplitRow(
         split,
         len(entries),
         len({entry["subject"] for entry in entries.values()}),

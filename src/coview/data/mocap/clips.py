@@ -1,7 +1,7 @@
-"""Real human motion as prepared by `coview data prepare cmu_mocap`: clips of joints in metres, z up.
+"""Human motion prepared by `coview data prepare cmu_mocap`: clips of joints in metres, z up.
 
-On disk: cmu_train.npz, cmu_val.npz, cmu_test.npz with an array (frames, 19 joints, 3) per clip, and
-meta.json, which says the unit, which axis is up and what each clip is.
+Files: cmu_train.npz, cmu_val.npz, cmu_test.npz with an array (frames, 19 joints, 3) per clip, and meta.json with the
+unit, the vertical axis and a description of each clip.
 """
 
 import math
@@ -25,8 +25,10 @@ from coview.skeletons import MOCAP_19, Skeleton
 
 Split = Literal["train", "val", "test"]
 META = "meta.json"
-PLAUSIBLE = (0.8, 2.5)  # metres of stature; wider than people are, narrow enough to tell every wrong unit
-_EVERY = 60  # of the frames say how tall somebody is; bones do not change
+# range of statures in metres: wider than that of people, narrow enough to detect every wrong unit
+PLAUSIBLE = (0.8, 2.5)
+# every n-th frame is measured for the stature; bones do not change
+_EVERY = 60
 _PREPARE = (
     "Make it with `coview data prepare cmu_mocap SOURCE`; "
     "see docs/howto/data_sets.md for where to get the source."
@@ -39,15 +41,21 @@ class Clip:
 
     name: str
     subject: str
-    points: Float[Tensor, "frames joints 3"]  # metres, world z up, float32
+    # metres, world z up, float32
+    points: Float[Tensor, "frames joints 3"]
     fps: float
     skeleton: Skeleton = MOCAP_19
 
 
 def data_folder(folder: Path | None = None, name: str = "cmu_mocap") -> Path:
-    """Where a data set lies: `folder`, else $COVIEW_DATA/<name>, else ~/.cache/coview/data/<name>.
+    """Folder of a data set: `folder`, else $COVIEW_DATA/<name>, else ~/.cache/coview/data/<name>.
 
-    NotADirectoryError where $COVIEW_DATA is a file."""
+    Args:
+        folder: given by the user.
+        name: of the data set.
+
+    Raises:
+        NotADirectoryError: $COVIEW_DATA is a file."""
     if folder is not None:
         return Path(folder)
     root = os.environ.get("COVIEW_DATA")
@@ -60,16 +68,25 @@ def data_folder(folder: Path | None = None, name: str = "cmu_mocap") -> Path:
 
 
 def split_file(folder: Path, split: Split) -> Path:
-    """The npz file of one split."""
+    """The npz file of one split.
+
+    Args:
+        folder: of the data set.
+        split: its name."""
     return folder / f"cmu_{split}.npz"
 
 
 def read_clips(folder: Path, split: Split) -> tuple[Clip, ...]:
     """The clips of a split, in the order of meta.json.
 
-    FileNotFoundError where nothing was prepared; ValueError naming the file and clip where the content
-    is not what meta.json promises, is in a unit or an orientation that is not known, or shows nobody of a
-    person's size."""
+    Args:
+        folder: of the data set.
+        split: its name.
+
+    Raises:
+        FileNotFoundError: nothing was prepared.
+        ValueError: the content is not what meta.json says, has another unit or vertical axis, or a person of impossible
+            size; names file and clip."""
     path = split_file(folder, split)
     for needed in (folder / META, path):
         if not needed.is_file():
@@ -87,7 +104,13 @@ def read_clips(folder: Path, split: Split) -> tuple[Clip, ...]:
 
 
 def read_meta(folder: Path) -> dict[str, Any]:
-    """meta.json, with every field that is read from it of its type. ValueError naming file, clip and field."""
+    """meta.json with checked types.
+
+    Args:
+        folder: of the data set.
+
+    Raises:
+        ValueError: a field is missing or of another type; names file, clip and field."""
     path = folder / META
     meta = read_json(path)
     _typed(isinstance(meta, dict), path, "it", "an object with joints, units, up and clips", meta)
@@ -130,7 +153,14 @@ _FIELDS: dict[str, tuple[Callable[[object], bool], str]] = {
 
 
 def read_split(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a split's file, by clip. FileNotFoundError where there is none; ValueError where it is damaged."""
+    """The arrays of a split's file, by clip.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged."""
     try:
         return read_npz(path)
     except (ValueError, zlib.error, NotImplementedError) as error:
@@ -175,6 +205,9 @@ def _check_size(height: float, name: str, path: Path) -> None:
 
 
 def z_up(y_up: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3"]:
-    """Points of a y-up world in a z-up world: a quarter turn about x, never a mere swap, which mirrors."""
+    """Points of a y-up world in a z-up world: rotated by 90° about x (exchanging two axes would reflect).
+
+    Args:
+        y_up: any unit."""
     x, y, z = y_up.unbind(-1)
     return torch.stack([x, -z, y], dim=-1)

@@ -1,4 +1,4 @@
-"""Which folders motion may be prepared from and into, so that nothing of the user's is lost on the way."""
+"""Checks of the folders that motion is prepared from and into, so that no user file is overwritten."""
 
 import json
 import os
@@ -12,12 +12,20 @@ from coview.data.mocap.sources import KINDS
 from coview.errors import InputError, UnavailableError
 from coview.formats.io.text import read_json
 
-PARTS = ".parts"  # of takes that are finished, while others are not
+# folder of finished takes while a preparation is in progress
+PARTS = ".parts"
 SPLITS: tuple[Split, ...] = get_args(Split)
 
 
 def check_apart(source: Path, out: Path) -> None:
-    """ValueError where `out` is the source folder or lies in it: the result would be taken for a source."""
+    """Refuses an output folder that is, or lies in, the source folder.
+
+    Args:
+        source: folder of raw motion.
+        out: folder of the result.
+
+    Raises:
+        ValueError: the result would be taken for a source."""
     inner, outer = out.resolve(), source.resolve()
     if inner == outer:
         raise InputError(
@@ -32,7 +40,12 @@ def check_apart(source: Path, out: Path) -> None:
 
 
 def not_used(source: Path, unit: str | None, fps: float | None) -> tuple[str, ...]:
-    """What a prepared folder is copied without: raw takes that lie in it, and settings for raw takes."""
+    """Remarks on raw takes and settings that are ignored where the source is prepared already.
+
+    Args:
+        source: prepared folder.
+        unit: given with --unit.
+        fps: given with --fps."""
     given = [name for name, value in (("--unit", unit), ("--fps", fps)) if value is not None]
     raw = sorted(path for path in source.rglob("*") if path.suffix.lower() in KINDS)
     notes = []
@@ -47,13 +60,19 @@ def not_used(source: Path, unit: str | None, fps: float | None) -> tuple[str, ..
 
 
 def finished(out: Path) -> dict[str, dict[str, Any]]:
-    """Entries of a complete preparation at `out`, by clip; ValueError where something else is there."""
+    """Entries of a complete preparation, by clip.
+
+    Args:
+        out: folder of the result.
+
+    Raises:
+        ValueError: something else is there."""
     refuse_others(out)
     if not (out / META).is_file():
         return {}
     done = {entry["id"]: entry for entry in read_json(out / META)["clips"]}
-    held = {name for split in SPLITS for name in _names(split_file(out, split))}
-    if lost := sorted(done.keys() - held):
+    stored = {name for split in SPLITS for name in _names(split_file(out, split))}
+    if lost := sorted(done.keys() - stored):
         raise InputError(
             f"{out}: {META} lists {len(lost)} clips that the npz files do not hold, e.g. {lost[0]}. Pass --overwrite "
             f"to make the folder anew."
@@ -62,10 +81,17 @@ def finished(out: Path) -> dict[str, dict[str, Any]]:
 
 
 def refuse_others(out: Path) -> None:
-    """ValueError where `out` holds files of the names we write that no preparation of ours made."""
+    """Refuses a folder with files of our names that no preparation of ours made.
+
+    Args:
+        out: folder of the result.
+
+    Raises:
+        ValueError: naming such a file."""
     if (out / META).is_file():
         strange = [] if _ours(out / META) else [out / META]
-    else:  # with parts it is ours: interrupted before meta.json, which comes last
+    else:
+        # with parts it is ours: interrupted before meta.json, which comes last
         strange = [] if (out / PARTS).is_dir() else sorted(out.glob("cmu_*.npz"))
     if strange:
         raise InputError(
@@ -95,7 +121,14 @@ def _names(path: Path) -> list[str]:
 
 
 def make_room(out: Path, allowed: bool) -> None:
-    """Ready `out` for a copy; ValueError where anything is there that we would replace and may not."""
+    """Prepares a folder for a copy.
+
+    Args:
+        out: folder of the result.
+        allowed: existing files may be replaced.
+
+    Raises:
+        ValueError: files are there and may not be replaced."""
     if not allowed:
         refuse_others(out)
         if (out / META).exists():
@@ -107,7 +140,14 @@ def make_room(out: Path, allowed: bool) -> None:
 
 
 def check_writable(out: Path, given: bool) -> None:
-    """OSError naming `out`, who asked for it and what to do, where no file can be made there. Leaves no trace."""
+    """Checks that files can be written; leaves no trace.
+
+    Args:
+        out: folder of the result.
+        given: whether the user named it.
+
+    Raises:
+        OSError: naming the folder, why it was chosen and what to do."""
     missing = [path for path in (out, *out.parents) if not path.exists()]
     try:
         os.makedirs(out, exist_ok=True)

@@ -1,9 +1,9 @@
-"""`mocap4`, the benchmark every method runs: real motion seen by four synthetic cameras on a ring.
+"""`mocap4`, the benchmark of all methods: real motion seen by four synthetic cameras on a ring.
 
-Every sixth frame of the clips, 17 joints, four static cameras 5 m away and 1.5 m high that see 1000 × 1000
-pixels with a focal length of 1145. Two inputs: `EXACT` and `DETECTED`. Two rings that nobody is trained
-on, `near` and `far`, tell how a model does on a camera that stands elsewhere. Training can also see fewer or
-more cameras, and half or twice the errors (`INPUTS`). docs/results/mocap4.md has it whole.
+Every sixth frame of the clips, 17 joints, four static cameras at 5 m distance and 1.5 m height with 1000 × 1000 pixels
+and a focal length of 1145. Two inputs: `EXACT` and `DETECTED`. The rings `near` and `far`, on which nobody is trained,
+evaluate new viewpoints. Training can also use other numbers of cameras and half or twice the errors (`INPUTS`).
+Specification: docs/results/mocap4.md.
 """
 
 from dataclasses import dataclass, replace
@@ -22,21 +22,28 @@ from coview.errors import InputError
 from coview.sample import MultiView
 from coview.skeletons import H36M_17
 
-# What a good detector does on people it was not trained on. Stated before any method was run on it.
+# Errors of a good detector on people it was not trained on; fixed before any method was evaluated.
 DETECTED = DetectorNoise(sigma=5.0, outlier_rate=0.04, outlier_px=60.0, missing_rate=0.02, swap_rate=0.02)
-INPUTS = {  # errors in pixels are halved and doubled, rates stay
+# inputs by name: errors in pixels halved and doubled at the same rates
+INPUTS = {
     "exact": EXACT,
     "half": replace(DETECTED, sigma=DETECTED.sigma / 2, outlier_px=DETECTED.outlier_px / 2),
     "detected": DETECTED,
     "double": replace(DETECTED, sigma=DETECTED.sigma * 2, outlier_px=DETECTED.outlier_px * 2),
 }
-VIEWS = 4  # cameras of every ring, unless training is told otherwise
-FEWEST, MOST = 2, 8  # cameras of training
-RINGS = {"same": (5.0, 1.5), "near": (3.5, 2.6), "far": (6.0, 0.6)}  # radius and height, metres
-EVERY = 6  # frames of 60 per second
-REACH = 1.5  # metres that a pelvis may be from the centre of the ring
+# cameras of every ring; training may use other numbers
+VIEWS = 4
+# range of the number of training cameras
+FEWEST, MOST = 2, 8
+# radius and height of each ring, metres
+RINGS = {"same": (5.0, 1.5), "near": (3.5, 2.6), "far": (6.0, 0.6)}
+# every n-th frame of clips with 60 per second
+EVERY = 6
+# largest distance of the pelvis from the centre of the ring, metres
+REACH = 1.5
 Ring = Literal["same", "near", "far"]
-_EMPTY = {  # what to do where a split has no clips
+# what to do where a split has no clips
+_EMPTY = {
     "train": "Prepare takes of other subjects, or hold fewer subjects out.",
     "val": "Raw recordings are prepared without it: use split 'test', or hold subjects out and use 'held_out'.",
     "test": "Prepare takes of subjects 11, 131 or 135, or hold subjects out and use 'held_out'.",
@@ -46,18 +53,23 @@ _EMPTY = {  # what to do where a split has no clips
 
 @dataclass(frozen=True)
 class Mocap4Config(DataConfig):
-    """The benchmark's instants. Training always sees cameras of the ring `same`, the tests always four of a ring.
+    """The benchmark's instants. Training uses cameras of the ring `same`, evaluation always four cameras of one ring.
 
     ValueError for a number of training cameras outside 2 to 8."""
 
-    folder: Path | None = None  # prepared motion; default: where `coview data prepare` puts it
-    noise: DetectorNoise = DETECTED  # EXACT for the noise-free input
-    ring: Ring = "same"  # of the cameras that `validation` is seen by
-    split: Literal["val", "test", "held_out"] = "test"  # of the clips that `validation` holds
-    # subjects left out of training; with split "held_out" they are what `validation` holds
+    # folder of the prepared motion; default: where `coview data prepare` puts it
+    folder: Path | None = None
+    # errors of the simulated detector
+    noise: DetectorNoise = DETECTED
+    # ring of cameras of the validation
+    ring: Ring = "same"
+    # clips of the validation
+    split: Literal["val", "test", "held_out"] = "test"
+    # subjects left out of training; the validation of split "held_out"
     held_out: tuple[str, ...] = ()
-    seed: int = 0  # of the detector's noise
-    # cameras of training, 2 to 8: of 2 or 3, the first of the four, a quarter turn apart; of more, a ring of so many
+    # of the detector's noise
+    seed: int = 0
+    # cameras of training, 2 to 8: of 2 or 3, the first of the four, 90° apart; of more, a ring of so many
     views: int = VIEWS
 
     def __post_init__(self) -> None:
@@ -69,10 +81,12 @@ class Mocap4Config(DataConfig):
 
     @property
     def provides(self) -> frozenset[str]:
-        known = {"cameras", "joints2d", "confidence", "image_size", "joints3d", "rig"}
-        return frozenset(known) | {"subject", "sequence", "time"}
+        """Fields of every instant."""
+        provided = {"cameras", "joints2d", "confidence", "image_size", "joints3d", "rig"}
+        return frozenset(provided) | {"subject", "sequence", "time"}
 
     def train(self) -> InMemory:
+        """The training instants, seen by `views` cameras of the ring `same`."""
         return self._instants("train", "same", 0, self.views)
 
     def validation(self) -> InMemory:
@@ -94,11 +108,11 @@ class Mocap4Config(DataConfig):
             raise InputError(f"{folder} has no clips for split '{split}'. {_EMPTY[split]}")
         return kept
 
-    def _check_held_out(self, known: set[str], folder: Path) -> None:
-        if unknown := [subject for subject in self.held_out if subject not in known]:
+    def _check_held_out(self, subjects: set[str], folder: Path) -> None:
+        if unknown := [subject for subject in self.held_out if subject not in subjects]:
             raise InputError(
                 f"Mocap4Config: held_out names '{unknown[0]}', whom no train clip in {folder} shows. "
-                f"Known subjects: {', '.join(sorted(known)) or 'none'}."
+                f"Known subjects: {', '.join(sorted(subjects)) or 'none'}."
             )
 
     def _instants(self, split: Split | Literal["held_out"], ring: Ring, stream: int, views: int) -> InMemory:
@@ -107,7 +121,8 @@ class Mocap4Config(DataConfig):
         radius, height = RINGS[ring]
         cameras = ring_cameras(max(views, VIEWS), radius=radius, height=height)
         joints2d, confidence = detect(joints3d, cameras, self.noise, 2 * self.seed + stream)
-        cameras = cameras[:views]  # fewer than four see the same pixels as they do among four
+        # fewer than four see the same pixels as they do among four
+        cameras = cameras[:views]
         return InMemory(
             MultiView(
                 H36M_17,
@@ -122,13 +137,13 @@ class Mocap4Config(DataConfig):
         )
 
     def cameras(self) -> Cameras:
-        """The four cameras of the ring that `validation` is seen by."""
+        """The four cameras of `validation`."""
         radius, height = RINGS[self.ring]
         return ring_cameras(VIEWS, radius=radius, height=height)
 
 
 def _whereabouts(clips: list[Clip]) -> dict[str, Any]:
-    """Who each instant shows, numbered as they first appear, in which clip, and when in it (seconds)."""
+    """Subject (numbered in order of appearance), clip and time in seconds of each instant."""
     names = list(dict.fromkeys(clip.subject for clip in clips))
     counts = torch.tensor([len(clip.points[::EVERY]) for clip in clips])
     return {
@@ -139,11 +154,18 @@ def _whereabouts(clips: list[Clip]) -> dict[str, Any]:
 
 
 def centred(clip: Clip) -> Float[Tensor, "instants joints 3"]:
-    """Every sixth pose of a clip as 17 joints, metres, around the centre of the ring.
+    """Every sixth pose of a clip as 17 joints, moved to the centre of the ring. Heights are kept.
 
-    The median place of the pelvis becomes the centre; a pose whose pelvis is farther out than `REACH` is
-    moved, as it is, to that distance. Heights stay."""
-    points = clip.points[::EVERY, : len(H36M_17)]  # the first 17 joints of MOCAP_19 are those of H36M_17
+    The median position of the pelvis becomes the centre; a pose whose pelvis is farther away than `REACH` is translated
+    to that distance.
+
+    Args:
+        clip: of MOCAP_19.
+
+    Returns:
+        Joints of H36M_17, metres, z up."""
+    # the first 17 joints of MOCAP_19 are those of H36M_17
+    points = clip.points[::EVERY, : len(H36M_17)]
     ground = points[:, 0, :2] - points[:, 0, :2].median(dim=0).values
     kept = ground * (REACH / ground.norm(dim=-1, keepdim=True).clamp_min(REACH))
     shift = torch.cat([kept - points[:, 0, :2], torch.zeros(len(points), 1)], dim=-1)

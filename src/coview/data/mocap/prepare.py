@@ -1,4 +1,6 @@
-"""Making the folder that coview.data.mocap.clips reads, from raw motion capture or from a folder made before."""
+"""Preparation of the folder that `coview.data.mocap.clips` reads, from raw motion capture or from a prepared
+folder.
+"""
 
 import errno
 import json
@@ -20,15 +22,17 @@ from coview.data.mocap.clips import META, split_file
 from coview.data.mocap.folders import PARTS, SPLITS, finished, make_room
 from coview.data.mocap.raw import Take, Unit, check_rate, read_take
 from coview.data.mocap.skeleton_plausibility import up_axis
-from coview.data.mocap.sources import Source
+from coview.data.mocap.sources import TakeSource
 from coview.errors import InputError
 from coview.formats.io.atomic import replacing, write_text
 from coview.formats.io.untrusted import read_npz
 from coview.skeletons import MOCAP_19
 
-MAX_SPEED = 20.0  # m/s: the fastest hand in the prepared CMU clips has 15; a marker that jumps is faster
+# largest plausible speed of a joint, m/s: the fastest hand in the prepared CMU clips has 15
+MAX_SPEED = 20.0
 MIN_SECONDS = 0.5
-_VERSION = 1  # of the processing: a change makes finished clips be made again
+# version of the processing: finished clips of another version are made again
+_VERSION = 1
 META_JOINTS = [
     joint.replace("left_", "l_").replace("right_", "r_").replace("nose", "neck") for joint in MOCAP_19.joints
 ]
@@ -38,24 +42,39 @@ META_PARENTS = [MOCAP_19.index(_PARENT[joint]) if joint in _PARENT else -1 for j
 
 @dataclass(frozen=True)
 class Prepared:
-    """What became of one take."""
+    """Result of one take."""
 
-    source: Source
-    clips: tuple[dict[str, Any], ...]  # entries of meta.json; several where glitches were cut out
-    kept: bool = False  # was finished before
+    source: TakeSource
+    # entries of meta.json; several where glitches were cut out
+    clips: tuple[dict[str, Any], ...]
+    # finished by an earlier call
+    kept: bool = False
     notes: tuple[str, ...] = ()
-    problem: str = ""  # why it could not be used
+    # why the take could not be used; empty where it could
+    problem: str = ""
 
 
 def is_prepared(folder: Path) -> bool:
-    """Whether a folder is in the prepared layout."""
+    """Whether a folder has the prepared layout.
+
+    Args:
+        folder: to be looked at."""
     return (folder / META).is_file() and split_file(folder, "train").is_file()
 
 
 def copy_prepared(source: Path, out: Path, *, overwrite: bool = False) -> bool:
-    """Verify a prepared folder and copy it; False where the same was there already.
+    """Verifies a prepared folder and copies it.
 
-    ValueError listing the faults where it is not sound, or where something else is at `out`."""
+    Args:
+        source: prepared folder.
+        out: folder of the result.
+        overwrite: replace what is there.
+
+    Returns:
+        False where the same files were there already.
+
+    Raises:
+        ValueError: listing the faults of the source, or because something else is at `out`."""
     faults = check_folder(source).faults
     if faults:
         raise InputError(f"{source} is not sound, so nothing was copied:\n  " + "\n  ".join(faults))
@@ -65,25 +84,35 @@ def copy_prepared(source: Path, out: Path, *, overwrite: bool = False) -> bool:
     if same == names:
         return False
     make_room(out, overwrite or there == same)
-    for name in names:  # meta.json last: without it nothing counts as prepared
+    # meta.json last: without it nothing counts as prepared
+    for name in names:
         with replacing(out / name) as temporary:
             shutil.copyfile(source / name, temporary)
     return True
 
 
 def prepare(
-    sources: tuple[Source, ...],
+    sources: tuple[TakeSource, ...],
     out: Path,
     *,
     unit: Unit | None = None,
     fps: float | None = None,
     overwrite: bool = False,
 ) -> Iterator[Prepared]:
-    """Convert takes one by one and, at the end, write the layout; yields what became of each.
+    """Converts takes one by one, yielding the result of each, and finally writes the prepared layout.
 
-    Clips finished by an earlier call (same files, same settings) are kept, those of other sources in `out` too,
-    unless `overwrite`. A take that cannot be used is yielded with its problem, and the others go on; ValueError
-    where `fps` is no rate, where none can be used, or where `out` holds clips of these names made otherwise."""
+    Clips that an earlier call finished with the same files and settings are kept, those of other sources too, unless
+    `overwrite`. A take that cannot be used is yielded with its problem.
+
+    Args:
+        sources: takes.
+        out: folder of the result.
+        unit: of the files; None: by the rule of the format.
+        fps: for files that state no rate.
+        overwrite: replace what is there.
+
+    Raises:
+        ValueError: `fps` is no rate, no take can be used, or `out` holds clips of these names made otherwise."""
     check_rate(fps)
     done = {} if overwrite else finished(out)
     digests = {source.name: source.digest(unit, fps, _VERSION) for source in sources}
@@ -107,7 +136,7 @@ def prepare(
 
 
 def _refuse_conflicts(
-    done: dict[str, dict[str, Any]], sources: tuple[Source, ...], digests: dict[str, str], out: Path
+    done: dict[str, dict[str, Any]], sources: tuple[TakeSource, ...], digests: dict[str, str], out: Path
 ) -> None:
     names = {source.name for source in sources}
     clash = sorted(
@@ -125,14 +154,14 @@ def _refuse_conflicts(
 
 
 def _one(
-    source: Source,
+    source: TakeSource,
     out: Path,
     digest: str,
     done: dict[str, dict[str, Any]],
     unit: Unit | None,
     fps: float | None,
 ) -> Prepared:
-    """One take: kept, taken up from an interrupted call, or converted."""
+    """One take: kept, resumed from an interrupted call, or converted."""
     kept = tuple(entry for entry in done.values() if entry.get("digest") == digest)
     part = out / PARTS / f"{source.name}.npz"
     if kept:
@@ -156,7 +185,7 @@ def _one(
 
 
 def _entry(
-    clip: Tensor, name: str, span: tuple[int, int], source: Source, take: Take, digest: str
+    clip: Tensor, name: str, span: tuple[int, int], source: TakeSource, take: Take, digest: str
 ) -> dict[str, Any]:
     return {
         "id": name,
@@ -177,7 +206,7 @@ def _entry(
 
 
 def _clips(
-    take: Take, source: Source
+    take: Take, source: TakeSource
 ) -> tuple[list[tuple[str, tuple[int, int], Float[Tensor, "frames joints 3"]]], tuple[str, ...]]:
     """Name, span in the file's frames and resampled motion of each piece between glitches."""
     spans = smooth_spans(take.points, take.fps)
@@ -186,7 +215,7 @@ def _clips(
         raise InputError(
             f"{source.path}: no piece of {MIN_SECONDS} s without gaps and without joints faster than {MAX_SPEED:g} m/s."
         )
-    lost = len(take.points) - sum(end - begin for begin, end in long)
+    lost = len(take.points) - sum(end - start for start, end in long)
     names = [source.name] if len(long) == 1 else [f"{source.name}_s{number}" for number in range(len(long))]
     notes = [f"{take.fps:.4g} fps, {take.rate}", f"unit {take.unit}", take.repair]
     if not _whole_step(take.fps):
@@ -207,18 +236,26 @@ def _clips(
 
 
 def smooth_spans(points: Float[Tensor, "frames joints 3"], fps: float) -> list[tuple[int, int]]:
-    """Spans of frames (begin, end) in which every joint is known and slower than 20 m/s from frame to frame."""
-    known = points.isfinite().all(dim=-1).all(dim=-1)
+    """Spans of frames (start, end) in which all joints are known and slower than 20 m/s.
+
+    Args:
+        points: joints in metres; NaN: unknown.
+        fps: frames per second."""
+    valid = points.isfinite().all(dim=-1).all(dim=-1)
     speed = points.diff(dim=0).norm(dim=-1).amax(dim=-1) * fps
-    joined = (known[1:] & known[:-1] & (speed <= MAX_SPEED)).tolist()
+    joined = (valid[1:] & valid[:-1] & (speed <= MAX_SPEED)).tolist()
     cuts = [0, *(number + 1 for number, same in enumerate(joined) if not same), len(points)]
-    return [(begin, end) for begin, end in pairwise(cuts) if end > begin and bool(known[begin])]
+    return [(start, end) for start, end in pairwise(cuts) if end > start and bool(valid[start])]
 
 
 def resample(points: Float[Tensor, "frames joints 3"], fps: float) -> Float[Tensor, "out joints 3"]:
-    """The motion at 60 frames per second: every n-th frame where that is exact, else linear in between.
+    """The motion at 60 frames per second: every n-th frame where that is exact, else interpolated linearly.
 
-    Half-way between two frames a bone that turns by θ is short by 1 - cos(θ/2): 0.3 % at 100 fps and 15 rad/s."""
+    Half-way between two frames a bone that turns by θ is short by 1 - cos(θ/2): 0.3 % at 100 fps and 15 rad/s.
+
+    Args:
+        points: joints.
+        fps: frames per second."""
     step = fps / FPS
     if _whole_step(fps):
         return points[:: round(step)]
@@ -229,14 +266,15 @@ def resample(points: Float[Tensor, "frames joints 3"], fps: float) -> Float[Tens
 
 
 def _whole_step(fps: float) -> bool:
-    """Whether every n-th frame is what is wanted; a frame time of .0083333 s means 120 fps."""
+    """Whether every n-th frame is exact; a frame time of .0083333 s means 120 fps."""
     step = fps / FPS
     return round(step) >= 1 and abs(step - round(step)) < 1e-3 * step
 
 
 def _assemble(out: Path, entries: list[dict[str, Any]], overwrite: bool) -> None:
-    """All clips into one file per split, a clip at a time; meta.json last."""
-    for left in out.glob(".cmu_*.part.npz"):  # of a call that was killed
+    """Writes all clips into one file per split, one clip at a time; meta.json last."""
+    # of a call that was killed
+    for left in out.glob(".cmu_*.part.npz"):
         left.unlink()
     before = {split: split_file(out, split) for split in SPLITS if split_file(out, split).is_file()}
     parts = out / PARTS

@@ -1,4 +1,4 @@
-"""One file of raw motion capture (ASF/AMC, BVH, C3D) as joints of MOCAP_19 in metres, +Y up."""
+"""Reader of raw motion capture (ASF/AMC, BVH, C3D): joints of MOCAP_19 in metres, +Y up."""
 
 import math
 from dataclasses import dataclass
@@ -23,8 +23,10 @@ Unit = Literal["cmu", "m", "cm", "mm", "inch"]
 METRES: dict[Unit, float] = {"cmu": 0.0254 / 0.45, "m": 1.0, "cm": 0.01, "mm": 0.001, "inch": 0.0254}
 _STATED, _GIVEN = "as the file says", "as given by --fps"
 _KEPT = "as the file says; --fps is not used, because it is for files that state no rate"
-_MAX_FPS = 1000.0  # motion capture cameras do 60 to 500
-AMC_FPS = 120.0  # the rate of CMU's cameras [mocap.cs.cmu.edu]; an AMC file states none
+# largest plausible rate; motion capture cameras have 60 to 500 fps
+_MAX_FPS = 1000.0
+# the rate of CMU's cameras [mocap.cs.cmu.edu]; an AMC file states none
+AMC_FPS = 120.0
 
 # The bone of an ASF that ends at each joint of MOCAP_19; the pelvis is the middle of the hips.
 _BONES = (
@@ -38,22 +40,33 @@ ASF_BONES = dict(zip(MOCAP_19.joints[1:], _BONES.split(), strict=True))
 class Take:
     """One file's motion at its own rate."""
 
-    points: Float[Tensor, "frames joints 3"]  # MOCAP_19, metres, +Y up, float64; NaN: not known
+    # MOCAP_19, metres, +Y up, float64; NaN: not known
+    points: Float[Tensor, "frames joints 3"]
     fps: float
-    rate: str  # whether the file stated the rate
-    unit: str  # which unit the file was taken to be in, and why
-    repair: str  # what was mended; empty where nothing was
-    grade: str  # A: the original skeleton, B: a conversion of it, M: markers
+    # source of the rate
+    rate: str
+    # the file's unit, and how it was determined
+    unit: str
+    # what was repaired; empty where nothing was
+    repair: str
+    # A: the original skeleton, B: a conversion of it, M: markers
+    grade: str
 
 
 def read_take(
     path: Path, *, asf: Path | None = None, unit: Unit | None = None, fps: float | None = None
 ) -> Take:
-    """Read .amc (with its .asf), .bvh or .c3d; for a .bvh, `asf` is where a missing bone's length is looked up.
+    """The motion of an .amc (with its .asf), .bvh or .c3d file.
 
-    `unit` overrides the rule of the format. `fps` is for files that state no rate (an .amc; without it 120); one
-    that does keeps its own. ValueError where `fps` is no rate, the file is malformed, the person is not 1.2 to
-    2.2 m tall or is mirrored, or the trunk lacks a bone that cannot be put back."""
+    Args:
+        path: of the file.
+        asf: skeleton; needed for an .amc, and used for a .bvh that lacks a bone.
+        unit: overrides the rule of the format.
+        fps: for files that state no rate; an .amc has 120 without it. A stated rate is kept.
+
+    Raises:
+        ValueError: `fps` is no rate, the file is malformed, the person is not 1.2 to 2.2 m tall or is reflected, or the
+            trunk lacks a bone that cannot be restored."""
     check_rate(fps)
     kind = path.suffix.lower()
     if kind == ".amc":
@@ -71,7 +84,13 @@ def read_take(
 
 
 def check_rate(fps: float | None) -> None:
-    """ValueError for a number given as --fps that no camera has."""
+    """Checks a frame rate.
+
+    Args:
+        fps: given with --fps.
+
+    Raises:
+        ValueError: no motion capture camera has this rate."""
     if fps is not None and not (math.isfinite(fps) and 0 < fps <= _MAX_FPS):
         raise InputError(
             f"--fps {fps:g} is no rate of motion capture: give the frames per second of the files, more than 0 and at "
@@ -80,7 +99,7 @@ def check_rate(fps: float | None) -> None:
 
 
 def _rate(stated: float, given: float | None) -> tuple[float, str]:
-    """The file's own rate where it states one, and where it is from."""
+    """The file's own rate where it states one, and its source."""
     if stated > 0 or given is None:
         return stated, _STATED if given is None else _KEPT
     return given, _GIVEN
@@ -120,7 +139,7 @@ def _bvh(path: Path, asf: Path | None, unit: Unit | None, fps: float | None) -> 
 
 
 def _unit(height: float, path: Path) -> tuple[Unit, str]:
-    """The one unit in which the person is of a person's height."""
+    """The only unit in which the person has a person's stature."""
     low, high = STATURE
     fits: list[Unit] = [unit for unit, metres in METRES.items() if low <= height * metres <= high]
     if not fits:
@@ -171,6 +190,6 @@ def _check(take: Take, path: Path) -> None:
         )
     if knee_forward(take.points) <= 0:
         raise InputError(
-            f"{path}: knees bend and toes point backwards: the body is mirrored, or left and right are swapped. An "
+            f"{path}: knees flex and toes point backwards: the body is mirrored, or left and right are swapped. An "
             f"axis was negated, or two were exchanged, in what made this file; export it with right-handed axes."
         )

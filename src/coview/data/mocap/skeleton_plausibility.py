@@ -1,4 +1,4 @@
-"""What a motion capture skeleton of a person must look like: stature, trunk, side, up. All in MOCAP_19, +Y up."""
+"""Plausibility of a motion capture skeleton: stature, trunk, handedness, vertical axis. All in MOCAP_19, +Y up."""
 
 import torch
 from jaxtyping import Float
@@ -7,7 +7,8 @@ from torch import Tensor
 from coview.body.anthropometry import ANKLE_HEIGHT
 from coview.skeletons import MOCAP_19
 
-STATURE = (1.2, 2.2)  # metres, from a child of seven to the tallest of players
+# range of statures in metres, from a child of seven to the tallest of players
+STATURE = (1.2, 2.2)
 # Pelvis to the root of the neck, over hip to ankle: 0.50 to 0.60 over 11 skeletons of CMU, and 0.37 to 0.44 where
 # the bone `thorax` is missing (measured on the prepared CMU clips).
 TRUNK_TO_LEG = 0.47
@@ -27,37 +28,61 @@ def _length(points: Tensor, *joints: str) -> Tensor:
 
 
 def leg_length(points: Float[Tensor, "frames joints 3"]) -> float:
-    """Hip to ankle over the knee, mean of the sides, median over the frames; the unit of `points`."""
+    """Hip to ankle over the knee: mean of both sides, median over the frames.
+
+    Args:
+        points: joints, any unit."""
     sides = [_length(points, f"{side}_hip", f"{side}_knee", f"{side}_ankle") for side in ("left", "right")]
     return float((sum(sides) / 2).nanmedian())  # type: ignore[union-attr]
 
 
 def stature(points: Float[Tensor, "frames joints 3"]) -> float:
-    """Standing height from the bones, whatever the pose: legs, trunk and head stretched out, and the ankle's height.
+    """Standing height from bone lengths, whatever the pose: legs, trunk and head stretched, plus the ankle's height.
 
-    The ankle is 0.039 of stature above the floor [Winter09 fig. 4.1]. CMU's people come out at 1.56 to 1.70 m,
-    a little short, because their skeleton ends below the crown. The unit of `points`."""
+    The ankle is 0.039 of stature above the floor [Winter09 fig. 4.1]. CMU's people come out at 1.56 to 1.70 m, a little
+    short, because their skeleton ends below the crown.
+
+    Args:
+        points: joints, any unit.
+
+    Returns:
+        In the unit of `points`."""
     upper = float(_length(points, "pelvis", "spine", "thorax", "nose", "head_top").nanmedian())
     return (leg_length(points) + upper) / (1 - ANKLE_HEIGHT)
 
 
 def trunk_to_leg(points: Float[Tensor, "frames joints 3"]) -> float:
-    """Pelvis to thorax over the spine, divided by hip to ankle; no unit. Below TRUNK_TO_LEG a bone is missing."""
+    """Pelvis to thorax over the spine, divided by hip to ankle. Below TRUNK_TO_LEG a bone is missing.
+
+    Args:
+        points: joints, any unit."""
     return float(_length(points, "pelvis", "spine", "thorax").nanmedian()) / leg_length(points)
 
 
 def bone_spread(points: Float[Tensor, "frames joints 3"]) -> float:
-    """How much the bones that cannot stretch vary: the worst bone's 95th percentile of |length - median|."""
+    """Variation of the lengths of rigid bones: the worst bone's 95th percentile of |length - median|.
+
+    Args:
+        points: joints, any unit.
+
+    Returns:
+        In the unit of `points`."""
     lengths = torch.stack([(points[:, a] - points[:, b]).norm(dim=-1) for a, b in RIGID])
     return float((lengths - lengths.median(dim=-1, keepdim=True).values).abs().quantile(0.95, dim=-1).max())
 
 
 def knee_forward(points: Float[Tensor, "frames joints 3"]) -> float:
-    """How far the knees are in front of the line from hip to ankle, mean; negative: the body is mirrored.
+    """Mean distance of the knees in front of the line from hip to ankle; negative for a reflected body.
 
-    Forward is left × up of the body itself (hips, pelvis to thorax), so that it holds lying and upside down.
-    Mirroring the world, or swapping left with right, turns its sign, for knees bend one way only.
-    Says little where legs stay straight: toes, which point forward, are counted with the knees."""
+    Forward is left × up of the body itself (hips, pelvis to thorax), so that the sign holds in any orientation.
+    Reflecting the world, or exchanging left and right, changes the sign, because knees flex one way only. It says
+    little where legs stay straight; toes, which point forward, are averaged with the knees.
+
+    Args:
+        points: joints, any unit.
+
+    Returns:
+        In the unit of `points`."""
     at = {joint: points[:, number] for number, joint in enumerate(MOCAP_19.joints)}
     forward = torch.linalg.cross(at["left_hip"] - at["right_hip"], at["thorax"] - at["pelvis"])
     forward = torch.nn.functional.normalize(forward, dim=-1)
@@ -72,7 +97,10 @@ def knee_forward(points: Float[Tensor, "frames joints 3"]) -> float:
 
 
 def up_axis(points: Float[Tensor, "frames joints 3"]) -> str:
-    """The axis along which the head is mostly above the ankles: +Y as a rule, another for who lies down."""
+    """The axis along which the head is above the ankles most of the time, as "+Y".
+
+    Args:
+        points: joints, any unit."""
     at = points[:, MOCAP_19.index("head_top")] - points[
         :, list(map(MOCAP_19.index, ("left_ankle", "right_ankle")))
     ].mean(1)

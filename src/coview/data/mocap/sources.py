@@ -1,4 +1,4 @@
-"""Which takes lie in a folder of downloaded motion capture: whose they are, in which split, and their skeleton."""
+"""Takes in a folder of downloaded motion capture: subject, split and skeleton of each."""
 
 import hashlib
 import re
@@ -11,25 +11,31 @@ from coview.data.mocap.clips import Split
 from coview.errors import MissingFileError, NotAFolderError
 from coview.formats.io.camera_names import natural_key
 
-KINDS = (".amc", ".bvh", ".c3d")  # best first: the original, a conversion, markers
-# The split of the shared preparation; subjects it does not name train, so that no person is in two splits.
+# file types in order of preference: the original, a conversion, markers
+KINDS = (".amc", ".bvh", ".c3d")
+# Test subjects of the shared preparation; all others are for training, so that no person is in two splits.
 TEST_SUBJECTS = frozenset({"11", "131", "135"})
 # 02_01, Subject02_01, cmu_2_1, 02_01_poses, 02_walk: the subject's number, the take's where there is one, the rest
 _NUMBERED = re.compile(r"(?:subject|cmu)?[ _-]?0*(\d+)(?:[_-]0*(\d+)(.*)|[ _-].*)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Source:
+class TakeSource:
     """A take to prepare."""
 
     path: Path
     asf: Path | None
-    name: str  # cmu_02_01
-    subject: str  # cmu02
+    # such as cmu_02_01
+    name: str
+    # such as cmu02
+    subject: str
     split: Split
 
     def digest(self, *settings: object) -> str:
-        """What the result depends on: the take's name, the files' content, the settings."""
+        """SHA-256 of everything that the result depends on: name, content of the files, settings.
+
+        Args:
+            settings: plain values."""
         found = hashlib.sha256(repr((self.name, *settings)).encode())
         for path in filter(None, (self.path, self.asf)):
             found.update(hashlib.sha256(path.read_bytes()).digest())
@@ -38,21 +44,26 @@ class Source:
 
 @dataclass(frozen=True)
 class Found:
-    """The takes of a folder, and the files that were passed over with the reason."""
+    """The takes of a folder, and the files that were skipped with the reason."""
 
-    sources: tuple[Source, ...]
+    sources: tuple[TakeSource, ...]
     passed_over: tuple[str, ...]
 
 
 def find_sources(folder: Path) -> Found:
-    """All takes below `folder`, in natural order; one per name, the original format before conversions.
+    """All takes below a folder, in natural order; one per name, the original format before conversions.
 
-    The subject is the number that a name begins with, however it is written (02 of 02_01.amc, Subject2_01.bvh
-    and 02_01_poses.bvh), its skeleton the .asf of that number or name, in the same folder or the only one
-    anywhere below. A take whose name begins with no number (zombie.amc) is of a subject of its own, called
-    what stands before the last underscore, and trains, even if a test subject plays it: such names do not say.
-    Of takes with the same content that would be in different splits only the first is used.
-    FileNotFoundError where there is no take, NotADirectoryError for a file."""
+    The subject is the number that a name begins with (02 of 02_01.amc, Subject2_01.bvh and 02_01_poses.bvh); its
+    skeleton is the .asf of that number or name, in the same folder or the only one below. A take whose name begins with
+    no number (zombie.amc) is of a subject called what precedes the last underscore, and is for training, even if a test
+    subject plays it. Of takes with the same content that would be in different splits only the first is used.
+
+    Args:
+        folder: to be searched.
+
+    Raises:
+        FileNotFoundError: there is no take.
+        NotADirectoryError: `folder` is a file."""
     folder = Path(folder)
     if folder.is_file():
         raise NotAFolderError(
@@ -69,7 +80,7 @@ def find_sources(folder: Path) -> Found:
             f"docs/howto/data_sets.md says where to get them."
         )
     takes.sort(key=lambda path: (natural_key(path.stem), KINDS.index(path.suffix.lower()), str(path)))
-    sources: dict[str, Source] = {}
+    sources: dict[str, TakeSource] = {}
     passed_over = []
     copies = _copies(takes)
     for path in takes:
@@ -88,7 +99,7 @@ def find_sources(folder: Path) -> Found:
 
 
 def _copies(takes: Iterable[Path]) -> dict[Path, set[Path]]:
-    """The files of the same content as each, with itself; only files of one size are read."""
+    """The files of the same content as each; only files of equal size are read."""
     sizes, contents = defaultdict(list), defaultdict(set)
     for path in takes:
         sizes[path.stat().st_size].append(path)
@@ -100,14 +111,14 @@ def _copies(takes: Iterable[Path]) -> dict[Path, set[Path]]:
     return {path: contents[key] for path, key in keys.items()}
 
 
-def _twin(source: Source, copies: set[Path], taken: Iterable[Source]) -> Source | None:
+def _twin(source: TakeSource, copies: set[Path], taken: Iterable[TakeSource]) -> TakeSource | None:
     """A take of another split with the same content."""
     if len(copies) == 1:
         return None
     return next((other for other in taken if other.path in copies and other.split != source.split), None)
 
 
-def _source(path: Path, skeletons: Iterable[Path]) -> Source:
+def _source(path: Path, skeletons: Iterable[Path]) -> TakeSource:
     name, person = path.stem, path.stem.rpartition("_")[0] or path.stem
     numbered = _NUMBERED.fullmatch(path.stem)
     subject = f"cmu_{person}"
@@ -117,7 +128,7 @@ def _source(path: Path, skeletons: Iterable[Path]) -> Source:
         if numbered[2]:
             name = f"{int(person):02d}_{int(numbered[2]):02d}{numbered[3]}"
     split: Split = "test" if person in TEST_SUBJECTS else "train"
-    return Source(path, _skeleton(path, person, skeletons), f"cmu_{name}", subject, split)
+    return TakeSource(path, _skeleton(path, person, skeletons), f"cmu_{name}", subject, split)
 
 
 def _skeleton(path: Path, person: str, skeletons: Iterable[Path]) -> Path | None:
@@ -129,6 +140,7 @@ def _skeleton(path: Path, person: str, skeletons: Iterable[Path]) -> Path | None
 
 
 def _plain(name: str) -> str:
-    """Without what differs between the .asf and the takes of a subject: capitals, zeros, `subject` before it."""
+    """A name without what differs between the .asf and the takes of a subject: capitals, zeros, `subject` before
+    it."""
     numbered = _NUMBERED.fullmatch(name)
     return numbered[1] if numbered and numbered.end(1) == len(name) else name.casefold()

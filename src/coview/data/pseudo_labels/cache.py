@@ -1,4 +1,4 @@
-"""What pseudo-labels were made from and with, as a name; and rigs and priors as rows of tensors that can be kept."""
+"""Provenance of pseudo-labels as a hash, and rigs and pose priors as rows of tensors for the cache."""
 
 import hashlib
 import json
@@ -13,19 +13,26 @@ from coview import __version__
 from coview.body.pose_prior import PosePrior
 from coview.cameras import Cameras
 from coview.data.pseudo_labels.config import PseudoConfig
-from coview.data.pseudo_labels.rigs import Rig
+from coview.data.pseudo_labels.rigs import CalibratedRig
 from coview.data.shards import digest
 from coview.errors import InputError
 from coview.formats.io.tensor_cache import put
 from coview.sample import MultiView
 
-REVISION = 2  # raised whenever the same input gives other labels: what was kept before is not taken for them
-_ROOM = 1 << 14  # bytes for what is said of a rig
-_PART = 1 << 16  # instants hashed at a time
+# raised whenever the same input gives other labels, so that labels cached before are made anew
+REVISION = 2
+# bytes for the description of a rig
+_ROOM = 1 << 14
+# instants hashed at a time
+_PART = 1 << 16
 
 
 def provenance(seen: MultiView, config: PseudoConfig) -> dict[str, Any]:
-    """Everything that the labels depend on: settings, a digest of what was read, and this version of coview."""
+    """Everything that the labels depend on: settings, a digest of the input, and coview's version.
+
+    Args:
+        seen: the input.
+        config: the settings."""
     settings = {
         name: str(value) if isinstance(value, Path) else value for name, value in asdict(config).items()
     }
@@ -38,7 +45,11 @@ def provenance(seen: MultiView, config: PseudoConfig) -> dict[str, Any]:
 
 
 def kept_in(folder: Path | None, about: dict[str, Any]) -> Path | None:
-    """The folder below `folder` for labels with this provenance, which is written beside them."""
+    """The cache folder for labels of this provenance, which is written into it.
+
+    Args:
+        folder: of all caches; None: no cache.
+        about: provenance."""
     if folder is None:
         return None
     own = folder / digest(about)
@@ -46,8 +57,14 @@ def kept_in(folder: Path | None, about: dict[str, Any]) -> Path | None:
     return own
 
 
-def rig_row(rig: Rig) -> dict[str, Tensor]:
-    """A rig as tensors of one row."""
+def rig_row(rig: CalibratedRig) -> dict[str, Tensor]:
+    """A rig as tensors of one row.
+
+    Args:
+        rig: to be stored.
+
+    Raises:
+        ValueError: its facts are too long."""
     facts = json.dumps(rig.facts).encode()
     if len(facts) > _ROOM:
         raise InputError(
@@ -66,24 +83,34 @@ def rig_row(rig: Rig) -> dict[str, Tensor]:
     return {name: column[None].clone() for name, column in columns.items()}
 
 
-def rig_from(rows: dict[str, Tensor], number: int) -> Rig:
-    """The rig in row `number`."""
+def rig_from(rows: dict[str, Tensor], number: int) -> CalibratedRig:
+    """The inverse of `rig_row`.
+
+    Args:
+        rows: tensors by name.
+        number: of the row."""
     row = {name: column[number] for name, column in rows.items()}
     cameras = Cameras.make(row["intrinsics"], row["cam_from_world"], row["size"])
     facts = json.loads(bytes(row["facts"].tolist()))
-    return Rig(cameras, float(row["threshold"]), row["sigma"], row["up"], facts)
+    return CalibratedRig(cameras, float(row["threshold"]), row["sigma"], row["up"], facts)
 
 
 def prior_row(prior: PosePrior | None) -> dict[str, Tensor]:
-    """A prior, or that there is none, as tensors of one row."""
+    """A pose prior, or its absence, as tensors of one row.
+
+    Args:
+        prior: to be stored."""
     if prior is None:
         return {"across": torch.zeros(1, 0, 2, dtype=torch.long)}
     across = torch.tensor(prior.across)[None]
-    return {"across": across, "means": prior.means[None], "spreads": prior.spreads[None]}
+    return {"across": across, "means": prior.means[None], "spreads": prior.covariances[None]}
 
 
 def prior_from(rows: dict[str, Tensor]) -> PosePrior | None:
-    """The prior of `prior_row`."""
+    """The inverse of `prior_row`.
+
+    Args:
+        rows: tensors by name."""
     if "means" not in rows:
         return None
     across = tuple((int(left), int(right)) for left, right in rows["across"][0])
@@ -94,7 +121,7 @@ def prior_from(rows: dict[str, Tensor]) -> PosePrior | None:
 
 
 def _fingerprint(seen: MultiView, config: PseudoConfig) -> str:
-    """SHA-256 of what is read of `seen`: extrinsics only where they are used."""
+    """SHA-256 of the fields that are read; extrinsics only where they are used."""
     cameras = seen.cameras
     read = {
         "joints2d": seen.joints2d,
@@ -111,7 +138,8 @@ def _fingerprint(seen: MultiView, config: PseudoConfig) -> str:
     whole = hashlib.sha256(json.dumps(seen.skeleton.joints).encode())
     for name, tensor in read.items():
         whole.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        if tensor.stride(0) == 0:  # the same for all instants
+        # the same for all instants
+        if tensor.stride(0) == 0:
             tensor = tensor[:1]
         for part in tensor.detach().cpu().split(_PART):
             whole.update(part.contiguous().view(torch.uint8).numpy().data)

@@ -1,4 +1,4 @@
-"""How pseudo-labels come about, as a value."""
+"""Settings of pseudo-labels."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,22 +10,25 @@ from coview.geometry.triangulation.inlier_threshold import check_settings
 
 @dataclass(frozen=True)
 class PseudoConfig:
-    """How pseudo-labels come about."""
+    """How pseudo-labels are made."""
 
-    # where the cameras stand. given: as the data say. people: ours, `calibrate_freely` and an adult's stature.
-    # epipolar: as in [Kocabas19], neighbouring pairs of cameras in a chain, no adjustment. none: no labels are made
+    # source of the extrinsics. given: the data. people: self-calibration, scaled by an adult's stature. epipolar:
+    # adjacent pairs of views, chained without adjustment, as in [Kocabas19]. none: no pseudo-labels
     cameras: Literal["none", "given", "epipolar", "people"] = "people"
-    # how joints become points. robust: views that agree, with covariance. pairs: as in [Kocabas19], every
-    # neighbouring pair optimally, then the vector median. None: pairs where cameras are epipolar, else robust
+    # robust: inlier views, with covariance. pairs: optimal two-view triangulation of adjacent views, then the vector
+    # median, as in [Kocabas19]. None: pairs where cameras are epipolar, else robust
     triangulation: Literal["robust", "pairs"] | None = None
-    detector: Path | None = None  # run folder of a 2D method that sees the joints; None: the data's own
-    # 2D joints of less confidence are left out
+    # run folder of a 2D method that detects the joints; None: the data's own 2D joints
+    detector: Path | None = None
+    # 2D joints of less confidence are not used
     min_confidence: float = 0.3
-    threshold: float | None = None  # pixels between a poor joint and a wrong one; None: from the data
-    # Gaussians that describe the poses, at most: what each joint owes to the others (`pose_prior`); 0: nothing.
-    # Only for robust triangulation, which knows how sure it is
+    # inlier threshold in pixels; None: from the data
+    threshold: float | None = None
+    # number of Gaussians of the pose prior, at most, for robust triangulation; 0: no prior
     prior: int = 10
-    frames: int = 300  # instants of a rig that its cameras are found from, at most
+    # instants from which the cameras of a rig are found, at most
+    frames: int = 300
+    # of the robust search and of the pose prior
     seed: int = 0
 
     @property

@@ -1,4 +1,4 @@
-"""Poses in 3D from 2D joints alone: what a model learns from where nobody measured any pose."""
+"""Pseudo-labels: 3D poses from 2D joints of several views, to train models where no pose was measured."""
 
 import os
 from dataclasses import dataclass
@@ -12,44 +12,53 @@ from torch import Tensor
 from coview.body.pose_prior import PosePrior
 from coview.cameras import Cameras
 from coview.data.pseudo_labels.cache import kept_in, prior_from, prior_row, provenance, rig_from, rig_row
-from coview.data.pseudo_labels.config import (
-    PseudoConfig as PseudoConfig,  # also found here: it belongs to the topic
-)
+from coview.data.pseudo_labels.config import PseudoConfig as PseudoConfig
 from coview.data.pseudo_labels.points import Points, block_of_labels, prior_of_poses
-from coview.data.pseudo_labels.rectified_views import seen_by
-from coview.data.pseudo_labels.rigs import Rig, find_rig
+from coview.data.pseudo_labels.rectified_views import with_extrinsics
+from coview.data.pseudo_labels.rigs import CalibratedRig, find_rig
 from coview.data.shards import gathered
 from coview.errors import InputError
 from coview.sample import MultiView
 
 _READ = frozenset({"joints2d", "confidence", "cameras", "rig"})
-_BLOCK = 1 << 13  # instants worked on at a time, by each worker
+# instants per piece of the cache
+_BLOCK = 1 << 13
 
 
 @dataclass(frozen=True)
 class PseudoLabels:
-    """Poses, how sure they are, and the cameras that go with them."""
+    """Triangulated poses, their covariance, and their cameras."""
 
-    joints3d: Float[Tensor, "instants joints 3"]  # metres (as far as the scale is known), z up; NaN: unknown
-    covariance: Float[Tensor, "instants joints 3 3"]  # m²; NaN where unknown
-    cameras: Cameras  # instants × views
-    inliers: Bool[Tensor, "instants views joints"]  # the 2D joints that a point was made from
-    facts: dict[str, Any]  # plain values: settings, and for each rig how its cameras were found
+    # metres (as far as the scale is known), z up; NaN: unknown
+    joints3d: Float[Tensor, "instants joints 3"]
+    # m²; NaN where unknown
+    covariance: Float[Tensor, "instants joints 3 3"]
+    # instants × views
+    cameras: Cameras
+    # 2D joints that the point was triangulated from
+    inliers: Bool[Tensor, "instants views joints"]
+    # plain values: settings, and for each rig how its cameras were found
+    facts: dict[str, Any]
 
 
 def pseudo_labels(
     seen: MultiView, config: PseudoConfig, *, folder: Path | None = None, workers: int | None = None
 ) -> PseudoLabels:
-    """The poses that several views of each instant determine together.
+    """Triangulates the poses of several views and finds the cameras if necessary.
 
-    Reads `joints2d`, `confidence`, `cameras` and `rig` (one rig where there is none) of `seen`. Of the cameras
-    only the lenses count, unless `config.cameras` is "given"; a rig's extrinsics are constant, its intrinsics may
-    change with every instant, as crops do. Raises NotDeterminedError, naming rig and view, where the cameras cannot
-    be found from what they saw; ValueError where the settings or the data make no sense.
+    Of the cameras only intrinsics are read, unless `config.cameras` is "given". The extrinsics of a rig are constant;
+    its intrinsics may change with every instant, as those of crops do.
 
-    With a `folder` everything is kept there in pieces as it is made, under a name for settings, data and this
-    version: asked again, or after a kill, only what is missing is made. `workers` threads (default: one per
-    core) change nothing but the time."""
+    Args:
+        seen: instants with `joints2d`, `confidence`, `cameras` and, for several rigs, `rig`.
+        config: the settings.
+        folder: of a cache in which every piece is kept under a hash of settings, input and version, so that a repeated
+            or interrupted call computes only what is missing; None: no cache.
+        workers: threads; None: one per core. The result does not depend on it.
+
+    Raises:
+        NotDeterminedError: the cameras cannot be found from the observations; names rig and view.
+        ValueError: fewer than two views, no instants, or cameras that are not those of a static rig."""
     _check_views(seen)
     seen = seen.only(_READ)
     about = provenance(seen, config)
@@ -84,13 +93,13 @@ def pseudo_labels(
 
 
 def usable_cores() -> int:
-    """Cores that this process may use."""
+    """CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _rigs(
     seen: MultiView, members: dict[int, Tensor], config: PseudoConfig, kept: Path | None, threads: int
-) -> dict[int, Rig]:
+) -> dict[int, CalibratedRig]:
     numbers = list(members)
 
     def rig(place: int) -> dict[str, Tensor]:
@@ -106,11 +115,11 @@ def _labels(
     seen: MultiView,
     part: Int[Tensor, "some"],
     numbers: Int[Tensor, "some"],
-    rigs: dict[int, Rig],
+    rigs: dict[int, CalibratedRig],
     config: PseudoConfig,
     prior: PosePrior | None,
 ) -> dict[str, Tensor]:
-    """The labels of some instants, whose rigs have these numbers in ascending order."""
+    """The labels of some instants, sorted by rig."""
     unique, counts = numbers.unique_consecutive(return_counts=True)
     made = [
         block_of_labels(seen[where], rigs[int(number)], config, prior)
@@ -121,21 +130,21 @@ def _labels(
 
 
 def _members(seen: MultiView) -> dict[int, Tensor]:
-    """Indices of the instants of each rig; all are of one rig where the data do not say."""
+    """Indices of the instants of each rig; one rig where the data do not say."""
     rig = seen.rig if "rig" in seen.fields else torch.zeros(len(seen.joints2d), dtype=torch.long)
     return {int(number): (rig == number).nonzero()[:, 0] for number in rig.unique()}
 
 
-def _cameras(cameras: Cameras, rigs: dict[int, Rig], members: dict[int, Tensor]) -> Cameras:
-    """Every instant's own lenses where its rig stands."""
+def _cameras(cameras: Cameras, rigs: dict[int, CalibratedRig], members: dict[int, Tensor]) -> Cameras:
+    """Every instant's own intrinsics with the extrinsics of its rig."""
     count, views = cameras.fisheye.shape
     if len(rigs) == 1:
         only = next(iter(rigs.values())).cameras.cam_from_world
-        return seen_by(cameras, only.expand(count, views, 3, 4))
+        return with_extrinsics(cameras, only.expand(count, views, 3, 4))
     places = torch.empty(count, views, 3, 4)
     for number, where in members.items():
         places[where] = rigs[number].cameras.cam_from_world.float()
-    return seen_by(cameras, places)
+    return with_extrinsics(cameras, places)
 
 
 def _check_views(seen: MultiView) -> None:

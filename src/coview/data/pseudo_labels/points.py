@@ -1,4 +1,4 @@
-"""The points of some instants of a rig, once its cameras are known."""
+"""Triangulation of a rig's instants once its cameras are known."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -11,15 +11,16 @@ from coview.body.metric_rig import evenly
 from coview.body.pose_prior import PosePrior, learn_prior
 from coview.data.pseudo_labels.chained_pairs import points_from_pairs
 from coview.data.pseudo_labels.config import PseudoConfig
-from coview.data.pseudo_labels.rigs import Rig, observed
+from coview.data.pseudo_labels.rigs import CalibratedRig, observed
 from coview.geometry.triangulation.undistorted import triangulate_robust_undistorted
 from coview.sample import MultiView
 
-SAMPLE = 20_000  # instants that the poses' distribution is learnt from, at most
+# instants from which the pose prior is learnt, at most
+SAMPLE = 20_000
 
 
 class Points(NamedTuple):
-    """float32; see `PseudoLabels`."""
+    """Triangulated joints in float32; see `PseudoLabels`."""
 
     points: Float[Tensor, "instants joints 3"]
     covariance: Float[Tensor, "instants joints 3 3"]
@@ -27,10 +28,17 @@ class Points(NamedTuple):
 
 
 def block_of_labels(
-    seen: MultiView, rig: Rig, config: PseudoConfig, prior: PosePrior | None = None
+    seen: MultiView, rig: CalibratedRig, config: PseudoConfig, prior: PosePrior | None = None
 ) -> Points:
-    """Robust triangulation with the least reprojection error, covariance from the rig's measured noise; then what
-    the `prior` makes of it. By "pairs": as [Kocabas19] does, with unknown covariance and no view left out."""
+    """Robust triangulation with covariances from the rig's measured noise, then the posterior under a pose prior.
+
+    With the method "pairs": as [Kocabas19], with unknown covariance and without rejection of views.
+
+    Args:
+        seen: instants of the rig.
+        rig: calibrated.
+        config: the settings.
+        prior: of poses; None: none."""
     pixels, weights = observed(seen, rig.cameras, config.min_confidence)
     if config.method == "pairs":
         return _by_pairs(rig, pixels, weights)
@@ -50,17 +58,26 @@ def block_of_labels(
     return Points(points, covariance, found.inliers)
 
 
-def _by_pairs(rig: Rig, pixels: Tensor, weights: Tensor) -> Points:
+def _by_pairs(rig: CalibratedRig, pixels: Tensor, weights: Tensor) -> Points:
     found = points_from_pairs(rig.cameras, pixels, weights)
-    known = found.isfinite().all(dim=-1)
+    valid = found.isfinite().all(dim=-1)
     unknown = torch.full((*found.shape, 3), torch.nan)
-    return Points(found.float(), unknown, (weights > 0) & known[:, None])
+    return Points(found.float(), unknown, (weights > 0) & valid[:, None])
 
 
 def prior_of_poses(
-    seen: MultiView, rigs: Mapping[int, Rig], members: Mapping[int, Tensor], config: PseudoConfig
+    seen: MultiView, rigs: Mapping[int, CalibratedRig], members: Mapping[int, Tensor], config: PseudoConfig
 ) -> PosePrior | None:
-    """Learnt from at most 20 000 instants of all rigs, each rig by its share of them."""
+    """Pose prior learnt from at most 20 000 instants, of which each rig contributes its share.
+
+    Args:
+        seen: all instants.
+        rigs: by number.
+        members: indices of each rig's instants.
+        config: the settings.
+
+    Returns:
+        The prior; None where it is switched off, or the data say too little."""
     if not config.prior or config.method == "pairs":
         return None
     every = sum(len(where) for where in members.values())

@@ -1,4 +1,4 @@
-"""What a static rig saw, through lenses and changing crops, as one set of perfect lenses would have seen it."""
+"""Observations of a static rig with distortion and varying crops, mapped to one set of perfect pinhole cameras."""
 
 from dataclasses import replace
 
@@ -9,13 +9,15 @@ from torch import Tensor
 from coview.body.metric_rig import evenly
 from coview.cameras import Cameras
 
-SOME = 4096  # instants that the reference is taken from, at most
+# instants from which the reference is computed, at most
+SOME = 4096
 
 
 def reference_cameras(cameras: Cameras) -> Cameras:
-    """One camera per view for `cameras` (instants × views) of a rig: the median intrinsics, a perfect lens.
+    """One pinhole camera per view: the median intrinsics of a rig's instants. float64, identity extrinsics.
 
-    float64; extrinsics are the identity, whatever those of `cameras` are. The size is the first instant's."""
+    Args:
+        cameras: of a rig, instants × views; extrinsics are ignored. The image size is the first instant's."""
     some = cameras[evenly(len(cameras), SOME)]
     intrinsics = some.intrinsics.double().nanmedian(dim=0).values
     nowhere = torch.eye(3, 4, dtype=torch.float64).expand(len(intrinsics), 3, 4)
@@ -25,16 +27,24 @@ def reference_cameras(cameras: Cameras) -> Cameras:
 def in_reference(
     cameras: Cameras, reference: Cameras, pixels: Float[Tensor, "instants views joints 2"]
 ) -> Float[Tensor, "instants views joints 2"]:
-    """Pixels of `cameras` (instants × views) as pixels of `reference` (views), by way of the plane at depth one.
+    """Pixels of changing cameras as pixels of the reference cameras, through normalised image coordinates.
 
-    Float64. A crop, a resize or a lens changes pixels and intrinsics together, and leaves this answer alone. NaN
-    where the pixel is."""
-    known = pixels.isfinite().all(dim=-1, keepdim=True)
-    flat = cameras.to(torch.float64).normalise(torch.where(known, pixels, 0.0).double())
+    Invariant to crops, resizing and distortion, which change pixels and intrinsics together. In float64.
+
+    Args:
+        cameras: that observed, instants × views.
+        reference: pinhole camera of each view.
+        pixels: of `cameras`; NaN stays NaN."""
+    valid = pixels.isfinite().all(dim=-1, keepdim=True)
+    flat = cameras.to(torch.float64).normalise(torch.where(valid, pixels, 0.0).double())
     matrix, middle = reference.intrinsics[:, :2, :2], reference.principal_point[:, None]
-    return torch.where(known, flat @ matrix.mT + middle, torch.nan)
+    return torch.where(valid, flat @ matrix.mT + middle, torch.nan)
 
 
-def seen_by(cameras: Cameras, cam_from_world: Float[Tensor, "*instants views 3 4"]) -> Cameras:
-    """The lenses of `cameras` (instants × views) in other places."""
+def with_extrinsics(cameras: Cameras, cam_from_world: Float[Tensor, "*instants views 3 4"]) -> Cameras:
+    """The same intrinsics with other extrinsics.
+
+    Args:
+        cameras: instants × views.
+        cam_from_world: of every camera."""
     return replace(cameras, cam_from_world=cam_from_world.to(cameras.intrinsics))

@@ -1,6 +1,6 @@
-"""Random looks: clothes, skin and hair, light, scenery, lens and sensor. Colours are RGB in [0, 1].
+"""Random appearance: clothes, skin and hair, light, background, lens and sensor. Colours are RGB in [0, 1].
 
-Nothing here knows left from right: a picture never tells them apart by colour.
+Nothing is drawn separately for left and right: colour never tells the sides apart.
 """
 
 from dataclasses import dataclass
@@ -20,27 +20,33 @@ _HAIR = ((0.05, 0.04, 0.04), (0.25, 0.15, 0.08), (0.45, 0.28, 0.12), (0.80, 0.65
 
 @dataclass(frozen=True)
 class Clothes:
-    """What one person wears, for each of GARMENTS; skin and hair are garments too."""
+    """Colours and patterns of one person's GARMENTS, which include skin and hair."""
 
-    colours: Float[Tensor, "people garments 3 3"]  # two of the pattern, one of the skin below
-    pattern: Float[
-        Tensor, "people garments 4"
-    ]  # kind, frequency per metre, phase, share of the length covered
+    # two colours of the pattern, one of the skin below
+    colours: Float[Tensor, "people garments 3 3"]
+    # kind, frequency per metre, phase, share of the length covered
+    pattern: Float[Tensor, "people garments 4"]
 
 
 def clothes(people: int, generator: torch.Generator) -> Clothes:
-    """Random outfits: short or long sleeves and legs, plain or patterned."""
+    """Random outfits: short or long sleeves and legs, plain or patterned.
+
+    Args:
+        people: number of outfits.
+        generator: of the random values."""
     count = len(GARMENTS)
     share = torch.rand(people, 1, generator=generator)
     skin = torch.lerp(torch.tensor(_LIGHT_SKIN), torch.tensor(_DARK_SKIN), share)
-    cloth = _colours((people, 3, 2), generator)  # shirt, trousers, shoes
+    # shirt, trousers, shoes
+    cloth = _colours((people, 3, 2), generator)
     kind = _kinds((people, 3), generator)
     frequency = 6 + 24 * torch.rand(people, 3, generator=generator)
     phase = torch.rand(people, 3, generator=generator)
     hair = torch.tensor(_HAIR)[torch.randint(len(_HAIR), (people,), generator=generator)]
     which = {"shirt": 0, "sleeve_upper": 0, "sleeve_lower": 0, "shoe": 2}
     colours, pattern = torch.zeros(people, count, 3, 3), torch.zeros(people, count, 4)
-    pattern[..., 3] = 9.0  # covered all over, the round ends too
+    # covered all over, the round ends too
+    pattern[..., 3] = 9.0
     colours[:, :, 2] = skin[:, None]
     for index, name in enumerate(GARMENTS):
         if name in ("skin", "hair"):
@@ -64,9 +70,13 @@ def tiles(
     ground: Float[Tensor, "pictures 2"],
     generator: torch.Generator,
 ) -> Tiles:
-    """Random surroundings of each picture; pictures of one `person` (a number) share light and floor.
+    """Random surroundings of each image; images of one person share light and floor.
 
-    `ground`: where the person stands, metres."""
+    Args:
+        cameras: of the images.
+        person: number of the person in each image.
+        ground: where the person stands, metres.
+        generator: of the random values."""
     pictures, people = len(cameras), int(person.max()) + 1
     light = torch.nn.functional.normalize(
         torch.randn(people, 3, generator=generator) * torch.tensor([1.0, 1.0, 0.4])
@@ -82,7 +92,7 @@ def tiles(
     floor[:, 1, 3] = _uniform(1.0, 8.0, (people,), generator)
     wall = torch.cat([_colours((pictures, 2), generator), torch.zeros(pictures, 2, 1)], dim=-1)
     wall[:, 0, 3] = torch.randint(len(KINDS), (pictures,), generator=generator)
-    turn = _uniform(0.0, 6.2832, (pictures,), generator)
+    angle = _uniform(0.0, 6.2832, (pictures,), generator)
     wall[:, 1, 3] = _uniform(2.0, 14.0, (pictures,), generator)
     blur = _uniform(-0.4, 1.0, (pictures,), generator).clamp_min(0)
     noise = _uniform(0.0, 0.03, (pictures,), generator)
@@ -95,7 +105,7 @@ def tiles(
         wall=wall,
         floor=floor[person],
         shadow=ground,
-        slope=torch.stack([turn.cos(), turn.sin()], dim=-1),
+        slope=torch.stack([angle.cos(), angle.sin()], dim=-1),
         optics=torch.stack([blur, noise], dim=-1),
         tint=torch.cat(
             [_uniform(0.92, 1.08, (pictures, 3), generator), _uniform(0.75, 1.25, (pictures, 1), generator)],
@@ -105,9 +115,12 @@ def tiles(
 
 
 def studio(cameras: Cameras, ground: Float[Tensor, "pictures 2"], generator: torch.Generator) -> Tiles:
-    """The same grey room, light and sharp lens in every picture; only the sensor's noise differs.
+    """The same grey room, light and sharp lens in every image; only the sensor noise differs.
 
-    `ground`: where the person stands, metres."""
+    Args:
+        cameras: of the images.
+        ground: where the person stands, metres.
+        generator: of the noise."""
     pictures = len(cameras)
     light = torch.nn.functional.normalize(torch.tensor([0.3, 0.4, 0.9]), dim=0)
     wall = torch.tensor([[0.72, 0.72, 0.70, 0.0], [0.60, 0.60, 0.59, 2.0]])
@@ -129,7 +142,11 @@ def studio(cameras: Cameras, ground: Float[Tensor, "pictures 2"], generator: tor
 def random_cloth(
     things: tuple[int, ...], generator: torch.Generator
 ) -> tuple[Float[Tensor, "*things 3 3"], Float[Tensor, "*things 4"]]:
-    """Colours and pattern of things that are no person."""
+    """Random colours and patterns of objects.
+
+    Args:
+        things: shape of the batch of objects.
+        generator: of the random values."""
     colours = _colours((*things, 3), generator)
     shape = (*things, 1)
     parts = [
@@ -141,7 +158,7 @@ def random_cloth(
 
 
 def _kinds(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    """Patterns by number; two fifths are plain."""
+    """Random numbers of patterns; two fifths are plain."""
     drawn = (torch.rand(shape, generator=generator) - 0.4) / 0.6 * (len(KINDS) - 1)
     return (drawn.floor() + 1).clamp(0, len(KINDS) - 1)
 
@@ -151,7 +168,7 @@ def _uniform(low: float, high: float, shape: tuple[int, ...], generator: torch.G
 
 
 def _colours(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    """Random colours, from grey to strong, from dark to bright."""
+    """Random colours of any saturation and brightness."""
     hue, saturation, value = torch.rand(3, *shape, generator=generator).unbind(0)
     value = 0.06 + 0.94 * value
     wheel = (hue[..., None] * 6 + torch.tensor([0.0, 4.0, 2.0])) % 6

@@ -24,23 +24,36 @@ GARMENTS = (
 
 
 @dataclass(frozen=True)
-class Flesh:
-    """The parts of bodies: metres, world; leading axes are those of the joints."""
+class CapsuleBody:
+    """Tapered capsules and ellipsoids of bodies: metres, world; leading axes are those of the joints."""
 
+    # first end of each part
     first: Float[Tensor, "*batch parts 3"]
+    # second end of each part
     second: Float[Tensor, "*batch parts 3"]
+    # direction of the first radius of each end
     side: Float[Tensor, "*batch parts 3"]
+    # side and front radius at the first end, then at the second
     radii: Float[Tensor, "*batch parts 4"]
+    # length of the rounding of each end
     caps: Float[Tensor, "*batch parts 2"]
-    garments: tuple[str, ...]  # of GARMENTS, per part
-    head: int  # which part has the face
+    # one of GARMENTS per part
+    garments: tuple[str, ...]
+    # index of the part with the face
+    head: int
 
 
-def flesh(joints3d: Float[Tensor, "*batch joints 3"], girth: Float[Tensor, "*batch 3"]) -> Flesh:
-    """The body around joints of H36M_17, metres, world.
+def body_capsules(
+    joints3d: Float[Tensor, "*batch joints 3"], girth: Float[Tensor, "*batch 3"]
+) -> CapsuleBody:
+    """A clothed body around joints of H36M_17.
 
-    Thickness grows with the length of thigh and shank; `girth` multiplies it for trunk, arms and legs (1: lean
-    adult). Front and left follow from hips and shoulders, the face from the nose."""
+    Thickness is proportional to the length of thigh and shank. Front and left follow from hips and shoulders, the face
+    from the nose.
+
+    Args:
+        joints3d: metres, world.
+        girth: factor on the thickness of trunk, arms and legs; 1: lean adult."""
     at = {name: joints3d[..., index, :] for index, name in enumerate(H36M_17.joints)}
     size = (_length(at, "left_hip", "left_knee") + _length(at, "left_knee", "left_ankle")) / (0.491 * 1.75)
     builder = _Builder(size, girth)
@@ -69,7 +82,8 @@ class _Builder:
         radii: tuple[float, ...],
         *,
         caps: tuple[float, float] | None = None,
-        stout: int | None = None,  # 0 trunk, 1 arms, 2 legs
+        # 0 trunk, 1 arms, 2 legs
+        stout: int | None = None,
     ) -> None:
         widths = radii if len(radii) == 4 else (radii[0], radii[0], radii[1], radii[1])
         bulge = caps or (min(widths[:2]), min(widths[2:]))
@@ -79,11 +93,11 @@ class _Builder:
         )
         self.garments.append(garment)
 
-    def done(self) -> Flesh:
+    def done(self) -> CapsuleBody:
         first, second, side, radii, caps = (
             torch.stack(column, dim=-2) for column in zip(*self.rows, strict=True)
         )
-        return Flesh(first, second, side, radii, caps, tuple(self.garments), self.head)
+        return CapsuleBody(first, second, side, radii, caps, tuple(self.garments), self.head)
 
 
 def _trunk(builder: _Builder, at: dict[str, Tensor]) -> None:
@@ -105,9 +119,9 @@ def _trunk(builder: _Builder, at: dict[str, Tensor]) -> None:
 def _head(builder: _Builder, at: dict[str, Tensor]) -> None:
     thorax, crown, nose = at["thorax"], at["head_top"], at["nose"]
     up = normalize(crown - thorax, dim=-1)
-    front = nose - thorax
-    front = normalize(front - (front * up).sum(dim=-1, keepdim=True) * up, dim=-1)
-    left = torch.linalg.cross(up, front)
+    forward = nose - thorax
+    forward = normalize(forward - (forward * up).sum(dim=-1, keepdim=True) * up, dim=-1)
+    left = torch.linalg.cross(up, forward)
     middle = crown - 0.118 * builder.size * up
     builder.add("skin", (thorax, middle), left, (0.058, 0.05))
     builder.head = len(builder.rows)
@@ -136,17 +150,17 @@ def _leg(builder: _Builder, at: dict[str, Tensor], which: str) -> None:
     hip, knee, ankle = (at[f"{which}_{name}"] for name in ("hip", "knee", "ankle"))
     left = normalize(at["left_hip"] - at["right_hip"], dim=-1)
     down = normalize(ankle - knee, dim=-1)
-    front = torch.linalg.cross(down, left)
-    front = normalize(front, dim=-1) * builder.size
+    forward = torch.linalg.cross(down, left)
+    forward = normalize(forward, dim=-1) * builder.size
     down = down * builder.size
     builder.add("leg_upper", (hip, knee), left, (0.082, 0.058), stout=2)
     builder.add("leg_lower", (knee, ankle), left, (0.057, 0.037), stout=2)
-    heel, toe = ankle - 0.035 * front + 0.03 * down, ankle + 0.14 * front + 0.042 * down
+    heel, toe = ankle - 0.035 * forward + 0.03 * down, ankle + 0.14 * forward + 0.042 * down
     builder.add("shoe", (heel, toe), left, (0.04, 0.04, 0.043, 0.026), caps=(0.035, 0.045))
 
 
 def _across(first: Tensor, middle: Tensor, last: Tensor) -> Tensor:
-    """A direction at right angles to a limb: the axis it bends about, or any where it is straight."""
+    """Flexion axis of a limb, at right angles to it; any where the limb is straight."""
     upper, lower = normalize(middle - first, dim=-1), normalize(last - middle, dim=-1)
     axis = torch.linalg.cross(upper, lower)
     spare = torch.linalg.cross(lower, lower.roll(1, dims=-1) + 0.3)

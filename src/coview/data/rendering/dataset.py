@@ -1,7 +1,7 @@
-"""Pictures of generated people from several cameras, with exact labels: what image-based methods train on.
+"""Rendered people seen by several cameras, with exact labels: training data of image-based methods.
 
-Every picture is drawn as the crop it is, with the crop's own camera. Labels are the joints that the bodies are
-built around.
+Every image is rendered as a crop, with the crop's own camera. Labels are the joints around which the bodies are
+built.
 """
 
 import functools
@@ -20,7 +20,7 @@ from coview.data.rendering import occluders
 from coview.data.rendering.drawing import pictures
 from coview.data.rendering.mesh_body import MeshBody, mesh_file, read_mesh
 from coview.data.rendering.scenes import (
-    People,
+    PosedPeople,
     Whereabouts,
     generated_people,
     generated_whereabouts,
@@ -34,55 +34,75 @@ from coview.errors import InputError
 from coview.sample import MultiView
 from coview.skeletons import H36M_17, Skeleton, skeleton_map
 
-# Of what a config looks like; raise it with every change of the pictures or labels. 4: meshes show their near side.
+# Version of the rendering; raised with every change of the images or labels. 4: meshes show their near side.
 VERSION = 4
-_SHARD = 128  # scenes that are drawn and kept together
+# scenes that are rendered and cached together
+_SHARD = 128
 _STREAMS = {"train": 0, "validation": 1}
-_CLIPS = {"train": "train", "validation": "val"}  # of recorded motion
-_KEPT = frozenset(
-    {"images", "joints2d", "confidence", "image_size", "joints3d", "rig"}
-)  # as they are yielded
+# splits of recorded motion
+_CLIPS = {"train": "train", "validation": "val"}
+# cached fields of the instants
+_KEPT = frozenset({"images", "joints2d", "confidence", "image_size", "joints3d", "rig"})
 Split = Literal["train", "validation"]
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """Instants with their pictures, and which joints something stands in front of."""
+    """Instants with their images, and which joints are occluded."""
 
     instants: MultiView
-    hidden: Bool[Tensor, "scenes views joints"]  # by an occluder; a body hides its own joints besides
+    # by an occluder; self-occlusion is not counted
+    hidden: Bool[Tensor, "scenes views joints"]
 
     @property
     def hidden_share(self) -> float:
-        """Of the joints inside their picture, how many an occluder hides."""
+        """Share of the joints inside their image that an occluder hides."""
         inside = self.instants.confidence > 0
         return float((self.hidden & inside).sum() / inside.sum())
 
 
 @dataclass(frozen=True)
 class RenderedConfig(DataConfig):
-    """Rendered people. Training and validation share no person, motion, clothes, varied scenery or varied rig.
+    """Rendered people. Training and validation share no person, motion, clothes, varied background or varied rig.
 
     Needs the extra `synth`."""
 
-    scenes: int = 4000  # instants to learn from, each seen by all views
+    # training instants, each seen by all views
+    scenes: int = 4000
+    # validation instants
     validation_scenes: int = 400
+    # cameras per instant
     views: int = 4
-    test_views: int | None = None  # views of the validation; default: as many as in training
-    size: int = 128  # of a crop, pixels: its width, and its height too unless that is given
+    # cameras per validation instant; default: as many as in training
+    test_views: int | None = None
+    # width of an image in pixels, and its height unless that is given
+    size: int = 128
+    # height of an image, pixels
     height: int | None = None
-    subjects: int = 200  # people that the training scenes are shared among
+    # people that the training scenes are shared among
+    subjects: int = 200
+    # people that the validation scenes are shared among
     validation_subjects: int = 40
+    # tapered capsules, or MakeHuman's mesh
     body: Literal["capsules", "mesh"] = "capsules"
-    occlusion: float = 0.1  # share of the joints inside their picture that something hides
-    jitter: float = 0.06  # of the crop's place and size, as a share of it
-    cameras: Literal["varied", "ring"] = "varied"  # a random rig per person, or one ring for all
-    scenery: Literal["varied", "studio"] = "varied"  # anywhere; or one empty room, as in Human3.6M
-    motion_folder: Path | None = None  # real, prepared motion instead of generated motion
+    # share of the joints inside their image that an occluder hides
+    occlusion: float = 0.1
+    # random variation of the crop's place and size, as a share of it
+    jitter: float = 0.06
+    # a random rig per person, or one ring for all
+    cameras: Literal["varied", "ring"] = "varied"
+    # random surroundings, or one empty room, as in Human3.6M
+    scenery: Literal["varied", "studio"] = "varied"
+    # folder of prepared motion capture; default: procedural motion
+    motion_folder: Path | None = None
+    # skeleton of the labels
     skeleton: Skeleton = H36M_17
-    mesh_file: Path | None = None  # of body "mesh"; default: where docs/howto/rendered_people.md puts it
+    # file of body "mesh"; default: where docs/howto/rendered_people.md puts it
+    mesh_file: Path | None = None
+    # of everything random
     seed: int = 0
-    cache: bool = True  # keep what is drawn, under $COVIEW_DATA/rendered or ~/.cache/coview/rendered
+    # keep rendered images under $COVIEW_DATA/rendered or ~/.cache/coview/rendered
+    cache: bool = True
 
     def __post_init__(self) -> None:
         counts = (self.scenes, self.validation_scenes, self.views, self.subjects, self.validation_subjects)
@@ -104,45 +124,54 @@ class RenderedConfig(DataConfig):
 
     @property
     def provides(self) -> frozenset[str]:
+        """Fields of every instant."""
         return frozenset({"cameras"}) | _KEPT | {"subject", "sequence", "time"}
 
     @property
     def validation_views(self) -> int:
+        """Number of views of the validation."""
         return self.views if self.test_views is None else self.test_views
 
     @property
     def width_height(self) -> tuple[int, int]:
-        """Of every picture, pixels."""
+        """Width and height of every image, pixels."""
         return self.size, self.size if self.height is None else self.height
 
     @property
     def mesh(self) -> MeshBody | None:
-        """The mesh that people are made of, if they are.
+        """The mesh of the bodies, if they are meshes.
 
-        FileNotFoundError or ValueError where its file is not there or holds something else."""
+        FileNotFoundError or ValueError where its file is missing or holds something else."""
         return read_mesh(mesh_file(self.mesh_file)) if self.body == "mesh" else None
 
     def train(self) -> InMemory:
+        """The training instants, rendered or read from the cache."""
         return InMemory(self.rendered("train").instants)
 
     def validation(self) -> InMemory:
+        """The validation instants, rendered or read from the cache."""
         return InMemory(self.rendered("validation").instants)
 
     def rendered(self, split: Split) -> Rendered:
-        """The pictures of a split, and what is hidden in them; drawn, or read from the cache.
+        """Images of a split and their occlusions, rendered or read from the cache.
 
-        ModuleNotFoundError or OSError saying what to install where drawing is not possible."""
+        Args:
+            split: "train" or "validation".
+
+        Raises:
+            ModuleNotFoundError: a package is missing; says which.
+            OSError: OpenGL does not work; says what to install."""
         scenes = self.scenes if split == "train" else self.validation_scenes
         lengths = [len(part) for part in torch.arange(scenes).split(_SHARD)]
         found = gathered(
             _Draw(self, split), lengths, folder=self._folder(), stem=split, what=f"render {split}"
         )
         cameras = Cameras.make(found["intrinsics"], found["cam_from_world"], found["image_size"])
-        known: dict[str, Any] = {name: found[name] for name in _KEPT} | vars(self._whereabouts(split))
-        return Rendered(MultiView(self.skeleton, cameras=cameras, **known), found["hidden"])
+        values: dict[str, Any] = {name: found[name] for name in _KEPT} | vars(self._whereabouts(split))
+        return Rendered(MultiView(self.skeleton, cameras=cameras, **values), found["hidden"])
 
     def _folder(self) -> Path | None:
-        """Where the pictures of these very settings are kept."""
+        """The cache folder of these settings."""
         if not self.cache:
             return None
         settings = {field.name: str(getattr(self, field.name)) for field in fields(self)}
@@ -152,7 +181,7 @@ class RenderedConfig(DataConfig):
             settings["motion"] = str(meta.stat().st_mtime_ns if meta.is_file() else 0)
         return cache_folder("rendered") / digest(settings)
 
-    def _people(self, split: Split) -> People:
+    def _people(self, split: Split) -> PosedPeople:
         seed = self.seed * 2 + _STREAMS[split]
         scenes, subjects = self._counts(split)
         if self.motion_folder is not None:
@@ -160,7 +189,7 @@ class RenderedConfig(DataConfig):
         return generated_people(scenes, subjects, seed)
 
     def _whereabouts(self, split: Split) -> Whereabouts:
-        """Not kept with the pictures: it follows from the settings at once."""
+        """Subjects, sequences and times; not cached, because they follow from the settings at once."""
         scenes, subjects = self._counts(split)
         if self.motion_folder is not None:
             return recorded_whereabouts(scenes, self.motion_folder, _CLIPS[split])
@@ -182,7 +211,7 @@ class RenderedConfig(DataConfig):
 
 
 class _Draw:
-    """Makes one shard after another; who stands where is found out once, and only when something is drawn."""
+    """Renders shard after shard; poses and rigs are made once, and only if something is rendered."""
 
     def __init__(self, config: RenderedConfig, split: Split) -> None:
         self.config, self.split = config, split
@@ -195,15 +224,15 @@ class _Draw:
         return _shard(self.config, part, rigs[part.subject], torch.Generator().manual_seed(seed))
 
     @functools.cached_property
-    def _cast(self) -> tuple[People, Cameras]:
+    def _cast(self) -> tuple[PosedPeople, Cameras]:
         people = self.config._people(self.split)
         return people, self.config._rigs(self.split, 1 + int(people.subject.max()))
 
 
 def _shard(
-    config: RenderedConfig, people: People, cameras: Cameras, generator: torch.Generator
+    config: RenderedConfig, people: PosedPeople, cameras: Cameras, generator: torch.Generator
 ) -> dict[str, Tensor]:
-    """Crop, dress, hide, draw: the fields of scenes × views."""
+    """Crops, bodies, occluders and images of some scenes: fields of scenes × views."""
     scenes, views = cameras.fisheye.shape
     size = torch.tensor([float(side) for side in config.width_height])
     seen = cameras.project(people.joints3d[:, None])
@@ -215,7 +244,8 @@ def _shard(
         crops.intrinsics.flatten(0, 1), crops.cam_from_world.flatten(0, 1), crops.size.flatten(0, 1)
     )
     body = people.joints3d.repeat_interleave(views, dim=0)
-    large = max(1.0, config.occlusion / 0.12)  # small things cannot hide much, however many there are
+    # small things cannot hide much, however many there are
+    large = max(1.0, config.occlusion / 0.12)
     things = occluders.propose(flat, body, H36M_17.root_index, generator, large)
     hides = occluders.hidden_by(things, flat, labels.repeat_interleave(views, dim=0))
     kept = occluders.chosen(hides, inside.flatten(0, 1), config.occlusion, generator)

@@ -1,4 +1,4 @@
-"""From people, cameras and things to pictures: random looks put on, parts sorted into pictures, drawn."""
+"""Rendering of people and objects: random appearance, sorting of parts into images, drawing."""
 
 import functools
 
@@ -9,31 +9,38 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.data.rendering import appearance
-from coview.data.rendering.capsule_body import GARMENTS, flesh
+from coview.data.rendering.capsule_body import GARMENTS, body_capsules
 from coview.data.rendering.mesh_body import MeshBody
-from coview.data.rendering.mesh_drawing import MeshDrawer, Worn
-from coview.data.rendering.occluders import Things, behind
-from coview.data.rendering.renderer import PART_FIELDS, Parts, Renderer, renderer
-from coview.data.rendering.scenes import People
+from coview.data.rendering.mesh_drawing import DressedMesh, MeshDrawer
+from coview.data.rendering.occluders import Occluders, behind
+from coview.data.rendering.renderer import PART_FIELDS, Primitives, Renderer, renderer
+from coview.data.rendering.scenes import PosedPeople
 from coview.data.rendering.skinning import skinned
 from coview.skeletons import H36M_17
 
 
 def pictures(
     size: tuple[int, int],
-    people: People,
+    people: PosedPeople,
     cameras: Cameras,
-    occluders: Things,
+    occluders: Occluders,
     kept: Bool[Tensor, "pictures"],
     generator: torch.Generator,
     mesh: MeshBody | None = None,
     *,
     studio: bool = False,
 ) -> UInt8[Tensor, "pictures 3 height width"]:
-    """Everybody as the cameras see them, all views of the first scene first; size in pixels (width, height).
+    """Rendered images, all views of the first scene first.
 
-    Bodies of capsules, or of `mesh`. `occluders`: one per picture, drawn where `kept`.
-    `studio`: in one empty, evenly lit room instead of anywhere. The looks come from `generator`."""
+    Args:
+        size: width and height, pixels.
+        people: poses and builds.
+        cameras: of the images.
+        occluders: one per image.
+        kept: whether the occluder of each image is drawn.
+        generator: of the appearance.
+        mesh: of the bodies; None: capsules.
+        studio: one evenly lit room instead of random surroundings."""
     scenes, artist = len(people.joints3d), renderer(size, 0 if mesh else 4)
     views = len(cameras) // scenes
     person = torch.arange(scenes).repeat_interleave(views)
@@ -67,16 +74,18 @@ def pictures(
 
 
 def _placed(rows: np.ndarray, tile: np.ndarray) -> np.ndarray:
-    """Packed parts in the pictures `tile`, as a list."""
+    """Packed parts with the number of their image, as a list."""
     placed = rows.copy()
     placed[..., 3] = tile
     return placed.reshape(-1, PART_FIELDS)
 
 
 class _Crowd:
-    """People made of a mesh: every subject shaped once, every pose bent once."""
+    """People made of a mesh: every subject is shaped once, every pose skinned once."""
 
-    def __init__(self, artist: Renderer, mesh: MeshBody, people: People, outfit: appearance.Clothes) -> None:
+    def __init__(
+        self, artist: Renderer, mesh: MeshBody, people: PosedPeople, outfit: appearance.Clothes
+    ) -> None:
         self.drawer = mesh_drawer(artist, mesh)
         self.palette = torch.cat([outfit.colours, outfit.pattern[..., [0, 1, 3], None]], dim=-1)
         self.bent: dict[int, tuple[Tensor, Tensor]] = {}
@@ -90,27 +99,31 @@ class _Crowd:
         """The person of each picture."""
         for who in scene.unique().tolist():
             shown = (scene == who).nonzero()[:, 0]
-            self.drawer.draw(Worn(*self.bent[who], self.palette[who], shown))
+            self.drawer.draw(DressedMesh(*self.bent[who], self.palette[who], shown))
 
 
 @functools.cache
 def mesh_drawer(artist: Renderer, mesh: MeshBody) -> MeshDrawer:
-    """The one drawer of this mesh in this renderer."""
+    """The only drawer of this mesh in this renderer.
+
+    Args:
+        artist: the renderer.
+        mesh: of the bodies."""
     return MeshDrawer(artist, mesh)
 
 
-def _dressed(people: People, outfit: appearance.Clothes) -> Parts:
-    body = flesh(people.joints3d, people.girth)
+def _dressed(people: PosedPeople, outfit: appearance.Clothes) -> Primitives:
+    body = body_capsules(people.joints3d, people.girth)
     worn = torch.tensor([GARMENTS.index(name) for name in body.garments])
     head = torch.zeros(body.first.shape[:-1])
     head[:, body.head] = 1
-    return Parts(
+    return Primitives(
         body.first, body.second, body.side, body.radii, body.caps,
         outfit.pattern[:, worn], outfit.colours[:, worn], head,
     )  # fmt: skip
 
 
-def _painted(things: Things, generator: torch.Generator) -> Parts:
+def _painted(things: Occluders, generator: torch.Generator) -> Primitives:
     count = len(things.centre)
     colours, pattern = appearance.random_cloth((count,), generator)
     width, depth, length = things.half.unbind(-1)
@@ -120,4 +133,4 @@ def _painted(things: Things, generator: torch.Generator) -> Parts:
     radii = torch.stack([width, torch.where(things.is_box, depth, width)] * 2, dim=-1)
     caps = torch.where(things.is_box, 0.0, width)[:, None].expand(count, 2)
     ends = things.centre - axis, things.centre + axis
-    return Parts(*ends, things.axes[:, 0], radii, caps, pattern, colours, torch.zeros(count))
+    return Primitives(*ends, things.axes[:, 0], radii, caps, pattern, colours, torch.zeros(count))

@@ -50,17 +50,24 @@ LIMBS = {
 
 @dataclass(frozen=True, eq=False)
 class MeshBody:
-    """The mesh at rest, metres, z up, facing -y; and how it hangs on the blocks."""
+    """A mesh in its rest pose (metres, z up, facing -y) with skinning weights and shape targets."""
 
+    # metres
     vertices: Float[Tensor, "vertices 3"]
     # anticlockwise seen from outside
     triangles: Int[Tensor, "triangles 3"]
-    weights: Float[Tensor, "vertices blocks"]  # each row sums to one
-    heads: dict[str, Tensor]  # bone of the file: the vertices whose mean is its joint
-    targets: dict[str, Tensor]  # shape: what is added to the vertices, metres
+    # skinning weights; each row sums to one
+    weights: Float[Tensor, "vertices blocks"]
+    # vertices whose mean is the joint of a bone, by the bone's name in the file
+    heads: dict[str, Tensor]
+    # shape targets: displacements of the vertices, metres
+    targets: dict[str, Tensor]
 
     def shaped(self, generator: torch.Generator) -> Float[Tensor, "vertices 3"]:
-        """A random person at rest: sex, age, ancestry, weight and muscle."""
+        """A random person in the rest pose: sex, age, ancestry, weight and muscle.
+
+        Args:
+            generator: of the random values."""
         sex = ("female", "male")[int(torch.rand((), generator=generator) < 0.5)]
         people = ("african", "asian", "caucasian")[int(torch.randint(3, (), generator=generator))]
         heavy = ("minweight", "averageweight", "maxweight")[int(torch.randint(3, (), generator=generator))]
@@ -79,7 +86,10 @@ class MeshBody:
         return grown
 
     def joints(self, vertices: Float[Tensor, "vertices 3"]) -> dict[str, Tensor]:
-        """Where the joints of H36M_17 are in a mesh at rest."""
+        """Joints of H36M_17 of a mesh in its rest pose.
+
+        Args:
+            vertices: metres."""
         head = {name: vertices[picked].mean(dim=0) for name, picked in self.heads.items()}
         found = {"spine": head["Spine"], "head_top": vertices[vertices[:, 2].argmax()]}
         for side, word in (("left", "Left"), ("right", "Right")):
@@ -87,11 +97,15 @@ class MeshBody:
             found |= {f"{side}_ankle": head[f"{word}Foot"], f"{side}_shoulder": head[f"{word}Arm"]}
             found |= {f"{side}_elbow": head[f"{word}ForeArm"], f"{side}_wrist": head[f"{word}Hand"]}
         found["pelvis"] = (found["left_hip"] + found["right_hip"]) / 2
-        above = vertices.new_tensor([0.0, 0.0, 0.02])  # body.py has the thorax this far above the shoulders
+        # body.py has the thorax this far above the shoulders
+        above = vertices.new_tensor([0.0, 0.0, 0.02])
         return found | {"thorax": (found["left_shoulder"] + found["right_shoulder"]) / 2 + above}
 
     def normals(self, vertices: Float[Tensor, "vertices 3"]) -> Float[Tensor, "vertices 3"]:
-        """Unit normals of a mesh at rest, pointing outward."""
+        """Unit normals of a mesh in its rest pose, pointing outward.
+
+        Args:
+            vertices: metres."""
         a, b, c = (vertices[self.triangles[:, corner]] for corner in range(3))
         face = torch.linalg.cross(b - a, c - a)
         total = torch.zeros_like(vertices)
@@ -100,7 +114,7 @@ class MeshBody:
         return torch.nn.functional.normalize(total, dim=-1)
 
     def clothed(self) -> Float[Tensor, "vertices 2"]:
-        """Per vertex which of GARMENTS it wears, and how far along its limb it lies (0 to 1)."""
+        """Per vertex the index in GARMENTS, and the position along its limb (0 to 1)."""
         block = self.weights.argmax(dim=-1)
         at = self.joints(self.vertices)
         garment, share = torch.zeros(len(self.vertices)), torch.zeros(len(self.vertices))
@@ -122,13 +136,23 @@ class MeshBody:
 
 
 def mesh_file(path: Path | None) -> Path:
-    """The file to read: `path`, else makehuman_cc0/makehuman_cmu_rig.npz in the folder for data sets."""
+    """The file to read: `path`, else makehuman_cc0/makehuman_cmu_rig.npz in the folder of data sets.
+
+    Args:
+        path: given by the user."""
     return path if path is not None else data_folder(None, "makehuman_cc0") / FILE
 
 
 @functools.lru_cache(maxsize=2)
 def read_mesh(path: Path) -> MeshBody:
-    """The mesh of a file. FileNotFoundError saying where to get it; ValueError where it holds something else."""
+    """The mesh of a file. Cached.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        FileNotFoundError: it is missing; says where to get it.
+        ValueError: it holds something else."""
     if not path.is_file():
         raise MissingFileError(
             f"{path} is not there: rendered people with body='mesh' need MakeHuman's mesh, which is CC0 and no part "
@@ -164,7 +188,8 @@ def _block(bone: str) -> str:
     side, part = (
         ("left", bone.removeprefix("Left")) if bone.startswith("L") else ("right", bone.removeprefix("Right"))
     )
-    return f"{side}_{_OF_SIDE.get(part, 'forearm')}"  # hands and fingers go with the forearm
+    # hands and fingers go with the forearm
+    return f"{side}_{_OF_SIDE.get(part, 'forearm')}"
 
 
 def _z_up(decimetres: np.ndarray) -> Tensor:

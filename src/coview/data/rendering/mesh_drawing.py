@@ -1,4 +1,4 @@
-"""Drawing meshes into the pictures of a renderer: the same mesh in several pictures at once."""
+"""Drawing of a mesh into several images of a renderer at once."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,19 +13,24 @@ from coview.data.rendering.renderer import Renderer
 
 
 @dataclass(frozen=True)
-class Worn:
-    """A mesh in a pose, in its clothes, in some pictures."""
+class DressedMesh:
+    """A posed mesh with clothes, and the images that show it."""
 
-    positions: Float[Tensor, "vertices 3"]  # metres, world
+    # metres, world
+    positions: Float[Tensor, "vertices 3"]
     normals: Float[Tensor, "vertices 3"]
-    palette: Float[
-        Tensor, "garments 3 4"
-    ]  # colour | pattern, second colour | periods per metre, skin | share covered
-    tiles: Int[Tensor, "pictures"]  # which pictures show it
+    # colour | pattern, second colour | periods per metre, skin | share covered
+    palette: Float[Tensor, "garments 3 4"]
+    # numbers of the images that show it
+    tiles: Int[Tensor, "pictures"]
 
 
 class MeshDrawer:
-    """Holds what does not change from person to person on the renderer's side."""
+    """GPU buffers of a mesh that do not change from person to person.
+
+    Args:
+        renderer: that draws.
+        body: the mesh."""
 
     def __init__(self, renderer: Renderer, body: MeshBody) -> None:
         self._renderer = renderer
@@ -36,8 +41,8 @@ class MeshDrawer:
         self._fixed = gl.buffer(fixed.numpy().astype("f4").tobytes())
         # The atlas is drawn bottom up, which mirrors it: triangles that turn anticlockwise seen from outside would
         # turn clockwise there and be culled as back faces, and the far side of the body would be seen.
-        front = body.triangles.flip(-1)
-        self._triangles = gl.buffer(front.numpy().astype("i4").tobytes())
+        reversed_triangles = body.triangles.flip(-1)
+        self._triangles = gl.buffer(reversed_triangles.numpy().astype("i4").tobytes())
         self._moving = gl.buffer(reserve=len(body.vertices) * 24)
         self._tiles = gl.buffer(reserve=renderer.capacity * 4)
         self._array: Any = gl.vertex_array(
@@ -50,8 +55,11 @@ class MeshDrawer:
             self._triangles,
         )
 
-    def draw(self, worn: Worn) -> None:
-        """Into the pictures that are being drawn: pass it to `Renderer.draw`."""
+    def draw(self, worn: DressedMesh) -> None:
+        """Draws into the current images: to be passed to `Renderer.draw`.
+
+        Args:
+            worn: the mesh and its images."""
         moving = torch.cat([worn.positions, worn.normals], dim=-1)
         self._moving.write(moving.numpy().astype("f4").tobytes())
         self._tiles.write(worn.tiles.numpy().astype("f4").tobytes())

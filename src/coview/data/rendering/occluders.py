@@ -1,4 +1,4 @@
-"""Boxes and capsules between a camera and a person, or behind the person; each is seen by one camera alone."""
+"""Boxes and capsules between a camera and a person, or behind the person; each is visible to one camera only."""
 
 import math
 from dataclasses import dataclass
@@ -9,16 +9,19 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 
-_NEAREST, _FARTHEST = 0.3, 0.68  # of the way from the camera to the root
+# range of distances, as a share of that from the camera to the root joint
+_NEAREST, _FARTHEST = 0.3, 0.68
 
 
 @dataclass(frozen=True)
-class Things:
-    """One candidate per picture; metres, world. A capsule's thickness is its first half size."""
+class Occluders:
+    """One candidate per image; metres, world. The radius of a capsule is its first half size."""
 
     centre: Float[Tensor, "pictures 3"]
-    axes: Float[Tensor, "pictures 3 3"]  # rows: side, front, axis
-    half: Float[Tensor, "pictures 3"]  # half sizes along those
+    # rows: side, front, axis
+    axes: Float[Tensor, "pictures 3 3"]
+    # half sizes along these axes
+    half: Float[Tensor, "pictures 3"]
     is_box: Bool[Tensor, "pictures"]
 
 
@@ -28,8 +31,15 @@ def propose(
     root: int,
     generator: torch.Generator,
     size: float = 1.0,
-) -> Things:
-    """A random thing in front of a random joint of each picture; of `size` 1 it hides a sixth of the joints."""
+) -> Occluders:
+    """A random object in front of a random joint of each image; with `size` 1 it hides a sixth of the joints.
+
+    Args:
+        cameras: of the images.
+        joints3d: of the person in each image, metres.
+        root: index of the root joint.
+        generator: of the random values.
+        size: factor."""
     count, joints = joints3d.shape[:2]
     picked = torch.randint(joints, (count,), generator=generator)
     drawn = torch.rand(count, 6, generator=generator)
@@ -39,18 +49,24 @@ def propose(
     reach = _NEAREST + (_FARTHEST - _NEAREST) * drawn[:, 0]
     ray = torch.nn.functional.normalize(target - centres, dim=-1)
     person = (joints3d.amax(dim=1) - joints3d.amin(dim=1)).amax(dim=-1)
-    scale = size * (person * reach)[:, None]  # of something as large as the person, in the picture
+    # of something as large as the person, in the picture
+    scale = size * (person * reach)[:, None]
     half = scale * torch.stack(
         [0.04 + 0.11 * drawn[:, 1], 0.02 + 0.05 * drawn[:, 2], 0.08 + 0.3 * drawn[:, 3]], -1
     )
     is_box = drawn[:, 4] < 0.6
     half = torch.where(is_box[:, None], half, half * torch.tensor([0.6, 0.6, 1.0]))
     axes = _facing(ray, math.pi * drawn[:, 5], generator)
-    return Things(centres + (reach * depth)[:, None] * ray, axes, half, is_box)
+    return Occluders(centres + (reach * depth)[:, None] * ray, axes, half, is_box)
 
 
-def behind(cameras: Cameras, root: Float[Tensor, "pictures 3"], generator: torch.Generator) -> Things:
-    """A random thing per picture that stands 2 to 6 m behind the person, where the camera may see it."""
+def behind(cameras: Cameras, root: Float[Tensor, "pictures 3"], generator: torch.Generator) -> Occluders:
+    """A random object per image, 2 to 6 m behind the person.
+
+    Args:
+        cameras: of the images.
+        root: of the person in each image, metres.
+        generator: of the random values."""
     count = len(root)
     drawn = torch.rand(count, 6, generator=generator)
     away = root - cameras.centres
@@ -59,13 +75,18 @@ def behind(cameras: Cameras, root: Float[Tensor, "pictures 3"], generator: torch
     ray = torch.nn.functional.normalize(away, dim=-1)
     half = torch.stack([0.1 + 0.5 * drawn[:, 1], 0.1 + 0.3 * drawn[:, 2], 0.3 + 0.9 * drawn[:, 3]], dim=-1)
     axes = _facing(ray, math.pi * drawn[:, 5], generator)
-    return Things(cameras.centres + far[:, None] * ray + aside, axes, half, drawn[:, 4] < 0.6)
+    return Occluders(cameras.centres + far[:, None] * ray + aside, axes, half, drawn[:, 4] < 0.6)
 
 
 def hidden_by(
-    things: Things, cameras: Cameras, joints3d: Float[Tensor, "pictures joints 3"]
+    things: Occluders, cameras: Cameras, joints3d: Float[Tensor, "pictures joints 3"]
 ) -> Bool[Tensor, "pictures joints"]:
-    """Whether the line from the camera's centre to the joint meets the thing of its picture."""
+    """Whether the line from the camera's centre to the joint intersects the object of its image.
+
+    Args:
+        things: one per image.
+        cameras: of the images.
+        joints3d: metres."""
     start = _local(things, cameras.centres[:, None])
     way = _local(things, joints3d) - start
     return torch.where(
@@ -79,9 +100,15 @@ def chosen(
     share: float,
     generator: torch.Generator,
 ) -> Bool[Tensor, "pictures"]:
-    """Which pictures keep their thing so that `share` of all joints inside their picture are hidden.
+    """Which images keep their object, so that a given share of all joints inside their images is hidden.
 
-    Random pictures, until the share is reached; all of them where that is not enough."""
+    Random images until the share is reached; all of them where that is not enough.
+
+    Args:
+        hides: whether the object of its image hides a joint.
+        inside: whether a joint is inside its image.
+        share: of the joints.
+        generator: of the choice."""
     count = (hides & inside).sum(dim=1)
     order = torch.randperm(len(count), generator=generator)
     before = count[order].cumsum(0) - count[order]
@@ -90,20 +117,20 @@ def chosen(
     return kept
 
 
-def _facing(ray: Tensor, turn: Tensor, generator: torch.Generator) -> Tensor:
-    """Axes: front roughly along the ray, side and axis turned about it."""
-    front = torch.nn.functional.normalize(ray + 0.3 * torch.randn(ray.shape, generator=generator), dim=-1)
+def _facing(ray: Tensor, angle: Tensor, generator: torch.Generator) -> Tensor:
+    """Axes: front roughly along the ray, side and axis rotated about it."""
+    forward = torch.nn.functional.normalize(ray + 0.3 * torch.randn(ray.shape, generator=generator), dim=-1)
     across = torch.nn.functional.normalize(
-        torch.linalg.cross(front, front.new_tensor([0, 0, 1.0]).expand_as(front)), dim=-1
+        torch.linalg.cross(forward, forward.new_tensor([0, 0, 1.0]).expand_as(forward)), dim=-1
     )
-    down = torch.linalg.cross(front, across)
-    c, s = turn.cos()[:, None], turn.sin()[:, None]
+    down = torch.linalg.cross(forward, across)
+    c, s = angle.cos()[:, None], angle.sin()[:, None]
     axis = c * down + s * across
     # front = side × axis, as the parts of the renderer have it
-    return torch.stack([torch.linalg.cross(axis, front), front, axis], dim=1)
+    return torch.stack([torch.linalg.cross(axis, forward), forward, axis], dim=1)
 
 
-def _local(things: Things, points: Tensor) -> Tensor:
+def _local(things: Occluders, points: Tensor) -> Tensor:
     return (points - things.centre[:, None]) @ things.axes.mT
 
 

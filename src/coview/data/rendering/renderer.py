@@ -1,7 +1,7 @@
-"""Pictures of capsules, boxes and meshes in front of scenery, with OpenGL on the processor (EGL, llvmpipe).
+"""OpenGL renderer of capsules, boxes and meshes with a background, on the CPU (EGL, llvmpipe).
 
-Many small pictures are drawn at once as the tiles of one atlas, each with its own camera: nothing is drawn
-large and made smaller. World metres and OpenCV cameras in; bytes out, the top row first.
+Many small images are drawn at once as tiles of one atlas, each with its own camera. World metres and OpenCV cameras
+in; bytes out, top row first.
 """
 
 import functools
@@ -20,32 +20,48 @@ from coview.cameras import Cameras
 from coview.data.rendering.textures import patterns
 from coview.errors import MissingPackageError, UnavailableError
 
-TILE_FIELDS = 16  # texels of four floats per picture, see `Tiles`
-PART_FIELDS = 32  # floats per part, see `Parts`
-_ATLAS = 1024  # pixels per side, at most
+# texels of four floats per picture, see `Tiles`
+TILE_FIELDS = 16
+# floats per part, see `Primitives`
+PART_FIELDS = 32
+# largest side of the atlas, pixels
+_ATLAS = 1024
 
 
 @dataclass(frozen=True)
 class Tiles:
-    """What each picture is like besides its parts. Colours are RGB in [0, 1]."""
+    """Camera, light, background and sensor of each image. Colours are RGB in [0, 1]."""
 
-    cameras: Cameras  # one per picture, all of one size, perfect lenses
-    seed: Int[Tensor, "pictures"]  # of the textures and the noise; below 2**24
-    light: Float[Tensor, "pictures 4"]  # direction towards the light, world, unit | ambient share
-    tone: Float[Tensor, "pictures 4"]  # colour of the light | gain of the sensor
-    wall: Float[Tensor, "pictures 2 4"]  # two colours | pattern (0: a gradient), periods per width
-    floor: Float[Tensor, "pictures 2 4"]  # two colours | pattern (negative: no floor), periods per metre
-    shadow: Float[Tensor, "pictures 2"]  # where somebody stands, metres
-    slope: Float[Tensor, "pictures 2"]  # how the wall's gradient rises, per width of the picture
-    optics: Float[Tensor, "pictures 2"]  # blur in pixels, noise as a share of white (standard deviations)
-    tint: Float[Tensor, "pictures 4"]  # colour | exponent of the tone curve
+    # one per image, all of one size, no distortion
+    cameras: Cameras
+    # of the textures and the noise; below 2**24
+    seed: Int[Tensor, "pictures"]
+    # direction towards the light, world, unit | ambient share
+    light: Float[Tensor, "pictures 4"]
+    # colour of the light | gain of the sensor
+    tone: Float[Tensor, "pictures 4"]
+    # two colours | pattern (0: a gradient), periods per width
+    wall: Float[Tensor, "pictures 2 4"]
+    # two colours | pattern (negative: no floor), periods per metre
+    floor: Float[Tensor, "pictures 2 4"]
+    # where the person stands, metres
+    shadow: Float[Tensor, "pictures 2"]
+    # gradient of the wall, per width of the image
+    slope: Float[Tensor, "pictures 2"]
+    # blur in pixels, noise as a share of white (standard deviations)
+    optics: Float[Tensor, "pictures 2"]
+    # colour | exponent of the tone curve
+    tint: Float[Tensor, "pictures 4"]
 
     def picked(self, index: Int[Tensor, "picked"]) -> "Tiles":
-        """Some of the pictures."""
+        """Some of the images.
+
+        Args:
+            index: of the images."""
         return Tiles(**{field.name: getattr(self, field.name)[index] for field in fields(self)})
 
     def packed(self) -> np.ndarray:
-        """As the shaders read it: pictures × TILE_FIELDS × 4."""
+        """As the shaders read it: images × TILE_FIELDS × 4."""
         cameras = self.cameras.to(torch.float64)
         pixels = cameras.pixels_from_world
         world_from_pixel = torch.linalg.inv(pixels[..., :3])
@@ -64,22 +80,30 @@ class Tiles:
 
 
 @dataclass(frozen=True)
-class Parts:
+class Primitives:
     """Tapered capsules, ellipsoids or boxes: metres in the world, any leading axes.
 
-    `front` of a part is side × axis. A box has the radii as half its sides and caps of zero."""
+    `front` of a primitive is side × axis. A box has half its sides as radii and caps of zero."""
 
-    first: Float[Tensor, "*parts 3"]  # the two ends
+    # first end
+    first: Float[Tensor, "*parts 3"]
+    # second end
     second: Float[Tensor, "*parts 3"]
-    side: Float[Tensor, "*parts 3"]  # need not be at right angles to the axis, but not parallel to it
-    radii: Float[Tensor, "*parts 4"]  # side, front at the first end; side, front at the second
-    caps: Float[Tensor, "*parts 2"]  # how far each end bulges
-    pattern: Float[Tensor, "*parts 4"]  # kind, periods per metre, phase, garment's share of the length
-    colours: Float[Tensor, "*parts 3 3"]  # two of the pattern, one of the skin
-    head: Float[Tensor, "*parts"]  # 1 for a head, which has hair and a face
+    # need not be at right angles to the axis, but must not be parallel to it
+    side: Float[Tensor, "*parts 3"]
+    # side, front at the first end; side, front at the second
+    radii: Float[Tensor, "*parts 4"]
+    # length of the rounding of each end
+    caps: Float[Tensor, "*parts 2"]
+    # kind, periods per metre, phase, garment's share of the length
+    pattern: Float[Tensor, "*parts 4"]
+    # two of the pattern, one of the skin
+    colours: Float[Tensor, "*parts 3 3"]
+    # 1 for a head, which has hair and a face
+    head: Float[Tensor, "*parts"]
 
     def packed(self) -> np.ndarray:
-        """As the shaders read it, in the first picture (column 3 says which): parts × PART_FIELDS."""
+        """As the shaders read it, in the first image (column 3 is its number): primitives × PART_FIELDS."""
         one = [torch.zeros_like(self.head)[..., None], self.pattern[..., 3:], self.pattern[..., :1]]
         columns = [
             *(self.first, one[0], self.second, one[1], self.side, one[2]),
@@ -91,12 +115,15 @@ class Parts:
 
 
 class Renderer:
-    """An atlas for pictures of one size (pixels: width, height), and what is drawn into it.
+    """An atlas of images of one size, and the programs that draw into it.
 
-    `samples` per pixel smooth the edges: 4, or 0 for jagged ones, twice as fast where triangles are many.
+    Args:
+        size: width and height of an image, pixels.
+        samples: per pixel, for antialiasing: 4, or 0 for none, twice as fast with many triangles.
 
-    Raises ModuleNotFoundError without moderngl and OSError without a working EGL, each saying what to
-    install."""
+    Raises:
+        ModuleNotFoundError: moderngl is not installed.
+        OSError: EGL does not work; says what to install."""
 
     def __init__(self, size: tuple[int, int], samples: int = 4) -> None:
         self.size = size
@@ -123,26 +150,31 @@ class Renderer:
             name: gl.vertex_array(self.program(f"{name}.vert", f"{name}.frag"), [(corners, "2f", "corner")])
             for name in ("scenery", "sensor")
         }
-        around = 8 + 2 * min(6, max(size) // 160)  # edges; smooth edges cost by the triangle
+        # edges; smooth edges cost by the triangle
+        around = 8 + 2 * min(6, max(size) // 160)
         self._forms = {"capsule": _form(gl, *_capsule(around, 1 + around // 4)), "box": _form(gl, *_box())}
 
     @property
     def capacity(self) -> int:
-        """How many pictures are drawn at once."""
+        """Number of images that are drawn at once."""
         return self.columns * self.rows
 
     def program(self, vertex: str, fragment: str) -> Any:
-        """A program of two files in the folder `shaders`, which knows pictures and patterns."""
+        """A shader program of two files in the folder `shaders`, with the uniforms of images and patterns set.
+
+        Args:
+            vertex: file of the vertex shader.
+            fragment: file of the fragment shader."""
         folder = importlib.resources.files("coview.data.rendering") / "shaders"
         common = (folder / "common.glsl").read_text()
         made = self.gl.program(
             vertex_shader=common + (folder / vertex).read_text(),
             fragment_shader=common + (folder / fragment).read_text(),
         )
-        known: dict[str, Any] = {"tiles": 0, "scene": 1, "patterns": 2, "columns": self.columns}
-        known |= {"tile_size": self.size, "atlas_size": self._atlas}
-        for name in known.keys() & set(made):
-            made[name] = known[name]
+        uniforms: dict[str, Any] = {"tiles": 0, "scene": 1, "patterns": 2, "columns": self.columns}
+        uniforms |= {"tile_size": self.size, "atlas_size": self._atlas}
+        for name in uniforms.keys() & set(made):
+            made[name] = uniforms[name]
         return made
 
     def draw(
@@ -152,11 +184,17 @@ class Renderer:
         boxes: Sequence[np.ndarray] = (),
         meshes: Callable[[], None] | None = None,
     ) -> UInt8[Tensor, "pictures 3 height width"]:
-        """The pictures, at most `capacity`; parts as `Parts.packed` gives them; `meshes` draws what is neither.
+        """Rendered images.
 
-        Back faces are culled. Rows are drawn bottom up, which mirrors the picture: triangles that `meshes` draws
-        must turn clockwise seen from outside. (The capsule's and box's own turn anticlockwise about a form whose
-        axes side, front, axis are left-handed, which mirrors them once more.)"""
+        Back faces are culled. Rows are drawn bottom up, which reflects the image: triangles that `meshes` draws must
+        turn clockwise seen from outside. (Those of capsules and boxes turn anticlockwise about a form whose axes side,
+        front, axis are left-handed, which reflects them once more.)
+
+        Args:
+            tiles: cameras and surroundings, at most `capacity`.
+            capsules: from `Primitives.packed`.
+            boxes: from `Primitives.packed`.
+            meshes: draws meshes, with depth test and culling on."""
         packed = tiles.packed()
         count = len(packed)
         assert count <= self.capacity, "more pictures than the atlas has tiles"
@@ -212,7 +250,8 @@ class Renderer:
         return grid.permute(0, 2, 4, 1, 3).reshape(-1, 3, height, width)[:count]
 
 
-_CLIP_PLANES = range(0x3000, 0x3004)  # GL_CLIP_DISTANCE0 to 3: the edges of a picture
+# GL_CLIP_DISTANCE0 to 3: the edges of a picture
+_CLIP_PLANES = range(0x3000, 0x3004)
 _ROWS = (
     "first_tile",
     "second_cut",
@@ -227,23 +266,26 @@ _ROWS = (
 
 @functools.cache
 def context() -> Any:
-    """The process's one OpenGL context without a window; drawing is for the thread that asks first.
+    """The only OpenGL context of the process, without a window; for use in the thread that asks first.
 
-    One, because with two of them whatever is drawn goes to the one that was made last."""
+    With two contexts, everything is drawn into the one that was made last."""
     return new_context()
 
 
 def new_context() -> Any:
     """An OpenGL context without a window.
 
-    Raises ModuleNotFoundError without moderngl, OSError where EGL does not work."""
+    Raises:
+        ModuleNotFoundError: moderngl is not installed.
+        OSError: EGL does not work."""
     try:
         import moderngl
     except ModuleNotFoundError as error:
         raise MissingPackageError(
             "moderngl is not installed, and draws the rendered people. Install it: pip install 'coview[synth]'."
         ) from error
-    create: Any = moderngl.create_context  # its annotation says that `backend` is a dict
+    # its annotation says that `backend` is a dict
+    create: Any = moderngl.create_context
     try:
         return create(standalone=True, backend="egl")
     except Exception as error:
@@ -255,7 +297,11 @@ def new_context() -> Any:
 
 @functools.cache
 def renderer(size: tuple[int, int], samples: int = 4) -> Renderer:
-    """The process's renderer for pictures of this size (width, height)."""
+    """The renderer of the process for images of this size. Cached.
+
+    Args:
+        size: width and height, pixels.
+        samples: per pixel, for antialiasing."""
     return Renderer(size, samples)
 
 
@@ -270,8 +316,8 @@ def _capsule(around: int, rings: int) -> tuple[np.ndarray, np.ndarray]:
     rows = []
     for angle, end in levels:
         for step in range(around):
-            turn = 2 * math.pi * step / around
-            unit = (math.cos(angle) * math.cos(turn), math.cos(angle) * math.sin(turn), math.sin(angle))
+            azimuth = 2 * math.pi * step / around
+            unit = (math.cos(angle) * math.cos(azimuth), math.cos(angle) * math.sin(azimuth), math.sin(angle))
             rows.append((*unit, *unit, end))
     triangles = []
     for level in range(len(levels) - 1):
@@ -292,6 +338,7 @@ def _box() -> tuple[np.ndarray, np.ndarray]:
                 corner = np.roll([sign, u, v], axis)
                 normal = np.roll([sign, 0, 0], axis)
                 rows.append((corner[0], corner[1], 0, *normal, (corner[2] + 1) / 2))
-            quad = range(start, start + 4)[::sign]  # seen from outside
+            # seen from outside
+            quad = range(start, start + 4)[::sign]
             triangles += [(quad[0], quad[1], quad[2]), (quad[0], quad[2], quad[3])]
     return np.array(rows), np.array(triangles)

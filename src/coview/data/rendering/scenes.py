@@ -1,4 +1,4 @@
-"""Who stands where, seen by which cameras: everything about rendered people but the pictures."""
+"""Poses, subjects and times of rendered scenes."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,38 +13,56 @@ from coview.errors import InputError
 from coview.skeletons import H36M_17
 
 _KINDS: tuple[Kind, ...] = ("random", "random", "random", "mixed", "mixed", "gait")
-_FPS = 2.0  # instants per second of a motion: nearer ones look alike
-_REACH = 0.8  # metres: how far from the origin people stand, at most
-_SHORTEST, _TALLEST = 1.5, 1.98  # metres
+# instants per second of a motion: nearer ones look alike
+_FPS = 2.0
+# largest distance of people from the origin, metres
+_REACH = 0.8
+# range of statures, metres
+_SHORTEST, _TALLEST = 1.5, 1.98
 
 
 @dataclass(frozen=True)
 class Whereabouts:
-    """Who each scene shows, and when: the same scenes as the people made with the same numbers."""
+    """Subject, motion and time of each scene, for people made with the same arguments."""
 
+    # number of the person
     subject: Int[Tensor, "scenes"]
-    sequence: Int[Tensor, "scenes"]  # which continuous motion
-    time: Float[Tensor, "scenes"]  # seconds within it
+    # number of the continuous motion
+    sequence: Int[Tensor, "scenes"]
+    # seconds within the motion
+    time: Float[Tensor, "scenes"]
 
 
 @dataclass(frozen=True)
-class People:
+class PosedPeople:
     """The poses of a split, one per scene."""
 
-    joints3d: Float[Tensor, "scenes 17 3"]  # of H36M_17, metres, world z up
-    subject: Int[Tensor, "scenes"]  # who; scenes of one subject lie together
-    girth: Float[Tensor, "scenes 3"]  # of trunk, arms, legs; 1 for a lean adult
-    figure: Int[Tensor, "scenes"]  # seed of the subject's shape, for a body that has more than girth
+    # H36M_17, metres, world z up
+    joints3d: Float[Tensor, "scenes 17 3"]
+    # number of the person; scenes of one person are contiguous
+    subject: Int[Tensor, "scenes"]
+    # factor on the thickness of trunk, arms, legs; 1: lean adult
+    girth: Float[Tensor, "scenes 3"]
+    # seed of the person's shape, for mesh bodies
+    figure: Int[Tensor, "scenes"]
 
-    def picked(self, index: Int[Tensor, "picked"]) -> "People":
-        """Some of the scenes."""
-        return People(self.joints3d[index], self.subject[index], self.girth[index], self.figure[index])
+    def picked(self, index: Int[Tensor, "picked"]) -> "PosedPeople":
+        """Some of the scenes.
+
+        Args:
+            index: of the scenes."""
+        return PosedPeople(self.joints3d[index], self.subject[index], self.girth[index], self.figure[index])
 
 
-def generated_people(scenes: int, subjects: int, seed: int) -> People:
-    """Procedural motion [Winter09] of `subjects` people of different stature, build and movement.
+def generated_people(scenes: int, subjects: int, seed: int) -> PosedPeople:
+    """Procedural motion [Winter09] of people of different stature, build and movement.
 
-    No two `seed`s that differ share a person."""
+    Different seeds share no person.
+
+    Args:
+        scenes: number of scenes.
+        subjects: people that the scenes are shared among.
+        seed: of motion and build."""
     poses, who, build, figure = [], [], [], []
     for subject, part in enumerate(_shares(scenes, subjects)):
         own = seed * 1_000_003 + subject
@@ -55,20 +73,32 @@ def generated_people(scenes: int, subjects: int, seed: int) -> People:
         who.append(torch.full((len(part),), subject))
         build.append(_girth(generator).expand(len(part), 3))
         figure.append(torch.full((len(part),), own))
-    return People(_gathered(torch.cat(poses)), torch.cat(who), torch.cat(build), torch.cat(figure))
+    return PosedPeople(_gathered(torch.cat(poses)), torch.cat(who), torch.cat(build), torch.cat(figure))
 
 
 def generated_whereabouts(scenes: int, subjects: int) -> Whereabouts:
-    """Of the scenes of `generated_people`: one motion per subject."""
+    """Subject, motion and time of the scenes of `generated_people`: one motion per subject.
+
+    Args:
+        scenes: number of scenes.
+        subjects: people that the scenes are shared among."""
     parts = _shares(scenes, subjects)
     subject = torch.arange(subjects).repeat_interleave(torch.tensor([len(part) for part in parts]))
     return Whereabouts(subject, subject, torch.cat([torch.arange(float(len(part))) for part in parts]) / _FPS)
 
 
-def recorded_people(scenes: int, folder: Path, split: str, seed: int) -> People:
-    """Instants of real, prepared motion, evenly over the clips of a split ("train" or "val").
+def recorded_people(scenes: int, folder: Path, split: str, seed: int) -> PosedPeople:
+    """Instants of prepared motion capture, evenly spaced over the clips of a split, with a random build per subject.
 
-    Builds are random per person. Errors are those of `read_clips`; ValueError where there are no clips."""
+    Args:
+        scenes: number of scenes.
+        folder: of the prepared motion.
+        split: "train" or "val".
+        seed: of the builds.
+
+    Raises:
+        FileNotFoundError: nothing was prepared.
+        ValueError: the motion is damaged, or the split has no clips."""
     clips, names = _clips(folder, split)
     # the first 17 joints of MOCAP_19 are those of H36M_17
     points = torch.cat([clip.points[:, : len(H36M_17)] for clip in clips])
@@ -77,13 +107,18 @@ def recorded_people(scenes: int, folder: Path, split: str, seed: int) -> People:
     builds = torch.stack(
         [_girth(torch.Generator().manual_seed(seed * 1_000_003 + i)) for i in range(len(names))]
     )
-    return People(
+    return PosedPeople(
         _gathered(points[picked]), owner[picked], builds[owner[picked]], seed * 1_000_003 + owner[picked]
     )
 
 
 def recorded_whereabouts(scenes: int, folder: Path, split: str) -> Whereabouts:
-    """Of the scenes of `recorded_people`: one sequence per clip. Raises what that does."""
+    """Subject, clip and time of the scenes of `recorded_people`. Raises what that does.
+
+    Args:
+        scenes: number of scenes.
+        folder: of the prepared motion.
+        split: "train" or "val"."""
     clips, names = _clips(folder, split)
     frames = torch.tensor([len(clip.points) for clip in clips])
     picked = _evenly(int(frames.sum()), scenes)
@@ -110,7 +145,7 @@ def _evenly(frames: int, scenes: int) -> Int[Tensor, "scenes"]:
 
 
 def _gathered(joints3d: Tensor) -> Tensor:
-    """People moved, as they are, to within `_REACH` of the origin; heights stay."""
+    """People translated to within `_REACH` of the origin; heights are kept."""
     root = joints3d[:, H36M_17.root_index, :2]
     distance = root.norm(dim=-1, keepdim=True)
     kept = root * (_REACH * (distance / 1.2).tanh() / distance.clamp_min(1e-6))

@@ -1,4 +1,4 @@
-"""Bending a mesh to joints: one affine map per block of the body, blended per vertex."""
+"""Linear blend skinning of a mesh to joints: one affine map per block of the body, blended per vertex."""
 
 import torch
 from jaxtyping import Float
@@ -15,11 +15,19 @@ def skinned(
     normals: Float[Tensor, "vertices 3"],
     joints3d: Float[Tensor, "scenes joints 3"],
 ) -> tuple[Float[Tensor, "scenes vertices 3"], Float[Tensor, "scenes vertices 3"]]:
-    """The shaped mesh and its normals in the poses of H36M_17: metres, world; normals of any length.
+    """Vertices and normals of a mesh in the poses of H36M_17, by linear blend skinning.
 
-    Linear blend skinning: each vertex is a weighted mean of where its blocks would bring it."""
-    turn, linear, shift = block_maps(body.joints(vertices), joints3d)
-    maps = torch.cat([linear.mT, shift[..., None, :], turn.mT], dim=-2)  # scenes, blocks, 7 rows, 3
+    Args:
+        body: weights of the mesh.
+        vertices: of the shaped mesh in its rest pose, metres.
+        normals: of these vertices.
+        joints3d: metres, world.
+
+    Returns:
+        Vertices in metres, world; normals of any length."""
+    rotation, linear, shift = block_maps(body.joints(vertices), joints3d)
+    # scenes, blocks, 7 rows, 3
+    maps = torch.cat([linear.mT, shift[..., None, :], rotation.mT], dim=-2)
     blended = (body.weights @ maps.flatten(2)).unflatten(-1, (7, 3))
     placed = (vertices[..., None] * blended[..., :3, :]).sum(dim=-2) + blended[..., 3, :]
     return placed, (normals[..., None] * blended[..., 4:, :]).sum(dim=-2)
@@ -30,17 +38,19 @@ def block_maps(
 ) -> tuple[
     Float[Tensor, "scenes blocks 3 3"], Float[Tensor, "scenes blocks 3 3"], Float[Tensor, "scenes blocks 3"]
 ]:
-    """Per block: its rotation, its linear part (rotation and stretch) and its shift, from rest to world.
+    """Rotation, linear part (rotation and stretch) and translation of each block, from the rest pose to the world.
 
-    `rest`: joints of the mesh at rest, z up and facing -y."""
+    Args:
+        rest: joints of the mesh in its rest pose, z up and facing -y.
+        joints3d: metres, world."""
     at = {name: joints3d[:, index] for index, name in enumerate(H36M_17.joints)}
     size = _legs(at) / _legs(rest)
     maps = _trunk(rest, at, size)
     for side in ("left", "right"):
         maps |= _limbs(rest, at, size, side, maps)
     columns = zip(*(maps[name] for name in BLOCKS), strict=True)
-    turn, linear, shift = (torch.stack(column, dim=1) for column in columns)
-    return turn, linear, shift
+    rotation, linear, shift = (torch.stack(column, dim=1) for column in columns)
+    return rotation, linear, shift
 
 
 _Maps = dict[str, tuple[Tensor, Tensor, Tensor]]
@@ -58,15 +68,15 @@ def _trunk(rest: dict[str, Tensor], at: dict[str, Tensor], size: Tensor) -> _Map
     maps = {}
     for name, (anchor, low, high, left) in wanted.items():
         axis, rest_axis = at[high] - at[low], rest[high] - rest[low]
-        turn = _frame(axis, left) @ _frame(rest_axis, rest_left).mT
-        maps[name] = _anchored(turn, rest, at, anchor, rest_axis, axis, size)
+        rotation = _frame(axis, left) @ _frame(rest_axis, rest_left).mT
+        maps[name] = _anchored(rotation, rest, at, anchor, rest_axis, axis, size)
     axis, rest_axis = at["head_top"] - at["thorax"], rest["head_top"] - rest["thorax"]
-    turn = _frame(axis, at["nose"] - at["thorax"]) @ _frame(rest_axis, rest_front).mT
-    return maps | {"head": _anchored(turn, rest, at, "thorax", rest_axis, axis, size)}
+    rotation = _frame(axis, at["nose"] - at["thorax"]) @ _frame(rest_axis, rest_front).mT
+    return maps | {"head": _anchored(rotation, rest, at, "thorax", rest_axis, axis, size)}
 
 
 def _limbs(rest: dict[str, Tensor], at: dict[str, Tensor], size: Tensor, side: str, maps: _Maps) -> _Maps:
-    """Each bone swings from where its parent carries it to where it shall point, by the shortest way."""
+    """Each bone is carried by its parent and then rotated to its direction by the smallest rotation."""
     found: _Maps = {}
     collar = maps["chest"][0]
     spare = rest["spine"] - rest["pelvis"]
@@ -75,17 +85,17 @@ def _limbs(rest: dict[str, Tensor], at: dict[str, Tensor], size: Tensor, side: s
         carried = maps["hips"][0] if parent == "hips" else found[f"{side}_{parent}"][0]
         first, last = LIMBS[f"{side}_{name}"]
         axis, rest_axis = at[last] - at[first], rest[last] - rest[first]
-        turn = _swing(carried @ normalize(rest_axis, dim=0), normalize(axis, dim=-1)) @ carried
-        found[f"{side}_{name}"] = _anchored(turn, rest, at, first, rest_axis, axis, size)
+        rotation = _swing(carried @ normalize(rest_axis, dim=0), normalize(axis, dim=-1)) @ carried
+        found[f"{side}_{name}"] = _anchored(rotation, rest, at, first, rest_axis, axis, size)
     knee, ankle = f"{side}_knee", f"{side}_ankle"
     rest_shank, rest_left = rest[ankle] - rest[knee], rest["pelvis"].new_tensor([1.0, 0.0, 0.0])
-    turn = _frame(at[ankle] - at[knee], _left(at, "hip")) @ _frame(rest_shank, rest_left).mT
-    found[f"{side}_foot"] = _anchored(turn, rest, at, ankle, rest_shank, None, size)
+    rotation = _frame(at[ankle] - at[knee], _left(at, "hip")) @ _frame(rest_shank, rest_left).mT
+    found[f"{side}_foot"] = _anchored(rotation, rest, at, ankle, rest_shank, None, size)
     return found
 
 
 def _anchored(
-    turn: Tensor,
+    rotation: Tensor,
     rest: dict[str, Tensor],
     at: dict[str, Tensor],
     anchor: str,
@@ -93,12 +103,12 @@ def _anchored(
     axis: Tensor | None,
     size: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Rotation, linear part and shift that bring `anchor` where it belongs; stretched along the axis to fit."""
+    """Rotation, linear part and translation that map `anchor` to its joint, stretched along the axis to fit."""
     along = normalize(rest_axis, dim=0)
     length = size if axis is None else axis.norm(dim=-1) / rest_axis.norm()
     stretch = size[:, None, None] * torch.eye(3) + (length - size)[:, None, None] * torch.outer(along, along)
-    linear = turn @ stretch
-    return turn, linear, at[anchor] - linear @ rest[anchor]
+    linear = rotation @ stretch
+    return rotation, linear, at[anchor] - linear @ rest[anchor]
 
 
 def _frame(axis: Tensor, hint: Tensor) -> Tensor:
@@ -109,7 +119,7 @@ def _frame(axis: Tensor, hint: Tensor) -> Tensor:
 
 
 def _swing(one: Tensor, other: Tensor) -> Tensor:
-    """The rotation by the shortest way from unit vectors to others; half a turn about any axis where opposite."""
+    """The smallest rotation from unit vectors to others; half a turn about any axis where they are opposite."""
     axis, cosine = torch.linalg.cross(one, other), (one * other).sum(dim=-1)
     x, y, z = axis.unbind(-1)
     zero = torch.zeros_like(x)

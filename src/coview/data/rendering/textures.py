@@ -1,17 +1,19 @@
-"""Pictures of patterns: how cloth, floors and walls mix two colours."""
+"""Textures of patterns that mix two colours on cloth, floors and walls."""
 
 import numpy as np
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-KINDS = ("plain", "rings", "checks", "clouds", "stripes", "blobs")  # a pattern is a number into these
-PERIODS = 8  # of each pattern along a side of its picture, which repeats
+# patterns; they are referred to by index
+KINDS = ("plain", "rings", "checks", "clouds", "stripes", "blobs")
+# periods of each pattern along a side of its texture, which is periodic
+PERIODS = 8
 _SIDE = 256
 
 
 def patterns() -> UInt8[np.ndarray, "kinds side side"]:
-    """One layer for each of `KINDS`: 0 where the first colour is, 255 where the second is. Always the same."""
+    """One layer for each of `KINDS`: 0 for the first colour, 255 for the second. Deterministic."""
     half = (torch.arange(_SIDE) * 2 * PERIODS // _SIDE) % 2
     rows, columns = torch.meshgrid(half, half, indexing="ij")
     clouds = (_noise(PERIODS, 1) + 0.5 * _noise(2 * PERIODS, 2) + 0.25 * _noise(4 * PERIODS, 3)) / 1.75
@@ -21,7 +23,7 @@ def patterns() -> UInt8[np.ndarray, "kinds side side"]:
 
 
 def _noise(cells: int, seed: int) -> Tensor:
-    """Smooth noise in [0, 1] with `cells` independent values along a side; its edges fit each other."""
+    """Smooth periodic noise in [0, 1] with `cells` independent values along a side."""
     lattice = torch.rand(cells, cells, generator=torch.Generator().manual_seed(seed))
     place = (torch.arange(_SIDE) + 0.5) * cells / _SIDE
     low = place.long() % cells

@@ -1,4 +1,6 @@
-"""Generated recordings of several people at once, who cross, hide each other and come in a new order every frame."""
+"""Synthetic recordings of several people who cross, occlude each other and are listed in random order in every
+frame.
+"""
 
 from dataclasses import dataclass
 
@@ -11,24 +13,24 @@ from coview.cameras import Cameras
 from coview.data.synthetic.recordings import DetectorNoise, detect, ring_cameras
 from coview.formats.keypoints.detections import Detections
 
-_HIDDEN = 0.6  # share of a person's box behind a nearer person, beyond which no detector finds them
-_ROOM, _PUSHES = (
-    0.6,
-    20,
-)  # metres between two people's middles, at least (about), and how often they are pushed
+# share of a person's box behind a nearer person's, above which the detector overlooks the person
+_HIDDEN = 0.6
+# least distance of two people (about), metres, and iterations that enforce it
+_ROOM, _PUSHES = 0.6, 20
 CROWD_NOISE = DetectorNoise(sigma=3.0, outlier_rate=0.05, outlier_px=80.0, missing_rate=0.02)
 
 
 @dataclass(frozen=True)
 class Crowd:
-    """What the cameras' detectors said, and the truth."""
+    """Detections of all cameras, and the truth."""
 
     cameras: Cameras
-    joints3d: Float[
-        Tensor, "people frames joints 3"
-    ]  # metres, z up, at the frames of a camera that is not late
+    # metres, z up, at the frames of a camera without time offset
+    joints3d: Float[Tensor, "people frames joints 3"]
+    # of all cameras
     detections: Detections
-    who: Int[Tensor, "views frames people"]  # number (from 1) of the person each detection shows; -1: nobody
+    # number (from 1) of the person of each detection; -1: none
+    who: Int[Tensor, "views frames people"]
 
 
 def generated_crowd(
@@ -39,29 +41,39 @@ def generated_crowd(
     fps: float = 25.0,
     noise: DetectorNoise = CROWD_NOISE,
     missed: float = 0.05,
-    spread: float = 0.7,
+    distance: float = 0.7,
     radius: float = 6.0,
     kind: Kind = "mixed",
-    late: tuple[float, ...] | None = None,
+    time_offsets: tuple[float, ...] | None = None,
     seed: int = 0,
 ) -> Crowd:
-    """`people` who move around places `spread` metres from the centre of a ring of `views` cameras.
+    """A synthetic recording of several people in a ring of cameras. The same seed gives the same recording.
 
-    `missed` is the share of whole people that a detector overlooks by chance; it always overlooks who is mostly
-    behind somebody nearer. `late` (frames per camera, whole or not): frame i of a camera shows the world at frame
-    i + late. The order of people in a frame is random. The same seed gives the same crowd."""
-    late = late or (0.0,) * views
-    before = max(0, -int(min(late) // 1))
-    length = frames + before + int(max(late)) + 2
+    Args:
+        people: number of people.
+        views: number of cameras.
+        frames: per camera.
+        fps: frames per second.
+        noise: of the detector.
+        missed: share of people that the detector overlooks at random; it always overlooks who is mostly occluded.
+        distance: metres between the centre of the ring and the places around which people move.
+        radius: of the ring, metres.
+        kind: of the motion.
+        time_offsets: of each camera in frames, also fractions: frame i shows the world at frame i + offset. None:
+            zeros.
+        seed: of motion, noise and order."""
+    time_offsets = time_offsets or (0.0,) * views
+    before = max(0, -int(min(time_offsets) // 1))
+    length = frames + before + int(max(time_offsets)) + 2
     motion = torch.stack(
-        [_motion(length, who, people, fps, kind, spread, seed * 1009 + who) for who in range(people)]
+        [_motion(length, who, people, fps, kind, distance, seed * 1009 + who) for who in range(people)]
     )
     motion = _apart(motion, fps)
     cameras = ring_cameras(views, radius=radius)
     generator = torch.Generator().manual_seed(seed)
     joints, confidence, there = [], [], []
     for view in range(views):
-        world = _at(motion, before + late[view] + torch.arange(frames))
+        world = _at(motion, before + time_offsets[view] + torch.arange(frames))
         found = [
             detect(each, cameras[view : view + 1], noise, seed * 10_007 + 101 * who + view)
             for who, each in enumerate(world)
@@ -73,26 +85,28 @@ def generated_crowd(
     seen = torch.stack(there) & (torch.stack(confidence) > 0).any(dim=-1)
     order = torch.rand(seen.shape, generator=generator).argsort(dim=-1)
     pixels = torch.where(seen[..., None, None], torch.stack(joints), torch.nan)
-    trust = torch.where(seen[..., None], torch.stack(confidence), 0.0)
+    confidences = torch.where(seen[..., None], torch.stack(confidence), 0.0)
     who = torch.where(seen, torch.arange(1, people + 1).expand_as(seen), -1)
-    taken = order[..., None].expand(trust.shape)
-    detections = Detections(pixels.gather(2, taken[..., None].expand(pixels.shape)), trust.gather(2, taken))
+    taken = order[..., None].expand(confidences.shape)
+    detections = Detections(
+        pixels.gather(2, taken[..., None].expand(pixels.shape)), confidences.gather(2, taken)
+    )
     return Crowd(cameras, motion[:, before : before + frames], detections, who.gather(2, order))
 
 
 def _motion(
-    frames: int, who: int, people: int, fps: float, kind: Kind, spread: float, seed: int
+    frames: int, who: int, people: int, fps: float, kind: Kind, distance: float, seed: int
 ) -> Float[Tensor, "frames joints 3"]:
     stature = 1.6 + 0.3 * ((seed * 37) % 11) / 10
     angle = torch.tensor(2 * torch.pi * who / people)
-    place = spread * torch.stack([angle.cos(), angle.sin(), torch.zeros(())])
+    place = distance * torch.stack([angle.cos(), angle.sin(), torch.zeros(())])
     return random_motion(frames, fps=fps, seed=seed, kind=kind, stature=stature) + place
 
 
 def _apart(
     motion: Float[Tensor, "people frames joints 3"], fps: float
 ) -> Float[Tensor, "people frames joints 3"]:
-    """The same motions, pushed aside where two people would walk through each other."""
+    """The motions, displaced horizontally where two people would intersect."""
     middle = motion.mean(dim=2)[..., :2]
     width = max(1, round(0.3 * fps))
     for _ in range(_PUSHES):
@@ -108,14 +122,14 @@ def _apart(
 def _at(
     motion: Float[Tensor, "people all joints 3"], times: Float[Tensor, "frames"]
 ) -> Float[Tensor, "people frames joints 3"]:
-    """Between frames the motion goes straight."""
+    """Linear interpolation between frames."""
     first = times.floor().long()
     share = (times - first)[:, None, None]
     return (1 - share) * motion[:, first] + share * motion[:, first + 1]
 
 
 def _hidden(world: Float[Tensor, "people frames joints 3"], camera: Cameras) -> Bool[Tensor, "frames people"]:
-    """Who is mostly behind somebody nearer."""
+    """Who is mostly behind a nearer person."""
     pixels = torch.stack([camera.project(each[:, None])[:, 0] for each in world], dim=1)
     depth = torch.stack([camera.to_camera(each[:, None])[:, 0, :, 2].mean(dim=-1) for each in world], dim=1)
     low, high = pixels.amin(dim=-2), pixels.amax(dim=-2)

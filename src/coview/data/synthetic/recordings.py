@@ -1,4 +1,4 @@
-"""Generated recordings: a procedural person in a ring of cameras, seen by a detector with real habits."""
+"""Synthetic recordings: a procedural person in a ring of cameras, and a simulated 2D detector."""
 
 import math
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from coview.errors import InputError
 from coview.sample import MultiView
 from coview.skeletons import H36M_17, Skeleton
 
-# How unsure people are about each joint, as a share of body size: the constants of COCO's keypoint
+# Standard deviation of human annotations of each joint, as a share of body size: the constants of COCO's keypoint
 # evaluation [Lin14]; trunk points and the crown are ours. Only their ratios matter here.
 _UNSURE = {
     **{"nose": 0.026, "eye": 0.025, "ear": 0.035, "shoulder": 0.079, "elbow": 0.072, "wrist": 0.062},
@@ -26,16 +26,19 @@ _LEG_PARTS = ("hip", "knee", "ankle", "heel", "toe", "foot")
 
 @dataclass(frozen=True)
 class DetectorNoise:
-    """How a 2D joint detector errs. Rates are shares in [0, 1].
+    """Errors of a simulated 2D joint detector. Rates are shares in [0, 1]."""
 
-    `sigma`: pixels per coordinate, root mean square over joints. Each joint has its own share of it
-    ([Lin14]: hips are vague, the nose is not), and each single detection its own luck."""
-
+    # root mean square error per coordinate over all joints, pixels. Each joint has its own share of it ([Lin14]: hips
+    # are less precise than the nose), and each detection a random factor
     sigma: float = 4.0
-    outlier_rate: float = 0.02  # detections that are elsewhere altogether, in one view at a time
-    outlier_px: float = 60.0  # their typical distance; heavy-tailed, so some are far beyond
-    missing_rate: float = 0.02  # detections that are not there
-    swap_rate: float = 0.01  # views of an instant in which left and right arms, legs or both are swapped
+    # share of detections far from the joint, independently in each view
+    outlier_rate: float = 0.02
+    # median distance of outliers, pixels; heavy-tailed
+    outlier_px: float = 60.0
+    # share of joints that are not detected
+    missing_rate: float = 0.02
+    # share of views of an instant with left and right arms, legs or both exchanged
+    swap_rate: float = 0.01
 
     def __post_init__(self) -> None:
         for name in ("sigma", "outlier_px"):
@@ -62,10 +65,19 @@ def ring_cameras(
     target: tuple[float, float, float] = (0.0, 0.0, 1.0),
     start_angle: float = 0.0,
 ) -> Cameras:
-    """`views` cameras evenly on a circle around the z axis, all looking at `target`; perfect lenses.
+    """Cameras evenly spaced on a circle around the z axis that look at one point; no distortion.
 
-    Metres, pixels, radians; the first camera stands at `start_angle` from the x axis towards y.
-    Raises ValueError for no views or a radius that is not positive."""
+    Args:
+        views: number of cameras.
+        radius: of the circle, metres.
+        height: of the cameras, metres.
+        focal: pixels.
+        size: width and height of the images, pixels.
+        target: point that the cameras look at, metres.
+        start_angle: azimuth of the first camera, radians from x towards y.
+
+    Raises:
+        ValueError: no views, or a radius that is not positive."""
     if views < 1 or radius <= 0:
         raise InputError(
             f"ring_cameras: needs views ≥ 1 and radius > 0 m, got views={views}, radius={radius}."
@@ -96,13 +108,24 @@ def detect(
     *,
     skeleton: Skeleton = H36M_17,
 ) -> tuple[Float[Tensor, "frames views joints 2"], Float[Tensor, "frames views joints"]]:
-    """What a detector with this `noise` says in each view: pixels, and confidence in [0, 1].
+    """Simulated 2D detections in every view.
 
-    World metres in. Joints that are missing, behind a camera or outside its image are NaN with
-    confidence 0; everything else lies inside the image. Confidence falls with the error the way a
-    detector's does: on average, with exceptions. Errors of different frames are independent,
-    which a real detector's are not. The same seed gives the same detections.
-    Raises ValueError when the joints are not those of `skeleton`."""
+    Confidence correlates with the error as a detector's does. Unlike a real detector's, errors of different frames are
+    independent. The same seed gives the same detections.
+
+    Args:
+        joints3d: metres, world.
+        cameras: of the views.
+        noise: of the detector.
+        seed: of the noise.
+        skeleton: of the joints.
+
+    Returns:
+        Pixels and confidences in [0, 1]. Joints that are missed, behind a camera or outside its image are NaN with
+        confidence 0; all others lie inside the image.
+
+    Raises:
+        ValueError: the number of joints is not that of the skeleton."""
     if joints3d.shape[-2] != len(skeleton):
         raise InputError(
             f"detect: {joints3d.shape[-2]} joints given, but skeleton '{skeleton.name}' has {len(skeleton)}. "
@@ -113,53 +136,55 @@ def detect(
     limit = cameras.size[:, None] - 0.5
     seen = ((pixels >= -0.5) & (pixels <= limit)).all(dim=-1)
     pixels = torch.where(seen[..., None], pixels, torch.nan)
-    pixels, trust = _blurred(pixels, noise.sigma, skeleton, generator)
-    pixels, trust = _strayed(pixels, trust, noise, generator)
-    pixels, trust = _swapped(pixels, trust, noise.swap_rate, skeleton, generator)
+    pixels, confidence = _blurred(pixels, noise.sigma, skeleton, generator)
+    pixels, confidence = _strayed(pixels, confidence, noise, generator)
+    pixels, confidence = _swapped(pixels, confidence, noise.swap_rate, skeleton, generator)
     missing = torch.rand(seen.shape, generator=generator) < noise.missing_rate
     seen = pixels.isfinite().all(dim=-1) & ~missing
     inside = torch.minimum(pixels.clamp_min(-0.5), limit)
-    return torch.where(seen[..., None], inside, torch.nan), torch.where(seen, trust, 0.0)
+    return torch.where(seen[..., None], inside, torch.nan), torch.where(seen, confidence, 0.0)
 
 
 def _blurred(
     pixels: Tensor, sigma: float, skeleton: Skeleton, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Everyday errors, and a confidence that knows how bad each one could have been."""
+    """Gaussian errors of joint-dependent size, and confidences that fall with the size."""
     unsure = torch.tensor([_unsureness(joint) for joint in skeleton.joints])
     share = unsure / unsure.square().mean().sqrt()
-    spread = 0.4  # of the luck's logarithm; its mean square is one
-    luck = (spread * torch.randn(pixels.shape[:-1], generator=generator) - spread**2).exp()
+    # standard deviation of the logarithm of the factor `luck`, whose mean square is one
+    log_std = 0.4
+    luck = (log_std * torch.randn(pixels.shape[:-1], generator=generator) - log_std**2).exp()
     error = sigma * (share * luck)[..., None] * torch.randn(pixels.shape, generator=generator)
-    doubt = 0.05 * torch.randn(pixels.shape[:-1], generator=generator)
-    trust = (1 / (1 + 0.15 * (share * luck).square()) + doubt).clamp(0.05, 1.0)
-    return pixels + error, trust if sigma > 0 else torch.ones_like(trust)
+    variation = 0.05 * torch.randn(pixels.shape[:-1], generator=generator)
+    confidence = (1 / (1 + 0.15 * (share * luck).square()) + variation).clamp(0.05, 1.0)
+    return pixels + error, confidence if sigma > 0 else torch.ones_like(confidence)
 
 
 def _strayed(
-    pixels: Tensor, trust: Tensor, noise: DetectorNoise, generator: torch.Generator
+    pixels: Tensor, confidence: Tensor, noise: DetectorNoise, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Some detections sit elsewhere: a Pareto distance (no variance) in any direction; mostly unsure."""
-    chance, angle, depth, doubt = torch.rand(4, *trust.shape, generator=generator).unbind(0)
+    """Outliers: a heavy-tailed (Pareto) displacement in a random direction, mostly with low confidence."""
+    chance, angle, depth, variation = torch.rand(4, *confidence.shape, generator=generator).unbind(0)
     out = chance < noise.outlier_rate
-    distance = noise.outlier_px * (1 - depth).clamp_min(1e-3).pow(-0.5) / math.sqrt(2)  # median: outlier_px
+    # median: outlier_px
+    distance = noise.outlier_px * (1 - depth).clamp_min(1e-3).pow(-0.5) / math.sqrt(2)
     away = distance[..., None] * torch.stack([(2 * torch.pi * angle).cos(), (2 * torch.pi * angle).sin()], -1)
     return torch.where(out[..., None], pixels + away, pixels), torch.where(
-        out, trust * (0.1 + 0.7 * doubt), trust
+        out, confidence * (0.1 + 0.7 * variation), confidence
     )
 
 
 def _swapped(
-    pixels: Tensor, trust: Tensor, rate: float, skeleton: Skeleton, generator: torch.Generator
+    pixels: Tensor, confidence: Tensor, rate: float, skeleton: Skeleton, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Left and right exchanged in some views: legs, arms (with the face) or both, equally often."""
-    chance, which = torch.rand(2, *trust.shape[:2], generator=generator).unbind(0)
+    chance, which = torch.rand(2, *confidence.shape[:2], generator=generator).unbind(0)
     leg = torch.tensor([any(part in joint for part in _LEG_PARTS) for joint in skeleton.joints])
     part = torch.where(leg, which[..., None] < 2 / 3, which[..., None] > 1 / 3)
     swap = (chance < rate)[..., None] & part
     mirror = list(skeleton.mirror)
     swapped = torch.where(swap[..., None], pixels[..., mirror, :], pixels)
-    return swapped, torch.where(swap, 0.8 * trust[..., mirror], trust)
+    return swapped, torch.where(swap, 0.8 * confidence[..., mirror], confidence)
 
 
 def _unsureness(joint: str) -> float:
@@ -171,25 +196,41 @@ def _unsureness(joint: str) -> float:
 
 @dataclass(frozen=True)
 class SyntheticConfig(DataConfig):
-    """Generated people in a ring of cameras, every instant with its truth. No download.
+    """Procedural people in a ring of cameras, every instant with its truth. No download.
 
     Training and validation people differ; the cameras are the same."""
 
+    # training instants
     instants: int = 4000
+    # validation instants
     validation_instants: int = 400
+    # cameras on the ring
     views: int = 4
-    subjects: int = 8  # people the training instants are shared among
+    # people that the training instants are shared among
+    subjects: int = 8
+    # kind of motion
     kind: Kind = "mixed"
-    fps: float = 10.0  # instants per second: nearer ones add little
+    # instants per second; closer ones add little
+    fps: float = 10.0
+    # errors of the simulated detector
     noise: DetectorNoise = EXACT
+    # skeleton of the joints
     skeleton: Skeleton = H36M_17
-    shortest: float = 1.55  # metres
+    # least stature, metres
+    shortest: float = 1.55
+    # largest stature, metres
     tallest: float = 1.95
-    radius: float = 5.0  # of the ring, metres
-    height: float = 1.5  # of the cameras, metres
-    focal: float = 1145.0  # pixels
+    # of the ring, metres
+    radius: float = 5.0
+    # of the cameras, metres
+    height: float = 1.5
+    # focal length, pixels
+    focal: float = 1145.0
+    # width and height of the images, pixels
     size: tuple[int, int] = (1000, 1000)
-    start_angle: float = 0.0  # radians
+    # azimuth of the first camera, radians
+    start_angle: float = 0.0
+    # of motion and noise
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -210,11 +251,12 @@ class SyntheticConfig(DataConfig):
 
     @property
     def provides(self) -> frozenset[str]:
-        known = {"cameras", "joints2d", "confidence", "image_size", "joints3d", "rig"}
-        return frozenset(known) | {"subject", "sequence", "time"}
+        """Fields of every instant."""
+        provided = {"cameras", "joints2d", "confidence", "image_size", "joints3d", "rig"}
+        return frozenset(provided) | {"subject", "sequence", "time"}
 
     def cameras(self) -> Cameras:
-        """The ring."""
+        """The ring of cameras."""
         return ring_cameras(
             self.views,
             radius=self.radius,
@@ -225,14 +267,16 @@ class SyntheticConfig(DataConfig):
         )
 
     def train(self) -> InMemory:
+        """The instants of the training people."""
         shares = [len(part) for part in torch.arange(self.instants).tensor_split(self.subjects)]
         return InMemory(joined([self._person(frames, who) for who, frames in enumerate(shares)]))
 
     def validation(self) -> InMemory:
+        """The instants of another person."""
         return InMemory(self._person(self.validation_instants, self.subjects))
 
     def _person(self, frames: int, who: int) -> MultiView:
-        """One subject's take. Subject numbers name seeds, so that no two share a motion."""
+        """One subject's take. The subject's number seeds the motion, so that no two subjects share one."""
         seed = self.seed * 100_003 + who
         share = torch.rand((), generator=torch.Generator().manual_seed(seed)).item()
         stature = self.shortest + share * (self.tallest - self.shortest)

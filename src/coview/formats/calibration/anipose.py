@@ -1,4 +1,4 @@
-"""Camera TOML: the layout of aniposelib, which Pose2Sim, FreeMoCap and others share, and Caliscope's own."""
+"""Camera TOML: the layout of aniposelib (shared by Pose2Sim, FreeMoCap and others), and Caliscope's own."""
 
 import re
 from collections.abc import Sequence
@@ -112,7 +112,8 @@ def _read_caliscope(path: Path) -> FileCalibration:
     cameras, notes = [], []
     rows = read_toml(path)["cameras"]
     for title, row in ((title, row) for title, row in rows.items() if _is_camera(row)):
-        name = f"cam_{row.get('cam_id', row.get('port', title))}"  # as Caliscope names its videos
+        # as Caliscope names its videos
+        name = f"cam_{row.get('cam_id', row.get('port', title))}"
         if row.get("ignore") is True:
             notes.append(f"camera '{name}' is marked `ignore` in {path.name} and was left out.")
         else:

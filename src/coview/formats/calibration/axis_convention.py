@@ -1,4 +1,4 @@
-"""Whether cameras look at something in common, upright: what a wrong convention of axes breaks first."""
+"""The convention of camera axes in a file, judged by whether the cameras look at one place, upright."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,13 +8,24 @@ import numpy as np
 
 from coview.formats.calibration.file_camera import FileCamera, placed
 
-_CLEARLY = 0.25  # by how much another convention must score better to be believed
-_GOOD = 1.5  # of 2: most cameras look at one place, upright
-_PARALLEL = 1e-3  # of the best determined direction: axes that meet nowhere in particular
+# by how much another convention must score better to be taken
+_CLEARLY = 0.25
+# score, of 2 at most, from which most cameras look at one place, upright
+_GOOD = 1.5
+# inverse condition number below which the axes are parallel and meet nowhere
+_PARALLEL = 1e-3
 
 
 def turned_cameras(cameras: Sequence[FileCamera], path: Path) -> list[str]:
-    """Notes where most cameras look away from the others, or stand on their heads in a world with z up."""
+    """Notes where most cameras look away from their common point, or are upside down in a world with z up.
+
+    Args:
+        cameras: Cameras of one file. One camera, cameras without extrinsics and parallel optical axes give no note.
+        path: The file, for the notes.
+
+    Returns:
+        Notes for the user; empty where nothing is suspicious.
+    """
     seen = _in_front_upright_apart(cameras)
     if seen is None:
         return []
@@ -33,12 +44,25 @@ def turned_cameras(cameras: Sequence[FileCamera], path: Path) -> list[str]:
 def most_plausible(
     cameras: Sequence[FileCamera], conventions: Sequence[tuple[str, np.ndarray, bool]]
 ) -> tuple[tuple[FileCamera, ...], str]:
-    """The cameras under the first of `conventions`, unless another fits clearly better; and which, in words.
+    """The cameras under the first of several axis conventions, unless another one fits clearly better.
 
-    A convention is a name, a turn of the camera's axes (applied on the left), and whether the file's rotation is
-    camera→world. The cameras' centres stay. Judged by cameras that see one place in front of them, upright in a
-    world with z up, along axes that meet; with one camera, or parallel ones, the first is taken untested."""
-    variants = [tuple(_turned(c, turn, transposed) for c in cameras) for _, turn, transposed in conventions]
+    The score of a convention is the share of cameras with their common point in front of them, plus the share that are
+    upright in a world with z up, less how far the optical axes pass from that point. Camera centres do not depend on
+    the convention.
+
+    Args:
+        cameras: Cameras as read from the file under no convention.
+        conventions: Name, 3×3 change of the camera's axes (applied on the left), and whether the file's rotation is
+            camera→world. The first is the default.
+
+    Returns:
+        The cameras under the convention chosen, and which it was, in words. With one camera, or parallel optical axes,
+        the first convention is taken untested.
+    """
+    variants = [
+        tuple(_with_axes(c, axes_change, transposed) for c in cameras)
+        for _, axes_change, transposed in conventions
+    ]
     scores = [_score(variant) for variant in variants]
     best = max(range(len(scores)), key=scores.__getitem__)
     if scores[0] >= _GOOD:
@@ -51,11 +75,11 @@ def most_plausible(
     )
 
 
-def _turned(camera: FileCamera, turn: np.ndarray, transposed: bool) -> FileCamera:
+def _with_axes(camera: FileCamera, axes_change: np.ndarray, transposed: bool) -> FileCamera:
     rotation, translation = placed(camera)
     centre = -rotation.T @ translation
-    turned = turn @ (rotation.T if transposed else rotation)
-    return replace(camera, rotation=turned, translation=-turned @ centre)
+    camera_from_world = axes_change @ (rotation.T if transposed else rotation)
+    return replace(camera, rotation=camera_from_world, translation=-camera_from_world @ centre)
 
 
 def _score(cameras: Sequence[FileCamera]) -> float:
@@ -71,7 +95,8 @@ def _in_front_upright_apart(cameras: Sequence[FileCamera]) -> tuple[float, float
         return None
     rotations = np.stack([placed(camera)[0] for camera in cameras])
     centres = np.stack([-r.T @ placed(c)[1] for r, c in zip(rotations, cameras, strict=True)])
-    axes = rotations[:, 2]  # row 2 of camera-from-world: the optical axis in the world
+    # row 2 of camera-from-world: the optical axis in the world
+    axes = rotations[:, 2]
     across = np.eye(3) - axes[:, :, None] * axes[:, None]
     total = across.sum(axis=0)
     if np.linalg.cond(total) > 1 / _PARALLEL:

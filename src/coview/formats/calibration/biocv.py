@@ -21,7 +21,8 @@ from coview.formats.io.text import read_text
 from coview.formats.io.video import ENDINGS as VIDEO_ENDINGS
 
 _ENDING = ".calib"
-_POSE_END = 9  # lines up to here are fixed; the last line that is not empty holds the distortion
+# lines up to here are fixed; the last line that is not empty holds the distortion
+_POSE_END = 9
 _HOMOGENEOUS = ["0", "0", "0", "1"]
 
 
@@ -111,5 +112,5 @@ BIOCV = CalibrationFormat(
     write=_write,
     means=lambda path: path.suffix == _ENDING,
     unit="mm",
-    lenses_only=False,
+    intrinsics_only=False,
 )

@@ -1,4 +1,4 @@
-"""Calibration boards as values: from a short text, from our TOML, from Caliscope's."""
+"""Calibration boards (ChArUco, checkerboard) from a short text, from our TOML, or from Caliscope's."""
 
 import re
 from dataclasses import dataclass
@@ -13,7 +13,8 @@ from coview.errors import InputError
 from coview.formats.io.text import read_toml
 
 Kind = Literal["charuco", "checkerboard"]
-_SIDES = (0.002, 1.0)  # metres: squares outside are millimetres or inches taken for metres
+# range of a square's side in metres: others are millimetres or inches taken for metres
+_SIDES = (0.002, 1.0)
 _SYNTAX = (
     "Write charuco:COLUMNSxROWS:SQUARE:MARKER:DICTIONARY (e.g. charuco:7x5:0.04:0.03:DICT_4X4_50), "
     "checkerboard:COLUMNSxROWS:SQUARE (e.g. checkerboard:8x5:0.06), or name a TOML file. Columns and rows "
@@ -24,19 +25,28 @@ _SYNTAX = (
 
 @dataclass(frozen=True)
 class Board:
-    """A flat board of squares. Its frame: origin at the outer corner of the first square, x along the
-    columns, y along the rows, z away from whoever looks at the print; metres."""
+    """A flat calibration board of squares.
 
+    Its frame: origin at the outer corner of the first square, x along the columns, y along the rows, z away from
+    whoever looks at the print; metres. ValueError for a board that cannot be printed or detected.
+    """
+
+    # pattern: squares with ArUco markers, or squares alone
     kind: Kind
-    columns: int  # squares
-    rows: int  # squares
-    square: float  # side of a square, metres
-    marker: float | None = None  # side of a marker, metres; ChArUco only
-    dictionary: str | None = None  # of the markers, OpenCV's name
-    legacy: bool = (
-        False  # ChArUco with the pattern of OpenCV before 4.6: another first square if rows are even
-    )
-    inverted: bool = False  # printed white on black
+    # number of squares along x
+    columns: int
+    # number of squares along y
+    rows: int
+    # side of a square, metres
+    square: float
+    # side of a marker, metres; ChArUco only
+    marker: float | None = None
+    # OpenCV's name of the markers' dictionary; ChArUco only
+    dictionary: str | None = None
+    # whether a ChArUco board has the pattern of OpenCV before 4.6: another first square if rows are even
+    legacy: bool = False
+    # whether it is printed white on black
+    inverted: bool = False
 
     def __post_init__(self) -> None:
         if self.columns < 3 or self.rows < 3:
@@ -59,12 +69,12 @@ class Board:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Inner corners: along the columns, along the rows."""
+        """Number of inner corners along the columns (x) and along the rows (y)."""
         return self.columns - 1, self.rows - 1
 
     @property
     def corners(self) -> Float[Tensor, "corners 3"]:
-        """The inner corners, row by row, in the board's frame; metres, float64."""
+        """Positions of the inner corners in the board's frame, row by row; metres, float64."""
         across, down = self.shape
         y, x = torch.meshgrid(
             torch.arange(1, down + 1).double(), torch.arange(1, across + 1).double(), indexing="ij"
@@ -73,11 +83,11 @@ class Board:
 
     @property
     def looks_the_same_turned(self) -> bool:
-        """Whether half a turn (of a square board: a quarter) leaves nothing to tell the corners apart by."""
+        """Whether a rotation by 180° (if square: 90°) maps the pattern onto itself, so that corners are ambiguous."""
         return self.kind == "checkerboard" and (self.columns + self.rows) % 2 == 0
 
     def __str__(self) -> str:
-        """In words, so that a person sees a wrong count."""
+        """The board in words, so that a person sees a wrong count."""
         across, down = self.shape
         words = (
             f"{self.kind}, {self.columns}×{self.rows} squares ({across}×{down} inner corners) of "
@@ -89,11 +99,20 @@ class Board:
 
 
 def read_board(description: str) -> Board:
-    """A board from `charuco:7x5:0.04:0.03:DICT_4X4_50`, `checkerboard:8x5:0.06`, or a TOML file.
+    """Read a board from a short text or a TOML file.
 
-    The TOML is ours (`kind`, `columns`, `rows`, `square`, `marker`, `dictionary`, `legacy`, `inverted`;
-    metres) or Caliscope's charuco.toml or config.toml. Raises ValueError that tells the syntax, or
-    FileNotFoundError."""
+    Args:
+        description: `charuco:7x5:0.04:0.03:DICT_4X4_50` or `checkerboard:8x5:0.06` (columns × rows of squares, lengths
+            in metres; `:legacy` and `:inverted` may follow), or the path of a .toml: ours (`kind`, `columns`, `rows`,
+            `square`, `marker`, `dictionary`, `legacy`, `inverted`) or Caliscope's charuco.toml or config.toml.
+
+    Returns:
+        The board.
+
+    Raises:
+        ValueError: The text or the file is no board; the message gives the syntax.
+        FileNotFoundError: There is no such file.
+    """
     if description.casefold().endswith(".toml"):
         return _from_table(read_toml(Path(description)), Path(description))
     kind, _, rest = description.partition(":")
@@ -120,18 +139,26 @@ def read_board(description: str) -> Board:
 
 
 def dictionary_name(name: str) -> str:
-    """OpenCV's name of a dictionary that may have been written 4x4_50 or dict_4x4_50."""
+    """OpenCV's name of an ArUco dictionary that may be written 4x4_50 or dict_4x4_50.
+
+    Args:
+        name: In any case, with or without the prefix.
+
+    Returns:
+        For example DICT_4X4_50. Whether OpenCV has it is not checked.
+    """
     upper = name.strip().upper()
     return upper if upper.startswith("DICT_") else f"DICT_{upper}"
 
 
 def _from_table(table: dict[str, Any], path: Path) -> Board:
     if isinstance(table.get("charuco"), dict):
-        table = table["charuco"]  # an older Caliscope's config.toml
+        # an older Caliscope's config.toml
+        table = table["charuco"]
     if "aruco_scale" in table:
         return _caliscope(table, path)
-    known = ("kind", "columns", "rows", "square", "marker", "dictionary", "legacy", "inverted")
-    strange = sorted(table.keys() - set(known))
+    keys = ("kind", "columns", "rows", "square", "marker", "dictionary", "legacy", "inverted")
+    strange = sorted(table.keys() - set(keys))
     try:
         if strange:
             raise InputError(f"unknown: {', '.join(strange)}")
@@ -143,7 +170,7 @@ def _from_table(table: dict[str, Any], path: Path) -> Board:
                 raise InputError(f"{key} = {value!r} should be a number, without quotation marks")
         return Board(**table)
     except (TypeError, ValueError) as error:
-        raise InputError(f"{path}: {error}. A board's TOML has the keys {', '.join(known)}.") from error
+        raise InputError(f"{path}: {error}. A board's TOML has the keys {', '.join(keys)}.") from error
 
 
 def _caliscope(table: dict[str, Any], path: Path) -> Board:

@@ -51,19 +51,26 @@ class Calibration:
         (True, ('right',))
     """
 
+    # one per camera, in the order of `cameras`
     names: tuple[str, ...]
-    cameras: Cameras  # batch: views; NaN extrinsics where only the lenses are known
+    # batch: views; NaN extrinsics where only the intrinsics are known
+    cameras: Cameras
+    # topic: where it came from, in words
     provenance: dict[str, str] = field(default_factory=dict)
-    sigma: dict[str, tuple[float, float]] = field(default_factory=dict)  # name: centre [m], rotation [rad]
-    scale_sigma: float | None = None  # relative; None: not known
-    notes: tuple[str, ...] = ()  # what a person should read before relying on it
-    aliases: dict[str, str] = field(default_factory=dict)  # name: another name the file gives that camera
-    clocks: dict[str, Clock] = field(default_factory=dict)  # name: when it took its pictures; absent: on time
-    focal_sigma: dict[str, float] = field(default_factory=dict)  # name: pixels
-    read_as: tuple[str, str] = (
-        "",
-        "",
-    )  # format and unit of the file itself; provenance may tell of an earlier one
+    # name: standard deviations of the centre (metres) and of the rotation (radians)
+    sigma: dict[str, tuple[float, float]] = field(default_factory=dict)
+    # relative standard deviation of the scale; None: not known
+    scale_sigma: float | None = None
+    # what a person should read before relying on it
+    notes: tuple[str, ...] = ()
+    # name: another name the file gives that camera
+    aliases: dict[str, str] = field(default_factory=dict)
+    # name: when the camera took its pictures; absent: synchronous with the reference
+    clocks: dict[str, Clock] = field(default_factory=dict)
+    # name: standard deviation of the focal length, pixels
+    focal_sigma: dict[str, float] = field(default_factory=dict)
+    # format and unit of the file itself; provenance may tell of an earlier one
+    read_as: tuple[str, str] = ("", "")
 
     def __post_init__(self) -> None:
         if len(self.names) != len(self.cameras):
@@ -74,17 +81,27 @@ class Calibration:
 
     @property
     def has_extrinsics(self) -> bool:
-        """Whether it is known where every camera stands, not only what its lens is."""
+        """Whether every camera has extrinsics, and not intrinsics alone."""
         return not bool(self.cameras.cam_from_world.isnan().any())
 
     def without_extrinsics(self) -> "Calibration":
-        """Only the lenses: a clock belongs to a recording, as a place does."""
+        """The same intrinsics, with extrinsics NaN: these, their uncertainty and the clocks belong to one recording."""
         unknown = torch.full_like(self.cameras.cam_from_world, torch.nan)
         cameras = replace(self.cameras, cam_from_world=unknown)
         return replace(self, cameras=cameras, sigma={}, scale_sigma=None, clocks={})
 
     def select(self, names: Sequence[str]) -> "Calibration":
-        """The cameras `names`, in that order. LookupError where one is not here."""
+        """Some of the cameras, in a given order.
+
+        Args:
+            names: Names of cameras of this calibration.
+
+        Returns:
+            The calibration of these cameras, in the order of `names`.
+
+        Raises:
+            LookupError: A name is not in this calibration.
+        """
         unknown = [name for name in names if name not in self.names]
         if unknown:
             raise UnknownNameError(
@@ -103,7 +120,7 @@ class Calibration:
 
     @property
     def fingerprint(self) -> str:
-        """A hash of names and numbers: the same for the same cameras, whatever file they came from."""
+        """Hash (16 hex digits) of names, parameters and clocks: equal for equal cameras from whatever file."""
         digest = hashlib.sha256("\n".join(self.names).encode())
         for part in (
             self.cameras.intrinsics,
@@ -112,11 +129,12 @@ class Calibration:
             self.cameras.size,
         ):
             digest.update(np.ascontiguousarray(part.double().numpy().round(9) + 0.0).tobytes())
-        late = {
+        shifted = {
             name: clock for name, clock in self.clocks.items() if name in self.names and not clock.is_zero
         }
-        for name, clock in sorted(late.items()):  # none: the hash of files from before there were clocks
-            digest.update(f"{name} {clock.offset:.9f} {clock.drift:.12f}".encode())
+        # none: the hash of files from before there were clocks
+        for name, clock in sorted(shifted.items()):
+            digest.update(f"{name} {clock.time_offset:.9f} {clock.drift:.12f}".encode())
         return digest.hexdigest()[:16]
 
 
@@ -133,7 +151,7 @@ def read_calibration(
     *,
     units: Units | None = None,
     sizes: Mapping[str, tuple[int, int] | None] | None = None,
-    lenses_only: bool = False,
+    intrinsics_only: bool = False,
 ) -> Calibration:
     """Read calibrated cameras from a file; the format is found from the content.
 
@@ -146,7 +164,7 @@ def read_calibration(
         path: The file, or the folder where a format has several files.
         units: Of its lengths, where it does not say: "m", "cm" or "mm".
         sizes: Width, height in pixels by camera name ("*": all), for files that state none.
-        lenses_only: Do not read where the cameras stand; no unit of length is needed then.
+        intrinsics_only: Do not read where the cameras stand; no unit of length is needed then.
 
     Returns:
         Cameras with names, float64, metres, OpenCV axes.
@@ -165,7 +183,7 @@ def read_calibration(
     file = read_calibration_file(path)
     _check_finite(file.cameras, path)
     file = replace(file, cameras=_sized(file.cameras, sizes or {}))
-    if lenses_only:
+    if intrinsics_only:
         file = replace(file, cameras=tuple(replace(c, rotation=None, translation=None) for c in file.cameras))
     metres, said = metres_per_unit(file, units, path)
     names = tuple(camera.name for camera in file.cameras)
@@ -204,8 +222,8 @@ def _sized(
     found = match_names(unsized, list(sizes))
 
     def size(camera: FileCamera) -> tuple[float, float]:
-        known = sizes.get(found.get(camera.name, "*")) if camera.name in unsized else None
-        return (float(known[0]), float(known[1])) if known else camera.size
+        given = sizes.get(found.get(camera.name, "*")) if camera.name in unsized else None
+        return (float(given[0]), float(given[1])) if given else camera.size
 
     return tuple(replace(camera, size=size(camera)) for camera in cameras)
 
@@ -251,12 +269,23 @@ def calibration_for(
     *,
     size_mismatch: SizeMismatch = "keep",
 ) -> Calibration:
-    """The calibration of the cameras `names` (in that order, under those names) for images of `sizes`.
+    """The calibration matched to the cameras of a recording by name, and fitted to the size of its images.
 
-    Cameras are matched by name, never by position; trivial differences (cam_01, cam1, cam01_json) are
-    bridged and said. Where the image size differs see `fit_size`; None: unknown, nothing is checked.
-    `notes` holds what the user must be told. Raises ValueError listing both sets of names where a
-    camera is missing."""
+    Cameras are matched by name, never by position; trivial differences (cam_01, cam1, cam01_json) are bridged and
+    noted.
+
+    Args:
+        calibration: The cameras to choose from.
+        names: Names of the recording's cameras.
+        sizes: Width, height of the recording's images in pixels, per camera; None: unknown, nothing is checked.
+        size_mismatch: What to do where images have another aspect ratio (see `fit_size`).
+
+    Returns:
+        Cameras in the order and under the names of `names`; `notes` holds what the user must be told.
+
+    Raises:
+        ValueError: A camera is missing (the message lists both sets of names), or an image size does not fit.
+    """
     chosen = calibration.select(_matched(calibration, names))
     fitted = [
         (chosen.cameras[i], "") if size is None else fit_size(chosen.cameras[i], size, name, size_mismatch)

@@ -1,4 +1,4 @@
-"""COLMAP's sparse model: cameras.txt and images.txt, or .bin. No scale; pixel centres at halves."""
+"""COLMAP's sparse model (cameras and images, .txt or .bin): scale unknown, pixel centres at half-integers."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -23,7 +23,8 @@ from coview.formats.calibration.file_camera import (
 from coview.formats.io.camera_names import listed, natural_key
 from coview.formats.io.text import read_text
 
-_HALF = 0.5  # COLMAP's pixel (0, 0) has its centre at (0.5, 0.5)
+# COLMAP's pixel (0, 0) has its centre at (0.5, 0.5)
+_HALF = 0.5
 _PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"})
 _SAME_PLACE = 1e-6
 _STATED = "# Lengths in metres, written by coview."
@@ -58,16 +59,17 @@ def _pair(folder: Path) -> tuple[Path, Path] | None:
 
 def _read(path: Path) -> FileCalibration:
     pair = _pair(path if path.is_dir() else path.parent)
-    assert pair is not None  # recognised
+    # `_recognises` found it
+    assert pair is not None
     cameras_file, images_file = pair
     binary = cameras_file.suffix == ".bin"
-    lenses = read_cameras(cameras_file) if binary else dict(_text_cameras(cameras_file))
+    intrinsics = read_cameras(cameras_file) if binary else dict(_text_cameras(cameras_file))
     views = read_images(images_file) if binary else list(_text_images(images_file))
     if not views:
         raise InputError(
             f"{images_file} holds no image, so nobody knows where a camera stands. Map the scene first."
         )
-    cameras = [_camera(view, lenses, pair) for view in views]
+    cameras = [_camera(view, intrinsics, pair) for view in views]
     named = _still(_named(cameras), images_file)
     stated = not binary and _STATED in read_text(images_file)
     return FileCalibration(
@@ -125,14 +127,14 @@ def _text_images(path: Path) -> Iterator[View]:
             )
 
 
-def _camera(view: View, lenses: dict[int, Lens], pair: tuple[Path, Path]) -> FileCamera:
+def _camera(view: View, intrinsics: dict[int, Lens], pair: tuple[Path, Path]) -> FileCamera:
     pose, number, image = view
-    if number not in lenses:
+    if number not in intrinsics:
         raise InputError(
             f"{pair[1]}: image '{image}' is of camera {number}, which {pair[0].name} does not have "
-            f"(it has {listed(map(str, lenses))}). The two files are of different models."
+            f"(it has {listed(map(str, intrinsics))}). The two files are of different models."
         )
-    model, width, height, parameters = lenses[number]
+    model, width, height, parameters = intrinsics[number]
     label = f"{pair[0]}: camera {number}"
     if model not in _MODELS:
         raise InputError(
@@ -184,10 +186,10 @@ def _still(cameras: Sequence[FileCamera], path: Path) -> list[FileCamera]:
 
 def _write(cameras: Sequence[FileCamera], path: Path) -> dict[Path, bytes]:
     folder = path.parent if path.name in _NAMES else path
-    lenses, images = [], []
+    intrinsics, images = [], []
     for number, camera in enumerate(cameras, 1):
         rotation, translation = placed(camera)
-        lenses.append(f"{number} {_lens_text(camera)}")
+        intrinsics.append(f"{number} {_lens_text(camera)}")
         images += [f"{number} {_text([*quaternion(rotation), *translation])} {number} {camera.name}.png", ""]
     head = [
         "# Camera list with one line of data per camera:",
@@ -200,7 +202,7 @@ def _write(cameras: Sequence[FileCamera], path: Path) -> dict[Path, bytes]:
         _STATED,
     ]
     return {
-        folder / "cameras.txt": "\n".join([*head, *lenses, ""]).encode(),
+        folder / "cameras.txt": "\n".join([*head, *intrinsics, ""]).encode(),
         folder / "images.txt": "\n".join([*poses, *images, ""]).encode(),
         folder / "points3D.txt": b"# 3D point list, empty: these cameras were calibrated elsewhere.\n",
     }
@@ -230,6 +232,6 @@ COLMAP = CalibrationFormat(
     coefficients=frozenset(range(8)),
     fisheye=True,
     skew=False,
-    lenses_only=False,
+    intrinsics_only=False,
     rename=lambda name, index: "_".join(name.split()),
 )

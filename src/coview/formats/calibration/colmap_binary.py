@@ -21,10 +21,13 @@ MODELS = {
     10: ("THIN_PRISM_FISHEYE", 12),
     11: ("RAD_TAN_THIN_PRISM_FISHEYE", 16),
 }
-_POINT = 24  # bytes of a 2D point: x, y, number of its 3D point
+# bytes of a 2D point: x, y, number of its 3D point
+_POINT = 24
 
-Lens = tuple[str, int, int, list[float]]  # model, width, height, parameters
-View = tuple[list[float], int, str]  # qw qx qy qz tx ty tz, number of its camera, file name of its image
+# model, width, height, parameters
+Lens = tuple[str, int, int, list[float]]
+# qw qx qy qz tx ty tz, number of its camera, file name of its image
+View = tuple[list[float], int, str]
 
 
 class _Bytes:
@@ -54,7 +57,17 @@ _CUT = "copy it again, or export the model as text (`colmap model_converter --ou
 
 
 def read_cameras(path: Path) -> dict[int, Lens]:
-    """Lenses by number. ValueError where the file is cut short or a model is unknown."""
+    """Read the intrinsics of a cameras.bin.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Model, width, height and parameters by COLMAP's number of the camera.
+
+    Raises:
+        ValueError: The file is cut short, or a camera model is unknown.
+    """
     file = _Bytes(path)
     found = {}
     [count] = file.take("Q")
@@ -71,7 +84,17 @@ def read_cameras(path: Path) -> dict[int, Lens]:
 
 
 def read_images(path: Path) -> list[View]:
-    """Every image's pose; its 2D points are skipped. ValueError where the file is cut short."""
+    """Read the pose of every image of an images.bin; its 2D points are skipped.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Per image: quaternion (w, x, y, z) and translation of camera from world, number of its camera, file name.
+
+    Raises:
+        ValueError: The file is cut short.
+    """
     file = _Bytes(path)
     found = []
     [count] = file.take("Q")

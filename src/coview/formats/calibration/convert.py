@@ -1,4 +1,7 @@
-"""A calibration written in another program's format: what that cannot hold is said, or refused where it would lie."""
+"""Write a calibration in another program's format; what that format cannot hold is reported, or refused.
+
+Losses that would move projections are refused; uncertainty, clocks and names are reported.
+"""
 
 import tempfile
 from collections.abc import Sequence
@@ -18,33 +21,53 @@ from coview.formats.calibration.registry import FORMATS
 from coview.formats.io.atomic import write_bytes
 from coview.formats.io.camera_names import listed
 
-NAMES = ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6")  # of the coefficients, in OpenCV's order
-_UNSEEN = 1e-6  # pixels: less than this of a lens may be left out without a word
-_READS_BACK = 1e-3  # pixels: more than this between what was asked and what was written is our mistake
-_GRID, _DEPTHS = 9, (1.0, 3.0, 9.0)  # where lenses are compared: across the image, at these metres
+# names of the distortion coefficients, in OpenCV's order
+NAMES = ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6")
+# pixels: parameters that move no point by more than this may be left out silently
+_UNSEEN = 1e-6
+# pixels: a greater difference between the calibration and what was written is a mistake of coview's
+_READS_BACK = 1e-3
+# projections are compared on a grid of 9×9 pixels over the image, at these depths in metres
+_GRID, _DEPTHS = 9, (1.0, 3.0, 9.0)
 
 
 @dataclass(frozen=True)
 class Converted:
-    """What was written."""
+    """The result of a conversion."""
 
+    # paths of the files
     files: tuple[Path, ...]
+    # the format they are in
     format: CalibrationFormat
-    calibration: Calibration  # read back from what was written
-    difference_px: float  # greatest between the projections of the two, over every image
-    lost: tuple[str, ...]  # what the format cannot hold, in words
+    # read back from what was written
+    calibration: Calibration
+    # greatest distance between the projections of the original and of what was written, pixels
+    difference_px: float
+    # what the format cannot hold, in words
+    lost: tuple[str, ...]
 
 
 def target_format(path: Path, key: str | None) -> CalibrationFormat:
-    """The format that B is to be in: `key`, else what its name says. ValueError naming all of them."""
-    known = {form.key: form for form in FORMATS}
+    """The format to write to: the one named, else the one that the name of the target means.
+
+    Args:
+        path: The file or folder to write to.
+        key: Name of a format (`--to`); None: by the name of `path`.
+
+    Returns:
+        The format.
+
+    Raises:
+        ValueError: No such format, or the name means none; the message lists all.
+    """
+    formats = {form.key: form for form in FORMATS}
     if key is not None:
-        if key not in known:
-            raise InputError(f"no calibration format '{key}'. Known: {', '.join(sorted(known))}.")
-        return known[key]
+        if key not in formats:
+            raise InputError(f"no calibration format '{key}'. Known: {', '.join(sorted(formats))}.")
+        return formats[key]
     found = next((form for form in FORMATS if form.means(path)), None)
     if found is None:
-        places = "; ".join(f"{form.key}: {form.place}" for form in known.values())
+        places = "; ".join(f"{form.key}: {form.place}" for form in formats.values())
         raise InputError(
             f"'{path.name}' does not tell a calibration format. Pass --to FORMAT. Known are {places}."
         )
@@ -54,17 +77,30 @@ def target_format(path: Path, key: str | None) -> CalibrationFormat:
 def write_converted(
     calibration: Calibration, path: Path, form: CalibrationFormat, *, overwrite: bool = False
 ) -> Converted:
-    """Write `calibration` in the format `form` at `path`, having read it back from a trial elsewhere.
+    """Write a calibration in a given format, after a trial elsewhere was read back and projects to the same pixels.
 
-    Raises ValueError, with what to do, where the format cannot hold something without which the cameras would
-    be wrong: a lens model, skew, or that it is not known where they stand; FileExistsError."""
+    Args:
+        calibration: The cameras.
+        path: File or folder to write.
+        form: The format.
+        overwrite: Whether files that are there may be replaced.
+
+    Returns:
+        What was written, its difference from `calibration` in pixels, and what was lost.
+
+    Raises:
+        ValueError: The format cannot hold something without which projections would be wrong: a distortion model, skew,
+            or that the extrinsics are unknown. The message says what to do.
+        FileExistsError: A file is there, and not `overwrite`.
+    """
     _check_holds(calibration, form)
     names = [form.rename(name, index) for index, name in enumerate(calibration.names)]
     _check_names(names, calibration.names, form)
     with tempfile.TemporaryDirectory() as trial:
         _write(calibration, names, Path(trial).resolve() / path.name, form)
         back = read_calibration(Path(trial).resolve() / path.name)
-    back = back.select(names) if len(names) > 1 else back  # a file of one camera may be named after the file
+    # a file of one camera may be named after the file
+    back = back.select(names) if len(names) > 1 else back
     difference = largest_difference(calibration.cameras, back.cameras)
     if not difference <= _READS_BACK:
         raise InputError(
@@ -105,7 +141,7 @@ def _files(
 
 
 def _file_camera(camera: Cameras, name: str) -> FileCamera:
-    known = not bool(camera.cam_from_world.isnan().any())
+    placed = not bool(camera.cam_from_world.isnan().any())
     width, height = camera.size.tolist()
     count = 4 if bool(camera.fisheye) else 8 if bool(camera.distortion[5:].any()) else 5
     return FileCamera(
@@ -115,8 +151,8 @@ def _file_camera(camera: Cameras, name: str) -> FileCamera:
         camera.intrinsics.double().numpy(),
         tuple(camera.distortion[:count].tolist()),
         bool(camera.fisheye),
-        camera.rotation.double().numpy() if known else None,
-        camera.translation.double().numpy() if known else None,
+        camera.rotation.double().numpy() if placed else None,
+        camera.translation.double().numpy() if placed else None,
     )
 
 
@@ -124,10 +160,10 @@ def _file_camera(camera: Cameras, name: str) -> FileCamera:
 
 
 def _check_holds(calibration: Calibration, form: CalibrationFormat) -> None:
-    if not calibration.has_extrinsics and not form.lenses_only:
+    if not calibration.has_extrinsics and not form.intrinsics_only:
         raise InputError(
-            f"this calibration knows only the lenses, and {form.title} always says where the cameras stand. Find that "
-            f"out first (`coview calibrate people SESSION`), or write {_holding(lambda f: f.lenses_only)}."
+            f"this calibration holds intrinsics only, and {form.title} always says where the cameras stand. Find that "
+            f"out first (`coview calibrate people SESSION`), or write {_holding(lambda f: f.intrinsics_only)}."
         )
     for index, name in enumerate(calibration.names):
         camera = calibration.cameras[index]
@@ -190,11 +226,13 @@ def _lost(calibration: Calibration, names: Sequence[str], form: CalibrationForma
     uncertain = calibration.sigma or calibration.focal_sigma or calibration.scale_sigma is not None
     if uncertain:
         found.append("lost: the standard deviations of the cameras")
-    if any((clock.offset, clock.drift) != (0.0, 0.0) for clock in calibration.clocks.values()):
+    if any((clock.time_offset, clock.drift) != (0.0, 0.0) for clock in calibration.clocks.values()):
         found.append(
             "LOST: the cameras' clocks. Frame n is not the same instant in all videos; whoever reads this must shift "
             "them: "
-            + ", ".join(f"{name} {1000 * clock.offset:+.1f} ms" for name, clock in calibration.clocks.items())
+            + ", ".join(
+                f"{name} {1000 * clock.time_offset:+.1f} ms" for name, clock in calibration.clocks.items()
+            )
         )
     if form.world and calibration.has_extrinsics:
         found.append(f"world: {form.world}")
@@ -205,11 +243,18 @@ def _lost(calibration: Calibration, names: Sequence[str], form: CalibrationForma
 
 
 def largest_difference(first: Cameras, second: Cameras) -> float:
-    """The greatest distance in pixels between where two sets of cameras see the same points.
+    """The greatest distance in pixels between the projections of the same points by two sets of cameras.
 
-    The points fill every image of `first`, at 1, 3 and 9 m. Infinite where one camera sees a point and the other
-    does not, where only one is placed, or where the world's unit differs. Cameras without a place are compared by
-    their lenses."""
+    The points fill every image of `first`, at depths of 1, 3 and 9 m. Cameras that have no extrinsics in either set are
+    compared by their intrinsics.
+
+    Args:
+        first: Cameras, any batch.
+        second: As many cameras, in the same order.
+
+    Returns:
+        Pixels. Infinite where one camera sees a point and the other does not, or where only one set has extrinsics.
+    """
     placed = first.cam_from_world.isfinite().all(dim=(-2, -1))
     if not torch.equal(placed, second.cam_from_world.isfinite().all(dim=(-2, -1))):
         return float("inf")

@@ -27,7 +27,8 @@ from coview.formats.io.video import ENDINGS, probe
 _INTRI, _EXTRI = "intri.yml", "extri.yml"
 _PICTURES = (".jpg", ".jpeg", ".png")
 _KEY = re.compile(r"^\s*(?:K|Rot|R)_[^:\s]+\s*:", re.MULTILINE)
-_AGREE = 1e-3  # between the two forms in which a file gives one rotation
+# between the two forms in which a file gives one rotation
+_AGREE = 1e-3
 
 
 def _recognises(path: Path, text: str) -> bool:
@@ -46,34 +47,36 @@ def _files(path: Path) -> tuple[Path, Path]:
 
 def _read(path: Path) -> FileCalibration:
     intri, extri = _files(path)
-    lenses = read_opencv_yaml(intri)
+    intrinsics = read_opencv_yaml(intri)
     places = read_opencv_yaml(extri) if extri != intri and extri.is_file() else {}
-    names = lenses.get("names") or sorted(
-        (key[2:] for key in lenses if key.startswith("K_")), key=natural_key
+    names = intrinsics.get("names") or sorted(
+        (key[2:] for key in intrinsics if key.startswith("K_")), key=natural_key
     )
     if not isinstance(names, list) or not names:
         raise InputError(f"{intri} names no camera: `names` is missing, and there is no matrix K_<camera>.")
-    cameras = tuple(_camera(str(name), lenses, places, intri, extri) for name in names)
-    notes = () if places else (f"{extri.name} is not beside {intri.name}: only the lenses are known.",)
+    cameras = tuple(_camera(str(name), intrinsics, places, intri, extri) for name in names)
+    notes = () if places else (f"{extri.name} is not beside {intri.name}: only the intrinsics are known.",)
     return FileCalibration(cameras, EASYMOCAP.title, "m", notes=notes)
 
 
 def _camera(
-    name: str, lenses: dict[str, Any], places: dict[str, Any], intri: Path, extri: Path
+    name: str, intrinsics: dict[str, Any], places: dict[str, Any], intri: Path, extri: Path
 ) -> FileCamera:
     label = f"{intri}: camera '{name}'"
-    if f"K_{name}" not in lenses:
-        there = listed(key[2:] for key in lenses if key.startswith("K_"))
+    if f"K_{name}" not in intrinsics:
+        there = listed(key[2:] for key in intrinsics if key.startswith("K_"))
         raise InputError(f"{label} has no matrix `K_{name}`; there are matrices for: {there}.")
-    distortions = array(lenses.get(f"dist_{name}", lenses.get(f"D_{name}", [])), None, f"{label}: dist")
+    distortions = array(
+        intrinsics.get(f"dist_{name}", intrinsics.get(f"D_{name}", [])), None, f"{label}: dist"
+    )
     if distortions.size > 8:
         raise InputError(f"{label}: {distortions.size} distortion coefficients; at most 8 are understood.")
     rotation, translation = _pose(name, places, f"{extri}: camera '{name}'") if places else (None, None)
     return FileCamera(
         name,
         name,
-        _size(name, lenses, intri),
-        array(lenses[f"K_{name}"], (3, 3), f"{label}: K_{name}"),
+        _size(name, intrinsics, intri),
+        array(intrinsics[f"K_{name}"], (3, 3), f"{label}: K_{name}"),
         tuple(distortions.ravel().tolist()),
         False,
         rotation,
@@ -97,11 +100,13 @@ def _pose(name: str, places: dict[str, Any], label: str) -> tuple[np.ndarray, np
     return given[-1], array(places[f"T_{name}"], (3,), f"{label}: T_{name}")
 
 
-def _size(name: str, lenses: dict[str, Any], intri: Path) -> tuple[float, float]:
+def _size(name: str, intrinsics: dict[str, Any], intri: Path) -> tuple[float, float]:
     """As written, else of a picture or video beside the file. Never twice the principal point, as others guess."""
-    if f"W_{name}" in lenses and f"H_{name}" in lenses:
+    if f"W_{name}" in intrinsics and f"H_{name}" in intrinsics:
         size = array(
-            [lenses[f"W_{name}"], lenses[f"H_{name}"]], (2,), f"{intri}: camera '{name}': W_, H_{name}"
+            [intrinsics[f"W_{name}"], intrinsics[f"H_{name}"]],
+            (2,),
+            f"{intri}: camera '{name}': W_, H_{name}",
         )
         return float(size[0]), float(size[1])
     shown = _beside(intri.parent, name)
@@ -121,11 +126,11 @@ def _beside(folder: Path, name: str) -> Path | None:
 def _write(cameras: Sequence[FileCamera], path: Path) -> dict[Path, bytes]:
     intri, extri = _files(path) if path.suffix in (".yml", ".yaml") else (path / _INTRI, path / _EXTRI)
     names = [camera.name for camera in cameras]
-    lenses: dict[str, Any] = {"names": names}
+    intrinsics: dict[str, Any] = {"names": names}
     places: dict[str, Any] = {"names": names}
     for camera in cameras:
         width, height = whole_size(camera)
-        lenses |= {
+        intrinsics |= {
             f"K_{camera.name}": camera.matrix,
             f"dist_{camera.name}": np.array([lens(camera, 5)]),
             f"H_{camera.name}": height,
@@ -138,7 +143,7 @@ def _write(cameras: Sequence[FileCamera], path: Path) -> dict[Path, bytes]:
                 f"Rot_{camera.name}": rotation,
                 f"T_{camera.name}": translation[:, None],
             }
-    files = {intri: dump_opencv_yaml(lenses).encode()}
+    files = {intri: dump_opencv_yaml(intrinsics).encode()}
     return files | ({extri: dump_opencv_yaml(places).encode()} if len(places) > 1 else {})
 
 
@@ -151,6 +156,7 @@ EASYMOCAP = CalibrationFormat(
     write=_write,
     means=lambda path: path.name in (_INTRI, _EXTRI),
     unit="m",
-    rename=lambda name, index: re.sub(r"[^A-Za-z0-9_-]", "_", name),  # keys of a FileStorage
+    # keys of a FileStorage
+    rename=lambda name, index: re.sub(r"[^A-Za-z0-9_-]", "_", name),
     world="kept as it is; EasyMocap's own has z up, on the floor",
 )

@@ -1,4 +1,4 @@
-"""Cameras as calibration files describe them, before they are checked and converted; and what a format is."""
+"""Cameras as calibration files describe them, before checks and unit conversion; and what a file format is."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,57 +11,98 @@ from scipy.spatial.transform import Rotation
 from coview.errors import InputError
 
 UNKNOWN_SIZE = (float("nan"), float("nan"))
-_ROUNDED = 1e-3  # a rotation matrix this near to a rotation was rounded when written, and is mended
+# a matrix whose RᵀR is this near to the identity was rounded when written, and is made orthonormal
+_ROUNDED = 1e-3
 
 
 @dataclass(frozen=True)
 class FileCamera:
-    """One camera as a file describes it, in the file's unit of length; OpenCV axes, pixel centres at whole numbers."""
+    """One camera as a file describes it: the file's unit of length, OpenCV axes, pixel centres at whole numbers."""
 
+    # of the camera
     name: str
-    alias: str  # the name of its section, which may differ
-    size: tuple[float, float]  # width, height in pixels; NaN: not said
-    matrix: np.ndarray  # 3 3
-    distortions: tuple[float, ...]  # OpenCV's order k1 k2 p1 p2 k3 k4 k5 k6; k1..k4 for a fisheye lens
+    # the name of its section, which may differ
+    alias: str
+    # width, height in pixels; NaN: not said
+    size: tuple[float, float]
+    # K, shape (3, 3), pixels
+    matrix: np.ndarray
+    # OpenCV's order k1 k2 p1 p2 k3 k4 k5 k6; k1..k4 for a fisheye lens
+    distortions: tuple[float, ...]
+    # whether the distortion is the equidistant fisheye model's
     fisheye: bool
-    rotation: np.ndarray | None  # 3 3, camera from world; None: only the lens is known
-    translation: np.ndarray | None  # 3
+    # shape (3, 3), camera from world; None: only the intrinsics are known
+    rotation: np.ndarray | None
+    # shape (3,), camera from world, in the file's unit; None: only the intrinsics are known
+    translation: np.ndarray | None
 
 
 @dataclass(frozen=True)
 class FileCalibration:
-    """A calibration file before it is checked and converted."""
+    """The cameras of a calibration file before they are checked and converted to metres."""
 
+    # in the file's order
     cameras: tuple[FileCamera, ...]
+    # title of the format
     format: str
-    units: str | None  # "m", "cm", "mm"; None: the file does not say
+    # "m", "cm", "mm"; None: the file does not say
+    units: str | None
+    # the file's own table of further facts
     metadata: dict[str, Any] = field(default_factory=dict)
+    # what the user should know before relying on it
     notes: tuple[str, ...] = ()
-    scale_known: bool = True  # False: the format's lengths are in no unit at all, so that none may be guessed
+    # False: the format's lengths are up to an unknown scale, so no unit may be inferred
+    scale_known: bool = True
 
 
 @dataclass(frozen=True)
 class CalibrationFormat:
-    """How a format is recognised, read and written, and what it can hold."""
+    """A file format: how it is recognised, read and written, and what it can hold."""
 
-    key: str  # for --to
+    # its name for `--to`
+    key: str
+    # its name in messages
     title: str
-    place: str  # what B is named, in words
-    recognises: Callable[[Path, str], bool]  # path, and its text ("" for folders and binary files)
+    # what the file or folder to write is called, in words
+    place: str
+    # whether a file is in this format, from its path and its text ("" for folders and binary files)
+    recognises: Callable[[Path, str], bool]
+    # reads a file of this format
     read: Callable[[Path], FileCalibration]
-    write: Callable[[Sequence[FileCamera], Path], dict[Path, bytes]]  # cameras in metres, and B
-    means: Callable[[Path], bool]  # whether a file of this name is to be in this format
+    # content of each file to write, from cameras in metres and the path of the target
+    write: Callable[[Sequence[FileCamera], Path], dict[Path, bytes]]
+    # whether the name of a target means this format
+    means: Callable[[Path], bool]
+    # unit of length of what is written, in words
     unit: str
-    coefficients: frozenset[int] = frozenset(range(5))  # indices in OpenCV's order that it can express
+    # indices (OpenCV's order) of the distortion coefficients that it can hold
+    coefficients: frozenset[int] = frozenset(range(5))
+    # whether it can hold fisheye distortion (equidistant, k1..k4)
     fisheye: bool = False
+    # whether it can hold skew
     skew: bool = True
-    lenses_only: bool = True  # whether it can say that it is not known where a camera stands
-    rename: Callable[[str, int], str] = lambda name, index: name  # what the format makes of a camera's name
-    world: str = ""  # what its readers expect of the world
+    # whether it can hold cameras without extrinsics
+    intrinsics_only: bool = True
+    # name of a camera in this format, from its name and index
+    rename: Callable[[str, int], str] = lambda name, index: name
+    # what its readers expect of the world frame, in words
+    world: str = ""
 
 
 def array(value: Any, shape: tuple[int, ...] | None, label: str) -> np.ndarray:
-    """Numbers of a known shape. Columns such as [[1], [2], [3]] are taken for (3,). ValueError with `label`."""
+    """An array of a given shape from nested lists; columns such as [[1], [2], [3]] are taken for shape (3,).
+
+    Args:
+        value: Nested lists of numbers.
+        shape: The shape required; None: any.
+        label: File and place, for messages.
+
+    Returns:
+        float64.
+
+    Raises:
+        ValueError: These are not numbers, or of another shape; the message begins with `label`.
+    """
     try:
         found = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -74,7 +115,19 @@ def array(value: Any, shape: tuple[int, ...] | None, label: str) -> np.ndarray:
 
 
 def numbers(text: str, count: int, label: str) -> list[float]:
-    """`count` numbers or more, separated by spaces; the first `count` of them."""
+    """The first numbers of a text, separated by spaces.
+
+    Args:
+        text: The text.
+        count: How many are needed; more are ignored.
+        label: File and place, for messages.
+
+    Returns:
+        `count` numbers.
+
+    Raises:
+        ValueError: These are not numbers, or too few; the message begins with `label`.
+    """
     try:
         found = [float(part) for part in text.split()]
     except ValueError as error:
@@ -85,7 +138,18 @@ def numbers(text: str, count: int, label: str) -> list[float]:
 
 
 def rotation_matrix(value: Any, label: str) -> np.ndarray:
-    """A Rodrigues vector or a 3×3 matrix, as a matrix; one that was rounded is made orthonormal."""
+    """Rotation matrix of a Rodrigues vector or of a 3×3 matrix; one that was rounded is made orthonormal.
+
+    Args:
+        value: 3 numbers (axis times angle, radians), or 3×3.
+        label: File and place, for messages.
+
+    Returns:
+        Shape (3, 3). A matrix that is no rotation is returned as it is: `check_cameras` refuses it.
+
+    Raises:
+        ValueError: These are neither 3 nor 3×3 numbers.
+    """
     found = array(value, None, label)
     if found.size == 3:
         return Rotation.from_rotvec(found.ravel()).as_matrix()
@@ -93,7 +157,18 @@ def rotation_matrix(value: Any, label: str) -> np.ndarray:
 
 
 def rotation_from_quaternion(wxyz: Sequence[float], label: str) -> np.ndarray:
-    """Rotation matrix of a unit quaternion, scalar first. ValueError where it is not of unit length."""
+    """Rotation matrix of a unit quaternion.
+
+    Args:
+        wxyz: Scalar first.
+        label: File and place, for messages.
+
+    Returns:
+        Shape (3, 3).
+
+    Raises:
+        ValueError: The quaternion is not of unit length (within 1e-3).
+    """
     length = float(np.linalg.norm(wxyz))
     if not abs(length - 1) < _ROUNDED:
         raise InputError(
@@ -105,13 +180,27 @@ def rotation_from_quaternion(wxyz: Sequence[float], label: str) -> np.ndarray:
 
 
 def quaternion(rotation: np.ndarray) -> tuple[float, float, float, float]:
-    """Unit quaternion (w, x, y, z) of a rotation matrix, w not negative."""
+    """Unit quaternion (w, x, y, z) of a rotation matrix, with w not negative.
+
+    Args:
+        rotation: Shape (3, 3).
+
+    Returns:
+        w, x, y, z.
+    """
     x, y, z, w = Rotation.from_matrix(rotation).as_quat(canonical=True).tolist()
     return w, x, y, z
 
 
 def mended(matrix: np.ndarray) -> np.ndarray:
-    """The nearest rotation where `matrix` is off by rounding only; else `matrix`, for the gate to refuse."""
+    """The nearest rotation (by SVD) to a matrix that is one up to rounding.
+
+    Args:
+        matrix: Shape (3, 3).
+
+    Returns:
+        Shape (3, 3); `matrix` itself where it is farther from a rotation than rounding: `check_cameras` refuses it.
+    """
     error = np.abs(matrix.T @ matrix - np.eye(3)).max()
     if not error <= _ROUNDED or np.linalg.det(matrix) < 0:
         return matrix
@@ -120,17 +209,44 @@ def mended(matrix: np.ndarray) -> np.ndarray:
 
 
 def camera_matrix(fx: float, fy: float, cx: float, cy: float, skew: float = 0.0) -> np.ndarray:
-    """K, pixels."""
+    """The camera matrix K.
+
+    Args:
+        fx: Focal length along x, pixels.
+        fy: Focal length along y, pixels.
+        cx: Principal point's x, pixels.
+        cy: Principal point's y, pixels.
+        skew: Pixels.
+
+    Returns:
+        Shape (3, 3).
+    """
     return np.array([[fx, skew, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]])
 
 
 def lens(camera: FileCamera, count: int) -> list[float]:
-    """`count` distortion coefficients, padded with zeros."""
+    """Distortion coefficients of a camera, padded with zeros.
+
+    Args:
+        camera: The camera.
+        count: How many coefficients, in OpenCV's order; further ones are dropped.
+
+    Returns:
+        `count` numbers.
+    """
     return [*camera.distortions, *[0.0] * 8][:count]
 
 
 def placed(camera: FileCamera, per_metre: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
-    """Rotation and translation (metres times `per_metre`) of a camera that is known to have them."""
+    """Rotation and translation of a camera that has extrinsics.
+
+    Args:
+        camera: The camera; an assertion fails where it has none.
+        per_metre: Factor to the unit of the translation returned.
+
+    Returns:
+        Camera from world: shape (3, 3), and shape (3,) times `per_metre`.
+    """
     assert camera.rotation is not None
     assert camera.translation is not None
     return camera.rotation, camera.translation * per_metre

@@ -1,4 +1,4 @@
-"""A calibration made for one image size, used on a video of another: scaled, cropped, or refused."""
+"""Fit a camera to images of another size than it was calibrated for: scaled, cropped, or refused."""
 
 from typing import Literal
 
@@ -8,17 +8,31 @@ from coview.cameras import Cameras
 from coview.errors import InputError
 
 SizeMismatch = Literal["keep", "centre", "resize", "refuse"]
-_SAME_SHAPE = 0.005  # aspect ratios closer than this are the same picture, scaled
+# aspect ratios closer than this are the same picture, scaled
+_SAME_SHAPE = 0.005
 
 
 def fit_size(
     camera: Cameras, size: tuple[int, int], name: str, on_mismatch: SizeMismatch
 ) -> tuple[Cameras, str]:
-    """One camera (no batch axis) for images of `size` (width, height), and what to tell the user.
+    """One camera's intrinsics for images of a given size, and what to tell the user.
 
-    The same picture at another scale: K is scaled, with the half-pixel rule. Anything else is a crop
-    nobody described: `keep` leaves K as it is (the crop took pixels from the right and bottom), `centre`
-    takes them equally from both sides, `resize` stretches, `refuse` raises. ValueError for a turned image."""
+    The same aspect ratio means scaling: K is scaled, with pixel centres at whole numbers. Anything else is an unknown
+    crop.
+
+    Args:
+        camera: One camera, no batch axis.
+        size: Width, height of the images, pixels.
+        name: Of the camera, for messages.
+        on_mismatch: What to do where the aspect ratio differs: "keep" leaves K (taken as cropped at the right and
+            bottom), "centre" crops equally on both sides, "resize" scales each side, "refuse" raises.
+
+    Returns:
+        The camera with that size, and a note; "" where the size is the same.
+
+    Raises:
+        ValueError: Width and height are exchanged, or "refuse" and the aspect ratio differs.
+    """
     old = (int(camera.size[0]), int(camera.size[1]))
     if old == size:
         return camera, ""

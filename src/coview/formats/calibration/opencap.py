@@ -67,7 +67,8 @@ def _camera(path: Path) -> FileCamera:
     return FileCamera(
         name,
         name,
-        (float(size[1]), float(size[0])),  # written height first
+        # written height first
+        (float(size[1]), float(size[0])),
         array(content["intrinsicMat"], (3, 3), f"{label}: intrinsicMat"),
         tuple(distortions.tolist()),
         False,

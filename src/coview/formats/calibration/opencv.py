@@ -49,7 +49,7 @@ def _read(path: Path) -> FileCalibration:
     without = [camera.name for camera in cameras if camera.rotation is None]
     if without and len(without) < len(cameras):
         raise InputError(
-            f"{path}: the files of {listed(without)} hold lenses only, the others say where their cameras stand. "
+            f"{path}: the files of {listed(without)} hold intrinsics only, the others say where their cameras stand. "
             f"Calibrate all together, or move those files away."
         )
     units = {part.units for part in parts}
@@ -87,7 +87,8 @@ def _camera(
         str(table.get("distortion_model", "")).casefold() in _FISHEYE or table.get("fisheye_model") == "1"
     )
     if len(distortions) > 8 and bool((distortions[8:] == 0).all()):
-        distortions = distortions[:8]  # OpenCV pads to 12 or 14: thin prism and tilt, here not used
+        # OpenCV pads to 12 or 14: thin prism and tilt, here not used
+        distortions = distortions[:8]
     if len(distortions) > (4 if fisheye else 8):
         raise InputError(
             f"{label}: {len(distortions)} distortion coefficients; at most 8 are understood (4 for a fisheye lens). "

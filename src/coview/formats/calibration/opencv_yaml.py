@@ -28,15 +28,22 @@ def _array(table: Mapping[str, Any]) -> np.ndarray:
 
 
 def read_opencv_yaml(path: Path) -> dict[str, Any]:
-    """The top-level mapping; matrices are float64 arrays, all other scalars text.
+    """Read the top-level mapping of an OpenCV YAML file.
 
-    Matrices without OpenCV's tag (`rows`, `cols`, `data`, as ROS writes them) are arrays too. Raises ValueError with
-    file and line where the file is damaged."""
+    Args:
+        path: The file.
+
+    Returns:
+        Matrices as float64 arrays, with OpenCV's tag or without it (`rows`, `cols`, `data`, as ROS writes them); all
+        other scalars as text.
+
+    Raises:
+        ValueError: The file is damaged; the message names file and line.
+    """
     lines = read_text(path).splitlines()
     if lines and lines[0].startswith("%YAML"):
-        lines[0] = (
-            ""  # OpenCV writes "%YAML:1.0", which YAML's own grammar does not know; kept for line numbers
-        )
+        # OpenCV writes "%YAML:1.0", which is not YAML's grammar; an empty line keeps the line numbers
+        lines[0] = ""
     try:
         found = yaml.load("\n".join(lines), Loader=_Texts)
     except yaml.YAMLError as error:
@@ -69,7 +76,14 @@ def _where(error: yaml.YAMLError) -> str:
 
 
 def dump_opencv_yaml(table: Mapping[str, Any]) -> str:
-    """Text that `cv2.FileStorage` reads: arrays of two axes as matrices, lists of text, whole numbers, text."""
+    """The YAML text that `cv2.FileStorage` reads.
+
+    Args:
+        table: Arrays of two axes (written as matrices), lists of text, whole numbers, text.
+
+    Returns:
+        The text.
+    """
     return "%YAML:1.0\n---\n" + "".join(_entry(key, value) for key, value in table.items())
 
 

@@ -1,4 +1,4 @@
-"""CMU Panoptic's calibration_<sequence>.json: centimetres, and a world with y down that is turned at the door."""
+"""CMU Panoptic's calibration_<sequence>.json: centimetres; its world with y down is rotated to z up on reading."""
 
 import json
 import re
@@ -101,6 +101,6 @@ PANOPTIC = CalibrationFormat(
     write=_write,
     means=lambda path: path.suffix.casefold() == ".json",
     unit="cm",
-    lenses_only=False,
+    intrinsics_only=False,
     world="turned from z up to Panoptic's −y up, taking for granted that z was up",
 )

@@ -21,13 +21,16 @@ from coview.formats.calibration.file_camera import (
 )
 from coview.formats.io.text import read_xml
 
-_MODELS = ("video", "hybrid", "none")  # the others are marker cameras, which film nothing
-_OURS = np.diag([1.0, -1.0, -1.0])  # Qualisys' camera axes (x right, y up, z backward) to OpenCV's
+# the others are marker cameras, which film nothing
+_MODELS = ("video", "hybrid", "none")
+# Qualisys' camera axes (x right, y up, z backward) to OpenCV's
+_OURS = np.diag([1.0, -1.0, -1.0])
 _SUBPIXELS = 64.0
 _LENS = (
     *("focalLengthU", "focalLengthV", "centerPointU", "centerPointV"),
     *("radialDistortion1", "radialDistortion2", "tangentalDistortion1", "tangentalDistortion2"),
-    "radialDistortion3",  # in OpenCV's order; tangental is Qualisys' spelling
+    # in OpenCV's order; tangental is Qualisys' spelling
+    "radialDistortion3",
 )
 _ENTRIES = tuple(f"r{row}{column}" for row in (1, 2, 3) for column in (1, 2, 3))
 _POSE = ("x", "y", "z", *_ENTRIES)
@@ -74,7 +77,8 @@ def _camera(camera: Element, path: Path) -> FileCamera:
         name,
         (right - left + 1, bottom - top + 1),
         camera_matrix(fx * scale, fy * scale, cx * scale - left, cy * scale - top, _skew(camera) * scale),
-        tuple(distortions),  # no unit: Pose2Sim divides these by 64 too, which loses most of the distortion
+        # no unit: Pose2Sim divides these by 64 too, which loses most of the distortion
+        tuple(distortions),
         False,
         rotation,
         -rotation @ np.array(pose[:3]),
@@ -142,6 +146,6 @@ QUALISYS = CalibrationFormat(
     write=_write,
     means=lambda path: path.name.casefold().endswith(".qca.txt"),
     unit="mm",
-    lenses_only=False,
+    intrinsics_only=False,
     world="kept as it is; Qualisys' own has z up",
 )

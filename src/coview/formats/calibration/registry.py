@@ -1,4 +1,4 @@
-"""Calibration files of other programs: which format one is in, and what it says."""
+"""The calibration formats that coview reads, and the recognition of a file's format from its content."""
 
 from pathlib import Path
 
@@ -22,14 +22,34 @@ FORMATS: tuple[CalibrationFormat, ...] = (
 
 
 def read_calibration_file(path: Path) -> FileCalibration:
-    """Find out the format from the content and read it; `path` may be a folder where a format has several files.
+    """Read a calibration file in the format that its content shows.
 
-    Raises FileNotFoundError, or ValueError naming what is understood."""
+    Args:
+        path: The file, or the folder where a format has several files.
+
+    Returns:
+        The cameras in the file's unit, not yet checked.
+
+    Raises:
+        FileNotFoundError: There is nothing at `path`.
+        ValueError: No format is recognised (the message lists all), or the file is damaged.
+    """
     return format_of(path).read(path)
 
 
 def format_of(path: Path) -> CalibrationFormat:
-    """The format of what is at `path`. FileNotFoundError, or ValueError naming what is understood."""
+    """The format of a calibration file, from its content.
+
+    Args:
+        path: The file, or the folder where a format has several files.
+
+    Returns:
+        The first of `FORMATS` that recognises it.
+
+    Raises:
+        FileNotFoundError: There is nothing at `path`.
+        ValueError: No format is recognised; the message lists all.
+    """
     if not path.exists():
         raise MissingFileError(f"no file {path}.")
     text = _beginning(path)

@@ -1,4 +1,4 @@
-"""Which unit a calibration file's lengths are in: stated, given, or inferred and said."""
+"""The unit of length of a calibration file: stated by the file, given by the user, or inferred and noted."""
 
 from pathlib import Path
 from typing import Literal
@@ -18,11 +18,26 @@ class AmbiguousUnitsError(InputError):
 
 
 def metres_per_unit(file: FileCalibration, units: Units | None, path: Path) -> tuple[float | None, str]:
-    """The factor to metres and where it came from, in words; None where the file holds lenses only.
+    """The factor from a calibration file's unit of length to metres, and where it comes from.
 
-    Raises ValueError where the unit is unknown, contradicted, or cannot be inferred."""
+    A unit that neither file nor user states is inferred from the median distance between cameras: 0.5 to 50 means
+    metres, 500 to 50000 millimetres.
+
+    Args:
+        file: The cameras as read.
+        units: The unit given by the user; None: none.
+        path: The file, for messages.
+
+    Returns:
+        Metres per unit (None where the file holds intrinsics only), and the reason in words.
+
+    Raises:
+        ValueError: The unit is unknown, contradicts the file's, or implies cameras less than 1 cm or more than 1 km
+            apart.
+        AmbiguousUnitsError: Nothing states the unit, and it cannot be inferred.
+    """
     if any(camera.translation is None for camera in file.cameras):
-        return None, "no lengths: the file holds lenses only"
+        return None, "no lengths: the file holds intrinsics only"
     if file.units is not None:
         if file.units not in _METRES:
             raise InputError(f"{path}: units are '{file.units}'; understood are {', '.join(_METRES)}.")
@@ -37,7 +52,7 @@ def metres_per_unit(file: FileCalibration, units: Units | None, path: Path) -> t
     if not file.scale_known:
         raise AmbiguousUnitsError(
             f"{path}: a {file.format} has no scale, so its lengths are in no unit and none can be guessed. If you "
-            f"scaled it yourself, pass --units m, --units cm or --units mm. Else take its lenses alone and "
+            f"scaled it yourself, pass --units m, --units cm or --units mm. Else take its intrinsics alone and "
             f"place the cameras with `coview calibrate people SESSION`, which finds the scale too."
         )
     return _inferred(file, path)

@@ -1,4 +1,4 @@
-"""The one gate every calibrated camera passes on its way in or out; errors name camera and value."""
+"""Checks that every calibrated camera passes when it is read or written; errors name camera and value."""
 
 from collections.abc import Sequence
 
@@ -10,19 +10,32 @@ from coview.cameras import Cameras
 from coview.errors import InputError
 from coview.formats.io.camera_names import listed
 
-_EXACT = 1e-6  # how far RᵀR may be from the identity
-_ASPECT = 0.2  # how far fx and fy may differ
-# of the distance from the middle: how far straightening may move a pixel; lenses with much distortion are wide ones
+# largest entry of RᵀR - I that is allowed
+_EXACT = 1e-6
+# relative difference allowed between fx and fy
+_ASPECT = 0.2
+# how far undistortion may move a pixel, as a share of its distance from the principal point; strong distortion is
+# that of wide-angle lens models
 _PINCHED, _STRETCHED = 0.7, 3.0
-_OFF_CENTRE, _CENTRED = 0.2, 0.1  # of the image's side: where a principal point makes one suspect a swap
+# distances of the principal point from the image's middle, as a share of its sides, that suggest swapped sides
+_OFF_CENTRE, _CENTRED = 0.2, 0.1
 
 
 def check_cameras(names: Sequence[str], cameras: Cameras, where: str) -> None:
-    """Raise ValueError where a camera cannot be real; `where` is the file, for the message.
+    """Raise where the parameters of a camera are impossible.
 
-    Checked: unique names; known size; finite upper triangular K with positive, similar focal lengths;
-    principal point inside the image; a right-handed orthonormal rotation; distortion that some lens could have.
-    Extrinsics that are NaN throughout are allowed: they mean that only the lens is known."""
+    Checked: unique names; known size; finite upper triangular K with positive, similar focal lengths; principal point
+    inside the image; a right-handed orthonormal rotation; distortion that is invertible and moderate halfway to the
+    corners. Extrinsics that are NaN throughout mean that only the intrinsics are known, and pass.
+
+    Args:
+        names: Names of the cameras.
+        cameras: One batch axis, in the order of `names`.
+        where: The file, for messages.
+
+    Raises:
+        ValueError: Naming `where`, the camera, the value and the likely cause.
+    """
     doubled = {name for name in names if list(names).count(name) > 1}
     if doubled:
         raise InputError(
@@ -69,14 +82,14 @@ def _check_intrinsics(matrix: Float[Tensor, "3 3"], label: str) -> None:
 
 def _check_principal_point(camera: Cameras, label: str) -> None:
     centre, size = camera.principal_point, camera.size
-    offset, swapped = _off_centre(centre, size), _off_centre(centre, size.flip(0))
-    if offset > _OFF_CENTRE and swapped < _CENTRED:
+    distance, distance_if_swapped = _off_centre(centre, size), _off_centre(centre, size.flip(0))
+    if distance > _OFF_CENTRE and distance_if_swapped < _CENTRED:
         raise InputError(
             f"{label}: the principal point {_numbers(centre)} lies off the middle of an image of "
             f"{_numbers(size)} (width, height), but close to the middle of one of {_numbers(size.flip(0))}. "
             f"Width and height are probably swapped; write `size = [{size[1]:.0f}, {size[0]:.0f}]`."
         )
-    if offset > 0.5:
+    if distance > 0.5:
         raise InputError(
             f"{label}: the principal point {_numbers(centre)} lies outside the image of {_numbers(size)} "
             f"pixels (width, height). The size or the camera matrix belongs to another image."
@@ -89,7 +102,8 @@ def _check_distortion(camera: Cameras, label: str) -> None:
     corners = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], dtype=torch.float64)
     camera = camera.to(torch.float64)
     middle = camera.principal_point
-    away = (corners * camera.size - middle) / 2  # half of the way out, where every lens model holds
+    # halfway to the corners, where every distortion model holds
+    away = (corners * camera.size - middle) / 2
     straight, miss = camera.undistort(middle + away)
     stretched = (straight - middle).norm(dim=-1) / away.norm(dim=-1)
     if bool((miss > 1).any()) or float(stretched.min()) < _PINCHED or float(stretched.max()) > _STRETCHED:

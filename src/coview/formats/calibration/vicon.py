@@ -38,7 +38,8 @@ _CONVENTIONS = [
         ("x left, y down, z backward", [-1.0, 1.0, -1.0]),
     )
 ]
-_NEGLIGIBLE = 1e-5  # a k1 below this moves no pixel by a hundredth: then it was meant per square pixel
+# a k1 below this moves no pixel by a hundredth: then it was meant per square pixel
+_NEGLIGIBLE = 1e-5
 
 
 def _read(path: Path) -> FileCalibration:
@@ -56,10 +57,10 @@ def _read(path: Path) -> FileCalibration:
         for element, frame in frames.items()
         if frame is None
     ]
-    known = [_camera(element, frame, path) for element, frame in frames.items() if frame is not None]
-    if not known:
+    calibrated = [_camera(element, frame, path) for element, frame in frames.items() if frame is not None]
+    if not calibrated:
         raise InputError(f"{path}: none of its {len(elements)} video cameras is calibrated (no KeyFrame).")
-    cameras, said = most_plausible(known, _CONVENTIONS)
+    cameras, said = most_plausible(calibrated, _CONVENTIONS)
     notes.append(f"{path.name}: read {said}. Confirm it with --check SESSION.")
     notes += [
         f"camera '{c.name}': k1 = {c.distortions[0]:g} does next to nothing as a number without unit; if it is meant "
@@ -170,6 +171,6 @@ VICON = CalibrationFormat(
     unit="mm",
     coefficients=frozenset({0, 1, 4}),
     skew=False,
-    lenses_only=False,
+    intrinsics_only=False,
     world="kept as it is; Vicon's own has z up",
 )

@@ -1,1 +1,1 @@
-"""Reading and writing without surprises: atomic, checked, of untrusted origin."""
+"""Reading and writing files: atomic, checked, and safe with files of unknown origin."""

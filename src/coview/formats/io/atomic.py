@@ -1,4 +1,4 @@
-"""Writing a file so that a failure leaves what was there before: a temporary file, then one rename."""
+"""Atomic writing of files: a failure leaves what was there before (a temporary file, then one rename)."""
 
 import errno
 import os
@@ -20,11 +20,20 @@ _UNWRITABLE = {
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to; it takes `path`'s place when the block ends without an error.
+    """A temporary path beside a file, which replaces the file when the block ends without an error.
 
-    Whatever goes wrong (an exception, Ctrl-C, a full disk), the old file stays as it was and the
-    temporary one is removed. Raises OSError saying so when the disk is full. The temporary name
-    keeps the ending, because some writers choose or add one by themselves."""
+    Whatever goes wrong (an exception, Ctrl-C, a full disk), the old file stays as it was and the temporary one is
+    removed.
+
+    Args:
+        path: The file to replace; its folder is made if need be.
+
+    Yields:
+        The temporary path, with the same ending, because some writers choose or add one by themselves.
+
+    Raises:
+        OSError: The file cannot be written; the message says that nothing was lost, and what to do.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -41,18 +50,42 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text atomically, with the same line ends on every system."""
+    """Write UTF-8 text atomically, with the same line ends on every system.
+
+    Args:
+        path: The file.
+        text: Its content.
+
+    Raises:
+        OSError: As `replacing`.
+    """
     write_bytes(path, text.encode("utf-8"))
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write bytes atomically."""
+    """Write bytes atomically.
+
+    Args:
+        path: The file.
+        data: Its content.
+
+    Raises:
+        OSError: As `replacing`.
+    """
     with replacing(path) as temporary:
         temporary.write_bytes(data)
 
 
 def explained(error: OSError, path: Path) -> OSError:
-    """The same error, in words that say what is lost (nothing) and what to do."""
+    """An error of writing with a message that says what is lost (nothing) and what to do.
+
+    Args:
+        error: What the system raised.
+        path: The file that was written.
+
+    Returns:
+        An OSError of the same number; `error` itself where its cause is none of those explained here.
+    """
     if words := _UNWRITABLE.get(error.errno or 0):
         return type(error)(f"{path} cannot be written: {words}. Nothing was changed there.")
     if error.errno not in _FULL:

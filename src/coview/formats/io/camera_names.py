@@ -10,7 +10,14 @@ _ADDED = frozenset(
 
 
 def natural_key(name: str) -> list[tuple[int, int, str]]:
-    """Sort key under which cam_2 comes before cam_10."""
+    """Sort key under which cam_2 comes before cam_10.
+
+    Args:
+        name: The name; upper and lower case are equal.
+
+    Returns:
+        For `sorted(names, key=natural_key)`.
+    """
     return [
         (0, int(part), "") if part.isdecimal() else (1, 0, part)
         for part in re.split(r"(\d+)", name.casefold())
@@ -19,19 +26,32 @@ def natural_key(name: str) -> list[tuple[int, int, str]]:
 
 
 def plain_name(name: str) -> str:
-    """What is left of a name without case, punctuation, leading zeros, and words such as `json`.
+    """A camera's name without case, punctuation, leading zeros, and words such as `json`.
 
-    `cam_01`, `Cam1` and `cam01_json` are all `cam1`."""
+    Args:
+        name: Such as `cam_01`, `Cam1` or `cam01_json`.
+
+    Returns:
+        Such as `cam1`, which is equal for all three.
+    """
     parts = [part for part in re.split(r"[\W_]+", name.casefold()) if part and part not in _ADDED]
     return re.sub(r"\d+", lambda number: str(int(number.group())), "".join(parts)) or name.casefold()
 
 
 def match_names(wanted: Sequence[str], available: Sequence[str]) -> dict[str, str]:
-    """For each wanted name the available one that means the same camera; those without one are left out.
+    """For each wanted name the available one that means the same camera.
 
-    Tried in order, each for the names still open: the same name; the same plain name; one plain name
-    being the end of the other (`take3_cam01` and `cam01`). A name is used only where it is the only
-    candidate, so that nothing is matched by position or by chance."""
+    Tried in order, each for the names still open: the same name; the same plain name; one plain name being the end of
+    the other (`take3_cam01` and `cam01`). A name is used only where it is the only candidate, so that nothing is
+    matched by position or by chance.
+
+    Args:
+        wanted: Names to match.
+        available: Names to choose from; each is used once at most.
+
+    Returns:
+        Wanted name: available name. Those without a match are left out.
+    """
     found: dict[str, str] = {}
     for same in (_identical, _plainly_equal, _one_ends_with_other):
         open_wanted = [name for name in wanted if name not in found]
@@ -41,7 +61,7 @@ def match_names(wanted: Sequence[str], available: Sequence[str]) -> dict[str, st
 
 
 def listed(names: Iterable[str]) -> str:
-    """Names for a message, in natural order."""
+    """Names for a message: in natural order, separated by commas; "none" where there are none."""
     return ", ".join(sorted(names, key=natural_key)) or "none"
 
 

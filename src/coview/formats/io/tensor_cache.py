@@ -1,7 +1,6 @@
-"""Tensors that are kept because they are slow to make: whole, or not believed.
+"""A cache of tensors in safetensors files with a checksum: complete, or treated as absent.
 
-A file says what its content was when it was written. One that was cut short, changed or written by an older version
-is as good as none, because whoever reads it would learn from it without a word.
+A file that was cut short, changed or written by an older version does not match its checksum and is not used.
 """
 
 import hashlib
@@ -16,7 +15,15 @@ _DIGEST = "sha256"
 
 
 def keep(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Write atomically; OSError saying how to find another place where it is not possible."""
+    """Write tensors atomically, with a checksum of their content.
+
+    Args:
+        path: The file.
+        tensors: Name: tensor, any shape, dtype and device.
+
+    Raises:
+        OSError: It cannot be written; the message says how to choose another folder.
+    """
     from safetensors.torch import save as as_safetensors
 
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
@@ -24,7 +31,14 @@ def keep(path: Path, tensors: dict[str, Tensor]) -> None:
 
 
 def kept(path: Path) -> dict[str, Tensor] | None:
-    """What `keep` wrote there; None where there is nothing, or something else."""
+    """Read the tensors that `keep` wrote.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Name: tensor, on the CPU; None where there is no file, or its content does not match its checksum.
+    """
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
@@ -34,12 +48,21 @@ def kept(path: Path) -> dict[str, Tensor] | None:
             said = (file.metadata() or {}).get(_DIGEST)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     except (SafetensorError, OSError, ValueError, TypeError, KeyError):
-        return None  # an interrupted disk, or another program's file
+        # an interrupted disk, or another program's file
+        return None
     return tensors if said == _digest(tensors) else None
 
 
 def put(path: Path, content: bytes) -> None:
-    """Write a file that is kept for later; OSError saying how to find another place where it is not possible."""
+    """Write a file of a cache atomically.
+
+    Args:
+        path: The file.
+        content: Its bytes.
+
+    Raises:
+        OSError: It cannot be written; the message says how to choose another folder.
+    """
     try:
         write_bytes(path, content)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Reading TOML, JSON and XML that others wrote: every error names the file and the line."""
+"""Reading text, TOML, JSON and XML of unknown origin: every error names the file and the line."""
 
 import json
 import tomllib
@@ -10,7 +10,18 @@ from coview.errors import InputError, MissingFileError
 
 
 def read_text(path: Path) -> str:
-    """A UTF-8 (or ASCII) file as text. Raises FileNotFoundError, or ValueError for another encoding."""
+    """Read a UTF-8 (or ASCII) file as text.
+
+    Args:
+        path: The file; a byte order mark is dropped.
+
+    Returns:
+        Its text.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is not UTF-8; the message names the line.
+    """
     if not path.is_file():
         raise MissingFileError(f"no file {path}" + (": that is a folder." if path.is_dir() else "."))
     try:
@@ -24,7 +35,18 @@ def read_text(path: Path) -> str:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """A TOML file as a dict. Raises ValueError with file and line where it is malformed."""
+    """Read a TOML file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its table.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is not valid TOML; the message names the line.
+    """
     text = read_text(path)
     try:
         return tomllib.loads(text)
@@ -35,7 +57,18 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def read_json(path: Path) -> Any:
-    """A JSON file (NaN allowed, as many tools write it). Raises ValueError with file and line."""
+    """Read a JSON file; NaN is allowed, as many tools write it.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its content.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is not valid JSON; the message names line and column.
+    """
     text = read_text(path)
     try:
         return json.loads(text)
@@ -50,12 +83,23 @@ def read_json(path: Path) -> Any:
 
 
 def read_xml(path: Path) -> ElementTree.Element:
-    """The root of an XML file. Raises ValueError with file and line; entities are refused."""
+    """Read an XML file; document types and entities are refused, because they can be used for attacks.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The root element.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is not valid XML, or declares entities.
+    """
     text = read_text(path)
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise InputError(
             f"{path}: declares a document type or entities, which a calibration never needs and "
-            f"which can be used for harm. Remove the <!DOCTYPE …> lines if you trust the file."
+            f"which can be used for harm. Remove the <!DOCTYPE …> lines if you know who made the file."
         )
     try:
         return ElementTree.fromstring(text.encode("utf-8"))

@@ -1,4 +1,4 @@
-"""Writing TOML that people read: tables, arrays of tables, numbers in full precision. `tomllib` reads it."""
+"""Writing TOML for people to read: tables, arrays of tables, numbers in full precision. `tomllib` reads it."""
 
 import math
 import re
@@ -10,17 +10,25 @@ _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r", "\b
 
 
 def dump_toml(table: Mapping[str, Any]) -> str:
-    """TOML text of nested mappings, lists, strings, numbers and booleans; what is None is left out.
+    """The TOML text of nested mappings; `tomllib.loads` gives the same table back.
 
-    Raises TypeError for anything else. `tomllib.loads` gives the same table back."""
+    Args:
+        table: Mappings, lists, strings, numbers and booleans; None is left out.
+
+    Returns:
+        The text.
+
+    Raises:
+        TypeError: For any other value.
+    """
     return "\n".join(_lines(table, ())).strip() + "\n"
 
 
 def _lines(table: Mapping[str, Any], path: tuple[str, ...]) -> list[str]:
     """Plain values first, then the tables: TOML would otherwise file them under the last table."""
-    known = {key: value for key, value in table.items() if value is not None}
-    lines = [f"{_key(key)} = {_value(value)}" for key, value in known.items() if not _is_tabular(value)]
-    for key, value in known.items():
+    given = {key: value for key, value in table.items() if value is not None}
+    lines = [f"{_key(key)} = {_value(value)}" for key, value in given.items() if not _is_tabular(value)]
+    for key, value in given.items():
         here = (*path, key)
         title = ".".join(_key(part) for part in here)
         if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Opening npz and pickle files from others without running what may be inside."""
+"""Reading npz, npy and pickle files of unknown origin without running code that may be inside."""
 
 import io
 import pickle
@@ -38,13 +38,23 @@ _BROKEN = (
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of an npz file. Raises ValueError naming file and array where one holds pickled objects.
+    """Read the arrays of an npz file; nothing in it is executed.
 
-    Nothing in the file is executed. FileNotFoundError where there is none."""
+    Args:
+        path: The file.
+
+    Returns:
+        Arrays by name.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no npz file, or an array holds pickled objects; the message names the array.
+    """
     if not path.is_file():
         raise MissingFileError(f"no file {path}.")
     try:
-        with path.open("rb") as stream:  # numpy leaves the file open where it is damaged
+        # numpy leaves the file open where it is damaged
+        with path.open("rb") as stream:
             file = np.load(stream, allow_pickle=False)
             if not isinstance(file, np.lib.npyio.NpzFile):
                 raise InputError("it holds a single array, not an npz archive")
@@ -64,10 +74,18 @@ def _array(file: Any, name: str) -> np.ndarray:
 
 
 def read_pickle(path: Path) -> Any:
-    """A pickle of dicts, lists, numbers, text and numpy arrays; anything else is refused unopened.
+    """Read a pickle of dicts, lists, numbers, text and numpy arrays; nothing else is allowed.
 
-    Raises ValueError naming the file and what it asked for. Python 2 pickles are read as Latin-1,
-    as numpy needs."""
+    Args:
+        path: The file. Python 2 pickles are read as Latin-1, as numpy needs.
+
+    Returns:
+        Its content.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is damaged or asks for anything else; the message says for what.
+    """
     if not path.is_file():
         raise MissingFileError(f"no file {path}.")
     try:
@@ -77,7 +95,18 @@ def read_pickle(path: Path) -> Any:
 
 
 def read_object_npy(path: Path) -> Any:
-    """What `np.save` made of a dict (or another object), under the rules of `read_pickle`."""
+    """Read the object (such as a dict) that `np.save` wrote, with the restrictions of `read_pickle`.
+
+    Args:
+        path: The .npy file.
+
+    Returns:
+        The object; an array where it has a shape.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is damaged, holds plain numbers, or asks for anything that is not allowed.
+    """
     if not path.is_file():
         raise MissingFileError(f"no file {path}.")
     try:
@@ -87,8 +116,8 @@ def read_object_npy(path: Path) -> Any:
             shape, _, kind = header(stream)
             if not kind.hasobject:
                 raise InputError(f"it holds an array of {kind}, not objects; read it with numpy")
-            held = _OnlyArrays(stream, encoding="latin1").load()
-            return held if shape else held.item()
+            content = _OnlyArrays(stream, encoding="latin1").load()
+            return content if shape else content.item()
     except _BROKEN as error:
         raise InputError(f"{path} was not opened: {error}.") from error
 
@@ -97,12 +126,13 @@ class _OnlyArrays(pickle.Unpickler):
     """An unpickler that knows numpy arrays and nothing else that could be called."""
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == ("_codecs", "encode"):  # how Python 3 writes bytes for Python 2
+        # how Python 3 writes bytes for Python 2
+        if (module, name) == ("_codecs", "encode"):
             return _latin1
         if (module, name) not in _ARRAY_PARTS:
             raise pickle.UnpicklingError(
                 f"it asks for '{module}.{name}', and only numpy arrays are allowed, because a pickle can "
-                f"run any program. Convert it to npz where you trust it"
+                f"run any program. Convert it to npz on a machine where that does no harm"
             )
         return super().find_class(module, name)
 

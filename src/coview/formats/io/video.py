@@ -1,4 +1,4 @@
-"""Videos: what they are, and their frames as pixels. Phones' rotation flags are obeyed, as OpenCV does."""
+"""Videos: their size, frame rate and frames as pixels. Rotation flags of phones are applied, as OpenCV does."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -13,24 +13,39 @@ from jaxtyping import UInt8
 from coview.errors import InputError, MissingFileError
 
 ENDINGS = frozenset({".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm", ".mpg", ".mpeg", ".mts"})
-_UNEVEN = 0.5  # of the usual time between frames: more spread than that is a variable frame rate
+# range of the times between frames, relative to their median, from which the frame rate counts as variable
+_UNEVEN = 0.5
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a player would show."""
+    """Facts about a video, as a player shows it."""
 
-    size: tuple[int, int]  # width, height in pixels, after the rotation flag
-    fps: float | None  # None: the file does not say
+    # width, height in pixels, after the rotation flag
+    size: tuple[int, int]
+    # frames per second; None: the file does not say
+    fps: float | None
+    # number of frames
     frames: int
-    turned: int  # degrees by which the stored picture is turned, counter-clockwise: 0, 90, 180, -90
-    uneven: bool  # whether the time between frames varies, so that frame number × 1/fps is not the time
+    # rotation from the stored to the shown image, degrees counter-clockwise: 0, 90, 180, -90
+    turned: int
+    # whether the time between frames varies, so that frame number × 1/fps is not the time
+    uneven: bool
 
 
 def probe(path: Path) -> VideoInfo:
-    """Size, rate and number of frames. The first frame is decoded, to be sure that it can be.
+    """Size, frame rate and number of frames of a video.
 
-    Raises FileNotFoundError, or ValueError naming the file where it is no readable video."""
+    Args:
+        path: The video. Its first frame is decoded, to be sure that it can be.
+
+    Returns:
+        The facts; packets are counted where the header does not state the number of frames.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no readable video.
+    """
     with _opened(path) as (container, stream):
         first = next(container.decode(stream), None)
         if first is None:
@@ -53,10 +68,21 @@ def probe(path: Path) -> VideoInfo:
 def read_frames(
     path: Path, frames: Iterable[int]
 ) -> Iterator[tuple[int, UInt8[np.ndarray, "height width 3"]]]:
-    """Number and RGB picture of the frames asked for, in ascending order.
+    """Read some frames of a video.
 
-    Decodes from the start, so that numbers are exact in every format. Frames beyond the end are left
-    out. Raises as `probe`."""
+    The video is decoded from its start, so that frame numbers are exact in every format.
+
+    Args:
+        path: The video.
+        frames: Frame numbers from 0; those beyond the end are left out.
+
+    Yields:
+        Frame number and RGB image of shape (height, width, 3), uint8, in ascending order.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no readable video.
+    """
     wanted = set(frames)
     if not wanted:
         return

@@ -1,1 +1,1 @@
-"""2D joints of detectors: files in, one table of detections out."""
+"""2D joints as detectors write them, read into one type."""

@@ -1,4 +1,4 @@
-"""2D joints of all cameras as one type, and our own npz files, one per camera.
+"""2D detections of all cameras, and our own npz files of them, one per camera.
 
 In memory an absent joint is NaN with confidence 0, whatever zero or blank a file used for it.
 """
@@ -19,17 +19,26 @@ from coview.formats.keypoints.single_person_tracker import follow
 
 @dataclass(frozen=True)
 class Detections:
-    """What a 2D detector saw, for all views and frames; the order of people means nothing."""
+    """2D joints of all people in all views and frames; the order of people means nothing."""
 
-    joints: Float[Tensor, "views frames people joints 2"]  # pixels; NaN: not seen
-    confidence: Float[Tensor, "views frames people joints"]  # in [0, 1]; 0: not seen
+    # pixels; NaN: not seen
+    joints: Float[Tensor, "views frames people joints 2"]
+    # in [0, 1]; 0: not seen
+    confidence: Float[Tensor, "views frames people joints"]
 
     @staticmethod
     def make(points: Float[Tensor, "views frames people joints 3"]) -> "Detections":
-        """From x, y, confidence as detectors write them.
+        """Detections from x, y, confidence as detectors write them.
 
-        A joint is absent where a value is NaN or infinite, where the confidence is 0 or less, or
-        where x and y are both exactly 0 (OpenPose's way to say so). Confidence is cut to [0, 1]."""
+        A joint is absent where a value is NaN or infinite, where the confidence is 0 or less, or where x and y are both
+        exactly 0 (as OpenPose writes it).
+
+        Args:
+            points: Shape (views, frames, people, joints, 3): x, y in pixels, confidence.
+
+        Returns:
+            The detections, float32; confidence is clipped to [0, 1].
+        """
         points = points.to(torch.float32)
         seen = points.isfinite().all(dim=-1) & (points[..., 2] > 0) & (points[..., :2] != 0).any(dim=-1)
         joints = torch.where(seen[..., None], points[..., :2], torch.nan)
@@ -37,18 +46,22 @@ class Detections:
 
     @property
     def points(self) -> Float[Tensor, "views frames people joints 3"]:
-        """x, y, confidence, as they are written; NaN throughout where absent."""
+        """x, y (pixels), confidence, as written: shape (views, frames, people, joints, 3); NaN where absent."""
         confidence = torch.where(self.confidence > 0, self.confidence, torch.nan)
         return torch.cat([self.joints, confidence[..., None]], dim=-1)
 
     def single(
         self,
     ) -> tuple[Float[Tensor, "views frames joints 2"], Float[Tensor, "views frames joints"]]:
-        """One person per view, followed over time: pixels and confidence.
+        """One person per view, tracked over time.
 
-        The identity where each view holds one person. Else, per view: the person with the greatest
-        confidence × size over the recording, then the nearest one from frame to frame. Views are
-        followed apart from each other, so two views may settle on different people."""
+        Where a view has several people: the person with the greatest confidence × size over the recording, then the
+        nearest one from frame to frame. Views are tracked independently, so two views may follow different people.
+
+        Returns:
+            Pixels of shape (views, frames, joints, 2), NaN where absent, and confidence of shape (views, frames,
+            joints).
+        """
         return self.picked(
             torch.stack([follow(j, c) for j, c in zip(self.joints, self.confidence, strict=True)])
         )
@@ -56,7 +69,15 @@ class Detections:
     def picked(
         self, chosen: Int[Tensor, "views frames"]
     ) -> tuple[Float[Tensor, "views frames joints 2"], Float[Tensor, "views frames joints"]]:
-        """One person per view and frame, by place among the people; absent where `chosen` is below 0."""
+        """One person per view and frame, by index among the people.
+
+        Args:
+            chosen: Shape (views, frames): index of the person; below 0: absent.
+
+        Returns:
+            Pixels of shape (views, frames, joints, 2), NaN where absent, and confidence of shape (views, frames,
+            joints).
+        """
         found = chosen >= 0
         index = chosen.clamp(min=0)[..., None, None]
         confidence = self.confidence.gather(2, index.expand(*index.shape[:3], self.joints.shape[3]))[:, :, 0]
@@ -69,7 +90,13 @@ class Detections:
 
 
 def write_detections(folder: Path, names: tuple[str, ...], detections: Detections) -> None:
-    """One `<camera>.npz` per view with the array `joints` (frames, people, joints, xyc), float32."""
+    """Write one `<camera>.npz` per view with the array `joints` of shape (frames, people, joints, 3), float32.
+
+    Args:
+        folder: The folder; made if need be.
+        names: Names of the cameras, in the order of the views.
+        detections: The detections.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for name, points in zip(names, detections.points, strict=True):
         with replacing(folder / f"{name}.npz") as temporary:
@@ -77,9 +104,19 @@ def write_detections(folder: Path, names: tuple[str, ...], detections: Detection
 
 
 def read_detections(folder: Path, names: tuple[str, ...]) -> Detections:
-    """The views `names` of a folder written by `write_detections`; fewer people are padded as absent.
+    """Read the detections of some cameras from a folder that `write_detections` wrote.
 
-    Raises FileNotFoundError naming a camera without a file, ValueError for files that do not fit together."""
+    Args:
+        folder: The folder.
+        names: Names of the cameras, which gives the order of the views.
+
+    Returns:
+        The detections; views with fewer people are padded as absent.
+
+    Raises:
+        FileNotFoundError: A camera has no file.
+        ValueError: A file is damaged, or the cameras have different numbers of frames or joints.
+    """
     views = [_read_view(folder / f"{name}.npz", name) for name in names]
     if not views:
         raise InputError(f"no cameras to read from {folder}: the session names none.")
@@ -91,7 +128,14 @@ def read_detections(folder: Path, names: tuple[str, ...]) -> Detections:
 
 
 def stack_views(views: list[Float[Tensor, "_ _ joints 3"]]) -> Float[Tensor, "views frames people joints 3"]:
-    """Views with equally many frames as one tensor; people and frames are padded with NaN."""
+    """Views with equally many joints as one tensor.
+
+    Args:
+        views: Per view, shape (frames, people, joints, 3).
+
+    Returns:
+        Shape (views, frames, people, joints, 3); fewer frames or people are padded with NaN.
+    """
     frames = max(view.shape[0] for view in views)
     people = max(1, *(view.shape[1] for view in views), 1)
     stacked = views[0].new_full((len(views), frames, people, *views[0].shape[2:]), torch.nan)

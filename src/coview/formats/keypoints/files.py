@@ -1,4 +1,4 @@
-"""2D joints with one file per camera: our plain JSON, COCO results, and our npz."""
+"""2D joints in one file per camera: our plain JSON, COCO results, and npz."""
 
 import re
 from pathlib import Path
@@ -16,7 +16,14 @@ ENDINGS = frozenset({".json", ".npz"})
 
 
 def is_keypoint_content(content: Any) -> bool:
-    """Whether parsed JSON looks like the 2D joints of one camera (and not like settings or a calibration)."""
+    """Whether parsed JSON looks like the 2D joints of one camera (and not like settings or a calibration).
+
+    Args:
+        content: The parsed JSON.
+
+    Returns:
+        Whether it is our plain JSON or a list of COCO results.
+    """
     if isinstance(content, dict):
         return isinstance(content.get("frames"), list)
     return (
@@ -28,12 +35,22 @@ def is_keypoint_content(content: Any) -> bool:
 
 
 def read_keypoint_file(path: Path) -> ViewJoints:
-    """All frames of one camera from one file; the kind is found from the content.
+    """Read all frames of one camera from one file; the format is found from the content.
 
-    Plain JSON: {"camera", "fps", "size": [w, h], "skeleton", "frames": [{"people": [[[x, y, c], …], …]}, …]},
-    all but `frames` optional. COCO results: a list of {"image_id", "keypoints": [x, y, c, …]} where the
-    image id (or the last digits of its file name) is the frame number. npz: array `joints`
-    (frames, people, joints, 3). Raises ValueError naming file and frame."""
+    Plain JSON: {"camera", "fps", "size": [w, h], "skeleton", "frames": [{"people": [[[x, y, c], …], …]}, …]}, all but
+    `frames` optional. COCO results: a list of {"image_id", "keypoints": [x, y, c, …]} where the image id (or the last
+    digits of its file name) is the frame number. npz: array `joints` of shape (frames, people, joints, 3).
+
+    Args:
+        path: The file, .json or .npz.
+
+    Returns:
+        The joints as the file has them.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is damaged or holds nobody; the message names file and frame.
+    """
     if path.suffix.casefold() == ".npz":
         return _from_npz(path)
     content = read_json(path)

@@ -1,4 +1,4 @@
-"""Which skeleton a detector used: from the number of joints, and where that is not enough, from the poses."""
+"""Guess a detector's skeleton from the number of joints and, where that is ambiguous, from the poses."""
 
 import torch
 from jaxtyping import Float
@@ -19,24 +19,45 @@ def _openpose_18() -> Skeleton:
 
 OPENPOSE_18 = _openpose_18()
 _BY_COUNT = {17: COCO_17, 18: OPENPOSE_18, 26: HALPE_26}
-_BODY_FIRST = {133: 17, 135: 25, 136: 26}  # whole-body detectors: how many of the first joints are the body
-_CLEAR = 2.0  # how many times worse the other reading must be
+# whole-body detectors: how many of the first joints are the body
+_BODY_FIRST = {133: 17, 135: 25, 136: 26}
+# ratio of the errors of the two skeletons from which the better one is taken
+_CLEAR = 2.0
 
 
 def body_part(
     points: Float[Tensor, "views frames people joints 3"],
 ) -> Float[Tensor, "views frames people body 3"]:
-    """Without the face and hand joints of whole-body detectors, which coview does not use."""
+    """The body's joints without the face and hands of whole-body detectors, which coview does not use.
+
+    Args:
+        points: Shape (views, frames, people, joints, 3).
+
+    Returns:
+        Shape (views, frames, people, body, 3); `points` itself for other numbers of joints than 133, 135 and 136.
+    """
     return points[..., : _BODY_FIRST.get(points.shape[-2], points.shape[-2]), :]
 
 
 def which_skeleton(
     points: Float[Tensor, "views frames people joints 3"], asked: str | None, said: str | None = None
 ) -> tuple[Skeleton, str]:
-    """The skeleton and why, in words; `asked` by the user goes before `said` by the file.
+    """The skeleton of 2D joints, and why.
 
-    BODY_25 and BODY_25B both have 25 joints: in the right one the neck lies between the shoulders and
-    the face is small. Raises ValueError where the number of joints fits none or the poses fit both."""
+    BODY_25 and BODY_25B both have 25 joints: with the right one the neck lies between the shoulders, the nose between
+    the eyes and the heels at the ankles.
+
+    Args:
+        points: Shape (views, frames, people, joints, 3): x, y in pixels, confidence.
+        asked: Name of a skeleton that the user gives; goes before everything else.
+        said: Name that the file gives.
+
+    Returns:
+        The skeleton, and the reason in words.
+
+    Raises:
+        ValueError: The name's number of joints differs, no skeleton has this number, or the poses fit both.
+    """
     count = points.shape[-2]
     named, by = (asked, "as asked for") if asked else (said, "as the file says")
     if named:
@@ -58,10 +79,10 @@ def which_skeleton(
 
 
 def _body_25_or_25b(points: Float[Tensor, "views frames people joints 3"]) -> tuple[Skeleton, str]:
-    misfit = {skeleton.name: _misfit(points, skeleton) for skeleton in (BODY_25, BODY_25B)}
-    best, worst = sorted((BODY_25, BODY_25B), key=lambda skeleton: misfit[skeleton.name])
-    shown = f"{best.name} misfit {misfit[best.name]:.3f}, {worst.name} {misfit[worst.name]:.3f} body sizes"
-    if not misfit[worst.name] > _CLEAR * misfit[best.name]:
+    errors = {skeleton.name: _placement_error(points, skeleton) for skeleton in (BODY_25, BODY_25B)}
+    best, worst = sorted((BODY_25, BODY_25B), key=lambda skeleton: errors[skeleton.name])
+    shown = f"{best.name} {errors[best.name]:.3f}, {worst.name} {errors[worst.name]:.3f} body sizes off"
+    if not errors[worst.name] > _CLEAR * errors[best.name]:
         raise InputError(
             f"25 joints are either body_25 or body_25b, and the poses do not tell which ({shown}). "
             f"Pass --skeleton body_25 or --skeleton body_25b."
@@ -69,7 +90,7 @@ def _body_25_or_25b(points: Float[Tensor, "views frames people joints 3"]) -> tu
     return best, f"25 joints: told from body_25/body_25b by where neck, ears and eyes lie ({shown})"
 
 
-def _misfit(points: Float[Tensor, "views frames people joints 3"], skeleton: Skeleton) -> float:
+def _placement_error(points: Float[Tensor, "views frames people joints 3"], skeleton: Skeleton) -> float:
     """How far neck, nose and eyes are from where they belong under `skeleton`, in body sizes; median."""
     xy = torch.where(points[..., 2:] > 0, points[..., :2], torch.nan)
     size = _extent(xy)

@@ -12,20 +12,35 @@ from coview.formats.io.camera_names import natural_key
 from coview.formats.io.text import read_json
 from coview.formats.keypoints.view_joints import ViewJoints, stack_people
 
-_SPARSE = 20  # frame numbers per file beyond which the numbers cannot be frame numbers
+# frame numbers per file beyond which the numbers cannot be frame numbers
+_SPARSE = 20
 
 
 def frame_files(folder: Path) -> list[Path]:
-    """The JSON files of a folder in natural order."""
+    """The JSON files of a folder in natural order.
+
+    Args:
+        folder: The folder; hidden files are left out.
+
+    Returns:
+        Paths, frame 2 before frame 10.
+    """
     found = [p for p in folder.iterdir() if p.suffix.casefold() == ".json" and not p.name.startswith(".")]
     return sorted(found, key=lambda path: natural_key(path.name))
 
 
 def read_openpose_folder(folder: Path) -> ViewJoints:
-    """All frames of one camera. Frames without a file, or without people, are NaN.
+    """Read all frames of one camera from a folder with one JSON file per frame.
 
-    Raises ValueError naming the file where one is no OpenPose JSON, where people have different numbers
-    of joints, or where nobody is in any frame."""
+    Args:
+        folder: The folder.
+
+    Returns:
+        The joints; NaN in frames without a file or without people.
+
+    Raises:
+        ValueError: A file is no OpenPose JSON, people have different numbers of joints, or nobody is in any frame.
+    """
     files = frame_files(folder)
     if not files:
         raise InputError(f"{folder} holds no JSON files: this camera has no 2D joints.")
@@ -42,7 +57,16 @@ def read_openpose_folder(folder: Path) -> ViewJoints:
 def frame_numbers(names: Sequence[str], folder: Path) -> list[int]:
     """The frame number in each file name: the last group of digits that differs from file to file.
 
-    Raises ValueError where two files have the same number, or the numbers are too far apart for frames."""
+    Args:
+        names: File names.
+        folder: The folder, for messages.
+
+    Returns:
+        One number per name.
+
+    Raises:
+        ValueError: A name has no number, two have the same, or they are too far apart for frames.
+    """
     groups = [re.findall(r"\d+", name.rsplit(".", 1)[0].removesuffix("_keypoints")) for name in names]
     unnumbered = [name for name, group in zip(names, groups, strict=True) if not group]
     if unnumbered:

@@ -1,23 +1,34 @@
-"""Following one person through the frames of one view."""
+"""Track one person through the frames of one view by nearest neighbours."""
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-_REACH = 0.3  # how far a person may move between frames, in body sizes ...
-_GROWTH = 0.1  # ... and how much more for every frame in which nobody was found
-_SAME_SIZE = 2.0  # a person does not grow by more than this factor between two frames
-_BLOCK = 1024  # frames compared at once, which bounds the memory
+# distance that a person may move between two frames, in body sizes
+_REACH = 0.3
+# distance added for every frame in which nobody was found, in body sizes
+_GROWTH = 0.1
+# a person does not grow by more than this factor between two frames
+_SAME_SIZE = 2.0
+# frames compared at once, which bounds the memory
+_BLOCK = 1024
 
 
 def follow(
     joints: Float[Tensor, "frames people joints 2"], confidence: Float[Tensor, "frames people joints"]
 ) -> Int[Tensor, "frames"]:
-    """Which of the people is the followed one in each frame; -1 where nobody is.
+    """Index of the tracked person in each frame of one view.
 
-    Starts where one person's confidence × size is greatest, and goes forward and backward from there to
-    the nearest person each time; one that is farther away than a body moves, or of another size, is taken
-    for somebody else."""
+    Starts where one person's confidence × size is greatest, and goes forward and backward from there to the nearest
+    person each time; one that is farther away than a person moves, or of another size, is taken for somebody else.
+
+    Args:
+        joints: Shape (frames, people, joints, 2), pixels; NaN: not seen.
+        confidence: Shape (frames, people, joints).
+
+    Returns:
+        Shape (frames,): index among the people; -1 where the person is absent.
+    """
     if joints.shape[1] == 1:
         return torch.where((confidence > 0).any(dim=-1)[:, 0], 0, -1)
     score = confidence.sum(dim=-1) * _size(joints)
@@ -49,13 +60,13 @@ def _reappears(
     last: Float[Tensor, "joints 2"], later: Float[Tensor, "frames people joints 2"]
 ) -> tuple[int, int]:
     """In how many frames somebody near `last` is seen again, and who; (0, -1) if never."""
-    for begin in range(0, len(later), _BLOCK):
-        block = later[begin : begin + _BLOCK]
-        missed = torch.arange(begin, begin + len(block))
+    for start in range(0, len(later), _BLOCK):
+        block = later[start : start + _BLOCK]
+        missed = torch.arange(start, start + len(block))
         who = _nearest(last.expand(len(block), 1, -1, -1), block, missed.to(last.dtype))[:, 0]
         if bool((who >= 0).any()):
             first = int((who >= 0).int().argmax())
-            return begin + first + 1, int(who[first])
+            return start + first + 1, int(who[first])
     return 0, -1
 
 
@@ -66,7 +77,8 @@ def _nearest(
 ) -> Int[Tensor, "frames people"]:
     """For each of `now` the nearest of `then`, or -1 where nobody is near enough and alike."""
     a, b = now[:, :, None], then[:, None]
-    distance = (a - b).norm(dim=-1).nanmedian(dim=-1).values  # NaN: no joint in common
+    # NaN: no joint in common
+    distance = (a - b).norm(dim=-1).nanmedian(dim=-1).values
     reach = (_REACH + _GROWTH * missed)[:, None] * _size(now)
     distance = torch.where((distance <= reach[..., None]) & _alike(a, b), distance, torch.inf)
     least, who = distance.min(dim=-1)
@@ -79,7 +91,8 @@ def _alike(
     """Whether two people are about equally large, over the joints that both have."""
     both = a.isfinite() & b.isfinite()
     growth = _size(torch.where(both, b, torch.nan)) / _size(torch.where(both, a, torch.nan))
-    return (growth < _SAME_SIZE) & (growth > 1 / _SAME_SIZE) | growth.isnan()  # NaN: a single joint
+    # NaN: a single joint
+    return (growth < _SAME_SIZE) & (growth > 1 / _SAME_SIZE) | growth.isnan()
 
 
 def _size(joints: Float[Tensor, "*batch joints 2"]) -> Float[Tensor, "*batch"]:

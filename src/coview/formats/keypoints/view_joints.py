@@ -1,4 +1,4 @@
-"""2D joints of one camera as a file gave them, and putting several cameras on one row of frames."""
+"""2D joints of one camera as a file gives them, and the alignment of several cameras to common frames."""
 
 from dataclasses import dataclass
 
@@ -10,27 +10,43 @@ from torch import Tensor
 from coview.errors import InputError
 from coview.formats.io.camera_names import natural_key
 
-TOLERATED = 2  # frames by which cameras may differ: encoders and trimming lose one or two at the end
+# frames by which cameras may differ: encoders and trimming lose one or two at the end
+TOLERATED = 2
 
 
 @dataclass(frozen=True)
 class ViewJoints:
-    """What one detector wrote for one camera; nothing is cleaned yet."""
+    """2D joints that a detector wrote for one camera, before absent joints are marked."""
 
-    points: Float[Tensor, "frames people joints 3"]  # x, y (pixels), confidence; NaN: frame or person absent
-    first: int = 0  # number of the first frame
-    size: tuple[int, int] | None = None  # width, height in pixels, where the file says so
+    # x, y (pixels), confidence; NaN: frame or person absent
+    points: Float[Tensor, "frames people joints 3"]
+    # number of the first frame
+    first: int = 0
+    # width, height in pixels, where the file says so
+    size: tuple[int, int] | None = None
+    # frames per second, where the file says so
     fps: float | None = None
+    # name of the skeleton, where the file says so
     skeleton: str | None = None
-    missing: int = 0  # frames without a file
+    # number of frames without a file
+    missing: int = 0
 
     @property
     def joint_count(self) -> int:
+        """Number of joints per person."""
         return self.points.shape[2]
 
 
 def stack_people(frames: list[list[np.ndarray]], joints: int) -> Float[Tensor, "frames people joints 3"]:
-    """Frames with any number of people, each (joints, 3), as one tensor; NaN where there is nobody."""
+    """Frames with any number of people as one tensor.
+
+    Args:
+        frames: Per frame the people, each of shape (joints, 3).
+        joints: Number of joints.
+
+    Returns:
+        Shape (frames, people, joints, 3), float32; NaN where there is nobody. At least one person.
+    """
     people = max(1, max((len(frame) for frame in frames), default=0))
     points = np.full((len(frames), people, joints, 3), np.nan, dtype=np.float32)
     for row, frame in zip(points, frames, strict=True):
@@ -42,10 +58,18 @@ def stack_people(frames: list[list[np.ndarray]], joints: int) -> Float[Tensor, "
 def align_frames(
     views: dict[str, ViewJoints], allow_unequal: bool = False
 ) -> tuple[list[Float[Tensor, "_ _ joints 3"]], str]:
-    """The views on common frames (row n is the same frame number in all), and what was done, in words.
+    """The views on common frames: row n is the same frame number in all.
 
-    Cameras that end up to two frames apart are cut to the shortest; more raises ValueError with every
-    camera's count, unless `allow_unequal`."""
+    Args:
+        views: Joints by camera name.
+        allow_unequal: Whether to cut to the shortest camera, whatever the difference; otherwise up to 2 frames.
+
+    Returns:
+        Per view, shape (frames, people, joints, 3) with equally many frames, and what was done, in words.
+
+    Raises:
+        ValueError: The cameras end more than 2 frames apart, and not `allow_unequal`; the message lists the counts.
+    """
     first = min(view.first for view in views.values())
     padded = {name: _shifted(view, view.first - first) for name, view in views.items()}
     counts = {name: len(points) for name, points in padded.items()}

@@ -1,4 +1,4 @@
-"""AMC, the motion file of Acclaim: angles of every bone per frame, for the skeleton of an ASF file."""
+"""AMC, Acclaim's motion file: the angles of every bone per frame, for the skeleton of an ASF file."""
 
 import math
 from collections.abc import Iterator
@@ -19,19 +19,30 @@ _AGAIN = "Download the file again."
 
 @dataclass(frozen=True)
 class Amc:
-    """A motion; numbers as in the file, bones and channels in the order of the skeleton. It states no rate."""
+    """A motion in the file's numbers; bones and channels in the order of the skeleton. AMC states no frame rate."""
 
+    # the file
     path: Path
+    # its skeleton
     asf: Asf
+    # one row per frame: channels of all bones, angles and the root's position in the file's unit
     motion: Float[Tensor, "frames channels"]
+    # whether angles are in degrees; otherwise radians
     in_degrees: bool
 
 
 def joint_positions(amc: Amc) -> Float[Tensor, "frames bones 3"]:
-    """Where the bones *end*, in the file's unit and axes, float64; entry 0 is the root.
+    """Positions of the bones' ends by forward kinematics.
 
-    A bone turns by L = C M C⁻¹, with M the product of its angles (the first listed acts first) and C its own
-    axes at rest."""
+    A bone's local rotation is L = C M C⁻¹, with M the product of its angles (the first listed acts first) and C its own
+    axes at rest.
+
+    Args:
+        amc: The motion.
+
+    Returns:
+        Shape (frames, bones, 3), in the file's unit and axes, float64; entry 0 is the root.
+    """
     asf, frames, local, column = amc.asf, len(amc.motion), [], 0
     place = torch.zeros(frames, 3, dtype=torch.float64)
     for bone, names in enumerate(asf.channels):
@@ -50,9 +61,20 @@ def joint_positions(amc: Amc) -> Float[Tensor, "frames bones 3"]:
 
 
 def read_amc(path: Path, asf: Asf) -> Amc:
-    """Read the motion of a skeleton. Raises ValueError naming file, line and what to do.
+    """Read the motion of a skeleton.
 
-    Refused: frames out of order, bones missing in a frame or not in the skeleton, wrong counts, NaN."""
+    Args:
+        path: The .amc file.
+        asf: The skeleton of the same subject.
+
+    Returns:
+        The motion.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: Frames are out of order, bones are missing in a frame or not in the skeleton, counts are wrong, or
+            numbers are not finite; the message names the line.
+    """
     path = Path(path)
     lines = read_text(path).splitlines()
     words = [line.split("#")[0].split() for line in lines]

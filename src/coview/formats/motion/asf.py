@@ -1,4 +1,4 @@
-"""ASF, the skeleton file of Acclaim: bones with direction, length, own axes and the angles they may turn by."""
+"""ASF, Acclaim's skeleton file: bones with direction, length, own axes and degrees of freedom."""
 
 import math
 from collections.abc import Iterator
@@ -19,26 +19,45 @@ _AGAIN = "Download the file again, or choose the .asf that belongs to the .amc."
 
 @dataclass(frozen=True)
 class Asf:
-    """A skeleton; lengths as in the file. A bone is known by its name and *ends* at the joint of interest.
+    """A skeleton; lengths in the file's unit. A bone is known by its name, and its *end* is the joint of interest.
 
-    Entry 0 is `root`, of no length. Limits of the angles are not kept: no place depends on them."""
+    Entry 0 is `root`, of length 0. Limits of the angles are not kept: no position depends on them.
+    """
 
+    # the file
     path: Path
+    # names, parents before children
     bones: tuple[str, ...]
-    parents: tuple[int, ...]  # -1: root
-    offsets: Float[Tensor, "bones 3"]  # from a bone's start to its end, world axes at rest
-    axes: Float[Tensor, "bones 3 3"]  # own axes of a bone in the world at rest
-    channels: tuple[tuple[str, ...], ...]  # tx … rz in the order of the numbers in the .amc
-    length_unit: float  # `length` of :units; CMU's 0.45 means numbers are inches × 0.45
+    # index of the parent; -1: root
+    parents: tuple[int, ...]
+    # from a bone's start to its end, world axes at rest, the file's unit
+    offsets: Float[Tensor, "bones 3"]
+    # own axes of a bone in the world at rest
+    axes: Float[Tensor, "bones 3 3"]
+    # tx … rz in the order of the numbers in the .amc
+    channels: tuple[tuple[str, ...], ...]
+    # `length` of :units; CMU's 0.45 means numbers are inches × 0.45
+    length_unit: float
+    # whether angles are in degrees; otherwise radians
     in_degrees: bool
 
     @property
     def metres_per_unit(self) -> float:
-        """Acclaim's rule: a number divided by `length` is in inches."""
+        """Metres per unit of length; by Acclaim's rule a number divided by `length` of :units is in inches."""
         return 0.0254 / self.length_unit
 
     def index(self, bone: str) -> int:
-        """Position of a bone; LookupError naming the file and the bones it has."""
+        """Index of a bone.
+
+        Args:
+            bone: Its name.
+
+        Returns:
+            The index.
+
+        Raises:
+            LookupError: There is no such bone; the message lists the bones.
+        """
         if bone not in self.bones:
             raise UnknownNameError(f"{self.path} has no bone '{bone}'. It has: {', '.join(self.bones)}.")
         return self.bones.index(bone)
@@ -46,14 +65,25 @@ class Asf:
 
 @dataclass(frozen=True)
 class _Bone:
-    offset: list[float]
+    vector: list[float]
     axis: list[float]
     axis_order: str
     channels: tuple[str, ...]
 
 
 def read_asf(path: Path) -> Asf:
-    """Read an ASF file. Raises ValueError naming file, line and what to do where it is malformed."""
+    """Read an ASF file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The skeleton.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is malformed; the message names the line.
+    """
     path = Path(path)
     sections = _sections(path)
     units = {words[0].lower(): words[1:] for _, words in sections["units"]}
@@ -70,7 +100,7 @@ def read_asf(path: Path) -> Asf:
         path,
         names,
         tuple(-1 if parents[name] is None else names.index(str(parents[name])) for name in names),
-        torch.tensor([bones[name].offset for name in names], dtype=torch.float64),
+        torch.tensor([bones[name].vector for name in names], dtype=torch.float64),
         torch.stack(
             [_written(bones[name].axis_order, angles) for name, angles in zip(names, axes, strict=True)]
         ),
@@ -110,9 +140,9 @@ def _root(lines: list[tuple[int, list[str]]], path: Path) -> _Bone:
             f"{path}, line {number}: the root's order is '{' '.join(order)}'; it should list TX TY TZ RX RY RZ "
             f"in some order, because the .amc has its six numbers so. {_AGAIN}"
         )
-    number, turn = given.get("orientation", (0, ["0", "0", "0"]))
+    number, angles = given.get("orientation", (0, ["0", "0", "0"]))
     axis = (given.get("axis", (0, ["XYZ"]))[1] or ["XYZ"])[0].upper()
-    return _Bone([0.0] * 3, _floats(turn, 3, "orientation", path, number), _order(axis, path, 0), channels)
+    return _Bone([0.0] * 3, _floats(angles, 3, "orientation", path, number), _order(axis, path, 0), channels)
 
 
 def _bones(lines: list[tuple[int, list[str]]], path: Path) -> Iterator[tuple[str, _Bone]]:
@@ -144,10 +174,10 @@ def _bone(block: dict[str, tuple[int, list[str]]], path: Path, line: int) -> tup
             f"{path}, line {block['dof'][0]}: degrees of freedom '{' '.join(channels)}'; only rx, ry, rz are "
             f"understood: bones of people do not stretch."
         )
-    offset = [part / (norm or 1.0) * length for part in direction]
+    vector = [part / (norm or 1.0) * length for part in direction]
     order = _order(axis[3] if len(axis) > 3 else "XYZ", path, number)
     return " ".join(block["name"][1]), _Bone(
-        offset, _floats(axis[:3], 3, "axis", path, number), order, channels
+        vector, _floats(axis[:3], 3, "axis", path, number), order, channels
     )
 
 

@@ -1,4 +1,4 @@
-"""BVH, the text file of animation programs: a tree of joints with offsets, then a row of channels per frame."""
+"""BVH, the text file of animation programs: a hierarchy of joints with offsets, then a row of channels per frame."""
 
 import math
 from dataclasses import dataclass, field, replace
@@ -18,36 +18,69 @@ _AGAIN = "Export or download the file again."
 
 @dataclass(frozen=True)
 class Bvh:
-    """What the file holds, in its own unit of length (BVH states none) and axes; angles in degrees.
+    """Skeleton and motion of a BVH file, in its own unit of length (BVH states none) and axes; angles in degrees.
 
-    An end site is a joint of its own without channels, named after its parent: `Head_end`."""
+    An end site is a joint of its own without channels, named after its parent: `Head_end`.
+    """
 
+    # the file
     path: Path
+    # names, parents before children
     joints: tuple[str, ...]
-    parents: tuple[int, ...]  # -1: the root, which is joint 0
-    offsets: Float[Tensor, "joints 3"]  # from the parent, in the parent's axes
+    # index of the parent; -1: the root, which is joint 0
+    parents: tuple[int, ...]
+    # from the parent, in the parent's axes
+    offsets: Float[Tensor, "joints 3"]
+    # names of each joint's channels, such as Xrotation, in the order of the numbers
     channels: tuple[tuple[str, ...], ...]
+    # one row per frame: channels of all joints; degrees, and the file's unit of length
     motion: Float[Tensor, "frames channels"]
+    # frames per second
     fps: float
 
     def index(self, joint: str) -> int:
-        """Position of a joint; LookupError naming the file and the joints it has."""
+        """Index of a joint.
+
+        Args:
+            joint: Its name.
+
+        Returns:
+            The index.
+
+        Raises:
+            LookupError: There is no such joint; the message lists the joints.
+        """
         if joint not in self.joints:
             raise UnknownNameError(f"{self.path} has no joint '{joint}'. It has: {', '.join(self.joints)}.")
         return self.joints.index(joint)
 
-    def with_offset(self, joint: str, offset: Float[Tensor, "3"]) -> "Bvh":
-        """The same motion on a skeleton in which one joint sits elsewhere on its parent."""
+    def with_offset(self, joint: str, from_parent: Float[Tensor, "3"]) -> "Bvh":
+        """The same motion on a skeleton in which one joint has another offset from its parent.
+
+        Args:
+            joint: Name of the joint.
+            from_parent: Shape (3,), in the parent's axes and the file's unit.
+
+        Returns:
+            The changed motion.
+        """
         offsets = self.offsets.clone()
-        offsets[self.index(joint)] = offset
+        offsets[self.index(joint)] = from_parent
         return replace(self, offsets=offsets)
 
 
 def joint_positions(bvh: Bvh) -> Float[Tensor, "frames joints 3"]:
-    """Places of all joints and end sites in the file's unit and axes, float64.
+    """Positions of all joints and end sites by forward kinematics.
 
-    Rotation channels multiply in the order in which they are listed. Position channels of the root are
-    added to its offset; those of any other joint take its offset's place, as programs write them."""
+    Rotation channels multiply in the order in which they are listed. Position channels of the root are added to its
+    offset; those of any other joint replace its offset, as programs write them.
+
+    Args:
+        bvh: Skeleton and motion.
+
+    Returns:
+        Shape (frames, joints, 3), in the file's unit and axes, float64.
+    """
     frames, steps, local, column = len(bvh.motion), [], [], 0
     for joint, names in enumerate(bvh.channels):
         values = bvh.motion[:, column : column + len(names)]
@@ -63,26 +96,37 @@ def joint_positions(bvh: Bvh) -> Float[Tensor, "frames joints 3"]:
     world = down_the_chain(bvh.parents, torch.stack(local, dim=1))
     above = [world[:, parent] if parent >= 0 else None for parent in bvh.parents]
     moved = [
-        step if turn is None else (turn @ step[..., None])[..., 0]
-        for turn, step in zip(above, steps, strict=True)
+        step if rotation is None else (rotation @ step[..., None])[..., 0]
+        for rotation, step in zip(above, steps, strict=True)
     ]
     return places(bvh.parents, torch.stack(moved, dim=1))
 
 
 def read_bvh(path: Path) -> Bvh:
-    """Read a BVH file. Raises ValueError naming file, line and what to do where it is malformed or cut short."""
+    """Read a BVH file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Skeleton and motion.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is malformed, cut short or holds several people; the message names the line.
+    """
     path = Path(path)
     lines = read_text(path).splitlines()
-    begin = next((number for number, line in enumerate(lines) if line.strip() == "MOTION"), None)
-    if begin is None or not any(line.strip() == "HIERARCHY" for line in lines[:begin]):
+    start = next((number for number, line in enumerate(lines) if line.strip() == "MOTION"), None)
+    if start is None or not any(line.strip() == "HIERARCHY" for line in lines[:start]):
         raise InputError(
             f"{path} is not a whole BVH file: it should have the lines HIERARCHY and MOTION. {_AGAIN}"
         )
     tree = _Tree(path)
-    for number, line in enumerate(lines[:begin], start=1):
+    for number, line in enumerate(lines[:start], start=1):
         tree.take([] if line.strip() == "HIERARCHY" else line.split(), number)
-    tree.check(begin + 1)
-    motion, fps = _motion(path, lines, begin, sum(map(len, tree.channels)))
+    tree.check(start + 1)
+    motion, fps = _motion(path, lines, start, sum(map(len, tree.channels)))
     offsets = torch.tensor(tree.offsets, dtype=torch.float64)
     return Bvh(
         path, tuple(tree.joints), tuple(tree.parents), offsets, tuple(map(tuple, tree.channels)), motion, fps
@@ -159,26 +203,26 @@ class _Tree:
 
 
 def _motion(
-    path: Path, lines: list[str], begin: int, channels: int
+    path: Path, lines: list[str], start: int, channels: int
 ) -> tuple[Float[Tensor, "frames channels"], float]:
-    head = [line.partition(":") for line in lines[begin + 1 : begin + 3]]
+    head = [line.partition(":") for line in lines[start + 1 : start + 3]]
     if [key.strip() for key, _, _ in head] != ["Frames", "Frame Time"]:
         raise InputError(
-            f"{path}, line {begin + 2}: after MOTION come 'Frames: n' and 'Frame Time: seconds'. {_AGAIN}"
+            f"{path}, line {start + 2}: after MOTION come 'Frames: n' and 'Frame Time: seconds'. {_AGAIN}"
         )
-    promised = _numbers([head[0][2].strip()], 1, "the count of frames", path, begin + 2)[0]
-    seconds = _numbers([head[1][2].strip()], 1, "the Frame Time", path, begin + 3)[0]
+    promised = _numbers([head[0][2].strip()], 1, "the count of frames", path, start + 2)[0]
+    seconds = _numbers([head[1][2].strip()], 1, "the Frame Time", path, start + 3)[0]
     if seconds <= 0:
-        raise InputError(f"{path}, line {begin + 3}: a Frame Time of {seconds:g} s is impossible; mend it.")
+        raise InputError(f"{path}, line {start + 3}: a Frame Time of {seconds:g} s is impossible; mend it.")
     rows = [
         _numbers(line.split(), channels, "a frame", path, number)
-        for number, line in enumerate(lines[begin + 3 :], start=begin + 4)
+        for number, line in enumerate(lines[start + 3 :], start=start + 4)
         if line.strip()
     ]
     if len(rows) != promised or not rows:
         raise InputError(
-            f"{path}, line {begin + 2}: {promised:g} frames are promised and {len(rows)} are there. The file was "
-            f"cut short or edited: download it again, or correct the count if you trust the rest."
+            f"{path}, line {start + 2}: {promised:g} frames are promised and {len(rows)} are there. The file was "
+            f"cut short or edited: download it again, or correct the count if the rest is whole."
         )
     return torch.tensor(rows, dtype=torch.float64).reshape(len(rows), channels), 1 / seconds
 

@@ -15,18 +15,29 @@ from coview.formats.io.atomic import replacing
 from coview.formats.motion.marker_names import joint_from_marker, marker_from_joint, skeleton_of
 from coview.formats.motion.poses3d import Poses3D
 
-_MAX_FRAMES = 65_535  # the header counts them in 16 bits
+# the header counts them in 16 bits
+_MAX_FRAMES = 65_535
 _MAX_RESIDUAL = 127.0
-_MASKED_VIEWS = 7  # cameras for which the format has a bit
+# cameras for which the format has a bit
+_MASKED_VIEWS = 7
 _PER_METRE = {"m": 1.0, "cm": 100.0, "mm": 1000.0}
 
 
 def write_c3d(poses: Poses3D, path: Path) -> None:
-    """Write C3D in millimetres, z up as in our world (Y_SCREEN is +Z). Atomic.
+    """Write C3D in millimetres, z up as in our world (Y_SCREEN is +Z); atomic.
 
-    Missing joints have the residual -1. The residual of the others is their standard deviation in mm
-    (rounded, root mean square of the three axes; 0 where it is unknown), and the first seven cameras
-    that a joint rests on are marked. Raises ImportError without ezc3d, ValueError for too many frames."""
+    Missing joints have the residual -1. The residual of the others is their standard deviation in mm (rounded, root
+    mean square of the three axes; 0 where it is unknown), and the first seven cameras that a joint was triangulated
+    from are marked.
+
+    Args:
+        poses: The joints.
+        path: The file.
+
+    Raises:
+        ImportError: ezc3d is not installed.
+        ValueError: There are more than 65535 frames.
+    """
     ezc3d = _ezc3d()
     frames = len(poses.points)
     if frames > _MAX_FRAMES:
@@ -81,10 +92,22 @@ def _check_complete(path: Path, data: int) -> None:
 
 
 def read_c3d(path: Path) -> Poses3D:
-    """Read the points of a C3D file into the world frame: metres, z up. Residuals below 0 are NaN.
+    """Read the points of a C3D file into the world frame: metres, z up.
 
-    `covariance` is made from positive residuals, equal along all axes, where coview wrote the file. The
-    up axis is POINT:Y_SCREEN (+Z or +Y; z where it is absent). Raises ValueError for files cut short."""
+    The up axis is POINT:Y_SCREEN (+Z or +Y; z where it is absent).
+
+    Args:
+        path: The file.
+
+    Returns:
+        The joints; NaN where the residual is below 0. Where coview wrote the file, `covariance` is made from positive
+        residuals, equal along all axes.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ImportError: ezc3d is not installed.
+        ValueError: It is no C3D file, is cut short, or has an unknown unit or up axis.
+    """
     path = Path(path)
     _check_header(path)
     file = _ezc3d().c3d(str(path))

@@ -17,9 +17,14 @@ _AXES = ("x", "y", "z")
 
 
 def write_csv(poses: Poses3D, path: Path) -> None:
-    """Columns frame, time_s, <joint>_x_m …, and <joint>_sigma_x_m … where the covariance is known. Atomic.
+    """Write CSV: frame, time_s, <joint>_x_m …, and <joint>_sigma_x_m … where the covariance is known; atomic.
 
-    The first lines begin with # and say units and axes. Gaps are blank."""
+    The first lines begin with # and state units and axes. Missing joints are blank.
+
+    Args:
+        poses: The joints.
+        path: The file.
+    """
     points = poses.points.double().cpu().numpy()
     blocks = {"": points}
     if poses.sigma is not None:
@@ -41,9 +46,18 @@ def write_csv(poses: Poses3D, path: Path) -> None:
 
 
 def read_csv(path: Path) -> Poses3D:
-    """Read a file of `write_csv`. The covariance comes back without what lay off its diagonal.
+    """Read the CSV that `write_csv` wrote; covariances come back without their off-diagonal entries.
 
-    Raises ValueError with file and line where it is something else."""
+    Args:
+        path: The file.
+
+    Returns:
+        The joints.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is something else; the message names the line.
+    """
     path = Path(path)
     lines = read_text(path).splitlines()
     comments = [line for line in lines if line.startswith("#")]

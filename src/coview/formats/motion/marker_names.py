@@ -1,4 +1,4 @@
-"""Joint names in files of motion capture programs (RHip, LBigToe) and ours (right_hip, left_big_toe)."""
+"""Conversion between marker names of motion capture programs (RHip, LBigToe) and ours (right_hip, left_big_toe)."""
 
 import re
 from collections.abc import Sequence
@@ -11,7 +11,14 @@ _SPECIAL_BACK = {marker: joint for joint, marker in _SPECIAL.items()} | {"CHip":
 
 
 def marker_from_joint(joint: str) -> str:
-    """`right_big_toe` to `RBigToe`, `pelvis` to `Hip`, `head_top` to `Head` (as Pose2Sim has it)."""
+    """Marker name of a joint, as Pose2Sim writes it: `right_big_toe` is `RBigToe`, `pelvis` `Hip`, `head_top` `Head`.
+
+    Args:
+        joint: Our name.
+
+    Returns:
+        The marker's name.
+    """
     if joint in _SPECIAL:
         return _SPECIAL[joint]
     side = {"left_": "L", "right_": "R"}.get(joint[: joint.find("_") + 1], "")
@@ -20,7 +27,14 @@ def marker_from_joint(joint: str) -> str:
 
 
 def joint_from_marker(marker: str) -> str:
-    """The way back; a name that follows no such pattern is kept as it is."""
+    """Joint name of a marker; the inverse of `marker_from_joint`.
+
+    Args:
+        marker: The marker's name.
+
+    Returns:
+        Our name; a name that follows no such pattern is returned as it is.
+    """
     if marker in _SPECIAL_BACK:
         return _SPECIAL_BACK[marker]
     if not re.fullmatch(r"([A-Z][a-z]*|\d+)+", marker) or marker.isupper():
@@ -31,14 +45,23 @@ def joint_from_marker(marker: str) -> str:
 
 
 def skeleton_of(joints: Sequence[str], name: str) -> Skeleton:
-    """The known skeleton with these joints in this order; else one with the bones of the nearest known one.
+    """The skeleton with exactly these joints; else a new one with the bones of the known one that shares most joints.
 
-    Raises ValueError for two joints of one name."""
+    Args:
+        joints: Names of joints, in order.
+        name: Name of a new skeleton.
+
+    Returns:
+        The skeleton.
+
+    Raises:
+        ValueError: Two joints have one name.
+    """
     joints = tuple(joints)
     for skeleton in SKELETONS:
         if skeleton.joints == joints:
             return skeleton
-    nearest = max(SKELETONS, key=lambda known: (len(set(known.joints) & set(joints)), -len(known)))
+    nearest = max(SKELETONS, key=lambda skeleton: (len(set(skeleton.joints) & set(joints)), -len(skeleton)))
     bones = tuple(bone for bone in nearest.bones if set(bone) <= set(joints))
     root = next((joint for joint in ("pelvis", "left_hip", "neck") if joint in joints), joints[0])
     pairs = tuple(

@@ -1,4 +1,4 @@
-"""3D joints with their uncertainty, and the npz file that holds everything known about them."""
+"""3D joints of one person with their uncertainty, and the npz file that holds them."""
 
 import json
 from dataclasses import dataclass, field
@@ -22,14 +22,21 @@ CONVENTIONS = {"units": "m", "up_axis": "z", "handedness": "right"}
 
 @dataclass(frozen=True)
 class Poses3D:
-    """One person's joints in the world frame: metres, right-handed, z up. NaN: not known."""
+    """3D joints of one person in the world frame: metres, right-handed, z up. NaN: unknown."""
 
+    # metres; NaN: unknown
     points: Float[Tensor, "frames joints 3"]
-    covariance: Float[Tensor, "frames joints 3 3"] | None  # m²; None: nobody estimated it
-    inliers: Bool[Tensor, "frames views joints"] | None  # which views the point rests on
-    residuals: Float[Tensor, "frames views joints"] | None  # pixels; NaN where a view did not see the joint
+    # m², world axes; None: not estimated
+    covariance: Float[Tensor, "frames joints 3 3"] | None
+    # whether a view was used for the point; None: not kept
+    inliers: Bool[Tensor, "frames views joints"] | None
+    # reprojection error, pixels; NaN where a view did not see the joint; None: not kept
+    residuals: Float[Tensor, "frames views joints"] | None
+    # frames per second
     fps: float
+    # names of the joints, and bones
     skeleton: Skeleton
+    # topic: where it came from, in words
     provenance: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -41,30 +48,50 @@ class Poses3D:
 
     @property
     def sigma(self) -> Float[Tensor, "frames joints 3"] | None:
-        """Standard deviation along the world's axes, metres."""
+        """Standard deviation along the world's axes, metres, shape (frames, joints, 3); None without covariance."""
         return None if self.covariance is None else self.covariance.diagonal(dim1=-2, dim2=-1).sqrt()
 
     def save(self, path: Path) -> None:
-        """Write the npz file, atomically."""
+        """Write the npz file, atomically.
+
+        Args:
+            path: The file.
+        """
         write_npz(self, path)
 
     @staticmethod
     def load(path: Path) -> "Poses3D":
-        """Read a file of `save`. ValueError naming the file where it is something else."""
+        """Read the npz file that `save` wrote.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The joints.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: It is something else.
+        """
         return read_poses_npz(path)
 
 
 def write_npz(poses: Poses3D, path: Path) -> None:
-    """Everything, with units, axes, joint names, software and the calibration's hash. Atomic, no pickles."""
+    """Write joints, uncertainty, units, axes, names, software and the calibration's hash as npz; atomic, no pickles.
+
+    Args:
+        poses: The joints.
+        path: The file.
+    """
     arrays = {
         "points": poses.points,
         "covariance": poses.covariance,
         "inliers": poses.inliers,
         "residuals": poses.residuals,
     }
-    known = {name: tensor.cpu().numpy() for name, tensor in arrays.items() if tensor is not None}
+    given = {name: tensor.cpu().numpy() for name, tensor in arrays.items() if tensor is not None}
     with replacing(Path(path)) as temporary:
-        np.savez_compressed(temporary, **known, **_words(poses))  # type: ignore[arg-type]
+        np.savez_compressed(temporary, **given, **_words(poses))  # type: ignore[arg-type]
 
 
 def _words(poses: Poses3D) -> dict[str, np.ndarray]:
@@ -85,7 +112,18 @@ def _words(poses: Poses3D) -> dict[str, np.ndarray]:
 
 
 def read_poses_npz(path: Path) -> Poses3D:
-    """Read a file of `write_npz`. ValueError naming the file and what is missing or foreign in it."""
+    """Read the npz file that `write_npz` wrote.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The joints.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is something else; the message says what is missing or has another convention.
+    """
     path = Path(path)
     arrays = read_npz(path)
     try:

@@ -1,4 +1,4 @@
-"""TRC, the marker file of OpenSim: tab-separated text, y up and x forward, blanks for gaps."""
+"""TRC, OpenSim's marker file: tab-separated text, y up and x forward, blanks for missing markers."""
 
 from pathlib import Path
 from typing import Literal
@@ -14,16 +14,23 @@ from coview.formats.motion.poses3d import Poses3D
 
 _SETTINGS = "DataRate CameraRate NumFrames NumMarkers Units OrigDataRate OrigDataStartFrame OrigNumFrames"
 _PER_METRE = {"m": 1.0, "cm": 100.0, "mm": 1000.0}
-_DIGITS = {"m": 6, "cm": 4, "mm": 3}  # a micrometre, which no camera resolves
+# a micrometre, which no camera resolves
+_DIGITS = {"m": 6, "cm": 4, "mm": 3}
 # Our world is z up; the file's axes are our (y, z, x), as Pose2Sim writes them. Both are right-handed.
 _FILE_FROM_WORLD = (1, 2, 0)
 _WORLD_FROM_FILE = (2, 0, 1)
 
 
 def write_trc(poses: Poses3D, path: Path, *, units: Literal["m", "mm"] = "m") -> None:
-    """Write TRC with Pose2Sim's marker names. Atomic; covariances have no place in the format.
+    """Write TRC with Pose2Sim's marker names; atomic. The format holds no covariances.
 
-    Gaps are blank cells: OpenSim refuses the text NaN."""
+    Missing joints are blank cells: OpenSim refuses the text NaN.
+
+    Args:
+        poses: The joints.
+        path: The file.
+        units: Unit of length in the file.
+    """
     points = poses.points.double().cpu().numpy()[..., list(_FILE_FROM_WORLD)] * _PER_METRE[units]
     frames, joints = points.shape[:2]
     markers = [marker_from_joint(joint) for joint in poses.skeleton.joints]
@@ -49,8 +56,16 @@ def _cells(row: np.ndarray, digits: int) -> list[str]:
 def read_trc(path: Path) -> Poses3D:
     """Read TRC of coview, Pose2Sim or OpenSim (y up) into the world frame: metres, z up.
 
-    Marker names become ours (RHip: right_hip), the skeleton is the one with those joints, or made of
-    them. Raises ValueError with file and line where the text is malformed."""
+    Args:
+        path: The file.
+
+    Returns:
+        The joints; marker names become ours (RHip: right_hip), with the skeleton of `skeleton_of`.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is malformed; the message names the line.
+    """
     path = Path(path)
     lines = read_text(path).splitlines()
     if len(lines) < 6 or not lines[0].startswith("PathFileType"):

@@ -1,4 +1,4 @@
-"""What a session knows of its cameras, wherever it says so: lenses and image sizes."""
+"""The intrinsics and image sizes of a session's cameras, from its calibration or from the one that it came with."""
 
 from pathlib import Path
 
@@ -6,13 +6,20 @@ from coview.formats.calibration.calibration import Calibration, calibration_for,
 from coview.formats.session.session import Session
 
 
-def has_lenses(session: Session) -> bool:
-    """Whether it is calibrated, or was imported with a calibration file that is still there."""
+def has_intrinsics(session: Session) -> bool:
+    """Whether a session is calibrated, or was imported with a calibration file that is still there.
+
+    Args:
+        session: A session, calibrated or not.
+
+    Returns:
+        Whether `known_cameras` finds cameras.
+    """
     return session.calibration_path.is_file() or _given(session) is not None
 
 
 def known_cameras(session: Session) -> Calibration | None:
-    """The session's own calibration, else the lenses of the one it came with.
+    """The session's own calibration, else the intrinsics of the one it came with.
 
     Args:
         session: A session, calibrated or not.
@@ -31,8 +38,8 @@ def known_cameras(session: Session) -> Calibration | None:
     if given is None:
         return None
     sizes = dict(zip(session.camera_names, session.sizes, strict=True))
-    lenses = read_calibration(given, sizes=sizes, lenses_only=True)
-    return calibration_for(lenses, session.camera_names, session.sizes).without_extrinsics()
+    intrinsics = read_calibration(given, sizes=sizes, intrinsics_only=True)
+    return calibration_for(intrinsics, session.camera_names, session.sizes).without_extrinsics()
 
 
 def image_sizes(session: Session) -> tuple[tuple[int, int] | None, ...]:
@@ -47,11 +54,11 @@ def image_sizes(session: Session) -> tuple[tuple[int, int] | None, ...]:
     Raises:
         ValueError: Where a size has to come from a calibration that is damaged, or of other cameras.
     """
-    if None not in session.sizes or (known := known_cameras(session)) is None:
+    if None not in session.sizes or (given := known_cameras(session)) is None:
         return session.sizes
     return tuple(
         size or (round(width), round(height))
-        for size, (width, height) in zip(session.sizes, known.cameras.size.tolist(), strict=True)
+        for size, (width, height) in zip(session.sizes, given.cameras.size.tolist(), strict=True)
     )
 
 

@@ -1,7 +1,7 @@
-"""Who is who in a session with several people: `people.npz`, made by association, and `people.toml`, made by you.
+"""Identities in a session with several people: `people.npz` by association, your corrections in `people.toml`.
 
-`people.npz` holds a person's number for every detection; `people.toml` corrects it and is read whenever the
-people are, so that a correction holds from the next stage on.
+`people.npz` holds a person's number for every detection; `people.toml` corrects it whenever people are read, so that
+a correction holds from the next stage on.
 """
 
 import json
@@ -21,6 +21,8 @@ from coview.formats.io.text import read_toml
 from coview.formats.io.untrusted import read_npz
 
 EDITS = "people.toml"
+# key of `People.time_offsets` in people.npz
+_TIME_OFFSETS = "late"
 _KEYS = frozenset({"camera", "frames", "person", "track", "to", "swap"})
 _FORM = (
     f'An edit in {EDITS} reads: [[edit]] camera = "cam02", frames = [120, 180], person = 2, to = 1 (a key per line; '
@@ -30,25 +32,40 @@ _FORM = (
 
 @dataclass(frozen=True)
 class People:
-    """The person that every detection shows."""
+    """The identity of the person in every detection."""
 
+    # names of the views
     cameras: tuple[str, ...]
-    ids: Int[Tensor, "views frames people"]  # numbers from 1, 1 being seen most; -1: nobody's
-    tracks: Int[Tensor, "views frames people"]  # of single cameras, numbered from 0 over all; -1: none
-    switches: tuple[int, ...]  # per camera: how often a track was cut and given to another person
-    late: tuple[float, ...]  # per camera: frames by which it was taken to begin later than the first
-    made: dict[str, str]  # how, and from what
-    edits: int = 0  # corrections that were applied
+    # number of the person, from 1 (seen most); -1: no person
+    ids: Int[Tensor, "views frames people"]
+    # number of the track within a camera, counted from 0 over all cameras; -1: none
+    tracks: Int[Tensor, "views frames people"]
+    # per camera: how often a track was cut and given to another person
+    switches: tuple[int, ...]
+    # per camera: frames by which it was taken to begin after the first camera
+    time_offsets: tuple[float, ...]
+    # topic: how it was made, and from what
+    made: dict[str, str]
+    # number of corrections that were applied
+    edits: int = 0
 
     @property
     def count(self) -> int:
-        """How many people there are."""
+        """Number of people."""
         return max(0, int(self.ids.max()))
 
     def places(self, person: int) -> Int[Tensor, "views frames"]:
-        """Where among the detections of each view and frame a person is; -1: nowhere.
+        """Index of a person among the detections of each view and frame.
 
-        ValueError for a person there is not."""
+        Args:
+            person: Number of the person, from 1.
+
+        Returns:
+            Shape (views, frames); -1 where the person is not detected.
+
+        Raises:
+            ValueError: There is no such person.
+        """
         if not 1 <= person <= self.count:
             raise InputError(
                 f"there is no person {person}: the people of this session are numbered 1 to {self.count}, from the "
@@ -58,7 +75,14 @@ class People:
         return torch.where(mine.any(dim=-1), mine.int().argmax(dim=-1), -1)
 
     def select(self, cameras: tuple[str, ...]) -> "People":
-        """Only these views, in this order."""
+        """Some of the views, in a given order.
+
+        Args:
+            cameras: Names of cameras.
+
+        Returns:
+            The people in these views.
+        """
         rows = [self.cameras.index(name) for name in cameras]
         return replace(
             self,
@@ -66,12 +90,17 @@ class People:
             ids=self.ids[rows],
             tracks=self.tracks[rows],
             switches=tuple(self.switches[row] for row in rows),
-            late=tuple(self.late[row] for row in rows),
+            time_offsets=tuple(self.time_offsets[row] for row in rows),
         )
 
 
 def write_people(people: People, path: Path) -> None:
-    """Write `people.npz`, atomically; edits are not part of it."""
+    """Write `people.npz`, atomically; edits are not part of it.
+
+    Args:
+        people: The people, before edits.
+        path: The file.
+    """
     with replacing(path) as temporary:
         np.savez_compressed(
             temporary,
@@ -79,13 +108,25 @@ def write_people(people: People, path: Path) -> None:
             ids=people.ids.numpy().astype(np.int16),
             tracks=people.tracks.numpy().astype(np.int32),
             switches=np.array(people.switches, dtype=np.int64),
-            late=np.array(people.late, dtype=np.float64),
             made=np.array(json.dumps(people.made)),
+            **{_TIME_OFFSETS: np.array(people.time_offsets, dtype=np.float64)},  # type: ignore[arg-type]
         )
 
 
 def read_people(path: Path, *, edits: bool = True) -> People:
-    """Read a file of `write_people`; apply the `edits` beside it. ValueError naming the file that is wrong."""
+    """Read the people that `write_people` wrote.
+
+    Args:
+        path: The `people.npz`.
+        edits: Whether to apply the corrections of a `people.toml` beside it.
+
+    Returns:
+        The people.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: A file is damaged, or an edit is impossible.
+    """
     try:
         arrays = read_npz(path)
         people = People(
@@ -93,7 +134,7 @@ def read_people(path: Path, *, edits: bool = True) -> People:
             torch.from_numpy(arrays["ids"].astype(np.int64)),
             torch.from_numpy(arrays["tracks"].astype(np.int64)),
             tuple(int(count) for count in arrays["switches"]),
-            tuple(float(frames) for frames in arrays["late"]),
+            tuple(float(frames) for frames in arrays[_TIME_OFFSETS]),
             json.loads(str(arrays["made"])),
         )
     except (KeyError, ValueError) as error:
@@ -108,10 +149,19 @@ def read_people(path: Path, *, edits: bool = True) -> People:
 
 
 def edited(people: People, file: Path) -> People:
-    """The people after the edits of a file, applied in order; every number refers to what earlier edits left.
+    """The people after the edits of a file, applied in order; numbers refer to the result of earlier edits.
 
-    Raises ValueError naming the file and the edit for anything that cannot be meant: unknown keys, cameras, frames,
-    people or tracks, an edit that changes nothing, one that leaves two detections of one person in a frame."""
+    Args:
+        people: The people before the edits.
+        file: The `people.toml`.
+
+    Returns:
+        The people after them.
+
+    Raises:
+        ValueError: Naming the file and the edit: unknown keys, cameras, frames, people or tracks, an edit that changes
+            nothing, or one that leaves two detections of one person in a frame.
+    """
     table = read_toml(file)
     rows = table.get("edit", [])
     strange = sorted(set(table) - {"edit"})

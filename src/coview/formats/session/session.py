@@ -26,27 +26,32 @@ from coview.formats.session.files import Stage, remove_shown
 from coview.formats.session.people import EDITS, People, read_people
 from coview.skeletons import SKELETONS, Skeleton, named_skeleton
 
-FORMAT = 1  # of session.toml; raised when an older coview could no longer read it
+# version of session.toml's layout; raised when an older coview could no longer read it
+FORMAT = 1
 FILE = "session.toml"
 CALIBRATION_FILE = "calibration.toml"
 INTRINSICS_FILE = "lenses.toml"
 BOARD_FOLDER = "board2d"
-_SAFE_NAME = re.compile(r"[^\W_][\w .+-]*")  # becomes a file name: no slashes, no leading dot
+# becomes a file name: no slashes, no leading dot
+_SAFE_NAME = re.compile(r"[^\W_][\w .+-]*")
 
 
 class StaleError(InputError):
-    """A result rests on something that was made anew since; the message says what to run."""
+    """A result was made from data that changed since; the message says what to run."""
 
 
 @dataclass(frozen=True)
 class SessionCamera:
     """One camera of a session, as recorded (not its calibration)."""
 
+    # unique in the session; a valid file name
     name: str
     # width, height of its images in pixels, as video, joint file or calibration say at import; None: unknown
     size: tuple[int, int] | None
-    video: Path | None  # None: only 2D joints are known
-    frames: int  # of 2D joints; the same for all cameras of a session
+    # its video; None: only 2D joints are known
+    video: Path | None
+    # number of frames of 2D joints; the same for all cameras of a session
+    frames: int
 
     def __post_init__(self) -> None:
         if not _SAFE_NAME.fullmatch(self.name):
@@ -58,14 +63,20 @@ class SessionCamera:
 
 @dataclass(frozen=True)
 class Session:
-    """What is known of a recording; immutable. Files are read when asked for."""
+    """A recording by several cameras; immutable. Files are read when asked for."""
 
+    # its folder
     path: Path
+    # exports are named after it
     name: str
+    # frames per second, the same for all cameras
     fps: float
-    skeleton: Skeleton  # of the 2D joints
+    # of the 2D joints
+    skeleton: Skeleton
+    # order of the views
     cameras: tuple[SessionCamera, ...]
-    provenance: dict[str, str] = field(default_factory=dict)  # topic: where it came from, in words
+    # topic: where it came from, in words
+    provenance: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.name in ("", "..") or Path(self.name).name != self.name or "\\" in self.name:
@@ -82,7 +93,18 @@ class Session:
 
     @staticmethod
     def load(path: Path) -> "Session":
-        """Read `<path>/session.toml`. FileNotFoundError where there is none, ValueError where damaged."""
+        """Read the session in a folder.
+
+        Args:
+            path: The folder that holds `session.toml`.
+
+        Returns:
+            The session.
+
+        Raises:
+            FileNotFoundError: There is no `session.toml`.
+            ValueError: It is damaged, or of a newer coview.
+        """
         path = Path(path)
         file = path / FILE
         if not file.is_file():
@@ -95,23 +117,46 @@ class Session:
     def save(self, folder: Path | None = None) -> None:
         """Write `session.toml`, atomically; the folder is made if need be.
 
-        `folder` is another place to write to, while the session is prepared there for `path`."""
+        Args:
+            folder: Where to write while the session is prepared elsewhere for `path`. Default: `path`.
+        """
         write_text((folder or self.path) / FILE, dump_toml(_to_table(self)))
 
     def with_provenance(self, **entries: str) -> "Session":
-        """The same session with some provenance added or replaced."""
+        """The same session with some provenance added or replaced.
+
+        Args:
+            **entries: Topic: where it came from, in words.
+
+        Returns:
+            The session; nothing is written.
+        """
         return replace(self, provenance={**self.provenance, **entries})
 
     # --- what it holds -----------------------------------------------------------------------------
 
     def detections(self) -> Detections:
-        """The 2D joints of all cameras. FileNotFoundError naming the camera that has none."""
+        """The 2D joints of all people in all cameras.
+
+        Returns:
+            Pixels and confidence, views in the session's order.
+
+        Raises:
+            FileNotFoundError: A camera has no 2D joints.
+            ValueError: A file is damaged, or the cameras' files do not fit together.
+        """
         return read_detections(self.detections_dir, self.camera_names)
 
     def people(self) -> People | None:
-        """Who is who, after the edits of `people.toml`; None where only one person was followed.
+        """The identities of the people, after the edits of `people.toml`.
 
-        StaleError where the 2D joints are others now, ValueError for edits that cannot be meant."""
+        Returns:
+            The people; None where the session follows one person.
+
+        Raises:
+            StaleError: They were made from other 2D joints than the session has now.
+            ValueError: A file is damaged, or an edit is impossible.
+        """
         if not self.people_path.is_file():
             return None
         people = read_people(self.people_path)
@@ -125,10 +170,21 @@ class Session:
     def followed(
         self, person: int = 1
     ) -> tuple[Float[Tensor, "views frames joints 2"], Float[Tensor, "views frames joints"]]:
-        """Pixels and confidence of one person in all views; by default of the one who is seen most.
+        """Pixels and confidence of one person in all views.
 
-        Where nobody told people apart, the most visible person of each view, which is the same person only as far
-        as one is there. ValueError for a person there is not."""
+        Without association of people this is the most visible person of each view, which is one and the same person
+        only if nobody else is in view.
+
+        Args:
+            person: Number of the person; 1 is the one who is seen most.
+
+        Returns:
+            Pixels of shape (views, frames, joints, 2), NaN where not seen, and confidence of shape (views, frames,
+            joints).
+
+        Raises:
+            ValueError: There is no such person.
+        """
         people = self.people()
         if people is not None:
             return self.detections().picked(people.places(person))
@@ -140,8 +196,15 @@ class Session:
         return self.detections().single()
 
     def calibration(self) -> Calibration:
-        """The session's own calibration, its cameras in the session's order. FileNotFoundError where it is not
-        calibrated yet, ValueError where a file laid there by hand is of other cameras or images."""
+        """The session's own calibration, with cameras in the session's order.
+
+        Returns:
+            The calibration; its dictionaries are the caller's own.
+
+        Raises:
+            FileNotFoundError: The session is not calibrated.
+            ValueError: The file is damaged, or of other cameras or image sizes.
+        """
         if not self.calibration_path.is_file():
             raise MissingFileError(
                 f"session {self.path} is not calibrated: {self.calibration_path.name} is not there. "
@@ -160,8 +223,18 @@ class Session:
         )
 
     def poses3d(self, person: int = 1) -> Poses3D:
-        """The 3D joints of a person. FileNotFoundError where nothing was reconstructed yet, StaleError where the
-        session was calibrated again since: they are in another world than its cameras."""
+        """The 3D joints of a person.
+
+        Args:
+            person: Number of the person.
+
+        Returns:
+            Joints in metres, in the world of the session's calibration.
+
+        Raises:
+            FileNotFoundError: Nothing was reconstructed yet.
+            StaleError: The session was calibrated again since, so the joints are in another world than its cameras.
+        """
         path = self.poses3d_path_of(person)
         if not path.is_file():
             raise MissingFileError(
@@ -179,52 +252,65 @@ class Session:
         return poses
 
     def remove_shown(self, stage: Stage) -> tuple[Path, ...]:
-        """Remove files that show the earlier result of `stage` without saying so (`files.SESSION_FILES`)."""
+        """Remove files that show the earlier result of a stage without naming it (`files.SESSION_FILES`).
+
+        Args:
+            stage: The stage whose result is replaced.
+
+        Returns:
+            The files removed.
+        """
         return remove_shown(self.path, stage, self.name)
 
     # --- where -------------------------------------------------------------------------------------
 
     @property
     def camera_names(self) -> tuple[str, ...]:
+        """Names of the cameras, in the session's order."""
         return tuple(camera.name for camera in self.cameras)
 
     @property
     def sizes(self) -> tuple[tuple[int, int] | None, ...]:
-        """Width and height in pixels per camera; None where unknown."""
+        """Width, height in pixels per camera; None where unknown."""
         return tuple(camera.size for camera in self.cameras)
 
     @property
     def frames(self) -> int:
+        """Number of frames; 0 without cameras."""
         return min((camera.frames for camera in self.cameras), default=0)
 
     @property
     def detections_dir(self) -> Path:
+        """Folder of the 2D joints, one npz per camera."""
         return self.path / "joints2d"
 
     @property
     def calibration_path(self) -> Path:
+        """File of the session's own calibration, whether it is there or not."""
         return self.path / CALIBRATION_FILE
 
     @property
     def poses3d_path(self) -> Path:
+        """File of the 3D joints of person 1, whether it is there or not."""
         return self.path / "joints3d.npz"
 
     def poses3d_path_of(self, person: int) -> Path:
-        """`joints3d.npz` for person 1, else `joints3d_person<n>.npz`."""
+        """File of the 3D joints of a person: `joints3d.npz` for person 1, else `joints3d_person<n>.npz`."""
         return self.poses3d_path if person == 1 else self.path / f"joints3d_person{person}.npz"
 
     @property
     def people_path(self) -> Path:
+        """File of the identities of people, written by association."""
         return self.path / "people.npz"
 
     @property
     def edits_path(self) -> Path:
-        """Corrections of who is who, written by people."""
+        """File of corrections of identities, written by the user."""
         return self.path / EDITS
 
     @property
     def detections_fingerprint(self) -> str:
-        """A hash that changes when any 2D joint changes."""
+        """Hash of the 2D joints' files, 16 hex digits; changes when any 2D joint changes."""
         digest = hashlib.sha256()
         for name in self.camera_names:
             digest.update((self.detections_dir / f"{name}.npz").read_bytes())
@@ -232,23 +318,27 @@ class Session:
 
     @property
     def exports_dir(self) -> Path:
+        """Folder of files for other programs."""
         return self.path / "exports"
 
     @property
     def models_dir(self) -> Path:
+        """Folder of trained models."""
         return self.path / "models"
 
     @property
     def tracks_path(self) -> Path:
-        """The table of everybody's tracks, to look things up in when writing corrections."""
+        """Table of the tracks of all people, to look up while writing corrections."""
         return self.path / "people.csv"
 
     @property
     def predictions_dir(self) -> Path:
+        """Folder of 3D joints predicted from single cameras."""
         return self.path / "predictions"
 
     @property
     def report_path(self) -> Path:
+        """The report's page."""
         return self.path / "report.html"
 
 
@@ -338,7 +428,8 @@ def _camera_from_table(row: dict[str, Any], folder: Path) -> SessionCamera:
     return SessionCamera(
         name=row["name"],
         size=None if size is None else (int(size[0]), int(size[1])),
-        video=None if video is None else folder / video,  # an absolute path replaces the folder
+        # an absolute path replaces the folder
+        video=None if video is None else folder / video,
         frames=int(row["frames"]),
     )
 

@@ -1,8 +1,8 @@
-"""The one door to a session's 2D joints for everything that compares views: all views at the same times.
+"""A session's 2D joints with all views at the same times; everything that compares views reads them here.
 
-A camera that began late, or whose clock runs fast, is read between its frames, so that frame i means the same
-instant in every view: that of the reference clock at i / fps. Who reads `Session.detections` instead gets each
-camera's own frames.
+The tracks of a camera that began after the reference, or whose clock drifts, are interpolated at the reference's
+times, so that frame i means the same instant in every view: i / fps of the reference clock. `Session.detections`
+instead gives each camera's own frames.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,45 +16,71 @@ from coview.formats.calibration.clock import SYNCHRONOUS, Clock, frame_places
 from coview.formats.session.session import Session
 from coview.geometry.self_calibration.track_interpolation import read_at, without_jumps
 
-_CHUNK = 4096  # times read at once: bounds memory
-_JUMP = 0.05  # of the extent of what a camera saw: so far from its neighbours in time, a detection says nothing of them
+# number of times interpolated at once, which bounds memory
+_CHUNK = 4096
+# a detection farther from its neighbours in time is an outlier; share of the extent of all detections of the camera
+_JUMP = 0.05
 
 
 def session_tracks(
     session: Session, clocks: Mapping[str, Clock] | None = None, *, person: int = 1
 ) -> tuple[Float[Tensor, "frames views joints 2"], Float[Tensor, "frames views joints"]]:
-    """One person's pixels (as filmed; NaN: not seen) and confidence, every view at the reference's frames.
+    """One person's 2D joints, with every view at the times of the reference's frames.
 
-    Of several people (`coview associate`) it is `person`, by default who is seen most. `clocks`: by default
-    those of the session's calibration; without one every camera is taken to be on time.
-    A camera that is on time gives its frames as they are. Another gives, for each frame of the reference,
-    its nearest picture, moved to that time as its own neighbours in time move (see `read_at`): not seen
-    where that picture did not see it, where it jumps away from its neighbours, or before the camera began.
-    Raises ValueError where a camera's clock shares no time with the reference's recording."""
+    A camera that is synchronous gives its frames as they are. Any other gives, for each frame of the reference, its
+    nearest frame, moved to that time along the joint's motion in that view (`read_at`).
+
+    Args:
+        session: The session.
+        clocks: Clocks by camera name. Default: those of the session's calibration; without one, all are synchronous.
+        person: Number of the person where there are several; 1 is the one who is seen most.
+
+    Returns:
+        Pixels of shape (frames, views, joints, 2), distorted as filmed, and confidence of shape (frames, views,
+        joints). NaN and 0 where the nearest frame does not see the joint, where it jumps away from its neighbours in
+        time, and while the camera did not record.
+
+    Raises:
+        ValueError: A camera's clock shares no time with the reference's recording, or there is no such person.
+    """
     joints, confidence = session.followed(person)
     pixels, weights = joints.transpose(0, 1), confidence.transpose(0, 1)
-    known = session_clocks(session) if clocks is None else clocks
-    late = [
-        view for view, name in enumerate(session.camera_names) if not known.get(name, SYNCHRONOUS).is_zero
+    clock_of = session_clocks(session) if clocks is None else clocks
+    shifted = [
+        view for view, name in enumerate(session.camera_names) if not clock_of.get(name, SYNCHRONOUS).is_zero
     ]
-    if not late:
+    if not shifted:
         return pixels, weights
-    names = [session.camera_names[view] for view in late]
-    places = frame_places(known, names, len(pixels), session.fps)
+    names = [session.camera_names[view] for view in shifted]
+    places = frame_places(clock_of, names, len(pixels), session.fps)
     _check_overlap(session, names, places)
-    read, trust = _read(pixels[:, late].double(), weights[:, late].double(), places)
+    read, read_weights = _read(pixels[:, shifted].double(), weights[:, shifted].double(), places)
     pixels, weights = pixels.clone(), weights.clone()
-    pixels[:, late], weights[:, late] = read.to(pixels), trust.to(weights)
+    pixels[:, shifted], weights[:, shifted] = read.to(pixels), read_weights.to(weights)
     return pixels, weights
 
 
 def session_clocks(session: Session) -> dict[str, Clock]:
-    """The clocks of its calibration; none (all on time) where it is not calibrated."""
+    """The clocks of a session's calibration.
+
+    Args:
+        session: The session.
+
+    Returns:
+        Clocks by camera name; empty (all synchronous) where it is not calibrated.
+    """
     return session.calibration().clocks if session.calibration_path.is_file() else {}
 
 
 def nearest_pictures(session: Session) -> Int[Tensor, "frames views"]:
-    """The number of each camera's own picture nearest to the reference's frames; -1 where it has none."""
+    """Number of each camera's frame that is nearest in time to each frame of the reference.
+
+    Args:
+        session: The session.
+
+    Returns:
+        Shape (frames, views); -1 where the camera did not record.
+    """
     places = frame_places(session_clocks(session), session.camera_names, session.frames, session.fps).round()
     return torch.where((places >= 0) & (places < session.frames), places, -1).long()
 

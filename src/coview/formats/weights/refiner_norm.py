@@ -1,4 +1,4 @@
-"""norm.pkl: the means and spreads that the released refinement unit of EpipolarPose was trained with."""
+"""norm.pkl: the means and standard deviations that EpipolarPose's released refinement unit was trained with."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,8 @@ from torch import Tensor
 from coview.errors import InputError
 from coview.formats.io.untrusted import read_pickle
 
-NORM = "norm.pkl"  # beside the weights
+# beside the weights
+NORM = "norm.pkl"
 _MILLIMETRES = 1000.0
 # What is kept under which words; `data` is what the network sees, `label` what it was taught.
 _WANTED = {
@@ -24,11 +25,22 @@ _WANTED = {
 
 
 def read_norm(path: Path, numbers: int) -> dict[str, Float[Tensor, "numbers"]]:
-    """input_mean, input_std, target_mean, target_std: metres (the file holds millimetres), x y z joint by joint.
+    """Read the means and standard deviations of the refinement unit's inputs and targets.
 
-    The file is a dict whose names hold "data" or "label" and "mean" or "std", in one or two levels, or the four
-    vectors in this order. Nothing in it is executed. ValueError naming the file where it is neither, where a vector
-    is not of `numbers` finite numbers, or where a spread is not above 0."""
+    The file is a dict whose keys hold "data" or "label" and "mean" or "std", in one or two levels, or a list of the
+    four vectors in this order. Nothing in it is executed.
+
+    Args:
+        path: The file; its numbers are millimetres.
+        numbers: Length of each vector, 3 × joints.
+
+    Returns:
+        input_mean, input_std, target_mean, target_std: metres, shape (numbers,), x y z joint by joint.
+
+    Raises:
+        ValueError: It is neither form, a vector is not of `numbers` finite numbers, or a standard deviation is not
+            above 0.
+    """
     content = read_pickle(path)
     found = _in_order(content) if isinstance(content, list | tuple) else dict(_by_name(content, ""))
     missing = [" ".join(words) for name, words in _WANTED.items() if name not in found]

@@ -1,4 +1,4 @@
-"""The weight files that authors hand out: PyTorch's .pth, opened without running what may be inside."""
+"""Reading the weights that authors released as PyTorch's .pth, without running code that may be inside."""
 
 import pickle
 import warnings
@@ -14,12 +14,11 @@ from torch import Tensor
 from coview.errors import InputError, MissingFileError
 from coview.formats.weights.refiner_norm import NORM, read_norm
 
-_BACKBONE = "backbone."  # what methods call the network that 2D files hold bare
+# what methods call the network that 2D files hold bare
+_BACKBONE = "backbone."
 _HEAT_MAPS, _REFINER = "final_layer.weight", "linear_stages.0.w1.weight"
-VOLUMES = {
-    16 * 64: 16,
-    17 * 64: 17,
-}  # channels of EpipolarPose's last layer, j·64 + z, and of how many joints
+# channels of EpipolarPose's last layer (64 depths a joint): number of joints
+VOLUMES = {16 * 64: 16, 17 * 64: 17}
 # Numbers of numpy, which trainings write beside their weights, under its names in numpy 1 and 2.
 _SCALAR = np.float64(0).__reduce__()[0]
 _NUMBERS: list[Any] = [
@@ -41,25 +40,37 @@ _BROKEN = (
 
 @dataclass(frozen=True)
 class ReleasedWeights:
-    """Tensors by the names that our networks have, and what kind of file they come from."""
+    """Released weights under the names that our networks have, and the kind of file they come from."""
 
-    tensors: dict[str, Tensor]  # on the CPU
-    only_backbone: bool  # a 2D network by itself, whose joints the file does not say
-    bgr: bool  # whether its first layer expects blue, green, red
-    of: Literal["learnable", "epipolar", "refiner"] = (
-        "learnable"  # whose weights: this decides names and joints
-    )
-    notes: tuple[str, ...] = ()  # what the user should know
+    # name in our networks: weights, on the CPU
+    tensors: dict[str, Tensor]
+    # whether it is a 2D network by itself, whose joints the file does not say
+    only_backbone: bool
+    # whether its first layer expects blue, green, red
+    bgr: bool
+    # which method's weights they are: this decides the names and the joints
+    of: Literal["learnable", "epipolar", "refiner"] = "learnable"
+    # what the user should know
+    notes: tuple[str, ...] = ()
 
 
 def read_released(path: Path) -> ReleasedWeights:
-    """Weights of Learnable Triangulation, of its 2D network, of EpipolarPose or its refinement unit, of simple
-    baselines, or of a torchvision ResNet.
+    """Read released weights: Learnable Triangulation, its 2D network, EpipolarPose, its refinement unit, or a ResNet.
 
-    "module.", which distributed training puts into names, is taken out; a 2D network's names get the prefix
-    "backbone.". A file with a classifier (`fc.weight`) or with a volume per joint [Kocabas19] expects RGB, all others
-    BGR [Iskakov19]. FileNotFoundError where there is none; ValueError where it holds anything but named finite
-    tensors."""
+    A ResNet is that of simple baselines or of torchvision. "module.", which distributed training puts into names, is
+    removed; the names of a 2D network get the prefix "backbone.". A file with a classifier (`fc.weight`) or with a
+    volume per joint [Kocabas19] expects RGB, all others BGR [Iskakov19].
+
+    Args:
+        path: The .pth file; for the refinement unit, `norm.pkl` is read where it lies beside it.
+
+    Returns:
+        The weights by name, and what they are for.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It holds anything but named finite tensors.
+    """
     if not path.is_file():
         raise MissingFileError(f"no file {path} with released weights. Give it as released:PATH.")
     content = _opened(path)
@@ -106,7 +117,7 @@ def _opened(path: Path) -> Any:
         # torch's own words are left out: they tell to switch off what keeps this safe
         raise InputError(
             f"{path} was not opened: {_what_it_is(path, head)}. Only PyTorch files (.pth) of plain tensors are read, "
-            f"because opening others can run any program; if you trust it, save its state_dict() again."
+            f"because opening others can run any program; if you know who made it, save its state_dict() again."
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Bundle adjustment of a rigid board: lenses, cameras, clocks, and where the board was at every instant.
+"""Bundle adjustment of a rigid calibration board: intrinsics, poses, clocks, and a board pose per instant.
 
 As in `adjustment`, with the board's poses (eliminated by a Schur complement [Triggs00]) in the place of
 points. A board of known size brings the scale; the first camera is the world and its clock the time.
@@ -11,22 +11,29 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from coview.geometry.bundle.board_scene import COLUMNS, BoardScene, Sightings, Unknowns, columns, moved_boards
-from coview.geometry.bundle.board_schur import Equations, normal_equations, reduced
+from coview.geometry.bundle.board_scene import (
+    COLUMNS,
+    BoardObservations,
+    BoardScene,
+    BoardUnknowns,
+    columns,
+    moved_boards,
+)
+from coview.geometry.bundle.board_schur import BoardEquations, eliminate_boards, normal_equations
 from coview.geometry.bundle.levenberg_marquardt import Minimum, Tenfold, levenberg_marquardt
 from coview.geometry.bundle.residuals import RobustLoss
 from coview.geometry.rotations import skew
 
 _POSE = slice(0, 6)
 _STEPS = (*[1e-6] * 8, 1e-3, 1e-3, *[1e-6] * 5, 1e-5)  # of the central differences
-_BEND = 0.1  # of a step: where its second derivative is measured
+_PROBE = 0.1  # of a step: where its second derivative is measured
 _EXACT = 1e-9  # pixels: an RMS below this is rounding
 _SINGULAR = 1e-13  # smallest eigenvalue of the scaled matrix that is more than rounding
 
 
 @dataclass(frozen=True)
 class BoardsAdjusted:
-    """The answer and how far to trust it; covariances are NaN where the sightings do not determine it."""
+    """Cameras and board poses after bundle adjustment, with residuals and covariances."""
 
     scene: BoardScene
     residuals: Float[Tensor, "sightings corners"]  # pixels; NaN where not seen, or behind the camera
@@ -52,8 +59,8 @@ class BoardsAdjusted:
 def adjust_boards(
     start: BoardScene,
     corners: Float[Tensor, "corners 3"],
-    seen: Sightings,
-    unknowns: Unknowns,
+    seen: BoardObservations,
+    unknowns: BoardUnknowns,
     rates: Float[Tensor, "instants 6"],
     *,
     huber: float | None = None,
@@ -80,7 +87,7 @@ def adjust_boards(
 
 
 @dataclass(frozen=True)
-class _Place:
+class _Iterate:
     """A scene and what it costs."""
 
     scene: BoardScene
@@ -101,144 +108,146 @@ class _Problem:
     """What is seen, what is unknown, and what a miss costs: `LeastSquares` for `levenberg_marquardt`."""
 
     corners: Float[Tensor, "corners 3"]
-    seen: Sightings
+    seen: BoardObservations
     loss: RobustLoss
-    unknowns: Unknowns
+    unknowns: BoardUnknowns
     rates: Float[Tensor, "instants 6"]
     pixel_sigma: float
 
     @property
     def freedom(self) -> int:
         """How many observed coordinates there are beyond the number of unknowns without a spread."""
-        known = self.unknowns.spread.isfinite()
-        unknown = int((self.unknowns.free & ~known).sum()) + 6 * len(self.rates)
+        bounded = self.unknowns.prior_sigma.isfinite()
+        unknown = int((self.unknowns.free & ~bounded).sum()) + 6 * len(self.rates)
         return 2 * int((self.seen.weights > 0).sum()) - unknown
 
-    def misses(self, scene: BoardScene) -> Float[Tensor, "sightings corners 2"]:
+    def residuals(self, scene: BoardScene) -> Float[Tensor, "sightings corners 2"]:
         """Projected − observed, pixels; NaN for corners behind the camera."""
         view, instant = self.seen.view, self.seen.instant
         boards = moved_boards(scene.boards[instant], scene.clocks[view, None] * self.rates[instant])
         points = self.corners @ boards[..., :3].mT + boards[:, None, :, 3]
         return scene.cameras[view].project(points) - self.seen.pixels
 
-    def strays(self, scene: BoardScene) -> Float[Tensor, "views 16"]:
+    def prior_residuals(self, scene: BoardScene) -> Float[Tensor, "views 16"]:
         """How far the free columns are from what is usual, in pixels."""
-        strays = (columns(scene) - self.unknowns.usual) * self.trust
-        return torch.where(self.trust > 0, strays, 0.0)
+        prior_residuals = (columns(scene) - self.unknowns.prior_mean) * self.prior_weights
+        return torch.where(self.prior_weights > 0, prior_residuals, 0.0)
 
     @property
-    def trust(self) -> Float[Tensor, "views 16"]:
+    def prior_weights(self) -> Float[Tensor, "views 16"]:
         """Derivative of `strays`."""
-        return torch.where(self.unknowns.free, self.pixel_sigma / self.unknowns.spread, 0.0)
+        return torch.where(self.unknowns.free, self.pixel_sigma / self.unknowns.prior_sigma, 0.0)
 
-    def lengths(self, misses: Float[Tensor, "sightings corners 2"], scene: BoardScene) -> Tensor:
-        """Weighted residuals; one behind its camera costs as much as one that misses by the diagonal."""
+    def lengths(self, residuals: Float[Tensor, "sightings corners 2"], scene: BoardScene) -> Tensor:
+        """Weighted residuals; one behind its camera costs as much as a residual of the image's diagonal."""
         diagonal = scene.cameras.size.norm(dim=-1)[self.seen.view, None]
-        length = misses.norm(dim=-1)
+        length = residuals.norm(dim=-1)
         length = torch.where(length.isfinite(), length, diagonal)
         return torch.where(self.seen.weights > 0, self.seen.weights * length, 0.0)
 
-    def at(self, scene: BoardScene) -> _Place:
+    def at(self, scene: BoardScene) -> _Iterate:
         """The scene with its cost."""
-        lengths = self.lengths(self.misses(scene), scene)
-        return _Place(scene, float(self.loss.cost(lengths).sum() + 0.5 * self.strays(scene).square().sum()))
+        lengths = self.lengths(self.residuals(scene), scene)
+        return _Iterate(
+            scene, float(self.loss.cost(lengths).sum() + 0.5 * self.prior_residuals(scene).square().sum())
+        )
 
     @property
     def exact(self) -> float:
         """The cost of residuals that are rounding."""
         return 0.5 * _EXACT**2 * float(self.seen.weights.square().sum())
 
-    def linearise(self, at: _Place) -> Equations:
+    def linearise(self, at: _Iterate) -> BoardEquations:
         """The normal equations."""
         return self.equations(at.scene)
 
-    def step(self, equations: Equations, at: _Place, damping: float) -> _Step:
+    def step(self, equations: BoardEquations, at: _Iterate, damping: float) -> _Step:
         """The damped Gauss-Newton step, with its second-order correction."""
         free = self.unknowns.free
         step = _step(equations, free, damping)
-        bend = _step(self.curved(equations, at.scene, step), free, damping)
-        return _Step(step.cameras + bend.cameras, step.boards + bend.boards, step.gain)
+        correction = _step(self.second_order(equations, at.scene, step), free, damping)
+        return _Step(step.cameras + correction.cameras, step.boards + correction.boards, step.gain)
 
-    def moved(self, at: _Place, step: _Step) -> _Place:
+    def moved(self, at: _Iterate, step: _Step) -> _Iterate:
         """The scene after a step."""
         return self.at(at.scene.moved(step.cameras, step.boards))
 
-    def is_small(self, step: _Step, reached: _Place, tolerance: float) -> bool:
+    def is_small(self, step: _Step, reached: _Iterate, tolerance: float) -> bool:
         """Whether it moves the cameras by less than the share `tolerance` of their standard deviations."""
         return step.gain <= tolerance**2 * reached.cost / max(1, self.freedom)
 
-    def equations(self, scene: BoardScene) -> Equations:
+    def equations(self, scene: BoardScene) -> BoardEquations:
         """The scene's normal equations; derivatives by central differences through the one lens model there is."""
         weighted, residual = self._weighted(scene)
-        still = torch.zeros_like(self.unknowns.usual)
+        zeros = torch.zeros_like(self.unknowns.prior_mean)
         of_camera = []
         for column, size in enumerate(_STEPS):
-            step = still.index_fill(1, torch.tensor(column), size)
-            ends = self.misses(scene.moved(step)) - self.misses(scene.moved(-step))
+            step = zeros.index_fill(1, torch.tensor(column), size)
+            ends = self.residuals(scene.moved(step)) - self.residuals(scene.moved(-step))
             of_camera.append(weighted(ends / (2 * size)))
         rows = torch.stack(of_camera, -1), self._board_rows(scene, weighted)
-        counts = len(still), len(self.rates)
+        counts = len(zeros), len(self.rates)
         equations = normal_equations(self.seen.view, self.seen.instant, residual, rows, counts)
-        return equations.with_known(self.trust.flatten(), self.strays(scene).flatten())
+        return equations.with_prior(self.prior_weights.flatten(), self.prior_residuals(scene).flatten())
 
-    def curved(self, equations: Equations, scene: BoardScene, step: _Step) -> Equations:
+    def second_order(self, equations: BoardEquations, scene: BoardScene, step: _Step) -> BoardEquations:
         """The same system pulled by half the second derivative of the residuals along `step` [Transtrum12].
 
         A step moves everything along straight lines, but a longer lens wants its boards farther away by the
         same factor: without this correction the valley between the two is crawled down."""
         weighted, here = self._weighted(scene)
         ahead, behind = (
-            weighted(self.misses(scene.moved(sign * _BEND * step.cameras, sign * _BEND * step.boards)))
+            weighted(self.residuals(scene.moved(sign * _PROBE * step.cameras, sign * _PROBE * step.boards)))
             for sign in (1, -1)
         )
-        return equations.pulled_by(
-            self.seen.view, self.seen.instant, 0.5 * (ahead - 2 * here + behind) / _BEND**2
+        return equations.with_residuals(
+            self.seen.view, self.seen.instant, 0.5 * (ahead - 2 * here + behind) / _PROBE**2
         )
 
     def _weighted(self, scene: BoardScene) -> tuple[Callable[[Tensor], Tensor], Tensor]:
         """What brings weight and robust factor to derivatives (sightings, corners, 2), flat; and the residual."""
-        misses = self.misses(scene)
-        front = misses.isfinite().all(dim=-1) & (self.seen.weights > 0)
-        factor = self.seen.weights * self.loss.weight(self.lengths(misses, scene)).sqrt()
+        residuals = self.residuals(scene)
+        in_front = residuals.isfinite().all(dim=-1) & (self.seen.weights > 0)
+        factor = self.seen.weights * self.loss.weight(self.lengths(residuals, scene)).sqrt()
 
         def weighted(rows: Tensor) -> Tensor:
-            return (torch.where(front[..., None], rows, 0.0) * factor[..., None]).flatten(1)
+            return (torch.where(in_front[..., None], rows, 0.0) * factor[..., None]).flatten(1)
 
-        return weighted, weighted(misses)
+        return weighted, weighted(residuals)
 
     def _board_rows(self, scene: BoardScene, weighted: Callable[[Tensor], Tensor]) -> Tensor:
         rows = []
         for column, size in enumerate(_STEPS[:6]):
             step = torch.zeros_like(self.rates).index_fill(1, torch.tensor(column), size)
             ends = [replace(scene, boards=moved_boards(scene.boards, s)) for s in (step, -step)]
-            rows.append(weighted((self.misses(ends[0]) - self.misses(ends[1])) / (2 * size)))
+            rows.append(weighted((self.residuals(ends[0]) - self.residuals(ends[1])) / (2 * size)))
         return torch.stack(rows, -1)
 
 
-def _step(equations: Equations, free: Bool[Tensor, "views 16"], damping: float) -> _Step:
+def _step(equations: BoardEquations, free: Bool[Tensor, "views 16"], damping: float) -> _Step:
     which = free.flatten()
-    system = reduced(equations, which, damping)
+    system = eliminate_boards(equations, which, damping)
     scale = system.matrix.diagonal().clamp(min=1e-300).rsqrt()
-    right = (scale * system.pull)[:, None]
+    right = (scale * system.rhs)[:, None]
     solved = torch.linalg.lstsq(scale[:, None] * system.matrix * scale, right, driver="gelsd").solution
-    cameras = equations.camera_pull.new_zeros(len(which))
+    cameras = equations.camera_rhs.new_zeros(len(which))
     cameras[which] = scale * solved[:, 0]
-    back = equations.board_pull - torch.einsum("iab,a->ib", equations.mixed, cameras)
+    back = equations.board_rhs - torch.einsum("iab,a->ib", equations.mixed, cameras)
     boards = (system.board_inverse @ back[..., None])[..., 0]
-    gain = 0.5 * float(cameras @ equations.camera_pull + (boards * equations.board_pull).sum())
+    gain = 0.5 * float(cameras @ equations.camera_rhs + (boards * equations.board_rhs).sum())
     return _Step(cameras.view(free.shape), boards, gain)
 
 
 # --- the answer ------------------------------------------------------------------------------------
 
 
-def _report(problem: _Problem, found: Minimum[_Place]) -> BoardsAdjusted:
+def _report(problem: _Problem, found: Minimum[_Iterate]) -> BoardsAdjusted:
     scene = found.estimate.scene
-    lengths = problem.misses(scene).norm(dim=-1)
+    lengths = problem.residuals(scene).norm(dim=-1)
     seen = (problem.seen.weights > 0) & lengths.isfinite()
-    sigma = _scatter(problem, (problem.seen.weights * lengths)[seen])
+    sigma = _residual_sigma(problem, (problem.seen.weights * lengths)[seen])
     free = problem.unknowns.free.flatten()
-    matrix = reduced(problem.equations(scene), free, damping=0.0).matrix
+    matrix = eliminate_boards(problem.equations(scene), free, damping=0.0).matrix
     covariance = matrix.new_zeros(len(free), len(free))
     places = free.nonzero()[:, 0]
     covariance[places[:, None], places] = sigma**2 * _inverse(matrix)
@@ -258,7 +267,7 @@ def _inverse(matrix: Float[Tensor, "n n"]) -> Float[Tensor, "n n"]:
     return half @ half.mT
 
 
-def _scatter(problem: _Problem, lengths: Float[Tensor, "seen"]) -> float:
+def _residual_sigma(problem: _Problem, lengths: Float[Tensor, "seen"]) -> float:
     """Standard deviation per coordinate from weighted residuals, by Huber's formula [Huber81 §7.6] relative
     to the weights in the normal equations; NaN where no observation is left over to judge by."""
     if problem.freedom < 1:

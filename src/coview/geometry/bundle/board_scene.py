@@ -15,7 +15,7 @@ _CLOCK = 15
 
 
 @dataclass(frozen=True)
-class Sightings:
+class BoardObservations:
     """Who saw the board when: one row per camera and instant."""
 
     view: Int[Tensor, "sightings"]
@@ -26,9 +26,11 @@ class Sightings:
     def __len__(self) -> int:
         return len(self.view)
 
-    def where(self, chosen: Bool[Tensor, "sightings"]) -> "Sightings":
+    def where(self, chosen: Bool[Tensor, "sightings"]) -> "BoardObservations":
         """Some of them."""
-        return Sightings(self.view[chosen], self.instant[chosen], self.pixels[chosen], self.weights[chosen])
+        return BoardObservations(
+            self.view[chosen], self.instant[chosen], self.pixels[chosen], self.weights[chosen]
+        )
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,12 @@ class BoardScene:
 
 
 @dataclass(frozen=True)
-class Unknowns:
+class BoardUnknowns:
     """What is to be found, and what is usual for what the sightings say little about."""
 
     free: Bool[Tensor, "views 16"]
-    usual: Float[Tensor, "views 16"]  # columns of LENS and clock as they usually are; focal: log pixels
-    spread: Float[Tensor, "views 16"]  # how far they usually stray; infinite: anything goes
+    prior_mean: Float[Tensor, "views 16"]  # columns of LENS and clock as they usually are; focal: log pixels
+    prior_sigma: Float[Tensor, "views 16"]  # how far they usually stray; infinite: anything goes
 
 
 def board_rates(
@@ -71,10 +73,10 @@ def board_rates(
     step = torch.cat([times.new_zeros(1), torch.where(near, gap, 0.0), times.new_zeros(1)])
     index = torch.arange(len(times))
     before, after = index - (step[:-1] > 0).long(), index + (step[1:] > 0).long()
-    turn = axis_angle_from_rotation(boards[before, :, :3].mT @ boards[after, :, :3])
+    rotation = axis_angle_from_rotation(boards[before, :, :3].mT @ boards[after, :, :3])
     shift = boards[after, :, 3] - boards[before, :, 3]
     span = step[:-1] + step[1:]
-    return torch.cat([turn, shift], -1) / torch.where(span > 0, span, torch.inf)[:, None]
+    return torch.cat([rotation, shift], -1) / torch.where(span > 0, span, torch.inf)[:, None]
 
 
 def columns(scene: BoardScene) -> Float[Tensor, "views 16"]:
@@ -100,9 +102,9 @@ def _moved_cameras(cameras: Cameras, step: Float[Tensor, "views 16"]) -> Cameras
     lens[:, :2, :2] *= step[:, 6, None, None].exp()
     lens[:, 1, 1] *= step[:, 7].exp()
     lens[:, :2, 2] += step[:, 8:10]
-    bent = cameras.distortion.clone()
-    bent[:, :5] += step[:, 10:15]
-    return replace(cameras, cam_from_world=pose, intrinsics=lens, distortion=bent)
+    distortion = cameras.distortion.clone()
+    distortion[:, :5] += step[:, 10:15]
+    return replace(cameras, cam_from_world=pose, intrinsics=lens, distortion=distortion)
 
 
 def moved_boards(

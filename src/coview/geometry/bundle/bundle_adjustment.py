@@ -12,17 +12,17 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.errors import InputError
-from coview.geometry.bundle.checks import check_input, check_tied
+from coview.geometry.bundle.checks import check_connected, check_input
 from coview.geometry.bundle.distance_prior import DistancePrior, linearise_prior
 from coview.geometry.bundle.levenberg_marquardt import Minimum
-from coview.geometry.bundle.point_problem import Place, Problem, descend, gauge_basis
+from coview.geometry.bundle.point_problem import Iterate, Problem, descend, gauge_basis
 from coview.geometry.bundle.residuals import (
+    BundleScene,
     Clock,
     Distortion,
     Focal,
     Observations,
     RobustLoss,
-    Scene,
     Unknowns,
 )
 from coview.geometry.bundle.schur import eliminate, normal_equations
@@ -33,16 +33,17 @@ _SINGULAR = 1e-13  # smallest eigenvalue of the scaled matrix that is more than 
 
 @dataclass(frozen=True)
 class Clocks:
-    """What it takes to find out how late cameras are: how fast each pixel moves, and when it was seen."""
+    """What estimating time offsets needs: how fast each pixel moves, and when it was seen."""
 
     velocity: Float[Tensor, "views points 2"]  # pixels per second; 0 where it is not known
     moment: Float[Tensor, "points"]  # seconds from the middle of the recording
-    drift: bool = False  # whether lateness may grow with time
+    # whether a time offset may grow linearly with time
+    drift: bool = False
 
 
 @dataclass(frozen=True)
 class Adjusted:
-    """Cameras and points after adjustment, and how far to trust them.
+    """Cameras and points after bundle adjustment, with residuals and covariances.
 
     The covariances hold in the gauge of `adjust`: nothing but the first camera, and without a
     distance prior the length of the longest baseline from it, is taken as known. They are NaN where
@@ -118,7 +119,7 @@ def adjust(
     an observation with weight 1) makes the loss robust in the length of each 2D residual [Huber81].
     `fit_focal` scales fx and fy by one factor for "each" camera (True), or by one that is "shared" by all;
     `fit_distortion` adds to k1 in the same way.
-    With `clocks` it also finds how late each camera is, to first order in its pixels' velocity.
+    With `clocks` it also finds each camera's time offset, to first order in its pixels' velocity.
     Gauge: the first camera keeps its pose, and the camera farthest from it its distance, unless
     `distance_prior` (metres) sets the scale; then `pixel_sigma` says how many pixels one sigma of
     a prior is worth (1 if not given). The covariance is scaled by `pixel_sigma`, or if it is not given
@@ -130,36 +131,36 @@ def adjust(
     two views, a camera with fewer than 6 observations of such points, cameras that share no points with
     the others, a start that is not finite or whose centres coincide."""
     check_input(cameras, points, pixels, weights, iterations)
-    held = (weights > 0).sum(dim=0) >= 2
-    check_tied(cameras, weights, held)
+    used = (weights > 0).sum(dim=0) >= 2
+    check_connected(cameras, weights, used)
     with torch.no_grad():
         focal: Focal = fit_focal if isinstance(fit_focal, str) else "each" if fit_focal else "given"
         clock: Clock = "given" if clocks is None else "drift" if clocks.drift else "offset"
         problem = Problem(
-            _observations(pixels, weights, held, clocks),
+            _observations(pixels, weights, used, clocks),
             _loss(huber, cauchy),
-            _among(distance_prior, held),
+            _usable_prior(distance_prior, used),
             Unknowns(focal, clock, fit_distortion),
             1.0 if pixel_sigma is None else pixel_sigma,
         )
-        start = Scene(_typed(cameras, torch.float64), points[held].double().mT.contiguous())
+        start = BundleScene(_typed(cameras, torch.float64), points[used].double().mT.contiguous())
         found = descend(problem, start, iterations, tolerance)
-        return _report(problem, found, held, pixel_sigma, covariance, cameras.intrinsics.dtype)
+        return _report(problem, found, used, pixel_sigma, covariance, cameras.intrinsics.dtype)
 
 
 # --- the problem -----------------------------------------------------------------------------------
 
 
-def _observations(pixels: Tensor, weights: Tensor, held: Tensor, clocks: Clocks | None) -> Observations:
-    weights = weights[:, held].double()
+def _observations(pixels: Tensor, weights: Tensor, used: Tensor, clocks: Clocks | None) -> Observations:
+    weights = weights[:, used].double()
 
     def kept(values: Tensor) -> Tensor:
-        each = values[:, held].double().transpose(1, 2)
+        each = values[:, used].double().transpose(1, 2)
         return torch.where(weights[:, None] > 0, each, 0.0).contiguous()
 
     if clocks is None:
         return Observations(kept(pixels), weights.contiguous())
-    moment = clocks.moment[held].double()
+    moment = clocks.moment[used].double()
     return Observations(kept(pixels), weights.contiguous(), kept(clocks.velocity), moment)
 
 
@@ -172,17 +173,17 @@ def _loss(huber: float | None, cauchy: float | None) -> RobustLoss:
     return RobustLoss(threshold, redescending=cauchy is not None)
 
 
-def _among(prior: DistancePrior | None, held: Bool[Tensor, "points"]) -> DistancePrior | None:
+def _usable_prior(prior: DistancePrior | None, used: Bool[Tensor, "points"]) -> DistancePrior | None:
     """The prior for the points that two views hold; pairs with another point say nothing."""
     if prior is None:
         return None
-    usable = held[prior.first] & held[prior.second]
+    usable = used[prior.first] & used[prior.second]
     if not bool(usable.any()):
         raise InputError(
             f"adjust: none of the {len(usable)} pairs of the distance prior joins two points that are each "
             "seen by two cameras, so the scale is unknown. Use other points, or leave the prior out."
         )
-    place = held.cumsum(0) - 1
+    place = used.cumsum(0) - 1
     return DistancePrior(
         place[prior.first[usable]],
         place[prior.second[usable]],
@@ -196,42 +197,44 @@ def _among(prior: DistancePrior | None, held: Bool[Tensor, "points"]) -> Distanc
 
 def _report(
     problem: Problem,
-    found: Minimum[Place],
-    held: Bool[Tensor, "points"],
+    found: Minimum[Iterate],
+    used: Bool[Tensor, "points"],
     pixel_sigma: float | None,
     covariance: bool,
     dtype: torch.dtype,
 ) -> Adjusted:
     place, weights = found.estimate, problem.seen.weights
-    observed = (weights > 0) & (place.rows.front > 0)
-    length = place.rows.misses.square().sum(dim=1).sqrt()
+    observed = (weights > 0) & (place.rows.in_front > 0)
+    length = place.rows.residuals.square().sum(dim=1).sqrt()
     squared = torch.where(observed, weights.square(), 0.0)
-    sigma = _scatter(problem, observed, length)
-    spread = _spread(problem, place, sigma if pixel_sigma is None else pixel_sigma, covariance)
-    gone = (observed.sum(dim=0) < 2)[:, None]  # went behind their cameras
-    points = torch.where(gone, torch.nan, place.scene.points.mT)
-    blocks = None if spread.points is None else torch.where(gone[..., None], torch.nan, spread.points)
+    sigma = _residual_sigma(problem, observed, length)
+    covariances = _covariances(problem, place, sigma if pixel_sigma is None else pixel_sigma, covariance)
+    behind = (observed.sum(dim=0) < 2)[:, None]  # went behind their cameras
+    points = torch.where(behind, torch.nan, place.scene.points.mT)
+    blocks = (
+        None if covariances.points is None else torch.where(behind[..., None], torch.nan, covariances.points)
+    )
     return Adjusted(
         cameras=_typed(place.scene.cameras, dtype),
-        points=_among_all(points.to(dtype), held, dim=0),
+        points=_with_unused(points.to(dtype), used, dim=0),
         cost=place.cost,
         rms=float(((squared * length.square()).sum() / squared.sum()).sqrt()),
         iterations=found.iterations,
         converged=found.converged,
         sigma=sigma,
-        residuals=_among_all(torch.where(observed, length, torch.nan).to(dtype), held, dim=1),
+        residuals=_with_unused(torch.where(observed, length, torch.nan).to(dtype), used, dim=1),
         clock=_clock(place.scene).to(dtype),
         unknowns=problem.unknowns,
-        covariance=spread.cameras.to(dtype),
-        point_covariance=None if blocks is None else _among_all(blocks.to(dtype), held, dim=0),
+        covariance=covariances.cameras.to(dtype),
+        point_covariance=None if blocks is None else _with_unused(blocks.to(dtype), used, dim=0),
     )
 
 
-def _clock(scene: Scene) -> Float[Tensor, "views 2"]:
+def _clock(scene: BundleScene) -> Float[Tensor, "views 2"]:
     return scene.points.new_zeros(len(scene.cameras), 2) if scene.clock is None else scene.clock
 
 
-def _scatter(problem: Problem, observed: Tensor, length: Tensor) -> float:
+def _residual_sigma(problem: Problem, observed: Tensor, length: Tensor) -> float:
     """Standard deviation (pixels, per axis) of an observation with weight 1, from the residuals.
 
     For a robust loss Huber's asymptotic formula [Huber81 §7.6] relative to the weights in the normal
@@ -252,12 +255,12 @@ def _scatter(problem: Problem, observed: Tensor, length: Tensor) -> float:
 
 
 @dataclass(frozen=True)
-class _Spread:
+class _Covariances:
     cameras: Float[Tensor, "views parameters views parameters"]
     points: Float[Tensor, "points 3 3"] | None
 
 
-def _spread(problem: Problem, place: Place, sigma: float, with_points: bool) -> _Spread:
+def _covariances(problem: Problem, place: Iterate, sigma: float, with_points: bool) -> _Covariances:
     """Covariances: the inverse of the normal equations within the gauge, times sigma²."""
     views, columns = place.rows.camera_rows.shape[:2]
     pairs = None
@@ -273,7 +276,7 @@ def _spread(problem: Problem, place: Place, sigma: float, with_points: bool) -> 
     half = basis @ (scale[:, None] * vectors / values.sqrt())
     cameras = half @ half.mT
     points = sigma**2 * reduced.point_covariance(cameras) if with_points else None
-    return _Spread(sigma**2 * cameras.view(views, columns, views, columns), points)
+    return _Covariances(sigma**2 * cameras.view(views, columns, views, columns), points)
 
 
 def _typed(cameras: Cameras, dtype: torch.dtype) -> Cameras:
@@ -288,9 +291,9 @@ def _typed(cameras: Cameras, dtype: torch.dtype) -> Cameras:
     )
 
 
-def _among_all(values: Tensor, held: Tensor, dim: int) -> Tensor:
+def _with_unused(values: Tensor, used: Tensor, dim: int) -> Tensor:
     """Back among the points that were ignored: NaN for those."""
     shape = list(values.shape)
-    shape[dim] = len(held)
+    shape[dim] = len(used)
     full = values.new_full(shape, torch.nan)
-    return full.index_copy(dim, held.nonzero()[:, 0], values)
+    return full.index_copy(dim, used.nonzero()[:, 0], values)

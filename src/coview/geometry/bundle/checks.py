@@ -54,11 +54,11 @@ def _check_finite(cameras: Cameras, points: Tensor, pixels: Tensor, weights: Ten
         )
 
 
-def check_tied(
-    cameras: Cameras, weights: Float[Tensor, "views points"], held: Bool[Tensor, "points"]
+def check_connected(
+    cameras: Cameras, weights: Float[Tensor, "views points"], used: Bool[Tensor, "points"]
 ) -> None:
     """Every camera seen enough by, and tied to, the others; ValueError names those that are not."""
-    seen = (weights > 0) & held
+    seen = (weights > 0) & used
     for view, count in enumerate(seen.sum(dim=1).tolist()):
         if count < MIN_OBSERVATIONS:
             raise InputError(

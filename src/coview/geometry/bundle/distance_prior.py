@@ -45,7 +45,7 @@ class PairRows:
     def cost(self) -> float:
         return 0.5 * float(self.residuals.square().sum())
 
-    def pull(self, points: int) -> Float[Tensor, "3 points"]:
+    def negative_gradient(self, points: int) -> Float[Tensor, "3 points"]:
         """Minus the gradient of the prior's cost by the points."""
         total = self.rows.new_zeros(3, points)
         for end in range(2):

@@ -1,8 +1,8 @@
 """Levenberg-Marquardt for nonlinear least squares: damped Gauss-Newton steps, taken only where the cost falls.
 
 The loop knows nothing of what it solves: bundle adjustment of points and of boards pass their problem in. A
-problem says what its cost, its normal equations and its steps are; a damping rule says how far the linear model is
-trusted after a step that helped, and after one that did not.
+problem says what its cost, its normal equations and its steps are; a damping rule says how the damping changes
+after a step that lowered the cost, and after one that did not.
 """
 
 from dataclasses import dataclass

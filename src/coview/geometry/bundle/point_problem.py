@@ -11,10 +11,10 @@ from coview.geometry.bundle.distance_prior import DistancePrior, PairRows, linea
 from coview.geometry.bundle.levenberg_marquardt import Minimum, Nielsen, levenberg_marquardt
 from coview.geometry.bundle.residuals import (
     POSES,
+    BundleScene,
     Linearised,
     Observations,
     RobustLoss,
-    Scene,
     Unknowns,
     linearise,
 )
@@ -25,10 +25,10 @@ _EXACT = 1e-9  # pixels: an RMS below this is rounding
 
 
 @dataclass(frozen=True)
-class Place:
+class Iterate:
     """A scene and its linearisation."""
 
-    scene: Scene
+    scene: BundleScene
     rows: Linearised
     pairs: PairRows | None
     cost: float
@@ -63,34 +63,34 @@ class Problem:
 
     def _tied(self, views: int) -> int:
         """Unknowns that are no unknowns: the first clock is everybody's, a shared focal length one and the same."""
-        lenses = list(self.unknowns.of_lenses.values())
-        return len(self.unknowns.columns) - lenses.count("each") + (views - 2) * lenses.count("shared")
+        modes = list(self.unknowns.intrinsics_modes.values())
+        return len(self.unknowns.columns) - modes.count("each") + (views - 2) * modes.count("shared")
 
-    def at(self, scene: Scene) -> Place:
+    def at(self, scene: BundleScene) -> Iterate:
         rows = linearise(scene, self.seen, self.loss, self.unknowns)
         if self.prior is None:
-            return Place(scene, rows, None, rows.cost)
+            return Iterate(scene, rows, None, rows.cost)
         pairs = linearise_prior(self.prior, scene.points, self.prior_pixels)
-        return Place(scene, rows, pairs, rows.cost + pairs.cost)
+        return Iterate(scene, rows, pairs, rows.cost + pairs.cost)
 
     @property
     def exact(self) -> float:
         """The cost of residuals that are rounding."""
         return 0.5 * _EXACT**2 * float(self.seen.weights.square().sum())
 
-    def linearise(self, at: Place) -> NormalEquations:
+    def linearise(self, at: Iterate) -> NormalEquations:
         """The normal equations."""
         return normal_equations(at.rows, at.pairs)
 
-    def step(self, equations: NormalEquations, at: Place, damping: float) -> "_Step | None":
+    def step(self, equations: NormalEquations, at: Iterate, damping: float) -> "_Step | None":
         """The damped Gauss-Newton step within the gauge; None if the matrix is not positive definite."""
         return _step(equations, at.scene, damping, self.unknowns, fix_scale=self.prior is None)
 
-    def moved(self, at: Place, step: "_Step") -> Place:
+    def moved(self, at: Iterate, step: "_Step") -> Iterate:
         """The scene after a step, linearised."""
         return self.at(_moved(at.scene, step, self.unknowns))
 
-    def is_small(self, step: "_Step", reached: Place, tolerance: float) -> bool:
+    def is_small(self, step: "_Step", reached: Iterate, tolerance: float) -> bool:
         """Whether it moves the cameras, and the points on average, by less than the share `tolerance`
         of their standard deviations: half a square pixel of noise is what one deviation gains."""
         variance = 2 * reached.cost / max(1, self.freedom)
@@ -124,19 +124,19 @@ def gauge_basis(cameras: Cameras, unknowns: Unknowns, fix_scale: bool) -> Float[
 
 
 def _ties(views: int, unknowns: Unknowns) -> Float[Tensor, "ties unknowns"]:
-    """Steps that must be zero: of the first camera's clock, and of lenses away from what they share."""
+    """Linear constraints on a step: the first camera's clock stays, and shared intrinsics stay equal."""
     columns, rows = 6 + len(unknowns.columns), []
     for name in ("offset", "drift"):
         if (place := unknowns.place(name)) is not None:
             rows.append(torch.eye(views * columns)[place])
-    for name, choice in unknowns.of_lenses.items():
+    for name, choice in unknowns.intrinsics_modes.items():
         if choice == "shared" and (place := unknowns.place(name)) is not None:
             own = torch.eye(views * columns)[place::columns]
             rows += list(own[:1] - own[1:])
     return torch.stack(rows) if rows else torch.zeros(0, views * columns)
 
 
-def _scaled(scene: Scene, factor: Tensor) -> Scene:
+def _scaled(scene: BundleScene, factor: Tensor) -> BundleScene:
     """Everything scaled about the first camera's centre: no pixel moves."""
     origin = scene.cameras.centres[0]
     points = origin[:, None] + factor * (scene.points - origin[:, None])
@@ -147,24 +147,24 @@ def _scaled(scene: Scene, factor: Tensor) -> Scene:
     return replace(scene, cameras=replace(scene.cameras, cam_from_world=pose), points=points)
 
 
-def _keep_baseline(scene: Scene, start: Cameras) -> Scene:
+def _keep_baseline(scene: BundleScene, start: Cameras) -> BundleScene:
     """The steps kept the longest baseline to first order; this keeps it."""
     index, baseline = _farthest(start)
     now = scene.cameras.centres[index] - scene.cameras.centres[0]
     return _scaled(scene, baseline.norm() / now.norm())
 
 
-def _scaled_to_prior(scene: Scene, prior: DistancePrior) -> Scene:
+def _scaled_to_prior(scene: BundleScene, prior: DistancePrior) -> BundleScene:
     """The scale that fits the prior best: any scale fits the pixels."""
-    lengths, trust = prior.lengths(scene.points), prior.sigma**-2
-    factor = (trust * lengths * prior.metres).sum() / (trust * lengths.square()).sum()
+    lengths, precision = prior.lengths(scene.points), prior.sigma**-2
+    factor = (precision * lengths * prior.metres).sum() / (precision * lengths.square()).sum()
     return _scaled(scene, factor)
 
 
 # --- descent ---------------------------------------------------------------------------------------
 
 
-def descend(problem: Problem, start: Scene, iterations: int, tolerance: float) -> Minimum[Place]:
+def descend(problem: Problem, start: BundleScene, iterations: int, tolerance: float) -> Minimum[Iterate]:
     """From `start` (by a prior first brought to its scale) to where the cost no longer falls.
 
     The answer stands in the gauge of the start: first camera and, without a prior, longest baseline."""
@@ -179,7 +179,7 @@ def descend(problem: Problem, start: Scene, iterations: int, tolerance: float) -
 
 
 def _step(
-    equations: NormalEquations, scene: Scene, damping: float, unknowns: Unknowns, fix_scale: bool
+    equations: NormalEquations, scene: BundleScene, damping: float, unknowns: Unknowns, fix_scale: bool
 ) -> _Step | None:
     views, columns, _ = equations.camera_blocks.shape
     reduced = eliminate(equations, damping)
@@ -187,20 +187,20 @@ def _step(
     factor, failed = torch.linalg.cholesky_ex(basis.mT @ reduced.matrix @ basis)
     if bool(failed):
         return None
-    step = basis @ torch.cholesky_solve((basis.mT @ reduced.pull)[:, None], factor)[:, 0]
+    step = basis @ torch.cholesky_solve((basis.mT @ reduced.rhs)[:, None], factor)[:, 0]
     points = reduced.points(step)
-    pulled = step @ equations.camera_pull + (points * equations.point_pull).sum()
-    stiff = equations.camera_blocks.diagonal(dim1=1, dim2=2).flatten() @ step.square()
-    stiff = stiff + (equations.point_blocks[[0, 3, 5]] * points.square()).sum()
+    along = step @ equations.camera_rhs + (points * equations.point_rhs).sum()
+    hessian_diagonal = equations.camera_blocks.diagonal(dim1=1, dim2=2).flatten() @ step.square()
+    hessian_diagonal = hessian_diagonal + (equations.point_blocks[[0, 3, 5]] * points.square()).sum()
     return _Step(
         step.view(views, columns),
         points,
-        gain=0.5 * float(pulled + damping * stiff),
-        camera_gain=0.5 * float(step @ reduced.pull),
+        gain=0.5 * float(along + damping * hessian_diagonal),
+        camera_gain=0.5 * float(step @ reduced.rhs),
     )
 
 
-def _moved(scene: Scene, step: _Step, unknowns: Unknowns = POSES) -> Scene:
+def _moved(scene: BundleScene, step: _Step, unknowns: Unknowns = POSES) -> BundleScene:
     cameras = scene.cameras
     rotation = rotation_from_axis_angle(step.cameras[:, :3]) @ cameras.rotation
     translation = cameras.translation + step.cameras[:, 3:6]
@@ -219,4 +219,4 @@ def _moved(scene: Scene, step: _Step, unknowns: Unknowns = POSES) -> Scene:
         clock[:, : later.shape[1]] += later
     pose = torch.cat([rotation, translation[..., None]], dim=-1)
     moved = replace(cameras, intrinsics=intrinsics, cam_from_world=pose, distortion=distortion)
-    return Scene(moved, scene.points + step.points, clock)
+    return BundleScene(moved, scene.points + step.points, clock)

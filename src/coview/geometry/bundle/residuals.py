@@ -1,4 +1,4 @@
-"""How far a scene misses its pixels, and how that changes with every camera and point.
+"""Reprojection residuals of a scene, and their analytic Jacobian by every camera and point.
 
 The inner half of bundle adjustment. Coordinates come first and points last, so that every
 step is one pass over long contiguous rows.
@@ -25,23 +25,24 @@ NEAREST = 1e-6  # metres: a point nearer to the camera's plane, or behind it, ha
 class Unknowns:
     """What an adjustment finds besides poses and points.
 
-    `focal`: one factor of fx and fy for "each" camera, or one that is "shared" by all; `distortion`: the same of k1,
-    what is added to it. `clock`: how late each
-    camera is against the first one, and with "drift" how much later it gets each second."""
+    Column names, also keys of stored results: "focal", "k1", "offset", "drift"."""
 
+    # one factor of fx and fy for "each" camera, or one "shared" by all
     focal: Focal = "given"
+    # "offset": the time offset of each camera to the first one (s); "drift": also its rate of change (s/s)
     clock: Clock = "given"
+    # what is added to k1, for "each" camera or "shared" by all
     distortion: Distortion = "given"
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Of a camera's rows, beyond the six of its pose."""
         clock = {"given": (), "offset": ("offset",), "drift": ("offset", "drift")}[self.clock]
-        lens = [name for name, choice in self.of_lenses.items() if choice != "given"]
+        lens = [name for name, choice in self.intrinsics_modes.items() if choice != "given"]
         return (*lens, *clock)
 
     @property
-    def of_lenses(self) -> dict[str, Focal]:
+    def intrinsics_modes(self) -> dict[str, Focal]:
         """What each column of a lens is."""
         return {"focal": self.focal, "k1": self.distortion}
 
@@ -54,7 +55,7 @@ POSES = Unknowns()
 
 
 @dataclass(frozen=True)
-class Scene:
+class BundleScene:
     """What bundle adjustment changes: the cameras (pose, perhaps focal length and clock) and the points."""
 
     cameras: Cameras  # batch: views
@@ -113,45 +114,47 @@ class Linearised:
     `cameras` columns: rotation vector (left-multiplied, camera frame, rad), translation (m), and
     where unknown the logarithm of the focal length, k1, the clock's offset (s) and drift (s/s)."""
 
-    misses: Float[Tensor, "views 2 points"]  # pixels, projected − observed, without any weight
-    front: Float[Tensor, "views points"]  # 1 where the point is in front of the camera, else 0
-    residuals: Float[Tensor, "views 2 points"]  # weighted
+    residuals: Float[Tensor, "views 2 points"]  # pixels, projected − observed, without any weight
+    in_front: Float[Tensor, "views points"]  # 1 where the point is in front of the camera, else 0
+    weighted_residuals: Float[Tensor, "views 2 points"]  # weighted
     camera_rows: Float[Tensor, "views parameters 2 points"]
     point_rows: Float[Tensor, "views 3 2 points"]
     cost: float  # square pixels
 
 
-def linearise(scene: Scene, seen: Observations, loss: RobustLoss, unknowns: Unknowns = POSES) -> Linearised:
+def linearise(
+    scene: BundleScene, seen: Observations, loss: RobustLoss, unknowns: Unknowns = POSES
+) -> Linearised:
     """Residuals in raw pixels and analytic derivatives, through the lens model of the cameras.
 
     Raw rather than undistorted pixels, because the noise lives in the raw image (undistorting
     a fisheye image stretches it several times at the rim) and because undistorting needs the focal
     length, which may be one of the unknowns.
     An observation whose point is behind its camera has no residual: it costs as much as
-    one that misses by the image's diagonal, and pulls on nothing.
+    a residual of the image's diagonal, and has no gradient.
     A camera that is later by δ seconds saw at its own time t - δ what the others saw at t: to first order its
     pixel less δ times the pixel's velocity."""
     cameras = scene.cameras
     turned = cameras.rotation @ scene.points
     x, y, depth = (turned + cameras.translation[..., None]).unbind(1)
-    front = depth > NEAREST
-    inverse = torch.where(front, depth, 1.0).reciprocal()
+    in_front = depth > NEAREST
+    inverse = torch.where(in_front, depth, 1.0).reciprocal()
     flat = torch.stack([x * inverse, y * inverse], dim=1)
-    bent, slopes = _lens(flat, cameras)
+    distorted, slopes = _lens(flat, cameras)
     focal = cameras.intrinsics[:, :2, :2]
-    centred = focal @ bent
-    misses = centred + cameras.principal_point[..., None] - seen.pixels
+    centred = focal @ distorted
+    residuals = centred + cameras.principal_point[..., None] - seen.pixels
     if scene.clock is not None:
-        misses = misses + _late(scene.clock, seen)
+        residuals = residuals + _clock_shift(scene.clock, seen)
     diagonal = cameras.size.norm(dim=-1)[:, None]
-    length = seen.weights * torch.where(front, misses.square().sum(dim=1).sqrt(), diagonal)
-    factor = seen.weights * loss.weight(length).sqrt() * front
+    length = seen.weights * torch.where(in_front, residuals.square().sum(dim=1).sqrt(), diagonal)
+    factor = seen.weights * loss.weight(length).sqrt() * in_front
     local = _local_rows(flat, focal, slopes, factor * inverse)
     return Linearised(
-        misses=misses,
-        front=front.to(misses.dtype),
-        residuals=misses * factor[:, None],
-        camera_rows=_camera_rows(local, turned, _further(unknowns, flat, centred, cameras, seen, factor)),
+        residuals=residuals,
+        in_front=in_front.to(residuals.dtype),
+        weighted_residuals=residuals * factor[:, None],
+        camera_rows=_camera_rows(local, turned, _extra_rows(unknowns, flat, centred, cameras, seen, factor)),
         point_rows=(cameras.rotation.mT @ local.flatten(2)).view_as(local),
         cost=float(loss.cost(length).sum()),
     )
@@ -171,15 +174,15 @@ def _local_rows(flat: Tensor, focal: Tensor, slopes: Tensor | None, factor: Tens
     return rows
 
 
-def _late(clock: Float[Tensor, "views 2"], seen: Observations) -> Tensor:
-    """How far the pixels of a late camera are ahead of what it saw at the others' time."""
+def _clock_shift(clock: Float[Tensor, "views 2"], seen: Observations) -> Tensor:
+    """Displacement in pixels due to the cameras' time offsets, to first order."""
     assert seen.velocity is not None
     assert seen.moment is not None
-    late = clock[:, :1] + clock[:, 1:] * seen.moment
-    return late[:, None] * seen.velocity
+    time_offset = clock[:, :1] + clock[:, 1:] * seen.moment
+    return time_offset[:, None] * seen.velocity
 
 
-def _further(
+def _extra_rows(
     unknowns: Unknowns, flat: Tensor, centred: Tensor, cameras: Cameras, seen: Observations, factor: Tensor
 ) -> list[Tensor]:
     """Derivatives by what is unknown besides the pose, in the order of `Unknowns.columns`."""
@@ -199,25 +202,27 @@ def _further(
     return rows
 
 
-def _camera_rows(local: Tensor, turned: Tensor, further: list[Tensor]) -> Tensor:
+def _camera_rows(local: Tensor, turned: Tensor, extra: list[Tensor]) -> Tensor:
     """d(exp(ω) R X + t) = ω × RX + dt, hence the rotation's columns are RX × the local ones."""
     views, _, _, points = local.shape
-    rows = local.new_empty(views, 6 + len(further), 2, points)
+    rows = local.new_empty(views, 6 + len(extra), 2, points)
     for axis in range(3):
         one, two = (axis + 1) % 3, (axis + 2) % 3
         torch.mul(turned[:, one, None], local[:, two], out=rows[:, axis])
         rows[:, axis].addcmul_(turned[:, two, None], local[:, one], value=-1)
     rows[:, 3:6] = local
-    for column, values in enumerate(further, 6):
+    for column, values in enumerate(extra, 6):
         rows[:, column] = values
     return rows
 
 
 def _lens(flat: Tensor, cameras: Cameras) -> tuple[Tensor, Tensor | None]:
     """Where the lens puts `flat` (views 2 points), and the derivative (views bent flat points);
-    None for perfect lenses."""
+    None for cameras without distortion."""
     if not cameras.is_distorted:
         return flat, None
-    bent = distort_with_jacobian(flat[:, 0], flat[:, 1], cameras.distortion, cameras.fisheye)
-    slopes = torch.stack([bent.x_by_x, bent.x_by_y, bent.x_by_y, bent.y_by_y], dim=1).unflatten(1, (2, 2))
-    return torch.stack([bent.x, bent.y], dim=1), slopes
+    distorted = distort_with_jacobian(flat[:, 0], flat[:, 1], cameras.distortion, cameras.fisheye)
+    slopes = torch.stack(
+        [distorted.x_by_x, distorted.x_by_y, distorted.x_by_y, distorted.y_by_y], dim=1
+    ).unflatten(1, (2, 2))
+    return torch.stack([distorted.x, distorted.y], dim=1), slopes

@@ -23,9 +23,9 @@ class NormalEquations:
     rows: Linearised
     prior: PairRows | None
     camera_blocks: Float[Tensor, "views parameters parameters"]
-    camera_pull: Float[Tensor, "free"]  # views · parameters
+    camera_rhs: Float[Tensor, "free"]  # views · parameters
     point_blocks: Float[Tensor, "6 points"]  # xx xy xz yy yz zz; without the prior
-    point_pull: Float[Tensor, "3 points"]  # with the prior
+    point_rhs: Float[Tensor, "3 points"]  # with the prior
 
 
 def normal_equations(rows: Linearised, prior: PairRows | None) -> NormalEquations:
@@ -33,14 +33,14 @@ def normal_equations(rows: Linearised, prior: PairRows | None) -> NormalEquation
     flat = rows.camera_rows.flatten(2)
     x, y, z = rows.point_rows.unbind(1)
     products = [_dot(a, b) for a, b in ((x, x), (x, y), (x, z), (y, y), (y, z), (z, z))]
-    pull = -torch.stack([_dot(axis, rows.residuals) for axis in (x, y, z)])
+    rhs = -torch.stack([_dot(axis, rows.weighted_residuals) for axis in (x, y, z)])
     return NormalEquations(
         rows,
         prior,
         camera_blocks=flat @ flat.mT,
-        camera_pull=-(flat @ rows.residuals.flatten(1)[..., None]).flatten(),
+        camera_rhs=-(flat @ rows.weighted_residuals.flatten(1)[..., None]).flatten(),
         point_blocks=torch.stack(products),
-        point_pull=pull if prior is None else pull + prior.pull(pull.shape[1]),
+        point_rhs=rhs if prior is None else rhs + prior.negative_gradient(rhs.shape[1]),
     )
 
 
@@ -54,14 +54,14 @@ def _dot(a: Float[Tensor, "some few points"], b: Float[Tensor, "some few points"
 
 
 @dataclass(frozen=True)
-class Reduced:
+class ReducedEquations:
     """The cameras' equations after elimination, and what it takes to find the points again."""
 
     matrix: Float[Tensor, "free free"]
-    pull: Float[Tensor, "free"]
+    rhs: Float[Tensor, "free"]
     factor: "Cholesky3"
     coupling: Float[Tensor, "free 3 points"]  # W L⁻ᵀ: cameras against whitened points
-    whitened: Float[Tensor, "3 points"]  # L⁻¹ · the points' pull
+    whitened: Float[Tensor, "3 points"]  # L⁻¹ · the points' right-hand side
     correction: LowRank | None
 
     def points(self, step: Float[Tensor, "free"]) -> Float[Tensor, "3 points"]:
@@ -74,8 +74,8 @@ class Reduced:
     def point_covariance(self, cameras: Float[Tensor, "free free"]) -> Float[Tensor, "points 3 3"]:
         """Covariance of each point, given the cameras' (their uncertainty included)."""
         coupling = self.coupling if self.correction is None else self.correction.apply(self.coupling)
-        spread = (cameras @ coupling.flatten(1)).view_as(coupling)
-        entries = [[_dot(coupling[:, None, i], spread[:, None, j]) for j in range(3)] for i in range(3)]
+        product = (cameras @ coupling.flatten(1)).view_as(coupling)
+        entries = [[_dot(coupling[:, None, i], product[:, None, j]) for j in range(3)] for i in range(3)]
         inner = torch.stack([torch.stack(row, dim=-1) for row in entries], dim=-2)
         if self.correction is None:
             inner = inner + torch.eye(3, dtype=inner.dtype, device=inner.device)
@@ -85,7 +85,7 @@ class Reduced:
         return self.factor.solve_transposed(half.permute(2, 1, 0)).permute(1, 0, 2)
 
 
-def eliminate(equations: NormalEquations, damping: float) -> Reduced:
+def eliminate(equations: NormalEquations, damping: float) -> ReducedEquations:
     """Schur complement S = U − W V⁻¹ Wᵀ, diagonals of U and V first grown by `damping`."""
     rows = equations.rows
     factor = Cholesky3.of(equations.point_blocks, damping)
@@ -93,7 +93,7 @@ def eliminate(equations: NormalEquations, damping: float) -> Reduced:
     coupling = rows.camera_rows[:, :, 0, None] * white[None, :, :, 0].permute(2, 0, 1, 3)
     coupling.addcmul_(rows.camera_rows[:, :, 1, None], white[None, :, :, 1].permute(2, 0, 1, 3))
     coupling = coupling.flatten(0, 1)
-    whitened = factor.solve(equations.point_pull)
+    whitened = factor.solve(equations.point_rhs)
     matrix = torch.block_diag(*damped(equations.camera_blocks, damping))
     flat = coupling.flatten(1)
     matrix = matrix - flat @ flat.mT
@@ -105,8 +105,8 @@ def eliminate(equations: NormalEquations, damping: float) -> Reduced:
         inner = correction.apply(whitened[None])[0]
         met = correction.rows_times(coupling)
         matrix = matrix + met @ torch.cholesky_solve(met.mT, correction.factor)
-    pull = equations.camera_pull - flat @ inner.flatten()
-    return Reduced(matrix, pull, factor, coupling, whitened, correction)
+    rhs = equations.camera_rhs - flat @ inner.flatten()
+    return ReducedEquations(matrix, rhs, factor, coupling, whitened, correction)
 
 
 def damped(

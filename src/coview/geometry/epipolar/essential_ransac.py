@@ -21,7 +21,7 @@ _ROUNDS = ((8, 4), (2, 10))  # how many of the best descend, by how many steps
 
 @dataclass(frozen=True)
 class Pairs:
-    """Points seen in two views, with how far to trust them (all weights above 0)."""
+    """Corresponding points in two views, with positive weights."""
 
     a: Float[Tensor, "n 3"]
     b: Float[Tensor, "n 3"]

@@ -43,8 +43,8 @@ def robust_fundamental(
         agree = (
             sampson_distance(found, a.expand(len(found), -1, -1), b.expand(len(found), -1, -1)) <= threshold
         )
-        again = eight_point(a.expand(len(found), -1, -1), b.expand(len(found), -1, -1), weights * agree)
-        found = torch.where(again.isfinite().flatten(1).all(dim=-1)[:, None, None], again, found)
+        refitted = eight_point(a.expand(len(found), -1, -1), b.expand(len(found), -1, -1), weights * agree)
+        found = torch.where(refitted.isfinite().flatten(1).all(dim=-1)[:, None, None], refitted, found)
     return _best(found, pairs, threshold, 1)[0] if len(found) else None
 
 

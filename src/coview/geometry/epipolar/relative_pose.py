@@ -36,12 +36,12 @@ def sampson_distance(
     Not squared, never negative; in the units of the points: pixels with a fundamental matrix,
     normalised units with an essential one. NaN for a pair with NaN, whose gradients are zero.
     Differentiable, but with a kink at distance zero."""
-    known = (a.isfinite() & b.isfinite()).all(dim=-1)
-    a, b = (_homogeneous(torch.where(known[..., None], points, 0.0)) for points in (a, b))
+    valid = (a.isfinite() & b.isfinite()).all(dim=-1)
+    a, b = (_homogeneous(torch.where(valid[..., None], points, 0.0)) for points in (a, b))
     line_b, line_a = a @ matrix.mT, b @ matrix
     slope = line_a[..., :2].square().sum(dim=-1) + line_b[..., :2].square().sum(dim=-1)
     safe = torch.where(slope > 0, slope, 1.0)  # zero where both are epipoles: there any pair fits
-    return torch.where(known, (line_b * b).sum(dim=-1).abs() / safe.sqrt(), torch.nan)
+    return torch.where(valid, (line_b * b).sum(dim=-1).abs() / safe.sqrt(), torch.nan)
 
 
 def fundamental_from_projections(
@@ -110,8 +110,8 @@ def decompose_essential(
     that has the points in front of both views."""
     u, _, vt = torch.linalg.svd(essential)
     u, vt = (side * torch.linalg.det(side)[..., None, None].sign() for side in (u, vt))
-    turn = essential.new_tensor([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
-    one, other = u @ turn @ vt, u @ turn.mT @ vt
+    quarter_turn = essential.new_tensor([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
+    one, other = u @ quarter_turn @ vt, u @ quarter_turn.mT @ vt
     away = u[..., 2]
     return torch.stack([one, one, other, other], dim=-3), torch.stack([away, -away, away, -away], dim=-2)
 
@@ -132,10 +132,10 @@ def relative_pose_from_essential(
     inliers = (weights > 0) & (sampson_distance(essential, a, b) <= threshold)
     rotations, translations = decompose_essential(essential)
     depth_a, depth_b = _depths(rotations, translations, a[inliers], b[inliers])
-    front = ((depth_a > 0) & (depth_b > 0)).to(weights.dtype)
-    votes = front @ weights[inliers]
+    in_front = ((depth_a > 0) & (depth_b > 0)).to(weights.dtype)
+    votes = in_front @ weights[inliers]
     best = int(votes.argmax())
-    return RelativePose(rotations[best], translations[best], inliers, float(front[best].mean()))
+    return RelativePose(rotations[best], translations[best], inliers, float(in_front[best].mean()))
 
 
 def robust_relative_pose(
@@ -187,8 +187,8 @@ def _homogeneous(points: Tensor) -> Tensor:
 def _hartley_normalised(points: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
     """Points with mean 0 and mean square distance 2, and the matrix that made them so."""
     mean = (share[..., None] * points).sum(dim=-2, keepdim=True)
-    spread = (share * (points - mean).square().sum(dim=-1)).sum(dim=-1)
-    scale = (2 / torch.where(spread > 0, spread, 2.0)).sqrt()[..., None]
+    variance = (share * (points - mean).square().sum(dim=-1)).sum(dim=-1)
+    scale = (2 / torch.where(variance > 0, variance, 2.0)).sqrt()[..., None]
     one, zero = torch.ones_like(scale), torch.zeros_like(scale)
     shift = -scale * mean[..., 0, :]
     rows = torch.cat([scale, zero, shift[..., :1], zero, scale, shift[..., 1:], zero, zero, one], dim=-1)

@@ -56,7 +56,7 @@ def relate_pairs(
     good = tuple(pair for pair in found if _is_good(pair))
     for view, name in enumerate(names):
         if not any(view in (pair.first, pair.second) for pair in good):
-            raise NotDeterminedError(_why_lonely(view, name, names, found, weights))
+            raise NotDeterminedError(_why_unconnected(view, name, names, found, weights))
     return good
 
 
@@ -68,8 +68,8 @@ def _relate(
     if shared < MIN_SHARED:
         return None
     a, b = flat[:, first][both], flat[:, second][both]
-    trust = (weights[:, first] * weights[:, second])[both].sqrt()
-    pose = robust_relative_pose(a, b, trust, threshold=threshold, seed=seed)
+    weight = (weights[:, first] * weights[:, second])[both].sqrt()
+    pose = robust_relative_pose(a, b, weight, threshold=threshold, seed=seed)
     return Pair(first, second, pose, shared, _parallax(pose, a, b))
 
 
@@ -89,7 +89,7 @@ def _parallax(pose: RelativePose, a: Tensor, b: Tensor) -> float:
     return float(angle[pose.inliers].median())
 
 
-def _why_lonely(view: int, name: str, names: tuple[str, ...], found: list[Pair], weights: Tensor) -> str:
+def _why_unconnected(view: int, name: str, names: tuple[str, ...], found: list[Pair], weights: Tensor) -> str:
     """Why a camera could not be tied to any other, and what to do."""
     mine = [pair for pair in found if view in (pair.first, pair.second)]
     if not mine:
@@ -144,13 +144,13 @@ def average_over_pairs(
     """
     rotations = _along_tree(pairs, views, names)
     edges = [(p.first, p.second, p.pose.rotation, float(p.pose.inliers.sum())) for p in pairs]
-    edges += [(second, first, rotation.mT, trust) for first, second, rotation, trust in edges]
+    edges += [(second, first, rotation.mT, weight) for first, second, rotation, weight in edges]
     for _ in range(50):
         for view in range(1, views):
-            said = torch.stack([turn @ rotations[a] for a, b, turn, _ in edges if b == view])
-            trust = torch.tensor([t for _, b, _, t in edges if b == view], dtype=said.dtype)
-            off = rotation_angle(said, rotations[view].expand_as(said))
-            rotations[view] = average_rotations(said, trust / (1 + (off / 0.05) ** 2))
+            predicted = torch.stack([rotation @ rotations[a] for a, b, rotation, _ in edges if b == view])
+            weight = torch.tensor([t for _, b, _, t in edges if b == view], dtype=predicted.dtype)
+            error = rotation_angle(predicted, rotations[view].expand_as(predicted))
+            rotations[view] = average_rotations(predicted, weight / (1 + (error / 0.05) ** 2))
     return nearest_rotation(rotations)
 
 
@@ -158,9 +158,9 @@ def _along_tree(pairs: tuple[Pair, ...], views: int, names: tuple[str, ...]) -> 
     """Rotations chained from camera to camera through the pairs with the most inliers."""
     rotations = torch.eye(3, dtype=torch.float64).repeat(views, 1, 1)
     placed = {0}
-    by_trust = sorted(pairs, key=lambda pair: -int(pair.pose.inliers.sum()))
+    by_inliers = sorted(pairs, key=lambda pair: -int(pair.pose.inliers.sum()))
     while len(placed) < views:
-        pair = next((p for p in by_trust if (p.first in placed) != (p.second in placed)), None)
+        pair = next((p for p in by_inliers if (p.first in placed) != (p.second in placed)), None)
         if pair is None:
             apart = [name for view, name in enumerate(names) if view not in placed]
             raise NotDeterminedError(
@@ -190,11 +190,11 @@ def _baseline_lengths(pairs: tuple[Pair, ...], flat: Tensor, weights: Tensor) ->
             ratio = ratio[ratio.isfinite()]
             if ratio.numel() < 10:
                 continue
-            trust = ratio.numel() ** 0.5 / (0.05 + float((ratio - ratio.median()).abs().median()))
+            weight = ratio.numel() ** 0.5 / (0.05 + float((ratio - ratio.median()).abs().median()))
             row = torch.zeros(len(pairs), dtype=torch.float64)
-            row[e], row[f] = trust, -trust
+            row[e], row[f] = weight, -weight
             rows.append(row)
-            ratios.append(trust * ratio.median())
+            ratios.append(weight * ratio.median())
     return _robust_solution(torch.stack(rows), torch.stack(ratios)[:, None], fixed=1)[:, 0].exp()
 
 
@@ -220,11 +220,11 @@ def _centres(pairs: tuple[Pair, ...], rotations: Tensor, lengths: Tensor, views:
     rows, targets = [torch.zeros(views, dtype=torch.float64)], [torch.zeros(3, dtype=torch.float64)]
     rows[0][0] = 1e3
     for pair, length in zip(pairs, lengths, strict=True):
-        trust = float(pair.pose.inliers.sum()) ** 0.5 / float(length)
+        weight = float(pair.pose.inliers.sum()) ** 0.5 / float(length)
         row = torch.zeros(views, dtype=torch.float64)
-        row[pair.second], row[pair.first] = trust, -trust
+        row[pair.second], row[pair.first] = weight, -weight
         rows.append(row)
-        targets.append(-trust * length * (rotations[pair.second].mT @ pair.pose.translation))
+        targets.append(-weight * length * (rotations[pair.second].mT @ pair.pose.translation))
     return _robust_solution(torch.stack(rows), torch.stack(targets), fixed=1)
 
 
@@ -237,17 +237,8 @@ def _robust_solution(
     weights = torch.ones(len(rows), 1, dtype=rows.dtype)
     for _ in range(20):
         solution = torch.linalg.lstsq(weights * rows, weights * targets, driver="gelsd").solution
-        off = (rows @ solution - targets).norm(dim=-1, keepdim=True)
-        scale = 2 * off[fixed:].median().clamp(min=1e-9) if len(off) > fixed else 1.0
-        weights = (1 + (off / scale).square()).rsqrt()
+        error = (rows @ solution - targets).norm(dim=-1, keepdim=True)
+        scale = 2 * error[fixed:].median().clamp(min=1e-9) if len(error) > fixed else 1.0
+        weights = (1 + (error / scale).square()).rsqrt()
         weights[:fixed] = 1
     return solution
-
-
-def suspect(pairs: tuple[Pair, ...], views: int) -> int:
-    """The view whose pairs agree least: the one to name when the views do not fit together."""
-    shares = torch.zeros(views, 2, dtype=torch.float64)
-    for pair in pairs:
-        for view in (pair.first, pair.second):
-            shares[view] += torch.tensor([float(pair.pose.inliers.double().mean()), 1.0])
-    return int((shares[:, 0] / shares[:, 1].clamp(min=1)).argmin())

@@ -1,4 +1,4 @@
-"""From a rough start to cameras, clocks and points that fit: triangulate, adjust, read the tracks anew, again."""
+"""Iterative refinement of a rig: triangulation, bundle adjustment, interpolation of the tracks, in alternation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,43 +17,60 @@ from coview.geometry.self_calibration.variance_inflation import variance_factor
 from coview.geometry.triangulation.triangulate import triangulate_robust
 from coview.geometry.triangulation.undistorted import Triangulated
 
-_ALIKE, _NEAR = (
-    0.01,
-    0.5,
-)  # frames: a clock that still moves less has settled, or may be looked at more closely
-_MORE_ROUNDS = 4  # with one threshold, at most
-_AT_REST = 2  # iterations of an adjustment that had nothing left to do
+# frames: a clock whose last correction was smaller has converged (last threshold), or goes on to the next threshold
+_CONVERGED, _NEAR = 0.01, 0.5
+# rounds with one threshold, at most
+_MORE_ROUNDS = 4
+# iterations of an adjustment that had nothing left to correct
+_AT_REST = 2
 
 
 @dataclass(frozen=True)
 class Tracks:
-    """What each camera saw, by its own clock: picture n was taken at n / fps."""
+    """2D tracks of every camera by its own clock: frame n was taken at n / fps seconds."""
 
+    # raw pixels
     pixels: Float[Tensor, "frames views joints 2"]
+    # 0: not detected
     weights: Float[Tensor, "frames views joints"]
+    # frames per second, of all cameras
     fps: float
 
     def read(self, timing: Timing, times: Float[Tensor, "times"]) -> Reading:
-        """All cameras at the same instants; velocities in pixels per frame."""
+        """Interpolate all tracks at common instants.
+
+        Args:
+            timing: the cameras' clocks.
+            times: seconds by the first camera's clock.
+
+        Returns:
+            Pixels and weights at these times; velocities in pixels per frame.
+        """
         return read_at(self.pixels, self.weights, timing.own(times) * self.fps)
 
 
 @dataclass(frozen=True)
-class Settled:
-    """Cameras up to a similarity, when they took their pictures, and what they saw."""
+class RefinedRig:
+    """Cameras up to a similarity, their clocks, the points, and the quality of the fit."""
 
     cameras: Cameras
     timing: Timing
-    times: Float[Tensor, "times"]  # seconds by the first camera's clock
-    points: Float[Tensor, "times joints 3"]  # NaN where fewer than two views agree
+    # instants that were adjusted, seconds by the first camera's clock
+    times: Float[Tensor, "times"]
+    # in the frame and unit of the cameras; NaN where fewer than two views agree
+    points: Float[Tensor, "times joints 3"]
     inliers: Bool[Tensor, "times views joints"]
+    # the tracks at `times`
     reading: Reading
+    # the last bundle adjustment, with its covariance
     adjusted: Adjusted
-    misfit: float  # pixels: root mean square over all that was seen, none counted beyond the threshold
-    agreement: Float[Tensor, "views"]  # share of what each camera saw within the threshold
+    # pixels: root mean square residual of all detections, each at most the threshold
+    rms_error: float
+    # share of each camera's detections within the threshold
+    agreement: Float[Tensor, "views"]
 
 
-def settle(
+def refine_rig(
     cameras: Cameras,
     timing: Timing,
     tracks: Tracks,
@@ -62,85 +79,115 @@ def settle(
     *,
     threshold: float,
     names: tuple[str, ...],
-    narrowing: Sequence[float],
-    bend: float | None = None,
+    threshold_schedule: Sequence[float],
+    huber_delta: float | None = None,
     seed: int = 0,
-) -> Settled:
-    """Cameras, clocks and points with the least robust reprojection error, from a start that roughly fits.
+) -> RefinedRig:
+    """Cameras, clocks and points of least robust reprojection error, from a start that roughly fits. [Triggs00]
 
-    `narrowing`: what is an outlier in each round, times `threshold` (pixels); `bend`: where the loss becomes linear
-    (pixels; a third of what is an outlier if not given). NotDeterminedError, naming the
-    camera, where one shares too few points with the others."""
+    Args:
+        cameras: the start; its gauge is kept.
+        timing: the start of the clocks.
+        tracks: 2D tracks of every camera.
+        times: instants to adjust, seconds by the first camera's clock.
+        unknowns: what is estimated besides poses and points.
+        threshold: outlier threshold of the last round, pixels.
+        names: of the cameras, for messages.
+        threshold_schedule: outlier thresholds of the rounds, as multiples of `threshold`.
+        huber_delta: residual in pixels at which the loss becomes linear; None: a third of the round's threshold.
+        seed: of the robust triangulation.
+
+    Raises:
+        NotDeterminedError: a camera, which is named, shares too few points with the others.
+    """
     timing = timing.around(float(times.mean()))
     adjusted = None
-    widths, rounds = list(narrowing), 0
+    widths, rounds = list(threshold_schedule), 0
     while widths:
         factor = widths[0] * threshold
         reading = tracks.read(timing, times)
         found = triangulated(cameras, reading, factor, seed)
-        held = reading.weights * found.inliers
-        _check_held(held, names, factor, unknowns)
+        used = reading.weights * found.inliers
+        _check_used(used, names, factor, unknowns)
         moment = times - timing.middle
         adjusted = _adjusted(
-            cameras, found.points, reading, held, moment, tracks.fps, unknowns, bend or factor / 3
+            cameras, found.points, reading, used, moment, tracks.fps, unknowns, huber_delta or factor / 3
         )
         cameras, timing = adjusted.cameras, timing.later(adjusted.clock)
         moved = float(adjusted.clock[:, 0].abs().max()) * tracks.fps
         last = len(widths) == 1
-        at_rest = moved < _ALIKE and adjusted.iterations <= _AT_REST if last else moved < _NEAR
+        at_rest = moved < _CONVERGED and adjusted.iterations <= _AT_REST if last else moved < _NEAR
         rounds += 1
         if at_rest or rounds > _MORE_ROUNDS:
             widths, rounds = widths[1:], 0
     assert adjusted is not None
     reading = tracks.read(timing, times)
     found = triangulated(cameras, reading, threshold, seed)
-    misfit, agreement = _judged(reading, found, threshold)
-    adjusted = _honest(adjusted, cameras, found.points, reading, found.inliers)
+    rms_error, agreement = _judged(reading, found, threshold)
+    adjusted = _inflated(adjusted, cameras, found.points, reading, found.inliers)
     seen = reading.weights > 0
-    return Settled(
-        cameras, timing, times, found.points, found.inliers & seen, reading, adjusted, misfit, agreement
+    return RefinedRig(
+        cameras, timing, times, found.points, found.inliers & seen, reading, adjusted, rms_error, agreement
     )
 
 
-def again(settled: Settled, fps: float, unknowns: Unknowns, *, threshold: float) -> Adjusted:
-    """What other unknowns make of the very same observations, from where they were settled."""
-    held = settled.reading.weights * settled.inliers
-    moment = settled.times - settled.timing.middle
+def readjust(refined: RefinedRig, fps: float, unknowns: Unknowns, *, threshold: float) -> Adjusted:
+    """Bundle adjustment of the same observations with other unknowns, starting from the refined rig.
+
+    Args:
+        refined: where to start.
+        fps: frames per second of the tracks.
+        unknowns: what is estimated besides poses and points.
+        threshold: outlier threshold in pixels; the loss becomes linear at a third of it.
+    """
+    used = refined.reading.weights * refined.inliers
+    moment = refined.times - refined.timing.middle
     adjusted = _adjusted(
-        settled.cameras, settled.points, settled.reading, held, moment, fps, unknowns, threshold / 3
+        refined.cameras, refined.points, refined.reading, used, moment, fps, unknowns, threshold / 3
     )
-    return _honest(adjusted, settled.cameras, settled.points, settled.reading, settled.inliers)
+    return _inflated(adjusted, refined.cameras, refined.points, refined.reading, refined.inliers)
 
 
-def _honest(
+def _inflated(
     adjusted: Adjusted,
     cameras: Cameras,
     points: Float[Tensor, "times joints 3"],
     reading: Reading,
     inliers: Bool[Tensor, "times views joints"],
 ) -> Adjusted:
-    """With a covariance that knows that a detector repeats its errors."""
-    misses = cameras.project(points[:, None]) - reading.pixels
-    known = inliers & misses.isfinite().all(dim=-1)
-    factor = variance_factor(torch.where(known[..., None], misses, 0.0), known)
+    """The adjustment with its covariance inflated for errors that a detector repeats from frame to frame."""
+    residuals = cameras.project(points[:, None]) - reading.pixels
+    valid = inliers & residuals.isfinite().all(dim=-1)
+    factor = variance_factor(torch.where(valid[..., None], residuals, 0.0), valid)
     return replace(adjusted, covariance=factor * adjusted.covariance)
 
 
-def detector_noise(found: Settled) -> float:
-    """Standard deviation (pixels, per axis) of a usual detection, wrong ones included as what they are: few.
+def detector_noise(found: RefinedRig) -> float:
+    """Robust standard deviation of the detections, in pixels per axis.
 
-    From the median length of all misses (of a 2D normal 1.177 σ). Points take up three of their 2n coordinates; a
-    detection that took no part in its point misses by all it errs."""
-    misses = (found.cameras.project(found.points[:, None]) - found.reading.pixels).norm(dim=-1)
-    known = (found.reading.weights > 0) & misses.isfinite()
+    From the median norm of all residuals (1.177 σ of a 2D normal distribution), corrected for the three degrees of
+    freedom that each point takes from its 2n coordinates; outliers count with their whole residual. 0 without any.
+
+    Args:
+        found: a rig that fits most detections; otherwise the answer is meaningless.
+    """
+    residuals = (found.cameras.project(found.points[:, None]) - found.reading.pixels).norm(dim=-1)
+    valid = (found.reading.weights > 0) & residuals.isfinite()
     count = found.inliers.sum(dim=1, keepdim=True)
     left = torch.where(found.inliers, (1 - 1.5 / count.clamp(min=2)).sqrt(), 1.0)
-    errors = (misses / left)[known]
+    errors = (residuals / left)[valid]
     return float(errors.median()) / 1.177 if errors.numel() else 0.0
 
 
 def triangulated(cameras: Cameras, reading: Reading, limit: float, seed: int = 0) -> Triangulated:
-    """The points that views agree on to `limit` pixels."""
+    """Robust triangulation of every joint at every time.
+
+    Args:
+        cameras: calibrated cameras.
+        reading: tracks at common times.
+        limit: inlier threshold in pixels.
+        seed: of the random samples.
+    """
     return triangulate_robust(cameras, reading.pixels, reading.weights, threshold=limit, seed=seed)
 
 
@@ -148,32 +195,30 @@ def _adjusted(
     cameras: Cameras,
     points: Float[Tensor, "times joints 3"],
     reading: Reading,
-    held: Float[Tensor, "times views joints"],
+    used: Float[Tensor, "times views joints"],
     moment: Float[Tensor, "times"],
     fps: float,
     unknowns: Unknowns,
-    bend: float,
+    huber_delta: float,
 ) -> Adjusted:
-    """Bundle adjustment over the detections that agree; every joint of every instant is a point of its own."""
-    known = points.isfinite().all(dim=-1).flatten()
+    """Bundle adjustment over the inliers; every joint of every instant is a point of its own."""
+    valid = points.isfinite().all(dim=-1).flatten()
 
     def kept(values: Tensor) -> Tensor:
-        return values.transpose(0, 1).flatten(1, 2)[:, known]
+        return values.transpose(0, 1).flatten(1, 2)[:, valid]
 
-    if (
-        unknowns.clock != "given"
-    ):  # what is not known to move would stand still whatever the clocks, and hold them
-        held = torch.where((reading.velocity != 0).any(dim=-1), held, 0.0)
     clocks = None
     if unknowns.clock != "given":
-        each = moment[:, None].expand(points.shape[:2]).flatten()[known]
+        # a detection of unknown velocity does not change with the clocks, and would keep them where they are
+        used = torch.where((reading.velocity != 0).any(dim=-1), used, 0.0)
+        each = moment[:, None].expand(points.shape[:2]).flatten()[valid]
         clocks = Clocks(kept(reading.velocity) * fps, each, unknowns.clock == "drift")
     return adjust(
         cameras,
-        points.flatten(0, 1)[known],
+        points.flatten(0, 1)[valid],
         kept(reading.pixels),
-        kept(held),
-        huber=bend,
+        kept(used),
+        huber=huber_delta,
         fit_focal=unknowns.focal,
         fit_distortion=unknowns.distortion,
         clocks=clocks,
@@ -181,26 +226,33 @@ def _adjusted(
     )
 
 
-def _check_held(
-    held: Float[Tensor, "times views joints"], names: tuple[str, ...], limit: float, unknowns: Unknowns
+def _check_used(
+    used: Float[Tensor, "times views joints"], names: tuple[str, ...], limit: float, unknowns: Unknowns
 ) -> None:
-    """Every camera must hold some points before an adjustment can move it."""
-    count = ((held > 0) & ((held > 0).sum(dim=1, keepdim=True) >= 2)).sum(dim=(0, 2))
+    """Every camera must share some points with others before an adjustment can move it."""
+    count = ((used > 0) & ((used > 0).sum(dim=1, keepdim=True) >= 2)).sum(dim=(0, 2))
     if int(count.min()) < MIN_SHARED:
         name = names[int(count.argmin())]
-        raise NotDeterminedError(misfit_words(name, f"{int(count.min())}", limit, unknowns))
+        raise NotDeterminedError(disagreement_message(name, f"{int(count.min())}", limit, unknowns))
 
 
-def misfit_words(name: str, held: str, limit: float, unknowns: Unknowns) -> str:
-    """What a camera that does not fit usually means."""
-    late = (
+def disagreement_message(name: str, used: str, limit: float, unknowns: Unknowns) -> str:
+    """The message for a camera that disagrees with the others, with the usual causes.
+
+    Args:
+        name: of the camera.
+        used: how many of its detections agree, in words.
+        limit: pixels within which they agree.
+        unknowns: what was estimated.
+    """
+    clock = (
         "its video is not synchronised"
         if unknowns.clock == "given"
-        else "it is late by more than was searched"
+        else "its time offset is larger than what was searched"
     )
     return (
         f"camera '{name}' does not fit the others: {held} of its detections agree with them within {limit:.0f} px. "
-        f"Usual causes: it follows another person, its left and right are swapped (a mirrored video), {late}, "
+        f"Usual causes: it follows another person, its left and right are swapped (a mirrored video), {clock}, "
         f"or its lens is far from what was assumed."
     )
 

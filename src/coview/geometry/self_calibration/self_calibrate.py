@@ -1,9 +1,9 @@
 """Cameras from point tracks alone when more than the extrinsics is unknown: focal lengths, clocks, or both.
 
-A camera that started late, or counts time differently, saw another instant in every frame. How late it is is found
-roughly by when things move (`lateness`), then together with poses and focal lengths by bundle adjustment, its tracks
-read between frames (`settling`). Several starts, because a wrong focal length has its own basin; then the
-simplest explanation that the data do not contradict.
+A camera that started at another time, or whose clock runs differently, saw another instant in every frame. Its time
+offset is found roughly by correlating motion (`time_offset`), then refined together with poses and focal lengths by
+bundle adjustment, with tracks interpolated between frames (`iterative_refinement`). Several starts, because a wrong
+focal length is a local minimum of its own; then the simplest model that the data do not reject (`model_selection`).
 """
 
 import math
@@ -19,66 +19,80 @@ from coview.errors import InputError
 from coview.geometry.bundle.residuals import Focal, Unknowns
 from coview.geometry.epipolar.view_graph import NotDeterminedError, place_cameras, relate_pairs
 from coview.geometry.self_calibration.camera_clocks import Timing, common_times
-from coview.geometry.self_calibration.iterative_refinement import Settled, Tracks, detector_noise, settle
+from coview.geometry.self_calibration.iterative_refinement import (
+    RefinedRig,
+    Tracks,
+    detector_noise,
+    refine_rig,
+)
 from coview.geometry.self_calibration.model_selection import (
     ClockChoice,
     DistortionChoice,
     FocalChoice,
+    apparent_offsets,
     choose,
-    seems_late,
 )
 from coview.geometry.self_calibration.observability import (
     check_agreement,
+    check_converged,
     check_determined,
     check_motion,
-    check_settled,
 )
-from coview.geometry.self_calibration.time_offset import Seen, rough_offsets
+from coview.geometry.self_calibration.time_offset import Track2D, rough_time_offsets
 from coview.geometry.self_calibration.track_interpolation import without_jumps
 
-# Starts, later ones where earlier ones fit badly: factor of the focal length, then times the threshold for the relative
-# poses and for the adjustment to begin with. Three cameras with a lens that is wrong by a tenth need the wide ones.
+# Starts, tried in order until one fits: factor of the focal length, then multiples of the threshold for the relative
+# poses and for the first adjustment. Three cameras whose focal length is wrong by a tenth need the wide ones.
 _STARTS = [(factor, wide, 4.0) for factor in (1.0, 0.77, 1.3, 0.6, 1.7) for wide in (2.0, 4.0)]
 _STARTS += [(factor, 2.0, 16.0) for factor in (1.0, 0.7, 1.45)]
-_POSES_MISS = 0.02  # radians: no adjustment begins with a limit below what these are in pixels
-_START_TIMES = 40  # for the relative poses
-_CORRELATED = 16384  # frames from the middle that are correlated: memory
-_SAME_SIZE = 0.05  # relative: images that differ by less are taken for those of equal cameras
-_GOOD, _BEYOND_DOUBT = 0.6, 0.8  # share of every camera's detections that agree with the others
-_ON_TIME = 1.5  # frames: what the adjustment finds by itself
-_WRONG = 4.0  # times the detector's noise: a detection that misses by more is wrong
-# times that: what is left out of the last adjustment. A hard limit that poor detections reach keeps those that agree
-# with the cameras of the moment, which then stay where they are; the loss alone (linear from 4/3 sigma) does not
+# radians: error of the initial poses; the first adjustment's outlier threshold is not below what this is in pixels
+_POSE_ERROR = 0.02
+# instants for the relative poses
+_START_TIMES = 40
+# frames from the middle that are correlated, for memory
+_CORRELATED = 16384
+# relative: images whose sizes differ by less are taken for those of equal cameras
+_SAME_SIZE = 0.05
+# share of every camera's detections that agree with the others: an acceptable start, and one that ends the search
+_GOOD, _CERTAIN = 0.6, 0.8
+# frames: time offsets up to this are found by the adjustment without a start
+_ON_TIME = 1.5
+# times the detector's noise: a detection with a larger residual is an outlier
+_WRONG = 4.0
+# times that: threshold of the last adjustment. A hard threshold that poor detections reach selects those that agree
+# with the current cameras, which then do not move; the robust loss alone (linear from 4/3 sigma) does not
 _FAR = 2.0
 
 
 @dataclass(frozen=True)
-class FreelyCalibrated:
-    """Cameras up to a similarity, and what was found besides where they stand."""
+class SelfCalibrated:
+    """Self-calibrated cameras, and which of their parameters were estimated."""
 
-    settled: Settled
+    # cameras up to a similarity, clocks, points and covariance
+    refined: RefinedRig
+    # what was estimated besides poses and points
     unknowns: Unknowns
-    words: tuple[str, ...]  # why these unknowns
-    seems_late: Float[Tensor, "views"] | None = (
-        None  # frames, where that contradicts what was said of the clocks
-    )
+    # the tests that chose these unknowns, in words
+    words: tuple[str, ...]
+    # frames by which the data contradict clocks that were given as synchronised; None: they do not
+    apparent_offsets: Float[Tensor, "views"] | None = None
 
     @property
     def clock_sigma(self) -> Float[Tensor, "views 2"]:
-        """Standard deviations of `Timing.from_own`: offset where the camera's own clock begins (s), and drift.
+        """Standard deviations of `Timing.from_own`: time offset at the start of the camera's clock (s), and drift.
 
-        offset = a - b · middle to first order in the drift, a and b as they were adjusted."""
-        adjusted, middle = self.settled.adjusted, self.settled.timing.middle
-        offset, drift = adjusted.unknowns.place("offset"), adjusted.unknowns.place("drift")
+        time offset = a - b · middle to first order in the drift, a and b as they were adjusted."""
+        adjusted, middle = self.refined.adjusted, self.refined.timing.middle
+        time_offset, drift = adjusted.unknowns.place("offset"), adjusted.unknowns.place("drift")
         variance = adjusted.covariance_of("offset").diagonal()
-        if offset is not None and drift is not None:
-            both = adjusted.covariance[:, offset, :, drift].diagonal()
+        if time_offset is not None and drift is not None:
+            both = adjusted.covariance[:, time_offset, :, drift].diagonal()
             variance = variance - 2 * middle * both + middle**2 * adjusted.covariance_of("drift").diagonal()
         return torch.stack([variance.clamp(min=0).sqrt(), adjusted.clock_sigma[:, 1]], dim=-1)
 
 
-def calibrate_freely(
-    lenses: Cameras,
+def self_calibrate(
+    intrinsics: Cameras,
     pixels: Float[Tensor, "frames views joints 2"],
     weights: Float[Tensor, "frames views joints"],
     *,
@@ -88,36 +102,54 @@ def calibrate_freely(
     clock: ClockChoice = "auto",
     distortion: DistortionChoice = "given",
     threshold: float = 12.0,
-    late: Float[Tensor, "views"] | None = None,
+    time_offset: Float[Tensor, "views"] | None = None,
     reach: float = 10.0,
     instants: int = 300,
     seed: int = 0,
-) -> FreelyCalibrated:
-    """Cameras up to a similarity from points that they saw, with focal lengths and clocks where those are unknown.
+) -> SelfCalibrated:
+    """Self-calibration from point tracks: poses up to a similarity, focal lengths and clocks where those are unknown.
 
-    `lenses` gives intrinsics and distortion (its extrinsics are ignored; focal lengths are a start where `focal` is not
-    "given"); `pixels` are raw, `weights` 0 where a point was not seen; picture n of every camera was taken at n / `fps`
-    seconds of its own clock, which may be up to `reach` seconds late against the first. `late` says by how many, to a
-    few frames, where that is known: of several people, whose joints lie side by side, motion does not tell it.
-    `threshold` (pixels) separates a poor detection from a wrong one, unless the detector usually errs by more than a
-    quarter of it. At most `instants` are adjusted, spread evenly, whatever the length. Without `fps` (None) the
-    pictures are instants in no order, as those of many takes are: clocks must be given, and nothing is made of what
-    came before or after. Principal points stay as given, and where
-    `distortion` says nothing else, so does k1. Raises NotDeterminedError, naming cameras and reason, where the
-    recording does not determine what is asked; ValueError where clocks are asked for without `fps`.
-    Sources: [Nister04], [Hartley13], [Triggs00]."""
-    lenses, pixels, weights = lenses.to(torch.float64), pixels.double(), weights.double()
+    Principal points stay as given, and k1 does unless `distortion` says otherwise. Sources: [Nister04] for the
+    essential matrices, [Hartley13] for the averaging of rotations, [Triggs00] for the bundle adjustment.
+
+    Args:
+        intrinsics: intrinsics and distortion of each view; extrinsics are ignored, and focal lengths are a start where
+            `focal` is not "given".
+        pixels: raw 2D tracks; frame n of every camera was taken at n / `fps` seconds of its own clock.
+        weights: 0 where a point was not detected.
+        names: of the views, for messages.
+        fps: frames per second; None: the frames are instants in no order, as those of many takes are, and clocks must
+            be given.
+        focal: which focal lengths are estimated; see `FocalChoice`.
+        clock: whether time offsets and drifts are estimated; see `ClockChoice`.
+        distortion: whether k1 is estimated; see `DistortionChoice`.
+        threshold: pixels between a poor detection and an outlier; raised where the detector's noise is more than a
+            quarter of it.
+        time_offset: frames by which each view began after the first, to within a few frames, where that is known:
+            correlation does not tell it from the joints of several people side by side.
+        reach: seconds by which a view may have begun later or earlier than the first.
+        instants: at most so many are adjusted, evenly spaced.
+        seed: of the robust searches.
+
+    Returns:
+        Cameras whose world is the first camera and whose longest baseline from it is 1.
+
+    Raises:
+        NotDeterminedError: the recording does not determine what is asked; names the camera and the reason.
+        ValueError: clocks are asked for without `fps`.
+    """
+    intrinsics, pixels, weights = intrinsics.to(torch.float64), pixels.double(), weights.double()
     _check_asked(names, fps, clock)
     tracks = _tracks(pixels, weights, fps, threshold)
     first = Unknowns(
-        _first_focal(lenses, focal),
+        _first_focal(intrinsics, focal),
         "given" if clock == "given" else "offset",
         "given" if distortion == "auto" else distortion,
     )
 
-    def started(count: int) -> Settled:
-        timings = _rough_timings(tracks, clock, late, reach)
-        return _best_start(lenses, tracks, count, timings, first, focal, names, threshold, seed)
+    def started(count: int) -> RefinedRig:
+        timings = _rough_timings(tracks, clock, time_offset, reach)
+        return _best_start(intrinsics, tracks, count, timings, first, focal, names, threshold, seed)
 
     try:
         start = started(_START_TIMES)
@@ -128,31 +160,33 @@ def calibrate_freely(
     threshold = _by_noise(threshold, start)
     times = common_times(start.timing, tracks.weights, tracks.fps, instants)
 
-    def settled(begin: Settled, unknowns: Unknowns) -> Settled:
-        cameras, timing = begin.cameras, begin.timing
+    def refined(start_at: RefinedRig, unknowns: Unknowns) -> RefinedRig:
+        cameras, timing = start_at.cameras, start_at.timing
         if unknowns.focal == "given":
-            cameras = replace(cameras, intrinsics=lenses.intrinsics)
+            cameras = replace(cameras, intrinsics=intrinsics.intrinsics)
         elif unknowns.focal == "shared":  # the start may have given each its own
-            factor = (cameras.focal / lenses.focal).log().mean().exp()
-            cameras = replace(cameras, intrinsics=_with_focal(lenses, float(factor)).intrinsics)
+            factor = (cameras.focal / intrinsics.focal).log().mean().exp()
+            cameras = replace(cameras, intrinsics=_with_focal(intrinsics, float(factor)).intrinsics)
         if unknowns.clock == "given" and clock == "auto":
-            timing = Timing.together(len(lenses))
-        return settle(
+            timing = Timing.synchronised(len(intrinsics))
+        return refine_rig(
             cameras, timing, tracks, times, unknowns,
-            threshold=threshold, names=names, narrowing=(_FAR,), bend=threshold / 3, seed=seed,
+            threshold=threshold, names=names, threshold_schedule=(_FAR,), huber_delta=threshold / 3, seed=seed,
         )  # fmt: skip
 
-    found = settled(start, first)
+    found = refined(start, first)
     check_agreement(found, names, threshold, first)
     check_motion(found, names, first)
-    choice = choose(found, lenses, tracks.fps, first, focal, clock, distortion, threshold)
+    choice = choose(found, intrinsics, tracks.fps, first, focal, clock, distortion, threshold)
     if choice.unknowns != first:
-        found = settled(found, choice.unknowns)
+        found = refined(found, choice.unknowns)
         check_agreement(found, names, threshold, choice.unknowns)
-    check_settled(found, tracks.fps)
+    check_converged(found, tracks.fps)
     check_determined(found, names, choice.unknowns)
-    late = seems_late(found, fps, choice.unknowns, threshold) if fps and clock == "given" else None
-    return FreelyCalibrated(found, choice.unknowns, choice.words, late)
+    time_offset = (
+        apparent_offsets(found, fps, choice.unknowns, threshold) if fps and clock == "given" else None
+    )
+    return SelfCalibrated(found, choice.unknowns, choice.words, time_offset)
 
 
 def _check_asked(names: tuple[str, ...], fps: float | None, clock: ClockChoice) -> None:
@@ -169,60 +203,66 @@ def _check_asked(names: tuple[str, ...], fps: float | None, clock: ClockChoice) 
 
 
 def _tracks(pixels: Tensor, weights: Tensor, fps: float | None, threshold: float) -> Tracks:
-    """Without `fps` the instants count as seconds, and no detection is judged by those beside it."""
+    """Without `fps` the instants count as seconds, and detections are not compared with those before and after."""
     if fps is None:
         return Tracks(pixels, weights, 1.0)
     return Tracks(pixels, without_jumps(pixels, weights, 3 * threshold), fps)
 
 
-def _by_noise(threshold: float, start: Settled) -> float:
-    """Wide enough for what this detector usually errs by.
+def _by_noise(threshold: float, start: RefinedRig) -> float:
+    """The outlier threshold, raised to a multiple of the detector's noise.
 
-    A limit amid the noise keeps of every point the views that happen to agree with the focal length and the clocks
-    of the moment, which holds these where they are and shows errors as small as itself. A start that does not
-    fit tells nothing of the noise."""
+    A threshold within the noise selects, of every point, the views that happen to agree with the current focal lengths
+    and clocks: these then stay where they are, with residuals that look small. The noise of a start that does not fit
+    is meaningless."""
     if float(start.agreement.min()) < _GOOD:
         return threshold
     return max(threshold, _WRONG * detector_noise(start))
 
 
-def _first_focal(lenses: Cameras, focal: FocalChoice) -> Focal:
+def _first_focal(intrinsics: Cameras, focal: FocalChoice) -> Focal:
     if focal in ("given", "each", "shared"):
         return focal
-    alike = ((lenses.size / lenses.size[0]).log().abs() < _SAME_SIZE).all()  # a crop leaves the lens
+    alike = ((intrinsics.size / intrinsics.size[0]).log().abs() < _SAME_SIZE).all()  # a crop leaves the lens
     return "shared" if bool(alike) else "each"
 
 
 def _rough_timings(
-    tracks: Tracks, clock: ClockChoice, known: Float[Tensor, "views"] | None, reach: float
+    tracks: Tracks, clock: ClockChoice, valid: Float[Tensor, "views"] | None, reach: float
 ) -> Iterator[Timing]:
-    """How late cameras may be, the likeliest first; what takes long only when it is asked for."""
-    together = Timing.together(tracks.pixels.shape[1])
-    if clock == "given" or known is not None:
-        yield together if known is None else replace(together, offset=known.double())
+    """Candidate time offsets, the likeliest first; the slow search runs only when it is asked for."""
+    synchronised = Timing.synchronised(tracks.pixels.shape[1])
+    if clock == "given" or valid is not None:
+        yield synchronised if valid is None else replace(synchronised, time_offset=valid.double())
         return
-    begin = max(0, (len(tracks.pixels) - _CORRELATED) // 2)
-    middle = slice(begin, begin + _CORRELATED)
+    start_at = max(0, (len(tracks.pixels) - _CORRELATED) // 2)
+    middle = slice(start_at, start_at + _CORRELATED)
     seen = [
-        [Seen(tracks.pixels[middle, view], tracks.weights[middle, view])]
-        for view in range(len(together.offset))
+        [Track2D(tracks.pixels[middle, view], tracks.weights[middle, view])]
+        for view in range(len(synchronised.time_offset))
     ]
     tried: list[Timing] = []
     for thorough in (False, True):
-        late = rough_offsets(seen, tracks.fps, reach, thorough=thorough)
-        late = late if float(late.abs().max()) * tracks.fps > _ON_TIME else torch.zeros_like(late)
-        if all(float((late - other.offset).abs().max()) * tracks.fps > _ON_TIME for other in tried):
-            tried.append(replace(together, offset=late))
+        time_offset = rough_time_offsets(seen, tracks.fps, reach, thorough=thorough)
+        time_offset = (
+            time_offset
+            if float(time_offset.abs().max()) * tracks.fps > _ON_TIME
+            else torch.zeros_like(time_offset)
+        )
+        if all(
+            float((time_offset - other.time_offset).abs().max()) * tracks.fps > _ON_TIME for other in tried
+        ):
+            tried.append(replace(synchronised, time_offset=time_offset))
             yield tried[-1]
-    if all(bool(other.offset.any()) for other in tried):
-        yield together
+    if all(bool(other.time_offset.any()) for other in tried):
+        yield synchronised
 
 
 # --- starts ----------------------------------------------------------------------------------------
 
 
 def _best_start(
-    lenses: Cameras,
+    intrinsics: Cameras,
     tracks: Tracks,
     count: int,
     timings: Iterable[Timing],
@@ -231,15 +271,15 @@ def _best_start(
     names: tuple[str, ...],
     threshold: float,
     seed: int,
-) -> Settled:
-    """The start that leaves the least unexplained."""
+) -> RefinedRig:
+    """The start with the smallest robust reprojection error."""
     best, refused = None, None
     for timing in timings:
         for factor, wide, limit in _STARTS:
             if focal == "given" and factor != 1.0:
                 continue
             try:
-                lens = _with_focal(lenses, factor)
+                lens = _with_focal(intrinsics, factor)
                 limits = wide * threshold, limit * threshold
                 found = _from_start(
                     lens, timing, tracks, count, unknowns, focal, names, limits, threshold, seed
@@ -247,9 +287,9 @@ def _best_start(
             except NotDeterminedError as reason:
                 refused = refused or reason
                 continue
-            if best is None or found.misfit < best.misfit:
+            if best is None or found.rms_error < best.rms_error:
                 best = found
-            if float(best.agreement.min()) >= _BEYOND_DOUBT:
+            if float(best.agreement.min()) >= _CERTAIN:
                 return best
             if float(found.agreement.min()) >= _GOOD:
                 break  # the lens is about right; another timing may still be better
@@ -260,7 +300,7 @@ def _best_start(
 
 
 def _from_start(
-    lenses: Cameras,
+    intrinsics: Cameras,
     timing: Timing,
     tracks: Tracks,
     count: int,
@@ -270,32 +310,32 @@ def _from_start(
     limits: tuple[float, float],
     threshold: float,
     seed: int,
-) -> Settled:
+) -> RefinedRig:
     times = common_times(timing, tracks.weights, tracks.fps, count)
     reading = tracks.read(timing, times)
-    flat = lenses.normalise(torch.nan_to_num(reading.pixels))
-    limit = limits[0] / float(lenses.focal.mean())
+    flat = intrinsics.normalise(torch.nan_to_num(reading.pixels))
+    limit = limits[0] / float(intrinsics.focal.mean())
     pairs = relate_pairs(flat, reading.weights, limit, names=names, seed=seed)
-    placed = replace(lenses, cam_from_world=place_cameras(pairs, flat, reading.weights, names))
-    narrowing = _narrowing(lenses, limits[1], threshold)
-    found = settle(
+    placed = replace(intrinsics, cam_from_world=place_cameras(pairs, flat, reading.weights, names))
+    threshold_schedule = _threshold_schedule(intrinsics, limits[1], threshold)
+    found = refine_rig(
         placed, timing, tracks, times, unknowns,
-        threshold=threshold, names=names, narrowing=narrowing, seed=seed,
+        threshold=threshold, names=names, threshold_schedule=threshold_schedule, seed=seed,
     )  # fmt: skip
     if focal in ("auto", "unknown") and float(found.agreement.min()) < _GOOD:
         each = replace(unknowns, focal="each")
-        other = settle(
+        other = refine_rig(
             found.cameras, found.timing, tracks, times, each,
-            threshold=threshold, names=names, narrowing=narrowing, seed=seed,
+            threshold=threshold, names=names, threshold_schedule=threshold_schedule, seed=seed,
         )  # fmt: skip
-        found = other if other.misfit < found.misfit else found
+        found = other if other.rms_error < found.rms_error else found
     return found
 
 
-def _narrowing(lenses: Cameras, begin: float, threshold: float) -> tuple[float, ...]:
-    """What is an outlier in each round, times the threshold: at first nothing that a start's poses may miss by."""
-    width = max(begin, _POSES_MISS * float(lenses.focal.mean())) / threshold
-    return (*(width / 2**turn for turn in range(math.ceil(math.log2(width)))), 1.0)
+def _threshold_schedule(intrinsics: Cameras, start_at: float, threshold: float) -> tuple[float, ...]:
+    """Outlier thresholds of the rounds as multiples of `threshold`: the first covers the error of the initial poses."""
+    width = max(start_at, _POSE_ERROR * float(intrinsics.focal.mean())) / threshold
+    return (*(width / 2**halving for halving in range(math.ceil(math.log2(width)))), 1.0)
 
 
 def _with_focal(cameras: Cameras, factor: float) -> Cameras:

@@ -1,7 +1,7 @@
-"""How late one camera is against another, to a frame or so, by when things move: no geometry is known yet.
+"""Rough time offsets between cameras, to about a frame, from motion alone: no geometry is known yet.
 
-Of several people nobody knows yet who is who: what every camera saw is then several tracks, and those pairs of
-tracks that show one person are the ones that fit one epipolar geometry, at one lag.
+Of several people it is not known yet who is who: each camera then has several tracks, and those pairs of tracks that
+show one person are the ones that fit one epipolar geometry at one shift.
 """
 
 import math
@@ -16,46 +16,48 @@ from torch import Tensor
 from coview.geometry.epipolar.relative_pose import eight_point, sampson_distance
 from coview.geometry.self_calibration.track_interpolation import velocities
 
-LEAST = 1.5  # seconds that two recordings must share
-_AT_MOST = 10  # candidates that are worth a closer look
-_APART = 0.1  # seconds between two candidates
-_NEARBY = (
-    -6,
-    -4,
-    -2,
-    -1,
-    0,
-    1,
-    2,
-    4,
-    6,
-)  # frames: a peak of the correlation is as wide as a movement is long
-_COARSE, _LOOKED_AT = 3, 4  # frames between the lags tried where all are, and how many are looked at closely
-_SURE = 0.35  # a lag that misses by less than this share of what others miss by is right
-_TRIED = 4  # pairs that are tried at every lag, to tie one more camera
-_SOME_FRAMES, _FEWEST, _REFITS = 60, 60, 5  # frames, points and reweightings of a fundamental matrix
-_AT_ONCE = 32  # lags: memory
-_PAIRINGS = 6  # of the tracks of two cameras: those that move most alike
+# seconds that two recordings must share
+LEAST = 1.5
+# peaks of the correlation that are tested against epipolar geometry
+_AT_MOST = 10
+# seconds between two peaks
+_APART = 0.1
+# frames: a peak of the correlation is as wide as a movement is long
+_NEARBY = (-6, -4, -2, -1, 0, 1, 2, 4, 6)
+# frames between shifts in an exhaustive search, and how many of them are refined
+_COARSE, _LOOKED_AT = 3, 4
+# a shift whose epipolar error is below this share of the median over other shifts is accepted
+_SURE = 0.35
+# pairs of tracks searched exhaustively, to tie one more camera
+_TRIED = 4
+# frames, least number of points, and reweightings of a fundamental matrix
+_SOME_FRAMES, _FEWEST, _REFITS = 60, 60, 5
+# shifts evaluated at a time, for memory
+_AT_ONCE = 32
+# pairs of tracks of two cameras that are tested: those with the highest correlation
+_PAIRINGS = 6
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What one camera saw of one thing that moves."""
+class Track2D:
+    """2D track of one moving object in one camera."""
 
+    # pixels
     pixels: Float[Tensor, "frames joints 2"]
-    weights: Float[Tensor, "frames joints"]  # 0: not seen
+    # 0: not detected
+    weights: Float[Tensor, "frames joints"]
 
     @property
     def span(self) -> tuple[int, int]:
-        """The first frame with anything seen, and the one after the last."""
+        """The first frame with a detection, and the one after the last."""
         frames = (self.weights > 0).any(dim=1).nonzero()[:, 0]
         return (int(frames[0]), int(frames[-1]) + 1) if len(frames) else (0, 0)
 
     @property
     def signal(self) -> Float[Tensor, "frames channels"]:
-        """How it moves: `motion_signal`."""
-        speed, known = velocities(self.pixels[:, None], self.weights[:, None])
-        return motion_signal(self.pixels, speed[:, 0], self.weights * known[:, 0])
+        """Its `motion_signal`."""
+        speed, valid = velocities(self.pixels[:, None], self.weights[:, None])
+        return motion_signal(self.pixels, speed[:, 0], self.weights * valid[:, 0])
 
 
 def motion_signal(
@@ -63,10 +65,17 @@ def motion_signal(
     velocity: Float[Tensor, "frames joints 2"],
     weights: Float[Tensor, "frames joints"],
 ) -> Float[Tensor, "frames channels"]:
-    """What cameras around a person see alike, in sizes of the person in the image; NaN where it is not seen.
+    """Signals of a moving person that cameras on all sides see alike; NaN where unknown.
 
-    How high every joint is in the image against the others, which no turn about a vertical axis changes much, and
-    how fast it moves (the root, so that one fast hand does not drown all else): two channels per joint."""
+    Two channels per joint: its height in the image relative to the other joints, which a rotation about a vertical axis
+    hardly changes, and the root of its speed (so that one fast hand does not dominate). Unit: sizes of the person in
+    the image.
+
+    Args:
+        pixels: of the joints.
+        velocity: pixels per frame.
+        weights: 0: not detected.
+    """
     seen = weights > 0
     values = torch.where(seen[..., None], pixels, torch.nan)
     middle = values.nanmedian(dim=1, keepdim=True).values
@@ -80,11 +89,21 @@ def motion_signal(
 
 def correlations(
     first: Float[Tensor, "frames channels"], second: Float[Tensor, "frames channels"], reach: int, least: int
-) -> Float[Tensor, "lags"]:
-    """Mean over joints of the correlation of first[n + lag] with second[n], for lags -reach … reach; NaN where fewer
-    than `least` frames are shared.
+) -> Float[Tensor, "shifts"]:
+    """Correlation of first[n + shift] with second[n] for shifts from -reach to reach.
 
-    A positive lag: what the second camera shows in frame n, the first shows in a later frame."""
+    The mean over channels of Fisher's z over its standard deviation: short overlaps agree by chance.
+
+    Args:
+        first: signals of one camera; NaN: unknown.
+        second: signals of the other.
+        reach: largest shift in frames.
+        least: frames that must be shared.
+
+    Returns:
+        One value per shift; NaN where fewer than `least` frames are shared. At a positive shift the first camera shows
+        in a later frame what the second shows in frame n.
+    """
     frames = len(first)
     length = 2 * frames
 
@@ -106,20 +125,29 @@ def correlations(
     safe = count.clamp(min=1.0)
     sum1, sum2 = crossed(x1, m2), crossed(m1, x2)
     covariance = crossed(x1, x2) - sum1 * sum2 / safe
-    spread1 = (crossed(q1, m2) - sum1.square() / safe).clamp(min=1e-12)
-    spread2 = (crossed(m1, q2) - sum2.square() / safe).clamp(min=1e-12)
-    each = covariance / (spread1 * spread2).sqrt()
+    variance1 = (crossed(q1, m2) - sum1.square() / safe).clamp(min=1e-12)
+    variance2 = (crossed(m1, q2) - sum2.square() / safe).clamp(min=1e-12)
+    each = covariance / (variance1 * variance2).sqrt()
     enough = count >= least
     each = torch.where(enough & (each.abs() <= 1.01), each, torch.nan)
     # Fisher's z over its standard deviation, but for the number of independent frames: short overlaps agree by chance
     mean = each.clamp(-0.999, 0.999).atanh().nanmean(dim=1) * count.amax(dim=1).clamp(min=1).sqrt()
-    lags = torch.arange(-reach, reach + 1)
-    out = mean[lags % length]
-    return torch.where(lags.abs() < frames, out, torch.nan)
+    shifts = torch.arange(-reach, reach + 1)
+    out = mean[shifts % length]
+    return torch.where(shifts.abs() < frames, out, torch.nan)
 
 
-def candidates(correlation: Float[Tensor, "lags"], reach: int, fps: float) -> list[tuple[int, float]]:
-    """The lags (frames) at which the correlation peaks, the best first, and how high."""
+def candidates(correlation: Float[Tensor, "shifts"], reach: int, fps: float) -> list[tuple[int, float]]:
+    """Peaks of the correlation.
+
+    Args:
+        correlation: one value per shift, as `correlations` returns.
+        reach: largest shift in frames.
+        fps: frames per second.
+
+    Returns:
+        Shifts in frames and heights of the peaks, the highest first.
+    """
     left = torch.nan_to_num(correlation, nan=-2.0).clone()
     found = []
     width = max(1, round(_APART * fps))
@@ -133,33 +161,47 @@ def candidates(correlation: Float[Tensor, "lags"], reach: int, fps: float) -> li
 
 
 @dataclass(frozen=True)
-class _Lag:
-    """What a track of one camera and one of another say: the second's picture n + lag shows what the first's picture n
-    shows."""
+class _Shift:
+    """The best shift of a pair of tracks: frame n + shift of the second shows what frame n of the first shows."""
 
-    doubt: float  # its miss over the median miss of other lags; inf: they share too little
+    # epipolar error at the shift over the median error at other shifts; inf: they share too little
+    ambiguity: float
+    # the two views
     first: int
     second: int
-    tracks: tuple[Seen, Seen]
-    lag: int  # frames
-    alike: float  # the height of the correlation's peak
+    tracks: tuple[Track2D, Track2D]
+    # frames
+    shift: int
+    # height of the correlation's peak
+    alike: float
 
 
-def rough_offsets(
-    tracks: Sequence[Sequence[Seen]],
+def rough_time_offsets(
+    tracks: Sequence[Sequence[Track2D]],
     fps: float,
     reach: float,
     *,
     thorough: bool = False,
     believed: float = math.inf,
 ) -> Float[Tensor, "views"]:
-    """Seconds that each camera is later than the first, to a frame or so; 0 for one that nothing ties.
+    """Time offset of every camera after the first, to about a frame.
 
-    `tracks`: per view, what it saw: one track where there is one person. Steps repeat, so correlation proposes several
-    lags of every pair; the one whose points best fit one fundamental matrix (no lens needs to be known) is believed
-    where it fits far better than the others. Cameras that no such pair ties are tied by trying every lag of the
-    likeliest pairs; if `thorough`, all are; a lag that misses by more than the share `believed` of what others miss by
-    ties nothing. Quadratic in views, and in the tracks of each."""
+    Steps repeat, so correlation proposes several shifts for every pair; the one whose points best fit one fundamental
+    matrix (no intrinsics needed) is accepted where it fits far better than the others. Cameras that no such pair ties
+    are tied by an exhaustive search over the shifts of the likeliest pairs. Quadratic in views, and in the tracks of
+    each.
+
+    Args:
+        tracks: per view, its tracks: one where there is one person.
+        fps: frames per second.
+        reach: largest offset in seconds.
+        thorough: whether all pairs are searched exhaustively.
+        believed: the largest ambiguity (error over the median error of other shifts) with which an exhaustive search
+            ties a camera.
+
+    Returns:
+        Seconds; 0 for a camera that nothing ties to the first.
+    """
     frames = next((len(seen.pixels) for view in tracks for seen in view), 1)
     most = min(round(reach * fps), frames - 1)
     signals = [[seen.signal for seen in view] for view in tracks]
@@ -169,94 +211,114 @@ def rough_offsets(
         for i, j in product(range(len(tracks[a])), range(len(tracks[b]))):
             correlation = correlations(signals[b][j], signals[a][i], most, round(LEAST * fps))
             found = candidates(correlation, most, fps)
-            lags = torch.tensor([0, *(lag for lag, _ in found)])
-            proposed.append((found[0][1] if found else -math.inf, (tracks[a][i], tracks[b][j]), lags))
+            shifts = torch.tensor([0, *(shift for shift, _ in found)])
+            proposed.append((found[0][1] if found else -math.inf, (tracks[a][i], tracks[b][j]), shifts))
         proposed.sort(key=lambda pairing: -pairing[0])
-        for alike, both, lags in proposed[:_PAIRINGS]:
-            pairs.append(_best_lag(a, b, both, lags, alike))
-            if pairs[-1].doubt < _SURE:
+        for alike, both, shifts in proposed[:_PAIRINGS]:
+            pairs.append(_best_shift(a, b, both, shifts, alike))
+            if pairs[-1].ambiguity < _SURE:
                 break
-    late = _chained([pair for pair in pairs if pair.doubt < sure], fps)
+    time_offset = _chained([pair for pair in pairs if pair.ambiguity < sure], fps)
     every = torch.arange(-most, most + 1, _COARSE)
-    while len(late) < len(tracks):
-        bridging = [pair for pair in pairs if (pair.first in late) != (pair.second in late)]
+    while len(time_offset) < len(tracks):
+        bridging = [pair for pair in pairs if (pair.first in time_offset) != (pair.second in time_offset)]
         bridging.sort(key=lambda pair: -pair.alike)
-        tried = [_best_lag(p.first, p.second, p.tracks, every, p.alike) for p in bridging[:_TRIED]]
-        best = min(tried, key=lambda pair: pair.doubt, default=None)
-        if best is None or not math.isfinite(best.doubt) or best.doubt > believed:
+        tried = [_best_shift(p.first, p.second, p.tracks, every, p.alike) for p in bridging[:_TRIED]]
+        best = min(tried, key=lambda pair: pair.ambiguity, default=None)
+        if best is None or not math.isfinite(best.ambiguity) or best.ambiguity > believed:
             break
         pairs = [pair for pair in pairs if (pair.first, pair.second) != (best.first, best.second)] + [best]
         kept = [
             pair
             for pair in pairs
-            if pair.doubt < sure or pair is best or (pair.first in late and pair.second in late)
+            if pair.ambiguity < sure
+            or pair is best
+            or (pair.first in time_offset and pair.second in time_offset)
         ]
-        late = _chained(kept, fps)
-    return torch.tensor([late.get(view, 0.0) for view in range(len(tracks))], dtype=torch.float64)
+        time_offset = _chained(kept, fps)
+    return torch.tensor([time_offset.get(view, 0.0) for view in range(len(tracks))], dtype=torch.float64)
 
 
-def _chained(pairs: list[_Lag], fps: float) -> dict[int, float]:
-    """Seconds late of every camera that pairs tie to the first, the least doubtful pairs first."""
-    late: dict[int, float] = {0: 0.0}
-    pairs = sorted(pairs, key=lambda pair: pair.doubt)
-    while edge := next((pair for pair in pairs if (pair.first in late) != (pair.second in late)), None):
-        a, b, lag = edge.first, edge.second, edge.lag / fps
-        late.update({b: late[a] - lag} if a in late else {a: late[b] + lag})
-    return late
+def _chained(pairs: list[_Shift], fps: float) -> dict[int, float]:
+    """Time offset (s) of every camera that pairs tie to the first, the least ambiguous pairs first."""
+    time_offset: dict[int, float] = {0: 0.0}
+    pairs = sorted(pairs, key=lambda pair: pair.ambiguity)
+    while edge := next(
+        (pair for pair in pairs if (pair.first in time_offset) != (pair.second in time_offset)), None
+    ):
+        a, b, shift = edge.first, edge.second, edge.shift / fps
+        time_offset.update({b: time_offset[a] - shift} if a in time_offset else {a: time_offset[b] + shift})
+    return time_offset
 
 
-def _best_lag(a: int, b: int, tracks: tuple[Seen, Seen], lags: Int[Tensor, "lags"], alike: float) -> _Lag:
-    """The lag that fits best, looked for among `lags` and then around the best few of them."""
+def _best_shift(
+    a: int, b: int, tracks: tuple[Track2D, Track2D], shifts: Int[Tensor, "shifts"], alike: float
+) -> _Shift:
+    """The shift of least epipolar error, searched among `shifts` and then around the best few of them."""
     first, second = tracks
-    misses = epipolar_misses(second, first, lags)
-    known = misses[misses.isfinite()]
-    if not len(known):
-        return _Lag(math.inf, a, b, tracks, 0, alike)
-    few = lags[misses.argsort()[:_LOOKED_AT]]
+    residuals = epipolar_errors(second, first, shifts)
+    valid = residuals[residuals.isfinite()]
+    if not len(valid):
+        return _Shift(math.inf, a, b, tracks, 0, alike)
+    few = shifts[residuals.argsort()[:_LOOKED_AT]]
     best, least = 0, math.inf
     while True:
         near = (few[:, None] + torch.tensor(_NEARBY)).flatten().unique()
-        closer = epipolar_misses(second, first, near)
+        closer = epipolar_errors(second, first, near)
         if not float(closer.min()) < least:
-            return _Lag(least / float(known.median()), a, b, tracks, best, alike)
+            return _Shift(least / float(valid.median()), a, b, tracks, best, alike)
         best, least = int(near[closer.argmin()]), float(closer.min())
         few = torch.tensor([best])
 
 
-def epipolar_misses(first: Seen, second: Seen, lags: Int[Tensor, "lags"]) -> Float[Tensor, "lags"]:
-    """How badly the first `lag` pictures on fits the second: the median distance to the epipolar geometry that
-    fits best, as a share of how far the points spread; inf where they share too little."""
-    parts = [_misses(first, second, part) for part in lags.split(_AT_ONCE)]
+def epipolar_errors(
+    first: Track2D, second: Track2D, shifts: Int[Tensor, "shifts"]
+) -> Float[Tensor, "shifts"]:
+    """Epipolar error of two tracks at every shift.
+
+    Args:
+        first: one track.
+        second: the other, in another view.
+        shifts: frames by which the first is ahead.
+
+    Returns:
+        The median Sampson distance to the fundamental matrix that fits best, as a share of the extent of the points;
+        inf where they share too little.
+    """
+    parts = [_errors(first, second, part) for part in shifts.split(_AT_ONCE)]
     return torch.cat(parts)
 
 
-def _misses(one: Seen, other: Seen, lags: Int[Tensor, "lags"]) -> Float[Tensor, "lags"]:
+def _errors(one: Track2D, other: Track2D, shifts: Int[Tensor, "shifts"]) -> Float[Tensor, "shifts"]:
     (start, stop), (start2, stop2) = one.span, other.span
-    begin, end = (start - lags).clamp(min=start2), (stop - lags).clamp(max=stop2)  # of the second's pictures
+    start_at, end = (
+        (start - shifts).clamp(min=start2),
+        (stop - shifts).clamp(max=stop2),
+    )
     share = torch.linspace(0, 1, _SOME_FRAMES, dtype=torch.float64)
-    second = (begin[:, None] + share * (end - 1 - begin)[:, None]).round().long()
+    second = (start_at[:, None] + share * (end - 1 - start_at)[:, None]).round().long()
     second = second.clamp(0, len(other.pixels) - 1)
-    first = (second + lags[:, None]).clamp(0, len(one.pixels) - 1)
-    seen = ((one.weights[first] > 0) & (other.weights[second] > 0)).flatten(1)  # lags points
+    first = (second + shifts[:, None]).clamp(0, len(one.pixels) - 1)
+    seen = ((one.weights[first] > 0) & (other.weights[second] > 0)).flatten(1)
     a, b = (
         torch.nan_to_num(side.pixels[index]).flatten(1, 2).double()
         for side, index in ((one, first), (other, second))
     )
-    enough = (seen.sum(dim=1) >= _FEWEST) & (end - begin >= _SOME_FRAMES)
-    trust = seen.double()
-    miss = torch.zeros_like(trust)
+    enough = (seen.sum(dim=1) >= _FEWEST) & (end - start_at >= _SOME_FRAMES)
+    weight = seen.double()
+    miss = torch.zeros_like(weight)
     for _ in range(_REFITS):
-        miss = sampson_distance(eight_point(a, b, trust), a, b)
+        miss = sampson_distance(eight_point(a, b, weight), a, b)
         middle = torch.where(seen, miss, torch.nan).nanmedian(dim=1, keepdim=True).values
-        trust = seen / (1 + (miss / (2 * middle.clamp(min=1e-9))).square())
+        weight = seen / (1 + (miss / (2 * middle.clamp(min=1e-9))).square())
     size = sum(_spread(points, seen) for points in (a, b))
     median = torch.where(seen, miss, torch.nan).nanmedian(dim=1).values / size
     return torch.where(enough & median.isfinite(), median, torch.inf)
 
 
 def _spread(
-    points: Float[Tensor, "lags points 2"], seen: Bool[Tensor, "lags points"]
-) -> Float[Tensor, "lags"]:
+    points: Float[Tensor, "shifts points 2"], seen: Bool[Tensor, "shifts points"]
+) -> Float[Tensor, "shifts"]:
     values = torch.where(seen[..., None], points, torch.nan)
     away = (values - values.nanmedian(dim=1, keepdim=True).values).norm(dim=-1)
     return away.nanmedian(dim=1).values.clamp(min=1e-9)

@@ -1,4 +1,4 @@
-"""2D tracks read between pictures: where a joint was in an image at a time when nobody took one."""
+"""Interpolation of 2D tracks between frames, velocities, and rejection of single outliers in time."""
 
 from dataclasses import dataclass
 
@@ -6,24 +6,30 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-_NEAR = 4  # frames to either side whose cubic says how a joint moves between two pictures
-_FAR = (
-    (5, 6),
-    (7, 8),
-)  # and those whose difference says how fast it is, with errors of their own; else the next
-_DOUBT = 0.25  # share of a detection's variance that moving it to another time may add
-_RIDGE = (0.0, 1e-6, 0.02, 0.02)  # of the cubic's terms at the edge: gaps leave a line rather than nonsense
+# frames to either side to which the cubic is fitted that moves a joint between two frames
+_NEAR = 4
+# frames to either side whose difference gives the velocity, independent of the errors of the near ones; in this order
+_FAR = ((5, 6), (7, 8))
+# share of a detection's variance that moving it to another time may add
+_ADDED_VARIANCE = 0.25
+# ridge of the cubic's terms: with gaps the fit becomes a line rather than meaningless
+_RIDGE = (0.0, 1e-6, 0.02, 0.02)
+# frames to either side with which a detection is compared
 _JUMP_REACH = 3
-_UNUSUAL = 4.0  # times the usual distance from the neighbours
+# multiple of the usual distance from the neighbours
+_UNUSUAL = 4.0
 
 
 @dataclass(frozen=True)
 class Reading:
     """Tracks at common times."""
 
-    pixels: Float[Tensor, "times views joints 2"]  # NaN where not seen
-    velocity: Float[Tensor, "times views joints 2"]  # pixels per frame; 0 where not known
-    weights: Float[Tensor, "times views joints"]  # 0 where not seen
+    # NaN: not detected
+    pixels: Float[Tensor, "times views joints 2"]
+    # pixels per frame; 0: unknown
+    velocity: Float[Tensor, "times views joints 2"]
+    # 0: not detected
+    weights: Float[Tensor, "times views joints"]
 
 
 def read_at(
@@ -31,33 +37,41 @@ def read_at(
     weights: Float[Tensor, "frames views joints"],
     places: Float[Tensor, "times views"],
 ) -> Reading:
-    """Each camera's tracks at `places`, counted in its own frames; not seen outside its recording.
+    """Interpolate each camera's tracks at given fractional frames; nothing outside its recording.
 
-    The nearest picture, moved by what the cubic through up to four neighbours on either side does between the two
-    times: so the error of an answer is that of one picture, and readings of different pictures err apart. Not
-    seen where the nearest picture did not see it, or where the neighbours are too few to move it.
-    The velocity comes from pictures five and six (or seven and eight) frames away: the error of the move, which is
-    the near pictures', does not come back in it, and so does not bias who asks how late a camera is.
-    Memory: 17 pictures per time."""
+    The nearest frame is moved by the difference that a cubic through up to four neighbours on either side makes between
+    the two times, so that the error of an answer is that of one frame, and errors of different frames are independent.
+    Not detected where the nearest frame has no detection, or too few neighbours to move it. The velocity comes from
+    frames five and six (or seven and eight) away: its error is independent of the interpolation's, and so does not bias
+    an estimate of the time offset. Memory: 17 frames per time.
+
+    Args:
+        pixels: 2D tracks.
+        weights: 0: not detected.
+        places: fractional frame numbers of each camera's own recording.
+
+    Returns:
+        Pixels, velocities and weights at these places.
+    """
     nearest = places.round()
     share = places - nearest
     inside = (nearest >= 0) & (nearest <= len(pixels) - 1)
     index = nearest.clamp(0, len(pixels) - 1).long()
-    moved, known = _moved(pixels, weights, index, share)
-    trust = _picked(weights, index)
-    seen = known & inside[..., None] & (trust > 0)
+    moved, valid = _moved(pixels, weights, index, share)
+    weight = _picked(weights, index)
+    seen = valid & inside[..., None] & (weight > 0)
     velocity = _far_velocity(pixels, weights, index)
     return Reading(
         torch.where(seen[..., None], moved, torch.nan),
         torch.where(seen[..., None], velocity, 0.0),
-        torch.where(seen, trust, 0.0),
+        torch.where(seen, weight, 0.0),
     )
 
 
 def _moved(
     pixels: Tensor, weights: Tensor, index: Int[Tensor, "times views"], share: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The nearest pictures `share` frames on, and whether their neighbours tell."""
+    """The nearest frames moved by `share` frames, and whether their neighbours determine the move."""
     here = torch.nan_to_num(_picked(pixels, index))
     matrix = here.new_zeros(*here.shape[:-1], 4, 4) + torch.diag(torch.tensor(_RIDGE).to(here))
     right = here.new_zeros(*here.shape[:-1], 4, 2)
@@ -68,39 +82,38 @@ def _moved(
         right += (seen[..., None] * (there - here))[..., None, :] * row[:, None]
     matrix[..., 0, 0] += 1e-9
     ahead = (share / _NEAR)[..., None]
-    move = torch.stack(
-        [torch.zeros_like(ahead), ahead, ahead**2, ahead**3], dim=-1
-    )  # the constant is no motion
+    # the constant term is no motion
+    move = torch.stack([torch.zeros_like(ahead), ahead, ahead**2, ahead**3], dim=-1)
     move = move.expand(*here.shape[:-1], 4)
     solved = torch.linalg.solve(matrix, torch.cat([right, move[..., None]], dim=-1))
-    doubt = (move * solved[..., 2]).sum(dim=-1)
-    return here + (move[..., None] * solved[..., :2]).sum(dim=-2), doubt <= _DOUBT
+    variance = (move * solved[..., 2]).sum(dim=-1)
+    return here + (move[..., None] * solved[..., :2]).sum(dim=-2), variance <= _ADDED_VARIANCE
 
 
 def _far_velocity(pixels: Tensor, weights: Tensor, index: Int[Tensor, "times views"]) -> Tensor:
     """Pixels per frame from one side to the other; 0 where a side was not seen."""
     before, then, earlier = _side(pixels, weights, index, -1)
     after, when, later = _side(pixels, weights, index, 1)
-    known = earlier & later
-    span = torch.where(known, when - then, 1.0)
-    return torch.where(known[..., None], (after - before) / span[..., None], 0.0)
+    valid = earlier & later
+    span = torch.where(valid, when - then, 1.0)
+    return torch.where(valid[..., None], (after - before) / span[..., None], 0.0)
 
 
 def _side(pixels: Tensor, weights: Tensor, index: Tensor, sign: int) -> tuple[Tensor, Tensor, Tensor]:
     """Mean pixel, mean step and whether seen, of the nearer far pictures or where none is seen the farther."""
     mean = torch.zeros_like(_picked(pixels, index))
     when = torch.zeros_like(mean[..., 0])
-    known = torch.zeros_like(when, dtype=torch.bool)
+    valid = torch.zeros_like(when, dtype=torch.bool)
     for steps in _FAR:
         there, seen = zip(*[_beside(pixels, weights, index, sign * step) for step in steps], strict=True)
         count = torch.stack(seen).sum(dim=0)
         total = sum(mask[..., None] * values for mask, values in zip(seen, there, strict=True))
         moment = sum(sign * step * mask for mask, step in zip(seen, steps, strict=True))
-        fresh = (count > 0) & ~known
+        fresh = (count > 0) & ~valid
         mean = torch.where(fresh[..., None], total / count.clamp(min=1)[..., None], mean)
         when = torch.where(fresh, moment / count.clamp(min=1), when)
-        known = known | fresh
-    return mean, when, known
+        valid = valid | fresh
+    return mean, when, valid
 
 
 def _beside(pixels: Tensor, weights: Tensor, index: Tensor, step: int) -> tuple[Tensor, Tensor]:
@@ -116,7 +129,15 @@ def _beside(pixels: Tensor, weights: Tensor, index: Tensor, step: int) -> tuple[
 def velocities(
     pixels: Float[Tensor, "frames views joints 2"], weights: Float[Tensor, "frames views joints"]
 ) -> tuple[Float[Tensor, "frames views joints 2"], Bool[Tensor, "frames views joints"]]:
-    """Pixels per frame of every picture, and where they are known: the line through up to three on either side."""
+    """Velocity at every frame, by the least-squares line through up to three frames on either side.
+
+    Args:
+        pixels: 2D tracks.
+        weights: 0: not detected.
+
+    Returns:
+        Pixels per frame, 0 where unknown; and where it is known.
+    """
     seen = (weights > 0) & pixels.isfinite().all(dim=-1)
     values = torch.where(seen[..., None], torch.nan_to_num(pixels), 0.0)
     count, moment, square = (torch.zeros_like(weights) for _ in range(3))
@@ -131,10 +152,10 @@ def velocities(
         square[here] += step * step * there_seen
         total[here] += values[there]
         product[here] += step * values[there]
-    spread = square - moment.square() / count.clamp(min=1)
-    known = (count >= 2) & (spread > 1e-6)
-    slope = (product - (moment / count.clamp(min=1))[..., None] * total) / spread.clamp(min=1e-6)[..., None]
-    return torch.where(known[..., None], slope, 0.0), known
+    extent = square - moment.square() / count.clamp(min=1)
+    valid = (count >= 2) & (extent > 1e-6)
+    slope = (product - (moment / count.clamp(min=1))[..., None] * total) / extent.clamp(min=1e-6)[..., None]
+    return torch.where(valid[..., None], slope, 0.0), valid
 
 
 def without_jumps(
@@ -142,10 +163,17 @@ def without_jumps(
     weights: Float[Tensor, "frames views joints"],
     limit: float,
 ) -> Float[Tensor, "frames views joints"]:
-    """Weights with those detections at 0 that are further than `limit` pixels from the median of their neighbours, and
-    several times further than is usual in their view (a slow film jumps all the time).
+    """Weights with single outliers in time set to 0.
 
-    A joint that comes and goes is judged by the up to six pictures around; alone, not at all."""
+    A detection is an outlier if it is further than `limit` from the median of the up to six frames around, and several
+    times further than is usual in its view (at low frame rates everything moves far). A detection without neighbours is
+    kept.
+
+    Args:
+        pixels: 2D tracks.
+        weights: 0: not detected.
+        limit: pixels.
+    """
     out = torch.empty_like(weights)
     for view in range(pixels.shape[1]):  # a view at a time: the neighbours are six copies
         seen = (weights[:, view] > 0) & pixels[:, view].isfinite().all(dim=-1)

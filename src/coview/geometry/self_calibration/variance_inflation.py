@@ -1,22 +1,30 @@
-"""How much less a recording says than its detections are many: a detector repeats its errors."""
+"""Inflation of variances for a detector whose errors are correlated from frame to frame."""
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-_NONE = 0.05  # correlation below which the next ones are taken for chance
+# correlation below which the following ones are taken for chance
+_NONE = 0.05
 
 
 def variance_factor(
-    residuals: Float[Tensor, "times views joints 2"], known: Bool[Tensor, "times views joints"]
+    residuals: Float[Tensor, "times views joints 2"], valid: Bool[Tensor, "times views joints"]
 ) -> float:
-    """How many times larger variances are than if every detection erred by itself; 1 where they do.
+    """Factor by which variances exceed those of independent errors: 1 + 2 Σ ρ_k. [Geyer92 §3.3]
 
-    1 + 2 Σ ρ_k over the correlations of a joint's residual with itself k times on, as long as they are positive
-    [Geyer92 §3.3]. The mean is left in: an error that never changes is the most correlated.
-    Meaningless for times that are not evenly apart."""
-    values = torch.where(known[..., None], residuals, 0.0)
-    there = known.to(values)
+    ρ_k is the autocorrelation of a joint's residual k times later, summed while it is positive. The mean is not
+    subtracted: an error that never changes is the most correlated. Meaningless for times that are not evenly spaced.
+
+    Args:
+        residuals: pixels.
+        valid: which of them count.
+
+    Returns:
+        The factor, 1 for independent errors.
+    """
+    values = torch.where(valid[..., None], residuals, 0.0)
+    there = valid.to(values)
     variance = values.square().sum() / (2 * there.sum()).clamp(min=1)
     total = 1.0
     for step in range(1, max(1, len(values) // 3)):

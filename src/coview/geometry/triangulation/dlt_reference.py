@@ -38,10 +38,10 @@ def homogeneous_dlt(
             f"no depth. Give two or more calibrated views (axis -3)."
         )
     seen = points.isfinite().all(dim=-1) & weights.isfinite() & (weights != 0)
-    pixels, trust = torch.where(seen[..., None], points, 0.0), torch.where(seen, weights, 0.0)
+    pixels, safe_weights = torch.where(seen[..., None], points, 0.0), torch.where(seen, weights, 0.0)
     across, down, depth = projections[..., None, :, :].unbind(dim=-2)
     two = torch.stack([pixels[..., :1] * depth - across, pixels[..., 1:] * depth - down], dim=-2)
-    rows = (trust[..., None, None] * two).transpose(-4, -3).flatten(-3, -2)  # joints (views two) 4
+    rows = (safe_weights[..., None, None] * two).transpose(-4, -3).flatten(-3, -2)  # joints (views two) 4
     twice = seen.sum(dim=-2) >= 2
     # rows that decide nothing are replaced: the decomposition of zeros has no gradient
     rows = torch.where(twice[..., None, None], rows, torch.eye(4).to(rows).repeat(views, 1)[: 2 * views])

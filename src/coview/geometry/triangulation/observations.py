@@ -22,7 +22,7 @@ _RAYLEIGH_STEPS = 2
 
 
 @dataclass(frozen=True)
-class Rig:
+class CentredCameras:
     """Sets of cameras in the centred world."""
 
     cameras: Float[Tensor, "sets 3 views 4"]  # centred pixels from centred world
@@ -31,7 +31,7 @@ class Rig:
     table: Float[Tensor, "sets 10 4 views"]  # normal matrices from `features`
 
     @staticmethod
-    def of(projections: Float[Tensor, "sets views 3 4"]) -> "Rig":
+    def of(projections: Float[Tensor, "sets views 3 4"]) -> "CentredCameras":
         """For P = K [R | t] in any scale: with its last row scaled to a unit normal, the products with
         the other two are the principal point [HZ04 §6.2]; taking it out of rows and pixels alike
         changes no equation."""
@@ -42,10 +42,10 @@ class Rig:
         origin = _focus(rows.detach())
         moved = (rows[..., :3] * origin[:, None, None, :]).sum(dim=-1) + rows[..., 3]
         cameras = torch.cat([rows[..., :3], moved[..., None]], dim=-1).transpose(1, 2)
-        return Rig(cameras, centre.mT, origin, _normal_table(cameras))
+        return CentredCameras(cameras, centre.mT, origin, _normal_table(cameras))
 
-    def __getitem__(self, sets: slice) -> "Rig":
-        return Rig(self.cameras[sets], self.centre[sets], self.origin[sets], self.table[sets])
+    def __getitem__(self, sets: slice) -> "CentredCameras":
+        return CentredCameras(self.cameras[sets], self.centre[sets], self.origin[sets], self.table[sets])
 
     def image(self, points: Float[Tensor, "sets 3 points"]) -> tuple[Tensor, Tensor, Tensor]:
         """u × depth, v × depth and depth ("sets views points"; centred pixels, metres) of points in the
@@ -56,19 +56,19 @@ class Rig:
 
 
 @dataclass(frozen=True)
-class Sightings:
-    """Points as cameras saw them; absent ones are pixel 0 with trust 0, so that no NaN is left."""
+class CentredObservations:
+    """Points as cameras saw them; absent ones are pixel 0 with weight 0, so that no NaN is left."""
 
-    rig: Rig
+    rig: CentredCameras
     pixels: Float[Tensor, "sets 2 views points"]  # from the principal point
-    trust: Float[Tensor, "sets views points"]  # squared weight
+    squared_weights: Float[Tensor, "sets views points"]  # squared weight
 
     @staticmethod
     def collect(
         points: Float[Tensor, "frames views joints 2"],
-        rig: Rig,
+        rig: CentredCameras,
         weights: Float[Tensor, "frames views joints"],
-    ) -> "Sightings":
+    ) -> "CentredObservations":
         """Of frames × joints points (one set of cameras), or of joints points per set, one per frame.
 
         A sighting is absent where its weight is not positive or anything is not finite."""
@@ -80,26 +80,28 @@ class Sightings:
         there = (weights > 0) & ((pixels[:, 0] + pixels[:, 1] + weights).abs() < torch.inf)
         # replaced, not multiplied by zero: NaN × 0 is NaN, and so is its gradient
         pixels = torch.where(there[:, None], pixels - rig.centre[..., None], 0.0)
-        return Sightings(rig, pixels, torch.where(there, weights, 0.0).square())
+        return CentredObservations(rig, pixels, torch.where(there, weights, 0.0).square())
 
-    def believing(self, which: Bool[Tensor, "sets views points"]) -> "Sightings":
-        """The same with the other sightings' trust set to zero."""
-        return replace(self, trust=torch.where(which, self.trust, 0.0))
+    def restricted_to(self, which: Bool[Tensor, "sets views points"]) -> "CentredObservations":
+        """The same with the other observations' weights set to zero."""
+        return replace(self, squared_weights=torch.where(which, self.squared_weights, 0.0))
 
-    def at(self, points: Tensor | slice) -> "Sightings":
+    def at(self, points: Tensor | slice) -> "CentredObservations":
         """Only the points with these indices."""
-        return replace(self, pixels=self.pixels[..., points], trust=self.trust[..., points])
+        return replace(
+            self, pixels=self.pixels[..., points], squared_weights=self.squared_weights[..., points]
+        )
 
 
 def _focus(rows: Float[Tensor, "sets views 3 4"]) -> Float[Tensor, "sets 3"]:
     """The point nearest to all optical axes, drawn a little to the mean of the camera centres
     (which decides where the axes are parallel)."""
-    turn = inverse_3x3(rows[..., :3])
-    centres = -(turn * rows[..., None, :, 3]).sum(dim=-1)
+    inverse = inverse_3x3(rows[..., :3])
+    centres = -(inverse * rows[..., None, :, 3]).sum(dim=-1)
     axis = rows[..., 2, :3]
     plane = torch.eye(3).to(axis) - axis[..., None] * axis[..., None, :]
-    pull = 0.01 * torch.eye(3).to(axis)
-    matrix = plane.mean(dim=1) + pull
+    damping = 0.01 * torch.eye(3).to(axis)
+    matrix = plane.mean(dim=1) + damping
     vector = (plane * centres[..., None, :]).sum(dim=-1).mean(dim=1) + 0.01 * centres.mean(dim=1)
     focus = (inverse_3x3(matrix) * vector[:, None, :]).sum(dim=-1)
     return torch.where(focus.isfinite(), focus, 0.0)
@@ -117,11 +119,11 @@ def _normal_table(cameras: Float[Tensor, "sets 3 views 4"]) -> Float[Tensor, "se
 
 
 def features(
-    u: Float[Tensor, "sets views points"], v: Float[Tensor, "sets views points"], trust: Tensor
+    u: Float[Tensor, "sets views points"], v: Float[Tensor, "sets views points"], squared_weights: Tensor
 ) -> Float[Tensor, "sets 4 views points"]:
     """The four numbers of a sighting in which its normal matrix is linear."""
-    along_u, along_v = trust * u, trust * v
-    return torch.stack([torch.addcmul(along_u * u, along_v, v), along_u, along_v, trust], dim=1)
+    along_u, along_v = squared_weights * u, squared_weights * v
+    return torch.stack([torch.addcmul(along_u * u, along_v, v), along_u, along_v, squared_weights], dim=1)
 
 
 def contract(
@@ -133,10 +135,10 @@ def contract(
     return table @ numbers
 
 
-def normal_matrices(seen: Sightings) -> Float[Tensor, "sets 10 points"]:
+def normal_matrices(seen: CentredObservations) -> Float[Tensor, "sets 10 points"]:
     """Normal matrix of the linear equations of every point (upper triangle, right side, corner)."""
     u, v = seen.pixels.unbind(1)
-    return contract(seen.rig.table.flatten(2), features(u, v, seen.trust).flatten(1, 2))
+    return contract(seen.rig.table.flatten(2), features(u, v, seen.squared_weights).flatten(1, 2))
 
 
 def nearest_points(normal: Float[Tensor, "*batch 10 points"]) -> tuple[Tensor, Tensor]:
@@ -164,11 +166,11 @@ def linear_points(
             above = torch.addcmul(above, coordinate, torch.addcmul(side, share, world))
             below = torch.addcmul(below, world, world)
         share = above / below
-        pull = [torch.addcmul(-side, share, to_world) for side, to_world in zip(right, shift, strict=True)]
-        again, fine = solve_rows((xx - share, xy, xz, yy - share, yz, zz - share), pull)
+        rhs = [torch.addcmul(-side, share, to_world) for side, to_world in zip(right, shift, strict=True)]
+        solution, fine = solve_rows((xx - share, xy, xz, yy - share, yz, zz - share), rhs)
         found = (
-            torch.where(fine, again[0], found[0]),
-            torch.where(fine, again[1], found[1]),
-            torch.where(fine, again[2], found[2]),
+            torch.where(fine, solution[0], found[0]),
+            torch.where(fine, solution[1], found[1]),
+            torch.where(fine, solution[2], found[2]),
         )
     return torch.stack(found, dim=-2), determined

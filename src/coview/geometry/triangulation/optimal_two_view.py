@@ -30,15 +30,15 @@ def corrected_matches(
     matrix = fundamental.double().expand(*shape, 3, 3)
     one = a.double().expand(*shape, *a.shape[-2:])
     other = b.double().expand(*shape, *b.shape[-2:])
-    known = (one.isfinite() & other.isfinite()).all(dim=-1, keepdim=True)
-    one, other = torch.where(known, one, 0.0), torch.where(known, other, 0.0)
+    valid = (one.isfinite() & other.isfinite()).all(dim=-1, keepdim=True)
+    one, other = torch.where(valid, one, 0.0), torch.where(valid, other, 0.0)
     shift_a, shift_b = _lindstrom(matrix, one, other)
-    hard = _near_epipole(matrix, one, other, shift_a, shift_b) & known[..., 0]
+    hard = _near_epipole(matrix, one, other, shift_a, shift_b) & valid[..., 0]
     if bool(hard.any()):
         every = matrix[..., None, :, :].expand(*hard.shape, 3, 3)[hard]
         best_a, best_b = _polynomial(every, one[hard], other[hard])
         shift_a[hard], shift_b[hard] = best_a - one[hard], best_b - other[hard]
-    moved = torch.where(known, one + shift_a, torch.nan), torch.where(known, other + shift_b, torch.nan)
+    moved = torch.where(valid, one + shift_a, torch.nan), torch.where(valid, other + shift_b, torch.nan)
     return moved[0].to(kind), moved[1].to(kind)
 
 
@@ -61,11 +61,11 @@ def vector_median(candidates: Float[Tensor, "*batch candidates 3"]) -> Float[Ten
     """The candidate with the least sum of distances to the others [Astola90]; NaN candidates are left out.
 
     Of two it is the first: two cannot outvote each other. NaN where all are."""
-    known = candidates.isfinite().all(dim=-1)
-    points = torch.where(known[..., None], candidates, 0.0)
+    valid = candidates.isfinite().all(dim=-1)
+    points = torch.where(valid[..., None], candidates, 0.0)
     apart = (points[..., :, None, :] - points[..., None, :, :]).norm(dim=-1)
-    far = torch.where(known[..., None, :], apart, 0.0).sum(dim=-1)
-    best = torch.where(known, far, torch.inf).argmin(dim=-1)
+    far = torch.where(valid[..., None, :], apart, 0.0).sum(dim=-1)
+    best = torch.where(valid, far, torch.inf).argmin(dim=-1)
     return candidates.gather(-2, best[..., None, None].expand(*best.shape, 1, 3))[..., 0, :]
 
 
@@ -75,16 +75,16 @@ def vector_median(candidates: Float[Tensor, "*batch candidates 3"]) -> Float[Ten
 def _lindstrom(matrix: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """Corrections of a and b: along the epipolar normals, whose directions are corrected in turn. [Lindstrom10]"""
     core = matrix[..., :2, :2]
-    miss = (_homogeneous(b) @ matrix * _homogeneous(a)).sum(dim=-1)
+    residual = (_homogeneous(b) @ matrix * _homogeneous(a)).sum(dim=-1)
     first_a, first_b = (_homogeneous(b) @ matrix)[..., :2], (_homogeneous(a) @ matrix.mT)[..., :2]
     normal_a, normal_b = first_a, first_b
     shift_a, shift_b = torch.zeros_like(a), torch.zeros_like(b)
     for _ in range(_STEPS):
-        bend = (normal_b @ core * normal_a).sum(dim=-1)
+        quadratic = (normal_b @ core * normal_a).sum(dim=-1)
         slope = ((normal_a * first_a).sum(dim=-1) + (normal_b * first_b).sum(dim=-1)) / 2
-        root = (slope.square() - bend * miss).clamp(min=0).sqrt()
+        root = (slope.square() - quadratic * residual).clamp(min=0).sqrt()
         below = slope + torch.where(slope < 0, -root, root)
-        step = torch.where(below != 0, miss / torch.where(below != 0, below, 1.0), 0.0)[..., None]
+        step = torch.where(below != 0, residual / torch.where(below != 0, below, 1.0), 0.0)[..., None]
         shift_a, shift_b = -step * normal_a, -step * normal_b
         normal_a, normal_b = first_a + shift_b @ core, first_b + shift_a @ core.mT
     return shift_a, shift_b
@@ -112,11 +112,11 @@ def _polynomial(
     """The global optimum [HZ04 alg. 12.1]: both points at their origins, both epipoles on the x axes."""
     centred = _shift(b).mT @ matrix @ _shift(a)
     left, _, right = torch.linalg.svd(centred)
-    turn_a, far_a = _towards(right[:, 2])
-    turn_b, far_b = _towards(left[:, :, 2])
+    rotation_a, far_a = _towards(right[:, 2])
+    rotation_b, far_b = _towards(left[:, :, 2])
     reach = 1 / torch.maximum(far_a.abs(), far_b.abs()).clamp(min=1e-9)  # the unit: to the nearer epipole
     far_a, far_b = far_a * reach, far_b * reach
-    unit = (turn_b @ centred @ turn_a.mT)[:, 1:, 1:]
+    unit = (rotation_b @ centred @ rotation_a.mT)[:, 1:, 1:]
     scale = torch.stack([reach, torch.ones_like(reach)], dim=-1)
     unit = (unit * scale[:, :, None] * scale[:, None]).flatten(1)
     p, q, r, s = (unit / unit.norm(dim=-1, keepdim=True)).unbind(-1)
@@ -129,7 +129,7 @@ def _polynomial(
     t, above, beside = (each.gather(1, best)[:, 0] for each in (t, above, beside))
     line_a = torch.stack([t * far_a, torch.ones_like(t), -t], dim=-1)
     line_b = torch.stack([-far_b * above, beside, above], dim=-1)
-    return a + reach[:, None] * _foot(line_a, turn_a), b + reach[:, None] * _foot(line_b, turn_b)
+    return a + reach[:, None] * _foot(line_a, rotation_a), b + reach[:, None] * _foot(line_b, rotation_b)
 
 
 def _candidates(p: Tensor, q: Tensor, r: Tensor, s: Tensor, f: Tensor, g: Tensor) -> Tensor:
@@ -160,11 +160,11 @@ def _times(a: Tensor, b: Tensor) -> Tensor:
     return whole
 
 
-def _foot(line: Float[Tensor, "n 3"], turn: Float[Tensor, "n 3 3"]) -> Float[Tensor, "n 2"]:
+def _foot(line: Float[Tensor, "n 3"], rotation: Float[Tensor, "n 3 3"]) -> Float[Tensor, "n 2"]:
     """The point of a line that is nearest to the origin, turned back."""
     across, down, off = line.unbind(-1)
     point = torch.stack([-across * off, -down * off], dim=-1) / (across.square() + down.square())[:, None]
-    return (point[:, None] @ turn[:, :2, :2])[:, 0]
+    return (point[:, None] @ rotation[:, :2, :2])[:, 0]
 
 
 def _shift(points: Float[Tensor, "n 2"]) -> Float[Tensor, "n 3 3"]:
@@ -180,9 +180,9 @@ def _towards(epipole: Float[Tensor, "n 3"]) -> tuple[Float[Tensor, "n 3 3"], Flo
     safe = torch.where(reach > 0, reach, 1.0)
     cosine = torch.where(reach > 0, epipole[:, 0] / safe, 1.0)
     sine = epipole[:, 1] / safe
-    turn = torch.eye(3, dtype=epipole.dtype).repeat(len(epipole), 1, 1)
-    turn[:, 0, 0], turn[:, 0, 1], turn[:, 1, 0], turn[:, 1, 1] = cosine, sine, -sine, cosine
-    return turn, epipole[:, 2] / safe
+    rotation = torch.eye(3, dtype=epipole.dtype).repeat(len(epipole), 1, 1)
+    rotation[:, 0, 0], rotation[:, 0, 1], rotation[:, 1, 0], rotation[:, 1, 1] = cosine, sine, -sine, cosine
+    return rotation, epipole[:, 2] / safe
 
 
 def _homogeneous(points: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coview.geometry.linalg import inverse_symmetric, solve_symmetric
-from coview.geometry.triangulation.observations import NEAR, Sightings, contract, features
+from coview.geometry.triangulation.observations import NEAR, CentredObservations, contract, features
 
 _FULL = (0, 1, 2, 1, 3, 4, 2, 4, 5)  # a symmetric matrix from its upper triangle
 _FAR_OFF = 1e4  # pixels: what a sighting of a point behind its camera costs when two fits are compared
@@ -19,22 +19,22 @@ class Projected(NamedTuple):
     u: Tensor  # pixels from the principal point
     v: Tensor
     nearness: Tensor  # 1 / depth, 1 / metres
-    front: Tensor  # bool
+    in_front: Tensor  # bool
 
-    def squared_misses(self, seen: Sightings) -> Float[Tensor, "sets views points"]:
+    def squared_errors(self, seen: CentredObservations) -> Float[Tensor, "sets views points"]:
         """Squared distance to the sightings, pixels²."""
         return (self.u - seen.pixels[:, 0]).square() + (self.v - seen.pixels[:, 1]).square()
 
 
-def project(found: Float[Tensor, "sets 3 points"], seen: Sightings) -> Projected:
+def project(found: Float[Tensor, "sets 3 points"], seen: CentredObservations) -> Projected:
     across, down, depth = seen.rig.image(found)
-    front = depth > NEAR
-    nearness = torch.where(front, depth, 1.0).reciprocal()
-    return Projected(across * nearness, down * nearness, nearness, front)
+    in_front = depth > NEAR
+    nearness = torch.where(in_front, depth, 1.0).reciprocal()
+    return Projected(across * nearness, down * nearness, nearness, in_front)
 
 
 def descend(
-    found: Float[Tensor, "sets 3 points"], seen: Sightings, steps: int
+    found: Float[Tensor, "sets 3 points"], seen: CentredObservations, steps: int
 ) -> Float[Tensor, "sets 3 points"]:
     """Gauss-Newton on Σ weight² |miss|² [HZ04 §A6.1]; a point whose cost did not fall stays.
 
@@ -50,31 +50,33 @@ def descend(
     return torch.where(better[:, None], found, start)
 
 
-def _step(image: Projected, seen: Sightings) -> Float[Tensor, "sets 3 points"]:
+def _step(image: Projected, seen: CentredObservations) -> Float[Tensor, "sets 3 points"]:
     """(Jᵀ W J)⁻¹ Jᵀ W miss, zero where that is not determined."""
-    u, v, nearness, front = image
-    pull = torch.where(front, seen.trust, 0.0) * nearness
-    curvature = _curvature(u, v, pull * nearness, seen)
-    across, down = pull * (u - seen.pixels[:, 0]), pull * (v - seen.pixels[:, 1])
+    u, v, nearness, in_front = image
+    scale = torch.where(in_front, seen.squared_weights, 0.0) * nearness
+    curvature = _curvature(u, v, scale * nearness, seen)
+    across, down = scale * (u - seen.pixels[:, 0]), scale * (v - seen.pixels[:, 1])
     slopes = torch.cat([across, down, -(u * across + v * down)], dim=1)
     slope = contract(seen.rig.cameras[..., :3].flatten(1, 2).mT, slopes)
     step, determined = solve_symmetric(curvature, slope)
     return torch.where(determined[:, None], step, 0.0)
 
 
-def _curvature(u: Tensor, v: Tensor, trust: Tensor, seen: Sightings) -> Float[Tensor, "sets 6 points"]:
-    """Σ trust a aᵀ over the rows a = u p₃ - p₁ and v p₃ - p₂ of the views, upper triangles."""
-    return contract(seen.rig.table[:, :6].flatten(2), features(u, v, trust).flatten(1, 2))
+def _curvature(
+    u: Tensor, v: Tensor, squared_weights: Tensor, seen: CentredObservations
+) -> Float[Tensor, "sets 6 points"]:
+    """Σ weight² a aᵀ over the rows a = u p₃ - p₁ and v p₃ - p₂ of the views, upper triangles."""
+    return contract(seen.rig.table[:, :6].flatten(2), features(u, v, squared_weights).flatten(1, 2))
 
 
-def _cost(image: Projected, seen: Sightings) -> Tensor:
+def _cost(image: Projected, seen: CentredObservations) -> Tensor:
     with torch.no_grad():
-        squared = torch.where(image.front, image.squared_misses(seen), _FAR_OFF**2)
-        return (seen.trust * squared).sum(dim=1)
+        squared = torch.where(image.in_front, image.squared_errors(seen), _FAR_OFF**2)
+        return (seen.squared_weights * squared).sum(dim=1)
 
 
-def spread(
-    image: Projected, seen: Sightings, sigma: float, weighs_pixels: bool
+def point_covariance(
+    image: Projected, seen: CentredObservations, sigma: float, weighs_pixels: bool
 ) -> Float[Tensor, "sets 3 3 points"]:
     """Covariance (m²) of points fitted to sightings with noise of sigma / weight pixels.
 
@@ -82,13 +84,13 @@ def spread(
     linear fit weighs far views more than it should (its residuals are pixels × depth, so J₁ = depth J);
     its covariance is the larger (J₁ᵀ W J₁)⁻¹ (J₁ᵀ W D² J₁) (J₁ᵀ W J₁)⁻¹ sigma². NaN where the sightings do
     not determine the point."""
-    u, v, nearness, front = image
-    trust = torch.where(front, seen.trust, 0.0)
-    scaled = trust * nearness.square() if weighs_pixels else trust
+    u, v, nearness, in_front = image
+    squared_weights = torch.where(in_front, seen.squared_weights, 0.0)
+    scaled = squared_weights * nearness.square() if weighs_pixels else squared_weights
     inverse, determined = inverse_symmetric(_curvature(u, v, scaled, seen))
     covariance = inverse[:, _FULL].unflatten(1, (3, 3))
     if not weighs_pixels:
-        noise = _curvature(u, v, trust / nearness.square(), seen)[:, _FULL].unflatten(1, (3, 3))
+        noise = _curvature(u, v, squared_weights / nearness.square(), seen)[:, _FULL].unflatten(1, (3, 3))
         covariance = _product(_product(covariance, noise), covariance)
     return torch.where(determined[:, None, None], sigma**2 * covariance, torch.nan)
 

@@ -1,6 +1,6 @@
 """Points in space from what several calibrated cameras saw of them.
 
-Raw pixels in: what a lens bends is undone here. `coview.geometry.triangulation.undistorted` holds the same for pixels
+Raw pixels in: lens distortion is removed here. `coview.geometry.triangulation.undistorted` holds the same for pixels
 without distortion and projection matrices, differentiable and exportable.
 """
 
@@ -28,8 +28,8 @@ def triangulate(
 
     Args:
         cameras: of batch `views`, or with further batch axes where cameras differ between the pixels'.
-        pixels: as the lenses saw them.
-        weights: how far a detection is trusted: its standard deviation is proportional to 1 / weight. Weight 0 (or
+        pixels: raw (distorted).
+        weights: of detections: the standard deviation of one is proportional to 1 / weight. Weight 0 (or
             NaN), or a pixel that is not finite: not seen.
 
     Returns:
@@ -49,7 +49,7 @@ def triangulate_robust(
     sigma: float = 3.0,
     threshold: float = 15.0,
     solver: Literal["linear", "reprojection"] = "reprojection",
-    max_doubt: float = 3.0,
+    max_ambiguity: float = 3.0,
     max_pairs: int = 28,
     seed: int = 0,
 ) -> Triangulated:
@@ -65,8 +65,8 @@ def triangulate_robust(
         sigma: undistorted pixels, the noise of a detection of weight 1: scales the covariance, nothing else.
         threshold: undistorted pixels beyond which a view does not agree with a point.
         solver: "linear" as `triangulate` does, "reprojection" further by Gauss-Newton on the reprojection error.
-        max_doubt: where other views agree as well on another place, the joint is unknown if these places spread over
-            more than this times what the noise explains; else the covariance includes them.
+        max_ambiguity: where other views agree as well on another place, the joint is NaN if these places are further
+            apart than this many standard deviations of the noise; else the covariance includes them.
         max_pairs: a point with more pairs of views gets a choice of them drawn with `seed`.
 
     Returns:
@@ -84,7 +84,7 @@ def triangulate_robust(
         sigma=sigma,
         threshold=threshold,
         solver=solver,
-        max_doubt=max_doubt,
+        max_ambiguity=max_ambiguity,
         max_pairs=max_pairs,
         seed=seed,
     )

@@ -1,8 +1,8 @@
 """Points in space from undistorted pixels and projection matrices: differentiable, and exportable to ONNX.
 
 `coview.geometry.triangulation.triangulate` is the same for raw pixels of `Cameras`. All pixels here are undistorted
-(`Cameras.undistorted`); projections are `Cameras.pixels_from_world`. A weight says how much a detection is trusted: its
-standard deviation is sigma / weight. Weight 0 (or NaN), or a pixel that is not finite, means that the view did not
+(`Cameras.undistorted`); projections are `Cameras.pixels_from_world`. The standard deviation of
+a detection is sigma / weight. Weight 0 (or NaN), or a pixel that is not finite, means that the view did not
 see the joint.
 """
 
@@ -18,13 +18,13 @@ from torch import Tensor
 from coview.errors import InputError
 from coview.geometry.triangulation.consensus import agreeing_views, either
 from coview.geometry.triangulation.observations import (
-    Rig,
-    Sightings,
+    CentredCameras,
+    CentredObservations,
     linear_points,
     nearest_points,
     normal_matrices,
 )
-from coview.geometry.triangulation.refine_points import Projected, descend, project, spread
+from coview.geometry.triangulation.refine_points import Projected, descend, point_covariance, project
 
 _BLOCK = 1 << 15  # points worked on at a time: what a processor's cache holds
 _ROBUST_STEPS = 2  # of Gauss-Newton from the linear point: a third moves it by micrometres
@@ -56,9 +56,13 @@ def triangulate_undistorted(
     shares its projections (leading axes of size one, or none). ValueError: fewer than two views."""
     _check_views("triangulate", points)
 
-    def block(seen: Sightings) -> tuple[Tensor, ...]:
+    def block(seen: CentredObservations) -> tuple[Tensor, ...]:
         found, determined = linear_points(normal_matrices(seen), seen.rig.origin)
-        return (_known(found + seen.rig.origin[..., None], determined & _seen_twice(seen.trust > 0)),)
+        return (
+            _nan_unless(
+                found + seen.rig.origin[..., None], determined & _seen_twice(seen.squared_weights > 0)
+            ),
+        )
 
     return _in_blocks(block, points, projections, weights)[0].transpose(-1, -2)
 
@@ -76,10 +80,10 @@ def refine_points(
     NaN stays NaN; a point whose error would grow stays where it was. ValueError: fewer than two views."""
     _check_views("refine_points", points)
 
-    def block(seen: Sightings, start: Tensor) -> tuple[Tensor, ...]:
+    def block(seen: CentredObservations, start: Tensor) -> tuple[Tensor, ...]:
         there = start.isfinite().all(dim=1)
         start = torch.where(there[:, None], start - seen.rig.origin[..., None], 0.0)
-        return (_known(descend(start, seen, steps) + seen.rig.origin[..., None], there),)
+        return (_nan_unless(descend(start, seen, steps) + seen.rig.origin[..., None], there),)
 
     return _in_blocks(block, points, projections, weights, points3d)[0].transpose(-1, -2)
 
@@ -92,7 +96,7 @@ def triangulate_robust_undistorted(
     sigma: float = 3.0,
     threshold: float = 15.0,
     solver: Literal["linear", "reprojection"] = "reprojection",
-    max_doubt: float = 3.0,
+    max_ambiguity: float = 3.0,
     max_pairs: int = 28,
     seed: int = 0,
 ) -> Triangulated:
@@ -103,34 +107,34 @@ def triangulate_robust_undistorted(
     "reprojection" further by Gauss-Newton. `sigma` (pixels) is the noise of a detection with weight
     1 and scales the covariance, nothing else. Points behind a camera are never its inliers. Where other
     views agree as well on another place, the point cannot be known: NaN, if these places spread over
-    more than `max_doubt` times what the noise explains; else the covariance includes them. A point with
+    more than `max_ambiguity` times what the noise explains; else the covariance includes them. A point with
     more than `max_pairs` pairs of views gets a choice of them drawn with `seed`.
 
     With exactly two views no outlier can be told: two rays miss each other only across the epipolar
     line, so an error along it shows in no residual. Two views further apart than the threshold allows
     give NaN. ValueError: fewer than two views, or numbers that make no sense."""
     _check_views("triangulate_robust", points)
-    _check_robust(sigma, threshold, solver, max_doubt, max_pairs)
+    _check_robust(sigma, threshold, solver, max_ambiguity, max_pairs)
 
-    def block(seen: Sightings) -> tuple[Tensor, ...]:
-        inliers, doubt = agreeing_views(seen, threshold, sigma, max_pairs, seed)
+    def block(seen: CentredObservations) -> tuple[Tensor, ...]:
+        inliers, ambiguity = agreeing_views(seen, threshold, sigma, max_pairs, seed)
         inliers = _second_opinion(seen, inliers, threshold)
-        believed = seen.believing(inliers)
-        found, determined = linear_points(normal_matrices(believed), seen.rig.origin)
+        kept = seen.restricted_to(inliers)
+        found, determined = linear_points(normal_matrices(kept), seen.rig.origin)
         if solver == "reprojection":
-            found = descend(found, believed, _ROBUST_STEPS)
-        known = determined & _seen_twice(inliers)
+            found = descend(found, kept, _ROBUST_STEPS)
+        valid = determined & _seen_twice(inliers)
         image = project(found, seen)
-        covariance = spread(image, believed, sigma, weighs_pixels=solver == "reprojection")
+        covariance = point_covariance(image, kept, sigma, weighs_pixels=solver == "reprojection")
         from_noise = covariance.diagonal(dim1=1, dim2=2).sum(dim=-1)
-        known = known & (doubt.square().sum(dim=1) <= max_doubt**2 * from_noise)
-        covariance = (covariance + doubt[:, None] * doubt[:, :, None]).flatten(1, 2)
+        valid = valid & (ambiguity.square().sum(dim=1) <= max_ambiguity**2 * from_noise)
+        covariance = (covariance + ambiguity[:, None] * ambiguity[:, :, None]).flatten(1, 2)
         world = found + seen.rig.origin[..., None]
         return (
-            _known(world, known),
-            _known(covariance, known),
-            inliers & known[:, None],
-            _residuals(image, seen, known),
+            _nan_unless(world, valid),
+            _nan_unless(covariance, valid),
+            inliers & valid[:, None],
+            _residuals(image, seen, valid),
         )
 
     found, covariance, inliers, residuals = _in_blocks(block, points, projections, weights)
@@ -147,10 +151,10 @@ def reprojection_residuals(
 
     NaN where the detection or the point is NaN, or the point is behind the camera."""
 
-    def block(seen: Sightings, found: Tensor) -> tuple[Tensor, ...]:
-        known = found.isfinite().all(dim=1)
-        found = torch.where(known[:, None], found - seen.rig.origin[..., None], 0.0)
-        return (_residuals(project(found, seen), seen, known),)
+    def block(seen: CentredObservations, found: Tensor) -> tuple[Tensor, ...]:
+        valid = found.isfinite().all(dim=1)
+        found = torch.where(valid[:, None], found - seen.rig.origin[..., None], 0.0)
+        return (_residuals(project(found, seen), seen, valid),)
 
     return _in_blocks(block, points, projections, torch.ones_like(points[..., 0]), points3d)[0]
 
@@ -158,18 +162,18 @@ def reprojection_residuals(
 # --- inside ------------------------------------------------------------------------------------------
 
 
-def _second_opinion(seen: Sightings, inliers: Tensor, threshold: float) -> Tensor:
+def _second_opinion(seen: CentredObservations, inliers: Tensor, threshold: float) -> Tensor:
     """The views that agree with the fit to all inliers: surer than a pair's point, if none is lost."""
     with torch.no_grad():
-        found, _ = nearest_points(normal_matrices(seen.believing(inliers)))
+        found, _ = nearest_points(normal_matrices(seen.restricted_to(inliers)))
         image = project(found, seen)
-        again = (image.squared_misses(seen) < threshold**2) & image.front & (seen.trust > 0)
-        return either((again.sum(dim=1) >= inliers.sum(dim=1))[:, None], again, inliers)
+        agree = (image.squared_errors(seen) < threshold**2) & image.in_front & (seen.squared_weights > 0)
+        return either((agree.sum(dim=1) >= inliers.sum(dim=1))[:, None], agree, inliers)
 
 
-def _residuals(image: Projected, seen: Sightings, known: Tensor) -> Tensor:
-    squared = image.squared_misses(seen)
-    there = image.front & (seen.trust > 0) & known[:, None]
+def _residuals(image: Projected, seen: CentredObservations, valid: Tensor) -> Tensor:
+    squared = image.squared_errors(seen)
+    there = image.in_front & (seen.squared_weights > 0) & valid[:, None]
     # the root's gradient at zero is infinite: take the root of something else there
     root = torch.where(squared > 0, squared, 1.0).sqrt()
     return torch.where(there, torch.where(squared > 0, root, 0.0), torch.nan)
@@ -179,8 +183,8 @@ def _seen_twice(which: Tensor) -> Tensor:
     return which.sum(dim=1) >= 2
 
 
-def _known(values: Tensor, known: Tensor) -> Tensor:
-    return torch.where(known[:, None], values, torch.nan)
+def _nan_unless(values: Tensor, valid: Tensor) -> Tensor:
+    return torch.where(valid[:, None], values, torch.nan)
 
 
 def _in_blocks(
@@ -197,15 +201,15 @@ def _in_blocks(
     kind = torch.promote_types(torch.promote_types(points.dtype, projections.dtype), torch.float32)
     shared = math.prod(projections.shape[:-3]) == 1
     cameras = projections if shared else projections.expand(*batch, views, 3, 4)
-    rig = Rig.of(cameras.reshape(1 if shared else frames, views, 3, 4).to(kind))
+    rig = CentredCameras.of(cameras.reshape(1 if shared else frames, views, 3, 4).to(kind))
     inputs = [points.reshape(frames, views, joints, 2), weights.reshape(frames, views, joints, 1)]
     inputs += [] if points3d is None else [points3d.reshape(frames, 1, joints, 3)]
     if swap := shared and frames == 1:  # one frame, perhaps of very many joints: split the joints
         inputs = [each.transpose(0, 2) for each in inputs]
     results = []
     for part in _parts(inputs[0]):
-        pixels, trust, *found = (each[part].to(kind) for each in inputs)
-        seen = Sightings.collect(pixels, rig if shared else rig[part], trust[..., 0])
+        pixels, weight, *found = (each[part].to(kind) for each in inputs)
+        seen = CentredObservations.collect(pixels, rig if shared else rig[part], weight[..., 0])
         done = work(seen, *(_side_by_side(each[:, 0], shared) for each in found))
         results.append([_apart(each, pixels, shared) for each in done])
     whole = [torch.cat(parts) for parts in zip(*results, strict=True)]
@@ -241,7 +245,7 @@ def _check_views(caller: str, points: Tensor) -> None:
         )
 
 
-def _check_robust(sigma: float, threshold: float, solver: str, max_doubt: float, max_pairs: int) -> None:
+def _check_robust(sigma: float, threshold: float, solver: str, max_ambiguity: float, max_pairs: int) -> None:
     if not (sigma > 0 and threshold > 0):
         raise InputError(
             f"triangulate_robust: sigma and threshold are pixels and must be positive, got sigma={sigma}, "
@@ -249,9 +253,9 @@ def _check_robust(sigma: float, threshold: float, solver: str, max_doubt: float,
         )
     if solver not in ("linear", "reprojection"):
         raise InputError(f"triangulate_robust: solver is 'linear' or 'reprojection', got {solver!r}.")
-    if not max_doubt >= 0:
+    if not max_ambiguity >= 0:
         raise InputError(
-            f"triangulate_robust: max_doubt is a number of standard deviations, 0 or more, got {max_doubt}. "
+            f"triangulate_robust: max_ambiguity is a number of standard deviations, 0 or more, got {max_ambiguity}. "
             f"Infinity keeps every point, however doubtful."
         )
     if max_pairs < 1:

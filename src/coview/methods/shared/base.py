@@ -1,4 +1,4 @@
-"""What a method must say: what it reads, what it predicts, what it minimises."""
+"""The interface of every method: the fields that it reads, its prediction, its losses; and the types of predictions."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -12,91 +12,127 @@ from torch import Tensor, nn
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
 
-Fact = bool | int | float | str  # what a method may report about itself; kept in the run as JSON
+# value of what a method reports about itself; kept in the run's record as JSON
+Fact = bool | int | float | str
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorldPose:
-    """One pose per instant, metres, world frame: what calibrated methods find."""
+    """One pose per instant, metres, world frame: the prediction of calibrated methods."""
 
-    joints3d: Float[Tensor, "*batch joints 3"]  # NaN where a joint cannot be known
+    # metres, world frame; NaN for a joint that cannot be determined
+    joints3d: Float[Tensor, "*batch joints 3"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class CameraPoses:
-    """One pose per view, root-centred, in that camera's axes, unknown size: what monocular methods find."""
+    """One pose per view, root-centred, in that camera's axes, unknown size: the prediction of monocular methods."""
 
-    joints3d: Float[Tensor, "*batch views joints 3"]  # NaN in a view where the root joint was not seen
+    # root-centred, camera axes, any size; NaN in a view where the root joint was not detected
+    joints3d: Float[Tensor, "*batch views joints 3"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class MetricCameraPoses(CameraPoses):
-    """The same in metres, of a size that the method claims; never one that was taken from the truth."""
+    """The same in metres, at a size that the method estimates; never one that was taken from the truth."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImagePoses:
-    """One 2D pose per view: what methods find that mend detections."""
+    """One 2D pose per view: the prediction of methods that correct detections."""
 
-    joints2d: Float[Tensor, "*batch views joints 2"]  # pixels; NaN for a joint that is not known
+    # pixels; NaN for a joint that was not detected
+    joints2d: Float[Tensor, "*batch views joints 2"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class CanonicalPoses:
-    """One pose per view, turned about the vertical until the left hip is on +x: no camera could be told from it.
+    """One pose per view, rotated about the vertical until the left hip is on +x: independent of the camera.
 
     Root-centred, metres, z up (`representations.canonical_pose`). Their errors are smaller than those of poses in
-    camera axes, whose azimuth is to be found too: never compare the two."""
+    camera axes, whose azimuth is estimated too: never compare the two."""
 
-    joints3d: Float[Tensor, "*batch views joints 3"]  # NaN in a view that shows too little
-    embedding: Float[Tensor, "*batch views features"]  # what the pose was read from; NaN there too
+    # metres; NaN in a view with too few joints
+    joints3d: Float[Tensor, "*batch views joints 3"]
+    # unit vector that the pose was regressed from; NaN there too
+    embedding: Float[Tensor, "*batch views features"]
 
 
 P = TypeVar("P", bound=WorldPose | CameraPoses | ImagePoses | CanonicalPoses)
 
 
 class Method(nn.Module, ABC, Generic[P]):
-    """One paper. `inputs` and `supervision` are enforced: nothing else can be read."""
+    """One paper's method. `inputs` and `supervision` are enforced: nothing else can be read from a batch."""
 
-    inputs: frozenset[str]  # fields `forward` may read
-    supervision: frozenset[str] = frozenset()  # further fields `losses` and `revise` may read
-    lenses_alone: bool = False  # whether intrinsics are all that is read of `cameras`
-    rates: dict[str, float] = {}  # noqa: RUF012  module, however deep: factor of the learning rate
-    progress: float = 0.0  # share of the training done; the Learner sets it before every step
-    # numbers about the batch that `losses` just saw, to be watched and not minimised; the history keeps their means
-    watched: dict[str, Tensor] = {}  # noqa: RUF012
+    # fields that `forward` may read
+    inputs: frozenset[str]
+    # further fields that `losses` and `resolve_ambiguity` may read
+    supervision: frozenset[str] = frozenset()
+    # whether of `cameras` only the intrinsics are read
+    intrinsics_only: bool = False
+    # factors of the learning rate: dotted name of a module -> factor
+    rates: dict[str, float] = {}  # noqa: RUF012
+    # share of the training done; the Learner sets it before every step
+    progress: float = 0.0
+    # numbers about the batch that `losses` read last, logged and not minimised; the history keeps their means
+    diagnostics: dict[str, Tensor] = {}  # noqa: RUF012
 
     @abstractmethod
     def forward(self, batch: MultiView) -> P:
-        """The prediction, from `inputs` alone."""
+        """The prediction, from `inputs` alone.
+
+        Args:
+            batch: Holds the fields of `inputs`; others cannot be read.
+        """
 
     @abstractmethod
     def losses(self, predicted: P, batch: MultiView) -> dict[str, Float[Tensor, ""]]:
-        """Named terms whose sum is minimised, each already weighted."""
+        """Named loss terms, each already weighted; their sum is minimised.
 
-    def begin(self, batches: Iterable[MultiView]) -> None:
-        """Look at all training data once, before the first step, e.g. for its mean and spread.
+        Args:
+            predicted: What `forward` returned for this batch.
+            batch: Holds the fields of `inputs` and `supervision`; others cannot be read.
+        """
 
-        Batches hold what the method needs. Whatever is found is to be kept in buffers: a run that is resumed
-        does not look again."""
+    def fit_statistics(self, batches: Iterable[MultiView]) -> None:
+        """Compute statistics of all training data once, before the first step, such as means and deviations.
 
-    def revise(self, batch: MultiView) -> dict[str, Fact]:
-        """Settle, between steps, what gradients cannot; may change the weights in place.
+        They are kept in buffers: a run that is resumed does not compute them again.
 
-        Training calls it at the shares of a run that the recipe names, with a few hundred training
-        instants that hide what `losses` may not see. Returns facts for the run's record."""
+        Args:
+            batches: All training instants, with the fields of `needs`.
+        """
+
+    def resolve_ambiguity(self, batch: MultiView) -> dict[str, Fact]:
+        """Choose, between steps, among solutions that gradients cannot tell apart; may change the weights in place.
+
+        Training calls it at the shares of a run that the recipe's `resolve_ambiguity_at` gives.
+
+        Args:
+            batch: A few hundred training instants with the fields of `needs`.
+
+        Returns:
+            Facts for the run's record.
+        """
         return {}
 
     @property
     def needs(self) -> frozenset[str]:
-        """Every field that training reads."""
+        """Every field that training reads: `inputs` and `supervision`."""
         return self.inputs | self.supervision
 
 
-def turned_if_mirrored(depths: nn.Module, trained: float, mirrored: float) -> dict[str, Fact]:
-    """The weights that an odd function turns into depths get the other sign where the mirrored world costs less.
+def flip_if_mirrored(depths: nn.Module, trained: float, mirrored: float) -> dict[str, Fact]:
+    """Negate the last layer of a network for depths where the poses mirrored in depth have the smaller loss.
 
-    What a `revise` says of it."""
+    Args:
+        depths: Linear layer whose output an odd function turns into depths; changed in place.
+        trained: Loss of the poses as they are.
+        mirrored: Loss of the poses with all depths negated.
+
+    Returns:
+        Facts for `Method.resolve_ambiguity`: whether the weights were negated, and both losses.
+    """
     flipped = mirrored < trained
     if flipped:
         with torch.no_grad():
@@ -114,4 +150,8 @@ class MethodConfig(ABC):
 
     @abstractmethod
     def build(self, skeleton: Skeleton) -> Method[Any]:
-        """The untrained method for poses of `skeleton`."""
+        """The untrained method.
+
+        Args:
+            skeleton: Joints of the 2D input and of the poses.
+        """

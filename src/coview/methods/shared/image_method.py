@@ -1,4 +1,4 @@
-"""What methods share that find poses in images: crops in, a network's maps and the cameras of these maps out."""
+"""Base of the methods that read images: settings, checks of the crops, and the backbone over every view."""
 
 from dataclasses import dataclass
 from typing import Generic, TypeVar, get_args
@@ -15,29 +15,33 @@ from coview.representations.heatmaps import image_pixels, map_stride
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
 
-# Of ImageNet's red, green and blue. The released weights were trained with them applied to blue, green and red.
-MEAN, SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+# mean and standard deviation of ImageNet's red, green and blue; the released weights were trained with them applied
+# to blue, green and red
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
-CENTIMETRES = 100.0  # per metre: the unit of the losses
+# centimetres per metre: the unit of the losses
+CENTIMETRES = 100.0
 
 
 @dataclass(frozen=True)
 class ImageConfig(MethodConfig):
     """Settings that every method on images has; defaults are the paper's [Iskakov19]."""
 
-    depth: Depth = 152  # of the ResNet
-    size: int = 384  # pixels of the longer side of a crop, in training and ever after
-    trunk: int = 64  # channels of the ResNet's first stage; fewer than everybody's 64 make it small
-    deconv: int = 256  # channels of the three deconvolutions, and of the features
-    # the released numerics to the last digit: BGR, no half pixel, DLT without conditioning in millimetres;
-    # for weights that were trained so. The default is geometrically right and takes RGB
-    reference: bool = False
-    fewest_views: int = (
-        0  # in training, every batch has a random choice of at least so many views; 0: all views
-    )
-    checkpointing: bool = (
-        False  # activations are computed again when gradients are: half the memory, a third slower
-    )
+    # number of layers of the ResNet: 18, 34, 50, 101 or 152
+    depth: Depth = 152
+    # longer side of the crops in pixels, in training and prediction; a multiple of 32
+    size: int = 384
+    # channels of the ResNet's first stage; fewer than the usual 64 make a small network
+    trunk: int = 64
+    # channels of the three deconvolutions, and of the features that they give
+    deconv: int = 256
+    # whether to repeat the numerics of the released code to the last digit: BGR, no half pixel, DLT without
+    # conditioning in millimetres; for weights that were trained so. The default is geometrically right and takes RGB
+    released_numerics: bool = False
+    # least number of views of a training batch, which are drawn at random; 0: all views
+    fewest_views: int = 0
+    # whether activations are computed again for the gradients: half the memory, a third slower
+    checkpointing: bool = False
 
     def __post_init__(self) -> None:
         if self.depth not in get_args(Depth):
@@ -55,16 +59,18 @@ class ImageConfig(MethodConfig):
 
     @property
     def bgr(self) -> bool:
-        """Whether the network is shown blue, green, red: the released weights of [Iskakov19] want it."""
-        return self.reference
+        """Whether the network's input is ordered blue, green, red, as the released weights of [Iskakov19] need it."""
+        return self.released_numerics
 
 
 @dataclass(frozen=True)
 class Views:
-    """What a method on images reads, its leading axes made one."""
+    """Images and cameras of a batch with all leading axes joined into one."""
 
-    images: Float[Tensor, "instants views 3 height width"]  # RGB in [0, 1]
-    cameras: Cameras  # instants × views; NaN in the matrices of a view that an instant lacks
+    # RGB in [0, 1]
+    images: Float[Tensor, "instants views 3 height width"]
+    # instants × views; NaN in the matrices of a view that an instant lacks
+    cameras: Cameras
 
     @property
     def size(self) -> tuple[int, int]:
@@ -72,7 +78,7 @@ class Views:
         return self.images.shape[-1], self.images.shape[-2]
 
     def projections(self) -> tuple[Float[Tensor, "instants views 3 4"], Bool[Tensor, "instants views"]]:
-        """Pixels from metres, and which views there are; something finite for those that are absent."""
+        """Projection matrices (pixels from world metres), and which views are present; finite for absent views too."""
         projections = self.cameras.pixels_from_world
         there = projections.isfinite().all(dim=-1).all(dim=-1)
         return torch.where(there[..., None, None], projections, torch.eye(3, 4).to(projections)), there
@@ -82,7 +88,15 @@ P = TypeVar("P", bound=WorldPose | CameraPoses)
 
 
 class ImageMethod(Method[P], Generic[P]):
-    """Runs the backbone over every view of every instant."""
+    """A method that runs one backbone over every view of every instant.
+
+    Args:
+        config: Settings that all methods on images share.
+        skeleton: Joints of the poses.
+        algebraic: Whether the backbone gives a confidence per joint, for algebraic triangulation.
+        volumetric: Number of confidences per image for volumetric triangulation; 0: none.
+        maps_per_joint: Channels of the output per joint: more than 1 where they are the layers of a volume.
+    """
 
     inputs = frozenset({"images", "cameras"})
     supervision = frozenset({"joints3d"})
@@ -94,7 +108,7 @@ class ImageMethod(Method[P], Generic[P]):
         *,
         algebraic: bool = False,
         volumetric: int = 0,
-        maps_per_joint: int = 1,  # more where the maps of a joint are the layers of a volume
+        maps_per_joint: int = 1,
     ) -> None:
         super().__init__()
         self.config, self.root = config, skeleton.root_index
@@ -109,9 +123,14 @@ class ImageMethod(Method[P], Generic[P]):
         )
 
     def views(self, batch: MultiView) -> Views:
-        """Images and cameras along one axis; in training, where the settings say so, of some views alone.
+        """Images and cameras with instants along one axis; in training with `fewest_views` of randomly chosen views.
 
-        ValueError for distorted cameras: a crop must come from a perfect lens."""
+        Args:
+            batch: `images` and `cameras`.
+
+        Raises:
+            InputError: Cameras have lens distortion; crops must come from undistorted images.
+        """
         images, cameras = batch.images, batch.cameras
         if bool((cameras.distortion != 0).any() | cameras.fisheye.any()):
             raise InputError(
@@ -127,9 +146,17 @@ class ImageMethod(Method[P], Generic[P]):
         return Views(images, cameras)
 
     def maps(self, images: Float[Tensor, "instants views 3 height width"]) -> Maps:
-        """The network's answer for every image, instants × views along the first axis.
+        """The backbone's maps for every image.
 
-        ValueError for images of another size than the method was built for, or whose sides are no multiples of 32."""
+        Args:
+            images: RGB in [0, 1].
+
+        Returns:
+            Maps with instants × views along the first axis.
+
+        Raises:
+            InputError: The longer side is not `size` pixels, or a side is no multiple of 32.
+        """
         height, width = images.shape[-2:]
         if height % 32 or width % 32:
             raise InputError(
@@ -148,17 +175,22 @@ class ImageMethod(Method[P], Generic[P]):
     def _pixels(
         self, cells: Float[Tensor, "images joints 2"], views: Views, maps: Maps
     ) -> Float[Tensor, "instants views joints 2"]:
-        """Places in the maps as pixels of the crops."""
+        """Pixels of the crops from map cells (column, row)."""
         stride = map_stride(views.size, (maps.heatmaps.shape[-1], maps.heatmaps.shape[-2]))
-        pixels = image_pixels(cells, stride, half_pixel=not self.config.reference)
+        pixels = image_pixels(cells, stride, half_pixel=not self.config.released_numerics)
         return pixels.unflatten(0, views.images.shape[:2])
 
     def _normalised(self, images: Float[Tensor, "n 3 height width"]) -> Float[Tensor, "n 3 height width"]:
-        mean, spread = (images.new_tensor(each)[:, None, None] for each in (MEAN, SPREAD))
-        return ((images.flip(1) if self.config.bgr else images) - mean) / spread
+        mean, std = (images.new_tensor(each)[:, None, None] for each in (IMAGENET_MEAN, IMAGENET_STD))
+        return ((images.flip(1) if self.config.bgr else images) - mean) / std
 
 
 def with_axes_of(batch: MultiView, **parts: Tensor) -> dict[str, Tensor]:
-    """Parts of a prediction, which have one leading axis, with the leading axes of the batch."""
+    """Tensors with one leading axis of instants, reshaped to the leading axes of a batch.
+
+    Args:
+        batch: Its `images` give the axes.
+        parts: Fields of a prediction, instants first.
+    """
     axes = batch.stored("images").shape[:-4]
     return {name: part.reshape(*axes, *part.shape[1:]) for name, part in parts.items()}

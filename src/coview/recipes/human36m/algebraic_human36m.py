@@ -3,7 +3,7 @@
 coview train algebraic_human36m --init released:pose_resnet_4.5_pixels_human36m.pth
 
 Sixty times 15 000 scenes, eight at a time. It begins with a network that finds joints in 2D: from scratch it does
-not learn. To train on the released numerics add --method.reference --data.reference.
+not learn. To train on the released numerics add --method.released-numerics --data.released-numerics.
 """
 
 from coview.data.human36m.dataset import Human36MConfig

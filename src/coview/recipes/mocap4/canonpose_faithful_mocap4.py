@@ -14,6 +14,6 @@ from coview.recipes.mocap4 import canonpose_mocap4
 
 recipe = replace(
     canonpose_mocap4.recipe,
-    method=CanonPoseConfig(width=256, input_size="unit_rms", pose_start=0.1),
+    method=CanonPoseConfig(width=256, input_size="unit_rms", pose_head_init_scale=0.1),
     augment=Augment(),
 )

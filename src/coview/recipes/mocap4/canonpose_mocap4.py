@@ -14,10 +14,10 @@ method = CanonPoseConfig(
     rotation="six_d",
     projection="perspective",
     input_size="unit_rms",
-    placed_by="weighted",
+    centring="weighted",
     learn_focal=True,
-    pose_start=0.03,
-    both_sides=True,
+    pose_head_init_scale=0.03,
+    flip_test=True,
 )
 recipe = Recipe(
     method=method,
@@ -29,5 +29,5 @@ recipe = Recipe(
     weight_decay=0.0,
     schedule="cosine",
     warm_up=100,
-    revise_at=(0.1, 0.3, 0.6, 1.0),
+    resolve_ambiguity_at=(0.1, 0.3, 0.6, 1.0),
 )

@@ -1,8 +1,8 @@
 """Our own best answer on mocap4, with no 3D label and no given camera.
 
-Cameras from people, robust triangulation with covariance, labels trusted by their spread, and a lifter that learns from
-the real views and from virtual ones: every reconstructed pose as other cameras would see it, with errors of the
-detector.
+Self-calibration from people, robust triangulation with covariance, pseudo-labels weighted by that covariance, and a
+lifter that learns from the real views and from virtual ones: every reconstructed pose projected into random cameras,
+with the detector's errors.
 """
 
 from dataclasses import replace

@@ -22,5 +22,5 @@ recipe = Recipe(
     weight_decay=1e-4,
     schedule="cosine",
     warm_up=50,
-    revise_at=(0.1, 0.3, 1.0),
+    resolve_ambiguity_at=(0.1, 0.3, 1.0),
 )

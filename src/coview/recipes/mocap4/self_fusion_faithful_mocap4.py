@@ -13,6 +13,6 @@ from coview.representations.fusion.evidence_maps import FAITHFUL
 recipe = replace(
     canonpose_faithful_mocap4.recipe,
     method=SelfFusionConfig(
-        width=256, input_size="unit_rms", pose_start=0.1, fusion=replace(FAITHFUL, quantile=0.25)
+        width=256, input_size="unit_rms", pose_head_init_scale=0.1, fusion=replace(FAITHFUL, quantile=0.25)
     ),
 )

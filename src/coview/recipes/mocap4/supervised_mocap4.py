@@ -12,7 +12,7 @@ recipe = replace(
         rotation="six_d",
         projection="perspective",
         input_size="unit_rms",
-        placed_by="weighted",
-        both_sides=True,
+        centring="weighted",
+        flip_test=True,
     ),
 )

@@ -1,4 +1,4 @@
-"""Weakly supervised 2.5D lifting on mocap4: given lenses and mean limb lengths, no 3D pose. Some minutes on one core.
+"""Weakly supervised 2.5D lifting on mocap4: given intrinsics and mean limb lengths, no 3D pose; minutes on one core.
 
 The limbs are means over the training clips, whose joints are not those of Human3.6M: the one thing that 3D
 measurements give, as in the paper. Settings were chosen on training clips held out (subjects 08, 49 and 55).
@@ -30,5 +30,5 @@ recipe = Recipe(
     clip_norm=1.0,
     schedule="cosine",
     warm_up=100,
-    revise_at=(0.1, 0.3, 0.6, 1.0),
+    resolve_ambiguity_at=(0.1, 0.3, 0.6, 1.0),
 )

@@ -43,7 +43,8 @@ method = Weak25DConfig(
     # of gradients as large as those of the heat maps
     agreement=5.0,
     limb_weight=10.0,
-    least_trust=0.8,  # of a peak's share: left and right are mixed up where it is less, and then views teach nonsense
+    # of a peak's share: below it left and right are mixed up, and views teach wrong depths
+    min_confidence=0.8,
     loss=heatmaps.loss,
     sharpness=heatmaps.multiplier,  # of the heat maps that it begins with
     sigma=heatmaps.sigma,
@@ -65,5 +66,5 @@ recipe = Recipe(
     clip_norm=1.0,
     schedule="cosine",
     warm_up=100,
-    revise_at=(0.3, 1.0),  # which of two mirrored worlds it comes to is chance
+    resolve_ambiguity_at=(0.3, 1.0),  # which of two mirrored worlds it comes to is chance
 )

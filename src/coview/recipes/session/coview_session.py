@@ -1,7 +1,7 @@
 """Our own best answer on your own recording: what `coview train --data SESSION` runs. No 3D label is needed.
 
-Where the cameras stand is found from the person, so only their lenses must be known: the calibration file that the
-session came with, or `coview calibrate`. As `coview_mocap4`, with generated people besides: a recording shows few
+The extrinsics are estimated from the person, so only the intrinsics must be known: from the calibration file that the
+session came with, or from `coview calibrate`. As `coview_mocap4`, with generated people besides: a recording shows few
 poses. Better still, where there is one: begin with a model of many people, `--init runs/coview_mocap4`.
 """
 

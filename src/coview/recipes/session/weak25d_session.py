@@ -1,4 +1,4 @@
-"""Weakly supervised 2.5D lifting on your own recording: give the session with --data. Its lenses must be known.
+"""Weakly supervised 2.5D lifting on your own recording: give the session with --data. Its intrinsics must be known.
 
 `coview calibrate people SESSION` finds them, or a calibration file that the session came with; where the cameras
 stand is not read. Limbs are taken to be as long as those of the people of Human3.6M; --method.limbs.thigh 0.45 and the

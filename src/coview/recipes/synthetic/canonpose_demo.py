@@ -10,7 +10,7 @@ recipe = Recipe(
         rotation="six_d",
         projection="perspective",
         input_size="unit_rms",
-        pose_start=0.03,
+        pose_head_init_scale=0.03,
         view_weight=0.25,
         camera_weight=0.25,
     ),
@@ -21,5 +21,5 @@ recipe = Recipe(
     weight_decay=0.0,
     schedule="cosine",
     warm_up=100,
-    revise_at=(0.1, 0.3, 0.6, 1.0),
+    resolve_ambiguity_at=(0.1, 0.3, 0.6, 1.0),
 )

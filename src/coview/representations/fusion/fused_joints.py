@@ -1,4 +1,4 @@
-"""Unsure 2D joints moved to where several views together expect them. [Kim22]"""
+"""Refinement of 2D joints of low confidence by the evidence of all views. [Kim22]"""
 
 from dataclasses import dataclass
 
@@ -6,24 +6,35 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from coview.representations.fusion.cross_view_evidence import Evidence, evidence_for, pair_images
-from coview.representations.fusion.evidence_maps import FusionSettings, highest_places
+from coview.representations.fusion.cross_view_evidence import JointEvidence, evidence_for, pair_images
+from coview.representations.fusion.evidence_maps import FusionSettings, map_maxima
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fused:
-    """2D joints after fusion; constants, without gradient."""
+class FusedJoints:
+    """2D joints after fusion; without gradient."""
 
-    joints2d: Float[Tensor, "*batch views joints 2"]  # unit and origin of what was given
-    refined: Bool[Tensor, "*batch views joints"]  # which ones moved; all others are the same to the bit
+    # 2D joints in the unit and frame of the input
+    joints2d: Float[Tensor, "*batch views joints 2"]
+    # which joints were moved; all others are the same, bit for bit
+    refined: Bool[Tensor, "*batch views joints"]
 
 
 def confidence_quantile(
     confidence: Float[Tensor, "*batch views joints"], exempt: Bool[Tensor, "joints"], quantile: float
 ) -> Float[Tensor, ""]:
-    """The quantile of the confidences of joints that were seen and may be moved; NaN if there are none."""
-    asked = (confidence > 0) & ~exempt
-    return torch.where(asked, confidence, torch.nan).nanquantile(quantile)
+    """Quantile of the confidences of joints that were detected and may be moved.
+
+    Args:
+        confidence: Of all joints; 0 for joints that were not detected.
+        exempt: Which joints are never moved.
+        quantile: A share, 0 to 1.
+
+    Returns:
+        A confidence; NaN if there is no such joint.
+    """
+    movable = (confidence > 0) & ~exempt
+    return torch.where(movable, confidence, torch.nan).nanquantile(quantile)
 
 
 @torch.no_grad()
@@ -38,35 +49,43 @@ def fused_joints(
     threshold: Float[Tensor, ""] | float | None = None,
     perspective: bool = False,
     fill_missing: bool = False,
-) -> Fused:
-    """Joints below the threshold, moved to where all views together expect them. [Kim22]
+) -> FusedJoints:
+    """Joints of low confidence moved to where all views together expect them. [Kim22]
 
-    `joints2d`: root at the origin, free of NaN, any unit; with `perspective` focal lengths in frames
-    whose axis points at the root. `pose`: each view's, root-centred, any size. `rotation`: from the
-    frame of a view's pose into the axes of every view, first axis the source, second the target;
-    [Kim22] gives every source the target's own rotation. `exempt` joints never move. `threshold`
-    replaces that of the settings.
+    With errors of the rotations beyond 20° more joints get worse than better. Mirrored poses and rotations give the
+    same result without perspective. With a single view nothing moves.
 
-    A joint of confidence 0 was not seen and speaks for nothing. It stays where it is, unless
-    `fill_missing` sends it to the best place without `margin` and `farthest`, which compare with a
-    place that it does not have. Confidences are not changed: a missing joint still weighs nothing.
+    Args:
+        joints2d: Root at the origin, free of NaN, any unit; with `perspective` focal lengths in frames whose axis
+            points at the root.
+        confidence: Of the joints; one of 0 was not detected and is no evidence.
+        pose: Each view's, root-centred, any size.
+        rotation: From the frame of a view's pose into the axes of every view, first axis the source, second the
+            target; [Kim22] gives every source the target's own rotation.
+        exempt: Which joints are never moved.
+        settings: How positions are found and which are accepted.
+        threshold: Confidence below which joints are moved; default: that of the settings.
+        perspective: Whether the projection is perspective.
+        fill_missing: Whether joints that were not detected get the best position, without `margin` and `farthest`,
+            which compare with an old position. Confidences do not change.
 
-    Rotations decide everything: with errors beyond 20° more harm is done than good. Mirrored poses and
-    rotations give the same answer without perspective. Needs two views to do anything at all."""
+    Returns:
+        2D joints in the frame of the input.
+    """
     shape = joints2d.shape
     joints2d, confidence = joints2d.reshape(-1, *shape[-3:]), confidence.reshape(-1, *shape[-3:-1])
     pose, rotation = pose.reshape(-1, *shape[-3:-1], 3), rotation.reshape(-1, shape[-3], shape[-3], 3, 3)
     limit = _threshold(confidence, exempt, settings) if threshold is None else threshold
     asked = _asked(confidence, limit, exempt, fill_missing)
-    # the one place where a GPU is waited for: how many joints to work on
+    # the only synchronisation with a GPU: the number of joints to move
     at = asked.nonzero(as_tuple=True)
     evidence, unit = _evidence(joints2d, confidence, pose, rotation, limit, at, settings, perspective)
     before = joints2d[at].mT / unit
-    place, height, height_before = highest_places(evidence, before, settings)
+    place, height, height_before = map_maxima(evidence, before, settings)
     accepted = _accepted(place - before, height, height_before, confidence[at] > 0, settings)
     refined = torch.zeros_like(asked).index_put(at, accepted)
     moved = joints2d.index_put(at, torch.where(accepted[:, None], (place * unit).mT, joints2d[at]))
-    return Fused(joints2d=moved.reshape(shape), refined=refined.reshape(shape[:-1]))
+    return FusedJoints(joints2d=moved.reshape(shape), refined=refined.reshape(shape[:-1]))
 
 
 def _threshold(confidence: Tensor, exempt: Tensor, settings: FusionSettings) -> Tensor | float:
@@ -81,7 +100,7 @@ def _asked(
     exempt: Bool[Tensor, "joints"],
     fill_missing: bool,
 ) -> Bool[Tensor, "batch views joints"]:
-    """Which joints are looked for: the unsure, and the missing where asked for and a view saw anything."""
+    """Which joints to move: those below the threshold, and with `fill_missing` missing ones of views with any joint."""
     seen = confidence > 0
     asked = (confidence < limit) & ~exempt
     return asked & seen.any(dim=-1, keepdim=True) if fill_missing else asked & seen
@@ -96,13 +115,13 @@ def _evidence(
     at: tuple[Tensor, ...],
     settings: FusionSettings,
     perspective: bool,
-) -> tuple[Evidence, Float[Tensor, "items"]]:
-    """What speaks for places of the joints at (instant, target, joint), and the unit of such places."""
+) -> tuple[JointEvidence, Float[Tensor, "items"]]:
+    """Evidence for the joints at (instant, target, joint), and the unit of their positions."""
     instant, target, joint = at
     seen = confidence > 0
-    trusted = seen & (confidence >= limit)
+    confident = seen & (confidence >= limit)
     pairs = pair_images(
-        joints2d, seen, trusted, pose, rotation, scale=settings.scale, perspective=perspective
+        joints2d, seen, confident, pose, rotation, scale=settings.scale, perspective=perspective
     )
     evidence = evidence_for(
         instant,
@@ -114,7 +133,7 @@ def _evidence(
         own_view=settings.own_view,
         own_scale=perspective or settings.scale == "robust",
         perspective=perspective,
-        least_turn=settings.least_turn,
+        min_axis_sine=settings.min_axis_sine,
     )
     return evidence, pairs.unit[instant, target]
 

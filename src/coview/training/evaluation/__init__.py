@@ -1,1 +1,1 @@
-"""Scores of a method or a run on data with the truth."""
+"""Scores methods and runs on data with ground truth."""

@@ -1,4 +1,4 @@
-"""Poses from one camera beside what all cameras reconstructed, and beside a guess.
+"""Compares single-view poses, and the mean pose, with the multi-view reconstruction.
 
 The reconstruction is no truth: it rests on the same 2D joints. It is what one camera would have to
 find to be as good as all of them.
@@ -25,7 +25,8 @@ class Scores:
 
     n_mpjpe_mm: float
     p_mpjpe_mm: float
-    n_pck_150: float  # percent
+    # percent
+    n_pck_150: float
 
     def __str__(self) -> str:
         return (
@@ -39,10 +40,14 @@ class Comparison:
     """One camera's poses against the reconstruction, in that camera's axes."""
 
     model: Scores
-    mean_pose: Scores  # of one pose for all frames: the reconstruction's own mean in this camera's axes
-    mirrored_n_mpjpe_mm: float  # of the predicted poses with depth turned round
-    frames: int  # with at least one joint known in both
-    unscored: tuple[str, ...] = ()  # joints that are known in no reconstructed frame
+    # of one pose for all frames: the reconstruction's own mean in this camera's axes
+    mean_pose: Scores
+    # of the predicted poses with depth turned round
+    mirrored_n_mpjpe_mm: float
+    # with at least one joint known in both
+    frames: int
+    # joints that are known in no reconstructed frame
+    unscored: tuple[str, ...] = ()
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -69,7 +74,14 @@ class Comparison:
         return tuple(said)
 
     def plain(self, skeleton: Skeleton) -> dict[str, object]:
-        """For JSON: the numbers, and what they mean."""
+        """The comparison as plain values for JSON, with the definitions of its numbers.
+
+        Args:
+            skeleton: Skeleton of the compared joints, for the definitions.
+
+        Returns:
+            Metrics, mean pose, definitions, unscored joints and warnings.
+        """
         return {
             "metrics": asdict(self.model),
             "mean_pose": asdict(self.mean_pose),
@@ -85,10 +97,17 @@ class Comparison:
 def reconstructed(
     session: Session, camera: str, skeleton: Skeleton
 ) -> tuple[Float[Tensor, "frames joints 3"] | None, str]:
-    """The session's 3D joints as one camera would have to find them: metres, root-centred, its axes.
+    """The session's 3D joints as a single camera would predict them.
 
-    NaN for joints that the reconstruction lacks.
-    None, and why, where the session has no reconstruction or does not know where the camera stands."""
+    Args:
+        session: A session, calibrated and reconstructed if there is to be an answer.
+        camera: Name of the camera.
+        skeleton: Skeleton of the answer; joints that the reconstruction lacks are NaN.
+
+    Returns:
+        Joints (frames, joints, 3) in metres, root-centred, in the camera's axes, and ""; or None and the reason, where
+        the session is not reconstructed, lacks the root joint, or the camera's extrinsics are not known.
+    """
     if not session.poses3d_path.is_file():
         return None, "the session is not reconstructed, so there is nothing to compare with"
     rotation, why = camera_from_world(session, camera)
@@ -103,7 +122,15 @@ def reconstructed(
 
 
 def camera_from_world(session: Session, camera: str) -> tuple[Float[Tensor, "3 3"] | None, str]:
-    """How a camera of the session is turned; None, and why, where that is not known."""
+    """Rotation from world to camera axes of one camera of a session.
+
+    Args:
+        session: The session.
+        camera: Name of the camera.
+
+    Returns:
+        The rotation (3, 3) and ""; or None and the reason, where the extrinsics are not known.
+    """
     if not session.calibration_path.is_file() or not (found := session.calibration()).has_extrinsics:
         return None, "it is not known where the cameras stand"
     return found.select((camera,)).cameras.rotation[0].float(), ""
@@ -114,18 +141,30 @@ def compare(
     reference: Float[Tensor, "reconstructed joints 3"],  # as many frames
     skeleton: Skeleton,
 ) -> Comparison:
-    """Score poses of any size (root at the origin) and the mean of `reference` (metres, same axes).
+    """Score single-view poses and the mean pose against the multi-view reconstruction.
 
-    The mean pose is given the gaps of the prediction, so that both are judged on the same joints. It
-    knows the person's size and mean heading, which no model does: on a short recording of somebody
-    who hardly turns it is hard to beat. ValueError where the frames differ or nothing is in both."""
+    The mean pose is the mean of `reference` over frames; it gets the gaps of the prediction, so that both are scored on
+    the same joints. It knows the person's size and mean heading, which no model does: on a short recording of a person
+    who hardly turns it is hard to beat.
+
+    Args:
+        points: Predicted poses of any scale, root-centred, in camera axes; NaN where not predicted.
+        reference: Reconstructed poses in metres, root-centred, in the same axes; as many frames.
+        skeleton: Skeleton of both.
+
+    Returns:
+        Scores of both, and the N-MPJPE of the prediction mirrored in depth.
+
+    Raises:
+        InputError: The shapes differ, or no joint is finite in both.
+    """
     if points.shape != reference.shape:
         raise InputError(
             f"{len(points)} predicted frames of {points.shape[1]} joints cannot be compared with "
             f"{len(reference)} reconstructed ones of {reference.shape[1]}: run `coview predict` again."
         )
-    known = (points.isfinite() & reference.isfinite()).all(dim=-1)
-    if not bool(known.any()):
+    valid = (points.isfinite() & reference.isfinite()).all(dim=-1)
+    if not bool(valid.any()):
         raise InputError("no joint is known both from the one camera and in the reconstruction.")
     mean = reference.nanmean(dim=0).expand_as(reference)
     mean = torch.where(points.isfinite(), mean, torch.nan)
@@ -134,7 +173,7 @@ def compare(
         model=_scores(points, reference, skeleton),
         mean_pose=_scores(mean, reference, skeleton),
         mirrored_n_mpjpe_mm=_scores(turned, reference, skeleton).n_mpjpe_mm,
-        frames=int(known.any(dim=-1).sum()),
+        frames=int(valid.any(dim=-1).sum()),
         unscored=tuple(
             joint
             for joint, scored in zip(skeleton.joints, known_somewhere(reference).tolist(), strict=True)

@@ -1,4 +1,4 @@
-"""What a scored embedding leaves behind: how well it finds poses, and a map of it beside the run."""
+"""Retrieval metrics of an embedding, and its two-dimensional map as a table."""
 
 import csv
 import io
@@ -10,14 +10,13 @@ from torch import Tensor
 from coview.formats.io.atomic import write_text
 from coview.methods.shared.base import CanonicalPoses
 from coview.metrics.embedding_map import embedding_map
-from coview.metrics.retrieval import Views, retrieval
+from coview.metrics.retrieval import EmbeddedViews, retrieval
 from coview.representations.canonical_pose import canonical_pose
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
 
-WHERE = frozenset(
-    {"subject", "sequence", "time"}
-)  # read to know whose instant is the same, besides the truth
+# read besides the ground truth, to know which instants are the same
+WHERE = frozenset({"subject", "sequence", "time"})
 MAP = "embedding.csv"  # in the run's folder, beside evaluation.json
 
 
@@ -26,20 +25,31 @@ class Embedded:
 
     def __init__(self, skeleton: Skeleton) -> None:
         self.skeleton = skeleton
-        self._parts: list[Views] = []
+        self._parts: list[EmbeddedViews] = []
 
     def update(self, predicted: CanonicalPoses, batch: MultiView) -> None:
-        """Add a batch; nothing where it does not say whose its instants are."""
+        """Add a batch; ignored where it lacks subject, sequence or time.
+
+        Args:
+            predicted: Predictions that hold an embedding per view.
+            batch: The batch they were made from, with `joints3d`.
+        """
         if batch.fields >= WHERE:
             fields = (predicted.embedding, batch.joints3d, batch.subject, batch.sequence, batch.time)
-            self._parts.append(Views(*(field.cpu() for field in fields)))
+            self._parts.append(EmbeddedViews(*(field.cpu() for field in fields)))
 
     def compute(self) -> dict[str, float]:
-        """The numbers of `metrics.retrieval`; none where nothing was added."""
+        """The retrieval metrics of `metrics.retrieval`; empty where nothing was added."""
         return retrieval(self._whole()) if self._parts else {}
 
     def write_map(self, path: Path) -> None:
-        """The scatter plot as a table: place, group of poses, view; nothing where there is nothing to draw."""
+        """Write the embedding's two principal coordinates as CSV: x, y, group of poses, view.
+
+        Nothing is written where no view has both a complete pose and a finite embedding.
+
+        Args:
+            path: File to write.
+        """
         if not self._parts:
             return
         views = self._whole()
@@ -57,13 +67,20 @@ class Embedded:
             writer.writerow([f"{x:.4f}", f"{y:.4f}", group, view])
         write_text(path, text.getvalue())
 
-    def _whole(self) -> Views:
+    def _whole(self) -> EmbeddedViews:
         columns = zip(*(vars(part).values() for part in self._parts), strict=True)
-        return Views(*(torch.cat(column) for column in columns))
+        return EmbeddedViews(*(torch.cat(column) for column in columns))
 
 
 def how_retrieved(metrics: dict[str, float]) -> dict[str, str]:
-    """What each of these numbers is, in words."""
+    """Definitions of the retrieval metrics, in words.
+
+    Args:
+        metrics: Metrics by name; others than retrieval metrics are left out.
+
+    Returns:
+        Name -> definition.
+    """
     return {name: words for name in metrics if (words := _words(name))}
 
 

@@ -1,4 +1,4 @@
-"""A finished run against the truth."""
+"""Evaluates a finished run on validation data."""
 
 from pathlib import Path
 
@@ -12,12 +12,21 @@ from coview.training.run_folder import EVALUATION
 
 
 def evaluate(run: Path, data: DataConfig | None = None, out: Path | None = None) -> dict[str, float]:
-    """Metrics on the validation part of `data`, or of the data that the run's recipe names.
+    """Metrics of a finished run on validation data, written to a file with their definitions.
 
-    Written to `out` (default: evaluation.json in the run's folder, or evaluation_<data>.json for other
-    data) with the joint set and the alignment of every number. Sessions are read as joints of the run's skeleton;
-    those that they lack are neither seen nor scored. Raises ValueError where the data has no 3D truth or other data
-    than sessions have another skeleton."""
+    Sessions are read as joints of the run's skeleton; joints that they lack are neither input nor scored.
+
+    Args:
+        run: Folder of a finished run.
+        data: Data to evaluate on; default: the data of the run's recipe.
+        out: File to write; default: evaluation.json in the run's folder, or evaluation_<data>.json for other data.
+
+    Returns:
+        Name of the metric -> value.
+
+    Raises:
+        InputError: The data has no 3D ground truth, lacks an input of the method, or has another skeleton.
+    """
     loaded = load_run(run)
     config = data or loaded.recipe.data
     if isinstance(data, RecordedConfig):

@@ -1,4 +1,4 @@
-"""Predictions against the truth: which metrics, in which frame, over which joints."""
+"""Scores predictions against the ground truth: which metrics, in which frame, over which joints."""
 
 import json
 from pathlib import Path
@@ -44,10 +44,17 @@ TRUTH = frozenset({"joints3d", "cameras"})  # what scoring reads and methods do 
 
 
 def monocular_metrics(skeleton: Skeleton) -> dict[str, Metric]:
-    """For poses of unknown size in camera axes, every view a test of its own."""
+    """Metrics for root-centred poses of unknown scale in camera axes; every view counts as one test.
+
+    Args:
+        skeleton: Skeleton of the poses.
+
+    Returns:
+        Name -> metric, empty.
+    """
     root = skeleton.root_index
     centres = {k: shipped_centres(k) for k in SHIPPED}
-    structure = {f"pss_{k}": PSS(known) for k, known in centres.items() if known.fits(skeleton)}
+    structure = {f"pss_{k}": PSS(fitted) for k, fitted in centres.items() if fitted.fits(skeleton)}
     return {
         "n_mpjpe_mm": NMPJPE(root),
         "p_mpjpe_mm": PMPJPE(),
@@ -61,12 +68,28 @@ def monocular_metrics(skeleton: Skeleton) -> dict[str, Metric]:
 
 
 def metric_monocular_metrics(skeleton: Skeleton) -> dict[str, Metric]:
-    """The same where the method says how large people are: their size counts, too."""
+    """Metrics for root-centred poses in metres in camera axes: as `monocular_metrics`, and MPJPE without scaling.
+
+    Args:
+        skeleton: Skeleton of the poses.
+
+    Returns:
+        Name -> metric, empty.
+    """
     return {"mpjpe_mm": CentredMPJPE(skeleton.root_index), **monocular_metrics(skeleton)}
 
 
 def canonical_metrics(skeleton: Skeleton) -> dict[str, Metric]:
-    """For canonical poses, every view a test of its own. Names of their own: azimuth needs no estimate there."""
+    """Metrics for poses in the canonical heading; every view counts as one test.
+
+    They have names of their own, because the azimuth needs no estimate there.
+
+    Args:
+        skeleton: Skeleton of the poses.
+
+    Returns:
+        Name -> metric, empty.
+    """
     root = skeleton.root_index
     return {
         "canonical_n_mpjpe_mm": NMPJPE(root),
@@ -77,7 +100,14 @@ def canonical_metrics(skeleton: Skeleton) -> dict[str, Metric]:
 
 
 def world_metrics(skeleton: Skeleton) -> dict[str, Metric]:
-    """For poses in metres in the world frame."""
+    """Metrics for poses in metres in the world frame.
+
+    Args:
+        skeleton: Skeleton of the poses.
+
+    Returns:
+        Name -> metric, empty.
+    """
     return {
         "mpjpe_mm": MPJPE(),
         "mpjpe_relative_mm": RelativeMPJPE(skeleton.root_index),
@@ -87,13 +117,21 @@ def world_metrics(skeleton: Skeleton) -> dict[str, Metric]:
 
 
 def image_metrics() -> dict[str, Metric]:
-    """For 2D poses in pixels; the second is that of the detections, for the same joints."""
+    """Metrics for 2D poses in pixels: of the refined joints, and of the input detections for the same joints."""
     return {"image_px": ImageError(), "detected_px": ImageError()}
 
 
 def truth_for(predicted: AnyPoses, batch: MultiView) -> Float[Tensor, "*batch joints dims"]:
-    """The true poses in the frame of the prediction: the world, root-centred in each camera's axes or turned to
-    the canonical heading, or the images (pixels)."""
+    """The ground truth in the frame of a prediction.
+
+    Args:
+        predicted: The prediction, whose class decides the frame.
+        batch: The batch it was made from, with `joints3d`, and `cameras` unless the prediction is in the world frame.
+
+    Returns:
+        Metres in the world frame; metres, root-centred, in each camera's axes or in the canonical heading; or pixels.
+        NaN where the truth is not known.
+    """
     if isinstance(predicted, WorldPose):
         return batch.joints3d
     if isinstance(predicted, ImagePoses):
@@ -121,12 +159,16 @@ class Score:
         self.skeleton = skeleton
         self.metrics: dict[str, Metric] = {}
         self.embedded = Embedded(skeleton)
-        self._scored = torch.zeros(
-            len(skeleton), dtype=torch.bool
-        )  # joints whose truth was known in any pose
+        # joints whose ground truth was known in any pose
+        self._scored = torch.zeros(len(skeleton), dtype=torch.bool)
 
     def update(self, predicted: AnyPoses, batch: MultiView) -> None:
-        """Add a batch; reads its `joints3d` (and `cameras`, but for poses in the world)."""
+        """Add a batch to the running metrics.
+
+        Args:
+            predicted: Predictions for the batch.
+            batch: The batch, with its ground truth.
+        """
         if isinstance(predicted, ImagePoses):
             return self._update_images(predicted, batch)
         self._scored |= known_somewhere(batch.joints3d).cpu()
@@ -149,34 +191,57 @@ class Score:
 
     @property
     def unscored(self) -> tuple[str, ...]:
-        """Joints whose truth was known in no pose: no number of a pose counts them."""
+        """Joints whose ground truth was known in no pose, so that no metric counts them."""
         return tuple(
             joint
-            for joint, known in zip(self.skeleton.joints, self._scored.tolist(), strict=True)
-            if not known
+            for joint, scored in zip(self.skeleton.joints, self._scored.tolist(), strict=True)
+            if not scored
         )
 
     def compute(self) -> dict[str, float]:
-        """Names to numbers; empty where nothing was added."""
+        """Metrics by name, rounded to four decimals; empty where nothing was added."""
         found = {name: float(metric.compute()) for name, metric in self.metrics.items()}
         return {name: round(value, 4) for name, value in (found | self.embedded.compute()).items()}
 
 
 def known_somewhere(poses: Float[Tensor, "*batch joints 3"]) -> Bool[Tensor, "joints"]:
-    """Which joints are known in any pose."""
+    """Which joints are finite in at least one pose.
+
+    Args:
+        poses: Poses; NaN where a joint is not known.
+
+    Returns:
+        One flag per joint.
+    """
     return poses.isfinite().all(dim=-1).flatten(0, -2).any(dim=0)
 
 
 def score(method: Method[Any], data: Instants, batch_size: int = 0) -> dict[str, float]:
-    """Metrics of a method over a data set that has the truth; the method sees its inputs alone.
+    """Metrics of a method over a data set; the method is given its inputs alone.
 
-    `batch_size` 0: as many instants at once as their images allow."""
+    Args:
+        method: The method; it runs on the device of its weights.
+        data: Data with the ground truth.
+        batch_size: Instants at once; 0: as many as their images allow.
+
+    Returns:
+        Name -> value.
+    """
     return scored(method, data, batch_size).compute()
 
 
 @torch.no_grad()
 def scored(method: Method[Any], data: Instants, batch_size: int = 0) -> Score:
-    """The same before it is computed."""
+    """Running metrics of a method over a data set, as `score` computes them.
+
+    Args:
+        method: The method; it runs on the device of its weights.
+        data: Data with the ground truth.
+        batch_size: Instants at once; 0: as many as their images allow.
+
+    Returns:
+        The metrics, to be computed.
+    """
     running = Score(data.skeleton)
     device = next(method.parameters()).device
     was_training = method.training
@@ -190,7 +255,15 @@ def scored(method: Method[Any], data: Instants, batch_size: int = 0) -> Score:
 
 
 def how_scored(metrics: dict[str, float], skeleton: Skeleton) -> dict[str, str]:
-    """In words: joints, alignment and frame behind the numbers, so that nobody compares unlike things."""
+    """Definitions of metrics: joints, alignment and frame of each, so that only like is compared with like.
+
+    Args:
+        metrics: Metrics by name.
+        skeleton: Skeleton of the scored poses.
+
+    Returns:
+        Name -> definition.
+    """
     others = len(skeleton) - 1
     world = f"{len(skeleton)} joints of {skeleton.name}, world frame, no alignment"
     camera = f"{others} joints of {skeleton.name} but the root, camera axes, root-aligned, size as predicted"
@@ -227,12 +300,20 @@ def write_evaluation(
     inputs: frozenset[str],
     unscored: tuple[str, ...] = (),
 ) -> None:
-    """Metrics, what they mean, and what the method was told, as JSON: with `joints3d`, some of the truth.
+    """Write metrics with their definitions and the method's inputs as JSON.
 
-    `unscored`: joints of the skeleton that the numbers do not count, because their truth is not known."""
-    known = {name: None if value != value else value for name, value in metrics.items()}  # JSON has no NaN
+    Args:
+        path: File to write.
+        metrics: Name -> value; NaN is written as null.
+        skeleton: Skeleton of the scored poses.
+        data: What was evaluated on, in words.
+        instants: Number of evaluated instants.
+        inputs: Fields that the method reads; `joints3d` among them means that it is given some of the ground truth.
+        unscored: Joints that no metric counts, because their ground truth is not known.
+    """
+    finite = {name: None if value != value else value for name, value in metrics.items()}  # JSON has no NaN
     content = {
-        "metrics": known,
+        "metrics": finite,
         "definitions": how_scored(metrics, skeleton),
         "unscored_joints": list(unscored),
         "data": data,

@@ -1,1 +1,1 @@
-"""3D from one camera with a finished run."""
+"""Predicts 3D poses from single cameras with a finished run."""

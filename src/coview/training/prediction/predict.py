@@ -1,4 +1,4 @@
-"""3D from one camera: a finished run applied to the 2D joints of a session or a file."""
+"""Predicts 3D poses from one camera: a finished run applied to the 2D joints of a session or a file."""
 
 import json
 from collections.abc import Iterator
@@ -34,9 +34,12 @@ _CLAIMED = "the model's own, by mean limb lengths of people: nobody measured thi
 class Lifted(Prediction):
     """A prediction just made, and how it compares."""
 
-    comparison: Comparison | None = None  # with the session's reconstruction
-    not_compared: str = ""  # why not
-    warnings: tuple[str, ...] = ()  # reasons to doubt these poses
+    # with the session's reconstruction
+    comparison: Comparison | None = None
+    # why not
+    not_compared: str = ""
+    # why these poses may be wrong, in sentences
+    warnings: tuple[str, ...] = ()
 
 
 def predict(
@@ -48,27 +51,46 @@ def predict(
     size: tuple[int, int] | None = None,
     skeleton: str | None = None,
 ) -> list[Lifted]:
-    """Poses of every frame, one camera at a time, as <out>/<camera>.npz and .csv.
+    """Predict 3D poses of every frame from single cameras, written as <out>/<camera>.npz and .csv.
 
-    `source`: a session (all of its cameras, or `camera`), a 2D joint file (JSON, COCO results, npz) or
-    an OpenPose folder. `size` (width, height) and `skeleton` say what a file does not. `out`: default
-    is `predictions/<run>` in the session, where the report looks, or `predictions` in the run's folder
-    for other sources. In a reconstructed session the poses are compared with the reconstruction, and
-    <camera>.json says how well they agree. Joints that the 2D joints cannot give count as not seen, which a warning
-    says. Raises ValueError, naming it, where something is not known; LookupError where that is the root joint."""
+    In a reconstructed session the poses are compared with the reconstruction, and <camera>.json holds the result.
+    Joints that the 2D joints cannot give count as not detected, which a warning says.
+
+    Args:
+        run: Folder of a finished run whose method reads 2D joints.
+        source: A session, a 2D joint file (JSON, COCO results, npz) or an OpenPose folder.
+        camera: Camera of the session; default: all, one at a time.
+        out: Folder to write; default: predictions/<run> in the session, or predictions in the run's folder.
+        size: Width and height of the image in pixels, where a file does not state it.
+        skeleton: Skeleton of a file that does not state it.
+
+    Returns:
+        One prediction per camera.
+
+    Raises:
+        InputError: Something that the method needs is not known; the text names it.
+        UnknownNameError: The 2D joints cannot give the root joint, or the session has no such camera.
+    """
     loaded, source = load_run(run), Path(source)
     check_reads_joints(loaded)
     session = Session.load(source) if (source / SESSION_FILE).is_file() else None
     views = read_views(source, loaded.skeleton, camera=camera, size=size, skeleton=skeleton)
     folder = Path(out) if out else folder_for(source, loaded.path) if session else loaded.path / FOLDER
-    doubts = tuple(barely_trained(loaded))
-    return [_predicted(loaded, view, folder, source, session, doubts) for view in views]
+    warnings = tuple(barely_trained(loaded))
+    return [_predicted(loaded, view, folder, source, session, warnings) for view in views]
 
 
 def check_reads_joints(run: Run) -> None:
-    """InputError where a run's method reads more than the 2D joints of one camera, its image size and intrinsics."""
-    lenses = {"cameras"} if run.method.lenses_alone else set()
-    unmet = sorted(run.method.inputs - _FROM_2D - lenses)
+    """Check that a run's method needs no more than one camera's 2D joints, image size and intrinsics.
+
+    Args:
+        run: The run.
+
+    Raises:
+        InputError: It reads more; the text names it.
+    """
+    intrinsics = {"cameras"} if run.method.intrinsics_only else set()
+    unmet = sorted(run.method.inputs - _FROM_2D - intrinsics)
     if unmet:
         raise InputError(
             f"{run.record['method']} reads {', '.join(unmet)}, which 2D joints do not hold. "
@@ -82,7 +104,14 @@ def check_reads_joints(run: Run) -> None:
 
 
 def barely_trained(run: Run) -> Iterator[str]:
-    """Reasons, in sentences, to think that a run has not learned yet; none for a run as it should be."""
+    """Warnings about a run that has hardly been trained: too few steps, or a loss that did not fall.
+
+    Args:
+        run: The run.
+
+    Returns:
+        Sentences; none for a run as it should be.
+    """
     steps = int(run.record["steps"])
     if steps < _FEWEST_STEPS:
         yield f"The model has had {steps} training steps; with fewer than {_FEWEST_STEPS} it has learned nothing."
@@ -95,7 +124,7 @@ def barely_trained(run: Run) -> Iterator[str]:
 
 
 def _unseen(run: Run, view: View) -> Iterator[str]:
-    """A reason, in a sentence, to doubt poses of a model that is not shown all of its joints."""
+    """Why the poses may be wrong, in a sentence, where the model is not given all of its joints."""
     if view.absent:
         yield (
             f"The 2D joints hold no {', '.join(view.absent)}, which the model was trained on: it takes "
@@ -106,8 +135,19 @@ def _unseen(run: Run, view: View) -> Iterator[str]:
 
 @torch.no_grad()
 def lift_view(run: Run, view: View) -> tuple[Tensor, View]:
-    """Root-centred poses of every frame (frames, joints, 3) in camera axes, all of one mean bone length, and the view
-    with that length: as it was given, else the model's own, else None and the poses have a mean bone length of 1."""
+    """Root-centred poses of every frame in camera axes, scaled to one mean bone length.
+
+    Args:
+        run: The run whose method predicts.
+        view: 2D joints of one camera.
+
+    Returns:
+        Poses (frames, joints, 3), and the view with the bone length that they have: the given one, else the model's
+        own; where it is None the poses have a mean bone length of 1 and no unit.
+
+    Raises:
+        InputError: The method needs something that is not known of the view, or predicts no poses in camera axes.
+    """
     found = _lift(run, view)
     points = found.joints3d[:, 0]
     own = mean_bone_length(points, run.skeleton, view.bones)
@@ -118,9 +158,9 @@ def lift_view(run: Run, view: View) -> tuple[Tensor, View]:
 
 
 def _predicted(
-    run: Run, view: View, folder: Path, source: Path, session: Session | None, doubts: tuple[str, ...]
+    run: Run, view: View, folder: Path, source: Path, session: Session | None, warnings: tuple[str, ...]
 ) -> Lifted:
-    doubts += tuple(_unseen(run, view))
+    warnings += tuple(_unseen(run, view))
     points, view = lift_view(run, view)
     comparison, why = None, "the source is not a session"
     if session:
@@ -134,10 +174,10 @@ def _predicted(
         fps=view.fps,
         skeleton=run.skeleton,
         path=folder / f"{view.name}.npz",
-        provenance=_provenance(run, source, doubts),
+        provenance=_provenance(run, source, warnings),
         comparison=comparison,
         not_compared=why,
-        warnings=doubts + tuple(f"{view.name}: {said}" for said in _warnings(comparison)),
+        warnings=warnings + tuple(f"{view.name}: {said}" for said in _warnings(comparison)),
     )
     write_prediction(lifted)
     if comparison is not None:
@@ -159,8 +199,8 @@ def _lift(run: Run, view: View) -> CameraPoses:
     if "cameras" in run.method.inputs:
         if view.lens is None:
             raise InputError(
-                f"the lens of '{view.name}' is not known, and {run.record['method']} measures angles with it. Predict "
-                f"on a session whose lenses are known: import it with a calibration, or run `coview calibrate` first."
+                f"the intrinsics of '{view.name}' are not known, and {run.record['method']} measures angles with them. "
+                f"Predict on a session of known intrinsics: import it with a calibration, or run `coview calibrate`."
             )
         batch = batch.replaced(cameras=view.lens.expand(len(view.joints2d))[:, None])
     predicted = run.method(batch.only(run.method.inputs))
@@ -183,7 +223,7 @@ def _warnings(comparison: Comparison | None) -> tuple[str, ...]:
     return () if comparison is None else comparison.warnings
 
 
-def _provenance(run: Run, source: Path, doubts: tuple[str, ...]) -> dict[str, str]:
+def _provenance(run: Run, source: Path, warnings: tuple[str, ...]) -> dict[str, str]:
     data = run.recipe.data
     own = isinstance(data, RecordedConfig) and source.resolve() in [path.resolve() for path in data.sessions]
     labels = "its 3D joints as labels" if "joints3d" in run.method.supervision else "no 3D labels"
@@ -194,5 +234,5 @@ def _provenance(run: Run, source: Path, doubts: tuple[str, ...]) -> dict[str, st
         "trained_on": f"this very session, with {labels}" if own else type(data).__name__,
         "recipe": json.dumps(to_plain(run.recipe)),
         "source": str(source.resolve()),
-        "doubts": " ".join(doubts),
+        "doubts": " ".join(warnings),
     }

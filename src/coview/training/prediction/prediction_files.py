@@ -1,4 +1,4 @@
-"""Poses predicted from one camera, as files: where they lie, what they say about themselves."""
+"""Reads and writes poses predicted from one camera: npz with metadata, and CSV."""
 
 import csv
 import io
@@ -27,17 +27,24 @@ class Prediction:
     """Poses of one camera. A 2D picture has no size: read `unit` before using a number as metres."""
 
     camera: str
-    points: Float[Tensor, "frames joints 3"]  # root-centred, camera axes; NaN where the root was not seen
+    # root-centred, camera axes; NaN where the root was not seen
+    points: Float[Tensor, "frames joints 3"]
     unit: Literal["m", "mean bone length"]
     scale_source: str
     fps: float | None
     skeleton: Skeleton
-    path: Path  # of the npz file; the CSV file stands beside it
-    provenance: dict[str, str] = field(default_factory=dict)  # run, method, recipe, steps, source: in words
+    # of the npz file; the CSV file stands beside it
+    path: Path
+    # run, method, recipe, steps, source: in words
+    provenance: dict[str, str] = field(default_factory=dict)
 
 
 def write_prediction(prediction: Prediction) -> None:
-    """The npz file at `path` and the CSV file beside it, each atomically."""
+    """Write a prediction as npz at its `path`, and as CSV beside it, each atomically.
+
+    Args:
+        prediction: The prediction.
+    """
     skeleton = prediction.skeleton
     words: dict[str, Any] = {
         "points": prediction.points.numpy(),
@@ -61,7 +68,17 @@ def write_prediction(prediction: Prediction) -> None:
 
 
 def read_prediction(path: Path) -> Prediction:
-    """A file of `write_prediction`. ValueError naming the file and what is missing or foreign in it."""
+    """Read a file of `write_prediction`.
+
+    Args:
+        path: The npz file.
+
+    Returns:
+        The prediction.
+
+    Raises:
+        InputError: Something is missing or foreign in the file; the text names it.
+    """
     arrays = read_npz(path)
     try:
         fps, unit = float(arrays["fps"]), str(arrays["units"])
@@ -85,15 +102,29 @@ def read_prediction(path: Path) -> Prediction:
 
 
 def find_predictions(session: Path) -> dict[str, tuple[Prediction, ...]]:
-    """Everything predicted for a session: name of the run's folder, then its cameras by name."""
+    """All predictions in a session.
+
+    Args:
+        session: Folder of the session.
+
+    Returns:
+        Name of the run's folder -> its predictions, by name of the camera.
+    """
     folders = sorted(path for path in (session / FOLDER).glob("*") if path.is_dir())
     found = {path.name: tuple(map(read_prediction, sorted(path.glob("[!.]*.npz")))) for path in folders}
     return {name: predictions for name, predictions in found.items() if predictions}
 
 
 def folder_for(session: Path, run: Path) -> Path:
-    """Where predictions of a run go in a session: `predictions/<run>`, or `<run>_2`, … where that name is
-    taken by a run of another folder."""
+    """Folder for predictions of a run in a session: predictions/<run>, or <run>_2, … where another run has that name.
+
+    Args:
+        session: Folder of the session.
+        run: Folder of the run.
+
+    Returns:
+        The folder, which may not exist yet.
+    """
     base = session / FOLDER / run.resolve().name
     candidate, number = base, 1
     while any(_run_of(path) != str(run.resolve()) for path in candidate.glob("[!.]*.npz")):

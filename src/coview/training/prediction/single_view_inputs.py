@@ -1,4 +1,4 @@
-"""The 2D joints of single cameras, from a session or a file, as joints of the skeleton a model knows."""
+"""Reads the 2D joints of single cameras from a session or a file, as joints of the model's skeleton."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from coview.cameras import Cameras
-from coview.data.session_dataset import joints_for, session_joints, session_lenses
+from coview.data.session_dataset import joints_for, session_intrinsics, session_joints
 from coview.errors import MissingFileError, UnknownNameError
 from coview.formats.keypoints.detections import Detections
 from coview.formats.keypoints.files import read_keypoint_file
@@ -26,15 +26,22 @@ class View:
     """The 2D joints of one camera, ready for a model."""
 
     name: str
-    joints2d: Float[Tensor, "frames joints 2"]  # pixels; NaN: not seen
+    # pixels; NaN: not seen
+    joints2d: Float[Tensor, "frames joints 2"]
     confidence: Float[Tensor, "frames joints"]
-    size: Float[Tensor, "2"] | None  # of the image, pixels; None: not known
+    # of the image, pixels; None: not known
+    size: Float[Tensor, "2"] | None
     fps: float | None
-    bones: Bool[Tensor, "bones"]  # those of the model's skeleton that the size of a pose is measured by
-    bone_length: float | None  # mean over these bones of the person, metres; None: not known
-    bone_source: str  # where that length comes from, in words
-    absent: tuple[str, ...] = ()  # joints of the model's skeleton that the detector does not give
-    lens: Cameras | None = None  # one camera without its place (NaN); None: not known
+    # those of the model's skeleton that the size of a pose is measured by
+    bones: Bool[Tensor, "bones"]
+    # mean over these bones of the person, metres; None: not known
+    bone_length: float | None
+    # where that length comes from, in words
+    bone_source: str
+    # joints of the model's skeleton that the detector does not give
+    absent: tuple[str, ...] = ()
+    # one camera without its place (NaN); None: not known
+    lens: Cameras | None = None
 
 
 def read_views(
@@ -45,10 +52,23 @@ def read_views(
     size: tuple[int, int] | None = None,
     skeleton: str | None = None,
 ) -> Iterator[View]:
-    """Every camera of a session (or `camera`), or the one that a 2D joint file or OpenPose folder holds.
+    """2D joints of single cameras, from a session, a 2D joint file or an OpenPose folder.
 
-    Joints of `target` that the detector's skeleton cannot give are not seen in any frame: NaN, confidence 0. Raises
-    LookupError where its root is among them."""
+    Joints of `target` that the detector's skeleton cannot give are NaN with confidence 0 in all frames.
+
+    Args:
+        source: The session's folder, the file or the folder.
+        target: Skeleton of the model.
+        camera: Camera of the session; default: all.
+        size: Width and height of the image in pixels, where a file does not state it.
+        skeleton: Skeleton of a file that does not state it.
+
+    Returns:
+        The views, one at a time.
+
+    Raises:
+        UnknownNameError: The detector's skeleton cannot give the root, or the session has no such camera.
+    """
     if (source / SESSION_FILE).is_file():
         yield from _session_views(Session.load(source), target, camera)
     else:
@@ -58,9 +78,16 @@ def read_views(
 def mean_bone_length(
     points: Float[Tensor, "*batch joints 3"], skeleton: Skeleton, bones: Bool[Tensor, "bones"] | None = None
 ) -> Float[Tensor, "*batch"]:
-    """Mean over the bones of the skeleton (or over some), in the unit of the points; NaN where one is not known.
+    """Mean length of a pose's bones, which depends on the person and not on the pose.
 
-    It changes with the person, not with the pose."""
+    Args:
+        points: Joints, in any unit.
+        skeleton: Skeleton of the joints.
+        bones: Which bones to average; default: all.
+
+    Returns:
+        In the unit of the points; NaN where a bone is not known.
+    """
     lengths = _bone_lengths(points, skeleton)
     return (lengths if bones is None else lengths[..., bones]).mean(dim=-1)
 
@@ -74,12 +101,12 @@ def _session_views(session: Session, skeleton: Skeleton, camera: str | None) -> 
     mapped = joints_for(session.skeleton, skeleton)
     joints2d, confidence = session_joints(session, skeleton)
     bones, bone_length, source = _reconstructed_bones(session, mapped)
-    lenses, sizes = session_lenses(session), image_sizes(session)
+    intrinsics, sizes = session_intrinsics(session), image_sizes(session)
     for view, name in enumerate(names):
         if camera in (None, name):
-            known = sizes[view]
-            size = None if known is None else torch.tensor([float(side) for side in known])
-            lens = None if lenses is None else lenses[view]
+            pixels = sizes[view]
+            size = None if pixels is None else torch.tensor([float(side) for side in pixels])
+            lens = None if intrinsics is None else intrinsics[view]
             seen = joints2d[:, view], confidence[:, view]
             yield View(name, *seen, size, session.fps, bones, bone_length, source, mapped.absent, lens)
 
@@ -103,7 +130,14 @@ def _reconstructed_bones(
 
 
 def bones_of(mapped: SkeletonMap) -> Bool[Tensor, "bones"]:
-    """Which bones of the target have both their joints."""
+    """Which bones of a map's target have both joints.
+
+    Args:
+        mapped: The map.
+
+    Returns:
+        One flag per bone.
+    """
     return torch.tensor([not set(bone) & set(mapped.absent) for bone in mapped.target.bones])
 
 
@@ -115,12 +149,12 @@ def _file_view(source: Path, target: Skeleton, size: tuple[int, int] | None, ask
     skeleton, _ = which_skeleton(points, asked, read.skeleton)
     mapped = joints_for(skeleton, target)
     joints2d, confidence = Detections.make(points).single()
-    known = size or read.size
+    image_size = size or read.size
     return View(
         source.stem,
         mapped.apply(joints2d[0]),
         mapped.confidence(confidence[0]),
-        None if known is None else torch.tensor([float(known[0]), float(known[1])]),
+        None if image_size is None else torch.tensor([float(image_size[0]), float(image_size[1])]),
         read.fps,
         bones_of(mapped),
         None,
