@@ -58,7 +58,7 @@ def test_unsure_labels_count_less_and_unknown_ones_nothing():
 def test_half_at_is_where_a_label_counts_half():
     method = PseudoLabelLiftingConfig(width=16, half_at=0.03).build(H36M_17)
     spread = (0.03**2 / 2) * torch.eye(3).expand(1, 17, 3, 3)  # with the root's the same again
-    torch.testing.assert_close(method._trust(spread), torch.full((1, 17), 0.5))
+    torch.testing.assert_close(method._weights(spread), torch.full((1, 17), 0.5))
 
 
 def test_views_that_agree_cost_nothing_and_a_turned_one_does():
