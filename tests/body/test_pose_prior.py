@@ -111,5 +111,5 @@ def test_a_part_of_a_single_pose_is_none():
     seen[0] *= 20.0
     prior = learnt(seen, covariance)
     assert len(prior.means) == 1
-    assert prior.spreads.isfinite().all()
+    assert prior.covariances.isfinite().all()
     assert prior.posterior(seen, covariance, UP)[0].isfinite().all()
