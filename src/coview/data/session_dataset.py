@@ -149,7 +149,8 @@ class RecordedConfig(DataConfig):
             sequence=torch.full((frames,), rig),
             time=torch.arange(frames) * (self.stride / session.fps),
         )
-        sizes = [image_sizes(session)[view] for view in views]
+        every_size = image_sizes(session)
+        sizes = [every_size[view] for view in views]
         if None not in sizes:
             seen = seen.replaced(image_size=torch.tensor(sizes).float().expand(frames, -1, -1))
         return seen.replaced(**_truth(session, skeleton, tuple(names), every, frames))

@@ -10,21 +10,20 @@ from typing import Any
 from coview.errors import UnknownNameError
 
 
-def _modules() -> dict[str, str]:
-    """Dotted module path of every recipe that comes with coview, by its name; nothing is imported."""
+def _files() -> dict[str, Path]:
+    """The file of every recipe that comes with coview, by its name in alphabetical order; nothing is imported."""
     files = Path(__file__).parent.glob("*/[!_]*.py")
-    return {file.stem: f"{__name__}.{file.parent.name}.{file.stem}" for file in sorted(files)}
+    return {file.stem: file for file in sorted(files, key=lambda file: file.stem)}
 
 
 def names() -> list[str]:
     """The recipes that come with coview; nothing is imported."""
-    return sorted(_modules())
+    return list(_files())
 
 
 def summaries() -> dict[str, str]:
     """Every recipe that comes with coview, and the first sentence of its file; nothing is imported."""
-    files = sorted(Path(__file__).parent.glob("*/[!_]*.py"), key=lambda file: file.stem)
-    return {file.stem: _first_sentence(file) for file in files}
+    return {name: _first_sentence(file) for name, file in _files().items()}
 
 
 def _first_sentence(file: Path) -> str:
@@ -44,11 +43,12 @@ def load(name: str) -> Any:
     Raises:
         UnknownNameError: There is no such recipe or module; the text lists the recipes.
     """
-    module = name if "." in name else _modules().get(name)
-    if module is None:
+    file = _files().get(name)
+    if file is None and "." not in name:
         raise UnknownNameError(
             f"no recipe '{name}'. Known: {', '.join(names())}. Or give a dotted module path."
         )
+    module = f"{__name__}.{file.parent.name}.{name}" if file else name
     try:
         return importlib.import_module(module).recipe
     except ModuleNotFoundError as error:
