@@ -1,10 +1,15 @@
-"""Imports point down: a module imports from floors below its own, or from its own room without a cycle."""
+"""Imports point down: a module imports from floors below its own, or from its own room without a cycle.
+
+One test looks at all files and names every one that is wrong: a test per file would be a thousand tests.
+"""
 
 import ast
 import json
 import statistics
 import subprocess
 import sys
+from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -26,10 +31,16 @@ FLOOR = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 MODULES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@cache
 def modules_imported(path: Path) -> set[str]:
     """Dotted names of everything of ours that a file imports, at the top or inside functions."""
     names: list[str] = []
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         if isinstance(node, ast.ImportFrom):
@@ -55,7 +66,7 @@ def without_docstring(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDe
 
 
 def lines_of_code(path: Path) -> int:
-    tree = ast.parse(path.read_text())
+    tree = parsed(path)
     return without_docstring(tree) if tree.body else 0
 
 
@@ -63,29 +74,31 @@ def relative(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("path", MODULES, ids=relative)
-def test_imports_point_down(path: Path):
+def imported_from_above(path: Path) -> set[str]:
     room = room_of(path)
     rooms = {name.split(".")[1] for name in modules_imported(path)} - {"__version__"}
-    wrong = {other for other in rooms if other != room and FLOOR[other] >= FLOOR[room]}
-    assert not wrong, (
-        f"{relative(path)} is on floor {FLOOR[room]} ('{room}') and may not import {sorted(wrong)}."
-    )
+    return {other for other in rooms if other != room and FLOOR[other] >= FLOOR[room]}
+
+
+def test_imports_point_down():
+    wrong = {
+        f"{relative(path)} (floor {FLOOR[room_of(path)]})": imported_from_above(path) for path in MODULES
+    }
+    assert not {path: rooms for path, rooms in wrong.items() if rooms}
 
 
 # Self-Fusion is CanonPose with refined 2D joints, and its paper says so: it builds on CanonPose's losses
 BUILDS_ON = {"cross_view_fusion": {"canonpose"}}
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "methods").glob("*.py")), ids=lambda p: p.name)
-def test_methods_do_not_import_each_other(path: Path):
-    siblings = {p.stem for p in (ROOT / "methods").glob("*.py")} - {
-        "shared",
-        "__init__",
-        path.stem,
+def test_methods_do_not_import_each_other():
+    methods = {path.stem: path for path in (ROOT / "methods").glob("*.py") if path.stem != "__init__"}
+    imported = {
+        stem: {name.split(".")[2] for name in modules_imported(path) if name.startswith("coview.methods.")}
+        for stem, path in methods.items()
     }
-    imported = {name.split(".")[2] for name in modules_imported(path) if name.startswith("coview.methods.")}
-    assert imported & siblings == BUILDS_ON.get(path.stem, set())
+    builds_on = {stem: found & (methods.keys() - {stem}) for stem, found in imported.items()}
+    assert {stem: found for stem, found in builds_on.items() if found} == BUILDS_ON
 
 
 def test_rooms_have_no_cycles():
@@ -101,22 +114,40 @@ def test_rooms_have_no_cycles():
     assert set(edges) == done, f"in a cycle of imports: {sorted(set(edges) - done)}"
 
 
-@pytest.mark.parametrize("folder", sorted({path.parent for path in MODULES}), ids=relative)
-def test_no_folder_is_too_full_to_find_a_thing(folder: Path):
-    modules = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
-    assert len(modules) <= 22, f"{relative(folder)} holds {len(modules)} modules: make packages of them"
+def test_no_folder_is_too_full_to_find_a_thing():
+    modules = Counter(relative(path.parent) for path in MODULES if path.name != "__init__.py")
+    assert not {folder: count for folder, count in modules.items() if count > 22}, "make packages of them"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=relative)
-def test_files_hold_one_idea(path: Path):
-    assert lines_of_code(path) <= 320, "a file that long holds two ideas: split it"
+def test_files_hold_one_idea():
+    lines = {relative(path): lines_of_code(path) for path in MODULES}
+    assert not {path: count for path, count in lines.items() if count > 320}, (
+        "they hold two ideas: split them"
+    )
+
+
+def test_no_module_is_too_small_to_stand_alone():
+    """Recipes apart: a name finds them."""
+    names = {".".join(("coview", *p.relative_to(ROOT).with_suffix("").parts)): p for p in MODULES}
+    importers = Counter(
+        name
+        for path in MODULES
+        for name in {i.rsplit(".", k)[0] for i in modules_imported(path) for k in (0, 1)} & names.keys()
+    )
+    small = {
+        relative(path): lines
+        for name, path in names.items()
+        if path.name != "__init__.py" and room_of(path) != "recipes"
+        if (lines := len(path.read_text().splitlines())) < 25 and importers[name] == 1
+    }
+    assert not small, "each has one importer: it belongs into that"
 
 
 def test_functions_fit_a_screen():
     lengths = {
         f"{relative(path)}:{node.lineno} {node.name}": without_docstring(node)
         for path in MODULES
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     }
     longest = max(lengths, key=lengths.__getitem__)
@@ -158,13 +189,14 @@ def test_help_does_not_wait_for_torch():
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("path", [p for p in MODULES if p.name != "__init__.py"], ids=relative)
-def test_every_module_has_its_test_file(path: Path):
-    room = path.relative_to(ROOT)
-    if room.parts[0] == "recipes":  # tests/recipes runs them all
-        return
-    mirror = Path(__file__).parent / room.parent / f"test_{room.name}"
-    assert mirror.exists(), f"no {mirror.relative_to(ROOT.parents[1])} for {room}"
+def test_every_module_has_its_test_file():
+    modules = [path.relative_to(ROOT) for path in MODULES if path.name != "__init__.py"]
+    mirrors = [
+        Path(__file__).parent / module.parent / f"test_{module.name}"
+        for module in modules
+        if module.parts[0] != "recipes"  # tests/recipes runs them all
+    ]
+    assert not [str(mirror) for mirror in mirrors if not mirror.exists()]
 
 
 def test_no_name_is_undefined():
