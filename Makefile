@@ -12,7 +12,7 @@ demo: $(VENV)/.installed
 	$(BIN)/coview demo --out demo
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile  # one process per core: threads only wait
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .

@@ -40,6 +40,7 @@ def people(
     fit_clock: Literal["auto", "fixed", "offset", "drift"] = "auto",
     fit_distortion: Literal["auto", "fixed", "shared", "each"] = "auto",
     seed: int = 0,
+    force: bool = False,
 ) -> None:
     """Find the cameras from the joints that they saw together: where they stand, and what else is not known of them.
 
@@ -60,6 +61,7 @@ def people(
         fit_distortion: `auto` believes what is given, and where no file gives it finds one k1 for all cameras if the
             recording demands it; `fixed` leaves it as given or zero; `shared`, `each` find it in any case.
         seed: Of the robust search.
+        force: Write cameras even if they do not fit what they saw; the result is marked.
     """
     from coview.capture.calibration.from_people import calibrate_from_people
     from coview.formats.session.session import Session
@@ -77,6 +79,7 @@ def people(
             clock=fit_clock,
             distortion=fit_distortion,
             seed=seed,
+            force=force,
         )
     )
 
@@ -135,6 +138,9 @@ def file(
     *,
     size_mismatch: SizeMismatch = "keep",
     units: Literal["m", "cm", "mm"] | None = None,
+    stature: Metres = None,
+    up: Literal["file", "people"] = "file",
+    force: bool = False,
 ) -> None:
     """Take the cameras from a calibration file, in any of ten formats; docs/howto/calibration_files.md.
 
@@ -144,12 +150,23 @@ def file(
         size_mismatch: Where calibration and video differ in size by a crop: keep the principal point, move it by half
             the difference, rescale, or refuse.
         units: Of the lengths in the file, where it does not say.
+        stature: Height of the person in metres (of person 1); rescales the file's world.
+        up: `file`: its world has z up; `people`: turn it so that the people stand.
+        force: Write cameras even if they do not fit what they saw; the result is marked.
     """
     from coview.capture.calibration.from_people import calibrate_from_file
     from coview.formats.session.session import Session
 
     say_calibrated(
-        calibrate_from_file(Session.load(session), calibration, size_mismatch=size_mismatch, units=units)
+        calibrate_from_file(
+            Session.load(session),
+            calibration,
+            size_mismatch=size_mismatch,
+            units=units,
+            stature=stature,
+            up=up,
+            force=force,
+        )
     )
 
 
@@ -172,6 +189,8 @@ def say_calibrated(done: "Calibrated") -> None:
             say(f"{key:15s} {provenance[key]}")
     if done.people is not None:
         say_people(done.people)
+    if "judgement" in provenance:
+        say(f"judgement       {provenance['judgement']}")
     say(f"calibration     {done.path}")
 
 

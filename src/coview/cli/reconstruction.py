@@ -27,6 +27,7 @@ def reconstruct(
     at_once: Annotated[int | None, arg(metavar="FRAMES")] = None,
     device: Literal["auto", "cpu", "cuda", "mps"] | None = None,
     overwrite: bool = False,
+    force: bool = False,
 ) -> None:
     """Find a session's 3D joints, in metres: from its 2D joints, or with a trained model in its videos.
 
@@ -47,6 +48,7 @@ def reconstruct(
         at_once: Of models of images: frames in memory together; default 4.
         device: Of models of images: where they run; default auto.
         overwrite: Compute again even if the result is there.
+        force: Of `detections`: use cameras even if they do not fit what they saw; the result is marked.
     """
     common = {
         "min_confidence": min_confidence,
@@ -77,6 +79,7 @@ def reconstruct(
         threshold=threshold,
         solver=solver or "linear",
         refine=refine,
+        force=force,
         **common,
     )
     for done in every:
@@ -88,6 +91,7 @@ def reconstruct(
         if refine:
             say(f"refined         {done.poses.provenance['refined']}")
         say(f"poses           {done.path}")
+    say(f"judgement       {every[0].poses.provenance.get('judgement', 'none: made before there was one')}")
     note(failed)
 
 
@@ -148,8 +152,11 @@ def export(
     from coview.capture.export import export_session
     from coview.formats.session.session import Session
 
-    for path in export_session(Session.load(session), to, trc_units=trc_units):
+    loaded = Session.load(session)
+    for path in export_session(loaded, to, trc_units=trc_units):
         say(f"{path.suffix[1:]:15s} {path}")
+    judgement = loaded.poses3d().provenance.get("judgement", "good")
+    note([] if judgement == "good" else [f"the cameras were judged {judgement}."])
 
 
 def report(path: SessionFolder, /, *, out: OptionalFile = None) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from coview.cameras import Cameras
+from coview.capture.association.stage import update_people
 from coview.capture.board.initialisation import LEAST_CORNERS
 from coview.capture.board.observations import BoardDetections, check_found, detect_boards
 from coview.capture.board.results import (
@@ -27,6 +28,7 @@ from coview.capture.board.solve import (
 from coview.capture.board.videos import Film, board_folders, films_of, find_films, instants
 from coview.capture.calibration.from_people import Calibrated
 from coview.capture.calibration.install import install_calibration, with_notes
+from coview.capture.judgement.of_session import judge_session, judged
 from coview.errors import InputError
 from coview.formats.calibration.board import Board, read_board
 from coview.formats.calibration.calibration import (
@@ -274,14 +276,17 @@ def _finished(
         focal_sigma=focal_sigmas(solution) if given is None else given.focal_sigma,
     )
     target = path / CALIBRATION_FILE
+    judgement = None
     if session is not None:
         calibration = calibration_for(calibration, session.camera_names, session.sizes)
-        install_calibration(session, calibration)
+        # said, never refused: the board is the better witness, and the people may be of a take that is out of step
+        people = update_people(session, calibration)
+        judgement = judge_session(session, calibration, people=1 if people is None else people.count)
+        calibration = install_calibration(session, judged(calibration, judgement))
     else:
         write_calibration(with_notes(calibration), target)
-    return Calibrated(
-        target, calibration, tuple(camera_fit(solution, v, centre[v]) for v in range(len(names)))
-    )
+    fits = tuple(camera_fit(solution, v, centre[v]) for v in range(len(names)))
+    return Calibrated(target, calibration, fits, judgement=judgement)
 
 
 def _intrinsics_only(target: Path, board: Board, seen: dict[str, BoardDetections]) -> Calibrated:

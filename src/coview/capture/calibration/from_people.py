@@ -1,14 +1,16 @@
 """Stage: a session gets its cameras, from a file or from the people who move in front of them."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from coview.body.gravity import upright_from_body
 from coview.body.metric_rig import upright_cameras
+from coview.body.stature_scale import Scale, scale_from_stature
 from coview.capture.association.stage import describe_time_offsets, update_people
 from coview.capture.calibration.initial_intrinsics import (
     CLOCK_CHOICES,
@@ -22,6 +24,8 @@ from coview.capture.calibration.initial_intrinsics import (
 from coview.capture.calibration.install import install_calibration
 from coview.capture.calibration.metric_scale import stated_scale
 from coview.capture.calibration.provenance import found_calibration
+from coview.capture.judgement.judgement import Judgement, refuse
+from coview.capture.judgement.of_session import judge_session, judged, observations
 from coview.errors import InputError
 from coview.formats.calibration.calibration import Calibration, calibration_for, read_calibration
 from coview.formats.calibration.clock import SYNCHRONOUS, Clock
@@ -29,13 +33,14 @@ from coview.formats.calibration.fit_size import SizeMismatch
 from coview.formats.calibration.units import Units
 from coview.formats.session.people import People
 from coview.formats.session.session import Session
-from coview.formats.session.synchronised_tracks import session_tracks
 from coview.geometry.epipolar.view_graph import NotDeterminedError
 from coview.geometry.self_calibration.self_calibrate import self_calibrate
 from coview.geometry.triangulation.inlier_threshold import automatic_threshold, check_settings
 from coview.geometry.triangulation.triangulate import triangulate_robust
 from coview.geometry.triangulation.undistorted import Triangulated
 
+# which direction of a calibration file is up
+Up = Literal["file", "people"]
 # of the image's diagonal: beyond it a detection is wrong rather than poor
 POOR_DETECTION = 0.006
 
@@ -74,6 +79,8 @@ class Calibrated:
     fits: tuple[CameraFit, ...]
     # where there are several: who is who by these cameras
     people: People | None = None
+    # how well the cameras fit what they saw; None: nothing to compare
+    judgement: Judgement | None = None
 
 
 def calibrate_from_file(
@@ -82,6 +89,9 @@ def calibrate_from_file(
     *,
     size_mismatch: SizeMismatch = "keep",
     units: Units | None = None,
+    stature: float | None = None,
+    up: Up = "file",
+    force: bool = False,
 ) -> Calibrated:
     """Take the cameras of a calibration file, matched to the session's cameras by name; also their clocks, with a note.
 
@@ -90,11 +100,15 @@ def calibrate_from_file(
         file: A calibration in any format that `read_calibration` reads; default: the one found at import.
         size_mismatch: What to do where its images differ from the session's by a crop.
         units: Unit of its lengths, where the file does not say.
+        stature: Metres; the stature of person 1, by which the world is rescaled. Default: the file's scale.
+        up: "file": the file's world has z up; "people": it is turned so that the people stand.
+        force: Whether to write cameras that do not fit what they saw; the result is marked.
 
     Returns:
         The cameras, and how well they explain the session's 2D joints.
 
     Raises:
+        RefusedError: Where the cameras do not fit what they saw, with the cause where it can be told.
         InputError: Where the file is for other cameras or images, holds intrinsics alone, or is not a calibration.
     """
     calibration = _given(session, file, size_mismatch, units)
@@ -103,7 +117,37 @@ def calibrate_from_file(
             f"{calibration.provenance['file']} holds intrinsics only, not where the cameras stand. "
             f"Place them with `coview calibrate people {session.path}`."
         )
-    return _finish(session, replace(calibration, notes=calibration.notes + _clock_notes(calibration)), None)
+    calibration = replace(calibration, notes=calibration.notes + _clock_notes(calibration))
+    if stature is not None or up == "people":
+        calibration = _by_the_people(session, calibration, stature, up)
+    return _finish(session, calibration, None, force=force)
+
+
+def _by_the_people(session: Session, calibration: Calibration, stature: float | None, up: Up) -> Calibration:
+    """The cameras in a world that is rescaled to person 1's stature, and turned so that the people stand."""
+    people = update_people(session, calibration)
+    count = 1 if people is None else people.count
+    points = _triangulated(session, calibration, 0.3, None, count).points
+    scale = Scale(1.0, 0.0, "of the file")
+    if stature is not None:
+        scale = scale_from_stature(points.chunk(count, dim=1)[0], session.skeleton, stature)
+        calibration = replace(
+            calibration,
+            cameras=calibration.cameras.moved(
+                torch.eye(3, 4, dtype=torch.float64), scale=1 / scale.metres_per_unit
+            ),
+            provenance={**calibration.provenance, "scale": scale.words},
+            scale_sigma=scale.relative_sigma,
+        )
+    if up == "people":
+        each = torch.cat(points.chunk(count, dim=1)) * scale.metres_per_unit
+        upright = upright_from_body(each, session.skeleton, calibration.cameras.rotation)
+        calibration = replace(
+            calibration,
+            cameras=calibration.cameras.moved(upright.world_from_new),
+            provenance={**calibration.provenance, "gravity": upright.words},
+        )
+    return calibration
 
 
 def _clock_notes(calibration: Calibration) -> tuple[str, ...]:
@@ -132,6 +176,7 @@ def calibrate_from_people(
     clock: FitClock = "auto",
     distortion: FitDistortion = "auto",
     seed: int = 0,
+    force: bool = False,
 ) -> Calibrated:
     """Calibrate the cameras of a session from the joints that they saw of people who move in front of them.
 
@@ -158,12 +203,14 @@ def calibrate_from_people(
         distortion: "auto" keeps a given distortion, and without any estimates one k1 for all cameras if the recording
             demands it; "fixed" keeps it or leaves it at zero; "shared" and "each" estimate k1.
         seed: Seed of the robust searches.
+        force: Whether to write cameras that do not fit what they saw; the result is marked.
 
     Returns:
         The cameras, how well they agree, and who is who where there are several people.
 
     Raises:
         NotDeterminedError: Where the recording does not determine the cameras, with what to record instead.
+        RefusedError: Where the cameras found are not possible: mirrored bodies, limbs that change their length.
         InputError: For settings out of range, fewer than two cameras, or a camera without detections.
     """
     check_settings(min_confidence, threshold)
@@ -173,7 +220,7 @@ def calibrate_from_people(
     time_offsets = (
         None if people is None else torch.tensor(people.time_offsets, dtype=torch.float64) / session.fps
     )
-    pixels, weights = _observations(session, min_confidence, {}, count)
+    pixels, weights = observations(session, min_confidence, {}, count)
     chosen = _chosen_frames(frames, len(pixels))
     _check_seen(weights, session, min_confidence)
     weights_used = torch.where(chosen[:, None, None], weights, 0.0)
@@ -203,22 +250,10 @@ def calibrate_from_people(
     calibration = found_calibration(given, cameras, found, scale, upright, frames)
     if count > 1:
         calibration.provenance["people"] = f"{count} people, matched across the cameras before calibrating"
-    return _finish(session, calibration, chosen, min_confidence=min_confidence, threshold=limit)
+    return _finish(session, calibration, chosen, min_confidence=min_confidence, threshold=limit, force=force)
 
 
 # --- parts ---------------------------------------------------------------------------------------
-
-
-def _observations(
-    session: Session, min_confidence: float, clocks: Mapping[str, Clock], people: int = 1
-) -> tuple[Float[Tensor, "frames views joints 2"], Float[Tensor, "frames views joints"]]:
-    """Pixels and weights, the joints of one person after those of another; views read by `clocks`; weight 0 below
-    `min_confidence`.
-    """
-    everybody = [session_tracks(session, clocks, person=person) for person in range(1, people + 1)]
-    pixels, confidence = (torch.cat(parts, dim=2) for parts in zip(*everybody, strict=True))
-    weights = torch.where(confidence >= min_confidence, confidence, 0.0)
-    return pixels.double(), weights.double()
 
 
 def _check_seen(
@@ -308,23 +343,26 @@ def _finish(
     *,
     min_confidence: float = 0.3,
     threshold: float | None = None,
+    force: bool = False,
 ) -> Calibrated:
-    """Write the cameras, and say how well they explain what they saw."""
+    """Write the cameras unless they are refused, and say how well they explain what they saw."""
     # match people anew with these cameras, the best geometry so far
     people = update_people(session, calibration)
-    found = _triangulated(
-        session, calibration, min_confidence, threshold, 1 if people is None else people.count
-    )
+    count = 1 if people is None else people.count
+    judgement = judge_session(session, calibration, min_confidence=min_confidence, people=count)
+    if judgement is not None:
+        refuse(judgement, "the calibration", force)
+    found = _triangulated(session, calibration, min_confidence, threshold, count)
     fits = tuple(_fit(calibration, found, view, chosen) for view in range(len(calibration.names)))
-    noted = install_calibration(session, calibration)
-    return Calibrated(session.calibration_path, noted, fits, people)
+    noted = install_calibration(session, judged(calibration, judgement))
+    return Calibrated(session.calibration_path, noted, fits, people, judgement)
 
 
 def _triangulated(
     session: Session, calibration: Calibration, min_confidence: float, threshold: float | None, people: int
 ) -> Triangulated:
     """Every joint from the views that agree, with the calibration to assess."""
-    pixels, weights = _observations(session, min_confidence, calibration.clocks, people)
+    pixels, weights = observations(session, min_confidence, calibration.clocks, people)
     cameras = calibration.cameras.to(torch.float64)
     limit = threshold or automatic_threshold(cameras, pixels, weights)
     return triangulate_robust(cameras, pixels, weights, threshold=limit)

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.capture.association.stage import placed, update_people
+from coview.capture.judgement.judgement import Judgement, refuse
+from coview.capture.judgement.of_session import JUDGEMENT, judge_session, marked
 from coview.capture.reconstruction.filtering import fill_gaps, low_pass
 from coview.capture.reconstruction.motion_quality import bone_length_std, jitter
 from coview.capture.reconstruction.trajectory_refinement import refine as refine_take
@@ -27,6 +29,12 @@ from coview.progress import progress
 
 # frames triangulated at once: bounds memory, and is what the progress bar counts
 CHUNK = 4096
+# share of the joints that two cameras see, up to which nothing was reconstructed
+_NOTHING = 0.01
+# share of the motion that a filter may take away: more of it than noise
+_FLATTENED = 0.5
+# metres: less motion than that is noise
+_MOVES = 0.03
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,8 @@ def reconstruct(
     smooth: float | None = None,
     refine: bool = False,
     overwrite: bool = False,
+    force: bool = False,
+    judgement: Judgement | None = None,
 ) -> Reconstructed:
     """Triangulate every joint of one person in every frame of a session, robustly, and write the 3D joints.
 
@@ -79,12 +89,15 @@ def reconstruct(
         refine: Solve for the whole take with smooth motion and constant bones as priors instead
             (`coview.capture.reconstruction.trajectory_refinement`).
         overwrite: Compute again in any case; exports and reports of the earlier result are removed.
+        force: Whether to use cameras that do not fit what they saw; the result is marked.
+        judgement: Of the cameras, where it was made already; default: it is made.
 
     Returns:
         Joints in metres (world frame), with covariances and residuals, and how good they are.
 
     Raises:
         NothingReconstructedError: Instead of writing a result without a single joint.
+        RefusedError: Where the cameras do not fit what they saw.
         InputError: For settings that are out of range.
         MissingFileError: Where the session is not calibrated.
     """
@@ -94,7 +107,7 @@ def reconstruct(
     if refine and smooth is not None:
         raise InputError("refine finds from the take itself how smooth the motion is: leave smooth out.")
     calibration = session.calibration()
-    several = update_people(session, placed(session)) is not None
+    people = update_people(session, placed(session))
     path = session.poses3d_path_of(person)
     settings = {
         # stored under this name since 0.1.0: with another, finished results would be made again
@@ -105,7 +118,7 @@ def reconstruct(
         "smooth": "none" if smooth is None else f"{smooth:g} Hz",
         "refine": "yes" if refine else "no",
         "input": input_fingerprint(session),
-        **({"person": str(person)} if several else {}),
+        **({"person": str(person)} if people is not None else {}),
     }
     if (done := _finished(path, settings)) and not overwrite:
         return _summary(path, done)
@@ -118,15 +131,24 @@ def reconstruct(
             f"session {session.path} has one camera ({listed(session.camera_names)}), and one ray has no depth. Import "
             f"a recording of two or more, or use a one-camera model (`coview predict`)."
         )
+    judgement = judgement or judge_session(
+        session, calibration, min_confidence=min_confidence, people=1 if people is None else people.count
+    )
+    assert judgement is not None  # two cameras and a frame
+    refuse(judgement, "the session's calibration", force)
     pixels, confidence = session_tracks(session, calibration.clocks, person=person)
     weights = torch.where(confidence >= min_confidence, confidence, 0.0)
+    weights = torch.where(judgement.usable[..., None], weights, 0.0)
     cameras = calibration.cameras.to(torch.float64)
     limit = threshold or automatic_threshold(cameras, pixels, weights)
     found = _triangulate_all(cameras, pixels, weights, limit, solver)
-    found_settings = {"threshold_px": f"{limit:.2f}", "calibration_hash": calibration.fingerprint}
+    found_settings = {
+        "threshold_px": f"{limit:.2f}",
+        "calibration_hash": calibration.fingerprint,
+        JUDGEMENT: marked(judgement),
+    }
     poses = _poses(found, session, settings | found_settings)
-    if not bool(poses.points.isfinite().any()):
-        raise NothingReconstructedError(_why_nothing(session, weights, limit))
+    _check_found(found, session, weights, limit)
     raw = poses
     poses = _between(raw, max_gap, smooth)
     if refine:
@@ -158,17 +180,21 @@ def reconstruct_everybody(
     """
     if person is not None:
         return [reconstruct(session, person=person, **options)], []
-    people = update_people(session, placed(session))
+    calibration = placed(session)
+    people = update_people(session, calibration)
+    count = 1 if people is None else people.count
+    confidence = options.get("min_confidence", 0.3)
+    judgement = calibration and judge_session(session, calibration, min_confidence=confidence, people=count)
     done, failed = [], []
-    for person in range(1, (1 if people is None else people.count) + 1):
+    for person in range(1, count + 1):
         try:
-            done.append(reconstruct(session, person=person, **options))
+            done.append(reconstruct(session, person=person, judgement=judgement, **options))
         except NothingReconstructedError as error:
             if person == 1:
                 raise
             session.poses3d_path_of(person).unlink(missing_ok=True)
             failed.append(f"person {person}: {error}")
-    number = 1 if people is None else people.count
+    number = count
     while (left := session.poses3d_path_of(number := number + 1)).is_file():
         left.unlink()
     return done, failed
@@ -220,8 +246,22 @@ def _between(poses: Poses3D, max_gap: int, smooth: float | None) -> Poses3D:
     """Short gaps interpolated, then smoothed; interpolated joints carry no inlier in any view."""
     points, grown = fill_gaps(poses.points, poses.covariance, max_gap)
     if smooth is not None:
-        points = low_pass(points, poses.fps, smooth)
+        before, points = points, low_pass(points, poses.fps, smooth)
+        _check_motion(before, points, smooth)
     return replace(poses, points=points, covariance=grown)
+
+
+def _check_motion(before: Tensor, after: Tensor, smooth: float) -> None:
+    """InputError where a filter took most of the motion away: the median joint's standard deviation over time."""
+    moved, left = (
+        (each - each.nanmean(dim=0)).square().nanmean(dim=0).sum(dim=-1).sqrt().nanmedian()
+        for each in (before, after)
+    )
+    if float(left) < (1 - _FLATTENED) * float(moved) and float(moved) > _MOVES:
+        raise InputError(
+            f"smooth {smooth:g} Hz takes {1 - float(left / moved):.0%} of the motion away: only what is slower stays. "
+            f"People move at 0.3 to 10 Hz, and 4 to 10 Hz is usual; or leave it out and use --refine."
+        )
 
 
 def _refined(
@@ -291,13 +331,21 @@ def _summary(path: Path, poses: Poses3D) -> Reconstructed:
     )
 
 
+def _check_found(found: Triangulated, session: Session, weights: Tensor, limit: float) -> None:
+    """NothingReconstructedError where next to none of the joints that two cameras see has a place."""
+    twice = (weights > 0).sum(dim=1) >= 2
+    placed_there = found.points.isfinite().all(dim=-1) & twice
+    if int(placed_there.sum()) <= _NOTHING * int(twice.sum()):
+        raise NothingReconstructedError(_why_nothing(session, weights, limit))
+
+
 def _why_nothing(session: Session, weights: Tensor, limit: float) -> str:
     per_camera = ", ".join(
         f"{camera.name}: {float((weights[:, view] > 0).float().mean()):.0%}"
         for view, camera in enumerate(session.cameras)
     )
     return (
-        f"session '{session.name}': not one joint could be placed in 3D. Joints detected per camera: {per_camera}. "
+        f"session '{session.name}': next to no joint could be placed in 3D. Joints detected per camera: {per_camera}. "
         f"At least two cameras must see a joint in the same frame and agree within {limit:.0f} px. If they all see "
         f"the person, the calibration does not belong to this recording, or the videos are not synchronised."
     )

@@ -1,15 +1,20 @@
 """The residual beyond which a detection counts as an outlier, from the recording itself."""
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.errors import InputError
+from coview.geometry.triangulation.pair_agreement import pair_agreement, view_sizes
 from coview.geometry.triangulation.triangulate import triangulate_robust
 
 LEAST = 0.01  # of the image's diagonal: detectors have long tails, and a poor view is better than none
 SOME_FRAMES = 500  # that the residuals are judged from
+# of the person's size in the image: a detection farther off is not of that joint, however bad the others are
+MOST = 0.10
 
 
 def automatic_threshold(
@@ -18,10 +23,11 @@ def automatic_threshold(
     weights: Float[Tensor, "frames views joints"],
     least: float | None = None,
 ) -> float:
-    """Inlier threshold: three robust standard deviations of the residuals of all views' linear fit, pixels.
+    """Inlier threshold: three robust standard deviations of the residuals of the agreeing views' linear fit, pixels.
 
     A 2D error of standard deviation σ per axis has the median length 1.177 σ. The deviation includes errors of the
-    calibration: views are dropped for disagreeing more than is usual in this recording.
+    calibration: views are dropped for disagreeing more than is usual in this recording. Cameras that do not agree with
+    the others (`pair_agreement`) have no part in it, and it is never more than a tenth of the person's size.
 
     Args:
         cameras: of batch `views`.
@@ -30,15 +36,18 @@ def automatic_threshold(
         least: pixels, the smallest threshold; None for 1 % of the image's diagonal.
 
     Returns:
-        Pixels, at least `least`; `least` where nothing can be triangulated."""
+        Pixels, at least `least` unless a person is smaller than ten times that; `least` where nothing can be
+        triangulated."""
     if least is None:
         least = LEAST * float(cameras.size.norm(dim=-1).mean())
     some = torch.linspace(0, len(pixels) - 1, min(len(pixels), SOME_FRAMES)).long()
-    every = triangulate_robust(
-        cameras, pixels[some].double(), weights[some].double(), threshold=1e9, solver="linear"
-    )
+    usable = pair_agreement(cameras, pixels, weights).usable
+    kept = torch.where(usable[..., None], weights, 0.0)[some].double()
+    every = triangulate_robust(cameras, pixels[some].double(), kept, threshold=1e9, solver="linear")
     residuals = every.residuals[every.residuals.isfinite()]
-    return max(least, 3.0 * float(residuals.median()) / 1.177) if residuals.numel() else least
+    size = float(view_sizes(pixels[some], kept).nanmedian())
+    most = MOST * size if size > 0 else math.inf
+    return min(max(least, 3.0 * float(residuals.median()) / 1.177), most) if residuals.numel() else least
 
 
 def check_settings(min_confidence: float, threshold: float | None) -> None:
