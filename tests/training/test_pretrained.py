@@ -82,6 +82,30 @@ def test_the_map_names_every_module_of_the_released_files():
         assert any(name.startswith(f"{module}.") for module in KEY_MAP)
 
 
+# --- another network ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("depth", "remedy"), [(34, "--method.depth 34"), (50, "--method.depth 50")])
+def test_weights_of_another_depth_are_refused_by_name(depth, remedy):
+    theirs, ours = small(depth=depth), small(depth=18)
+    before = {name: tensor.clone() for name, tensor in ours.state_dict().items()}
+    words = rf"released.pth holds a ResNet-{depth} of 64 channels, and this method has a ResNet-18 .*{remedy}"
+    with pytest.raises(ValueError, match=words):
+        initialise(ours, LEARNABLE_17, released(theirs))
+    assert all(torch.equal(tensor, before[name]) for name, tensor in ours.state_dict().items())
+
+
+def test_weights_of_another_width_or_of_no_known_depth_are_refused():
+    with pytest.raises(
+        ValueError, match=r"a ResNet-18 of 8 channels.*Build the method with --method.trunk 8, or"
+    ):
+        initialise(small(), LEARNABLE_17, released(small(trunk=8)))
+    cut = released(small())
+    del cut.tensors["backbone.layer4.1.conv1.weight"], cut.tensors["backbone.layer4.1.conv2.weight"]
+    with pytest.raises(ValueError, match=r"residual network of 2-2-2-1 blocks .*Name weights of a ResNet-18"):
+        initialise(small(), LEARNABLE_17, cut)
+
+
 # --- joints ------------------------------------------------------------------------------------------
 
 

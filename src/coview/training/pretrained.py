@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from coview.errors import InputError
 from coview.formats.weights.released_weights import VOLUMES, ReleasedWeights
+from coview.networks.backbone import trunk_shapes
 from coview.skeletons import EPIPOLAR_16, H36M_17, LEARNABLE_17, Skeleton
 
 # Released names to ours, and what they are; everything else in a file is not known here.
@@ -119,6 +120,8 @@ class Report:
     mismatched: dict[str, str] = field(default_factory=dict)
     # weights of the method that begin as if there were no source
     started: list[str] = field(default_factory=list)
+    # weights, among those used, of which some joints begin so
+    partial: list[str] = field(default_factory=list)
     # what the user should know
     notes: list[str] = field(default_factory=list)
 
@@ -161,8 +164,10 @@ def initialise(method: nn.Module, skeleton: Skeleton, source: Source, *, bgr: bo
         What became of every weight.
 
     Raises:
-        InputError: No weight fits, or the channels of joints cannot be matched.
+        InputError: No weight fits, the residual networks differ in depth or width, or the channels of joints cannot be
+            matched.
     """
+    check_depth(method, source)
     report, state = Report(source.words, notes=list(source.notes)), method.state_dict()
     offered = _mapped(source, report)
     rows = check_joints(method, skeleton, source)
@@ -207,6 +212,29 @@ def _mapped(source: Source, report: Report) -> dict[str, Tensor]:
         else:
             found[modules[module][0] + name.removeprefix(module)] = tensor
     return found
+
+
+def check_depth(method: nn.Module, source: Source) -> None:
+    """Refuse weights of a residual network of another depth or width: most of the method would stay random.
+
+    Args:
+        method: The method.
+        source: The weights to begin with.
+
+    Raises:
+        InputError: Naming the depth and width of both.
+    """
+    theirs, ours = trunk_shapes(source.tensors), trunk_shapes(method.state_dict())
+    for name in sorted(theirs.keys() & ours.keys()):
+        found, wanted = theirs[name], ours[name]
+        if found != wanted:
+            depth = f" --method.depth {found.depth}" if found.depth != wanted.depth and found.depth else ""
+            width = f" --method.trunk {found.channels}" if found.channels != wanted.channels else ""
+            remedy = f"Build the method with{depth}{width}, or name" if depth or width else "Name"
+            raise InputError(
+                f"{source.words} holds a {found}, and this method has a {wanted}: some names are the same in both, and "
+                f"the rest would stay random. {remedy} weights of a {wanted}."
+            )
 
 
 def check_joints(method: nn.Module, skeleton: Skeleton, source: Source) -> list[int | None]:
@@ -255,6 +283,8 @@ def _per_joint(
         if row is not None:
             answer[joint] = given[row]
     found = len(given_rows) - given_rows.count(None)
+    if found < len(given_rows):
+        report.partial.append(name)
     if name.endswith("weight") and (two_d or found < len(given_rows)):
         report.notes.append(_joints(name, found, len(given_rows), len(given), source))
     return answer
@@ -279,6 +309,8 @@ def _by_blocks(
         if row is not None:
             answer[joint] = theirs[row]
     found = len(rows) - rows.count(None)
+    if found < len(rows):
+        report.partial.append(name)
     if name.endswith("weight") and found < len(rows):
         report.notes.append(_joints(name, found, len(rows), len(source.skeleton), source))
     return answer.flatten(0, 1)

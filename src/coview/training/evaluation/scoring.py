@@ -299,6 +299,7 @@ def write_evaluation(
     instants: int,
     inputs: frozenset[str],
     unscored: tuple[str, ...] = (),
+    weights: str = "trained by coview",
 ) -> None:
     """Write metrics with their definitions and the method's inputs as JSON.
 
@@ -310,6 +311,7 @@ def write_evaluation(
         instants: Number of evaluated instants.
         inputs: Fields that the method reads; `joints3d` among them means that it is given some of the ground truth.
         unscored: Joints that no metric counts, because their ground truth is not known.
+        weights: Where the weights come from, in words.
     """
     finite = {name: None if value != value else value for name, value in metrics.items()}  # JSON has no NaN
     content = {
@@ -319,5 +321,6 @@ def write_evaluation(
         "data": data,
         "instants": instants,
         "inputs": sorted(inputs),
+        "weights": weights,
     }
     write_text(path, json.dumps(content, indent=1))
