@@ -277,7 +277,8 @@ def from_plain(plain: Any, kind: Any) -> Any:
         return tuple(from_plain(part, each) for part, each in zip(plain, kinds, strict=True))
     if kind is Path:
         return Path(plain)
-    return float(plain) if kind is float else plain
+    # a number of steps once stood where there is now yes or no
+    return kind(plain) if kind is float or (kind is bool and isinstance(plain, int)) else plain
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], where: str = "") -> str:
