@@ -127,6 +127,17 @@ def test_finished_work_is_kept_until_something_changes(fresh, finder):
     assert moved.compared.median_mm == pytest.approx(17.3, abs=2)
 
 
+def test_released_numerics_are_applied_with_the_crops_that_they_were_trained_on(fresh, finder):
+    """A finder that looks where dots are is off by what the released convention is off: half a crop pixel or so."""
+    session, _ = fresh
+    ours, theirs = finder(), finder(released_numerics=True)
+    right = reconstruct_images(session, ours)
+    shifted = reconstruct_images(session, theirs)
+    assert theirs.method.batches, "crops of another kind are another result"
+    assert errors_mm(shifted.poses.points, right.poses.points).max() > 0.1
+    assert "released numerics" in Poses3D.load(shifted.path).provenance["crop"]
+
+
 def test_interrupted_work_goes_on_where_it_was(fresh, finder, monkeypatch):
     session, truth = fresh
     monkeypatch.setattr(image_search, "SAVE_SECONDS", -1.0)

@@ -81,6 +81,7 @@ class ImageInference:
             frames=rest,
             pictures=self.pictures,
             at_once=self.at_once,
+            released_numerics=self.model.released_numerics,
         )
         total = -(-len(rest) // self.at_once)
         for portion in progress(crops, total=total, what=self.model.kind):

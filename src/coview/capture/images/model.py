@@ -38,6 +38,11 @@ class ImageModel:
     digest: str
 
     @property
+    def released_numerics(self) -> bool:
+        """Whether it was trained on crops as the authors' code makes them."""
+        return bool(getattr(getattr(self.method, "config", None), "released_numerics", False))
+
+    @property
     def needs_root(self) -> bool:
         """Whether it must be told where the root joint is, more or less."""
         return bool(self.method.inputs & _ROOTS)
