@@ -153,7 +153,7 @@ def evaluate_weights(arguments: list[str]) -> None:
 
     from coview.training.evaluation.evaluate import evaluate_untrained
 
-    recipe = replace(_asked(name, data, rest), init=options["--init"])
+    recipe = replace(_asked(name, data, rest), init=options["--init"] or "")
     out = Path(
         options["--out"] or (f"runs/{name}_untrained" if data is None else f"{data}/models/{name}_untrained")
     )

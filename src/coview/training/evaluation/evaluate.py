@@ -28,6 +28,8 @@ from coview.training.run_folder import (
     untrained,
 )
 
+_TRAINED = "trained by coview"  # what an evaluation says of the weights of any other run
+
 
 def evaluate(run: Path, data: DataConfig | None = None, out: Path | None = None) -> dict[str, float]:
     """Metrics of a finished run on validation data, written to a file with their definitions.
@@ -59,9 +61,9 @@ def evaluate(run: Path, data: DataConfig | None = None, out: Path | None = None)
         )
     method = loaded.method.to(resolved("auto" if "images" in loaded.method.inputs else "cpu"))
     name = EVALUATION if data is None else f"evaluation_{kind.removesuffix('Config').lower()}.json"
-    weights = {"weights": _not_trained(loaded.recipe)} if untrained(loaded.path) else {}
+    weights = _not_trained(loaded.recipe) if untrained(loaded.path) else _TRAINED
     running = scored(method, validation)
-    return _written(running, method, validation, out or loaded.path / name, kind, **weights)
+    return _written(running, method, validation, out or loaded.path / name, kind, weights)
 
 
 def evaluate_untrained(
@@ -116,7 +118,7 @@ def evaluate_untrained(
     write_text(out / INIT, json.dumps(report.plain(), indent=1))
     write_weights(out, method)
     words = _not_trained(recipe)
-    metrics = _written(running, method, validation, out / EVALUATION, kind, weights=words)
+    metrics = _written(running, method, validation, out / EVALUATION, kind, words)
     facts = {"init": report.summary(), "weights": words}
     told = {"steps": 0, "seconds": 0.0, "training_instants": 0, "facts": facts}
     write_record(out, method, validation.skeleton, device, **told)
@@ -146,12 +148,12 @@ def check_scorable(method: Method[Any], validation: Instants, kind: str) -> None
 
 
 def _written(
-    running: Score, method: Method[Any], validation: Instants, target: Path, kind: str, **told: str
+    running: Score, method: Method[Any], validation: Instants, target: Path, kind: str, weights: str
 ) -> dict[str, float]:
     """Metrics with their definitions, in a file."""
     metrics = running.compute()
     about = validation.skeleton, kind, len(validation), method.inputs, running.unscored
-    write_evaluation(target, metrics, *about, **told)
+    write_evaluation(target, metrics, *about, weights)
     running.embedded.write_map(target.with_name(target.stem.replace("evaluation", "embedding") + ".csv"))
     return metrics
 
