@@ -158,6 +158,32 @@ def check_fields(recipe: Recipe, available: frozenset[str]) -> None:
         )
 
 
+def numerics_notes(recipe: Recipe, *, released: bool = False) -> tuple[str, ...]:
+    """What the user should know where numerics of released code and ours are mixed: half a pixel, or swapped colours.
+
+    Args:
+        recipe: The recipe.
+        released: Whether its weights are those of a paper's authors.
+
+    Returns:
+        Sentences; none where method, data and weights go together.
+    """
+    method, data = (getattr(each, "released_numerics", None) for each in (recipe.method, recipe.data))
+    notes = []
+    if released and method is False:
+        notes.append(
+            "these weights were trained with the numerics of their authors' code, and the method has ours: errors are "
+            "not those published. Add --method.released-numerics."
+        )
+    if None not in (method, data) and method != data:
+        more, less = ("method", "data") if method else ("data", "method")
+        notes.append(
+            f"{more}.released_numerics is set and {less}.released_numerics is not: crops and network differ by up to "
+            f"half a pixel of the picture. Set both (--{less}.released-numerics), or neither."
+        )
+    return tuple(notes)
+
+
 def _with_shown(recipe: Recipe) -> frozenset[str]:
     """What training reads, and what says whose labels are shown. ValueError for labels that cannot be hidden."""
     labels, name = recipe.labels, type(recipe.method).__name__

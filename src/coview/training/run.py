@@ -42,7 +42,7 @@ from coview.training.pretrained import Report, Source, check_depth, check_joints
 from coview.training.processes import leads
 from coview.training.pseudo import lines as label_lines
 from coview.training.pseudo import with_detections, with_pseudo
-from coview.training.recipe import Recipe, check_fields, from_plain, to_plain
+from coview.training.recipe import Recipe, check_fields, from_plain, numerics_notes, to_plain
 from coview.training.root_predictions import Guesser
 from coview.training.run_folder import (
     CHECKPOINT,
@@ -130,7 +130,7 @@ def train(
     if filler:
         data = with_detections(data, filler)
     data, labelled = with_pseudo(recipe.pseudo, data, detector)
-    for line in label_lines(labelled):
+    for line in (*label_lines(labelled), *numerics_notes(recipe)):
         say(line)
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)

@@ -15,7 +15,7 @@ from coview.methods.shared.base import Method
 from coview.training.device import check_device, resolved
 from coview.training.evaluation.scoring import TRUTH, Score, scored, write_evaluation
 from coview.training.pretrained import Report, initialise
-from coview.training.recipe import Recipe, to_plain
+from coview.training.recipe import Recipe, numerics_notes, to_plain
 from coview.training.run import expects_bgr, load_run, weights_of, with_base, write_record, write_weights
 from coview.training.run_folder import (
     CHECKPOINT,
@@ -107,7 +107,7 @@ def evaluate_untrained(
     report = initialise(method, validation.skeleton, source, bgr=expects_bgr(recipe))
     _check_whole(report, method)
     check_scorable(method, validation, kind)
-    for line in report.lines():
+    for line in (*report.lines(), *numerics_notes(recipe, released=bool(source.released))):
         say(line)
     device = resolved(recipe.device) if "images" in method.inputs else torch.device("cpu")
     running = scored(method.to(device), validation)
