@@ -21,19 +21,20 @@ from coview.methods.shared.base import (
     WorldPose,
 )
 from coview.metrics.detection import ImageError
-from coview.metrics.joint_error import (
+from coview.metrics.running import (
     CPS,
     MPJPE,
     NAUC,
     NMPJPE,
     NPCK,
     PMPJPE,
+    PSS,
     CentredMPJPE,
     Coverage,
     OppositeShare,
     RelativeMPJPE,
 )
-from coview.metrics.structure_score import PSS, SHIPPED, shipped_centres
+from coview.metrics.structure_score import SHIPPED, shipped_centres
 from coview.representations.canonical_pose import canonical_pose
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
