@@ -101,11 +101,12 @@ def evaluate_untrained(
         _check_free(out)
     source = weights_of(recipe.init)
     kind = type(recipe.data).__name__
-    validation = with_base(recipe, recipe.data.validation(), "validation", out)
+    validation = recipe.data.validation()
     with torch.random.fork_rng():
         method = recipe.method.build(validation.skeleton).eval()
     report = initialise(method, validation.skeleton, source, bgr=expects_bgr(recipe))
     _check_whole(report, method)
+    validation = with_base(recipe, validation, "validation", out)
     check_scorable(method, validation, kind)
     for line in (*report.lines(), *numerics_notes(recipe, released=bool(source.released))):
         say(line)
