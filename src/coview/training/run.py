@@ -72,6 +72,14 @@ class Run:
     # run.json
     record: dict[str, Any]
 
+    @property
+    def released_crops(self) -> bool | None:
+        """Whether its training data had crops as the authors' code makes them.
+
+        None where neither says: the data has no such setting, or the weights were not trained by coview."""
+        crops = getattr(self.recipe.data, "released_numerics", None)
+        return crops if self.record["steps"] else None
+
 
 def train(
     recipe: Recipe,

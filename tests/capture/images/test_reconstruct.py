@@ -143,7 +143,7 @@ def test_released_numerics_are_applied_with_the_crops_that_they_were_trained_on(
     shifted = reconstruct_images(session, theirs)
     assert theirs.method.batches, "crops of another kind are another result"
     assert errors_mm(shifted.poses.points, right.poses.points).max() > 0.1
-    assert "released numerics" in Poses3D.load(shifted.path).provenance["crop"]
+    assert "as released" in Poses3D.load(shifted.path).provenance["crop"]
 
 
 def test_interrupted_work_goes_on_where_it_was(fresh, finder, monkeypatch):

@@ -105,7 +105,7 @@ class Pictures(SyntheticConfig):
 
 
 UNTRAINED = Recipe(
-    method=AlgebraicTriangulationConfig(depth=18, size=64, deconv=8, released_numerics=True),
+    method=AlgebraicTriangulationConfig(depth=18, size=64, trunk=8, deconv=8, released_numerics=True),
     data=Pictures(instants=4, validation_instants=3, subjects=1, skeleton=LEARNABLE_17),
     steps=2,
     device="cpu",
@@ -153,7 +153,8 @@ def test_what_was_not_trained_says_so_and_is_not_taken_for_a_trained_run(authors
     assert "weights used, 0 ignored" in said[0]
     words = f"not trained: those of {recipe.init} as they are"
     assert json.loads((tmp_path / "run" / "evaluation.json").read_text())["weights"] == words
-    assert load_run(tmp_path / "run").record["steps"] == 0
+    run = load_run(tmp_path / "run")
+    assert (run.record["steps"], run.released_crops) == (0, None)
     evaluate(tmp_path / "run")
     assert json.loads((tmp_path / "run" / "evaluation.json").read_text())["weights"] == words
     with pytest.raises(ValueError, match=r"holds weights that .* measured without training them.*--out"):
@@ -179,7 +180,7 @@ def test_weights_that_leave_a_part_random_are_not_measured(authors, tmp_path):
         evaluate_untrained(recipe, tmp_path / "run")
     assert not (tmp_path / "run").exists()
     # of the same file the heat maps alone are a whole method
-    ransac = RansacTriangulationConfig(depth=18, size=64, deconv=8, released_numerics=True)
+    ransac = RansacTriangulationConfig(depth=18, size=64, trunk=8, deconv=8, released_numerics=True)
     assert evaluate_untrained(replace(recipe, method=ransac), tmp_path / "run")["coverage_percent"] > 0
 
 

@@ -83,7 +83,7 @@ class ImageInference:
             frames=rest,
             pictures=self.pictures,
             at_once=self.at_once,
-            released_numerics=self.model.released_numerics,
+            released_numerics=self.model.released_crops,
         )
         total = -(-len(rest) // self.at_once)
         for portion in progress(crops, total=total, what=self.model.kind):
