@@ -136,7 +136,7 @@ def test_joints_that_the_weights_do_not_know_begin_anew_and_are_counted():
         known = name in LEARNABLE_17.joints
         expected = theirs.backbone.final_layer.weight[LEARNABLE_17.index(name)] if known else before[joint]
         assert torch.equal(after[joint], expected)
-    assert "backbone.final_layer: 17 of 19 joints begin with filters of the source" in " ".join(report.notes)
+    assert "backbone.final_layer: 17 of 19 joints start from filters of the source" in " ".join(report.notes)
 
 
 def test_channels_of_joints_that_nobody_names_are_not_taken():
@@ -155,7 +155,7 @@ def test_a_2d_file_gives_the_first_filters_that_it_has():
     assert torch.equal(ours.backbone.final_layer.bias, theirs.backbone.final_layer.bias[:17])
     words = " ".join(report.notes)
     assert (
-        "17 of 17 joints begin with filters of the source, which has 33; the file does not name its joints"
+        "17 of 17 joints start from filters of the source, which has 33; the file does not name its joints"
         in words
     )
     few, ours = small(joints=16), small()
@@ -275,11 +275,11 @@ def test_volumes_are_brought_into_order_by_name(tmp_path):
             there = EPIPOLAR_16.index(word)
             assert torch.equal(after[here], given[64 * there : 64 * there + 64])
     assert report.notes == [
-        "backbone.final_layer: 16 of 17 joints begin with filters of the source, which has 16."
+        "backbone.final_layer: 16 of 17 joints start from filters of the source, which has 16."
     ]
 
 
-def test_volumes_of_other_depths_and_maps_are_begun_anew(tmp_path):
+def test_volumes_of_other_depths_and_maps_are_initialised_anew(tmp_path):
     source = of_disk(tmp_path, drawn(listed("r18_j16")))
     for channels in (32 * 16, 16):  # half as many layers; and one heat map per joint
         report = initialise(Stand(depth=18, joints=channels), EPIPOLAR_16, source)

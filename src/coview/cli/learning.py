@@ -46,7 +46,7 @@ def _say_recipes() -> None:
     say(
         "usage: coview train [RECIPE] [--data SESSION] [--init RUN] [--out DIR] [--overwrite] [flags of the recipe]\n"
         f"       --data SESSION trains on a recording; without RECIPE that is {_FOR_SESSIONS}\n"
-        "       --init RUN, or --init released:PATH, begins with weights that somebody has trained\n"
+        "       --init RUN, or --init released:PATH, starts from weights that somebody has trained\n"
         "       --out DIR is the folder of the run; default: runs/RECIPE, or models/RECIPE in the session\n"
         "       --overwrite trains again where another recipe's run is in the way\n"
         "       coview train RECIPE --help shows the flags of a recipe; coview recipes says what each one reads\n\n"

@@ -15,7 +15,7 @@ from coview.formats.weights.released_weights import VOLUMES, ReleasedWeights
 from coview.networks.backbone import trunk_shapes
 from coview.skeletons import EPIPOLAR_16, H36M_17, LEARNABLE_17, Skeleton
 
-# Released names to ours, and what they are; everything else in a file is not known here.
+# Released names to ours, and what they are; any other name in a file is ignored and listed.
 KEY_MAP = {
     "backbone.conv1": ("backbone.conv1", "first convolution, blue-green-red"),
     "backbone.bn1": ("backbone.bn1", "its normalisation"),
@@ -71,7 +71,7 @@ _COLOURS, _HEAT_MAPS = "backbone.conv1.weight", "backbone.final_layer."
 
 @dataclass(frozen=True)
 class Source:
-    """Weights to begin with."""
+    """Initial weights."""
 
     # what they are
     words: str
@@ -118,9 +118,9 @@ class Report:
     ignored: dict[str, str] = field(default_factory=dict)
     # names of both whose shapes differ
     mismatched: dict[str, str] = field(default_factory=dict)
-    # weights of the method that begin as if there were no source
+    # weights of the method that keep their own initialisation
     started: list[str] = field(default_factory=list)
-    # weights, among those used, of which some joints begin so
+    # weights, among those used, of which some joints keep theirs
     partial: list[str] = field(default_factory=list)
     # what the user should know
     notes: list[str] = field(default_factory=list)
@@ -133,7 +133,7 @@ class Report:
         """One line of counts."""
         return (
             f"from {self.source}: {len(self.used)} weights used, {len(self.ignored)} ignored, "
-            f"{len(self.mismatched)} of another shape, {len(self.started)} begun anew"
+            f"{len(self.mismatched)} of another shape, {len(self.started)} initialised anew"
         )
 
     def lines(self) -> list[str]:
@@ -157,7 +157,7 @@ def initialise(method: nn.Module, skeleton: Skeleton, source: Source, *, bgr: bo
     Args:
         method: The method, changed in place.
         skeleton: Skeleton of the method.
-        source: The weights to begin with.
+        source: The initial weights.
         bgr: Whether the method's images are blue, green, red.
 
     Returns:
@@ -219,7 +219,7 @@ def check_depth(method: nn.Module, source: Source) -> None:
 
     Args:
         method: The method.
-        source: The weights to begin with.
+        source: The initial weights.
 
     Raises:
         InputError: Naming the depth and width of both.
@@ -243,7 +243,7 @@ def check_joints(method: nn.Module, skeleton: Skeleton, source: Source) -> list[
     Args:
         method: The method.
         skeleton: Skeleton of the method.
-        source: The weights to begin with.
+        source: The initial weights.
 
     Returns:
         One index per joint.
@@ -256,7 +256,7 @@ def check_joints(method: nn.Module, skeleton: Skeleton, source: Source) -> list[
     if not per_joint and theirs.joints != skeleton.joints:
         raise InputError(
             f"{source.words} has the joints of '{theirs.name}', and this method those of '{skeleton.name}': its "
-            f"weights do not say which numbers belong to which joint. Begin with a run on the same skeleton; a session "
+            f"weights do not say which numbers belong to which joint. Start from a run on the same skeleton; a session "
             f"is trained on that of the run with --data.skeleton {theirs.name}."
         )
     return [theirs.joints.index(joint) if joint in theirs.joints else None for joint in skeleton.joints]
@@ -318,7 +318,7 @@ def _by_blocks(
 
 def _joints(name: str, found: int, joints: int, channels: int, source: Source) -> str:
     module = name.removesuffix(".weight")
-    words = f"{module}: {found} of {joints} joints begin with filters of the source, which has {channels}"
+    words = f"{module}: {found} of {joints} joints start from filters of the source, which has {channels}"
     if source.only_backbone:
         words += (
             f"; the file does not name its joints, and the first are taken for those of {source.skeleton.name}. "
@@ -329,7 +329,7 @@ def _joints(name: str, found: int, joints: int, channels: int, source: Source) -
 
 def _turned(bgr: bool) -> str:
     theirs, ours = ("BGR", "RGB") if bgr else ("RGB", "BGR")
-    words = f"the weights expect {theirs} and this method gives {ours}: the first layer was turned round."
+    words = f"the weights expect {theirs} and this method gives {ours}: the first convolution's colours were reordered."
     if bgr:
         words += (
             " Mean and standard deviation of the colours, half pixels and the released DLT still differ, so errors are "

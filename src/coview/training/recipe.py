@@ -65,7 +65,7 @@ class Recipe:
     validate_every: int = 0
     # of initial weights, batches and everything else that is random
     seed: int = 0
-    # weights to begin with: the folder of a run, or released:PATH for a file of its authors; "": random ones
+    # initial weights: the folder of a run, or released:PATH for a file of its authors; "": random ones
     init: str = ""
     # folder of a run that predicts `base_point`, where a method needs one
     base_from: Path | None = None

@@ -3,7 +3,7 @@
 recipe.json         what was asked for
 weights.safetensors the trained method
 history.csv         losses and validation metrics over the steps
-init.json           what became of the weights to begin with, name by name, where there were any
+init.json           what became of the initial weights, name by name, where there were any
 pseudo_labels.json  how the labels were made that it learnt from, where there were such
 run.json            what happened: seconds, device, what the method said (mirror_flipped); written last
 evaluation.json     metrics on the validation data, where it has the truth
@@ -121,11 +121,11 @@ def train(
         check_device(recipe.device)
     check_precision(recipe.precision, recipe.device)
     check_apart(recipe, out)
-    begun = opened(recipe, out, overwrite)
+    resumed = opened(recipe, out, overwrite)
     if (out / RECORD).is_file() and not overwrite:
         return out
     detector, filler = _earlier_detectors(recipe, out)
-    source = weights_of(recipe.init) if recipe.init and not begun else None
+    source = weights_of(recipe.init) if recipe.init and not resumed else None
     data, validation = recipe.data.train(), recipe.data.validation()
     check_fields(recipe, data.fields)
     if source:
@@ -143,10 +143,10 @@ def train(
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
         method = recipe.method.build(data.skeleton)
-        if begun:
-            begun.check_fits(method, recipe.steps, out / CHECKPOINT)
+        if resumed:
+            resumed.check_fits(method, recipe.steps, out / CHECKPOINT)
         learner = Learner(method, recipe, data)
-        if not begun:
+        if not resumed:
             learner.fit_statistics()
         report = initialise(method, data.skeleton, source, bgr=expects_bgr(recipe)) if source else None
         if leads(recipe.devices):
@@ -158,7 +158,7 @@ def train(
                 _tell(report, learner, out, say)
             if labelled:
                 write_text(out / PSEUDO, json.dumps(labelled, indent=1))
-        fit(learner, validation, out / CHECKPOINT, out / HISTORY, progress, checkpoint_seconds, say, begun)
+        fit(learner, validation, out / CHECKPOINT, out / HISTORY, progress, checkpoint_seconds, say, resumed)
     if not leads(recipe.devices):
         # this process was started to help the first one, which goes on with what was learnt
         raise SystemExit(0)
@@ -196,7 +196,7 @@ def load_run(path: Path) -> Run:
     path = Path(path)
     if not (path / RECORD).is_file():
         state = (
-            "was begun and not finished: train again to go on" if (path / RECIPE).is_file() else "is no run"
+            "was started and not finished: train again to go on" if (path / RECIPE).is_file() else "is no run"
         )
         raise MissingFileError(f"{path} {state} ({RECORD} is not there).")
     part = RECORD
@@ -387,7 +387,7 @@ def _named_run(setting: str, path: Path) -> Run:
 
 
 def _tell(report: Report, learner: Learner, out: Path, say: Callable[[str], None]) -> None:
-    """What became of the weights to begin with: for the record, the folder and the user."""
+    """What became of the initial weights: for the record, the folder and the user."""
     learner.facts["init"] = report.summary()
     write_text(out / INIT, json.dumps(report.plain(), indent=1))
     for line in report.lines():
