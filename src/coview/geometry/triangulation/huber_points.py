@@ -46,6 +46,10 @@ def least_huber_points(
     Returns:
         Metres, world frame, in the precision of `points3d`. NaN stays NaN; a point never has a larger loss than its
         start."""
+    if points3d.device.type == "mps":
+        # has no float64
+        given = points3d.cpu(), points.cpu(), projections.cpu(), seen.cpu()
+        return least_huber_points(*given, limit, most_steps=most_steps).to(points3d.device)
     there = points3d.isfinite().all(dim=-1)
     counts = seen & there[..., None, :] & points.isfinite().all(dim=-1)
     pixels = torch.where(counts[..., None], points, 0.0).double()
