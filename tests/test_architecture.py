@@ -165,6 +165,7 @@ HEAVY = ["lightning", "torchmetrics", "cv2", "viser", "av", "scipy", "tyro", "ri
         ("coview.cameras", []),
         ("coview.sample", []),
         ("coview.methods.canonpose", []),
+        ("coview.api.metrics", []),
     ],
 )
 def test_a_room_needs_torch_alone(room: str, allowed: list[str]):

@@ -6,8 +6,8 @@ import torch
 
 import coview
 from coview.errors import InputError, UnknownNameError
-from coview.metrics import joint_error as running
-from coview.metrics.structure_score import PSS, shipped_centres
+from coview.metrics import running
+from coview.metrics.structure_score import shipped_centres
 from coview.skeletons import H36M_17
 
 TRUTH = np.random.default_rng(0).normal(size=(8, 17, 3))
@@ -20,7 +20,7 @@ METRICS = {
     "n_mpjpe": (lambda p, t: coview.n_mpjpe(p, t, root=0), running.NMPJPE(0)),
     "p_mpjpe": (lambda p, t: coview.p_mpjpe(p, t), running.PMPJPE()),
     "n_pck": (lambda p, t: coview.pck(p, t, 100, alignment="scale", root=0), running.NPCK(0, 100.0)),
-    "pss": (lambda p, t: coview.pss(p, t), PSS(shipped_centres(50))),
+    "pss": (lambda p, t: coview.pss(p, t), running.PSS(shipped_centres(50))),
 }
 
 

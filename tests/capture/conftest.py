@@ -88,6 +88,7 @@ def film_session(
 class DotConfig(MethodConfig):
     size: int = 128
     told: str = ""  # the field that tells the root
+    released_numerics: bool = False
 
     def build(self, skeleton):
         return DotFinder(self, skeleton)

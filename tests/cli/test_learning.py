@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from coview.cli.learning import _take, predict, recipes, train
+from coview.cli.learning import _take, evaluate, predict, recipes, train
+from coview.cli.main import _run
 from coview.demo import generate
 from coview.formats.calibration.calibration import Calibration, write_calibration
 from coview.formats.motion.poses3d import Poses3D
@@ -68,6 +69,25 @@ def test_weights_to_begin_with_are_named_in_both_spellings(tmp_path, joined):
     words = [f"--init={where}"] if joined else ["--init", where]
     with pytest.raises(FileNotFoundError, match="nowhere is no run"):
         train(["canonpose_synthetic", "--out", str(tmp_path / "run"), *words])
+
+
+def test_weights_are_measured_as_they_are_from_the_command_line(tmp_path, capsys):
+    few = ["--data.instants", "64", "--data.validation-instants", "8"]
+    train(["canonpose_synthetic", "--out", str(tmp_path / "run"), "--steps", "3", *few])
+    before = (tmp_path / "run" / "weights.safetensors").read_bytes()
+    capsys.readouterr()
+    words = ["--init", str(tmp_path / "run"), "canonpose_synthetic", "--out", str(tmp_path / "as_is"), *few]
+    _run(["evaluate", *words])
+    out = capsys.readouterr().out
+    assert f"not trained: the weights of {tmp_path / 'run'} as they are" in out
+    assert "n_mpjpe_mm" in out
+    assert (tmp_path / "as_is" / "weights.safetensors").read_bytes() == before
+    evaluate(tmp_path / "as_is")
+    assert out.endswith(capsys.readouterr().out)
+    with pytest.raises(FileNotFoundError, match=r"no file .*nowhere.pth with released weights"):
+        _run(["evaluate", f"--init=released:{tmp_path}/nowhere.pth", "canonpose_synthetic"])
+    with pytest.raises(ValueError, match=r"which recipe\?"):
+        _run(["evaluate", "--init", str(tmp_path / "run")])
 
 
 def test_prediction_from_the_command_line_says_how_it_compares(tmp_path, capsys):

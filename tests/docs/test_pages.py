@@ -9,7 +9,7 @@ import tyro
 
 from coview import recipes
 from coview.cli import main
-from coview.cli.learning import _recipe_name
+from coview.cli.learning import _recipe_name, _take
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -44,6 +44,11 @@ def commands() -> list[tuple[str, tuple[str, ...]]]:
     return sorted(set(found))
 
 
+def of_a_recipe(words: tuple[str, ...]) -> bool:
+    """Whether the flags of a command are those of a recipe."""
+    return words[0] == "train" or (words[0] == "evaluate" and "--init" in words)
+
+
 def tried(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     """What `coview … --help` prints."""
     with pytest.raises(SystemExit) as ended:
@@ -54,7 +59,7 @@ def tried(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 
 @pytest.mark.parametrize(
     ("page", "words"),
-    [line for line in commands() if line[1][0] != "train"],
+    [line for line in commands() if not of_a_recipe(line[1])],
     ids=lambda value: str(value)[:60],
 )
 def test_commands_and_flags_in_the_pages_exist(page, words, capsys):
@@ -67,14 +72,15 @@ def test_commands_and_flags_in_the_pages_exist(page, words, capsys):
 
 @pytest.mark.parametrize(
     ("page", "words"),
-    [line for line in commands() if line[1][0] == "train"],
+    [line for line in commands() if of_a_recipe(line[1])],
     ids=lambda value: str(value)[:60],
 )
 def test_recipes_and_their_flags_in_the_pages_exist(page, words):
     if any("my_package" in word for word in words):
         return
     session = "SESSION" if "--data" in words else None
-    name, rest = _recipe_name(list(words[1:]), session)
+    given = list(words[1:]) if words[0] == "train" else _take(list(words[1:]), {"--init": None})[1]
+    name, rest = _recipe_name(given, session)
     own: list[str] = []
     while rest:
         word = rest.pop(0)

@@ -1,5 +1,6 @@
 import copy
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ import torch
 from scipy.optimize import least_squares
 from torch import nn
 
+from coview.data.synthetic.recordings import ring_cameras
 from coview.methods.algebraic_triangulation import (
     AlgebraicTriangulationConfig,
     RansacTriangulationConfig,
@@ -222,7 +224,82 @@ def test_confidences_may_learn_at_their_own_rate():
     assert replace(SMALL, confidences=False, confidence_rate=20.0).build(H36M_17).rates == {}
 
 
-def test_ransac_leaves_out_what_disagrees_and_agrees_with_scipy(dotted):
+def huber_textbook(start, pixels, projections):
+    """The paper's refinement: SciPy's robust least squares on half the reprojection errors, until it stands still."""
+
+    def costs(point):
+        image = projections @ np.append(point, 1.0)
+        return np.linalg.norm(image[:, :2] / image[:, 2:] - pixels, axis=1) / 2
+
+    tight = {"loss": "huber", "f_scale": 1.0, "method": "trf", "ftol": 1e-15, "xtol": 1e-15, "gtol": 1e-15}
+    for _ in range(20):
+        found = least_squares(costs, start, **tight).x
+        if np.linalg.norm(found - start) < 1e-9:
+            break
+        start = found
+    return found
+
+
+def dlt_textbook(pixels, projections):
+    """The smallest singular vector of the rows as they are."""
+    rows = [
+        u * p[2] - p[axis] for at, p in zip(pixels, projections, strict=True) for axis, u in enumerate(at)
+    ]
+    point = np.linalg.svd(np.stack(rows))[2][-1]
+    return point[:3] / point[3]
+
+
+def ransac_textbook(pixels, projections, pairs):
+    """Pairs propose; the largest set within 15 half pixels, the pair always among it, is intersected, then refined."""
+    best: list[int] = []
+    for pair in pairs:
+        point = dlt_textbook(pixels[pair], projections[pair])
+        image = projections @ np.append(point, 1.0)
+        errors = np.linalg.norm(image[:, :2] / image[:, 2:] - pixels, axis=1) / 2
+        agreed = sorted({*pair, *np.flatnonzero(errors < 15.0).tolist()})
+        best = agreed if len(agreed) > len(best) else best
+    point = dlt_textbook(pixels[best], projections[best])
+    return point, huber_textbook(point, pixels[best], projections[best]), best
+
+
+@pytest.mark.parametrize("outlier", [0.0, 60.0])
+def test_ransac_repeats_the_released_baseline(outlier):
+    """In millimetres, with noise that makes the linear points of other conditionings differ by centimetres."""
+    torch.manual_seed(0)
+    config = RansacTriangulationConfig(depth=18, size=384, deconv=8, trunk=8, released_numerics=True)
+    method = config.build(H36M_17).eval()
+    cameras = ring_cameras(4, focal=500.0, size=(384, 384)).pixels_from_world.double()
+    joints = torch.randn(2, 17, 3, dtype=torch.float64) / 2 + torch.tensor([0.3, -0.2, 1.0])
+    image = torch.einsum("vij,njk->nvik", cameras, torch.cat([joints, torch.ones(2, 17, 1)], -1).mT).mT
+    # whole cells of four pixels, as the largest value of a map gives them
+    pixels = 4 * (image[..., :2] / image[..., 2:] / 4 + torch.randn(2, 4, 17, 2)).round()
+    pixels[:, 2] += outlier
+    seen = torch.ones(2, 4, 17, dtype=torch.bool)
+    pairs = [list(pair) for pair in combinations(range(4), 2)]
+    found, chosen = method._agreed(pixels, cameras.expand(2, 4, 3, 4), seen)
+    method.config = replace(config, refine=False)
+    linear = method._agreed(pixels, cameras.expand(2, 4, 3, 4), seen)[0]
+    in_mm = torch.cat([cameras[..., :3], 1000 * cameras[..., 3:]], dim=-1).numpy()
+    for n, j in np.ndindex(2, 17):
+        point, refined, inliers = ransac_textbook(pixels[n, :, j].numpy(), in_mm, pairs)
+        assert chosen[n, :, j].nonzero()[:, 0].tolist() == inliers
+        assert np.abs(1000 * linear[n, j].numpy() - point).max() < 1e-9
+        assert np.abs(1000 * found[n, j].numpy() - refined).max() < (1e-2 if len(inliers) > 2 else 5.0)
+        ours, theirs = (
+            half_loss(p, pixels[n, inliers, j].numpy(), in_mm[inliers])
+            for p in (1000 * found[n, j].numpy(), refined)
+        )
+        assert ours <= theirs + 1e-9
+    assert outlier == 0 or not chosen[:, 2].all()
+
+
+def half_loss(point, pixels, projections):
+    image = projections @ np.append(point, 1.0)
+    e = np.linalg.norm(image[:, :2] / image[:, 2:] - pixels, axis=1) / 2
+    return np.where(e <= 1, e**2, 2 * e - 1).sum()
+
+
+def test_ransac_leaves_out_what_disagrees_and_ends_at_the_minimum(dotted):
     batch = dotted(2, views=5, size=128)
     pixels = batch.joints2d.clone()
     pixels[:, 2] += 60.0
@@ -231,25 +308,15 @@ def test_ransac_leaves_out_what_disagrees_and_agrees_with_scipy(dotted):
     method.backbone = Oracle(pixels, 128)
     pose = method(batch)
     assert (pose.weights[:, 2] == 0).float().mean() > 0.95
-    kept = pose.weights > 0
-    scale = 128 / 384
-    for n in range(2):
-        projections = batch.cameras.pixels_from_world[n].double().numpy()
-        for j in range(17):
-            views = kept[n, :, j].numpy()
-
-            def costs(point, views=views, projections=projections, n=n, j=j):
-                image = projections[views] @ np.append(point, 1.0)
-                gap = image[:, :2] / image[:, 2:] - pose.joints2d[n, views, j].double().numpy()
-                return np.linalg.norm(gap, axis=1) / (2 * scale)  # the paper's error is half the distance
-
-            def cost(point, costs=costs):
-                e = costs(point)
-                return np.where(e <= 1, e**2, 2 * e - 1).sum()
-
-            found = pose.joints3d[n, j].double().numpy()
-            best = least_squares(costs, found, loss="huber", f_scale=1.0, method="trf").x
-            assert cost(found) <= cost(best) * 1.01 + 1e-6
+    for n, j in np.ndindex(2, 17):
+        views = (pose.weights[n, :, j] > 0).numpy()
+        projections = batch.cameras.pixels_from_world[n].double().numpy()[views]
+        seen = pose.joints2d[n, views, j].double().numpy() * 3  # as of a crop of 384 pixels
+        projections[:, :2] *= 3
+        found = pose.joints3d[n, j].double().numpy()
+        best = huber_textbook(found, seen, projections)
+        assert half_loss(found, seen, projections) <= half_loss(best, seen, projections) + 1e-6
+        assert np.linalg.norm(found - best) < 1e-4
 
 
 def test_with_many_views_pairs_are_drawn_and_are_pairs(dotted):

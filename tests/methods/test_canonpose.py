@@ -223,6 +223,89 @@ def test_one_view_cannot_teach():
         method.losses(method(batch), batch)
 
 
+# --- the authors' numerics ---------------------------------------------------------------------------
+
+
+def doubles(batch: MultiView) -> MultiView:
+    """The fields that CanonPose reads, in double precision; some joints of no confidence, whose places are wild."""
+    generator = torch.Generator().manual_seed(3)
+    confidence = torch.rand(batch.confidence.shape, generator=generator, dtype=torch.float64)
+    confidence = torch.where(confidence < 0.2, 0.0, confidence)
+    joints2d = (
+        batch.joints2d.double()
+        + 200
+        * torch.randn(batch.joints2d.shape, generator=generator, dtype=torch.float64)
+        * (confidence == 0)[..., None]
+    )
+    return batch.replaced(joints2d=joints2d, confidence=confidence)
+
+
+def authors_lifter(weights: dict[str, torch.Tensor], flat: torch.Tensor, confidence: torch.Tensor):
+    """The network by its text: planar input, no activation after the first layer, Rodrigues' formula."""
+
+    def linear(x, name):
+        return x @ weights[f"lifter.{name}.weight"].T + weights[f"lifter.{name}.bias"]
+
+    def leaky(x):
+        return torch.where(x > 0, x, 0.01 * x)
+
+    def block(x, name):
+        return leaky(leaky(linear(leaky(linear(x, f"{name}.first")), f"{name}.second")) + x)
+
+    x = block(linear(torch.cat([flat[:, 0], flat[:, 1], confidence]), "entry"), "shared")
+    pose = linear(block(block(x, "pose_branch.0"), "pose_branch.1"), "pose").view(3, -1).T
+    omega = linear(block(block(x, "rotation_branch.0"), "rotation_branch.1"), "rotation")
+    angle = omega.norm()
+    a = omega / angle
+    cross = torch.stack(
+        [
+            torch.stack([0 * a[0], -a[2], a[1]]),
+            torch.stack([a[2], 0 * a[0], -a[0]]),
+            torch.stack([-a[1], a[0], 0 * a[0]]),
+        ]
+    )
+    return pose, torch.eye(3).to(a) + angle.sin() * cross + (1 - angle.cos()) * cross @ cross
+
+
+def test_released_numerics_are_the_authors_to_the_last_digit():
+    torch.manual_seed(0)
+    config = replace(SMALL, released_numerics=True, camera_weight=0.0)
+    batch, method = doubles(instants(3)), config.build(H36M_17).double()
+    lifted = method(batch)
+    weights = dict(method.state_dict())
+    poses, rotations = torch.empty(3, 4, 17, 3).double(), torch.empty(3, 4, 3, 3).double()
+    for n, v in itertools.product(range(3), range(4)):
+        centred = batch.joints2d[n, v] - batch.joints2d[n, v, :1]
+        poses[n, v], rotations[n, v] = authors_lifter(
+            weights, centred / centred.norm(), batch.confidence[n, v]
+        )
+        found = poses[n, v] @ rotations[n, v].T
+        assert (1000 * (lifted.joints3d[n, v] - found + found[:1])).abs().max() < 1e-9
+    # neither is the pose moved to its root, nor does the loss leave anything out
+    assert 1000 * (lifted.canonical - poses).abs().max() < 1e-9
+    assert poses[..., 0, :].norm(dim=-1).min() > 1e-3
+    authors = replace(lifted, canonical=poses, ray_from_canonical=rotations)
+    expected = slowly(method, authors, batch.replaced(rig=torch.zeros(3, dtype=torch.long)))
+    terms = method.losses(lifted, batch)
+    for name in ("rep", "view"):
+        torch.testing.assert_close(terms[name], expected[name], rtol=1e-6, atol=1e-12)
+
+
+def test_released_numerics_differ_only_where_something_is_missing_or_off_the_root():
+    torch.manual_seed(0)
+    ours = SMALL.build(H36M_17).double()
+    theirs = replace(SMALL, released_numerics=True).build(H36M_17).double()
+    theirs.load_state_dict(ours.state_dict())
+    whole = instants(3)
+    whole = whole.replaced(joints2d=whole.joints2d.double(), confidence=torch.ones(3, 4, 17).double())
+    torch.testing.assert_close(theirs(whole).joints3d, ours(whole).joints3d, rtol=0, atol=1e-12)
+    assert (theirs(doubles(whole)).joints3d - ours(doubles(whole)).joints3d).nan_to_num().abs().max() > 1e-3
+    gone = whole.replaced(joints2d=whole.joints2d.index_fill(2, torch.tensor([5]), torch.nan))
+    assert theirs(gone).joints3d.isfinite().all()
+    rootless = whole.replaced(joints2d=whole.joints2d.index_fill(2, torch.tensor([0]), torch.nan))
+    assert theirs(rootless).joints3d.isnan().all()
+
+
 # --- what is missing ---------------------------------------------------------------------------------
 
 
@@ -310,6 +393,8 @@ def test_declares_what_it_reads():
             r"focal \(in image diagonals\) and pose_head_init_scale must be positive, got 0\.0 and 1\.0",
         ),
         ({"view_weight": -1.0}, "must not be negative"),
+        ({"released_numerics": True, "projection": "perspective"}, "are those of projection 'orthographic'"),
+        ({"released_numerics": True, "centring": "weighted"}, "are those of .* centring 'root'"),
     ],
 )
 def test_settings_are_checked(wrong, message):

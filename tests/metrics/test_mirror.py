@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from coview.metrics.joint_error import OppositeShare
 from coview.metrics.mirror import MirroredShare
+from coview.metrics.running import OppositeShare
 
 MIRROR = torch.tensor([1.0, 1.0, -1.0])
 

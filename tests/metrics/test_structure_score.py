@@ -5,8 +5,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from coview.metrics.running import PSS
 from coview.metrics.structure_score import (
-    PSS,
     SHIPPED,
     PoseCentres,
     fit_centres,

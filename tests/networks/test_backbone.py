@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from coview.networks.backbone import BasicBlock, Bottleneck, PoseResNet
+from coview.networks.backbone import BasicBlock, Bottleneck, PoseResNet, Trunk, TrunkShape, trunk_shapes
 from coview.networks.v2v import V2V
 
 # methods/learnable_triangulation.md §3, §9: entries, parameters; and the digest of `name [shape]` of the released files
@@ -209,3 +209,21 @@ def test_a_narrow_trunk_halves_every_stage():
     ):
         assert list(b.shape) == [side // 2 if side in (128, 256) else side for side in a.shape], name
     assert narrow.eval()(torch.rand(1, 3, 64, 64)).heatmaps.shape == (1, 17, 16, 16)
+
+
+@pytest.mark.parametrize("depth", [18, 34, 50, 101, 152])
+def test_weights_tell_how_deep_and_wide_their_network_is(depth):
+    with torch.device("meta"):
+        weights = Trunk(depth, trunk=8).state_dict()
+    found = trunk_shapes(
+        {f"eyes.{name}": tensor for name, tensor in weights.items()} | {"other.weight": torch.ones(2)}
+    )
+    assert {name: (shape.depth, shape.channels) for name, shape in found.items()} == {"eyes.": (depth, 8)}
+    assert str(found["eyes."]) == f"ResNet-{depth} of 8 channels"
+
+
+def test_weights_of_other_networks_have_no_depth():
+    assert trunk_shapes({"lifter.weight": torch.ones(2)}) == {}
+    blocks = {f"layer{stage}.0.conv1.weight": torch.ones(8, 8, 1, 1) for stage in range(1, 5)}
+    assert trunk_shapes(blocks) == {"": TrunkShape(None, (1, 1, 1, 1), 8)}
+    assert str(trunk_shapes(blocks)[""]) == "residual network of 1-1-1-1 blocks of 8 channels"

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch import nn
 
 from coview.networks.heads import ConfidenceHead
 
@@ -28,6 +29,21 @@ def test_pooling_up_equals_pooling_down_at_the_released_size():
         wanted = head(features)
         head.features[2].ceil_mode = head.features[6].ceil_mode = False
         assert torch.equal(head(features), wanted)
+
+
+@pytest.mark.parametrize("pixels", [128, 192, 256, 320, 352, 384])
+def test_released_numerics_leave_an_odd_row_out(pixels):
+    """The released code pools with PyTorch's default, which rounds down."""
+    torch.manual_seed(0)
+    head, features = ConfidenceHead(16, 5).eval(), torch.randn(2, 16, pixels // 32, pixels // 32)
+    released = ConfidenceHead(16, 5, released_numerics=True).eval()
+    released.load_state_dict(head.state_dict())
+    down = head.features[:2], nn.MaxPool2d(2), head.features[3:6], nn.MaxPool2d(2), head.features[7:]
+    with torch.no_grad():
+        wanted = head.head(nn.Sequential(*down)(features).mean(dim=(-2, -1)))
+        assert torch.equal(released(features), wanted)
+        assert torch.equal(head(features), wanted) == (pixels in (128, 256, 384))
+        assert released(features[..., :1, :1]).shape == (2, 5)  # what they could not do at all
 
 
 def test_gradient_reaches_every_weight():

@@ -82,6 +82,30 @@ def test_the_map_names_every_module_of_the_released_files():
         assert any(name.startswith(f"{module}.") for module in KEY_MAP)
 
 
+# --- another network ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("depth", "remedy"), [(34, "--method.depth 34"), (50, "--method.depth 50")])
+def test_weights_of_another_depth_are_refused_by_name(depth, remedy):
+    theirs, ours = small(depth=depth), small(depth=18)
+    before = {name: tensor.clone() for name, tensor in ours.state_dict().items()}
+    words = rf"released.pth holds a ResNet-{depth} of 64 channels, and this method has a ResNet-18 .*{remedy}"
+    with pytest.raises(ValueError, match=words):
+        initialise(ours, LEARNABLE_17, released(theirs))
+    assert all(torch.equal(tensor, before[name]) for name, tensor in ours.state_dict().items())
+
+
+def test_weights_of_another_width_or_of_no_known_depth_are_refused():
+    with pytest.raises(
+        ValueError, match=r"a ResNet-18 of 8 channels.*Build the method with --method.trunk 8, or"
+    ):
+        initialise(small(), LEARNABLE_17, released(small(trunk=8)))
+    cut = released(small())
+    del cut.tensors["backbone.layer4.1.conv1.weight"], cut.tensors["backbone.layer4.1.conv2.weight"]
+    with pytest.raises(ValueError, match=r"residual network of 2-2-2-1 blocks .*Name weights of a ResNet-18"):
+        initialise(small(), LEARNABLE_17, cut)
+
+
 # --- joints ------------------------------------------------------------------------------------------
 
 
@@ -112,7 +136,7 @@ def test_joints_that_the_weights_do_not_know_begin_anew_and_are_counted():
         known = name in LEARNABLE_17.joints
         expected = theirs.backbone.final_layer.weight[LEARNABLE_17.index(name)] if known else before[joint]
         assert torch.equal(after[joint], expected)
-    assert "backbone.final_layer: 17 of 19 joints begin with filters of the source" in " ".join(report.notes)
+    assert "backbone.final_layer: 17 of 19 joints start from filters of the source" in " ".join(report.notes)
 
 
 def test_channels_of_joints_that_nobody_names_are_not_taken():
@@ -131,7 +155,7 @@ def test_a_2d_file_gives_the_first_filters_that_it_has():
     assert torch.equal(ours.backbone.final_layer.bias, theirs.backbone.final_layer.bias[:17])
     words = " ".join(report.notes)
     assert (
-        "17 of 17 joints begin with filters of the source, which has 33; the file does not name its joints"
+        "17 of 17 joints start from filters of the source, which has 33; the file does not name its joints"
         in words
     )
     few, ours = small(joints=16), small()
@@ -251,11 +275,11 @@ def test_volumes_are_brought_into_order_by_name(tmp_path):
             there = EPIPOLAR_16.index(word)
             assert torch.equal(after[here], given[64 * there : 64 * there + 64])
     assert report.notes == [
-        "backbone.final_layer: 16 of 17 joints begin with filters of the source, which has 16."
+        "backbone.final_layer: 16 of 17 joints start from filters of the source, which has 16."
     ]
 
 
-def test_volumes_of_other_depths_and_maps_are_begun_anew(tmp_path):
+def test_volumes_of_other_depths_and_maps_are_initialised_anew(tmp_path):
     source = of_disk(tmp_path, drawn(listed("r18_j16")))
     for channels in (32 * 16, 16):  # half as many layers; and one heat map per joint
         report = initialise(Stand(depth=18, joints=channels), EPIPOLAR_16, source)

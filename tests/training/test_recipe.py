@@ -13,9 +13,28 @@ from coview.data.session_dataset import RecordedConfig
 from coview.data.synthetic.recordings import SyntheticConfig
 from coview.methods.canonpose import CanonPoseConfig
 from coview.skeletons import COCO_17, H36M_17, Skeleton
-from coview.training.recipe import Recipe, check_fields, from_plain, to_plain
+from coview.training.recipe import Recipe, check_fields, from_plain, numerics_notes, to_plain
 
 RECIPE = Recipe(method=CanonPoseConfig(width=8), data=SyntheticConfig(instants=9), steps=3)
+
+
+def test_numerics_that_do_not_go_together_are_said():
+    recipe = recipes.load("algebraic_human36m")
+    released = replace(recipe.method, released_numerics=True), replace(recipe.data, released_numerics=True)
+    assert numerics_notes(recipe) == numerics_notes(RECIPE) == ()
+    assert numerics_notes(replace(recipe, method=released[0], data=released[1]), released=True) == ()
+    (note,) = numerics_notes(replace(recipe, method=released[0]))
+    assert "data.released_numerics is not" in note
+    assert "--data.released-numerics" in note
+    (note,) = numerics_notes(replace(recipe, data=released[1]))
+    assert "method.released_numerics is not" in note
+    (note,) = numerics_notes(recipe, released=True)
+    assert "errors are not those published. Add --method.released-numerics" in note
+
+
+def test_a_number_of_steps_that_became_a_choice_is_read():
+    assert from_plain(10, bool) is True
+    assert from_plain(0, bool) is False
 
 
 @pytest.mark.parametrize("name", recipes.names())

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from coview.data.base import InMemory
 from coview.data.batching import SubjectTimes
+from coview.data.human36m.dataset import Human36MConfig
 from coview.data.label_budget import ShownLabels
 from coview.data.synthetic.recordings import SyntheticConfig
 from coview.methods.canonpose import CanonPose, CanonPoseConfig
@@ -256,7 +257,8 @@ def test_a_run_can_begin_with_another_and_says_what_it_took(tmp_path, finished):
     wider = replace(TINY, init=str(finished), steps=1, learning_rate=1e-12, resolve_ambiguity_at=())
     run = train(wider, tmp_path / "run", say=said.append)
     torch.testing.assert_close(weights(run), weights(finished), rtol=0, atol=1e-9)
-    summary = f"from the run {finished}: {len(weights(run))} weights used, 0 ignored, 0 of another shape, 0 begun anew"
+    counts = f"{len(weights(run))} weights used, 0 ignored, 0 of another shape, 0 initialised anew"
+    summary = f"from the run {finished}: {counts}"
     assert said[0] == summary
     assert load_run(run).record["facts"]["init"] == summary
     assert json.loads((run / "init.json").read_text())["used"] == list(load_run(run).method.state_dict())
@@ -288,6 +290,15 @@ def test_a_run_cannot_begin_with_itself(finished):
     assert load_run(finished)
 
 
+def test_crops_of_a_run_are_those_of_its_training_data(finished):
+    run = load_run(finished)
+    assert run.released_crops is None  # 2D joints have no crops
+    for crops in (False, True):
+        pictures = replace(run, recipe=replace(run.recipe, data=Human36MConfig(released_numerics=crops)))
+        assert pictures.released_crops is crops
+        assert replace(pictures, record=run.record | {"steps": 0}).released_crops is None
+
+
 # --- refusals ----------------------------------------------------------------------------------------
 
 
@@ -309,7 +320,7 @@ def test_folders_that_are_no_finished_run_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="is no run"):
         load_run(tmp_path)
     (tmp_path / "recipe.json").write_text(json.dumps(to_plain(TINY)))
-    with pytest.raises(FileNotFoundError, match="was begun and not finished: train again"):
+    with pytest.raises(FileNotFoundError, match="was started and not finished: train again"):
         load_run(tmp_path)
 
 

@@ -13,7 +13,7 @@ from coview.api.arrays import ArrayLike, Kind, Number, read
 from coview.api.axes import Axis, expect, expect_equal
 from coview.errors import InputError
 from coview.metrics.joint_error import joint_error, n_joint_error, p_joint_error
-from coview.metrics.structure_score import PSS, PoseCentres, shipped_centres
+from coview.metrics.structure_score import PoseCentres, same_centre, shipped_centres
 from coview.skeletons import Skeleton
 
 Alignment = Literal["none", "root", "scale", "similarity"]
@@ -177,9 +177,8 @@ def pss(predicted: ArrayLike, truth: ArrayLike, centres: int | PoseCentres = 50)
             f"predicted: expected (*batch, joints={len(typical.joints)}, 3), got {tuple(first.shape)}: the centres "
             f"are of the joints {', '.join(typical.joints)}. Bring the poses to them with coview.convert_joints."
         )
-    score = PSS(typical)
-    score.update(first, second)
-    return kind.give(score.compute())
+    right, counted = same_centre(first, second, typical)
+    return kind.give(100 * (right & counted).sum(dtype=torch.float64) / counted.sum())
 
 
 # --- inside --------------------------------------------------------------------------------------

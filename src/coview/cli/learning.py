@@ -46,7 +46,7 @@ def _say_recipes() -> None:
     say(
         "usage: coview train [RECIPE] [--data SESSION] [--init RUN] [--out DIR] [--overwrite] [flags of the recipe]\n"
         f"       --data SESSION trains on a recording; without RECIPE that is {_FOR_SESSIONS}\n"
-        "       --init RUN, or --init released:PATH, begins with weights that somebody has trained\n"
+        "       --init RUN, or --init released:PATH, starts from weights that somebody has trained\n"
         "       --out DIR is the folder of the run; default: runs/RECIPE, or models/RECIPE in the session\n"
         "       --overwrite trains again where another recipe's run is in the way\n"
         "       coview train RECIPE --help shows the flags of a recipe; coview recipes says what each one reads\n\n"
@@ -112,17 +112,66 @@ def _take(arguments: list[str], options: dict[str, str | None]) -> tuple[dict[st
     return found, rest
 
 
-def evaluate(run: RunFolder, /, *, data: OptionalSession = None) -> None:
-    """Measure a trained model where the truth is known.
+def evaluate(
+    run: RunFolder,
+    /,
+    *,
+    data: OptionalSession = None,
+    init: Annotated[str | None, arg(metavar="released:FILE")] = None,
+) -> None:
+    """Measure a trained model where the truth is known; or, with --init, weights that somebody else has trained.
+
+    `coview evaluate --init released:FILE RECIPE [--out DIR] [flags of the recipe]` measures the weights as they are.
 
     Args:
-        run: Folder made by `coview train`.
+        run: Folder made by `coview train`; with --init the name of a recipe.
         data: A calibrated and reconstructed session to test on (its last fifth); default: the recipe's data.
+        init: Weights to measure without training them: released:FILE for a file of the authors, or another run.
     """
+    if init is not None:
+        given = [] if data is None else ["--data", str(data)]
+        return evaluate_weights([str(run), "--init", init, *given])
     from coview.data.session_dataset import RecordedConfig
     from coview.training.evaluation.evaluate import evaluate as measure
 
-    metrics = measure(run, None if data is None else RecordedConfig(sessions=(data,)))
+    _say_metrics(measure(run, None if data is None else RecordedConfig(sessions=(data,))))
+    return None
+
+
+def evaluate_weights(arguments: list[str]) -> None:
+    """`evaluate --init WEIGHTS RECIPE [--data SESSION] [--out DIR] [--overwrite] [flags of the recipe]`.
+
+    Args:
+        arguments: The command line after `coview evaluate`.
+    """
+    options, rest = _take(arguments, {"--out": None, "--data": None, "--init": None})
+    data, overwrite = options["--data"], "--overwrite" in rest
+    name, rest = _recipe_name([argument for argument in rest if argument != "--overwrite"], data)
+    if show_help(name, rest, lambda: _asked(name, data, rest), keep=data is None):
+        return
+    from dataclasses import replace
+
+    from coview.training.evaluation.evaluate import evaluate_untrained
+
+    recipe = replace(_asked(name, data, rest), init=options["--init"] or "")
+    out = Path(
+        options["--out"] or (f"runs/{name}_untrained" if data is None else f"{data}/models/{name}_untrained")
+    )
+    metrics = evaluate_untrained(recipe, out, overwrite=overwrite, say=say)
+    say(f"not trained: the weights of {recipe.init} as they are -> {out}")
+    _say_metrics(metrics)
+
+
+def asks_for_weights(arguments: list[str]) -> bool:
+    """Whether `coview evaluate` is given weights to measure, so that the flags are those of a recipe.
+
+    Args:
+        arguments: The command line after `coview evaluate`.
+    """
+    return any(argument == "--init" or argument.startswith("--init=") for argument in arguments)
+
+
+def _say_metrics(metrics: dict[str, float]) -> None:
     for name, value in metrics.items():
         say(f"{name:18s} {value:.2f}")
 

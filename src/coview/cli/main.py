@@ -17,7 +17,7 @@ from coview.cli.calib import calib
 from coview.cli.calibration import calibrate
 from coview.cli.data import data
 from coview.cli.ending import ended
-from coview.cli.learning import evaluate, predict, recipes, train
+from coview.cli.learning import asks_for_weights, evaluate, evaluate_weights, predict, recipes, train
 from coview.cli.reconstruction import export, reconstruct, report
 from coview.cli.recording import associate, import_
 from coview.cli.retired import refuse_retired
@@ -91,6 +91,9 @@ def _run(arguments: list[str]) -> None:
     refuse_retired(arguments)
     if arguments and arguments[0] in OWN_ARGUMENTS:
         COMMANDS[arguments[0]](arguments[1:])
+        return
+    if arguments[:1] == ["evaluate"] and asks_for_weights(arguments[1:]):
+        evaluate_weights(arguments[1:])
         return
     tyro.extras.subcommand_cli_from_dict(
         COMMANDS,

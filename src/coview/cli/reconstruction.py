@@ -123,7 +123,7 @@ def _from_images(
 
     check_device(device)
     run = load_run(weights)
-    model = image_model(run.method, run.skeleton, run.path, method)
+    model = image_model(run.method, run.skeleton, run.path, method, released_crops=run.released_crops)
     done = reconstruct_images(Session.load(session), model, device=str(resolved(device)), **options)
     say(f"method          {model.name}, crops of {model.size} px, run {model.weights}")
     say(

@@ -28,6 +28,7 @@ RETIRED: dict[tuple[str, ...], dict[str, str]] = {
         "--revise-at": "--resolve-ambiguity-at",
         "--method.both-sides": "--method.flip-test",
         "--method.no-both-sides": "--method.no-flip-test",
+        "--method.refinements": "--method.refine, or --method.no-refine for none",
         "--method.placed-by": "--method.centring",
         "--method.pose-start": "--method.pose-head-init-scale",
         "--method.reference": "--method.released-numerics",

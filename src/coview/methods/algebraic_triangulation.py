@@ -16,11 +16,8 @@ from torch import Tensor
 
 from coview.errors import InputError
 from coview.geometry.triangulation.dlt_reference import homogeneous_dlt
-from coview.geometry.triangulation.undistorted import (
-    refine_points,
-    reprojection_residuals,
-    triangulate_undistorted,
-)
+from coview.geometry.triangulation.huber_points import least_huber_points
+from coview.geometry.triangulation.undistorted import reprojection_residuals, triangulate_undistorted
 from coview.methods.shared.base import WorldPose
 from coview.methods.shared.image_method import CENTIMETRES, ImageConfig, ImageMethod, with_axes_of
 from coview.networks.backbone import Maps
@@ -188,8 +185,8 @@ class RansacTriangulationConfig(ImageConfig):
     threshold: float = 30.0
     # reprojection error from which on the refinement's loss is linear, in pixels of a crop of 384
     huber: float = 2.0
-    # reweighted Gauss-Newton steps of the refinement
-    refinements: int = 10
+    # whether the point of the inliers is moved to the minimum of the Huber loss; else it is that of the DLT
+    refine: bool = True
     # standard deviation of the heat maps drawn from 2D labels, in map cells
     sigma: float = 1.0
     # mse: heat maps learn to equal a Gaussian, as in the paper. cross_entropy: the softmax of `multiplier` times them
@@ -200,10 +197,9 @@ class RansacTriangulationConfig(ImageConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.iterations < 1 or self.refinements < 0:
+        if self.iterations < 1:
             raise InputError(
-                f"RansacTriangulationConfig: iterations must be at least 1 and refinements 0 or more, "
-                f"got {self.iterations} and {self.refinements}."
+                f"RansacTriangulationConfig: iterations must be at least 1, got {self.iterations}."
             )
         if self.fewest_views:
             raise InputError(
@@ -310,16 +306,45 @@ class RansacTriangulation(ImageMethod[TriangulatedPose]):
         """The point of the largest set of inlier views, refined; and the set."""
         scale = self.config.size / 384
         pairs = self._pairs(seen)
-        tried = triangulate_undistorted(
-            pixels.expand(len(pairs), *pixels.shape), projections[None], pairs.to(pixels)
-        )
-        errors = reprojection_residuals(tried, pixels.expand(len(pairs), *pixels.shape), projections[None])
-        inliers = (errors < scale * self.config.threshold) & seen | pairs
+        many = pixels.expand(len(pairs), *pixels.shape)
+        tried = self._intersected(many, projections[None], pairs)
+        inliers = (
+            self._errors(tried, many, projections[None]) < scale * self.config.threshold
+        ) & seen | pairs
         # of equal counts the first
         best = inliers.sum(dim=2).argmax(dim=0)
         chosen = inliers.take_along_dim(best[None, :, None, :], dim=0)[0]
-        joints3d = triangulate_undistorted(pixels, projections, chosen.to(pixels))
-        return self._refined(joints3d, pixels, projections, chosen), chosen
+        joints3d = self._intersected(pixels, projections, chosen)
+        if self.config.refine:
+            joints3d = least_huber_points(joints3d, pixels, projections, chosen, self.config.huber * scale)
+        return joints3d.to(pixels), chosen
+
+    def _intersected(
+        self,
+        pixels: Float[Tensor, "*batch views joints 2"],
+        projections: Float[Tensor, "*#batch views 3 4"],
+        used: Bool[Tensor, "*batch views joints"],
+    ) -> Float[Tensor, "*batch joints 3"]:
+        """The linear point of the views that are used, each with the same weight."""
+        if not self.config.released_numerics:
+            return triangulate_undistorted(pixels, projections, used.to(pixels))
+        # in double precision, as in the released code, whose images alone are float32
+        rows = _in_millimetres(projections.double())
+        return homogeneous_dlt(pixels.double(), rows, used.double()) / MILLIMETRES
+
+    def _errors(
+        self,
+        joints3d: Float[Tensor, "*batch joints 3"],
+        pixels: Float[Tensor, "*batch views joints 2"],
+        projections: Float[Tensor, "*#batch views 3 4"],
+    ) -> Float[Tensor, "*batch views joints"]:
+        """Reprojection errors in pixels; NaN, so no inlier, where the point is behind the camera, which the released
+        code does not ask."""
+        if not self.config.released_numerics:
+            return reprojection_residuals(joints3d, pixels, projections)
+        matrices = projections.double()
+        image = joints3d[..., None, :, :] @ matrices[..., :3].mT + matrices[..., None, :, 3]
+        return (image[..., :2] / image[..., 2:] - pixels).norm(dim=-1)
 
     def _pairs(
         self, seen: Bool[Tensor, "instants views joints"]
@@ -335,15 +360,6 @@ class RansacTriangulation(ImageMethod[TriangulatedPose]):
         drawn = torch.rand(self.config.iterations, 1, *seen.shape[1:], generator=generator).to(seen.device)
         second = torch.where(seen, drawn, -1.0).topk(2, dim=2).values[:, :, 1:]
         return (drawn >= second) & seen
-
-    def _refined(self, joints3d: Tensor, pixels: Tensor, projections: Tensor, chosen: Tensor) -> Tensor:
-        """Points with the least Huber loss of the reprojection errors, by reweighted Gauss-Newton."""
-        limit = self.config.huber * self.config.size / 384
-        for _ in range(self.config.refinements):
-            distance = reprojection_residuals(joints3d, pixels, projections)
-            weights = (limit / distance.clamp_min(limit)).sqrt().nan_to_num(0.0) * chosen
-            joints3d = refine_points(joints3d, pixels, projections, weights, steps=1)
-        return joints3d
 
 
 # --- inside --------------------------------------------------------------------------------------

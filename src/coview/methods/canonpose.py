@@ -16,7 +16,7 @@ from coview.methods.shared.lifted import LiftedPoses, LifterInput, flattened, fl
 from coview.methods.shared.lifting import LiftingConfig, LiftingMethod
 from coview.representations.cross_view_poses import permutation_within, rotated_pairs
 from coview.representations.mirror_ambiguity import perspective_image
-from coview.representations.normalised import weighted_centred
+from coview.representations.normalised import present, weighted_centred
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
 
@@ -29,9 +29,18 @@ class CanonPoseConfig(LiftingConfig):
     view_weight: float = 1.0
     # weight of L_cam: relative rotations exchanged among the instants of a static rig; 0 for moving cameras
     camera_weight: float = 0.1
+    # whether to repeat the numerics of the authors' code: the canonical pose is not moved to its root, and all joints
+    # take part in the size of a 2D pose, however little a detector trusted them; a joint without coordinates stands at
+    # the root. The default leaves out what was not seen
+    released_numerics: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.released_numerics and (self.projection, self.centring) != ("orthographic", "root"):
+            raise InputError(
+                f"CanonPoseConfig: released_numerics are those of projection 'orthographic' and centring 'root', got "
+                f"'{self.projection}' and '{self.centring}', which are ours. Leave these two as they are, or it out."
+            )
         if min(self.view_weight, self.camera_weight) < 0:
             raise InputError("CanonPoseConfig: view_weight and camera_weight must not be negative.")
 
@@ -112,7 +121,7 @@ class CrossViewLifting(LiftingMethod):
             # depths are constants of the gradient, but for the focal length that all of them grow with
             growth = self.focal / self.focal.detach()
             image = perspective_image(pose, joints, confidence, growth, centring=self.config.centring)
-        sized_by = None
+        sized_by = self._sized_by(observed)[:, None].to(confidence)
         if self.config.centring == "weighted":
             image, joints = weighted_centred(image, confidence), weighted_centred(joints, confidence)
             sized_by = confidence
@@ -154,6 +163,32 @@ class CanonPose(CrossViewLifting):
         # the mirror decision needs the image centre, the camera term the rigs; neither is a label
         read = {"image_size", "rig"} if config.camera_weight else {"image_size"}
         self.supervision = frozenset(read) - self.inputs
+
+    # --- the authors' numerics ---------------------------------------------------------------------
+
+    def _placed(self, pose: Tensor) -> Tensor:
+        return pose if self.config.released_numerics else super()._placed(pose)
+
+    def _sized_by(self, observed: LifterInput) -> Tensor:
+        by = super()._sized_by(observed)
+        return torch.ones_like(by) if self.config.released_numerics else by
+
+    def _root_seen(self, observed: LifterInput) -> Tensor:
+        """With the authors' numerics a root of confidence 0 is a root like any other, if it has coordinates."""
+        if self.config.released_numerics:
+            return (observed.confidence > 0).any(dim=-1)
+        return super()._root_seen(observed)
+
+    def _present(self, batch: MultiView) -> tuple[Tensor, Tensor]:
+        if not self.config.released_numerics:
+            return super()._present(batch)
+        joints2d = self.image_joints(batch)
+        there = torch.isfinite(joints2d).all(dim=-1)
+        joints2d, there = present(joints2d, there.to(joints2d), self.root)
+        confidence = torch.where(there > 0, batch.confidence.nan_to_num(), 0.0)
+        return joints2d, confidence if self.config.use_confidence else (confidence > 0).to(confidence)
+
+    # --- losses ------------------------------------------------------------------------------------
 
     def losses(self, predicted: LiftedPoses, batch: MultiView) -> dict[str, Float[Tensor, ""]]:
         """The paper's three terms, weighted.

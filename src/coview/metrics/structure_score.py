@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as as_safetensors
 from torch import Tensor
@@ -21,7 +21,6 @@ from torch import Tensor
 from coview.errors import InputError, MissingFileError, UnknownNameError
 from coview.formats.io.atomic import write_bytes
 from coview.metrics.k_means import k_means
-from coview.metrics.mean import Mean
 from coview.skeletons import Skeleton
 
 # of the file, and of how poses are compared
@@ -191,30 +190,20 @@ def shipped_centres(k: int) -> PoseCentres:
     return PoseCentres.load(_FOLDER / f"pose_centres_mocap4_{k}.safetensors")
 
 
-class PSS(Mean):
-    """Percentage of poses whose nearest centre is that of their truth. [Kocabas19]
-
-    A pose with a joint that was not predicted is wrong; one with an unknown joint of the truth is not counted.
+def same_centre(
+    predicted: Float[Tensor, "*batch joints 3"], truth: Float[Tensor, "*batch joints 3"], centres: PoseCentres
+) -> tuple[Bool[Tensor, "*batch"], Bool[Tensor, "*batch"]]:
+    """Whether the nearest centre of each pose is that of its truth; the share of these is the PSS. [Kocabas19]
 
     Args:
-        centres: typical poses; predictions and truth are in their frame."""
+        predicted: any unit; NaN: not predicted, which is wrong.
+        truth: any unit; NaN: unknown.
+        centres: typical poses, in whose frame both are.
 
-    higher_is_better = True
-
-    def __init__(self, centres: PoseCentres) -> None:
-        super().__init__()
-        self.centres = centres
-
-    def update(
-        self, predicted: Float[Tensor, "*batch joints 3"], truth: Float[Tensor, "*batch joints 3"]
-    ) -> None:
-        """Adds a batch.
-
-        Args:
-            predicted: any unit; NaN: not predicted.
-            truth: any unit; NaN: unknown."""
-        mine, other = self.centres.nearest(predicted), self.centres.nearest(truth)
-        self.add(100.0 * (mine == other), other >= 0)
+    Returns:
+        Whether it is; and whether the truth is wholly known, so that the pose counts."""
+    mine, other = centres.nearest(predicted), centres.nearest(truth)
+    return mine == other, other >= 0
 
 
 def _read(path: Path) -> tuple[dict[str, Any], Tensor]:

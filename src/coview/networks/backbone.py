@@ -4,6 +4,8 @@
 head is that of [Xiao18] as [Iskakov19] uses it.
 """
 
+import re
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 import torch
@@ -17,6 +19,8 @@ from coview.networks.recompute import apply
 
 Depth = Literal[18, 34, 50, 101, 152]
 
+# of a convolution in a residual block: what stands before it, stage, block, which convolution
+_BLOCK_NAME = re.compile(r"(.*)layer([1-4])\.(\d+)\.conv([1-3])\.weight")
 _BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 # pixels of images in the first layers at a time, at inference on a CPU
 _PIXELS_AT_ONCE = 384 * 384
@@ -35,6 +39,46 @@ class Maps(NamedTuple):
     volumetric: Float[Tensor, "n channels"] | None
     # features of the last residual stage
     coarse: Float[Tensor, "n channels32 h32 w32"] | None = None
+
+
+class TrunkShape(NamedTuple):
+    """What the weights of a residual network tell about it."""
+
+    # number of layers; None for a number of blocks that no ResNet of [He16] has
+    depth: int | None
+    # number of residual blocks of each stage
+    blocks: tuple[int, ...]
+    # channels of the first stage
+    channels: int
+
+    def __str__(self) -> str:
+        blocks = "-".join(map(str, self.blocks))
+        name = f"ResNet-{self.depth}" if self.depth else f"residual network of {blocks} blocks"
+        return f"{name} of {self.channels} channels"
+
+
+def trunk_shapes(tensors: Mapping[str, Tensor]) -> dict[str, TrunkShape]:
+    """The residual networks whose weights are among some, by the names of these.
+
+    Args:
+        tensors: weights by name, as in a state dict.
+
+    Returns:
+        What stands before "layer1" in the names of a network -> depth and width of that network."""
+    found: dict[str, list[tuple[int, int, int, str]]] = {}
+    for name in tensors:
+        if match := _BLOCK_NAME.fullmatch(name):
+            before, stage, block, convolution = match.groups()
+            found.setdefault(before, []).append((int(stage), int(block), int(convolution), name))
+    shapes = {}
+    for before, layers in found.items():
+        blocks = tuple(len({block for at, block, *_ in layers if at == stage}) for stage in range(1, 5))
+        bottleneck = any(convolution == 3 for *_, convolution, _ in layers)
+        depths = [depth for depth in _BLOCKS if _BLOCKS[depth] == blocks and (depth >= 50) == bottleneck]
+        first = tensors[min(layers)[-1]]
+        channels = len(first) if first.ndim else 0
+        shapes[before] = TrunkShape(depths[0] if depths else None, blocks, channels)
+    return shapes
 
 
 class BasicBlock(nn.Module):
@@ -186,6 +230,7 @@ class PoseResNet(Trunk):
         deconv: channels of each deconvolution.
         trunk: channels of the first residual stage; each later one has twice as many.
         checkpointing: recompute activations in the backward pass: less memory, a third more time.
+        released_numerics: confidences as the released code computes them, see `ConfidenceHead`.
 
     Raises:
         ValueError: a size that is not positive, or an unknown depth."""
@@ -200,6 +245,7 @@ class PoseResNet(Trunk):
         deconv: int = 256,
         trunk: int = 64,
         checkpointing: bool = False,
+        released_numerics: bool = False,
     ) -> None:
         if min(joints, deconv, trunk) < 1 or volumetric < 0:
             raise InputError(
@@ -208,8 +254,11 @@ class PoseResNet(Trunk):
             )
         super().__init__(depth, trunk=trunk, checkpointing=checkpointing)
         coarse = self.channels
-        self.alg_confidences = ConfidenceHead(coarse, joints) if algebraic else None
-        self.vol_confidences = ConfidenceHead(coarse, volumetric) if volumetric else None
+        heads = (joints if algebraic else 0, volumetric)
+        self.alg_confidences, self.vol_confidences = (
+            ConfidenceHead(coarse, count, released_numerics=released_numerics) if count else None
+            for count in heads
+        )
         self.deconv_layers = nn.Sequential(*_deconvolutions(coarse, deconv))
         self.final_layer = nn.Conv2d(deconv, joints, 1)
 

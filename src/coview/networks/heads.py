@@ -2,6 +2,7 @@
 
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from coview.networks.normalisation import BatchNorm2d
 
@@ -14,18 +15,21 @@ class ConfidenceHead(nn.Module):
 
     Args:
         inputs: channels in.
-        outputs: number of confidences."""
+        outputs: number of confidences.
+        released_numerics: whether an odd row or column is left out, as in the released code: the answer differs for
+            crops of 192, 320 or 352 pixels. Below 128 pixels, where nothing would remain, it is pooled by itself."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, *, released_numerics: bool = False) -> None:
         super().__init__()
+        pooling = _WholeWindows if released_numerics else nn.MaxPool2d
         self.features = nn.Sequential(
             nn.Conv2d(inputs, 512, 3, padding=1),
             BatchNorm2d(512),
-            nn.MaxPool2d(2, ceil_mode=True),
+            pooling(2, ceil_mode=True),
             nn.ReLU(inplace=True),
             nn.Conv2d(512, 256, 3, padding=1),
             BatchNorm2d(256),
-            nn.MaxPool2d(2, ceil_mode=True),
+            pooling(2, ceil_mode=True),
             nn.ReLU(inplace=True),
         )
         self.head = nn.Sequential(
@@ -44,3 +48,11 @@ class ConfidenceHead(nn.Module):
             features: of the last residual stage."""
         confidence: Tensor = self.head(self.features(features).mean(dim=(-2, -1)))
         return confidence
+
+
+class _WholeWindows(nn.MaxPool2d):
+    """Pooling by windows that lie in the map altogether; the rest of the map does not count."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        whole = min(input.shape[-2:]) >= 2
+        return functional.max_pool2d(input, self.kernel_size, ceil_mode=not whole)

@@ -34,19 +34,19 @@ def fit(
     progress: bool,
     checkpoint_seconds: float,
     say: Callable[[str], None] = lambda line: None,
-    begun: Checkpoint | None = None,
+    resumed: Checkpoint | None = None,
 ) -> None:
     """Train a learner by Lightning: devices, gradients, checkpoints, history, progress bar.
 
     Args:
         learner: What is trained.
         validation: Instants to score on the way, where the recipe says so and they have the truth.
-        checkpoint: File that is written by the clock; the run goes on from it where `begun` is given.
+        checkpoint: File that is written by the clock; the run goes on from it where `resumed` is given.
         history: CSV file of losses and scores, written with the checkpoint and at the end.
         progress: Whether progress is shown.
         checkpoint_seconds: Between two checkpoints.
         say: Gets lines on memory, for methods on images: how much it takes, and what to change where it will not fit.
-        begun: What that file holds; None: the run begins.
+        resumed: What that file holds; None: the run starts.
 
     Raises:
         TooLarge: where the memory runs out.
@@ -58,7 +58,7 @@ def fit(
     checkpoints = Checkpoints(checkpoint, checkpoint_seconds)
     with _quiet_lightning():
         trainer = _trainer(
-            recipe, look, HistoryLogger(history, until=begun.step if begun else 0), [bar, checkpoints]
+            recipe, look, HistoryLogger(history, until=resumed.step if resumed else 0), [bar, checkpoints]
         )
         device = trainer.strategy.root_device
         if fits_beside(batches.data, device):
@@ -70,7 +70,7 @@ def fit(
         with networks_in(recipe.precision, learner.method, device, compiled=compiled), _interruptible():
             expected = _expected(learner, batches.data, device, say)
             with explained(recipe, expected):
-                trainer.fit(learner, val_dataloaders=seen, ckpt_path=checkpoint if begun else None)
+                trainer.fit(learner, val_dataloaders=seen, ckpt_path=checkpoint if resumed else None)
     part_ways()
     if learner.step < recipe.steps:
         raise KeyboardInterrupt(

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from coview.errors import InputError
 from coview.formats.weights.released_weights import VOLUMES, ReleasedWeights
+from coview.networks.backbone import trunk_shapes
 from coview.skeletons import EPIPOLAR_16, H36M_17, LEARNABLE_17, Skeleton
 
-# Released names to ours, and what they are; everything else in a file is not known here.
+# Released names to ours, and what they are; any other name in a file is ignored and listed.
 KEY_MAP = {
     "backbone.conv1": ("backbone.conv1", "first convolution, blue-green-red"),
     "backbone.bn1": ("backbone.bn1", "its normalisation"),
@@ -70,7 +71,7 @@ _COLOURS, _HEAT_MAPS = "backbone.conv1.weight", "backbone.final_layer."
 
 @dataclass(frozen=True)
 class Source:
-    """Weights to begin with."""
+    """Initial weights."""
 
     # what they are
     words: str
@@ -117,8 +118,10 @@ class Report:
     ignored: dict[str, str] = field(default_factory=dict)
     # names of both whose shapes differ
     mismatched: dict[str, str] = field(default_factory=dict)
-    # weights of the method that begin as if there were no source
+    # weights of the method that keep their own initialisation
     started: list[str] = field(default_factory=list)
+    # weights, among those used, of which some joints keep theirs
+    partial: list[str] = field(default_factory=list)
     # what the user should know
     notes: list[str] = field(default_factory=list)
 
@@ -130,7 +133,7 @@ class Report:
         """One line of counts."""
         return (
             f"from {self.source}: {len(self.used)} weights used, {len(self.ignored)} ignored, "
-            f"{len(self.mismatched)} of another shape, {len(self.started)} begun anew"
+            f"{len(self.mismatched)} of another shape, {len(self.started)} initialised anew"
         )
 
     def lines(self) -> list[str]:
@@ -154,15 +157,17 @@ def initialise(method: nn.Module, skeleton: Skeleton, source: Source, *, bgr: bo
     Args:
         method: The method, changed in place.
         skeleton: Skeleton of the method.
-        source: The weights to begin with.
+        source: The initial weights.
         bgr: Whether the method's images are blue, green, red.
 
     Returns:
         What became of every weight.
 
     Raises:
-        InputError: No weight fits, or the channels of joints cannot be matched.
+        InputError: No weight fits, the residual networks differ in depth or width, or the channels of joints cannot be
+            matched.
     """
+    check_depth(method, source)
     report, state = Report(source.words, notes=list(source.notes)), method.state_dict()
     offered = _mapped(source, report)
     rows = check_joints(method, skeleton, source)
@@ -209,13 +214,36 @@ def _mapped(source: Source, report: Report) -> dict[str, Tensor]:
     return found
 
 
+def check_depth(method: nn.Module, source: Source) -> None:
+    """Refuse weights of a residual network of another depth or width: most of the method would stay random.
+
+    Args:
+        method: The method.
+        source: The initial weights.
+
+    Raises:
+        InputError: Naming the depth and width of both.
+    """
+    theirs, ours = trunk_shapes(source.tensors), trunk_shapes(method.state_dict())
+    for name in sorted(theirs.keys() & ours.keys()):
+        found, wanted = theirs[name], ours[name]
+        if found != wanted:
+            depth = f" --method.depth {found.depth}" if found.depth != wanted.depth and found.depth else ""
+            width = f" --method.trunk {found.channels}" if found.channels != wanted.channels else ""
+            remedy = f"Build the method with{depth}{width}, or name" if depth or width else "Name"
+            raise InputError(
+                f"{source.words} holds a {found}, and this method has a {wanted}: some names are the same in both, and "
+                f"the rest would stay random. {remedy} weights of a {wanted}."
+            )
+
+
 def check_joints(method: nn.Module, skeleton: Skeleton, source: Source) -> list[int | None]:
     """For every joint of the method, its channel in the source; None where the source has no such joint.
 
     Args:
         method: The method.
         skeleton: Skeleton of the method.
-        source: The weights to begin with.
+        source: The initial weights.
 
     Returns:
         One index per joint.
@@ -228,7 +256,7 @@ def check_joints(method: nn.Module, skeleton: Skeleton, source: Source) -> list[
     if not per_joint and theirs.joints != skeleton.joints:
         raise InputError(
             f"{source.words} has the joints of '{theirs.name}', and this method those of '{skeleton.name}': its "
-            f"weights do not say which numbers belong to which joint. Begin with a run on the same skeleton; a session "
+            f"weights do not say which numbers belong to which joint. Start from a run on the same skeleton; a session "
             f"is trained on that of the run with --data.skeleton {theirs.name}."
         )
     return [theirs.joints.index(joint) if joint in theirs.joints else None for joint in skeleton.joints]
@@ -255,6 +283,8 @@ def _per_joint(
         if row is not None:
             answer[joint] = given[row]
     found = len(given_rows) - given_rows.count(None)
+    if found < len(given_rows):
+        report.partial.append(name)
     if name.endswith("weight") and (two_d or found < len(given_rows)):
         report.notes.append(_joints(name, found, len(given_rows), len(given), source))
     return answer
@@ -279,6 +309,8 @@ def _by_blocks(
         if row is not None:
             answer[joint] = theirs[row]
     found = len(rows) - rows.count(None)
+    if found < len(rows):
+        report.partial.append(name)
     if name.endswith("weight") and found < len(rows):
         report.notes.append(_joints(name, found, len(rows), len(source.skeleton), source))
     return answer.flatten(0, 1)
@@ -286,7 +318,7 @@ def _by_blocks(
 
 def _joints(name: str, found: int, joints: int, channels: int, source: Source) -> str:
     module = name.removesuffix(".weight")
-    words = f"{module}: {found} of {joints} joints begin with filters of the source, which has {channels}"
+    words = f"{module}: {found} of {joints} joints start from filters of the source, which has {channels}"
     if source.only_backbone:
         words += (
             f"; the file does not name its joints, and the first are taken for those of {source.skeleton.name}. "
@@ -297,7 +329,7 @@ def _joints(name: str, found: int, joints: int, channels: int, source: Source) -
 
 def _turned(bgr: bool) -> str:
     theirs, ours = ("BGR", "RGB") if bgr else ("RGB", "BGR")
-    words = f"the weights expect {theirs} and this method gives {ours}: the first layer was turned round."
+    words = f"the weights expect {theirs} and this method gives {ours}: the first convolution's colours were reordered."
     if bgr:
         words += (
             " Mean and standard deviation of the colours, half pixels and the released DLT still differ, so errors are "

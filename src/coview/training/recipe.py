@@ -65,7 +65,7 @@ class Recipe:
     validate_every: int = 0
     # of initial weights, batches and everything else that is random
     seed: int = 0
-    # weights to begin with: the folder of a run, or released:PATH for a file of its authors; "": random ones
+    # initial weights: the folder of a run, or released:PATH for a file of its authors; "": random ones
     init: str = ""
     # folder of a run that predicts `base_point`, where a method needs one
     base_from: Path | None = None
@@ -156,6 +156,32 @@ def check_fields(recipe: Recipe, available: frozenset[str]) -> None:
             f"{type(recipe.data).__name__} does not provide; it has: {', '.join(sorted(provided))}. "
             + (remedies or f"Choose other data, or settings of the method that do without{way_out}.")
         )
+
+
+def numerics_notes(recipe: Recipe, *, released: bool = False) -> tuple[str, ...]:
+    """What the user should know where numerics of released code and ours are mixed: half a pixel, or swapped colours.
+
+    Args:
+        recipe: The recipe.
+        released: Whether its weights are those of a paper's authors.
+
+    Returns:
+        Sentences; none where method, data and weights go together.
+    """
+    method, data = (getattr(each, "released_numerics", None) for each in (recipe.method, recipe.data))
+    notes = []
+    if released and method is False:
+        notes.append(
+            "these weights were trained with the numerics of their authors' code, and the method has ours: errors are "
+            "not those published. Add --method.released-numerics."
+        )
+    if None not in (method, data) and method != data:
+        more, less = ("method", "data") if method else ("data", "method")
+        notes.append(
+            f"{more}.released_numerics is set and {less}.released_numerics is not: crops and network differ by up to "
+            f"half a pixel of the picture. Set both (--{less}.released-numerics), or neither."
+        )
+    return tuple(notes)
 
 
 def _with_shown(recipe: Recipe) -> frozenset[str]:
@@ -277,7 +303,8 @@ def from_plain(plain: Any, kind: Any) -> Any:
         return tuple(from_plain(part, each) for part, each in zip(plain, kinds, strict=True))
     if kind is Path:
         return Path(plain)
-    return float(plain) if kind is float else plain
+    # a number of steps once stood where there is now yes or no
+    return kind(plain) if kind is float or (kind is bool and isinstance(plain, int)) else plain
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], where: str = "") -> str:

@@ -136,8 +136,10 @@ class Question:
 def _digest(model: str, data: str, instants: Instants, read: frozenset[str]) -> str:
     digest = hashlib.sha256(f"{model}\n{data}\n{len(instants)}".encode())
     if len(instants):
-        small = instants.only(read - {"images", "cameras"})
-        parts = [(small[: len(instants)], small.fields)]
+        parts = []
+        # a method of images alone, on data that reads them from disk, has nothing small
+        if names := (read - {"images", "cameras"}) & instants.fields:
+            parts.append((instants.only(names)[: len(instants)], names))
         if "images" in read:
             pictures = instants.only(frozenset({"images"}))
             parts += [

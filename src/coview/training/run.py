@@ -3,7 +3,7 @@
 recipe.json         what was asked for
 weights.safetensors the trained method
 history.csv         losses and validation metrics over the steps
-init.json           what became of the weights to begin with, name by name, where there were any
+init.json           what became of the initial weights, name by name, where there were any
 pseudo_labels.json  how the labels were made that it learnt from, where there were such
 run.json            what happened: seconds, device, what the method said (mirror_flipped); written last
 evaluation.json     metrics on the validation data, where it has the truth
@@ -38,11 +38,11 @@ from coview.training.fit import fit
 from coview.training.initial_poses import first_guesses
 from coview.training.learner import Learner, check_finite
 from coview.training.precision import check_precision
-from coview.training.pretrained import Report, Source, check_joints, initialise
+from coview.training.pretrained import Report, Source, check_depth, check_joints, initialise
 from coview.training.processes import leads
 from coview.training.pseudo import lines as label_lines
 from coview.training.pseudo import with_detections, with_pseudo
-from coview.training.recipe import Recipe, check_fields, from_plain, to_plain
+from coview.training.recipe import Recipe, check_fields, from_plain, numerics_notes, to_plain
 from coview.training.root_predictions import Guesser
 from coview.training.run_folder import (
     CHECKPOINT,
@@ -71,6 +71,14 @@ class Run:
     skeleton: Skeleton
     # run.json
     record: dict[str, Any]
+
+    @property
+    def released_crops(self) -> bool | None:
+        """Whether its training data had crops as the authors' code makes them.
+
+        None where neither says: the data has no such setting, or the weights were not trained by coview."""
+        crops = getattr(self.recipe.data, "released_numerics", None)
+        return crops if self.record["steps"] else None
 
 
 def train(
@@ -113,32 +121,34 @@ def train(
         check_device(recipe.device)
     check_precision(recipe.precision, recipe.device)
     check_apart(recipe, out)
-    begun = opened(recipe, out, overwrite)
+    resumed = opened(recipe, out, overwrite)
     if (out / RECORD).is_file() and not overwrite:
         return out
     detector, filler = _earlier_detectors(recipe, out)
-    source = _source(recipe.init) if recipe.init and not begun else None
+    source = weights_of(recipe.init) if recipe.init and not resumed else None
     data, validation = recipe.data.train(), recipe.data.validation()
     check_fields(recipe, data.fields)
     if source:
         with torch.device("meta"):  # before the labels are made, which takes longest
-            check_joints(recipe.method.build(data.skeleton), data.skeleton, source)
+            unbuilt = recipe.method.build(data.skeleton)
+        check_depth(unbuilt, source)
+        check_joints(unbuilt, data.skeleton, source)
     data = recipe.labels.shown(data)
     data, validation = with_base(recipe, data, "train", out), with_base(recipe, validation, "validation", out)
     if filler:
         data = with_detections(data, filler)
     data, labelled = with_pseudo(recipe.pseudo, data, detector)
-    for line in label_lines(labelled):
+    for line in (*label_lines(labelled), *numerics_notes(recipe)):
         say(line)
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
         method = recipe.method.build(data.skeleton)
-        if begun:
-            begun.check_fits(method, recipe.steps, out / CHECKPOINT)
+        if resumed:
+            resumed.check_fits(method, recipe.steps, out / CHECKPOINT)
         learner = Learner(method, recipe, data)
-        if not begun:
+        if not resumed:
             learner.fit_statistics()
-        report = initialise(method, data.skeleton, source, bgr=_bgr(recipe)) if source else None
+        report = initialise(method, data.skeleton, source, bgr=expects_bgr(recipe)) if source else None
         if leads(recipe.devices):
             # only now: what is wrong with a command is said before it costs an earlier run
             if overwrite:
@@ -148,7 +158,7 @@ def train(
                 _tell(report, learner, out, say)
             if labelled:
                 write_text(out / PSEUDO, json.dumps(labelled, indent=1))
-        fit(learner, validation, out / CHECKPOINT, out / HISTORY, progress, checkpoint_seconds, say, begun)
+        fit(learner, validation, out / CHECKPOINT, out / HISTORY, progress, checkpoint_seconds, say, resumed)
     if not leads(recipe.devices):
         # this process was started to help the first one, which goes on with what was learnt
         raise SystemExit(0)
@@ -186,7 +196,7 @@ def load_run(path: Path) -> Run:
     path = Path(path)
     if not (path / RECORD).is_file():
         state = (
-            "was begun and not finished: train again to go on" if (path / RECIPE).is_file() else "is no run"
+            "was started and not finished: train again to go on" if (path / RECIPE).is_file() else "is no run"
         )
         raise MissingFileError(f"{path} {state} ({RECORD} is not there).")
     part = RECORD
@@ -289,20 +299,79 @@ def summary_line(path: Path) -> str:
     return f"{', '.join(parts)} -> {path}"
 
 
+def weights_of(init: str) -> Source:
+    """The weights that a recipe's `init` names.
+
+    Args:
+        init: Folder of a run, or released:PATH.
+
+    Returns:
+        The weights, with the joints and colours that they are for.
+
+    Raises:
+        MissingFileError: There is no such run or file.
+        InputError: It cannot be read.
+    """
+    if init.startswith(_RELEASED):
+        path = Path(init.removeprefix(_RELEASED))
+        return Source.of_file(str(path), read_released(path))
+    run = _named_run("init", Path(init))
+    return Source(f"the run {init}", run.method.state_dict(), run.skeleton, expects_bgr(run.recipe))
+
+
+def expects_bgr(recipe: Recipe) -> bool:
+    """Whether the method feeds its network blue, green, red, as the released weights want it.
+
+    Args:
+        recipe: The recipe.
+
+    Returns:
+        False for methods that read no images.
+    """
+    return bool(getattr(recipe.method, "bgr", False))
+
+
+def write_weights(out: Path, method: Method[Any]) -> None:
+    """Write the weights of a method into the folder of its run.
+
+    Args:
+        out: Folder of the run.
+        method: The method.
+    """
+    weights = {name: tensor.cpu().contiguous() for name, tensor in method.state_dict().items()}
+    write_bytes(out / WEIGHTS, as_safetensors(weights))
+
+
+def write_record(
+    out: Path, method: Method[Any], skeleton: Skeleton, device: torch.device, **told: Any
+) -> None:
+    """Write run.json, which makes a folder a finished run: last, when all the rest is there.
+
+    Args:
+        out: Folder of the run.
+        method: The method.
+        skeleton: Joints of its poses.
+        device: Where it computed.
+        told: What this run has to say: steps, seconds, training_instants, facts.
+    """
+    record = {
+        "method": type(method).__name__,
+        **told,
+        "parameters": sum(parameter.numel() for parameter in method.parameters()),
+        "inputs": sorted(method.inputs),
+        "supervision": sorted(method.supervision),
+        "device": str(device),
+        "software": {"coview": __version__, "torch": torch.__version__},
+        "skeleton": to_plain(skeleton),
+    }
+    write_text(out / RECORD, json.dumps(record, indent=1))
+
+
 # --- inside --------------------------------------------------------------------------------------
 
 
 def _silent(line: str) -> None:
     """Says nothing: the user hears of each thing once, from the first process."""
-
-
-def _source(init: str) -> Source:
-    """What a recipe's `init` names; FileNotFoundError or ValueError where it cannot be read."""
-    if init.startswith(_RELEASED):
-        path = Path(init.removeprefix(_RELEASED))
-        return Source.of_file(str(path), read_released(path))
-    run = _named_run("init", Path(init))
-    return Source(f"the run {init}", run.method.state_dict(), run.skeleton, _bgr(run.recipe))
 
 
 def _named_run(setting: str, path: Path) -> Run:
@@ -317,13 +386,8 @@ def _named_run(setting: str, path: Path) -> Run:
         ) from error
 
 
-def _bgr(recipe: Recipe) -> bool:
-    """Whether the method feeds its network blue, green, red, as the released weights want it."""
-    return bool(getattr(recipe.method, "bgr", False))
-
-
 def _tell(report: Report, learner: Learner, out: Path, say: Callable[[str], None]) -> None:
-    """What became of the weights to begin with: for the record, the folder and the user."""
+    """What became of the initial weights: for the record, the folder and the user."""
     learner.facts["init"] = report.summary()
     write_text(out / INIT, json.dumps(report.plain(), indent=1))
     for line in report.lines():
@@ -335,25 +399,12 @@ def _finish(learner: Learner, validation: Instants, out: Path) -> None:
     method, recipe, data = learner.method.eval(), learner.recipe, learner.data
     device = learner.trainer.strategy.root_device
     check_finite(method, recipe)  # the last update has been seen by no loss
-    weights = {name: tensor.cpu().contiguous() for name, tensor in method.state_dict().items()}
-    write_bytes(out / WEIGHTS, as_safetensors(weights))
+    write_weights(out, method)
     if validation.fields >= TRUTH:
         running = scored(method.to(device if "images" in method.inputs else "cpu"), validation)
         about = data.skeleton, "validation", len(validation), method.inputs, running.unscored
         write_evaluation(out / EVALUATION, running.compute(), *about)
         running.embedded.write_map(out / MAP)
-    record = {
-        "method": type(method).__name__,
-        "steps": recipe.steps,
-        "seconds": round(learner.seconds, 2),
-        "training_instants": len(data),
-        "parameters": sum(parameter.numel() for parameter in method.parameters()),
-        "inputs": sorted(method.inputs),
-        "supervision": sorted(method.supervision),
-        "facts": learner.facts,
-        "device": str(device),
-        "software": {"coview": __version__, "torch": torch.__version__},
-        "skeleton": to_plain(data.skeleton),
-    }
-    write_text(out / RECORD, json.dumps(record, indent=1))
+    told = {"steps": recipe.steps, "seconds": round(learner.seconds, 2), "training_instants": len(data)}
+    write_record(out, method, data.skeleton, device, **told, facts=learner.facts)
     (out / CHECKPOINT).unlink(missing_ok=True)

@@ -54,19 +54,40 @@ def opened(recipe: Recipe, out: Path, overwrite: bool) -> Checkpoint | None:
         The checkpoint to resume from, or None.
 
     Raises:
-        InputError: The folder holds a run of another recipe, and `overwrite` is not set.
+        InputError: The folder holds a run of another recipe, or weights that were never trained, and `overwrite` is not
+            set.
     """
     out.mkdir(parents=True, exist_ok=True)
     for stale in out.glob(".*.part*"):  # a kill may leave these behind
         stale.unlink()
     if overwrite:
         return None
+    if untrained(out):
+        raise InputError(
+            f"{out} holds weights that `coview evaluate --init` measured without training them. "
+            f"Choose another folder with --out, or lose these with --overwrite."
+        )
     if words := difference(out, recipe):
         raise InputError(
             f"{out} holds a run of another recipe: {words}. "
             f"Choose another folder with --out, or lose that run with --overwrite."
         )
     return Checkpoint.load(out / CHECKPOINT) if (out / CHECKPOINT).is_file() else None
+
+
+def untrained(path: Path) -> bool:
+    """Whether a folder is a run of weights that were only evaluated, not trained.
+
+    Args:
+        path: The folder.
+
+    Returns:
+        False for any other run, and where there is none.
+    """
+    try:
+        return bool(read_json(path / RECORD)["steps"] == 0)
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
 
 
 def clear(out: Path) -> None:

@@ -96,7 +96,7 @@ OLD_FIELDS: dict[str, dict[str, str]] = {
     "supervised_lifting": _OLD_LIFTING,
     "pseudo_label_lifting": _OLD_LIFTING,
     "algebraic_triangulation": _OLD_IMAGE,
-    "ransac_triangulation": _OLD_IMAGE,
+    "ransac_triangulation": {**_OLD_IMAGE, "refinements": "refine"},
     "volumetric_triangulation": _OLD_IMAGE,
     "epipolar_pose": _OLD_IMAGE,
     "weak_25d": {**_OLD_IMAGE, "least_trust": "min_confidence", "least_pseudo": "min_pseudo_confidence"},

@@ -12,6 +12,7 @@ import torch
 
 from coview.capture.images.crops import UndistortedCropper, stream_crops
 from coview.capture.images.person_boxes import Boxes
+from coview.data.human36m.images import crop_cameras
 
 
 def centroid(channel):
@@ -114,6 +115,45 @@ def test_a_stream_is_cut_frame_by_frame(film, tmp_path):
     assert not portions[1].images[:, 1].any()
     assert portions[1].cameras.intrinsics[:, 1].isnan().any()
     assert portions[2].cameras.size.shape == (1, 4, 2)
+
+
+def test_a_crop_for_released_weights_is_that_of_their_training(film, tmp_path):
+    """The same picture and camera as the reader of Human3.6M makes: whole pixels, areas, no half pixel."""
+    camera = film.cameras(distorted=False).to(torch.float64)
+    picture = cv2.GaussianBlur(
+        np.random.default_rng(2).integers(0, 255, (400, 480, 3)).astype(np.uint8), (0, 0), 2.0
+    )
+    for left, top, side in ((60, 40, 301), (37, 21, 100), (-20, 250, 203)):
+        padded = np.zeros((side, side, 3), np.uint8)
+        there = picture[max(top, 0) : top + side, max(left, 0) : left + side]
+        y, x = max(-top, 0), max(-left, 0)
+        padded[y : y + there.shape[0], x : x + there.shape[1]] = there
+        wanted = cv2.resize(padded, (128, 128), interpolation=cv2.INTER_AREA)
+        # a box that is not quite of whole pixels
+        boxes = one_box((left + 0.3, top + 0.2), side - 0.4).whole_pixels()
+        at = boxes.left_top[0, 0], float(boxes.side[0, 0])
+        assert np.array_equal(UndistortedCropper(camera[0]).cut(picture, *at, 128, by_area=True), wanted)
+        region = torch.tensor([[left, top, side, side]])
+        expected = crop_cameras(camera[:1].to(torch.float32), region, 128, released_numerics=True)
+        found = boxes.cameras(camera[:1], 128, released_numerics=True)[0]
+        torch.testing.assert_close(found.intrinsics.float(), expected.intrinsics)
+        assert found.size.tolist() == [[128.0, 128.0]]
+
+
+def test_a_stream_for_released_weights_has_their_cameras(film, tmp_path):
+    session, _ = film.session(tmp_path / "s", frames=2)
+    side = torch.full((2, 4), 200.4).double()
+    side[1, 1] = torch.nan
+    boxes = Boxes(torch.full((2, 4, 2), 120.3).double(), side)
+    given = [camera.video for camera in session.cameras], film.cameras(), boxes, 64
+    [ours] = stream_crops(*given, frames=range(2))
+    [theirs] = stream_crops(*given, frames=range(2), released_numerics=True)
+    whole = boxes.whole_pixels().cameras(film.cameras(), 64)
+    shift = theirs.cameras.principal_point - whole.principal_point
+    assert shift[0, 0].tolist() == pytest.approx([0.5 - 0.5 * 64 / 200] * 2, abs=1e-4)
+    assert theirs.present.tolist() == ours.present.tolist()
+    assert theirs.cameras.intrinsics[1, 1].isnan().any()
+    assert np.abs(theirs.images.numpy().astype(int) - ours.images.numpy()).mean() < 3
 
 
 def test_frames_beyond_a_videos_end_are_absent(film, tmp_path):

@@ -54,3 +54,12 @@ def test_a_method_without_a_size(film, tmp_path):
     method = film.DotConfig(size="large").build(film.DOTS)
     with pytest.raises(ValueError, match="does not say for crops of which size"):
         image_model(method, film.DOTS, tmp_path, "algebraic")
+
+
+def test_crops_are_those_of_the_training_data_or_of_the_methods_numerics(film, tmp_path):
+    def crops(released_numerics, **told):
+        method = film.DotConfig(released_numerics=released_numerics).build(film.DOTS)
+        return image_model(method, film.DOTS, tmp_path, "algebraic", **told).released_crops
+
+    assert [crops(True), crops(False)] == [True, False]
+    assert [crops(True, released_crops=False), crops(False, released_crops=True)] == [False, True]

@@ -12,6 +12,7 @@ from coview.capture.images.reconstruct import reconstruct_images, result_path, r
 from coview.capture.reconstruction.reconstruct import NothingReconstructedError, reconstruct
 from coview.formats.motion.poses3d import Poses3D
 from coview.formats.session.session import Session
+from coview.methods.shared.base import CameraPoses
 from coview.skeletons import Skeleton
 
 
@@ -125,6 +126,24 @@ def test_finished_work_is_kept_until_something_changes(fresh, finder):
     moved = reconstruct_images(session, other, margin=1.5)
     assert other.method.batches, "other weights are another method"
     assert moved.compared.median_mm == pytest.approx(17.3, abs=2)
+
+
+def test_a_model_whose_poses_are_those_of_cameras_is_refused(fresh, finder, monkeypatch):
+    model = finder()
+    monkeypatch.setattr(model.method, "forward", lambda batch: CameraPoses(joints3d=torch.zeros(6, 4, 3, 3)))
+    with pytest.raises(ValueError, match=r"finds a pose per camera and none in the world"):
+        reconstruct_images(fresh[0], model)
+
+
+def test_released_numerics_are_applied_with_the_crops_that_they_were_trained_on(fresh, finder):
+    """A finder that looks where dots are is off by what the released convention is off: half a crop pixel or so."""
+    session, _ = fresh
+    ours, theirs = finder(), finder(released_numerics=True)
+    right = reconstruct_images(session, ours)
+    shifted = reconstruct_images(session, theirs)
+    assert theirs.method.batches, "crops of another kind are another result"
+    assert errors_mm(shifted.poses.points, right.poses.points).max() > 0.1
+    assert "as released" in Poses3D.load(shifted.path).provenance["crop"]
 
 
 def test_interrupted_work_goes_on_where_it_was(fresh, finder, monkeypatch):

@@ -5,8 +5,11 @@ import torch
 
 from coview.data.human36m.dataset import Human36MConfig, is_damaged
 from coview.data.human36m.labels import read_labels
+from coview.methods.algebraic_triangulation import AlgebraicTriangulationConfig
+from coview.methods.volumetric_triangulation import VolumetricTriangulationConfig
 from coview.skeletons import H36M_17, LEARNABLE_17
-from coview.training.recipe import from_plain, to_plain
+from coview.training.evaluation.evaluate import evaluate_untrained
+from coview.training.recipe import Recipe, from_plain, to_plain
 
 MARKED = (9, 0, 15)  # the joint that the picture of each frame marks, see conftest
 
@@ -231,3 +234,22 @@ def test_settings_that_cannot_be_are_refused(settings, words):
 def test_the_value_survives_being_written_as_json(tmp_path):
     value = Human36MConfig(folder=tmp_path, views=("a", "b"), skeleton="h36m_17")
     assert from_plain(to_plain(value), Human36MConfig) == value
+
+
+def test_released_weights_are_measured_on_it_and_one_network_places_the_other(human36m, tmp_path):
+    """The volumetric network is told the pelvis by the algebraic one; neither is trained."""
+    small = {"depth": 18, "size": 64, "trunk": 8, "deconv": 8, "released_numerics": True}
+    volume = {"cells": 8, "levels": 1, "width": 4, "channels": 4}
+    data = config(human36m, size=64, released_numerics=True)
+    algebraic = Recipe(AlgebraicTriangulationConfig(**small), data, steps=1, device="cpu")
+    volumetric = replace(algebraic, method=VolumetricTriangulationConfig(**small, **volume))
+    for name, recipe in (("algebraic", algebraic), ("volumetric", volumetric)):
+        torch.manual_seed(0)
+        torch.save(recipe.method.build(LEARNABLE_17).state_dict(), tmp_path / f"{name}.pth")
+        recipe = replace(recipe, init=f"released:{tmp_path}/{name}.pth")
+        if name == "volumetric":
+            recipe = replace(recipe, base_from=tmp_path / "runs" / "algebraic")
+        metrics = evaluate_untrained(recipe, tmp_path / "runs" / name)
+        assert metrics["coverage_percent"] == 100
+    # random weights see nobody, but the grid stands where the other network put the pelvis
+    assert list((tmp_path / "runs" / "algebraic" / "base_points").iterdir())

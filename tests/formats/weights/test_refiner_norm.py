@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from coview.formats.weights.refiner_norm import read_norm
+from coview.formats.weights.refiner_norm import find_norm, read_norm
 
 MEAN, SPREAD, LABEL_MEAN, LABEL_SPREAD = (np.linspace(k, k + 100, 45) for k in (-50.0, 1.0, 10.0, 2.0))
 KNOWN = {
@@ -72,3 +72,40 @@ def test_nothing_in_the_file_is_run(tmp_path, capsys):
     with pytest.raises(ValueError, match=r"only numpy arrays are allowed"):
         read_norm(write(tmp_path / "norm.pkl", {"data": Harmful()}), 45)
     assert not capsys.readouterr().out
+
+
+# --- where it lies -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "models/refiner/norm.pkl",
+        "models/refiner/data/norm.pkl",
+        "models/norm.pkl",
+        "data/norm.pkl",
+        "data/h36m/norm.pkl",
+    ],
+)
+def test_it_is_found_where_the_authors_keep_it(tmp_path, place):
+    weights = tmp_path / "models" / "refiner" / "refiner.pth.tar"
+    for folder in (weights.parent, (tmp_path / place).parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    assert find_norm(weights) is None
+    (tmp_path / place).write_bytes(b"")
+    assert find_norm(weights) == (tmp_path / place).resolve()
+
+
+def test_the_nearest_is_taken_and_two_equally_near_are_not(tmp_path):
+    weights = tmp_path / "models" / "refiner.pth.tar"
+    for place in ("models", "data", "data/h36m", "data/mpii"):
+        (tmp_path / place).mkdir()
+    for place in ("data/h36m", "data/mpii"):
+        (tmp_path / place / "norm.pkl").write_bytes(b"")
+    with pytest.raises(
+        ValueError, match=r"h36m.norm.pkl and .*mpii.norm.pkl are both near .*beside the weights"
+    ):
+        find_norm(weights)
+    for place in ("data", "models"):
+        (tmp_path / place / "norm.pkl").write_bytes(b"")
+        assert find_norm(weights) == (tmp_path / place / "norm.pkl").resolve()

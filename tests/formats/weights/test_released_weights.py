@@ -132,6 +132,13 @@ def test_a_refiner_comes_with_its_statistics_or_says_that_they_are_missing(saved
     found = read_released(path)
     assert found.notes == ()
     torch.testing.assert_close(found.tensors["input_mean"], torch.arange(45.0) / 1000)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "norm.pkl").rename(tmp_path / "data" / "norm.pkl")
+    elsewhere = read_released(path)
+    torch.testing.assert_close(elsewhere.tensors, found.tensors)
+    assert elsewhere.notes == (
+        f"the statistics of its poses are those of {tmp_path.resolve() / 'data' / 'norm.pkl'}.",
+    )
     (tmp_path / "norm.pkl").write_bytes(pickle.dumps({"data": Harmful()}))
     with pytest.raises(ValueError, match=r"norm\.pkl was not opened: it asks for 'builtins\.print'"):
         read_released(path)

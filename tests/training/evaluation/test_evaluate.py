@@ -1,17 +1,20 @@
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from coview.data.base import InMemory
 from coview.data.session_dataset import RecordedConfig
 from coview.data.synthetic.recordings import SyntheticConfig
 from coview.demo import generate
+from coview.methods.algebraic_triangulation import AlgebraicTriangulationConfig, RansacTriangulationConfig
 from coview.methods.canonpose import CanonPoseConfig
-from coview.skeletons import CANONPOSE_16
-from coview.training.evaluation.evaluate import evaluate
+from coview.skeletons import CANONPOSE_16, LEARNABLE_17
+from coview.training.evaluation.evaluate import evaluate, evaluate_untrained
 from coview.training.recipe import Recipe
-from coview.training.run import train
+from coview.training.run import load_run, train
 
 
 def test_numbers_come_with_what_they_mean(run, tmp_path):
@@ -78,3 +81,109 @@ def test_other_skeletons_are_refused(blind_run):
     data = SyntheticConfig(instants=4, validation_instants=4, subjects=1, skeleton=CANONPOSE_16)
     with pytest.raises(ValueError, match="joints of h36m_17, and SyntheticConfig has canonpose_16"):
         evaluate(blind_run, data)
+
+
+# --- weights of others, as they are ------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Pictures(SyntheticConfig):
+    """Noise for pictures: what counts is that a network is asked."""
+
+    def validation(self) -> InMemory:
+        seen = super().validation().instants
+        small = seen.cameras.resize(torch.tensor([64.0, 64.0]))
+        images = torch.rand(*seen.joints2d.shape[:2], 3, 64, 64, generator=torch.Generator().manual_seed(0))
+        return InMemory(seen.replaced(images=images, cameras=small))
+
+    def train(self) -> InMemory:
+        raise AssertionError("nothing is to be trained")
+
+    @property
+    def provides(self) -> frozenset[str]:
+        return super().provides | {"images"}
+
+
+UNTRAINED = Recipe(
+    method=AlgebraicTriangulationConfig(depth=18, size=64, trunk=8, deconv=8, released_numerics=True),
+    data=Pictures(instants=4, validation_instants=3, subjects=1, skeleton=LEARNABLE_17),
+    steps=2,
+    device="cpu",
+)
+
+
+@pytest.fixture
+def authors(tmp_path):
+    """A network whose normalisations have seen something, and its weights as the authors would release them."""
+    torch.manual_seed(3)
+    method = UNTRAINED.method.build(LEARNABLE_17).eval()
+    for name, tensor in method.state_dict().items():
+        if name.endswith("running_var"):
+            tensor.uniform_(0.5, 2.0)
+        if name.endswith(("running_mean", "bias")):
+            tensor.uniform_(-0.1, 0.1)
+    weights = {f"module.{name}": tensor for name, tensor in method.state_dict().items()}
+    torch.save(weights, tmp_path / "weights.pth")
+    return method, replace(UNTRAINED, init=f"released:{tmp_path / 'weights.pth'}")
+
+
+def test_released_weights_are_measured_without_being_touched(authors, tmp_path):
+    method, recipe = authors
+    metrics = evaluate_untrained(recipe, tmp_path / "run")
+    stored = load_file(tmp_path / "run" / "weights.safetensors")
+    released = torch.load(tmp_path / "weights.pth")
+    assert {f"module.{name}" for name in stored} == set(released)
+    for name, tensor in stored.items():
+        assert torch.equal(tensor, released[f"module.{name}"]), name
+    # and the errors are those of the network run directly
+    batch = recipe.data.validation().instants
+    with torch.no_grad():
+        found = method(batch.only(method.inputs)).joints3d
+    direct = 1000 * (found - batch.joints3d).norm(dim=-1).nanmean()
+    assert metrics["mpjpe_mm"] == pytest.approx(direct.item(), rel=1e-5)
+    with torch.no_grad():
+        again = load_run(tmp_path / "run").method(batch.only(method.inputs)).joints3d
+    assert torch.equal(again.nan_to_num(), found.nan_to_num())
+
+
+def test_what_was_not_trained_says_so_and_is_not_taken_for_a_trained_run(authors, tmp_path):
+    _, recipe = authors
+    said = []
+    evaluate_untrained(recipe, tmp_path / "run", say=said.append)
+    assert "weights used, 0 ignored" in said[0]
+    words = f"not trained: those of {recipe.init} as they are"
+    assert json.loads((tmp_path / "run" / "evaluation.json").read_text())["weights"] == words
+    run = load_run(tmp_path / "run")
+    assert (run.record["steps"], run.released_crops) == (0, None)
+    evaluate(tmp_path / "run")
+    assert json.loads((tmp_path / "run" / "evaluation.json").read_text())["weights"] == words
+    with pytest.raises(ValueError, match=r"holds weights that .* measured without training them.*--out"):
+        train(recipe, tmp_path / "run")
+    evaluate_untrained(recipe, tmp_path / "run")  # again, to no harm
+
+
+def test_a_trained_run_is_not_lost_to_an_evaluation(authors, blind_run):
+    before = {path.name: path.read_bytes() for path in blind_run.iterdir()}
+    with pytest.raises(ValueError, match=r"holds a trained run.*--overwrite"):
+        evaluate_untrained(authors[1], blind_run)
+    assert {path.name: path.read_bytes() for path in blind_run.iterdir()} == before
+
+
+def test_weights_that_leave_a_part_random_are_not_measured(authors, tmp_path):
+    _, recipe = authors
+    released = torch.load(tmp_path / "weights.pth")
+    flat = {name: tensor for name, tensor in released.items() if "alg_confidences" not in name}
+    torch.save(flat, tmp_path / "weights.pth")
+    with pytest.raises(
+        ValueError, match=r"does not hold all of AlgebraicTriangulation: 18 of .*alg_confidences"
+    ):
+        evaluate_untrained(recipe, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    # of the same file the heat maps alone are a whole method
+    ransac = RansacTriangulationConfig(depth=18, size=64, trunk=8, deconv=8, released_numerics=True)
+    assert evaluate_untrained(replace(recipe, method=ransac), tmp_path / "run")["coverage_percent"] > 0
+
+
+def test_no_weights_no_measurement(tmp_path):
+    with pytest.raises(ValueError, match=r"which weights\? Name them: --init released:FILE"):
+        evaluate_untrained(UNTRAINED, tmp_path / "run")

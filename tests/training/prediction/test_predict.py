@@ -206,6 +206,13 @@ def test_a_reconstructed_session_is_compared_and_the_numbers_are_kept(run, sessi
     assert read_prediction(one.path).provenance["run"] == str(run.resolve())
 
 
+def test_weights_that_were_not_trained_are_told_from_those_of_few_steps(tiny_run):
+    run = load_run(tiny_run)
+    facts = run.record["facts"] | {"init": "from w.pth: 9 weights used"}
+    told = replace(run, record=run.record | {"steps": 0, "facts": facts})
+    assert "The model was not trained by coview: from w.pth: 9 weights used." in list(barely_trained(told))
+
+
 def test_twenty_steps_are_doubted_and_so_are_their_poses(run, session, tmp_path):
     (one,) = predict(run, session.path, camera="cam_2", out=tmp_path)
     assert one.warnings[0].startswith("The model has had 20 training steps; with fewer than 200")

@@ -45,6 +45,7 @@ def stream_crops(
     frames: Sequence[int],
     pictures: Int[Tensor, "frames views"] | None = None,
     at_once: int = 8,
+    released_numerics: bool = False,
 ) -> Iterator[Crops]:
     """Cut frames of all views to the person, a few frames at a time; each video is decoded once, and never held.
 
@@ -56,6 +57,8 @@ def stream_crops(
         frames: The frames, ascending.
         pictures: Which of a video's own pictures belongs to a frame, -1 for none; default: the same number.
         at_once: Frames in one portion.
+        released_numerics: Whether to crop as the released weights were trained: whole pixels, their areas averaged, and
+            cameras that ignore half a pixel.
 
     Yields:
         Crops of up to `at_once` frames.
@@ -64,6 +67,7 @@ def stream_crops(
         MissingFileError: Naming a video that is missing.
         InputError: Naming a video that cannot be read.
     """
+    boxes = boxes.whole_pixels() if released_numerics else boxes
     croppers = [UndistortedCropper(cameras[view]) for view in range(len(videos))]
     if pictures is None:
         pictures = torch.arange(len(boxes.present))[:, None].expand_as(boxes.present)
@@ -81,10 +85,12 @@ def stream_crops(
                     waiting[view] = next(reader, None)
                 if one is not None and one[0] == own[frame][view]:
                     box = boxes.left_top[frame, view], float(boxes.side[frame, view])
-                    images[row, view] = croppers[view].cut(one[1], *box, size)
+                    images[row, view] = croppers[view].cut(one[1], *box, size, by_area=released_numerics)
                     present[row, view] = True
         index = torch.tensor(portion)
-        cut = Boxes(boxes.left_top[index], boxes.side[index]).cameras(cameras, size)
+        cut = Boxes(boxes.left_top[index], boxes.side[index]).cameras(
+            cameras, size, released_numerics=released_numerics
+        )
         yield Crops(portion, torch.from_numpy(images).permute(0, 1, 4, 2, 3), cut, present)
 
 
@@ -104,6 +110,8 @@ class UndistortedCropper:
         left_top: Float[Tensor, "2"],
         side: float,
         size: int,
+        *,
+        by_area: bool = False,
     ) -> UInt8[np.ndarray, "size size 3"]:
         """Cut a square from a picture, undistorted and resized.
 
@@ -115,10 +123,15 @@ class UndistortedCropper:
             left_top: Undistorted pixel at which the square starts.
             side: Side of the square, undistorted pixels.
             size: Pixels of the result.
+            by_area: Whether to undistort first, and then average the areas of pixels (OpenCV's INTER_AREA), as the
+                released weights were trained; `side` is then whole.
 
         Returns:
             RGB; black where the square leaves the picture.
         """
+        if by_area:
+            straight = self.cut(picture, left_top, side, round(side))
+            return cv2.resize(straight, (size, size), interpolation=cv2.INTER_AREA)
         step = max(1, int(_GRID_STEP * size / side))
         grid = self._filmed(left_top, side, size, step)
         shrink = max(1, round(side / size))

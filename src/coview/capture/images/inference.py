@@ -15,8 +15,10 @@ from coview.capture.images.crops import Crops, stream_crops
 from coview.capture.images.model import ImageModel
 from coview.capture.images.person_boxes import Boxes
 from coview.capture.reconstruction.reconstruct import NothingReconstructedError
+from coview.errors import InputError
 from coview.formats.motion.poses3d import Poses3D
 from coview.formats.session.session import Session
+from coview.methods.shared.base import WorldPose
 from coview.progress import progress
 from coview.sample import MultiView
 
@@ -81,6 +83,7 @@ class ImageInference:
             frames=rest,
             pictures=self.pictures,
             at_once=self.at_once,
+            released_numerics=self.model.released_crops,
         )
         total = -(-len(rest) // self.at_once)
         for portion in progress(crops, total=total, what=self.model.kind):
@@ -135,6 +138,11 @@ class ImageInference:
                 **self._told(torch.tensor(crops.frames)[rows]),
             )
             predicted = self.model.method(batch.only(self.model.method.inputs).to(self.device))
+            if not isinstance(predicted, WorldPose):
+                raise InputError(
+                    f"{self.model.weights} is a run of {self.model.name}, which finds a pose per camera and none "
+                    f"in the world. Reconstruct with an algebraic or volumetric model, or from the 2D detections."
+                )
             yield rows, views, predicted.joints3d.float().cpu()
 
     def _told(self, index: Tensor) -> dict[str, Any]:

@@ -36,6 +36,8 @@ class ImageModel:
     weights: Path
     # hash that changes with the weights and the settings
     digest: str
+    # whether it was trained on crops as the authors' code makes them
+    released_crops: bool = False
 
     @property
     def needs_root(self) -> bool:
@@ -48,7 +50,14 @@ class ImageModel:
         return type(self.method).__name__
 
 
-def image_model(method: Method[Any], skeleton: Skeleton, weights: Path, kind: Kind) -> ImageModel:
+def image_model(
+    method: Method[Any],
+    skeleton: Skeleton,
+    weights: Path,
+    kind: Kind,
+    *,
+    released_crops: bool | None = None,
+) -> ImageModel:
     """Check and prepare a trained method for use on a session's videos.
 
     Its normalisations are multiplied into its convolutions, in place.
@@ -58,6 +67,8 @@ def image_model(method: Method[Any], skeleton: Skeleton, weights: Path, kind: Ki
         skeleton: The joints that it predicts.
         weights: Folder of its run.
         kind: The kind that it must be: volumetric are those that read a root.
+        released_crops: Whether it was trained on crops as the authors' code makes them; None: if its numerics are those
+            of released weights.
 
     Returns:
         The model, in evaluation mode.
@@ -82,7 +93,10 @@ def image_model(method: Method[Any], skeleton: Skeleton, weights: Path, kind: Ki
     if not isinstance(size, int):
         raise InputError(f"{weights}: {name} does not say for crops of which size it was trained.")
     digest = _digest(method)
-    return ImageModel(folded(method.eval(), in_place=True), skeleton, kind, size, Path(weights), digest)
+    if released_crops is None:
+        released_crops = bool(getattr(getattr(method, "config", None), "released_numerics", False))
+    ready = folded(method.eval(), in_place=True)
+    return ImageModel(ready, skeleton, kind, size, Path(weights), digest, released_crops)
 
 
 def _digest(method: Method[Any]) -> str:

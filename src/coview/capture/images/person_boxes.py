@@ -8,6 +8,7 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.capture.reconstruction.filtering import fill_gaps
+from coview.data.human36m.images import resized_without_half_pixel
 from coview.data.viewpoints import MARGIN
 
 # joints that make a box: fewer can be an arm, and a person is larger than an arm
@@ -35,18 +36,28 @@ class Boxes:
         """Whether there is a box, frames × views."""
         return self.side.isfinite()
 
-    def cameras(self, cameras: Cameras, size: int) -> Cameras:
+    def whole_pixels(self) -> "Boxes":
+        """The boxes of whole pixels that cover most nearly the same; the released weights were trained on such."""
+        side = self.side.round().clamp_min(1)
+        middle = self.left_top + self.side[..., None] / 2
+        return Boxes((middle - side[..., None] / 2).round(), side)
+
+    def cameras(self, cameras: Cameras, size: int, *, released_numerics: bool = False) -> Cameras:
         """The cameras of the boxes resized to squares of one size.
 
         Args:
             cameras: The cameras, views.
             size: Pixels.
+            released_numerics: Whether to ignore that pixel centres are half a pixel off the borders, as the released
+                weights were trained.
 
         Returns:
             Cameras without distortion, frames × views; NaN where there is no box.
         """
         straight = cameras.without_distortion().expand(*self.side.shape)
         cropped = straight.crop(self.left_top, self.side[..., None].expand_as(self.left_top))
+        if released_numerics:
+            return resized_without_half_pixel(cropped, size)
         return cropped.resize(torch.full_like(self.left_top, float(size)))
 
 

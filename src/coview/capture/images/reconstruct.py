@@ -133,7 +133,7 @@ def reconstruct_images(
     triangulated = _triangulated(session, min_confidence)
     roots = _roots(triangulated, model, max_gap) if model.needs_root else None
     treatment = {
-        "crop": f"{model.size} px, margin {margin:g}",
+        "crop": f"{model.size} px, margin {margin:g}" + ", as released" * model.released_crops,
         # stored under this name since 0.1.0: with another, finished results would be made again
         "trust": f"{min_confidence:g}",
         "max_gap": str(max_gap),

@@ -65,10 +65,22 @@ def crop_cameras(
     cropped = cameras.crop(regions[..., :2].float(), regions[..., 2:].float())
     if not released_numerics:
         return cropped.resize(wanted)
-    scale = wanted / cropped.size
+    return resized_without_half_pixel(cropped, size)
+
+
+def resized_without_half_pixel(cameras: Cameras, size: int) -> Cameras:
+    """Cameras of pictures that were resized to a square, as the released weights were trained.
+
+    That pixel centres are half a pixel off the borders is ignored: c' = c s instead of (c + ½) s − ½.
+
+    Args:
+        cameras: of the pictures before, which have a size.
+        size: side of the pictures after, pixels."""
+    wanted = torch.full((2,), float(size)).to(cameras.intrinsics)
+    scale = wanted / cameras.size
     rows = torch.cat([scale, torch.ones_like(scale[..., :1])], dim=-1)
     return replace(
-        cropped, intrinsics=cropped.intrinsics * rows[..., None], size=wanted.expand_as(scale).clone()
+        cameras, intrinsics=cameras.intrinsics * rows[..., None], size=wanted.expand_as(scale).clone()
     )
 
 

@@ -12,8 +12,9 @@ from torch import Tensor
 from coview.errors import InputError
 from coview.formats.io.untrusted import read_pickle
 
-# beside the weights
 NORM = "norm.pkl"
+# folders above that of the weights in which it is looked for, too
+_ABOVE = 3
 _MILLIMETRES = 1000.0
 # What is kept under which words; `data` is what the network sees, `label` what it was taught.
 _WANTED = {
@@ -22,6 +23,35 @@ _WANTED = {
     "target_mean": ("label", "mean"),
     "target_std": ("label", "std"),
 }
+
+
+def find_norm(weights: Path) -> Path | None:
+    """The normalisation file that belongs to the weights of a refinement unit.
+
+    The authors ship it in the archive of their data, and their code reads it from there: it is looked for beside the
+    weights, in a folder `data` there or in a folder of `data`, and in the same places of the three folders above.
+
+    Args:
+        weights: File of the weights.
+
+    Returns:
+        The nearest file; None where there is none.
+
+    Raises:
+        InputError: Two are equally near.
+    """
+    beside = weights.resolve().parent
+    for folder in (beside, *list(beside.parents)[:_ABOVE]):
+        for pattern in (NORM, f"data/{NORM}", f"data/*/{NORM}"):
+            found = [path for path in sorted(folder.glob(pattern)) if path.is_file()]
+            if len(found) > 1:
+                raise InputError(
+                    f"{found[0]} and {found[1]} are both near {weights}, and one of them belongs to it. Put the right "
+                    f"one beside the weights."
+                )
+            if found:
+                return found[0]
+    return None
 
 
 def read_norm(path: Path, numbers: int) -> dict[str, Float[Tensor, "numbers"]]:

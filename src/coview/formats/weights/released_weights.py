@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from coview.errors import InputError, MissingFileError
-from coview.formats.weights.refiner_norm import NORM, read_norm
+from coview.formats.weights.refiner_norm import NORM, find_norm, read_norm
 
 # what methods call the network that 2D files hold bare
 _BACKBONE = "backbone."
@@ -62,7 +62,7 @@ def read_released(path: Path) -> ReleasedWeights:
     volume per joint [Kocabas19] expects RGB, all others BGR [Iskakov19].
 
     Args:
-        path: The .pth file; for the refinement unit, `norm.pkl` is read where it lies beside it.
+        path: The .pth file; for the refinement unit, `norm.pkl` is read from where `find_norm` finds it.
 
     Returns:
         The weights by name, and what they are for.
@@ -87,14 +87,20 @@ def read_released(path: Path) -> ReleasedWeights:
 
 
 def _refiner(tensors: dict[str, Tensor], path: Path) -> ReleasedWeights:
-    """With the statistics of its poses, where they lie beside it."""
-    norm, named = path.parent / NORM, {f"refiner.{name}": tensor for name, tensor in tensors.items()}
-    if norm.is_file():
+    """With the statistics of its poses, where they are found."""
+    norm, named = find_norm(path), {f"refiner.{name}": tensor for name, tensor in tensors.items()}
+    if norm:
         numbers = tensors["w1.weight"].shape[-1] if "w1.weight" in tensors else 0
-        return ReleasedWeights(named | read_norm(norm, numbers), only_backbone=False, bgr=False, of="refiner")
+        statistics = read_norm(norm, numbers)
+        notes = (
+            ()
+            if norm.parent == path.resolve().parent
+            else (f"the statistics of its poses are those of {norm}.",)
+        )
+        return ReleasedWeights(named | statistics, only_backbone=False, bgr=False, of="refiner", notes=notes)
     note = (
-        f"there is no {NORM} beside {path}: poses are scaled by the statistics of your own training data, and until "
-        f"the network has been trained on them its answers mean little."
+        f"there is no {NORM} beside {path}, nor in data/ there or above: poses are scaled by the statistics of your "
+        f"own training data, and until the network has been trained on them its answers mean little."
     )
     return ReleasedWeights(named, only_backbone=False, bgr=False, of="refiner", notes=(note,))
 

@@ -36,7 +36,8 @@ class ImageConfig(MethodConfig):
     # channels of the three deconvolutions, and of the features that they give
     deconv: int = 256
     # whether to repeat the numerics of the released code to the last digit: BGR, no half pixel, DLT without
-    # conditioning in millimetres; for weights that were trained so. The default is geometrically right and takes RGB
+    # conditioning in millimetres, confidences pooled over whole windows; for weights that were trained so. The default
+    # is geometrically right and takes RGB
     released_numerics: bool = False
     # least number of views of a training batch, which are drawn at random; 0: all views
     fewest_views: int = 0
@@ -120,6 +121,7 @@ class ImageMethod(Method[P], Generic[P]):
             deconv=config.deconv,
             trunk=config.trunk,
             checkpointing=config.checkpointing,
+            released_numerics=config.released_numerics,
         )
 
     def views(self, batch: MultiView) -> Views:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from coview.errors import InputError
@@ -176,12 +176,12 @@ class LiftingMethod(Method[LiftedPoses]):
             Poses of unknown size; `joints3d` is NaN in views whose root joint has confidence 0.
         """
         pose, rotation = self._pose_and_rotation(observed)
-        in_ray_frame = pose @ rotation.mT
+        in_ray_frame = root_centred(pose @ rotation.mT, self.root)
         if self.config.flip_test and not self.training:
             in_ray_frame = same_size_mean(in_ray_frame, self._answer_to_mirror_image(observed))
-        valid = observed.confidence[..., self.root, None, None] > 0
+        valid = self._root_seen(observed)
         return LiftedPoses(
-            joints3d=torch.where(valid, in_ray_frame @ observed.ray_from_camera, torch.nan),
+            joints3d=torch.where(valid[..., None, None], in_ray_frame @ observed.ray_from_camera, torch.nan),
             canonical=pose,
             ray_from_canonical=rotation,
             observed=observed,
@@ -190,21 +190,34 @@ class LiftingMethod(Method[LiftedPoses]):
     def _pose_and_rotation(self, observed: LifterInput) -> tuple[Tensor, Tensor]:
         pose, numbers = self.lifter(*self._network_input(observed))
         to_matrix = {"axis_angle": rotation_from_axis_angle, "six_d": rotation_from_six_d}
-        return root_centred(pose, self.root), to_matrix[self.config.rotation](numbers)
+        return self._placed(pose), to_matrix[self.config.rotation](numbers)
+
+    def _placed(self, pose: Float[Tensor, "*batch joints 3"]) -> Float[Tensor, "*batch joints 3"]:
+        """The network's pose with its root at the origin."""
+        return root_centred(pose, self.root)
+
+    def _sized_by(self, observed: LifterInput) -> Bool[Tensor, "*batch views joints"]:
+        """The joints that the size of a 2D pose is measured over."""
+        return observed.confidence > 0
+
+    def _root_seen(self, observed: LifterInput) -> Bool[Tensor, "*batch views"]:
+        """Whether a view shows the root joint: without it there is no pose."""
+        return observed.confidence[..., self.root] > 0
 
     def _answer_to_mirror_image(self, observed: LifterInput) -> Float[Tensor, "*batch views joints 3"]:
         """The pose in the ray frame that the flipped picture gives, flipped back. Both are about the root."""
         flipped = observed.joints[..., self.mirror, :] * observed.joints.new_tensor([-1.0, 1.0])
         other = replace(observed, joints=flipped, confidence=observed.confidence[..., self.mirror])
         pose, rotation = self._pose_and_rotation(other)
-        return (pose @ rotation.mT)[..., self.mirror, :] * pose.new_tensor([-1.0, 1.0, 1.0])
+        in_ray_frame = root_centred(pose @ rotation.mT, self.root)
+        return in_ray_frame[..., self.mirror, :] * pose.new_tensor([-1.0, 1.0, 1.0])
 
     def _network_input(self, observed: LifterInput) -> tuple[Tensor, Tensor]:
         """2D poses of one size, and confidences."""
         if self.config.centring == "weighted":
             flat = weighted_unit_norm(observed.joints, observed.confidence)
         else:
-            flat = unit_norm(observed.joints, observed.confidence > 0)
+            flat = unit_norm(observed.joints, self._sized_by(observed))
         if self.config.input_size == "unit_rms":
             flat = flat * (2 * flat.shape[-2]) ** 0.5
         return flat, observed.confidence
@@ -247,7 +260,7 @@ class LiftingMethod(Method[LiftedPoses]):
 
     def _valid_views(self, lifted: LiftedPoses) -> Float[Tensor, "batch views"]:
         """1 for a view whose root joint was detected, else 0."""
-        return (lifted.observed.confidence[..., self.root] > 0).to(lifted.canonical)
+        return self._root_seen(lifted.observed).to(lifted.canonical)
 
     # --- the mirror ----------------------------------------------------------------------------------
 

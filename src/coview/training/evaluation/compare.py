@@ -12,7 +12,7 @@ from torch import Tensor
 
 from coview.errors import InputError
 from coview.formats.session.session import Session
-from coview.metrics.joint_error import NMPJPE, NPCK, PMPJPE
+from coview.metrics.running import NMPJPE, NPCK, PMPJPE
 from coview.skeletons import Skeleton, skeleton_map
 from coview.training.evaluation.scoring import how_scored, known_somewhere
 

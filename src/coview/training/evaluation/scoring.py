@@ -21,19 +21,20 @@ from coview.methods.shared.base import (
     WorldPose,
 )
 from coview.metrics.detection import ImageError
-from coview.metrics.joint_error import (
+from coview.metrics.running import (
     CPS,
     MPJPE,
     NAUC,
     NMPJPE,
     NPCK,
     PMPJPE,
+    PSS,
     CentredMPJPE,
     Coverage,
     OppositeShare,
     RelativeMPJPE,
 )
-from coview.metrics.structure_score import PSS, SHIPPED, shipped_centres
+from coview.metrics.structure_score import SHIPPED, shipped_centres
 from coview.representations.canonical_pose import canonical_pose
 from coview.sample import MultiView
 from coview.skeletons import Skeleton
@@ -299,6 +300,7 @@ def write_evaluation(
     instants: int,
     inputs: frozenset[str],
     unscored: tuple[str, ...] = (),
+    weights: str = "trained by coview",
 ) -> None:
     """Write metrics with their definitions and the method's inputs as JSON.
 
@@ -310,6 +312,7 @@ def write_evaluation(
         instants: Number of evaluated instants.
         inputs: Fields that the method reads; `joints3d` among them means that it is given some of the ground truth.
         unscored: Joints that no metric counts, because their ground truth is not known.
+        weights: Where the weights come from, in words.
     """
     finite = {name: None if value != value else value for name, value in metrics.items()}  # JSON has no NaN
     content = {
@@ -319,5 +322,6 @@ def write_evaluation(
         "data": data,
         "instants": instants,
         "inputs": sorted(inputs),
+        "weights": weights,
     }
     write_text(path, json.dumps(content, indent=1))

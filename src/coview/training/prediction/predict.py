@@ -113,7 +113,9 @@ def barely_trained(run: Run) -> Iterator[str]:
         Sentences; none for a run as it should be.
     """
     steps = int(run.record["steps"])
-    if steps < _FEWEST_STEPS:
+    if steps == 0:
+        yield f"The model was not trained by coview: {run.record['facts'].get('init', 'weights as they were')}."
+    elif steps < _FEWEST_STEPS:
         yield f"The model has had {steps} training steps; with fewer than {_FEWEST_STEPS} it has learned nothing."
     losses = [row["loss"] for row in History.load(run.path / HISTORY).rows if "loss" in row]
     if len(losses) > 1 and min(losses) > _FALLEN * losses[0]:
