@@ -44,8 +44,8 @@ def test_the_text(tmp_path):
     assert lines[3].startswith("Frame#\tTime\tHip\t\t\tRHip\t\t\tRKnee\t")
     assert lines[4].startswith("\t\tX1\tY1\tZ1\tX2")
     # y up, x forward: columns are our y, z, x (the axes of Pose2Sim); gaps are blank, never NaN
-    assert lines[5] == "1\t0.000000\t2.000000\t3.000000\t1.000000" + "\t" * 48
-    assert lines[6] == "2\t0.020000" + "\t" * 51
+    assert lines[5] == "1\t0.000000\t2.000000\t3.000000\t1.000000" + "\t" * 49
+    assert lines[6] == "2\t0.020000" + "\t" * 52
     assert len(lines) == 8
     assert lines[7] == ""
 

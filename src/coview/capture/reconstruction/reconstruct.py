@@ -123,7 +123,11 @@ def reconstruct(
     cameras = calibration.cameras.to(torch.float64)
     limit = threshold or automatic_threshold(cameras, pixels, weights)
     found = _triangulate_all(cameras, pixels, weights, limit, solver)
-    found_settings = {"threshold_px": f"{limit:.2f}", "calibration_hash": calibration.fingerprint}
+    found_settings = {
+        "threshold_px": f"{limit:.2f}",
+        "calibration_hash": calibration.fingerprint,
+        "tracks_hash": session.tracks_fingerprint,
+    }
     poses = _poses(found, session, settings | found_settings)
     if not bool(poses.points.isfinite().any()):
         raise NothingReconstructedError(_why_nothing(session, weights, limit))
@@ -213,6 +217,7 @@ def _poses(found: Triangulated, session: Session, provenance: dict[str, str]) ->
         fps=session.fps,
         skeleton=session.skeleton,
         provenance=provenance,
+        first_frame=session.first_frame,
     )
 
 
@@ -260,11 +265,7 @@ def input_fingerprint(session: Session) -> str:
         16 hexadecimal digits.
     """
     digest = hashlib.sha256(session.calibration_path.read_bytes())
-    if session.people_path.is_file():
-        for file in filter(Path.is_file, (session.people_path, session.edits_path)):
-            digest.update(file.read_bytes())
-    for file in sorted(session.detections_dir.iterdir()):
-        digest.update(file.read_bytes())
+    digest.update(f"{session.tracks_fingerprint} {session.first_frame}".encode())
     return digest.hexdigest()[:16]
 
 

@@ -39,16 +39,18 @@ def write_c3d(poses: Poses3D, path: Path) -> None:
         ValueError: There are more than 65535 frames.
     """
     ezc3d = _ezc3d()
-    frames = len(poses.points)
-    if frames > _MAX_FRAMES:
+    frames, last = len(poses.points), poses.first_frame + len(poses.points)
+    if last > _MAX_FRAMES:
         raise InputError(
-            f"C3D counts frames in 16 bits: at most {_MAX_FRAMES}, and there are {frames}. "
+            f"C3D counts frames in 16 bits: at most {_MAX_FRAMES}, and there are {last} up to the end of these {frames}. "
             f"Export to TRC, CSV or npz, or cut the recording."
         )
     points = poses.points.double().cpu().numpy().transpose(2, 1, 0) * 1000
     missing = ~np.isfinite(points).all(axis=0)
     file = ezc3d.c3d()
     _parameters(file, poses)
+    # counts from 0 here, from 1 in the file
+    file["header"]["points"]["first_frame"] = poses.first_frame
     file["data"]["points"] = np.concatenate([np.where(missing, 0.0, points), np.ones((1, *missing.shape))])
     file["data"]["meta_points"]["residuals"] = np.where(missing, -1.0, _residuals(poses))[None]
     file["data"]["meta_points"]["camera_masks"] = _masks(poses)
@@ -133,6 +135,7 @@ def read_c3d(path: Path) -> Poses3D:
         float(point["RATE"]["value"][0]),
         skeleton_of(joints, path.stem),
         {"file": str(path), "format": "C3D", "units": f"{units}, as stated by the file"},
+        int(file["header"]["points"]["first_frame"]),
     )
 
 
