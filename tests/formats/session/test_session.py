@@ -219,7 +219,7 @@ def recorded(path: Path, fps=50.0, seed=0) -> Session:
 def test_joints_of_other_2d_joints_are_refused(tmp_path):
     made = recorded(tmp_path / "s")
     assert made.poses3d().points.shape == (5, 25, 3)
-    seen = Detections.make(torch.rand(1, 5, 1, 25, 3) + 0.1)
+    seen = Detections.make(torch.full((1, 5, 1, 25, 3), 0.5))
     write_detections(made.detections_dir, made.camera_names, seen)
     with pytest.raises(module.StaleError, match=r"other 2D joints.* than .* now\. Run `coview reconstruct"):
         made.poses3d()

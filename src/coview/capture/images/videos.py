@@ -53,5 +53,5 @@ def _check(camera: SessionCamera, info: VideoInfo) -> None:
     if info.frames < needed - TOLERATED and not camera.by_time:
         raise InputError(
             f"camera '{camera.name}': {camera.video} has {info.frames} frames and the session {camera.frames} frames "
-            f"of 2D joints, up to its picture {needed - 1}. Frame n would not be the same instant; import the recording again."
+            f"of 2D joints, up to its picture {needed - 1}. Frame n would not be the same instant; import again."
         )

@@ -42,7 +42,7 @@ def write_c3d(poses: Poses3D, path: Path) -> None:
     frames, last = len(poses.points), poses.first_frame + len(poses.points)
     if last > _MAX_FRAMES:
         raise InputError(
-            f"C3D counts frames in 16 bits: at most {_MAX_FRAMES}, and there are {last} up to the end of these {frames}. "
+            f"C3D counts frames in 16 bits: at most {_MAX_FRAMES}, and there are {last} to the end of these {frames}. "
             f"Export to TRC, CSV or npz, or cut the recording."
         )
     points = poses.points.double().cpu().numpy().transpose(2, 1, 0) * 1000
