@@ -123,11 +123,7 @@ def reconstruct(
     cameras = calibration.cameras.to(torch.float64)
     limit = threshold or automatic_threshold(cameras, pixels, weights)
     found = _triangulate_all(cameras, pixels, weights, limit, solver)
-    found_settings = {
-        "threshold_px": f"{limit:.2f}",
-        "calibration_hash": calibration.fingerprint,
-        "tracks_hash": session.tracks_fingerprint,
-    }
+    found_settings = {"threshold_px": f"{limit:.2f}", "calibration_hash": calibration.fingerprint}
     poses = _poses(found, session, settings | found_settings)
     if not bool(poses.points.isfinite().any()):
         raise NothingReconstructedError(_why_nothing(session, weights, limit))
@@ -216,7 +212,7 @@ def _poses(found: Triangulated, session: Session, provenance: dict[str, str]) ->
         residuals=found.residuals.float(),
         fps=session.fps,
         skeleton=session.skeleton,
-        provenance=provenance,
+        provenance=provenance | {"tracks_hash": session.tracks_fingerprint},
         first_frame=session.first_frame,
     )
 

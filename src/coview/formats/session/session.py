@@ -5,8 +5,6 @@ only referred to.
 """
 
 import hashlib
-import os
-import re
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +22,8 @@ from coview.formats.keypoints.detections import Detections, read_detections
 from coview.formats.motion.poses3d import Poses3D
 from coview.formats.session.files import Stage, remove_shown
 from coview.formats.session.people import EDITS, People, read_people
+from coview.formats.session.session_camera import SessionCamera as SessionCamera
+from coview.formats.session.session_camera import camera_from_table, camera_to_table
 from coview.formats.session.skeleton_table import skeleton_from_table, skeleton_to_table
 from coview.skeletons import Skeleton
 
@@ -35,38 +35,10 @@ INTRINSICS_FILE = "lenses.toml"
 BOARD_FOLDER = "board2d"
 # relative difference up to which two frame rates are one number
 _SAME_RATE = 1e-6
-# becomes a file name: no slashes, no leading dot
-_SAFE_NAME = re.compile(r"[^\W_][\w .+-]*")
 
 
 class StaleError(InputError):
     """A result was made from data that changed since; the message says what to run."""
-
-
-@dataclass(frozen=True)
-class SessionCamera:
-    """One camera of a session, as recorded (not its calibration)."""
-
-    # unique in the session; a valid file name
-    name: str
-    # width, height of its images in pixels, as video, joint file or calibration say at import; None: unknown
-    size: tuple[int, int] | None
-    # its video; None: only 2D joints are known
-    video: Path | None
-    # number of frames of 2D joints; the same for all cameras of a session
-    frames: int
-    # number, from 0, of the picture of its video that the session's first frame shows; below 0: its video begins after
-    first_picture: int = 0
-    # whether its 2D joints were moved to the session's instants by its video's presentation times, so that pictures
-    # are found by their time and not by their number
-    by_time: bool = False
-
-    def __post_init__(self) -> None:
-        if not _SAFE_NAME.fullmatch(self.name):
-            raise InputError(
-                f"camera name '{self.name}' cannot be a file name. Begin with a letter or digit and use "
-                f"only letters, digits, spaces and . _ + - (rename the folder or video it came from)."
-            )
 
 
 @dataclass(frozen=True)
@@ -402,26 +374,9 @@ def _to_table(session: Session) -> dict[str, Any]:
         "first_frame": session.first_frame,
         "units": "m",
         "skeleton": skeleton_to_table(session.skeleton),
-        "cameras": [_camera_to_table(camera, session.path) for camera in session.cameras],
+        "cameras": [camera_to_table(camera, session.path) for camera in session.cameras],
         "provenance": dict(session.provenance),
     }
-
-
-def _camera_to_table(camera: SessionCamera, folder: Path) -> dict[str, Any]:
-    return {
-        "name": camera.name,
-        "size": None if camera.size is None else list(camera.size),
-        "video": None if camera.video is None else _written_path(camera.video, folder),
-        "frames": camera.frames,
-        "first_picture": camera.first_picture,
-        "by_time": camera.by_time,
-    }
-
-
-def _written_path(video: Path, folder: Path) -> str:
-    """Relative to the session where the video is inside it (so that the folder can move), else absolute."""
-    video, folder = Path(os.path.abspath(video)), Path(os.path.abspath(folder))
-    return (video.relative_to(folder) if video.is_relative_to(folder) else video).as_posix()
 
 
 def _from_table(table: dict[str, Any], path: Path) -> Session:
@@ -436,7 +391,7 @@ def _from_table(table: dict[str, Any], path: Path) -> Session:
             name=table["name"],
             fps=float(table["fps"]),
             skeleton=skeleton_from_table(table["skeleton"]),
-            cameras=tuple(_camera_from_table(row, path) for row in table["cameras"]),
+            cameras=tuple(camera_from_table(row, path) for row in table["cameras"]),
             provenance={key: str(value) for key, value in table.get("provenance", {}).items()},
             # sessions of coview 0.1 do not say it
             first_frame=int(table.get("first_frame", 0)),
@@ -444,17 +399,3 @@ def _from_table(table: dict[str, Any], path: Path) -> Session:
     except (KeyError, TypeError, LookupError, ValueError) as error:
         missing = f"the key {error} is missing" if type(error) is KeyError else str(error)
         raise InputError(f"{file}: {missing}. Mend the file, or import the recording again.") from error
-
-
-def _camera_from_table(row: dict[str, Any], folder: Path) -> SessionCamera:
-    size = row.get("size")
-    video = row.get("video")
-    return SessionCamera(
-        name=row["name"],
-        size=None if size is None else (int(size[0]), int(size[1])),
-        # an absolute path replaces the folder
-        video=None if video is None else folder / video,
-        frames=int(row["frames"]),
-        first_picture=int(row.get("first_picture", 0)),
-        by_time=bool(row.get("by_time", False)),
-    )
