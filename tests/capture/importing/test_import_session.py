@@ -362,6 +362,48 @@ def test_a_rate_of_30000_over_1001_beside_30_moves_the_joints(tmp_path):
     assert nearest_pictures(made)[-1].tolist() == [299, 299]
 
 
+def varying_video(path: Path, milliseconds) -> None:
+    """A video whose pictures are shown at given times."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=30)
+        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
+        stream.codec_context.time_base = stream.time_base = Fraction(1, 1000)
+        for time in milliseconds:
+            black = av.VideoFrame.from_ndarray(np.zeros((*SIZE[::-1], 3), dtype=np.uint8), format="rgb24")
+            black.pts, black.time_base = int(time), Fraction(1, 1000)
+            for packet in stream.encode(black):
+                container.mux(packet)
+        for packet in stream.encode():
+            container.mux(packet)
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mkv"])
+def test_a_varying_rate_goes_by_the_time_at_which_pictures_are_shown(tmp_path, ending):
+    src = pose2sim(tmp_path / "t", frames=1, videos=False)
+    steady = np.arange(60) * 40
+    # a picture is lost after the tenth, and the rest comes unevenly
+    uneven = np.where(np.arange(60) > 10, 40 * (np.arange(60) + 1), 40 * np.arange(60))
+    uneven[20:50] += np.random.default_rng(0).integers(-15, 15, 30)
+    for camera, times in (("cam01", steady), ("cam02", uneven)):
+        for n, time in enumerate(times):
+            walk = [[5 + time / 100 + j, 8 + 2 * j, 0.9] for j in range(17)]
+            (src / "pose" / f"{camera}_json" / f"{camera}.{n:04d}.json").write_text(
+                frame([v for joint in walk for v in joint])
+            )
+    varying_video(src / "videos" / f"cam01.{ending}", steady)
+    varying_video(src / "videos" / f"cam02.{ending}", uneven)
+    made = import_session(src, tmp_path / "s")
+    assert made.fps == pytest.approx(25)
+    assert [camera.by_time for camera in made.cameras][1]
+    joints = made.detections().joints[:, :, 0]
+    both = joints.isfinite().all(dim=(0, 2, 3))
+    assert float(both.double().mean()) > 0.9
+    assert float((joints[0] - joints[1])[both].abs().max()) < 0.02
+    # a picture fewer since the one that was lost
+    assert nearest_pictures(made)[[5, 15, 55]].tolist() == [[5, 5], [15, 14], [55, 54]]
+
+
 def test_swapped_width_and_height(tmp_path):
     src = pose2sim(tmp_path / "t")
     given = calibration(tmp_path / "c.toml", size=(SIZE[1], SIZE[0]))

@@ -25,8 +25,6 @@ _LOST = 2.5
 _NEAR = 0.25
 # distance that a joint may move between two pictures, as a share of the diagonal of the person's box
 _MOVED = 0.5
-# relative difference from the given rate within which a varying video is played at its own speed
-_OWN_SPEED = 0.05
 
 
 def film_times(
@@ -53,8 +51,6 @@ def film_times(
         if name in infos:
             info = infos[name]
             if not info.uneven and abs(rate / fps - 1) * frames < _NOTICED:
-                continue
-            if info.uneven and abs(rate / fps - 1) > _OWN_SPEED:
                 continue
             times = presentation_times(videos[name]) * fps
         else:

@@ -35,6 +35,9 @@ from coview.formats.keypoints.openpose import frame_files, read_openpose_folder
 from coview.formats.keypoints.view_joints import ViewJoints, align_frames
 from coview.formats.session.session import FILE, Session, SessionCamera
 
+# relative difference between a given frame rate and that of a video that plays at the speed of life
+_OWN_SPEED = 0.05
+
 
 @dataclass(frozen=True)
 class ImportOptions:
@@ -197,8 +200,13 @@ def _on_common_frames(
     lengths = {name: info.frames for name, info in infos.items()}
     aligned = align_frames(views, options.allow_unequal, lengths)
     rates, _ = camera_rates(views, infos)
-    # a rate that the user gives goes for all cameras, but does not make uneven pictures even
-    used = {n: r for n, r in rates.items() if options.fps is None or (n in infos and infos[n].uneven)}
+    # a rate that the user gives goes for all cameras, but does not make uneven pictures even; one that is far from a
+    # video's own means that it plays slower than it was filmed
+    used = {
+        name: own
+        for name, own in rates.items()
+        if options.fps is None or (name in infos and infos[name].uneven and abs(own / fps - 1) < _OWN_SPEED)
+    }
     end = aligned.first + len(aligned.points[0])
     times = film_times(infos, videos, used, fps, end)
     notes = {"frames": aligned.said, **other_rates(rates, fps, times, options.fps is not None)}

@@ -53,6 +53,7 @@ def probe(path: Path) -> VideoInfo:
         rotation = _quarter(first)
         width, height = first.width, first.height
         rate = stream.average_rate or stream.guessed_rate
+        unit = float(stream.time_base or 0)
         times = [entry.timestamp for entry in stream.index_entries]
         counted = stream.frames
     if not counted or len(times) != counted:
@@ -61,7 +62,7 @@ def probe(path: Path) -> VideoInfo:
     frames = counted or len(times)
     return VideoInfo(
         size=(height, width) if rotation % 180 else (width, height),
-        fps=float(rate) if rate else None,
+        fps=_rate(float(rate) if rate else None, times if len(times) == frames else [], unit),
         frames=frames,
         rotation=rotation,
         uneven=len(times) == frames and _is_uneven(times),
@@ -151,6 +152,19 @@ def _packet_times(path: Path) -> list[int]:
             if packet.size
         ]
     return [stamp if stamp is not None else number for number, stamp in enumerate(stamps)]
+
+
+def _rate(stated: float | None, times: list[int], unit: float) -> float | None:
+    """Pictures per second: as stated, unless the times at which pictures are shown say otherwise.
+
+    Headers count the duration of the last picture, or state the rate that a camera was set to.
+    """
+    lasted = (max(times) - min(times)) * unit if times else 0.0
+    if len(times) < 3 or lasted <= 0:
+        return stated
+    measured = (len(times) - 1) / lasted
+    # times are rounded to their unit
+    return stated if stated and abs(measured / stated - 1) * lasted <= 2 * unit else measured
 
 
 def _is_uneven(times: list[int]) -> bool:
