@@ -203,7 +203,8 @@ def other_rates(rates: dict[str, float], fps: float, moved: Iterable[str], given
         shown = ", ".join(f"{name} {rates[name]:.6g}" for name in moved)
         told["warning_times"] = (
             f"pictures of some cameras do not come at {fps:g} per second ({shown} on average): their 2D joints were "
-            f"moved to the common instants by the time at which each picture is shown."
+            f"moved to the common instants by the time at which each picture is shown. If these times are wrong and "
+            f"frames of one number are one instant, pass --fps."
         )
     differ = {n: r for n, r in rates.items() if n not in moved and abs(r / fps - 1) > _EQUAL_RATE}
     if differ and given:
