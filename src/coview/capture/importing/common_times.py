@@ -46,7 +46,7 @@ def film_times(
     Returns:
         Per camera: frames (seconds times `fps`) after its first picture.
     """
-    found = {}
+    found: dict[str, np.ndarray] = {}
     for name, rate in rates.items():
         if name in infos:
             info = infos[name]
