@@ -101,7 +101,7 @@ def _warnings(views: Mapping[str, Numbered], from_one: Mapping[str, bool]) -> tu
     if shifted:
         found.append(
             f"the files of {', '.join(shifted)} begin with number 1 and those of other cameras with 0: equal numbers "
-            f"were taken for one instant. If {', '.join(shifted)} counted from 1, it is one frame late: renumber it."
+            f"were taken for one instant. If {', '.join(shifted)} counted from 1, it is one frame behind: renumber it."
         )
     found += [
         f"the files of {name} are numbered {view.first} to {view.last}, and its video has {view.pictures} pictures: "
