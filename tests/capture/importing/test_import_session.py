@@ -264,7 +264,7 @@ def test_nan_and_zero_confidences(tmp_path):
 
 
 def test_mismatched_frame_counts(tmp_path):
-    src = pose2sim(tmp_path / "t")
+    src = pose2sim(tmp_path / "t", videos=False)
     for n in (2, 3, 4):
         (src / "pose" / "cam02_json" / f"cam02.{n:04d}.json").unlink()
     # a file without people: this program writes one for every frame, so the end of the files is the recording's

@@ -53,6 +53,15 @@ def test_a_file_without_empty_frames_may_end_early(allow_unequal):
     assert align_frames(open_ended, allow_unequal, {"a": 9, "b": 9}).warnings == ()
 
 
+def test_equally_long_videos_prove_one_recording():
+    views = {"a": view(5), "b": view(9)}
+    found = align_frames(views, lengths={"a": 9, "b": 9})
+    assert [len(row) for row in found.points] == [9, 9]
+    # more joints than pictures: these are of another video
+    with pytest.raises(ValueError, match=r"different numbers of frames: a 5, b 9\. "):
+        align_frames(views, lengths={"a": 6, "b": 6})
+
+
 def test_videos_of_different_lengths_are_different_recordings():
     views = {"a": view(5, lists_empty=False), "b": view(9, lists_empty=False)}
     with pytest.raises(ValueError, match=r"a 5, b 9 \(their videos: a 5, b 9 pictures\)"):

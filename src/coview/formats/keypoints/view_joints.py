@@ -80,8 +80,8 @@ def align_frames(
 ) -> AlignedViews:
     """The views on common frames: row n is the same instant in all.
 
-    A camera whose file has no entry for frames without anybody may end early: it is blank from there on. Where its file
-    lists such frames too, or where the videos differ in length, an early end means another recording.
+    A camera may end early: it is blank from there on, where all videos are equally long, or where frames without
+    anybody are in no file. Where they are, or where the videos differ in length, an early end means another recording.
 
     Args:
         views: Joints by camera name.
@@ -124,7 +124,11 @@ def _length(
     shortest, longest = min(counts.values()), max(counts.values())
     films = [lengths[name] for name in views if name in lengths]
     same_films = len(films) < 2 or max(films) - min(films) <= TOLERATED
-    if same_films and not any(view.lists_empty for view in views.values()):
+    # numbers are those of pictures of one recording, wherever the detection stopped
+    filmed = len(films) == len(views) and all(
+        len(view.points) <= lengths[name] + TOLERATED for name, view in views.items()
+    )
+    if same_films and (filmed or not any(view.lists_empty for view in views.values())):
         return longest, []
     if longest - shortest > TOLERATED and not allow_unequal:
         why = f" (their videos: {_listed(dict(lengths))} pictures)" if not same_films else ""
