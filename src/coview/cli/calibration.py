@@ -142,7 +142,7 @@ def file(
     up: Literal["file", "people"] = "file",
     force: bool = False,
 ) -> None:
-    """Take the cameras from a calibration file, in any of ten formats; docs/howto/calibration_files.md.
+    """Take the cameras from a calibration file, in any of twelve formats; docs/howto/calibration_files.md.
 
     Args:
         session: Folder made by `coview import`.

@@ -58,3 +58,10 @@ def test_doubtful_names_are_not_matched(wanted, available):
 def test_order_never_matters(names, random):
     shuffled = random.sample(names, len(names))
     assert match_names(names, shuffled) == {name: name for name in names}
+
+
+def test_accents_are_equal_in_either_form_of_unicode():
+    composed, taken_apart = "caméra gauche", "came\u0301ra gauche"
+    assert composed != taken_apart
+    assert match_names([composed], ["other", taken_apart]) == {composed: taken_apart}
+    assert plain_name(composed) == plain_name(taken_apart)

@@ -12,6 +12,7 @@ from coview.body.gravity import upright_from_body
 from coview.body.metric_rig import upright_cameras
 from coview.body.stature_scale import Scale, scale_from_stature
 from coview.capture.association.stage import describe_time_offsets, update_people
+from coview.capture.calibration.axis_readings import reading_that_fits
 from coview.capture.calibration.initial_intrinsics import (
     CLOCK_CHOICES,
     DISTORTION_CHOICES,
@@ -117,6 +118,7 @@ def calibrate_from_file(
             f"{calibration.provenance['file']} holds intrinsics only, not where the cameras stand. "
             f"Place them with `coview calibrate people {session.path}`."
         )
+    calibration = reading_that_fits(session, calibration)
     calibration = replace(calibration, notes=calibration.notes + _clock_notes(calibration))
     if stature is not None or up == "people":
         calibration = _by_the_people(session, calibration, stature, up)

@@ -23,7 +23,7 @@ _NOT_CALIBRATIONS = frozenset({"config.toml", "session.toml", "pyproject.toml"})
 _CALIBRATION_ENDINGS = (".toml", ".qca.txt", ".xcp")
 # the other file of each is found beside it
 _CALIBRATION_NAMES = frozenset({"intri.yml", "cameras.txt"})
-_PANOPTIC = re.compile(r"calibration_.*\.json")
+_PANOPTIC = re.compile(r"calibration(_.*)?\.json")
 _SUFFIXES = ("_json", "-json", "_keypoints", "_alphapose")
 
 

@@ -6,28 +6,37 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from jaxtyping import Float
+from torch import Tensor
+
 from coview import __version__
 from coview.capture.importing.checks import (
+    camera_rates,
     check_calibration_fits,
     check_seen,
     check_several,
+    other_rates,
     rate,
     said_skeleton,
     warnings,
 )
+from coview.capture.importing.common_times import at_common_times, film_times
 from coview.capture.importing.find_recording import Recording, find_recording
 from coview.capture.importing.transaction import COPIED, installing
 from coview.errors import OccupiedError
 from coview.formats.calibration.calibration import Calibration, calibration_for, read_calibration
 from coview.formats.calibration.units import AmbiguousUnitsError
 from coview.formats.io.camera_names import listed, match_names
-from coview.formats.io.video import probe
+from coview.formats.io.video import VideoInfo, probe
 from coview.formats.keypoints.detections import Detections, stack_views, write_detections
 from coview.formats.keypoints.files import read_keypoint_file
 from coview.formats.keypoints.guess_skeleton import body_part, which_skeleton
 from coview.formats.keypoints.openpose import frame_files, read_openpose_folder
 from coview.formats.keypoints.view_joints import ViewJoints, align_frames
 from coview.formats.session.session import FILE, Session, SessionCamera
+
+# relative difference between a given frame rate and that of a video that plays at the speed of life
+_OWN_SPEED = 0.05
 
 
 @dataclass(frozen=True)
@@ -126,16 +135,16 @@ def _models_of_before(session: Session) -> dict[str, str]:
 def _build(found: Recording, options: ImportOptions, path: Path) -> tuple[Session, Detections]:
     views = {camera: _read_view(file) for camera, file in found.joints.items()}
     check_several(views, str(found.folder))
-    aligned, frames_note = align_frames(views, options.allow_unequal)
-    points = body_part(stack_views(aligned))
-    skeleton, skeleton_note = which_skeleton(points, options.skeleton, said_skeleton(views))
-    detections = Detections.make(points)
     videos = _match_videos(found)
     infos = {camera: probe(video) for camera, video in videos.items()}
+    fps, fps_note = rate(options.fps, views, infos)
+    frames = _on_common_frames(views, videos, infos, fps, options)
+    points = body_part(stack_views(frames.points))
+    skeleton, skeleton_note = which_skeleton(points, options.skeleton, said_skeleton(views))
+    detections = Detections.make(points)
     sizes = {camera: infos[camera].size if camera in infos else view.size for camera, view in views.items()}
     check_seen(detections, sizes)
     calibration, calibration_notes = _calibration(found, options, sizes, detections)
-    fps, fps_note = rate(options.fps, views, infos)
     with_calibration = sizes if calibration is None else _with_sizes_of(calibration, sizes)
     cameras = tuple(
         SessionCamera(
@@ -143,6 +152,8 @@ def _build(found: Recording, options: ImportOptions, path: Path) -> tuple[Sessio
             with_calibration[name],
             _video_place(videos.get(name), path, options),
             detections.joints.shape[1],
+            frames.first_pictures[name],
+            name in frames.moved,
         )
         for name in views
     )
@@ -150,16 +161,58 @@ def _build(found: Recording, options: ImportOptions, path: Path) -> tuple[Sessio
         "source": str(found.folder),
         "joints": _joints_note(found),
         "skeleton": f"{skeleton.name}, {skeleton_note}",
-        "frames": frames_note,
         "fps": fps_note,
+        **frames.notes,
         "videos": _videos_note(found, videos, options),
-        **warnings(views, infos),
+        **warnings(views, infos, frames.moved),
         **_sizes_note(sizes, with_calibration),
         **calibration_notes,
         "software": f"coview {__version__}",
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
-    return Session(path, _session_name(path), fps, skeleton, cameras, provenance), detections
+    made = Session(path, _session_name(path), fps, skeleton, cameras, provenance, frames.first)
+    return made, detections
+
+
+@dataclass(frozen=True)
+class _CommonFrames:
+    """2D joints of all cameras at the instants of the session."""
+
+    # per camera
+    points: list[Float[Tensor, "_ _ joints 3"]]
+    # number of the first frame in the recording, from 0
+    first: int
+    # per camera: picture of its video that the first frame shows
+    first_pictures: dict[str, int]
+    # cameras whose joints were moved to the common instants
+    moved: tuple[str, ...]
+    # for the session's provenance
+    notes: dict[str, str]
+
+
+def _on_common_frames(
+    views: dict[str, ViewJoints],
+    videos: dict[str, Path],
+    infos: dict[str, VideoInfo],
+    fps: float,
+    options: ImportOptions,
+) -> _CommonFrames:
+    lengths = {name: info.frames for name, info in infos.items()}
+    aligned = align_frames(views, options.allow_unequal, lengths)
+    rates, _ = camera_rates(views, infos)
+    # a rate that the user gives goes for all cameras, but does not make uneven pictures even; one that is far from a
+    # video's own means that it plays slower than it was filmed
+    used = {
+        name: own
+        for name, own in rates.items()
+        if options.fps is None or (name in infos and infos[name].uneven and abs(own / fps - 1) < _OWN_SPEED)
+    }
+    end = aligned.first + len(aligned.points[0])
+    times = film_times(infos, videos, used, fps, end)
+    notes = {"frames": aligned.said, **other_rates(rates, fps, times, options.fps is not None)}
+    notes |= {f"warning_frames_{number}": text for number, text in enumerate(aligned.warnings, 1)}
+    points = at_common_times(aligned, list(views), times)
+    return _CommonFrames(points, aligned.first, aligned.first_pictures, tuple(times), notes)
 
 
 def _session_name(path: Path) -> str:

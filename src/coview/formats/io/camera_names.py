@@ -1,6 +1,7 @@
 """Matching files to cameras by name: natural order, and names that differ only in trivial ways."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 # Words that tools add to a camera's name; they say what a file is, not which camera it is from.
@@ -34,8 +35,14 @@ def plain_name(name: str) -> str:
     Returns:
         Such as `cam1`, which is equal for all three.
     """
-    parts = [part for part in re.split(r"[\W_]+", name.casefold()) if part and part not in _ADDED]
-    return re.sub(r"\d+", lambda number: str(int(number.group())), "".join(parts)) or name.casefold()
+    folded = _composed(name).casefold()
+    parts = [part for part in re.split(r"[\W_]+", folded) if part and part not in _ADDED]
+    return re.sub(r"\d+", lambda number: str(int(number.group())), "".join(parts)) or folded
+
+
+def _composed(name: str) -> str:
+    """Letters and their accents as one character: file systems and editors store either form."""
+    return unicodedata.normalize("NFC", name)
 
 
 def match_names(wanted: Sequence[str], available: Sequence[str]) -> dict[str, str]:
@@ -76,7 +83,7 @@ def _unique_pairs(wanted, available, same) -> dict[str, str]:  # type: ignore[no
 
 
 def _identical(a: str, b: str) -> bool:
-    return a == b
+    return _composed(a) == _composed(b)
 
 
 def _plainly_equal(a: str, b: str) -> bool:

@@ -95,7 +95,9 @@ def _coco(content: list[dict[str, Any]], path: Path) -> ViewJoints:
     if last - first + 1 > 20 * len(numbered) + 1000:
         raise InputError(f"{path}: image ids run from {first} to {last}; these are no frame numbers.")
     frames = [numbered.get(number, []) for number in range(first, last + 1)]
-    return ViewJoints(stack_people(frames, _joint_count(frames, path)), first)
+    missing = sum(not frame for frame in frames)
+    points = stack_people(frames, _joint_count(frames, path))
+    return ViewJoints(points, first, missing=missing, lists_empty=False)
 
 
 def _image_number(image: Any, path: Path) -> int:

@@ -51,7 +51,10 @@ def read_openpose_folder(folder: Path) -> ViewJoints:
     frames: list[list[np.ndarray]] = [[] for _ in range(last - first + 1)]
     for number, found in zip(numbers, people, strict=True):
         frames[number - first] = found
-    return ViewJoints(stack_people(frames, joints), first, missing=len(frames) - len(files))
+    # a writer that has files for frames without anybody shows it by having one
+    lists_empty = not all(people)
+    missing = len(frames) - len(files)
+    return ViewJoints(stack_people(frames, joints), first, missing=missing, lists_empty=lists_empty)
 
 
 def frame_numbers(names: Sequence[str], folder: Path) -> list[int]:
