@@ -386,6 +386,56 @@ MOCAP_19 = _make(
     "pelvis",
 )
 
+OPENPOSE_18 = _make(  # OpenPose's older model, which AlphaPose writes too: BODY_25 without pelvis and feet
+    "openpose_18",
+    "nose neck r_shoulder r_elbow r_wrist l_shoulder l_elbow l_wrist r_hip r_knee r_ankle l_hip l_knee l_ankle "
+    "r_eye l_eye r_ear l_ear",
+    f"neck-r_hip-r_knee-r_ankle neck-l_hip-l_knee-l_ankle neck-nose {_NECK_ARMS} {_FACE}",
+    "neck",
+)
+COCO_23 = _make(  # the body and feet of COCO-WholeBody
+    "coco_23",
+    " ".join(
+        (*COCO_17.joints, *(f"{side}_{place}" for side in "lr" for place in ("big_toe", "small_toe", "heel")))
+    ),
+    f"{_BOX} {_BOX_ARMS} {_FACE} {_FEET}",
+    "l_hip",
+)
+MEDIAPIPE_33 = _make(  # BlazePose
+    "mediapipe_33",
+    "nose l_eye_inner l_eye l_eye_outer r_eye_inner r_eye r_eye_outer l_ear r_ear l_mouth r_mouth "
+    "l_shoulder r_shoulder l_elbow r_elbow l_wrist r_wrist l_pinky r_pinky l_index r_index l_thumb r_thumb "
+    "l_hip r_hip l_knee r_knee l_ankle r_ankle l_heel r_heel l_toe r_toe",
+    f"{_BOX} {_BOX_ARMS} {_FACE} l_mouth-r_mouth l_wrist-l_pinky l_wrist-l_index l_wrist-l_thumb "
+    "r_wrist-r_pinky r_wrist-r_index r_wrist-r_thumb l_ankle-l_heel-l_toe r_ankle-r_heel-r_toe",
+    "l_hip",
+)
+
+
+def _whole_body() -> Skeleton:
+    """COCO-WholeBody: COCO_23, 68 points of the face (jaw, brows, nose, eyes, mouth), 21 of each hand."""
+    # jaw, brows, nostrils and lips run from the person's right to the left; eyes and lower lips run round
+    runs = ((0, 16), (17, 26), (31, 35), (48, 54), (60, 64))
+    across = [(first + step, last - step) for first, last in runs for step in range((last - first + 1) // 2)]
+    across += [(36, 45), (37, 44), (38, 43), (39, 42), (40, 47), (41, 46), (59, 55), (58, 56), (67, 65)]
+    sides = {
+        point: name for a, b in across for point, name in ((a, f"right_face_{a}"), (b, f"left_face_{a}"))
+    }
+    face = tuple(sides.get(point, f"face_{point}") for point in range(68))
+    hands = {side: tuple(f"{side}_hand_{point}" for point in range(21)) for side in ("left", "right")}
+    fingers = [
+        pair
+        for side, points in hands.items()
+        for first in range(1, 21, 4)
+        for pair in pairwise((points[0], *points[first : first + 4]))
+    ]
+    wrists = [(f"{side}_wrist", points[0]) for side, points in hands.items()]
+    joints = (*COCO_23.joints, *face, *hands["left"], *hands["right"])
+    return Skeleton("coco_133", joints, (*COCO_23.bones, *wrists, *fingers), COCO_23.root, _pairs(joints))
+
+
+COCO_133 = _whole_body()
+
 SKELETONS = (
     H36M_17,
     H36M_32,
@@ -403,4 +453,8 @@ SKELETONS = (
     LEARNABLE_17,
     EPIPOLAR_16,
     MOCAP_19,
+    OPENPOSE_18,
+    COCO_23,
+    COCO_133,
+    MEDIAPIPE_33,
 )

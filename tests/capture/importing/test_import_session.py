@@ -22,9 +22,38 @@ def frame(person=None) -> str:
     return json.dumps({"version": 1.3, "people": people})
 
 
-def person(seed: int, joints=17) -> list[float]:
-    xyc = np.random.default_rng(seed).uniform((1, 1, 0.2), (60, 45, 1), (joints, 3))
-    return xyc.flatten().tolist()
+# COCO's 17 joints of somebody who stands, as shares of the height
+STANDING = [
+    *(
+        (0.5, 0.1),
+        (0.52, 0.08),
+        (0.48, 0.08),
+        (0.54, 0.09),
+        (0.46, 0.09),
+        (0.6, 0.2),
+        (0.4, 0.2),
+        (0.65, 0.35),
+    ),
+    *(
+        (0.35, 0.35),
+        (0.66, 0.5),
+        (0.34, 0.5),
+        (0.56, 0.5),
+        (0.44, 0.5),
+        (0.56, 0.73),
+        (0.44, 0.73),
+        (0.56, 0.95),
+    ),
+    (0.44, 0.95),
+]
+
+
+def person(seed: int) -> list[float]:
+    generator = np.random.default_rng(seed)
+    places = (
+        np.array(STANDING) * 40 + generator.uniform((-10, 0), (20, 4)) + generator.normal(0, 0.3, (17, 2))
+    )
+    return np.hstack([places, generator.uniform(0.2, 1, (17, 1))]).flatten().tolist()
 
 
 def video(path: Path, frames=5, fps=25, size=SIZE) -> None:

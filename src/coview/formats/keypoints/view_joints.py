@@ -30,6 +30,12 @@ class ViewJoints:
     skeleton: str | None = None
     # number of frames without a file
     missing: int = 0
+    # whether frames in which nobody was found are in the file too, so that its end is the recording's end
+    lists_empty: bool = True
+    # names of the joints in the writer's own words, where the file says so
+    joint_names: tuple[str, ...] = ()
+    # "unit": x and y are 0 to 1 across the image; "signed": −1 to 1; None: pixels
+    normalised: str | None = None
 
     @property
     def joint_count(self) -> int:
