@@ -28,7 +28,7 @@ def is_coco_results(content: Any) -> bool:
     )
 
 
-def read_coco_results(content: list[dict[str, Any]], path: Path) -> ViewJoints:
+def read_coco_results(content: list[Any], path: Path) -> ViewJoints:
     """The joints of one camera in a list of COCO results, or AlphaPose's.
 
     A person's own `score` (AlphaPose's is a sum) and track are not used; confidences are those of the joints.

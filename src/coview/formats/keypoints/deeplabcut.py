@@ -1,4 +1,4 @@
-"""DeepLabCut's and Lightning Pose's tables of 2D joints as csv: header rows scorer, [individuals,] bodyparts, coords."""
+"""DeepLabCut's and Lightning Pose's csv tables of 2D joints: header rows scorer, [individuals,] bodyparts, coords."""
 
 import csv
 import re

@@ -1,4 +1,4 @@
-"""2D joints in one file per camera: which formats there are, and the recognition of a file's format from its content."""
+"""2D joints in one file per camera: the formats, and the recognition of a file's from its content."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -61,7 +61,8 @@ def scored_person(places: Any, scores: Any, label: str) -> np.ndarray:
     if xy.ndim != 2 or xy.shape[1] != 2 or confidence.shape != xy.shape[:1] or not len(xy):
         hint = " These are joints in 3D; coview needs those in the image." if xy.shape[-1:] == (3,) else ""
         raise InputError(
-            f"{label}: joints should be [x, y], with a score each; found shapes {xy.shape} and {confidence.shape}.{hint}"
+            f"{label}: joints should be [x, y], with a score each; found shapes {xy.shape} and "
+            f"{confidence.shape}.{hint}"
         )
     return np.concatenate([xy, confidence[:, None]], axis=1)
 
@@ -97,7 +98,8 @@ def view_of_frames(numbered: dict[int, People], label: str, **facts: Any) -> Vie
         The joints.
 
     Raises:
-        InputError: Nobody is in any frame, people have different numbers of joints, or the numbers are no frame numbers.
+        InputError: Nobody is in any frame, people have different numbers of joints, or the numbers cannot be those of
+            frames.
     """
     joints = joint_count(list(numbered.values()), label)
     first, last = min(numbered), max(numbered)

@@ -93,8 +93,8 @@ def said_skeleton(view: ViewJoints) -> str | Skeleton | None:
         return view.skeleton
     if len(view.joint_names) != view.joint_count:
         raise InputError(
-            f"the file names {len(view.joint_names)} joints and people have {view.joint_count}. Export it again, or pass "
-            f"--skeleton."
+            f"the file names {len(view.joint_names)} joints and people have {view.joint_count}. Export it again, or "
+            f"pass --skeleton."
         )
     return skeleton_of_names(view.joint_names)
 

@@ -51,7 +51,8 @@ def in_pixels(
     if size is None:
         raise InputError(
             f"camera '{camera}': x and y of its 2D joints are shares of the image's width and height, and the size of "
-            f"the image is not known, so that they cannot be made pixels. Give the video, or pass --image-size WIDTH HEIGHT."
+            f"the image is not known, so that they cannot be made pixels. Give the video, or pass "
+            f"--image-size WIDTH HEIGHT."
         )
     scale = torch.tensor([float(side) for side in size])
     pixels = torch.where((xy == 0).all(dim=-1, keepdim=True), xy, _shares(xy, kind) * scale)

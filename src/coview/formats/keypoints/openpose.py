@@ -162,8 +162,8 @@ def _numbers(person: dict[str, Any], file: Path) -> Any:
     others = [name for name, value in person.items() if isinstance(value, list) and len(value) >= 3]
     if key is None and others:
         raise InputError(
-            f"{file}: a person has {', '.join(f'`{name}`' for name in others)} and no `pose_keypoints_2d`, so there are "
-            f"no joints of the body. Detect the body too, or rename the key."
+            f"{file}: a person has {', '.join(f'`{name}`' for name in others)} and no `pose_keypoints_2d`, so there "
+            f"are no joints of the body. Detect the body too, or rename the key."
         )
     return None if key is None else person[key]
 
