@@ -59,9 +59,15 @@ def test_recognition():
         (annotations(files=("cam1/1.jpg", "cam2/1.jpg")), r"images of several folders \(cam1, cam2\)"),
         (annotations(images=[{"file_name": "1.jpg"}]), "needs an `id`"),
         (annotations(images=[]), "needs an `id`"),
-        (annotations(annotations=[{"image_id": 9, "keypoints": [1, 2, 2]}]), "of image 9, which is not listed"),
+        (
+            annotations(annotations=[{"image_id": 9, "keypoints": [1, 2, 2]}]),
+            "of image 9, which is not listed",
+        ),
         (annotations(keypoints=(1, 2)), r"a person should be a list of \[x, y, confidence\]"),
-        ([{"image_id": 0, "keypoints": [1, 2, 1]}, 3], "an entry should be a table with `keypoints`, found 3"),
+        (
+            [{"image_id": 0, "keypoints": [1, 2, 1]}, 3],
+            "an entry should be a table with `keypoints`, found 3",
+        ),
     ],
 )
 def test_messages(tmp_path, content, message):

@@ -48,9 +48,7 @@ def test_several_individuals(tmp_path):
         "bodyparts,,," + ",".join([*[n for n in NAMES for _ in range(3)] * 2, "ball", "ball"]),
         "coords,,," + ",".join(["x", "y", "likelihood"] * 4 + ["x", "y"]),
     ]
-    rows = [
-        f"labeled-data,walk,img{n:03d}.png," + ",".join(map(str, range(n, n + 14))) for n in (12, 14)
-    ]
+    rows = [f"labeled-data,walk,img{n:03d}.png," + ",".join(map(str, range(n, n + 14))) for n in (12, 14)]
     view = read_keypoint_file(write(tmp_path, "\n".join([*heads, *rows])))
     assert (view.first, tuple(view.points.shape)) == (12, (3, 2, 2, 3))
     assert view.points[0, 1, 0].tolist() == [18, 19, 20]

@@ -10,7 +10,9 @@ from coview.errors import MissingPackageError
 from coview.formats.keypoints.files import read_keypoint_file
 
 h5py = pytest.importorskip("h5py")
-COLUMNS = [("DLC_resnet50", joint, axis) for joint in ("nose", "LeftEye") for axis in ("x", "y", "likelihood")]
+COLUMNS = [
+    ("DLC_resnet50", joint, axis) for joint in ("nose", "LeftEye") for axis in ("x", "y", "likelihood")
+]
 VALUES = np.arange(1.0, 19.0).reshape(3, 6)
 
 

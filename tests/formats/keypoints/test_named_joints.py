@@ -13,7 +13,9 @@ def test_our_own_names(skeleton):
     assert skeleton_of_names(skeleton.joints) is skeleton
 
 
-@pytest.mark.parametrize("form", ["LeftEye", "left-eye", "eye_l", "L_Eye", "lt eye", "leftEye", "LEye", "lefteye"])
+@pytest.mark.parametrize(
+    "form", ["LeftEye", "left-eye", "eye_l", "L_Eye", "lt eye", "leftEye", "LEye", "lefteye"]
+)
 def test_forms_of_a_name(form):
     names = [form, "nose", "LShoulder", "LElbow", "LWrist", "LHip", "LKnee", "LAnkle"]
     made = skeleton_of_names(names)

@@ -59,7 +59,7 @@ def test_pixels_stay_as_they_are():
 def test_a_few_wild_detections_do_not_hide_it():
     shares, _ = view(unit)
     shares.points[0, 0, 0, :2] = 900.0
-    with pytest.raises(ValueError, match="no pixels|These are"):
+    with pytest.raises(ValueError, match=r"no pixels|These are"):
         in_pixels(ViewJoints(shares.points.repeat(5, 1, 1, 1)[:, :, 1:]), "c", SIZE)
 
 

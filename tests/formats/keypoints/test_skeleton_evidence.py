@@ -102,7 +102,11 @@ def test_the_cost_knows_no_size_place_or_turn():
 
 def test_half_a_body_is_enough():
     points = seen(HALPE_26, 2)
-    legs = [n for n, joint in enumerate(HALPE_26.joints) if any(p in joint for p in ("knee", "ankle", "toe", "heel"))]
+    legs = [
+        n
+        for n, joint in enumerate(HALPE_26.joints)
+        if any(p in joint for p in ("knee", "ankle", "toe", "heel"))
+    ]
     points[..., legs, 2] = 0
     assert which_skeleton(points, None)[0] == HALPE_26
 

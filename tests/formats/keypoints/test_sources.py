@@ -33,7 +33,10 @@ def test_one_camera_s_frames_are_no_several_cameras(tmp_path):
 def test_pictures_of_mmpose_and_folders_within(tmp_path):
     picture = json.dumps([{"keypoints": [[1, 2]] * 17, "keypoint_scores": [1.0] * 17}])
     files(tmp_path, *(f"{c}/predictions/{n:06d}.json" for c in "ab" for n in range(2)), content=picture)
-    assert {name: len(source.read().points) for name, source in sources_in(tmp_path).items()} == {"a": 2, "b": 2}
+    assert {name: len(source.read().points) for name, source in sources_in(tmp_path).items()} == {
+        "a": 2,
+        "b": 2,
+    }
 
 
 def test_a_file_in_a_folder_per_camera(tmp_path):
@@ -76,7 +79,7 @@ def test_what_is_not_understood_is_named(tmp_path):
 
 def test_nothing_there(tmp_path):
     assert sources_in(tmp_path / "nowhere") == {}
-    with pytest.raises(FileNotFoundError, match="no file .*nowhere"):
+    with pytest.raises(FileNotFoundError, match=r"no file .*nowhere"):
         source_at(tmp_path / "nowhere")
     with pytest.raises(ValueError, match="holds no JSON files"):
         source_at(tmp_path).read()

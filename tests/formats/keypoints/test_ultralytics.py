@@ -7,7 +7,12 @@ from coview.formats.keypoints.ultralytics import is_ultralytics, ultralytics_peo
 
 
 def line(joints=17, dims=3, after="", x=0.5):
-    return "0 0.5 0.5 0.2 0.6 " + " ".join([f"{x} 0.25 0.9" if dims == 3 else f"{x} 0.25"] * joints) + after + "\n"
+    return (
+        "0 0.5 0.5 0.2 0.6 "
+        + " ".join([f"{x} 0.25 0.9" if dims == 3 else f"{x} 0.25"] * joints)
+        + after
+        + "\n"
+    )
 
 
 @pytest.mark.parametrize("after", ["", " 0.87", " 0.87 3"])
@@ -47,7 +52,9 @@ def test_what_is_not_a_label_file(tmp_path):
     assert not is_ultralytics("0 0.5 0.5 0.2 0.6\n"), "a box without joints"
     assert not is_ultralytics("1 " + " ".join(["400"] * 60)), "a table of anything"
     (tmp_path / "a.txt").write_text("0 0.5 0.5 0.2 0.6 " + "0.1 " * 29)
-    with pytest.raises(ValueError, match=r"a.txt: a line of 34 numbers is not class, box and x, y, confidence"):
+    with pytest.raises(
+        ValueError, match=r"a.txt: a line of 34 numbers is not class, box and x, y, confidence"
+    ):
         ultralytics_people(tmp_path / "a.txt")
     (tmp_path / "a.txt").write_text("0 x\n")
     with pytest.raises(ValueError, match="a line should be numbers"):

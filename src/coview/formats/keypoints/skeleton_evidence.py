@@ -32,6 +32,8 @@ from coview.skeletons import Skeleton
 _PLACEMENT = 0.03
 # a person counts where this many joints are seen
 _FEWEST = 6
+# people from which an exchange of two joints is told
+_POSES = 8
 # people looked at, evenly spread over the recording
 _MOST = 1000
 
@@ -150,8 +152,8 @@ def best_exchange(
     for i in range(len(skeleton)):
         for j in range(i):
             both = people[:, (i, j)].isfinite().all(dim=-1).all(dim=-1)
-            # a few people may be false detections
-            if int(both.sum()) < max(3, len(people) // 10):
+            # a few people may be false detections, and one pose may deceive
+            if int(both.sum()) < max(_POSES, len(people) // 10):
                 continue
             order = list(range(len(skeleton)))
             order[i], order[j] = j, i
