@@ -120,7 +120,7 @@ def _no_joints(folder: Path, videos: dict[str, Path]) -> str:
     here = frames_within(folder)
     if here is not None and here.path == folder and here.files:
         return (
-            f"{folder} holds {len(here.files)} frames of {here.form.title} directly. That is one camera; give the "
+            f"{folder} holds {len(here.files)} frames of {here.title} directly. That is one camera; give the "
             f"folder above it, with one folder per camera."
         )
     strange = not_understood(folder)

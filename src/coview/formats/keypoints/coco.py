@@ -52,6 +52,39 @@ def read_coco_results(content: list[Any], path: Path) -> ViewJoints:
     return view_of_frames(numbered, str(path), lists_empty=False)
 
 
+def is_coco_frame(content: Any) -> bool:
+    """Whether parsed JSON is a list of COCO results of one image.
+
+    Args:
+        content: The parsed JSON.
+
+    Returns:
+        Whether all its entries are of the same image.
+    """
+    return (
+        is_coco_results(content)
+        and len({str(row.get("image_id")) for row in content if isinstance(row, dict)}) == 1
+    )
+
+
+def coco_people(content: Any, file: Path) -> list[np.ndarray]:
+    """The people of one image.
+
+    Args:
+        content: The parsed JSON: a list of COCO results.
+        file: The file, for messages.
+
+    Returns:
+        Per person, shape (joints, 3): x, y, confidence.
+
+    Raises:
+        InputError: It is damaged.
+    """
+    if not isinstance(content, list) or not all(isinstance(row, dict) for row in content):
+        raise InputError(f"{file}: a frame should be a list of people with `keypoints`.")
+    return [person(row.get("keypoints"), str(file)) for row in content]
+
+
 def is_coco_annotations(content: Any) -> bool:
     """Whether parsed JSON is COCO's annotations.
 
@@ -89,7 +122,7 @@ def read_coco_annotations(content: dict[str, Any], path: Path) -> ViewJoints:
     numbered: dict[int, list[np.ndarray]] = {number: [] for number in images.values()}
     for row in content["annotations"]:
         if isinstance(row, dict) and row.get("keypoints") and not row.get("iscrowd"):
-            if row.get("image_id") not in images:
+            if not isinstance(row.get("image_id"), int | str) or row["image_id"] not in images:
                 raise InputError(
                     f"{path}: an annotation is of image {row.get('image_id')!r}, which is not listed."
                 )
@@ -127,14 +160,17 @@ def _visibility_to_confidence(people: list[np.ndarray]) -> None:
 
 def _size(images: list[dict[str, Any]]) -> tuple[int, int] | None:
     """Width and height, where all images have the same."""
-    sizes = {(row.get("width"), row.get("height")) for row in images}
-    width, height = next(iter(sizes))
-    known = len(sizes) == 1 and all(isinstance(side, int) and side > 0 for side in (width, height))
-    return (width, height) if known else None
+    first = images[0].get("width"), images[0].get("height")
+    width, height = first
+    if not (isinstance(width, int) and isinstance(height, int)) or min(width, height) < 1:
+        return None
+    same = all((row.get("width"), row.get("height")) == first for row in images)
+    return (width, height) if same else None
 
 
 def _names(categories: Any) -> tuple[str, ...]:
     """Names of the joints, where one kind of thing has joints."""
-    rows = [row for row in categories or [] if isinstance(row, dict) and row.get("keypoints")]
+    listed = categories if isinstance(categories, list) else []
+    rows = [row for row in listed if isinstance(row, dict) and row.get("keypoints")]
     names = rows[0]["keypoints"] if len(rows) == 1 else None
     return tuple(names) if isinstance(names, list) and all(isinstance(name, str) for name in names) else ()

@@ -10,7 +10,7 @@ import numpy as np
 from coview.errors import InputError
 from coview.formats.io.text import read_text
 from coview.formats.keypoints.frames import view_of_frames
-from coview.formats.keypoints.view_joints import ViewJoints
+from coview.formats.keypoints.view_joints import ViewJoints, single_precision
 
 _HEADERS = ("scorer", "individuals", "bodyparts", "coords")
 # columns that hold a confidence; `visible` is 0, 1 or 2
@@ -76,9 +76,7 @@ def read_deeplabcut(path: Path) -> ViewJoints:
         tuple(cell.strip() for cell in headers.get("individuals", [""] * width)[index:]),
         tuple(cell.strip() for cell in headers["bodyparts"][index:]),
         tuple(cell.strip().casefold() for cell in headers["coords"][index:]),
-        np.array(
-            [[_number(cell, path, line) for cell in row[index:]] for line, row in body], dtype=np.float32
-        ),
+        single_precision([[_number(cell, path, line) for cell in row[index:]] for line, row in body]),
         _frame_numbers([row[index - 1] for _, row in body]),
     )
     return view_of_table(table, path)

@@ -48,7 +48,7 @@ def easymocap_size(content: Any) -> tuple[int, int] | None:
     Returns:
         Width and height in pixels; None where they are not there.
     """
-    sides = (content.get("width"), content.get("height"))
-    return (
-        (int(sides[0]), int(sides[1])) if all(isinstance(side, int) and side > 0 for side in sides) else None
-    )  # type: ignore[arg-type]
+    width, height = content.get("width"), content.get("height")
+    if not (isinstance(width, int) and isinstance(height, int)):
+        return None
+    return (width, height) if width > 0 and height > 0 else None

@@ -19,12 +19,16 @@ from coview.formats.keypoints.coco import (
     read_coco_results,
 )
 from coview.formats.keypoints.deeplabcut import is_deeplabcut, read_deeplabcut
-from coview.formats.keypoints.frames import joint_count, person
+from coview.formats.keypoints.frames import People, joint_count, person
 from coview.formats.keypoints.hdf5 import read_hdf5
 from coview.formats.keypoints.mmpose import is_mmpose, read_mmpose
-from coview.formats.keypoints.view_joints import ViewJoints, stack_people
+from coview.formats.keypoints.view_joints import ViewJoints, single_precision, stack_people
 
 ENDINGS = frozenset({".json", ".npz", ".csv", ".h5", ".hdf5"})
+# one of these is in an npz of 2D joints
+_JOINT_ARRAYS = frozenset({"joints", "keypoints"})
+# pixels along a side, and frames per second, that no camera has
+_LARGEST, _FASTEST = 1_000_000, 1_000_000
 # bytes that show what a text file is
 _BEGINNING = 1 << 16
 
@@ -44,20 +48,43 @@ def _is_plain(content: Any) -> bool:
 
 def _plain(content: dict[str, Any], path: Path) -> ViewJoints:
     frames = [
-        [
-            person(numbers, f"{path}, frame {number}")
-            for numbers in (frame or {}).get("people") or []
-            if numbers
-        ]
-        for number, frame in enumerate(content["frames"])
+        _plain_people(frame, f"{path}, frame {number}") for number, frame in enumerate(content["frames"])
     ]
-    size = content.get("size")
-    return ViewJoints(
-        stack_people(frames, joint_count(frames, str(path))),
-        size=None if size is None else (int(size[0]), int(size[1])),
-        fps=None if content.get("fps") is None else float(content["fps"]),
-        skeleton=content.get("skeleton"),
-    )
+    skeleton = content.get("skeleton")
+    if not isinstance(skeleton, str | None):
+        raise InputError(f"{path}: `skeleton` should be a name, found {skeleton!r:.60}.")
+    joints = joint_count(frames, str(path))
+    size, fps = _whole_size(content.get("size"), path), _rate(content.get("fps"), path)
+    return ViewJoints(stack_people(frames, joints), size=size, fps=fps, skeleton=skeleton)
+
+
+def _plain_people(frame: Any, label: str) -> People:
+    people = (frame or {}).get("people") if isinstance(frame, dict | None) else frame
+    if not isinstance(people, list | None):
+        raise InputError(f"{label}: should be a table with a list `people`, found {frame!r:.60}.")
+    return [person(numbers, label) for numbers in people or [] if numbers]
+
+
+def _whole_size(size: Any, path: Path) -> tuple[int, int] | None:
+    if size is None:
+        return None
+    sides = size if isinstance(size, list) and len(size) == 2 else []
+    whole = [
+        int(side)
+        for side in sides
+        if isinstance(side, int | float) and 1 <= side <= _LARGEST and side == int(side)
+    ]
+    if len(whole) != 2:
+        raise InputError(f"{path}: `size` should be width and height in pixels, found {size!r:.60}.")
+    return whole[0], whole[1]
+
+
+def _rate(fps: Any, path: Path) -> float | None:
+    if fps is None:
+        return None
+    if isinstance(fps, bool) or not isinstance(fps, int | float) or not 0 < fps < _FASTEST:
+        raise InputError(f"{path}: `fps` should be frames per second, found {fps!r:.60}.")
+    return float(fps)
 
 
 JSON_FORMATS = (
@@ -144,13 +171,29 @@ def _holds_joints(path: Path) -> bool:
     if path.parent.name in {"joints2d", "keypoints"}:
         return True
     try:
-        return "joints" in read_npz(path)
+        return not _JOINT_ARRAYS.isdisjoint(read_npz(path))
     except ValueError:
         return False
 
 
 def _from_npz(path: Path) -> ViewJoints:
-    joints = read_npz(path).get("joints")
+    arrays = read_npz(path)
+    joints = arrays.get("joints")
+    if joints is None and {"keypoints", "scores"} <= arrays.keys():
+        joints = _with_scores(arrays["keypoints"], arrays["scores"])
     if joints is None or joints.ndim != 4 or joints.shape[-1] != 3 or joints.dtype.kind not in "fiu":
-        raise InputError(f"{path}: needs an array 'joints' of shape (frames, people, joints, 3).")
-    return ViewJoints(torch.from_numpy(joints.astype(np.float32)))
+        found = {name: value.shape for name, value in arrays.items()}
+        raise InputError(
+            f"{path}: needs an array 'joints' of shape (frames, people, joints, 3), or 'keypoints' (…, 2) and 'scores' "
+            f"(…); found {found}."
+        )
+    return ViewJoints(torch.from_numpy(single_precision(joints)))
+
+
+def _with_scores(places: np.ndarray, scores: np.ndarray) -> np.ndarray | None:
+    """What rtmlib and MMPose return, saved as it is: (frames, people, joints, 2) and (frames, people, joints)."""
+    if places.shape[-1:] != (2,) or scores.shape != places.shape[:-1] or scores.dtype.kind not in "fiu":
+        return None
+    joints = np.concatenate([places, scores[..., None]], axis=-1)
+    # one person in every frame
+    return joints[:, None] if joints.ndim == 3 else joints

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from coview.errors import InputError
-from coview.formats.keypoints.view_joints import ViewJoints, stack_people
+from coview.formats.keypoints.view_joints import ViewJoints, single_precision, stack_people
 
 # rows per frame that holds somebody beyond which the numbers cannot be frame numbers
 _SPARSE = 20
@@ -30,7 +30,7 @@ def person(numbers: Any, label: str) -> np.ndarray:
         InputError: It is anything else.
     """
     try:
-        values = np.asarray(numbers, dtype=np.float32)
+        values = single_precision(numbers)
     except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{label}: a person should be a list of [x, y, confidence]: {error}.") from error
     if values.size == 0 or values.size % 3 or (values.ndim == 2 and values.shape[1] != 3) or values.ndim > 2:
@@ -55,7 +55,7 @@ def scored_person(places: Any, scores: Any, label: str) -> np.ndarray:
         InputError: They do not belong together, or the places are in 3D.
     """
     try:
-        xy, confidence = np.asarray(places, dtype=np.float32), np.asarray(scores, dtype=np.float32)
+        xy, confidence = single_precision(places), single_precision(scores)
     except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{label}: joints should be [x, y], with a score each: {error}.") from error
     if xy.ndim != 2 or xy.shape[1] != 2 or confidence.shape != xy.shape[:1] or not len(xy):

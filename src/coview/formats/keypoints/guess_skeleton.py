@@ -73,17 +73,21 @@ def which_skeleton(
     costs = _costs(people, candidates)
     best, *others = sorted(candidates, key=lambda skeleton: costs[skeleton.name])
     shown = ", ".join(f"{skeleton.name} {costs[skeleton.name]:.2f}" for skeleton in (best, *others))
+    if len(people) and costs[best.name] > _ABSOLUTE:
+        raise InputError(
+            f"people have {count} joints, as {', '.join(one.name for one in (best, *others))}, but in another order: "
+            f"the joints that a bone joins lie far apart (cost {shown}; {_ABSOLUTE} at most for human bodies). A wrong "
+            f"order would make a wrong body. Put the joints into the order of a skeleton that coview knows, or say "
+            f"with --skeleton which it is all the same."
+        )
     if others and not costs[others[0].name] - costs[best.name] > _CLEAR:
         names = sorted(s.name for s in (best, *others) if not costs[s.name] - costs[best.name] > _CLEAR)
         raise InputError(
             f"{count} joints are either {' or '.join(names)}, and the poses do not tell which (cost of each: {shown}). "
             f"A wrong name would make a wrong body. Pass --skeleton {' or --skeleton '.join(names)}."
         )
-    if not len(people):
-        return (
-            best,
-            f"from the number of joints, {count}, A GUESS: nobody shows enough joints to check their order",
-        )
+    if not len(people) or not can_be_checked(best):
+        return best, f"from the number of joints, {count}, A GUESS: their order cannot be checked"
     _check_order(people, best, costs[best.name], count)
     told = f"told from {', '.join(other.name for other in others)} by" if others else "confirmed by"
     return best, f"{count} joints: {told} where the joints lie (cost {shown}; below {_ABSOLUTE} fits)"

@@ -10,7 +10,7 @@ import numpy as np
 from coview.errors import InputError, MissingPackageError
 from coview.formats.keypoints.deeplabcut import Table, view_of_table
 from coview.formats.keypoints.frames import view_of_frames
-from coview.formats.keypoints.view_joints import ViewJoints
+from coview.formats.keypoints.view_joints import ViewJoints, single_precision
 
 # pandas' name of DeepLabCut's table
 _TABLE = "df_with_missing"
@@ -65,7 +65,7 @@ def _sleap(file: Any, path: Path) -> ViewJoints:
         raise InputError(
             f"`tracks` has shape {tracks.shape}; expected (tracks, 2, {len(names)} nodes, frames)"
         )
-    points = tracks.transpose(3, 0, 2, 1).astype(np.float32)
+    points = single_precision(tracks.transpose(3, 0, 2, 1))
     scores = np.ones(points.shape[:3], np.float32)
     if "point_scores" in file:
         found = _array(file["point_scores"]).transpose(2, 0, 1)
@@ -94,7 +94,7 @@ def _table(group: Any) -> Table:
         people,
         tuple(column[-2] for column in columns),
         tuple(column[-1].casefold() for column in columns),
-        values.astype(np.float32),
+        single_precision(values),
         numbers,
     )
 

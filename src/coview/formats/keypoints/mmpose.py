@@ -89,4 +89,5 @@ def _names(meta: Any) -> tuple[str, ...]:
     if not isinstance(names, dict):
         return ()
     ordered = [names.get(str(number)) for number in range(len(names))]
-    return tuple(ordered) if all(isinstance(name, str) for name in ordered) else ()
+    found = tuple(name for name in ordered if isinstance(name, str))
+    return found if len(found) == len(ordered) else ()

@@ -10,7 +10,7 @@ import numpy as np
 from coview.errors import InputError
 from coview.formats.io.camera_names import natural_key
 from coview.formats.io.text import read_json
-from coview.formats.keypoints.view_joints import ViewJoints, stack_people
+from coview.formats.keypoints.view_joints import ViewJoints, single_precision, stack_people
 
 # frame numbers per file beyond which the numbers cannot be frame numbers
 _SPARSE = 20
@@ -148,10 +148,10 @@ def people_of_frame(content: Any, file: Path) -> list[np.ndarray]:
     people = content.get("people") or content.get("bodies") or []
     if not isinstance(people, list):
         raise InputError(f"{file}: `people` should be a list, found {type(people).__name__}.")
-    strange = next((person for person in people if not isinstance(person, dict)), None)
-    if strange is not None:
+    strange = [person for person in people if not isinstance(person, dict)]
+    if strange:
         raise InputError(
-            f"{file}: a person should be a table with `pose_keypoints_2d`, found {strange!r:.60}."
+            f"{file}: a person should be a table with `pose_keypoints_2d`, found {strange[0]!r:.60}."
         )
     return [_person(numbers, file) for person in people if (numbers := _numbers(person, file))]
 
@@ -170,8 +170,8 @@ def _numbers(person: dict[str, Any], file: Path) -> Any:
 
 def _person(numbers: Any, file: Path) -> np.ndarray:
     try:
-        values = np.asarray(numbers, dtype=np.float32)
-    except (TypeError, ValueError) as error:
+        values = single_precision(numbers)
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(
             f"{file}: `pose_keypoints_2d` holds something that is no number: {error}."
         ) from error

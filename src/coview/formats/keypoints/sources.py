@@ -13,6 +13,7 @@ import numpy as np
 from coview.errors import InputError, MissingFileError
 from coview.formats.io.camera_names import natural_key
 from coview.formats.io.text import read_json, read_text
+from coview.formats.keypoints.coco import coco_people, is_coco_frame
 from coview.formats.keypoints.easymocap import easymocap_people, easymocap_size, is_easymocap
 from coview.formats.keypoints.files import ENDINGS, is_keypoint_file, read_keypoint_file
 from coview.formats.keypoints.mmpose import is_mmpose_picture, mmpose_people
@@ -79,6 +80,12 @@ _FRAME_FORMATS = (
         ".json",
         is_mmpose_picture,
         lambda file: mmpose_people(read_json(file), str(file)),
+    ),
+    _FrameFormat(
+        "COCO results of pictures",
+        ".json",
+        is_coco_frame,
+        lambda file: coco_people(read_json(file), file),
     ),
     _FrameFormat(
         "Ultralytics' labels", ".txt", is_ultralytics, ultralytics_people, lambda _: {"normalised": "unit"}

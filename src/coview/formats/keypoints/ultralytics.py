@@ -6,6 +6,7 @@ import numpy as np
 
 from coview.errors import InputError
 from coview.formats.io.text import read_text
+from coview.formats.keypoints.view_joints import single_precision
 from coview.skeletons import SKELETONS
 
 # class and box before the joints; confidence of the box and number of the track may follow them
@@ -28,7 +29,7 @@ def is_ultralytics(text: str) -> bool:
     except ValueError:
         return False
     box = numbers[1:_BEFORE]
-    return len(numbers) >= 22 and numbers[0] == int(numbers[0]) and all(-0.1 <= side <= 1.1 for side in box)
+    return len(numbers) >= 22 and numbers[0].is_integer() and all(-0.1 <= side <= 1.1 for side in box)
 
 
 def ultralytics_people(file: Path) -> list[np.ndarray]:
@@ -45,7 +46,7 @@ def ultralytics_people(file: Path) -> list[np.ndarray]:
     """
     rows = [line.split() for line in read_text(file).splitlines() if line.strip()]
     try:
-        numbers = [np.array([float(word) for word in row], dtype=np.float32) for row in rows]
+        numbers = [single_precision([float(word) for word in row]) for row in rows]
     except ValueError as error:
         raise InputError(
             f"{file}: a line should be numbers: {error}. This is no Ultralytics label file."

@@ -1,6 +1,7 @@
 """2D joints of one camera as a file gives them, and the alignment of several cameras to common frames."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -59,6 +60,22 @@ def stack_people(frames: list[list[np.ndarray]], joints: int) -> Float[Tensor, "
         for place, person in zip(row, frame, strict=False):
             place[:] = person
     return torch.from_numpy(points)
+
+
+def single_precision(numbers: Any) -> np.ndarray:
+    """Numbers of a file as an array.
+
+    Args:
+        numbers: Nested lists.
+
+    Returns:
+        float32 of the lists' shape; numbers that are too large are infinite, which counts as absent.
+
+    Raises:
+        TypeError, ValueError, OverflowError: As numpy does, where they are no numbers.
+    """
+    with np.errstate(over="ignore"):
+        return np.asarray(numbers, dtype=np.float64).astype(np.float32)
 
 
 def align_frames(
