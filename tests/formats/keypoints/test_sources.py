@@ -39,6 +39,21 @@ def test_pictures_of_mmpose_and_folders_within(tmp_path):
     }
 
 
+def test_results_of_single_pictures(tmp_path):
+    """AlphaPose's and COCO's list, one file per picture."""
+    for camera in "ab":
+        for n in range(3):
+            rows = [{"image_id": f"{n}.jpg", "keypoints": [1.0, 2, 0.5] * 17}] * n
+            files(
+                tmp_path,
+                f"{camera}/{n:06d}.json",
+                content=json.dumps(rows or [{"image_id": "0.jpg", "keypoints": [0] * 51}]),
+            )
+    assert [tuple(source.read().points.shape) for source in sources_in(tmp_path).values()] == [
+        (3, 2, 17, 3)
+    ] * 2
+
+
 def test_a_file_in_a_folder_per_camera(tmp_path):
     files(tmp_path, "cam1/alphapose-results.json", "cam2/alphapose-results.json", content=ROWS)
     assert list(sources_in(tmp_path)) == ["cam1", "cam2"]

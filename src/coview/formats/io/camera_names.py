@@ -11,7 +11,7 @@ _ADDED = frozenset(
 # Digits from which a number in a name is a camera's serial number, as Vicon's Nexus and Qualisys write it.
 _SERIAL = re.compile(r"(?<![0-9])[0-9]{5,}(?![0-9])")
 # Nexus: `<trial>.<serial>` or `<trial>.<serial>.<date and time>`
-_NEXUS = re.compile(r".*[._]([0-9]{5,})(?:\.[0-9]{8,})?")
+_NEXUS = re.compile(r".*?[._]([0-9]{5,})(?:\.[0-9]{8,})?")
 
 
 def natural_key(name: str) -> list[tuple[int, int, str]]:
