@@ -51,7 +51,7 @@ $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[view,mocap,synth,geometry,dev]'
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[view,mocap,synth,geometry,exports,dev]'
 	touch $@
 
 $(VENV)/.installed-docs: $(VENV)/.installed

@@ -3,6 +3,7 @@
 import errno
 import os
 import subprocess
+from dataclasses import replace
 
 import pytest
 import torch
@@ -46,6 +47,16 @@ def test_all_formats_agree_with_the_session(tmp_path):
         found = READ[path.suffix[1:]](path)
         torch.testing.assert_close(found.points, made.poses3d().points, atol=1e-6, rtol=0, equal_nan=True)
         assert (found.fps, found.skeleton) == (60.0, BODY_25B)
+
+
+def test_every_format_keeps_the_number_of_the_first_frame(tmp_path):
+    made = replace(session(tmp_path), first_frame=100)
+    paths = export_session(made, formats())
+    for path in paths:
+        assert READ[path.suffix[1:]](path).first_frame == 100
+    trc = paths[0].read_text().splitlines()
+    assert trc[2].split("\t")[6] == "101"
+    assert trc[5].split("\t")[:2] == ["101", f"{100 / 60:.6f}"]
 
 
 def test_millimetres_on_request(tmp_path):

@@ -46,6 +46,7 @@ class Session(files.Session):
         path: The folder.
         name: Exports are named after it.
         fps: Frames per second.
+        first_frame: Number of its first frame in the recording, from 0.
         skeleton: Of the joints.
         cameras: What was recorded by each camera: name, image size, video, number of frames.
         provenance: Where everything came from, in words.

@@ -90,6 +90,8 @@ def _found(kind: str, poses: Poses3D, evidence: SessionEvidence) -> ImageResult:
     made_with = poses.provenance.get("calibration_hash")
     if made_with is not None and made_with != evidence.session.calibration().fingerprint:
         return ImageResult(kind, poses, None, "the session was calibrated again since; reconstruct again.")
+    if poses.provenance.get("tracks_hash", now := evidence.session.tracks_fingerprint) != now:
+        return ImageResult(kind, poses, None, "the session's 2D joints changed since; reconstruct again.")
     try:
         return ImageResult(
             kind, poses, compare_with_triangulation(evidence.session, poses, evidence.poses), ""

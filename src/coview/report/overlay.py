@@ -26,6 +26,7 @@ class Overlay:
     """One camera at one instant."""
 
     camera: str
+    # number in the recording, counted from 0
     frame: int
     # between detections used and reprojections; NaN where there are none
     median_px: float
@@ -130,7 +131,7 @@ def _overlay(evidence: SessionEvidence, view: int, frame: int, picture: np.ndarr
     _draw_bones(canvas, moved[1], evidence.skeleton)
     _draw_detections(canvas, moved[0])
     median = _median_error(evidence.comparison, frame, view)
-    return Overlay(camera.name, frame, median, canvas, picture is not None)
+    return Overlay(camera.name, evidence.session.first_frame + frame, median, canvas, picture is not None)
 
 
 def _median_error(comparison: Reprojection | None, frame: int, view: int) -> float:

@@ -115,6 +115,8 @@ def _compared(
     session, camera = evidence.session, prediction.camera
     if camera not in session.camera_names:
         return "the session has no camera of that name any more"
+    if prediction.provenance.get("tracks_hash", now := session.tracks_fingerprint) != now:
+        return "the session's 2D joints changed since it was predicted; run `coview predict` again"
     reference, why = reconstructed(session, camera, prediction.skeleton)
     rotation, _ = camera_from_world(session, camera)
     if reference is None or rotation is None:

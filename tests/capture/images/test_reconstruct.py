@@ -188,11 +188,13 @@ def test_nothing_found_is_an_error_and_writes_nothing(fresh, finder):
 
 def test_too_few_boxes(film, finder, tmp_path):
     session, _ = film.session(tmp_path / "s", frames=4)
-    reconstruct(session)
+    session_poses = reconstruct(session).poses
     for name in film.NAMES[1:]:
         file = session.path / "joints2d" / f"{name}.npz"
         arrays = dict(np.load(file))
         np.savez(file, joints=arrays["joints"] * np.array([1, 1, 0.1], dtype=np.float32))
+    # 3D joints that do not say what they were made from
+    replace(session_poses, provenance={}).save(session.poses3d_path)
     with pytest.raises(
         NothingReconstructedError, match=r"in no frame do 2 cameras.*north: 100%, east: 0%.*--min-confidence"
     ):

@@ -1,6 +1,7 @@
 """From a folder to a session: the layouts, all or nothing, safe to repeat, and every bad input."""
 
 import json
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -12,6 +13,7 @@ from coview.cameras import Cameras
 from coview.capture.importing.import_session import import_session
 from coview.formats.calibration.calibration import Calibration, write_calibration
 from coview.formats.session.session import Session
+from coview.formats.session.synchronised_tracks import nearest_pictures
 from coview.skeletons import BODY_25B, COCO_17
 
 SIZE = (64, 48)
@@ -291,13 +293,144 @@ def test_nan_and_zero_confidences(tmp_path):
 
 
 def test_mismatched_frame_counts(tmp_path):
-    src = pose2sim(tmp_path / "t")
+    src = pose2sim(tmp_path / "t", videos=False)
     for n in (2, 3, 4):
         (src / "pose" / "cam02_json" / f"cam02.{n:04d}.json").unlink()
+    # a file without people: this program writes one for every frame, so the end of the files is the recording's
+    (src / "pose" / "cam01_json" / "cam01.0001.json").write_text(frame())
     refused(src, r"different numbers of frames: cam01 5, cam02 2\. .*--allow-unequal")
     made = import_session(src, tmp_path / "s", allow_unequal=True)
     assert made.frames == 2
     assert "cut to the shortest camera (cam01 5, cam02 2)" in made.provenance["frames"]
+
+
+def test_somebody_who_leaves_one_camera_early_is_blank_there(tmp_path):
+    src = pose2sim(tmp_path / "t")
+    for n in (0, 2, 3, 4):
+        (src / "pose" / "cam02_json" / f"cam02.{n:04d}.json").unlink()
+    made = import_session(src, tmp_path / "s")
+    seen = made.detections().confidence.amax(dim=(2, 3)) > 0
+    assert seen.tolist() == [[True] * 5, [False, True, False, False, False]]
+    assert "frames without a file, left empty: cam02 3" in made.provenance["frames"]
+
+
+def test_an_early_end_beside_a_shorter_video_is_another_recording(tmp_path):
+    src = pose2sim(tmp_path / "t", frames=9)
+    for n in range(5, 9):
+        (src / "pose" / "cam02_json" / f"cam02.{n:04d}.json").unlink()
+    video(src / "videos" / "cam02.mp4", 5)
+    refused(src, r"cam01 9, cam02 5 \(their videos: cam01 9, cam02 5 pictures\)")
+
+
+def test_a_take_without_files_for_empty_frames_is_the_take_with_them(tmp_path):
+    made = []
+    for name, keep in (("with", True), ("without", False)):
+        src = pose2sim(tmp_path / name, frames=12, videos=False)
+        for camera, gone in (("cam01", range(4, 6)), ("cam02", [*range(3), *range(9, 12)])):
+            for n in gone:
+                file = src / "pose" / f"{camera}_json" / f"{camera}.{n:04d}.json"
+                file.write_text(frame()) if keep else file.unlink()
+        made.append(import_session(src, tmp_path / f"s_{name}", fps=25.0))
+    one, other = made
+    assert torch.equal(one.detections().confidence, other.detections().confidence)
+    assert one.first_frame == other.first_frame == 0
+
+
+def numbered(src: Path, camera: str, first: int) -> None:
+    """Renumber the files of a camera so that they begin at `first`."""
+    folder = src / "pose" / f"{camera}_json"
+    for n, file in sorted(enumerate(sorted(folder.iterdir())), reverse=True):
+        file.rename(folder / f"{camera}.{n + first:04d}.json")
+
+
+def test_the_number_of_the_first_frame_is_kept(tmp_path):
+    src = pose2sim(tmp_path / "t")
+    for camera in ("cam01", "cam02"):
+        numbered(src, camera, 40)
+        video(src / "videos" / f"{camera}.mp4", 60)
+    made = import_session(src, tmp_path / "s")
+    assert (made.first_frame, made.frames) == (40, 5)
+    assert [camera.first_picture for camera in made.cameras] == [40, 40]
+    assert Session.load(made.path) == made
+    assert nearest_pictures(made).tolist() == [[n, n] for n in range(40, 45)]
+
+
+def test_a_video_cut_to_the_files_begins_with_the_first_of_them(tmp_path):
+    src = pose2sim(tmp_path / "t")
+    for camera in ("cam01", "cam02"):
+        numbered(src, camera, 1000)
+    made = import_session(src, tmp_path / "s")
+    assert made.first_frame == 1000
+    assert nearest_pictures(made).tolist() == [[n, n] for n in range(5)]
+
+
+@pytest.mark.parametrize("videos", [True, False])
+def test_files_numbered_from_0_and_from_1_are_one_row(tmp_path, videos):
+    src = pose2sim(tmp_path / "t", videos=videos)
+    numbered(src, "cam02", 1)
+    made = import_session(src, tmp_path / "s")
+    assert made.frames == 5
+    assert bool((made.detections().confidence[..., 0] > 0).all())
+    assert "cam02 are numbered from 1" in made.provenance["warning_frames_1"]
+
+
+def test_a_rate_of_30000_over_1001_beside_30_moves_the_joints(tmp_path):
+    src = pose2sim(tmp_path / "t", frames=300, videos=False)
+    for camera, fps, size in (("cam01", 30, SIZE), ("cam02", Fraction(30000, 1001), SIZE)):
+        walk = [[5 + n * 30 / (300 * float(fps)) + j, 8 + 2 * j, 0.9] for n in range(300) for j in range(17)]
+        rows = np.array(walk).reshape(300, -1)
+        for n, row in enumerate(rows):
+            (src / "pose" / f"{camera}_json" / f"{camera}.{n:04d}.json").write_text(frame(row.tolist()))
+        video(src / "videos" / f"{camera}.mp4", 300, fps, size)
+    made = import_session(src, tmp_path / "s")
+    assert made.fps == 30
+    joints = made.detections().joints[:, :, 0]
+    # both show one walk: after 299 frames at the slower rate 0.3 frames later, 0.03 pixels
+    assert float((joints[0] - joints[1]).abs().max()) < 2e-3
+    assert "cam02 29.97" in made.provenance["warning_times"]
+    assert nearest_pictures(made)[-1].tolist() == [299, 299]
+
+
+def varying_video(path: Path, milliseconds) -> None:
+    """A video whose pictures are shown at given times."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=30)
+        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
+        stream.codec_context.time_base = stream.time_base = Fraction(1, 1000)
+        for time in milliseconds:
+            black = av.VideoFrame.from_ndarray(np.zeros((*SIZE[::-1], 3), dtype=np.uint8), format="rgb24")
+            black.pts, black.time_base = int(time), Fraction(1, 1000)
+            for packet in stream.encode(black):
+                container.mux(packet)
+        for packet in stream.encode():
+            container.mux(packet)
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mkv"])
+def test_a_varying_rate_goes_by_the_time_at_which_pictures_are_shown(tmp_path, ending):
+    src = pose2sim(tmp_path / "t", frames=1, videos=False)
+    steady = np.arange(60) * 40
+    # a picture is lost after the tenth, and the rest comes unevenly
+    uneven = np.where(np.arange(60) > 10, 40 * (np.arange(60) + 1), 40 * np.arange(60))
+    uneven[20:50] += np.random.default_rng(0).integers(-15, 15, 30)
+    for camera, times in (("cam01", steady), ("cam02", uneven)):
+        for n, time in enumerate(times):
+            walk = [[5 + time / 100 + j, 8 + 2 * j, 0.9] for j in range(17)]
+            (src / "pose" / f"{camera}_json" / f"{camera}.{n:04d}.json").write_text(
+                frame([v for joint in walk for v in joint])
+            )
+    varying_video(src / "videos" / f"cam01.{ending}", steady)
+    varying_video(src / "videos" / f"cam02.{ending}", uneven)
+    made = import_session(src, tmp_path / "s")
+    assert made.fps == pytest.approx(25)
+    assert [camera.by_time for camera in made.cameras][1]
+    joints = made.detections().joints[:, :, 0]
+    both = joints.isfinite().all(dim=(0, 2, 3))
+    assert float(both.double().mean()) > 0.9
+    assert float((joints[0] - joints[1])[both].abs().max()) < 0.02
+    # a picture fewer since the one that was lost
+    assert nearest_pictures(made)[[5, 15, 55]].tolist() == [[5, 5], [15, 14], [55, 54]]
 
 
 def test_swapped_width_and_height(tmp_path):

@@ -97,7 +97,7 @@ def test_caliscope(tmp_path):
         (camera().replace("900.0, 0.0, 640.0", "900.0, 640.0"), "camera 'cam_0': matrix should"),
         (camera(rotation="[1, 2]"), r"camera 'cam_0': rotation should have shape \(3, 3\), found \(2,\)"),
         (camera(rotation='"null"'), "`rotation` is missing. Give both, or neither"),
-        (camera(distortions=", ".join(["0"] * 9)), "9 distortion coefficients; at most 8"),
+        (camera(distortions=", ".join(["0.1"] * 9)), "9 distortion coefficients, .* not all zero; at most 8"),
         (camera() + 'fisheye = "yes"\n', "fisheye is 'yes' and must be true or false"),
         (camera(translation='["a", 1, 2]'), "translation should be numbers"),
     ],

@@ -1,4 +1,4 @@
-"""Cameras that look at something in common, upright."""
+"""Cameras that look at something in common."""
 
 from pathlib import Path
 
@@ -44,8 +44,9 @@ def test_turned_cameras_do(cameras, words):
 
 
 def test_the_better_convention_is_named():
-    cameras, said = most_plausible(backward(), CONVENTIONS)
+    cameras, said, readings = most_plausible(backward(), CONVENTIONS)
     assert said.startswith("turned, and not as it is")
+    assert [name for name, _ in readings] == ["as it is", "turned"]
     np.testing.assert_allclose(cameras[0].rotation, rig()[0].rotation, atol=1e-12)
     assert most_plausible(rig(), CONVENTIONS)[1].startswith("as it is, with which")
 

@@ -45,7 +45,7 @@ def test_a_folder_is_read_in_natural_order_and_named_after_its_files(tmp_path):
         (TEXT[: TEXT.index("0.1 0.2")], "a.calib ends before its distortion"),
         (TEXT.replace("1 0 0 20", "1 0 0"), "a.calib, line 8 should be 4 numbers, found 3"),
         (TEXT.replace("1920", "wide"), "a.calib, line 1 should be numbers, found 'wide'"),
-        (TEXT.replace("0.05", "0.05 0.06"), "a.calib, line 12: 6 distortion coefficients"),
+        (TEXT.replace("0.05", "0.05 0 0 0 0.06"), "a.calib, line 12: 9 distortion coefficients"),
     ],
 )
 def test_messages(tmp_path, text, message):

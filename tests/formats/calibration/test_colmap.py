@@ -138,11 +138,31 @@ def test_colmap_reads_what_is_written(tmp_path):
         (
             CAMERAS,
             IMAGES.replace("left.jpg", "a/0.jpg").replace("right.jpg", "b/0.jpg")
-            + "3 1 0 0 0 9 9 9 1 a/1.jpg\n\n",
-            r"camera 'a' has several images with different poses \(a/0.jpg, a/1.jpg\)",
+            + "3 1 0 0 0 9 9 9 1 a/1.jpg\n\n4 1 0 0 0 9 9 9 1 b/1.jpg\n\n",
+            r"every camera has several images with different poses \(a, b\)",
         ),
     ],
 )
 def test_messages(tmp_path, cameras, images, message):
     with pytest.raises(ValueError, match=message):
         read_calibration_file(written(tmp_path, cameras, images))
+
+
+def test_a_camera_that_was_carried_about_is_left_out(tmp_path):
+    images = IMAGES.replace("left.jpg", "a/0.jpg").replace("right.jpg", "b/0.jpg")
+    images += "3 1 0 0 0 9 9 9 1 phone/0.jpg\n\n4 1 0 0 0 9 9 5 1 phone/1.jpg\n\n"
+    found = read_calibration_file(written(tmp_path, CAMERAS, images))
+    assert [camera.name for camera in found.cameras] == ["a", "b"]
+    assert any(
+        "camera 'phone' of the COLMAP model has 2 images from different places" in n for n in found.notes
+    )
+
+
+def test_the_images_of_a_fixed_camera_may_differ_as_colmap_does(tmp_path):
+    images = IMAGES.replace("left.jpg", "a/0.jpg").replace("right.jpg", "b/0.jpg")
+    one = images.splitlines()[1].split()
+    pose = [repr(float(value) + 1e-4) for value in one[5:8]]
+    images += " ".join(["7", *one[1:5], *pose, one[8], "a/1.jpg"]) + "\n\n"
+    found = read_calibration_file(written(tmp_path, CAMERAS, images))
+    assert [camera.name for camera in found.cameras] == ["a", "b"]
+    assert not any("carried" in note for note in found.notes)

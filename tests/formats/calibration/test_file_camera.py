@@ -6,6 +6,7 @@ from scipy.spatial.transform import Rotation
 
 from coview.formats.calibration.file_camera import (
     array,
+    distortion_list,
     nearest_rotation,
     numbers,
     quaternion,
@@ -56,3 +57,17 @@ def test_quaternions_go_round():
 def test_messages(provoke, message):
     with pytest.raises(ValueError, match=message):
         provoke()
+
+
+@pytest.mark.parametrize("fisheye", [False, True])
+def test_zeros_beyond_what_is_understood_are_dropped(fisheye):
+    most = 4 if fisheye else 8
+    given = [0.1 * n for n in range(1, most + 1)]
+    for count in (most, 12, 14):
+        padded = np.pad(given, (0, count - most))
+        assert distortion_list(padded[None], "x", fisheye=fisheye) == tuple(given)
+    with pytest.raises(
+        ValueError, match=rf"x: 14 distortion .*number {most + 1} on not all zero; at most {most}"
+    ):
+        distortion_list([*given, *[0.0] * (13 - most), 1e-3], "x", fisheye=fisheye)
+    assert distortion_list(None, "x") == ()

@@ -64,7 +64,7 @@ def test_the_same_pixels_as_before_the_turn(tmp_path):
             json.dumps({"cameras": [CAMERA | {"R": [1, 2, 3]}]}),
             r"camera '00_03': R should have shape \(3, 3\)",
         ),
-        (json.dumps({"cameras": [CAMERA | {"distCoef": [0] * 6}]}), "6 numbers in distCoef"),
+        (json.dumps({"cameras": [CAMERA | {"distCoef": [0.1] * 9}]}), "9 distortion coefficients"),
     ],
 )
 def test_messages(tmp_path, content, message):

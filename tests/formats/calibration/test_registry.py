@@ -5,8 +5,8 @@ import pytest
 from coview.formats.calibration.registry import FORMATS, format_of
 
 
-def test_ten_formats_with_their_own_keys():
-    assert len({form.key for form in FORMATS}) == len(FORMATS) == 10
+def test_twelve_formats_with_their_own_keys():
+    assert len({form.key for form in FORMATS}) == len(FORMATS) == 12
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,8 @@ def test_ten_formats_with_their_own_keys():
         ("a.yml", "%YAML:1.0\n---\ncamera_matrix: x\n", "opencv"),
         ("00", "1920\n1080\n1 0 0\n", "biocv"),
         ("a.json", "{}", "panoptic"),
+        ("a.json", '{"0": {"R": 0, "T": 0, "fx": 0, "fy": 0, "cx": 0, "cy": 0}}', "voxelpose"),
+        ("a.json", '{"0": {"K": 0, "RT": 0}, "1": {"K": 0, "RT": 0, "imgSize": 0}}', "4d_association"),
         ("a.pickle", "", "opencap"),
     ],
 )

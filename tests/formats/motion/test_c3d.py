@@ -1,6 +1,7 @@
 """C3D through ezc3d: millimetres, z up, missing joints as the format has them."""
 
 import builtins
+from dataclasses import replace
 
 import pytest
 import torch
@@ -102,3 +103,20 @@ def test_files_cut_short_are_refused_before_ezc3d_crashes(tmp_path):
             read_c3d(tmp_path / "b.c3d")
     with pytest.raises(FileNotFoundError, match="no file"):
         read_c3d(tmp_path / "nothing.c3d")
+
+
+def test_the_first_frame_is_that_of_the_recording(tmp_path):
+    write_c3d(replace(poses(), first_frame=100), tmp_path / "a.c3d")
+    read = ezc3d.c3d(str(tmp_path / "a.c3d"))
+    assert read["header"]["points"]["first_frame"] == 100
+    # the file itself counts from 1
+    assert int.from_bytes((tmp_path / "a.c3d").read_bytes()[6:8], "little") == 101
+    assert read_c3d(tmp_path / "a.c3d").first_frame == 100
+
+
+@pytest.mark.parametrize("first", [65_529, 65_530, 100_000, 250_000])
+def test_a_first_frame_beyond_16_bits(tmp_path, first):
+    write_c3d(replace(poses(), first_frame=first), tmp_path / "a.c3d")
+    found = read_c3d(tmp_path / "a.c3d")
+    assert found.first_frame == first
+    assert len(found.points) == 6

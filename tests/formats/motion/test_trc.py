@@ -1,5 +1,11 @@
 """TRC: what OpenSim and Pose2Sim expect, and back into our world."""
 
+import importlib.util
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -44,8 +50,8 @@ def test_the_text(tmp_path):
     assert lines[3].startswith("Frame#\tTime\tHip\t\t\tRHip\t\t\tRKnee\t")
     assert lines[4].startswith("\t\tX1\tY1\tZ1\tX2")
     # y up, x forward: columns are our y, z, x (the axes of Pose2Sim); gaps are blank, never NaN
-    assert lines[5] == "1\t0.000000\t2.000000\t3.000000\t1.000000" + "\t" * 48
-    assert lines[6] == "2\t0.020000" + "\t" * 51
+    assert lines[5] == "1\t0.000000\t2.000000\t3.000000\t1.000000" + "\t" * 49
+    assert lines[6] == "2\t0.020000" + "\t" * 52
     assert len(lines) == 8
     assert lines[7] == ""
 
@@ -100,3 +106,47 @@ def test_messages(tmp_path, line, text, message):
     path.write_text("\n".join(lines))
     with pytest.raises(ValueError, match=message):
         read_trc(path)
+
+
+def test_the_first_frame_is_that_of_the_recording(tmp_path):
+    given = replace(poses(frames=3, fps=50.0), first_frame=1200)
+    write_trc(given, tmp_path / "a.trc")
+    lines = (tmp_path / "a.trc").read_text().splitlines()
+    assert lines[2].split("\t")[6] == "1201"
+    assert [line.split("\t")[:2] for line in lines[5:]] == [
+        ["1201", "24.000000"],
+        ["1202", "24.020000"],
+        ["1203", "24.040000"],
+    ]
+    assert read_trc(tmp_path / "a.trc").first_frame == 1200
+
+
+# in a process of its own: its import warns, and its errors are not always exceptions
+_OPENSIM = """
+import json, sys, opensim
+table = opensim.TimeSeriesTableVec3(sys.argv[1])
+rows = [[[row[c][i] for i in range(3)] for c in range(table.getNumColumns())]
+        for row in (table.getRowAtIndex(n) for n in range(table.getNumRows()))]
+print("READ", json.dumps([list(table.getIndependentColumn()), list(table.getColumnLabels()), rows]))
+"""
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("opensim") is None,
+    reason="opensim is not installed: pip install 'coview[exports]'",
+)
+def test_opensim_reads_it(tmp_path):
+    """With blanks at the end of a row, at its beginning, and in the whole of one."""
+    given = replace(poses(frames=5, fps=50.0), first_frame=10)
+    given.points[0, -1] = given.points[1, 0] = given.points[2] = torch.nan
+    write_trc(given, tmp_path / "a.trc")
+    done = subprocess.run(
+        [sys.executable, "-c", _OPENSIM, str(tmp_path / "a.trc")], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    line = next(line for line in done.stdout.splitlines() if line.startswith("READ "))
+    times, names, rows = json.loads(line.removeprefix("READ "))
+    assert times == pytest.approx([0.2, 0.22, 0.24, 0.26, 0.28])
+    assert names[:2] == ["Nose", "LEye"]
+    # OpenSim's y is up: x, y, z there are our y, z, x
+    np.testing.assert_allclose(np.array(rows)[..., [2, 0, 1]], given.points.numpy(), atol=1e-6)

@@ -46,7 +46,8 @@ def test_the_file_is_for_people(tmp_path):
     session(tmp_path).save()
     text = (tmp_path / "session.toml").read_text()
     table = tomllib.loads(text)
-    assert list(table) == ["format", "name", "fps", "units", "skeleton", "cameras", "provenance"]
+    assert list(table)[:5] == ["format", "name", "fps", "first_frame", "units"]
+    assert list(table)[5:] == ["skeleton", "cameras", "provenance"]
     assert table["units"] == "m"
     assert table["skeleton"] == "body_25b"
     assert table["cameras"][0] == {
@@ -54,6 +55,8 @@ def test_the_file_is_for_people(tmp_path):
         "size": [1080, 1920],
         "video": "videos/cam01.mp4",
         "frames": 5,
+        "first_picture": 0,
+        "by_time": False,
     }
     assert "size" not in table["cameras"][1]
     assert "video" not in table["cameras"][2]
@@ -195,3 +198,47 @@ def test_its_calibration_is_in_the_order_of_its_cameras(tmp_path):
     write_calibration(Calibration(("a", "c"), cameras), made.calibration_path)
     with pytest.raises(ValueError, match="the calibration has no camera b"):
         made.calibration()
+
+
+# --- what was made from something else -----------------------------------------------------------
+
+
+def recorded(path: Path, fps=50.0, seed=0) -> Session:
+    """A session with 2D and 3D joints that belong together."""
+    made = Session(path, "take", fps, BODY_25B, (SessionCamera("a", None, None, 5),))
+    made.save()
+    random = torch.Generator().manual_seed(seed)
+    seen = Detections.make(torch.rand(1, 5, 1, 25, 3, generator=random) + 0.1)
+    write_detections(made.detections_dir, made.camera_names, seen)
+    told = {"tracks_hash": made.tracks_fingerprint}
+    points = torch.rand(5, 25, 3, generator=random)
+    Poses3D(points, None, None, None, fps, BODY_25B, told).save(made.poses3d_path)
+    return made
+
+
+def test_joints_of_other_2d_joints_are_refused(tmp_path):
+    made = recorded(tmp_path / "s")
+    assert made.poses3d().points.shape == (5, 25, 3)
+    seen = Detections.make(torch.full((1, 5, 1, 25, 3), 0.5))
+    write_detections(made.detections_dir, made.camera_names, seen)
+    with pytest.raises(module.StaleError, match=r"other 2D joints.* than .* now\. Run `coview reconstruct"):
+        made.poses3d()
+
+
+def test_joints_of_another_frame_rate_are_refused(tmp_path):
+    made = recorded(tmp_path / "s")
+    with pytest.raises(
+        module.StaleError, match=r"made from 50 frames per second, and the session has 60 now"
+    ):
+        replace(made, fps=60.0).poses3d()
+
+
+def test_joints_from_before_a_correction_of_people_are_refused(tmp_path):
+    made = recorded(tmp_path / "s")
+    made.people_path.write_bytes(b"who is who")
+    with pytest.raises(module.StaleError, match=r"another choice of who is who"):
+        made.poses3d()
+
+
+def test_the_first_frame_reaches_the_3d_joints(tmp_path):
+    assert replace(recorded(tmp_path / "s"), first_frame=40).poses3d().first_frame == 40

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coview.cameras import Cameras
+from coview.capture.calibration.axis_readings import reading_that_fits
 from coview.capture.importing.import_session import import_session
 from coview.errors import InputError
 from coview.formats.calibration.calibration import Calibration, calibration_for
@@ -98,7 +99,7 @@ def check_calibration(calibration: Calibration, recording: Path) -> CalibrationC
 
 
 def _judged(calibration: Calibration, session: Session) -> CalibrationCheck:
-    fitted = calibration_for(calibration, session.camera_names, session.sizes)
+    fitted = reading_that_fits(session, calibration_for(calibration, session.camera_names, session.sizes))
     joints, confidence = session_tracks(session, fitted.clocks)
     some = torch.linspace(0, len(joints) - 1, min(len(joints), SOME_FRAMES)).long()
     pixels = joints[some].double()

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from coview.body.metric_rig import upright_cameras
 from coview.capture.association.stage import describe_time_offsets, update_people
+from coview.capture.calibration.axis_readings import reading_that_fits
 from coview.capture.calibration.initial_intrinsics import (
     CLOCK_CHOICES,
     DISTORTION_CHOICES,
@@ -103,6 +104,7 @@ def calibrate_from_file(
             f"{calibration.provenance['file']} holds intrinsics only, not where the cameras stand. "
             f"Place them with `coview calibrate people {session.path}`."
         )
+    calibration = reading_that_fits(session, calibration)
     return _finish(session, replace(calibration, notes=calibration.notes + _clock_notes(calibration)), None)
 
 

@@ -162,7 +162,7 @@ def reconstruct_images(
     points = fill_gaps(poses.points, None, max_gap)[0]
     points = points if smooth is None else low_pass(points, poses.fps, smooth)
     told = settings | {"weights": str(model.weights.resolve())}
-    poses = replace(poses, points=points, provenance=told)
+    poses = replace(poses, points=points, provenance=told, first_frame=session.first_frame)
     poses = replace(poses, residuals=_residuals(poses, cameras, pixels, session.skeleton))
     poses.save(path)
     unfinished.unlink(missing_ok=True)
@@ -225,6 +225,7 @@ def _inputs(
         "root": "found by itself" if roots is None else "from the detections' triangulation",
         "root_hash": _hash(told),
         "calibration_hash": session.calibration().fingerprint,
+        "tracks_hash": session.tracks_fingerprint,
     }
 
 

@@ -48,8 +48,10 @@ def _check(camera: SessionCamera, info: VideoInfo) -> None:
             f"camera '{camera.name}': {camera.video} shows {info.size[0]}×{info.size[1]} pixels, and the session was "
             f"made of {camera.size[0]}×{camera.size[1]}. 2D joints and calibration would not fit; import again."
         )
-    if info.frames < camera.frames - TOLERATED:
+    needed = camera.first_picture + camera.frames
+    # by their time, fewer pictures can cover the same frames
+    if info.frames < needed - TOLERATED and not camera.by_time:
         raise InputError(
             f"camera '{camera.name}': {camera.video} has {info.frames} frames and the session {camera.frames} frames "
-            f"of 2D joints. Frame n would not be the same instant; import the recording again."
+            f"of 2D joints, up to its picture {needed - 1}. Frame n would not be the same instant; import again."
         )

@@ -1,5 +1,7 @@
 """Checks whether the files of a folder can be one recording: refused where not, noted where questionable."""
 
+from collections.abc import Iterable
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -14,8 +16,10 @@ from coview.skeletons import Skeleton
 
 # frames per second assumed where neither videos nor files give them
 _GUESSED_FPS = 30.0
-# relative difference up to which frame rates are equal
+# relative difference up to which cameras may have filmed one recording
 _SAME_RATE = 0.01
+# relative difference up to which frame rates are one number, rounded
+_EQUAL_RATE = 1e-5
 # share of confidences above 1 that rounding does not explain
 _RARE = 0.05
 # share of joints outside the image that is no accident
@@ -131,6 +135,22 @@ def _outside_message(camera: str, joints: Float[Tensor, "joints 2"], size: tuple
     )
 
 
+def camera_rates(views: dict[str, ViewJoints], infos: dict[str, VideoInfo]) -> tuple[dict[str, float], str]:
+    """Pictures per second of the cameras, as their videos say it, else as the files of 2D joints do.
+
+    Args:
+        views: 2D joints of every camera.
+        infos: The videos of the cameras.
+
+    Returns:
+        Rates by camera name, of the cameras of which they are known, and where they come from, in words.
+    """
+    films = {name: info.fps for name, info in infos.items() if info.fps}
+    if films:
+        return films, "the videos"
+    return {name: view.fps for name, view in views.items() if view.fps}, "the files of 2D joints"
+
+
 def rate(given: float | None, views: dict[str, ViewJoints], infos: dict[str, VideoInfo]) -> tuple[float, str]:
     """Determine the frame rate of a recording.
 
@@ -140,20 +160,19 @@ def rate(given: float | None, views: dict[str, ViewJoints], infos: dict[str, Vid
         infos: The videos of the cameras; their rate goes before that of the joints' files.
 
     Returns:
-        Frames per second, and where the number comes from, in words.
+        Frames per second, that of most cameras, and where the number comes from, in words.
 
     Raises:
         InputError: Where the cameras have different rates.
     """
     if given is not None:
         return given, f"{given:g}, as given by --fps"
-    for origin, rates in (
-        ("the videos", {name: info.fps for name, info in infos.items() if info.fps}),
-        ("the files of 2D joints", {name: view.fps for name, view in views.items() if view.fps}),
-    ):
-        if rates:
-            return _common_rate(rates, origin)
-    return _GUESSED_FPS, f"{_GUESSED_FPS:g}, A GUESS: neither video nor file says; pass --fps"
+    rates, origin = camera_rates(views, infos)
+    if not rates:
+        return _GUESSED_FPS, f"{_GUESSED_FPS:g}, A GUESS: neither video nor file says; pass --fps"
+    # the mean rate of a video whose pictures come unevenly says little; their times are used
+    even = {name: value for name, value in rates.items() if name not in infos or not infos[name].uneven}
+    return _common_rate(even or rates, origin)
 
 
 def _common_rate(rates: dict[str, float], origin: str) -> tuple[float, str]:
@@ -164,22 +183,65 @@ def _common_rate(rates: dict[str, float], origin: str) -> tuple[float, str]:
             f"the cameras have different frame rates: {shown} (from {origin}). Frame n would not be the same "
             f"instant. Convert the videos to one rate and detect again; pass --fps if the rates are wrong."
         )
-    return low, f"{low:g}, from {origin}"
+    known = list(rates.values())
+    most = max(known, key=lambda one: sum(abs(other / one - 1) < _EQUAL_RATE for other in known))
+    return most, f"{most:g}, from {origin}"
 
 
-def warnings(views: dict[str, ViewJoints], infos: dict[str, VideoInfo]) -> dict[str, str]:
+def other_rates(rates: dict[str, float], fps: float, moved: Iterable[str], given: bool) -> dict[str, str]:
+    """Notes on cameras whose pictures do not come at the session's frame rate.
+
+    Args:
+        rates: Of `camera_rates`.
+        fps: Frames per second of the session.
+        moved: Cameras whose 2D joints were moved to the common instants.
+        given: Whether the user gave `fps`.
+
+    Returns:
+        Entries for the session's provenance.
+    """
+    told = {}
+    moved = list(moved)
+    if moved:
+        shown = ", ".join(f"{name} {rates[name]:.6g}" for name in moved)
+        told["warning_times"] = (
+            f"pictures of some cameras do not come at {fps:g} per second ({shown} on average): their 2D joints were "
+            f"moved to the common instants by the time at which each picture is shown. If these times are wrong and "
+            f"frames of one number are one instant, pass --fps."
+        )
+    differ = {n: r for n, r in rates.items() if n not in moved and abs(r / fps - 1) > _EQUAL_RATE}
+    if differ and given:
+        shown = ", ".join(f"{name} {value:.6g}" for name, value in differ.items())
+        told["warning_given_rate"] = (
+            f"--fps {fps:g} was taken for all cameras; their own rates are {shown}. Leave --fps out if those are right."
+        )
+    return told
+
+
+def warnings(
+    views: dict[str, ViewJoints], infos: dict[str, VideoInfo], moved: Iterable[str] = ()
+) -> dict[str, str]:
     """Collect what does not stop an import and should be looked at.
 
     Args:
         views: 2D joints of every camera.
         infos: The videos of the cameras.
+        moved: Cameras whose 2D joints were moved to the common instants.
 
     Returns:
         Entries for the session's provenance: unequal lengths, confidences above 1, uneven frame rates.
     """
     found = {}
     lengths = {name: (len(views[name].points), info.frames) for name, info in infos.items()}
-    differ = {name: pair for name, pair in lengths.items() if abs(pair[0] - pair[1]) > TOLERATED}
+    # where frames without anybody are not in the files, one camera that shows somebody at the end proves the length
+    open_ended = not any(view.lists_empty for view in views.values()) and any(
+        video - views[name].first - joints <= TOLERATED for name, (joints, video) in lengths.items()
+    )
+    differ = {
+        name: (joints, video)
+        for name, (joints, video) in lengths.items()
+        if joints - video > TOLERATED or (video - joints > TOLERATED and not open_ended)
+    }
     if differ:
         shown = ", ".join(
             f"{name}: {joints} frames of joints, {video} of video" for name, (joints, video) in differ.items()
@@ -193,7 +255,7 @@ def warnings(views: dict[str, ViewJoints], infos: dict[str, VideoInfo]) -> dict[
             f"many confidences of {listed(high)} are above 1 and were cut to 1, so all joints there count "
             f"the same; coview expects confidences from 0 to 1."
         )
-    uneven = [name for name, info in infos.items() if info.uneven]
+    uneven = [name for name, info in infos.items() if info.uneven and name not in set(moved)]
     if uneven:
         found["warning_rate"] = (
             f"the frame rate of {listed(uneven)} varies (phones do that), so that frame numbers do not tell "

@@ -1,5 +1,6 @@
 """Finding what a recording folder holds: 2D joints per camera, videos, calibrations."""
 
+import hashlib
 import os
 import re
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ _NOT_CALIBRATIONS = frozenset({"config.toml", "session.toml", "pyproject.toml"})
 _CALIBRATION_ENDINGS = (".toml", ".qca.txt", ".xcp")
 # the other file of each is found beside it
 _CALIBRATION_NAMES = frozenset({"intri.yml", "cameras.txt"})
-_PANOPTIC = re.compile(r"calibration_.*\.json")
+_PANOPTIC = re.compile(r"calibration(_.*)?\.json")
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,28 @@ def find_recording(folder: Path) -> Recording:
         raise InputError(_no_joints(folder, videos))
     first, *others = found
     return Recording(folder, found[first], first, tuple(others), videos, _calibrations(folder))
+
+
+def source_fingerprint(found: Recording, options: str) -> str:
+    """Hash of what an import reads, which tells whether it has changed.
+
+    Args:
+        found: The recording.
+        options: What the user set, as text.
+
+    Returns:
+        SHA-256 of the options, the 2D joints, and the size and the first mebibyte of every video.
+    """
+    digest = hashlib.sha256(options.encode())
+    for camera, source in found.joints.items():
+        digest.update(camera.encode())
+        for file in source.files:
+            digest.update(file.name.encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
+    for stem, video in found.videos.items():
+        with video.open("rb") as stream:
+            beginning = stream.read(1 << 20)
+        digest.update(f"{stem} {video.stat().st_size}".encode() + hashlib.sha256(beginning).digest())
+    return digest.hexdigest()
 
 
 EXPECTED = (

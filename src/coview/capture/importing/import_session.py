@@ -1,21 +1,26 @@
 """From a recording folder of other programs to a session: all or nothing, and safe to repeat."""
 
 import datetime
-import hashlib
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from jaxtyping import Float
+from torch import Tensor
+
 from coview import __version__
 from coview.capture.importing.checks import (
+    camera_rates,
     check_calibration_fits,
     check_seen,
     check_several,
+    other_rates,
     rate,
     said_skeleton,
     warnings,
 )
-from coview.capture.importing.find_recording import Recording, find_recording
+from coview.capture.importing.common_times import at_common_times, film_times
+from coview.capture.importing.find_recording import Recording, find_recording, source_fingerprint
 from coview.capture.importing.transaction import COPIED, installing
 from coview.errors import OccupiedError
 from coview.formats.calibration.calibration import Calibration, calibration_for, read_calibration
@@ -27,6 +32,9 @@ from coview.formats.keypoints.guess_skeleton import body_part, which_skeleton
 from coview.formats.keypoints.normalised import Normalised, in_pixels
 from coview.formats.keypoints.view_joints import ViewJoints, align_frames
 from coview.formats.session.session import FILE, Session, SessionCamera
+
+# relative difference between a given frame rate and that of a video that plays at the speed of life
+_OWN_SPEED = 0.05
 
 
 @dataclass(frozen=True)
@@ -92,7 +100,7 @@ def import_session(
     src, session = Path(src), Path(session)
     options = ImportOptions(skeleton, fps, calibration, copy_videos, allow_unequal, normalised, image_size)
     found = find_recording(src)
-    fingerprint = _fingerprint(found, options)
+    fingerprint = source_fingerprint(found, repr(options))
     if (session / FILE).is_file() and not overwrite:
         return _unchanged(Session.load(session), fingerprint, src)
     made, detections = _build(found, options, session)
@@ -136,15 +144,15 @@ def _build(found: Recording, options: ImportOptions, path: Path) -> tuple[Sessio
     infos = {camera: probe(video) for camera, video in videos.items()}
     views = _read_views(found, options, infos)
     check_several(views, str(found.folder))
-    aligned, frames_note = align_frames(views, options.allow_unequal)
-    points = body_part(stack_views(aligned), options.skeleton)
+    fps, fps_note = rate(options.fps, views, infos)
+    frames = _on_common_frames(views, videos, infos, fps, options)
+    points = body_part(stack_views(frames.points), options.skeleton)
     said = None if options.skeleton else said_skeleton(views)
     skeleton, skeleton_note = which_skeleton(points, options.skeleton, said)
     detections = Detections.make(points)
     sizes = {camera: infos[camera].size if camera in infos else view.size for camera, view in views.items()}
     check_seen(detections, sizes)
     calibration, calibration_notes = _calibration(found, options, sizes, detections)
-    fps, fps_note = rate(options.fps, views, infos)
     with_calibration = sizes if calibration is None else _with_sizes_of(calibration, sizes)
     cameras = tuple(
         SessionCamera(
@@ -152,6 +160,8 @@ def _build(found: Recording, options: ImportOptions, path: Path) -> tuple[Sessio
             with_calibration[name],
             _video_place(videos.get(name), path, options),
             detections.joints.shape[1],
+            frames.first_pictures[name],
+            name in frames.moved,
         )
         for name in views
     )
@@ -159,16 +169,58 @@ def _build(found: Recording, options: ImportOptions, path: Path) -> tuple[Sessio
         "source": str(found.folder),
         "joints": _joints_note(found),
         "skeleton": f"{skeleton.name}, {skeleton_note}",
-        "frames": frames_note,
         "fps": fps_note,
+        **frames.notes,
         "videos": _videos_note(found, videos, options),
-        **warnings(views, infos),
+        **warnings(views, infos, frames.moved),
         **_sizes_note(sizes, with_calibration),
         **calibration_notes,
         "software": f"coview {__version__}",
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
-    return Session(path, _session_name(path), fps, skeleton, cameras, provenance), detections
+    made = Session(path, _session_name(path), fps, skeleton, cameras, provenance, frames.first)
+    return made, detections
+
+
+@dataclass(frozen=True)
+class _CommonFrames:
+    """2D joints of all cameras at the instants of the session."""
+
+    # per camera
+    points: list[Float[Tensor, "_ _ joints 3"]]
+    # number of the first frame in the recording, from 0
+    first: int
+    # per camera: picture of its video that the first frame shows
+    first_pictures: dict[str, int]
+    # cameras whose joints were moved to the common instants
+    moved: tuple[str, ...]
+    # for the session's provenance
+    notes: dict[str, str]
+
+
+def _on_common_frames(
+    views: dict[str, ViewJoints],
+    videos: dict[str, Path],
+    infos: dict[str, VideoInfo],
+    fps: float,
+    options: ImportOptions,
+) -> _CommonFrames:
+    lengths = {name: info.frames for name, info in infos.items()}
+    aligned = align_frames(views, options.allow_unequal, lengths)
+    rates, _ = camera_rates(views, infos)
+    # a rate that the user gives goes for all cameras, but does not make uneven pictures even; one that is far from a
+    # video's own means that it plays slower than it was filmed
+    used = {
+        name: own
+        for name, own in rates.items()
+        if options.fps is None or (name in infos and infos[name].uneven and abs(own / fps - 1) < _OWN_SPEED)
+    }
+    end = aligned.first + len(aligned.points[0])
+    times = film_times(infos, videos, used, fps, end)
+    notes = {"frames": aligned.said, **other_rates(rates, fps, times, options.fps is not None)}
+    notes |= {f"warning_frames_{number}": text for number, text in enumerate(aligned.warnings, 1)}
+    points = at_common_times(aligned, list(views), times)
+    return _CommonFrames(points, aligned.first, aligned.first_pictures, tuple(times), notes)
 
 
 def _session_name(path: Path) -> str:
@@ -290,20 +342,3 @@ def _calibration_note(path: Path, notes: tuple[str, ...], skipped: list[str]) ->
     if notes:
         entries["calibration_notes"] = " | ".join(notes)
     return entries | ({"calibration_skipped": " | ".join(skipped)} if skipped else {})
-
-
-# --- has the recording changed -------------------------------------------------------------------
-
-
-def _fingerprint(found: Recording, options: ImportOptions) -> str:
-    """Hash of the 2D joints, the first mebibyte of the videos, and the options."""
-    digest = hashlib.sha256(repr(options).encode())
-    for camera, source in found.joints.items():
-        digest.update(camera.encode())
-        for file in source.files:
-            digest.update(file.name.encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
-    for stem, video in found.videos.items():
-        with video.open("rb") as stream:
-            beginning = stream.read(1 << 20)
-        digest.update(f"{stem} {video.stat().st_size}".encode() + hashlib.sha256(beginning).digest())
-    return digest.hexdigest()

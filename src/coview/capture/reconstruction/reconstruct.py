@@ -212,7 +212,8 @@ def _poses(found: Triangulated, session: Session, provenance: dict[str, str]) ->
         residuals=found.residuals.float(),
         fps=session.fps,
         skeleton=session.skeleton,
-        provenance=provenance,
+        provenance=provenance | {"tracks_hash": session.tracks_fingerprint},
+        first_frame=session.first_frame,
     )
 
 
@@ -260,11 +261,7 @@ def input_fingerprint(session: Session) -> str:
         16 hexadecimal digits.
     """
     digest = hashlib.sha256(session.calibration_path.read_bytes())
-    if session.people_path.is_file():
-        for file in filter(Path.is_file, (session.people_path, session.edits_path)):
-            digest.update(file.read_bytes())
-    for file in sorted(session.detections_dir.iterdir()):
-        digest.update(file.read_bytes())
+    digest.update(f"{session.tracks_fingerprint} {session.first_frame}".encode())
     return digest.hexdigest()[:16]
 
 

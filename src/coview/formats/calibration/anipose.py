@@ -14,6 +14,7 @@ from coview.formats.calibration.file_camera import (
     FileCamera,
     array,
     distortion_coefficients,
+    distortion_list,
     rotation_matrix,
     whole_size,
 )
@@ -56,9 +57,7 @@ def _read_anipose(path: Path) -> FileCalibration:
 def _camera(name: str, title: str, row: dict[str, Any], path: Path) -> FileCamera:
     label = f"{path}: camera '{name}'"
     size = array(row.get("size", UNKNOWN_SIZE), (2,), f"{label}: size")
-    distortions = array(row.get("distortions", []), None, f"{label}: distortions").ravel()
-    if len(distortions) > 8:
-        raise InputError(f"{label}: {len(distortions)} distortion coefficients; at most 8 are understood.")
+    fisheye = _flag(row.get("fisheye", False), f"{label}: fisheye")
     rotation, translation = _given(row.get("rotation")), _given(row.get("translation"))
     if (rotation is None) != (translation is None):
         missing = "rotation" if rotation is None else "translation"
@@ -68,8 +67,8 @@ def _camera(name: str, title: str, row: dict[str, Any], path: Path) -> FileCamer
         title,
         (float(size[0]), float(size[1])),
         array(row["matrix"], (3, 3), f"{label}: matrix"),
-        tuple(float(value) for value in distortions),
-        _flag(row.get("fisheye", False), f"{label}: fisheye"),
+        distortion_list(row.get("distortions"), f"{label}: distortions", fisheye=fisheye),
+        fisheye,
         None if rotation is None else rotation_matrix(rotation, f"{label}: rotation"),
         None if translation is None else array(translation, (3,), f"{label}: translation"),
     )
@@ -118,11 +117,24 @@ def _read_caliscope(path: Path) -> FileCalibration:
             notes.append(f"camera '{name}' is marked `ignore` in {path.name} and was left out.")
         else:
             cameras.append(_camera(name, title, row, path))
+            notes += _turned(name, row, path)
     if not cameras:
         raise InputError(
             f"{path}: none of its {len(rows)} cameras is calibrated and in use (`ignore = false`)."
         )
     return FileCalibration(tuple(cameras), CALISCOPE.title, "m", {}, tuple(notes))
+
+
+def _turned(name: str, row: dict[str, Any], path: Path) -> list[str]:
+    """Caliscope shows pictures turned, and calibrates and stores points in those that were filmed."""
+    quarters = row.get("rotation_count", 0)
+    if not isinstance(quarters, int) or quarters % 4 == 0:
+        return []
+    return [
+        f"camera '{name}': rotation_count = {quarters} in {path.name}, so Caliscope shows its pictures turned by "
+        f"{90 * (quarters % 4)}°. Its calibration is for the pictures as they were filmed: 2D joints found in turned "
+        f"pictures do not fit it."
+    ]
 
 
 def _write_caliscope(cameras: Sequence[FileCamera], path: Path) -> dict[Path, bytes]:

@@ -1,4 +1,4 @@
-"""The convention of camera axes in a file, judged by whether the cameras look at one place, upright."""
+"""The convention of camera axes in a file, judged by whether the cameras look at one place."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,8 +10,8 @@ from coview.formats.calibration.file_camera import FileCamera, extrinsics
 
 # by how much another convention must score better to be taken
 _CLEARLY = 0.25
-# score, of 2 at most, from which most cameras look at one place, upright
-_GOOD = 1.5
+# score, of 1 at most, from which most cameras look at one place
+_GOOD = 0.6
 # inverse condition number below which the axes are parallel and meet nowhere
 _PARALLEL = 1e-3
 
@@ -43,12 +43,13 @@ def orientation_notes(cameras: Sequence[FileCamera], path: Path) -> list[str]:
 
 def most_plausible(
     cameras: Sequence[FileCamera], conventions: Sequence[tuple[str, np.ndarray, bool]]
-) -> tuple[tuple[FileCamera, ...], str]:
+) -> tuple[tuple[FileCamera, ...], str, tuple[tuple[str, tuple[FileCamera, ...]], ...]]:
     """The cameras under the first of several axis conventions, unless another one fits clearly better.
 
-    The score of a convention is the share of cameras with their common point in front of them, plus the share that are
-    upright in a world with z up, less how far the optical axes pass from that point. Camera centres do not depend on
-    the convention.
+    The score of a convention is the share of cameras with their common point in front of them, less how far the optical
+    axes pass from that point. Whether a camera is upright says nothing: some are mounted upside down, so conventions
+    that differ by half a turn about the optical axis are told apart by what the cameras saw, and by nothing here.
+    Camera centres do not depend on the convention.
 
     Args:
         cameras: Cameras as read from the file under no convention.
@@ -56,23 +57,26 @@ def most_plausible(
             camera→world. The first is the default.
 
     Returns:
-        The cameras under the convention chosen, and which it was, in words. With one camera, or parallel optical axes,
-        the first convention is taken untested.
+        The cameras under the convention chosen; which it was, in words; and the cameras under every convention. With
+        one camera, or parallel optical axes, the first convention is taken untested.
     """
     variants = [
         tuple(_with_axes(c, axes_change, transposed) for c in cameras)
         for _, axes_change, transposed in conventions
     ]
+    readings = tuple((said, variant) for (said, _, _), variant in zip(conventions, variants, strict=True))
     scores = [_score(variant) for variant in variants]
     best = max(range(len(scores)), key=scores.__getitem__)
     if scores[0] >= _GOOD:
-        return variants[0], f"{conventions[0][0]}, with which the cameras look at one place, upright"
+        said = f"{conventions[0][0]}, with which the cameras look at one place"
+        return variants[0], said, readings
     if scores[best] < max(_GOOD, scores[0] + _CLEARLY):
-        return variants[0], f"{conventions[0][0]}; where these cameras look cannot confirm it"
-    return variants[best], (
-        f"{conventions[best][0]}, and not {conventions[0][0]}, because only so the cameras look at one place, "
-        f"upright"
+        said = f"{conventions[0][0]}; where these cameras look cannot confirm it"
+        return variants[0], said, readings
+    said = (
+        f"{conventions[best][0]}, and not {conventions[0][0]}, because only so the cameras look at one place"
     )
+    return variants[best], said, readings
 
 
 def _with_axes(camera: FileCamera, axes_change: np.ndarray, transposed: bool) -> FileCamera:
@@ -83,9 +87,9 @@ def _with_axes(camera: FileCamera, axes_change: np.ndarray, transposed: bool) ->
 
 
 def _score(cameras: Sequence[FileCamera]) -> float:
-    """2 for cameras that all look at one place, upright; 0 where their axes determine none."""
+    """1 for cameras that all look at one place; 0 where their axes determine none."""
     seen = _in_front_upright_apart(cameras)
-    return 0.0 if seen is None else seen[0] + seen[1] - min(seen[2], 1.0)
+    return 0.0 if seen is None else seen[0] - min(seen[2], 1.0)
 
 
 def _in_front_upright_apart(cameras: Sequence[FileCamera]) -> tuple[float, float, float] | None:

@@ -11,6 +11,7 @@ from coview.formats.calibration.file_camera import (
     FileCalibration,
     FileCamera,
     distortion_coefficients,
+    distortion_list,
     extrinsics,
     nearest_rotation,
     numbers,
@@ -58,17 +59,13 @@ def _camera(path: Path) -> FileCamera:
     pose = np.array([row(number, 4) for number in (7, 8, 9)])
     last = written[-1] + 1
     distortions = row(last, len(lines[written[-1]].split()))
-    if len(distortions) > 5:
-        raise InputError(
-            f"{path}, line {last}: {len(distortions)} distortion coefficients; it holds k1 k2 p1 p2 k3."
-        )
     name = _name(path)
     return FileCamera(
         name,
         name,
         (row(1, 1)[0], row(2, 1)[0]),
         np.array([row(number, 3) for number in (3, 4, 5)]),
-        tuple(distortions),
+        distortion_list(distortions, f"{path}, line {last}"),
         False,
         nearest_rotation(pose[:, :3]),
         pose[:, 3],

@@ -8,14 +8,16 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from scipy.spatial.transform import Rotation
+from torch import Tensor
 
 from coview import __version__
 from coview.cameras import Cameras
 from coview.distortion import COEFFICIENTS
 from coview.errors import InputError, UnknownNameError
 from coview.formats.calibration.clock import Clock, clocks_from_table, clocks_to_table
-from coview.formats.calibration.file_camera import FileCamera
+from coview.formats.calibration.file_camera import FileCalibration, FileCamera
 from coview.formats.calibration.fit_size import SizeMismatch, fit_size
 from coview.formats.calibration.registry import read_calibration_file
 from coview.formats.calibration.units import Units, metres_per_unit
@@ -43,6 +45,7 @@ class Calibration:
         clocks: Per name: when the camera took its pictures; absent: on time.
         focal_sigma: Per name: standard deviation of the focal length, pixels.
         read_as: Format and unit of the file itself.
+        readings: Where the format is documented in several ways: each in words, with the extrinsics by it.
 
     Example:
         >>> import coview
@@ -71,6 +74,8 @@ class Calibration:
     focal_sigma: dict[str, float] = field(default_factory=dict)
     # format and unit of the file itself; provenance may tell of an earlier one
     read_as: tuple[str, str] = ("", "")
+    # documented readings of the file in words, each with camera-from-world matrices; empty: there is one
+    readings: tuple[tuple[str, Float[Tensor, "views 3 4"]], ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.names) != len(self.cameras):
@@ -88,7 +93,7 @@ class Calibration:
         """The same intrinsics, with extrinsics NaN: these, their uncertainty and the clocks belong to one recording."""
         unknown = torch.full_like(self.cameras.cam_from_world, torch.nan)
         cameras = replace(self.cameras, cam_from_world=unknown)
-        return replace(self, cameras=cameras, sigma={}, scale_sigma=None, clocks={})
+        return replace(self, cameras=cameras, sigma={}, scale_sigma=None, clocks={}, readings=())
 
     def select(self, names: Sequence[str]) -> "Calibration":
         """Some of the cameras, in a given order.
@@ -116,6 +121,7 @@ class Calibration:
             aliases=_named(self.aliases, names, names),
             clocks=_named(self.clocks, names, names),
             focal_sigma=_named(self.focal_sigma, names, names),
+            readings=tuple((said, poses[index]) for said, poses in self.readings),
         )
 
     @property
@@ -211,6 +217,14 @@ def read_calibration(
         clocks,
         {name: float(sigma) for name, sigma in _table(file.metadata, "focal_sigma_px").items()},
         (file.format, said),
+        () if metres is None or intrinsics_only else _readings(file, metres),
+    )
+
+
+def _readings(file: FileCalibration, metres: float) -> tuple[tuple[str, Tensor], ...]:
+    return tuple(
+        (said, _stacked([_tensors(camera, metres) for camera in cameras]).cam_from_world)
+        for said, cameras in file.readings
     )
 
 

@@ -26,7 +26,10 @@ from coview.formats.io.text import read_text
 # COLMAP's pixel (0, 0) has its centre at (0.5, 0.5)
 _HALF = 0.5
 _PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff"})
-_SAME_PLACE = 1e-6
+# distance between images of a fixed camera, as a share of the extent of all cameras; and angle in radians
+_SAME_PLACE = 0.01
+_SAME_DIRECTION = np.radians(1.0)
+_ROUNDED = 1e-6
 _STATED = "# Lengths in metres, written by coview."
 # one focal length or two; places of the distortion parameters in OpenCV's order; fisheye
 _MODELS: dict[str, tuple[int, tuple[int, ...], bool]] = {
@@ -70,13 +73,13 @@ def _read(path: Path) -> FileCalibration:
             f"{images_file} holds no image, so nobody knows where a camera stands. Map the scene first."
         )
     cameras = [_camera(view, intrinsics, pair) for view in views]
-    named = _still(_named(cameras), images_file)
+    named, moving = _still(_named(cameras), images_file)
     stated = not binary and _STATED in read_text(images_file)
     return FileCalibration(
         tuple(sorted(named, key=lambda camera: natural_key(camera.name))),
         COLMAP.title,
         "m" if stated else None,
-        notes=() if stated else (_WORLD,),
+        notes=(*(() if stated else (_WORLD,)), *moving),
         scale_known=stated,
     )
 
@@ -170,18 +173,42 @@ def _named(cameras: Sequence[FileCamera]) -> list[FileCamera]:
     return [replace(c, name=name, alias=c.name) for c, name in zip(cameras, names, strict=True)]
 
 
-def _still(cameras: Sequence[FileCamera], path: Path) -> list[FileCamera]:
-    """One of each name. ValueError where a camera moves between its images."""
-    first: dict[str, FileCamera] = {}
+def _still(cameras: Sequence[FileCamera], path: Path) -> tuple[list[FileCamera], list[str]]:
+    """One image of each camera that stood still, and notes on those that were carried about.
+
+    COLMAP places every image by itself, so the images of a fixed camera differ by what that is uncertain.
+    ValueError where no camera stood still.
+    """
+    images: dict[str, list[FileCamera]] = {}
     for camera in cameras:
-        same = first.setdefault(camera.name, camera)
-        moved = [np.abs(a - b).max() for a, b in zip(extrinsics(same), extrinsics(camera), strict=True)]
-        if max(moved) > _SAME_PLACE:
-            raise InputError(
-                f"{path}: camera '{camera.name}' has several images with different poses ({same.alias}, "
-                f"{camera.alias}). coview's cameras stand still: keep one image of each camera in the model."
-            )
-    return list(first.values())
+        images.setdefault(camera.name, []).append(camera)
+    centres = np.stack([-r.T @ t for r, t in map(extrinsics, cameras)])
+    spread = float(np.median(np.linalg.norm(centres - np.median(centres, axis=0), axis=-1)))
+    moving = {name for name, same in images.items() if not _stands(same, spread)}
+    if len(moving) == len(images):
+        raise InputError(
+            f"{path}: every camera has several images with different poses ({listed(moving)}). coview's cameras stand "
+            f"still: keep one image of each camera in the model."
+        )
+    told = [
+        f"camera '{name}' of the COLMAP model has {len(images[name])} images from different places, so it was carried "
+        f"about; it was left out."
+        for name in sorted(moving, key=natural_key)
+    ]
+    return [same[0] for name, same in images.items() if name not in moving], told
+
+
+def _stands(images: Sequence[FileCamera], spread: float) -> bool:
+    """Whether the images of one camera were taken from one place, in one direction."""
+    first, place = extrinsics(images[0])
+    centre = -first.T @ place
+    for camera in images[1:]:
+        rotation, translation = extrinsics(camera)
+        cosine = (np.trace(rotation @ first.T) - 1) / 2
+        away = np.linalg.norm(-rotation.T @ translation - centre)
+        if away > _SAME_PLACE * spread + _ROUNDED or cosine < np.cos(_SAME_DIRECTION):
+            return False
+    return True
 
 
 def _write(cameras: Sequence[FileCamera], path: Path) -> dict[Path, bytes]:

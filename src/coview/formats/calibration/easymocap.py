@@ -16,6 +16,7 @@ from coview.formats.calibration.file_camera import (
     FileCamera,
     array,
     distortion_coefficients,
+    distortion_list,
     extrinsics,
     rotation_matrix,
     whole_size,
@@ -66,18 +67,14 @@ def _camera(
     if f"K_{name}" not in intrinsics:
         there = listed(key[2:] for key in intrinsics if key.startswith("K_"))
         raise InputError(f"{label} has no matrix `K_{name}`; there are matrices for: {there}.")
-    distortions = array(
-        intrinsics.get(f"dist_{name}", intrinsics.get(f"D_{name}", [])), None, f"{label}: dist"
-    )
-    if distortions.size > 8:
-        raise InputError(f"{label}: {distortions.size} distortion coefficients; at most 8 are understood.")
+    distortions = intrinsics.get(f"dist_{name}", intrinsics.get(f"D_{name}"))
     rotation, translation = _pose(name, places, f"{extri}: camera '{name}'") if places else (None, None)
     return FileCamera(
         name,
         name,
         _size(name, intrinsics, intri),
         array(intrinsics[f"K_{name}"], (3, 3), f"{label}: K_{name}"),
-        tuple(distortions.ravel().tolist()),
+        distortion_list(distortions, f"{label}: dist"),
         False,
         rotation,
         translation,

@@ -53,6 +53,9 @@ class FileCalibration:
     notes: tuple[str, ...] = ()
     # False: the format's lengths are up to an unknown scale, so no unit may be inferred
     scale_known: bool = True
+    # the cameras by every documented reading of the format, in words, where there are several: what the cameras saw
+    # decides
+    readings: tuple[tuple[str, tuple[FileCamera, ...]], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,37 @@ def numbers(text: str, count: int, label: str) -> list[float]:
     if len(found) < count:
         raise InputError(f"{label} should be {count} numbers, found {len(found)}: '{text[:80]}'.")
     return found[:count]
+
+
+def distortion_list(value: Any, label: str, *, fisheye: bool = False) -> tuple[float, ...]:
+    """The distortion coefficients of a file, of which OpenCV writes 4, 5, 8, 12 or 14.
+
+    Zeros beyond those that are understood change no pixel and are dropped: calibration functions pad with them.
+
+    Args:
+        value: Nested lists of numbers in OpenCV's order, k1 k2 p1 p2 k3 k4 k5 k6 s1 s2 s3 s4 τx τy; None: none.
+        label: File and place, for messages.
+        fisheye: Whether they are k1 … k4 of the equidistant model.
+
+    Returns:
+        At most 8 coefficients, at most 4 of a fisheye lens.
+
+    Raises:
+        ValueError: These are not numbers, or coefficients of a model that is not understood are not zero.
+    """
+    found = array([] if value is None else value, None, label).ravel()
+    most = 4 if fisheye else 8
+    if bool((found[most:] != 0).any()):
+        lens = (
+            "a fisheye lens has k1 to k4"
+            if fisheye
+            else "the thin-prism and tilted models are not understood"
+        )
+        raise InputError(
+            f"{label}: {len(found)} distortion coefficients, those from number {most + 1} on not all zero; "
+            f"at most {most} are understood ({lens}). Calibrate again without them, or undistort the videos first."
+        )
+    return tuple(found[:most].tolist())
 
 
 def rotation_matrix(value: Any, label: str) -> np.ndarray:

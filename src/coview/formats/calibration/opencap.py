@@ -16,6 +16,7 @@ from coview.formats.calibration.file_camera import (
     FileCamera,
     array,
     distortion_coefficients,
+    distortion_list,
     extrinsics,
     nearest_rotation,
     whole_size,
@@ -61,16 +62,13 @@ def _camera(path: Path) -> FileCamera:
     if (pose[0] is None) != (pose[1] is None):
         raise InputError(f"{label}: of `rotation` and `translation` only one is there. Calibrate again.")
     rotation, translation = pose
-    distortions = array(content.get("distortion", []), None, f"{label}: distortion").ravel()
-    if len(distortions) > 8:
-        raise InputError(f"{label}: {len(distortions)} distortion coefficients; at most 8 are understood.")
     return FileCamera(
         name,
         name,
         # written height first
         (float(size[1]), float(size[0])),
         array(content["intrinsicMat"], (3, 3), f"{label}: intrinsicMat"),
-        tuple(distortions.tolist()),
+        distortion_list(content.get("distortion"), f"{label}: distortion"),
         False,
         None if rotation is None else nearest_rotation(array(rotation, (3, 3), f"{label}: rotation")),
         None if translation is None else array(translation, (3,), f"{label}: translation"),

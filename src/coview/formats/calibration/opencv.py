@@ -13,6 +13,7 @@ from coview.formats.calibration.file_camera import (
     FileCalibration,
     FileCamera,
     array,
+    distortion_list,
     extrinsics,
     rotation_matrix,
     whole_size,
@@ -82,18 +83,9 @@ def _camera(
     name: str, table: dict[str, Any], matrix: Any, lens: Any, pose: tuple[Any, Any], path: Path
 ) -> FileCamera:
     label = f"{path}: camera '{name}'"
-    distortions = array([] if lens is None else lens, None, f"{label}: distortion").ravel()
     fisheye = (
         str(table.get("distortion_model", "")).casefold() in _FISHEYE or table.get("fisheye_model") == "1"
     )
-    if len(distortions) > 8 and bool((distortions[8:] == 0).all()):
-        # OpenCV pads to 12 or 14: thin prism and tilt, here not used
-        distortions = distortions[:8]
-    if len(distortions) > (4 if fisheye else 8):
-        raise InputError(
-            f"{label}: {len(distortions)} distortion coefficients; at most 8 are understood (4 for a fisheye lens). "
-            f"Calibrate again without the thin-prism and tilted models."
-        )
     rotation, translation = pose
     if (rotation is None) != (translation is None):
         missing = "rotation R" if rotation is None else "translation T"
@@ -105,7 +97,7 @@ def _camera(
         name,
         _size(table, label),
         array(matrix, (3, 3), f"{label}: camera matrix"),
-        tuple(distortions.tolist()),
+        distortion_list(lens, f"{label}: distortion", fisheye=fisheye),
         fisheye,
         None if rotation is None else rotation_matrix(rotation, f"{label}: R"),
         None if translation is None else array(translation, (3,), f"{label}: T"),

@@ -16,6 +16,7 @@ from coview.formats.calibration.file_camera import (
     FileCamera,
     array,
     distortion_coefficients,
+    distortion_list,
     extrinsics,
     nearest_rotation,
     whole_size,
@@ -36,8 +37,8 @@ def _read(path: Path) -> FileCalibration:
     rows = content.get("cameras") if isinstance(content, dict) else None
     if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
         raise InputError(
-            f"{path}: JSON without a list `cameras`, so it is not CMU Panoptic's calibration_<sequence>.json; no other "
-            f"calibration in JSON is understood."
+            f"{path}: JSON without a list `cameras`, so it is not CMU Panoptic's calibration_<sequence>.json; nor has "
+            f"it a table per camera with R, T, fx, fy, cx, cy (VoxelPose) or K, RT (4d_association)."
         )
     cameras = tuple(_camera(row, number, path) for number, row in enumerate(rows))
     return FileCalibration(cameras, PANOPTIC.title, "cm", notes=(_TURNED,))
@@ -54,15 +55,12 @@ def _camera(row: dict[str, Any], number: int, path: Path) -> FileCamera:
         raise InputError(f"{label} has no {', '.join(missing)}. Download the sequence's calibration again.")
     size = array(row.get("resolution", UNKNOWN_SIZE), (2,), f"{label}: resolution")
     rotation = nearest_rotation(array(row["R"], (3, 3), f"{label}: R"))
-    distortions = array(row.get("distCoef", []), None, f"{label}: distCoef").ravel()
-    if len(distortions) > 5:
-        raise InputError(f"{label}: {len(distortions)} numbers in distCoef; it has k1, k2, p1, p2, k3.")
     return FileCamera(
         name,
         name,
         (float(size[0]), float(size[1])),
         array(row["K"], (3, 3), f"{label}: K"),
-        tuple(distortions.tolist()),
+        distortion_list(row.get("distCoef"), f"{label}: distCoef"),
         False,
         rotation @ _TURN,
         array(row["t"], (3,), f"{label}: t"),

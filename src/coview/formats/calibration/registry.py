@@ -5,6 +5,7 @@ from pathlib import Path
 from coview.errors import InputError, MissingFileError
 from coview.formats.calibration.anipose import ANIPOSE, CALISCOPE
 from coview.formats.calibration.biocv import BIOCV
+from coview.formats.calibration.camera_json import ASSOCIATION, VOXELPOSE
 from coview.formats.calibration.colmap import COLMAP
 from coview.formats.calibration.easymocap import EASYMOCAP
 from coview.formats.calibration.file_camera import CalibrationFormat, FileCalibration
@@ -17,7 +18,20 @@ from coview.formats.io.camera_names import listed
 
 # In the order in which a file is tried: what is certain from the content comes before what goes by the name.
 FORMATS: tuple[CalibrationFormat, ...] = (
-    *(COLMAP, QUALISYS, VICON, CALISCOPE, EASYMOCAP, OPENCV, BIOCV, OPENCAP, PANOPTIC, ANIPOSE),
+    *(
+        COLMAP,
+        QUALISYS,
+        VICON,
+        CALISCOPE,
+        EASYMOCAP,
+        OPENCV,
+        BIOCV,
+        OPENCAP,
+        VOXELPOSE,
+        ASSOCIATION,
+        PANOPTIC,
+        ANIPOSE,
+    ),
 )
 
 

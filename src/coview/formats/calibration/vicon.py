@@ -60,15 +60,15 @@ def _read(path: Path) -> FileCalibration:
     calibrated = [_camera(element, frame, path) for element, frame in frames.items() if frame is not None]
     if not calibrated:
         raise InputError(f"{path}: none of its {len(elements)} video cameras is calibrated (no KeyFrame).")
-    cameras, said = most_plausible(calibrated, _CONVENTIONS)
-    notes.append(f"{path.name}: read {said}. Confirm it with --check SESSION.")
+    cameras, said, readings = most_plausible(calibrated, _CONVENTIONS)
+    notes.append(f"{path.name}: read {said}. `coview calibrate file` decides by the session's 2D joints.")
     notes += [
         f"camera '{c.name}': k1 = {c.distortions[0]:g} does next to nothing as a number without unit; if it is meant "
         f"per square pixel, its distortion is lost. Check the reprojection at the image's border."
         for c in cameras
         if 0 < abs(c.distortions[0]) < _NEGLIGIBLE
     ]
-    return FileCalibration(cameras, VICON.title, "mm", notes=tuple(notes))
+    return FileCalibration(cameras, VICON.title, "mm", notes=tuple(notes), readings=readings)
 
 
 def _films(element: Element) -> bool:

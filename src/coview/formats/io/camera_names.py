@@ -39,11 +39,16 @@ def plain_name(name: str) -> str:
     Returns:
         Such as `cam1`, which is equal for all three.
     """
-    name = unicodedata.normalize("NFC", name).casefold()
+    name = _composed(name).casefold()
     parts = [part for part in re.split(r"[\W_]+", name) if part and part not in _ADDED]
     # "12 1" and "121" stay different
     joined = re.sub(r"(?<=[0-9]) (?=[0-9])", "-", " ".join(parts)).replace(" ", "")
     return re.sub(r"[0-9]+", lambda number: str(int(number.group()[-300:])), joined) or name
+
+
+def _composed(name: str) -> str:
+    """Letters and their accents as one character: file systems and editors store either form."""
+    return unicodedata.normalize("NFC", name)
 
 
 def match_names(wanted: Sequence[str], available: Sequence[str]) -> dict[str, str]:
@@ -64,7 +69,6 @@ def match_names(wanted: Sequence[str], available: Sequence[str]) -> dict[str, st
     found: dict[str, str] = {}
     for same in (
         _identical,
-        _equal_in_form,
         _plainly_equal,
         _one_ends_with_other,
         _serial_of_other,
@@ -92,11 +96,7 @@ def _unique_pairs(wanted, available, same) -> dict[str, str]:  # type: ignore[no
 
 
 def _identical(a: str, b: str) -> bool:
-    return a == b
-
-
-def _equal_in_form(a: str, b: str) -> bool:
-    return unicodedata.normalize("NFC", a) == unicodedata.normalize("NFC", b)
+    return _composed(a) == _composed(b)
 
 
 def _plainly_equal(a: str, b: str) -> bool:

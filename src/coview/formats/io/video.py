@@ -8,7 +8,7 @@ from typing import Any
 
 import av
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 
 from coview.errors import InputError, MissingFileError
 
@@ -53,16 +53,41 @@ def probe(path: Path) -> VideoInfo:
         rotation = _quarter(first)
         width, height = first.width, first.height
         rate = stream.average_rate or stream.guessed_rate
+        unit = float(stream.time_base or 0)
         times = [entry.timestamp for entry in stream.index_entries]
         counted = stream.frames
-    frames = counted or _count(path)
+    if not counted or len(times) != counted:
+        # the header does not say: packets are read, nothing is decoded
+        times = _packet_times(path)
+    frames = counted or len(times)
     return VideoInfo(
         size=(height, width) if rotation % 180 else (width, height),
-        fps=float(rate) if rate else None,
+        fps=_rate(float(rate) if rate else None, times if len(times) == frames else [], unit),
         frames=frames,
         rotation=rotation,
         uneven=len(times) == frames and _is_uneven(times),
     )
+
+
+def presentation_times(path: Path) -> Float[np.ndarray, "frames"]:
+    """When a player shows each picture of a video; nothing is decoded.
+
+    Args:
+        path: The video.
+
+    Returns:
+        Seconds after the first picture, in the order in which pictures are shown.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no readable video, or does not say when its pictures are shown.
+    """
+    with _opened(path) as (_, stream):
+        base = float(stream.time_base)
+    times = np.sort(np.array(_packet_times(path), dtype=np.float64)) * base
+    if not len(times):
+        raise InputError(f"{path} does not say when its pictures are shown. {_REMEDY}")
+    return times - times[0]
 
 
 def read_frames(
@@ -118,10 +143,28 @@ def _quarter(frame: Any) -> int:
     return round(frame.rotation / 90) * 90
 
 
-def _count(path: Path) -> int:
-    """Frames of a file whose header does not say: its packets are counted, nothing is decoded."""
+def _packet_times(path: Path) -> list[int]:
+    """Presentation times in the stream's own unit; a packet without one goes by its decoding time."""
     with _opened(path) as (container, stream):
-        return sum(packet.size > 0 for packet in container.demux(stream))
+        stamps = [
+            packet.pts if packet.pts is not None else packet.dts
+            for packet in container.demux(stream)
+            if packet.size
+        ]
+    return [stamp if stamp is not None else number for number, stamp in enumerate(stamps)]
+
+
+def _rate(stated: float | None, times: list[int], unit: float) -> float | None:
+    """Pictures per second: as stated, unless the times at which pictures are shown say otherwise.
+
+    Headers count the duration of the last picture, or state the rate that a camera was set to.
+    """
+    lasted = (max(times) - min(times)) * unit if times else 0.0
+    if len(times) < 3 or lasted <= 0:
+        return stated
+    measured = (len(times) - 1) / lasted
+    # times are rounded to their unit
+    return stated if stated and abs(measured / stated - 1) * lasted <= 2 * unit else measured
 
 
 def _is_uneven(times: list[int]) -> bool:

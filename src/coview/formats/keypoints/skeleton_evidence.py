@@ -113,9 +113,11 @@ def people_seen(points: Float[Tensor, "*batch joints 3"]) -> Float[Tensor, "peop
     """
     flat = points.reshape(-1, *points.shape[-2:]).double()
     seen = flat.isfinite().all(dim=-1) & (flat[..., 2] > 0) & (flat[..., :2] != 0).any(dim=-1)
-    enough = (seen.sum(dim=-1) >= _FEWEST).nonzero()[:, 0]
-    chosen = enough[:: max(1, len(enough) // _MOST)][:_MOST]
-    return torch.where(seen[..., None], flat[..., :2], torch.nan)[chosen]
+    pixels = torch.where(seen[..., None], flat[..., :2], torch.nan)
+    # joints that are all in one place show nothing
+    apart = (pixels - pixels.nanmean(dim=1, keepdim=True)).abs().nan_to_num(0.0).amax(dim=(1, 2)) > 0
+    enough = ((seen.sum(dim=-1) >= _FEWEST) & apart).nonzero()[:, 0]
+    return pixels[enough[:: max(1, len(enough) // _MOST)][:_MOST]]
 
 
 def order_cost(people: Float[Tensor, "people joints 2"], skeleton: Skeleton) -> Float[Tensor, "people"]:

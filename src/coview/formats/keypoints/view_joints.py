@@ -1,5 +1,6 @@
 """2D joints of one camera as a file gives them, and the alignment of several cameras to common frames."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coview.errors import InputError
-from coview.formats.io.camera_names import natural_key
+from coview.formats.io.camera_names import listed, natural_key
+from coview.formats.keypoints.frame_numbers import Numbered, first_numbers
 
 # frames by which cameras may differ: encoders and trimming lose one or two at the end
 TOLERATED = 2
@@ -78,32 +80,85 @@ def single_precision(numbers: Any) -> np.ndarray:
         return np.asarray(numbers, dtype=np.float64).astype(np.float32)
 
 
+@dataclass(frozen=True)
+class AlignedViews:
+    """2D joints of all cameras on one row of frames: row n is the same instant in all."""
+
+    # per camera, in the order given; equally many frames
+    points: list[Float[Tensor, "_ _ joints 3"]]
+    # number of the first row, counted from 0 at the beginning of the recording
+    first: int
+    # per camera: number, from 0, of the picture of its video that the first row shows
+    first_pictures: dict[str, int]
+    # what was done, in words
+    said: str
+    # what a person should look at; empty: nothing
+    warnings: tuple[str, ...] = ()
+
+
 def align_frames(
-    views: dict[str, ViewJoints], allow_unequal: bool = False
-) -> tuple[list[Float[Tensor, "_ _ joints 3"]], str]:
-    """The views on common frames: row n is the same frame number in all.
+    views: Mapping[str, ViewJoints], allow_unequal: bool = False, lengths: Mapping[str, int] | None = None
+) -> AlignedViews:
+    """The views on common frames: row n is the same instant in all.
+
+    A camera may end early: it is blank from there on, where all videos are equally long, or where frames without
+    anybody are in no file. Where they are, or where the videos differ in length, an early end means another recording.
 
     Args:
         views: Joints by camera name.
         allow_unequal: Whether to cut to the shortest camera, whatever the difference; otherwise up to 2 frames.
+        lengths: Number of pictures of the cameras' videos, where there are any.
 
     Returns:
-        Per view, shape (frames, people, joints, 3) with equally many frames, and what was done, in words.
+        The views with equally many frames, and where they are in the recording.
 
     Raises:
-        ValueError: The cameras end more than 2 frames apart, and not `allow_unequal`; the message lists the counts.
+        ValueError: The recordings end more than 2 frames apart, and not `allow_unequal`; the message lists the counts.
     """
-    first = min(view.first for view in views.values())
-    padded = {name: _shifted(view, view.first - first) for name, view in views.items()}
+    lengths = lengths or {}
+    numbered = first_numbers({name: _numbered(view, lengths.get(name)) for name, view in views.items()})
+    first = min(numbered.first.values())
+    padded = {name: _shifted(view, numbered.first[name] - first) for name, view in views.items()}
     counts = {name: len(points) for name, points in padded.items()}
+    kept, cut = _length(views, counts, lengths, allow_unequal)
+    blank = {name: kept - count for name, count in counts.items() if count < kept}
+    return AlignedViews(
+        [_of_length(points, kept) for points in padded.values()],
+        first,
+        {name: first - numbered.video_start.get(name, 0) for name in views},
+        "; ".join([f"{kept} frames", *cut, *numbered.said, *_empty(views, blank)]),
+        (*numbered.warnings, *_ends_early(views, blank, lengths)),
+    )
+
+
+def _numbered(view: ViewJoints, pictures: int | None) -> Numbered:
+    return Numbered(view.first, view.first + len(view.points) - 1, pictures)
+
+
+def _length(
+    views: Mapping[str, ViewJoints],
+    counts: dict[str, int],
+    lengths: Mapping[str, int],
+    allow_unequal: bool,
+) -> tuple[int, list[str]]:
+    """Number of rows to keep, and what was cut, in words."""
     shortest, longest = min(counts.values()), max(counts.values())
+    films = [lengths[name] for name in views if name in lengths]
+    same_films = len(films) < 2 or max(films) - min(films) <= TOLERATED
+    # numbers are those of pictures of one recording, wherever the detection stopped
+    filmed = len(films) == len(views) and all(
+        len(view.points) <= lengths[name] + TOLERATED for name, view in views.items()
+    )
+    if same_films and (filmed or not any(view.lists_empty for view in views.values())):
+        return longest, []
     if longest - shortest > TOLERATED and not allow_unequal:
+        why = f" (their videos: {_listed(dict(lengths))} pictures)" if not same_films else ""
         raise InputError(
-            f"the cameras have different numbers of frames: {_listed(counts)}. Frame n of every camera must "
+            f"the cameras have different numbers of frames: {_listed(counts)}{why}. Frame n of every camera must "
             f"show the same instant. Cut the videos to the same start and end and detect again; or, if all "
             f"began together, pass --allow-unequal to keep the first {shortest} frames."
         )
-    return [points[:shortest] for points in padded.values()], _what_was_done(views, counts, shortest)
+    return shortest, [f"cut to the shortest camera ({_listed(counts)})"] if longest > shortest else []
 
 
 def _shifted(view: ViewJoints, frames: int) -> Float[Tensor, "_ _ joints 3"]:
@@ -111,20 +166,29 @@ def _shifted(view: ViewJoints, frames: int) -> Float[Tensor, "_ _ joints 3"]:
     return torch.cat([empty, view.points])
 
 
-def _what_was_done(views: dict[str, ViewJoints], counts: dict[str, int], kept: int) -> str:
-    parts = [f"{kept} frames"]
-    if max(counts.values()) > kept:
-        parts.append(f"cut to the shortest camera ({_listed(counts)})")
-    starts = {name: view.first for name, view in views.items()}
-    if len(set(starts.values())) > 1:
-        parts.append(
-            f"first frame numbers differ ({_listed(starts)}): equal numbers were taken for one instant"
-        )
-    missing = {name: view.missing for name, view in views.items() if view.missing}
-    if missing:
-        parts.append(f"frames without a file, left empty: {_listed(missing)}")
-    return "; ".join(parts)
+def _of_length(points: Float[Tensor, "_ _ joints 3"], frames: int) -> Float[Tensor, "_ _ joints 3"]:
+    empty = points.new_full((max(0, frames - len(points)), *points.shape[1:]), torch.nan)
+    return torch.cat([points[:frames], empty])
 
 
-def _listed(numbers: dict[str, int]) -> str:
+def _empty(views: Mapping[str, ViewJoints], blank: dict[str, int]) -> list[str]:
+    missing = {name: view.missing + blank.get(name, 0) for name, view in views.items()}
+    missing = {name: count for name, count in missing.items() if count}
+    return [f"frames without a file, left empty: {_listed(missing)}"] if missing else []
+
+
+def _ends_early(
+    views: Mapping[str, ViewJoints], blank: dict[str, int], lengths: Mapping[str, int]
+) -> list[str]:
+    """A camera that may have stopped recording, for all that its files say."""
+    unsure = {name: count for name, count in blank.items() if count > TOLERATED and name not in lengths}
+    if not unsure:
+        return []
+    return [
+        f"the 2D joints of {listed(unsure)} end before those of the other cameras ({_listed(unsure)} frames): taken as "
+        f"nobody in view there. If a recording was shorter and began later, frame n is not one instant."
+    ]
+
+
+def _listed(numbers: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {numbers[name]}" for name in sorted(numbers, key=natural_key))

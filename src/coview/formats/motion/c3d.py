@@ -17,6 +17,7 @@ from coview.formats.motion.poses3d import Poses3D
 
 # the header counts them in 16 bits
 _MAX_FRAMES = 65_535
+_WORD = 65_536
 _MAX_RESIDUAL = 127.0
 # cameras for which the format has a bit
 _MASKED_VIEWS = 7
@@ -49,6 +50,7 @@ def write_c3d(poses: Poses3D, path: Path) -> None:
     missing = ~np.isfinite(points).all(axis=0)
     file = ezc3d.c3d()
     _parameters(file, poses)
+    _number(file, poses.first_frame, frames)
     file["data"]["points"] = np.concatenate([np.where(missing, 0.0, points), np.ones((1, *missing.shape))])
     file["data"]["meta_points"]["residuals"] = np.where(missing, -1.0, _residuals(poses))[None]
     file["data"]["meta_points"]["camera_masks"] = _masks(poses)
@@ -65,6 +67,30 @@ def _parameters(file: Any, poses: Poses3D) -> None:
     file.add_parameter("POINT", "X_SCREEN", ["+X"])
     file.add_parameter("POINT", "Y_SCREEN", ["+Z"])
     file.add_parameter("MANUFACTURER", "SOFTWARE", [f"coview {__version__}"])
+
+
+def _number(file: Any, first: int, frames: int) -> None:
+    """The number of the first frame: in the header, which has 16 bits, or in TRIAL as two words, as the format has it.
+
+    ezc3d's headers count from 0, the file from 1."""
+    if first + frames <= _MAX_FRAMES:
+        file["header"]["points"]["first_frame"] = first
+        return
+    for name, number in (("ACTUAL_START_FIELD", first + 1), ("ACTUAL_END_FIELD", first + frames)):
+        file.add_parameter("TRIAL", name, [_signed(number % _WORD), number // _WORD])
+
+
+def _signed(word: int) -> int:
+    """Parameters of the format are signed words."""
+    return word - _WORD if word >= _WORD // 2 else word
+
+
+def _first_frame(file: Any) -> int:
+    trial = file["parameters"].get("TRIAL", {})
+    words = trial["ACTUAL_START_FIELD"]["value"] if "ACTUAL_START_FIELD" in trial else []
+    if len(words) == 2:
+        return max(0, int(words[0]) % _WORD + int(words[1]) * _WORD - 1)
+    return int(file["header"]["points"]["first_frame"])
 
 
 def _residuals(poses: Poses3D) -> np.ndarray:
@@ -133,6 +159,7 @@ def read_c3d(path: Path) -> Poses3D:
         float(point["RATE"]["value"][0]),
         skeleton_of(joints, path.stem),
         {"file": str(path), "format": "C3D", "units": f"{units}, as stated by the file"},
+        _first_frame(file),
     )
 
 

@@ -19,7 +19,8 @@ _AXES = ("x", "y", "z")
 def write_csv(poses: Poses3D, path: Path) -> None:
     """Write CSV: frame, time_s, <joint>_x_m …, and <joint>_sigma_x_m … where the covariance is known; atomic.
 
-    The first lines begin with # and state units and axes. Missing joints are blank.
+    The first lines begin with # and state units and axes. Missing joints are blank. Frames count from 0 at the
+    beginning of the recording.
 
     Args:
         poses: The joints.
@@ -39,7 +40,7 @@ def write_csv(poses: Poses3D, path: Path) -> None:
     text.write(f"# fps: {poses.fps:.10g}; skeleton: {poses.skeleton.name}\n")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
-    for number, row in enumerate(numbers):
+    for number, row in enumerate(numbers, poses.first_frame):
         cells = [f"{value:.6f}" if np.isfinite(value) else "" for value in row]
         writer.writerow([number, f"{number / poses.fps:.6f}", *cells])
     write_text(Path(path), text.getvalue())
@@ -79,6 +80,7 @@ def read_csv(path: Path) -> Poses3D:
         _fps(comments, path),
         skeleton_of(joints, path.stem),
         {"file": str(path), "format": "CSV"},
+        int(rows[1][0]) if rows[1][0].isdecimal() else 0,
     )
 
 

@@ -38,6 +38,8 @@ class Poses3D:
     skeleton: Skeleton
     # topic: where it came from, in words
     provenance: dict[str, str] = field(default_factory=dict)
+    # number of the first frame, counted from 0 at the beginning of the recording
+    first_frame: int = 0
 
     def __post_init__(self) -> None:
         if self.points.shape[1] != len(self.skeleton):
@@ -99,6 +101,7 @@ def _words(poses: Poses3D) -> dict[str, np.ndarray]:
     texts: dict[str, Any] = {
         **CONVENTIONS,
         "fps": float(poses.fps),
+        "first_frame": poses.first_frame,
         "skeleton": skeleton.name,
         "joint_names": skeleton.joints,
         "bones": np.array(skeleton.bones, dtype=np.str_).reshape(-1, 2),
@@ -138,6 +141,8 @@ def read_poses_npz(path: Path) -> Poses3D:
             fps=float(arrays["fps"]),
             skeleton=_skeleton(arrays),
             provenance=json.loads(str(arrays["provenance"])),
+            # files of coview 0.1 do not say it
+            first_frame=int(arrays["first_frame"]) if "first_frame" in arrays else 0,
         )
     except KeyError as error:
         raise InputError(

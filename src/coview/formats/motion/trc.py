@@ -24,7 +24,9 @@ _WORLD_FROM_FILE = (2, 0, 1)
 def write_trc(poses: Poses3D, path: Path, *, units: Literal["m", "mm"] = "m") -> None:
     """Write TRC with Pose2Sim's marker names; atomic. The format holds no covariances.
 
-    Missing joints are blank cells: OpenSim refuses the text NaN.
+    Frame numbers count from 1 at the beginning of the recording, and times from 0 there. Missing joints are blank
+    cells: OpenSim refuses the text NaN. Every row ends with a tab: without it OpenSim counts too few columns where the
+    last marker is missing.
 
     Args:
         poses: The joints.
@@ -34,17 +36,17 @@ def write_trc(poses: Poses3D, path: Path, *, units: Literal["m", "mm"] = "m") ->
     points = poses.points.double().cpu().numpy()[..., list(_FILE_FROM_WORLD)] * _PER_METRE[units]
     frames, joints = points.shape[:2]
     markers = [marker_from_joint(joint) for joint in poses.skeleton.joints]
-    rate = f"{poses.fps:.10g}"
+    rate, first = f"{poses.fps:.10g}", poses.first_frame + 1
     header = [
         ["PathFileType", "4", "(X/Y/Z)", Path(path).name],
         _SETTINGS.split(),
-        [rate, rate, str(frames), str(joints), units, rate, "1", str(frames)],
+        [rate, rate, str(frames), str(joints), units, rate, str(first), str(frames)],
         ["Frame#", "Time", *(cell for marker in markers for cell in (marker, "", ""))],
         ["", "", *(f"{axis}{number}" for number in range(1, joints + 1) for axis in "XYZ")],
     ]
     rows = [
-        [str(number + 1), f"{number / poses.fps:.6f}", *_cells(row, _DIGITS[units])]
-        for number, row in enumerate(points.reshape(frames, -1))
+        [str(number), f"{(number - 1) / poses.fps:.6f}", *_cells(row, _DIGITS[units]), ""]
+        for number, row in enumerate(points.reshape(frames, -1), first)
     ]
     write_text(Path(path), "".join("\t".join(cells) + "\n" for cells in (*header, *rows)))
 
@@ -91,7 +93,14 @@ def read_trc(path: Path) -> Poses3D:
         _float(rate, path, 3),
         skeleton_of(joints, path.stem),
         {"file": str(path), "format": "TRC", "units": f"{units}, as stated by the file"},
+        _first_frame(lines[5:]),
     )
+
+
+def _first_frame(rows: list[str]) -> int:
+    """Number of the first row, counted from 0; 0 where the file does not number its rows."""
+    number = next((line.split("\t", 1)[0].strip() for line in rows if line.strip()), "")
+    return max(0, int(number) - 1) if number.isdecimal() and len(number) < 10 else 0
 
 
 def _numbers(line: str, number: int, joints: int, path: Path) -> list[float]:

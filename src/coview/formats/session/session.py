@@ -5,8 +5,6 @@ only referred to.
 """
 
 import hashlib
-import os
-import re
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +22,8 @@ from coview.formats.keypoints.detections import Detections, read_detections
 from coview.formats.motion.poses3d import Poses3D
 from coview.formats.session.files import Stage, remove_shown
 from coview.formats.session.people import EDITS, People, read_people
+from coview.formats.session.session_camera import SessionCamera as SessionCamera
+from coview.formats.session.session_camera import camera_from_table, camera_to_table
 from coview.formats.session.skeleton_table import skeleton_from_table, skeleton_to_table
 from coview.skeletons import Skeleton
 
@@ -33,35 +33,12 @@ FILE = "session.toml"
 CALIBRATION_FILE = "calibration.toml"
 INTRINSICS_FILE = "lenses.toml"
 BOARD_FOLDER = "board2d"
-# becomes a file name, on any disk: no separators of folders, no leading dot, nothing that cannot be seen
-_SAFE_NAME = re.compile(r"[^\x00-\x1f\x7f/\\.][^\x00-\x1f\x7f/\\]*")
-# bytes that a disk has room for, with an ending
-_LONGEST_NAME = 200
+# relative difference up to which two frame rates are one number
+_SAME_RATE = 1e-6
 
 
 class StaleError(InputError):
     """A result was made from data that changed since; the message says what to run."""
-
-
-@dataclass(frozen=True)
-class SessionCamera:
-    """One camera of a session, as recorded (not its calibration)."""
-
-    # unique in the session; a valid file name
-    name: str
-    # width, height of its images in pixels, as video, joint file or calibration say at import; None: unknown
-    size: tuple[int, int] | None
-    # its video; None: only 2D joints are known
-    video: Path | None
-    # number of frames of 2D joints; the same for all cameras of a session
-    frames: int
-
-    def __post_init__(self) -> None:
-        if not _SAFE_NAME.fullmatch(self.name) or len(self.name.encode()) > _LONGEST_NAME:
-            raise InputError(
-                f"camera name {self.name!r} cannot be a file name: it is empty, begins with a dot, is longer than "
-                f"{_LONGEST_NAME} bytes, or has a slash or a control character. Rename the folder or file it came from."
-            )
 
 
 @dataclass(frozen=True)
@@ -80,6 +57,8 @@ class Session:
     cameras: tuple[SessionCamera, ...]
     # topic: where it came from, in words
     provenance: dict[str, str] = field(default_factory=dict)
+    # number of its first frame, counted from 0 at the beginning of the recording
+    first_frame: int = 0
 
     def __post_init__(self) -> None:
         if self.name in ("", "..") or Path(self.name).name != self.name or "\\" in self.name:
@@ -236,7 +215,8 @@ class Session:
 
         Raises:
             FileNotFoundError: Nothing was reconstructed yet.
-            StaleError: The session was calibrated again since, so the joints are in another world than its cameras.
+            StaleError: The session was calibrated again since, so the joints are in another world than its cameras; or
+                its 2D joints, its frame rate or who is who have changed.
         """
         path = self.poses3d_path_of(person)
         if not path.is_file():
@@ -244,7 +224,8 @@ class Session:
                 f"session {self.path} has no 3D joints: {path.name} is not there. "
                 f"Run `coview reconstruct {self.path}`."
             )
-        poses = Poses3D.load(path)
+        poses = replace(Poses3D.load(path), first_frame=self.first_frame)
+        self._check_made_from(poses, path)
         made_with = poses.provenance.get("calibration_hash", "unknown")
         placed = made_with != "unknown" and self.calibration_path.is_file()
         if placed and made_with != self.calibration().fingerprint:
@@ -253,6 +234,17 @@ class Session:
                 f"are in another world than the cameras. Run `coview reconstruct {self.path}` first."
             )
         return poses
+
+    def _check_made_from(self, poses: Poses3D, path: Path) -> None:
+        """Refuse 3D joints of 2D joints that the session does not have any more. Files of others do not say theirs."""
+        made_from = poses.provenance.get("tracks_hash", "unknown")
+        if abs(poses.fps / self.fps - 1) > _SAME_RATE:
+            changed = f"{poses.fps:g} frames per second, and the session has {self.fps:g} now"
+        elif made_from != "unknown" and made_from != self.tracks_fingerprint:
+            changed = "other 2D joints, or another choice of who is who, than the session has now"
+        else:
+            return
+        raise StaleError(f"{path} was made from {changed}. Run `coview reconstruct {self.path}` first.")
 
     def remove_shown(self, stage: Stage) -> tuple[Path, ...]:
         """Remove files that show the earlier result of a stage without naming it (`files.SESSION_FILES`).
@@ -320,6 +312,15 @@ class Session:
         return digest.hexdigest()[:16]
 
     @property
+    def tracks_fingerprint(self) -> str:
+        """Hash of what people's 2D tracks are made of, 16 hex digits: 2D joints, frame rate, and who is who."""
+        digest = hashlib.sha256(f"{self.detections_fingerprint} {self.fps:.9g}".encode())
+        if self.people_path.is_file():
+            for file in filter(Path.is_file, (self.people_path, self.edits_path)):
+                digest.update(file.read_bytes())
+        return digest.hexdigest()[:16]
+
+    @property
     def exports_dir(self) -> Path:
         """Folder of files for other programs."""
         return self.path / "exports"
@@ -370,26 +371,12 @@ def _to_table(session: Session) -> dict[str, Any]:
         "format": FORMAT,
         "name": session.name,
         "fps": float(session.fps),
+        "first_frame": session.first_frame,
         "units": "m",
         "skeleton": skeleton_to_table(session.skeleton),
-        "cameras": [_camera_to_table(camera, session.path) for camera in session.cameras],
+        "cameras": [camera_to_table(camera, session.path) for camera in session.cameras],
         "provenance": dict(session.provenance),
     }
-
-
-def _camera_to_table(camera: SessionCamera, folder: Path) -> dict[str, Any]:
-    return {
-        "name": camera.name,
-        "size": None if camera.size is None else list(camera.size),
-        "video": None if camera.video is None else _written_path(camera.video, folder),
-        "frames": camera.frames,
-    }
-
-
-def _written_path(video: Path, folder: Path) -> str:
-    """Relative to the session where the video is inside it (so that the folder can move), else absolute."""
-    video, folder = Path(os.path.abspath(video)), Path(os.path.abspath(folder))
-    return (video.relative_to(folder) if video.is_relative_to(folder) else video).as_posix()
 
 
 def _from_table(table: dict[str, Any], path: Path) -> Session:
@@ -404,21 +391,11 @@ def _from_table(table: dict[str, Any], path: Path) -> Session:
             name=table["name"],
             fps=float(table["fps"]),
             skeleton=skeleton_from_table(table["skeleton"]),
-            cameras=tuple(_camera_from_table(row, path) for row in table["cameras"]),
+            cameras=tuple(camera_from_table(row, path) for row in table["cameras"]),
             provenance={key: str(value) for key, value in table.get("provenance", {}).items()},
+            # sessions of coview 0.1 do not say it
+            first_frame=int(table.get("first_frame", 0)),
         )
     except (KeyError, TypeError, LookupError, ValueError) as error:
         missing = f"the key {error} is missing" if type(error) is KeyError else str(error)
         raise InputError(f"{file}: {missing}. Mend the file, or import the recording again.") from error
-
-
-def _camera_from_table(row: dict[str, Any], folder: Path) -> SessionCamera:
-    size = row.get("size")
-    video = row.get("video")
-    return SessionCamera(
-        name=row["name"],
-        size=None if size is None else (int(size[0]), int(size[1])),
-        # an absolute path replaces the folder
-        video=None if video is None else folder / video,
-        frames=int(row["frames"]),
-    )

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from coview.errors import InputError
 from coview.formats.calibration.clock import SYNCHRONOUS, Clock, frame_places
-from coview.formats.session.session import Session
+from coview.formats.io.video import presentation_times
+from coview.formats.session.session import Session, SessionCamera
 from coview.geometry.self_calibration.track_interpolation import read_at, without_jumps
 
 # number of times interpolated at once, which bounds memory
@@ -73,16 +74,37 @@ def session_clocks(session: Session) -> dict[str, Clock]:
 
 
 def nearest_pictures(session: Session) -> Int[Tensor, "frames views"]:
-    """Number of each camera's frame that is nearest in time to each frame of the reference.
+    """Number of the picture of each camera's video that is nearest in time to each frame of the reference.
 
     Args:
         session: The session.
 
     Returns:
-        Shape (frames, views); -1 where the camera did not record.
+        Shape (frames, views), numbers from 0 at the beginning of the video; -1 where the camera did not record.
     """
-    places = frame_places(session_clocks(session), session.camera_names, session.frames, session.fps).round()
-    return torch.where((places >= 0) & (places < session.frames), places, -1).long()
+    places = frame_places(session_clocks(session), session.camera_names, session.frames, session.fps)
+    numbers = torch.stack(
+        [
+            _pictures(camera, column, session.fps)
+            for camera, column in zip(session.cameras, places.T, strict=True)
+        ],
+        dim=-1,
+    )
+    recorded = (places.round() >= 0) & (places.round() < session.frames) & (numbers >= 0)
+    return torch.where(recorded, numbers, -1)
+
+
+def _pictures(camera: SessionCamera, places: Float[Tensor, "frames"], fps: float) -> Int[Tensor, "frames"]:
+    """Numbers of the pictures at fractional frames of a camera."""
+    wanted = places + camera.first_picture
+    if not camera.by_time or camera.video is None or not camera.video.is_file():
+        return wanted.round().long()
+    times = torch.from_numpy(presentation_times(camera.video)) * fps
+    after = torch.searchsorted(times, wanted).clamp(1, max(1, len(times) - 1))
+    after = after.clamp(max=len(times) - 1)
+    before = (after - 1).clamp(min=0)
+    nearest = torch.where((wanted - times[before]) <= (times[after] - wanted), before, after)
+    return torch.where((wanted < -0.5) | (wanted > times[-1] + 0.5), -1, nearest)
 
 
 def _read(

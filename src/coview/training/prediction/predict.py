@@ -174,7 +174,7 @@ def _predicted(
         fps=view.fps,
         skeleton=run.skeleton,
         path=folder / f"{view.name}.npz",
-        provenance=_provenance(run, source, warnings),
+        provenance=_provenance(run, source, warnings) | _made_from(session),
         comparison=comparison,
         not_compared=why,
         warnings=warnings + tuple(f"{view.name}: {said}" for said in _warnings(comparison)),
@@ -221,6 +221,10 @@ def _lift(run: Run, view: View) -> CameraPoses:
 
 def _warnings(comparison: Comparison | None) -> tuple[str, ...]:
     return () if comparison is None else comparison.warnings
+
+
+def _made_from(session: Session | None) -> dict[str, str]:
+    return {} if session is None else {"tracks_hash": session.tracks_fingerprint}
 
 
 def _provenance(run: Run, source: Path, warnings: tuple[str, ...]) -> dict[str, str]:
