@@ -17,7 +17,8 @@ import pytest
 ROOT = Path(__file__).parents[1] / "src" / "coview"
 FLOORS = [
     ["distortion", "errors"],
-    ["skeletons", "cameras", "progress"],
+    ["skeleton_maps", "cameras", "progress"],
+    ["skeletons"],
     ["sample", "geometry"],
     ["body"],
     ["representations", "networks", "losses", "formats"],

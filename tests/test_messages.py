@@ -41,8 +41,9 @@ MESSAGES = {
     ),
     "an unknown skeleton": (
         lambda: named_skeleton("h36m"),
-        "no skeleton 'h36m'. Known: body_25, body_25b, canonpose_16, coco_17, coco_19, epipolar_16, h36m_17, h36m_32, "
-        "halpe_26, learnable_17, mocap_19, mpi_inf_3dhp_17, mpi_inf_3dhp_28, mpii_16, panoptic_19, skipose_17.",
+        "no skeleton 'h36m'. Known: body_25, body_25b, canonpose_16, coco_133, coco_17, coco_19, coco_23, "
+        "epipolar_16, h36m_17, h36m_32, halpe_26, learnable_17, mediapipe_33, mocap_19, mpi_inf_3dhp_17, "
+        "mpi_inf_3dhp_28, mpii_16, openpose_18, panoptic_19, skipose_17.",
     ),
     "too many coefficients": (
         lambda: Cameras.make(torch.eye(3), torch.eye(3, 4), torch.ones(2), torch.zeros(14)),

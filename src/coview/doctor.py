@@ -8,6 +8,7 @@ import shutil
 EXTRAS = {  # extra: module, what it is for
     "view": ("viser", "the 3D scene and the plots of `coview report`"),
     "mocap": ("ezc3d", "`coview export --to c3d`"),
+    "tables": ("h5py", "2D joints in .h5 files of SLEAP and DeepLabCut"),
     "synth": ("moderngl", "rendered people, which image-based methods train on"),
 }
 

@@ -20,7 +20,6 @@ from coview.capture.importing.import_session import import_session
 from coview.data.session_dataset import RecordedConfig, training_skeleton
 from coview.data.synthetic.recordings import detect, random_motion, ring_cameras
 from coview.formats.calibration.calibration import Calibration, write_calibration
-from coview.formats.keypoints.guess_skeleton import OPENPOSE_18
 from coview.formats.motion.poses3d import Poses3D
 from coview.formats.session.session import Session
 from coview.skeletons import (
@@ -29,6 +28,7 @@ from coview.skeletons import (
     COCO_17,
     H36M_17,
     HALPE_26,
+    OPENPOSE_18,
     SKELETONS,
     Skeleton,
     skeleton_map,

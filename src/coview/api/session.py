@@ -104,6 +104,8 @@ class Session(files.Session):
         copy_videos: bool = False,
         allow_unequal: bool = False,
         overwrite: bool = False,
+        normalised: Literal["unit", "signed"] | None = None,
+        image_size: tuple[int, int] | None = None,
     ) -> "Session":
         """Import a recording: a Pose2Sim or OpenPose folder, or videos with one file of 2D joints per camera.
 
@@ -117,6 +119,9 @@ class Session(files.Session):
             copy_videos: Copy the videos into the session instead of referring to them.
             allow_unequal: Cut all cameras to the shortest one.
             overwrite: Replace a session that is there; what was there is moved to a sub-folder.
+            normalised: What x and y of the 2D joints are, where they are no pixels: "unit", 0 to 1 across the image,
+                or "signed", −1 to 1.
+            image_size: Width and height of the images in pixels, for cameras without a video.
 
         Returns:
             The session; importing the same recording again returns the one that is there.
@@ -142,6 +147,8 @@ class Session(files.Session):
             copy_videos=copy_videos,
             allow_unequal=allow_unequal,
             overwrite=overwrite,
+            normalised=normalised,
+            image_size=image_size,
         )
         return cls._with_stages(made)
 

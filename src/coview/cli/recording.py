@@ -1,10 +1,10 @@
 """Commands on a recording: import it, tell its people apart."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import arg
 
-from coview.cli.arguments import OptionalFile, Recording, SessionFolder
+from coview.cli.arguments import OptionalFile, Recording, SessionFolder, Size
 from coview.cli.say import note, say
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ def import_(
     copy_videos: bool = False,
     allow_unequal: bool = False,
     overwrite: bool = False,
+    normalised: Literal["unit", "signed"] | None = None,
+    image_size: Size = None,
 ) -> None:
     """Make a session from videos, 2D keypoint files and a calibration.
 
@@ -34,6 +36,8 @@ def import_(
         copy_videos: Copy the videos into the session instead of referring to them.
         allow_unequal: Cut all cameras to the shortest one.
         overwrite: Replace a session that is there; the old content is kept beside it.
+        normalised: 2D joints are no pixels but 0 to 1 across the image (unit) or -1 to 1 (signed).
+        image_size: Width and height of all cameras' images in pixels, where no video says it.
     """
     from coview.capture.importing.import_session import import_session
 
@@ -46,11 +50,14 @@ def import_(
         copy_videos=copy_videos,
         allow_unequal=allow_unequal,
         overwrite=overwrite,
+        normalised=normalised,
+        image_size=image_size,
     )
     for camera in made.cameras:
         size = "unknown size" if camera.size is None else f"{camera.size[0]}×{camera.size[1]}"
         say(f"{camera.name:12s} {camera.frames} frames, {size}, {'video' if camera.video else 'no video'}")
     note(_import_notes(made.provenance))
+    say(f"skeleton        {made.provenance['skeleton']}")
     say(f"2D joints       {made.provenance['joints']}")
     found = made.provenance.get("calibration_source", "none found: `calibrate people` finds intrinsics too")
     say(f"calibration     {found}")

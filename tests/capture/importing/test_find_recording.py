@@ -52,7 +52,7 @@ def test_one_file_per_camera_beside_the_videos(tmp_path):
     files(tmp_path, "settings.json", content='{"detector": "x"}')
     files(tmp_path, "cam1.mp4", "cam2.mp4", "rig.toml")
     found = find_recording(tmp_path)
-    assert {name: path.name for name, path in found.joints.items()} == {
+    assert {name: source.path.name for name, source in found.joints.items()} == {
         "cam1": "cam1.json",
         "cam2": "cam2_keypoints.json",
     }

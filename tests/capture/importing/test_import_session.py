@@ -24,9 +24,38 @@ def frame(person=None) -> str:
     return json.dumps({"version": 1.3, "people": people})
 
 
-def person(seed: int, joints=17) -> list[float]:
-    xyc = np.random.default_rng(seed).uniform((1, 1, 0.2), (60, 45, 1), (joints, 3))
-    return xyc.flatten().tolist()
+# COCO's 17 joints of somebody who stands, as shares of the height
+STANDING = [
+    *(
+        (0.5, 0.1),
+        (0.52, 0.08),
+        (0.48, 0.08),
+        (0.54, 0.09),
+        (0.46, 0.09),
+        (0.6, 0.2),
+        (0.4, 0.2),
+        (0.65, 0.35),
+    ),
+    *(
+        (0.35, 0.35),
+        (0.66, 0.5),
+        (0.34, 0.5),
+        (0.56, 0.5),
+        (0.44, 0.5),
+        (0.56, 0.73),
+        (0.44, 0.73),
+        (0.56, 0.95),
+    ),
+    (0.44, 0.95),
+]
+
+
+def person(seed: int) -> list[float]:
+    generator = np.random.default_rng(seed)
+    places = (
+        np.array(STANDING) * 40 + generator.uniform((-10, 0), (20, 4)) + generator.normal(0, 0.3, (17, 2))
+    )
+    return np.hstack([places, generator.uniform(0.2, 1, (17, 1))]).flatten().tolist()
 
 
 def video(path: Path, frames=5, fps=25, size=SIZE) -> None:
@@ -508,3 +537,56 @@ def test_eleven_video_frames_and_twelve_of_joints(tmp_path, shared_data):
     made = import_session(shared_data / "pose2sim_single" / "static", tmp_path / "s")
     assert made.frames == 12
     assert "warning_lengths" not in made.provenance
+
+
+# --- what the 2D joints are -----------------------------------------------------------------------
+
+
+def shares(of) -> list[float]:
+    joints = np.reshape(person(0), (17, 3))
+    joints[:, :2] = of(joints[:, :2] / SIZE)
+    return joints.flatten().tolist()
+
+
+@pytest.mark.parametrize(("kind", "of"), [("unit", lambda xy: xy), ("signed", lambda xy: 2 * xy - 1)])
+def test_shares_of_the_image_are_refused_and_read_when_asked(tmp_path, kind, of):
+    src = pose2sim(tmp_path / "t", videos=False)
+    for file in (src / "pose").glob("*/*.json"):
+        file.write_text(frame(shares(of)))
+    refused(src, rf"camera 'cam01': .* no pixels .*--normalised {kind} and --image-size WIDTH HEIGHT")
+    refused(src, "size of the image is not known", normalised=kind)
+    made = import_session(src, tmp_path / "s", normalised=kind, image_size=SIZE)
+    assert made.sizes == (SIZE, SIZE)
+    assert made.detections().joints[0, 0, 0, 0].tolist() == pytest.approx(person(0)[:2], abs=1e-3)
+
+
+def test_joints_in_no_known_order_are_refused_and_taken_when_asked(tmp_path):
+    src = pose2sim(tmp_path / "t", frames=12)
+    order = np.random.default_rng(0).permutation(17)
+    for n, file in enumerate(sorted((src / "pose").glob("*/*.json"))):
+        file.write_text(frame(np.reshape(person(n), (17, 3))[order].flatten().tolist()))
+    refused(src, r"17 joints, as .*coco_17.*, but in another order")
+    made = import_session(src, tmp_path / "s", skeleton="coco_17")
+    assert "A GUESS against the poses" in made.provenance["skeleton"]
+
+
+@pytest.mark.parametrize(
+    "names", [("_cam1", "_cam2"), ("IMG_0012 (1)", "IMG_0012 (2)"), ("cam [a], #1", "cam [b], #1")]
+)
+def test_any_name_that_a_disk_allows(tmp_path, names):
+    src = pose2sim(tmp_path / "t", cameras=names)
+    calibration(src / "rig.toml", names)
+    made = import_session(src, tmp_path / "s")
+    assert made.camera_names == names
+    assert [camera.video.stem for camera in made.cameras] == list(names)
+    assert made.provenance["calibration_source"].endswith("rig.toml")
+    assert Session.load(tmp_path / "s").detections().joints.shape == (2, 5, 1, 17, 2)
+
+
+def test_a_mac_s_letters_are_the_same_letters(tmp_path):
+    src = pose2sim(tmp_path / "t", cameras=("Came\u0301ra 1", "Came\u0301ra 2"), videos=False)
+    for name in ("Cam\u00e9ra 1", "Cam\u00e9ra 2"):
+        video(src / "videos" / f"{name}.mp4")
+    made = import_session(src, tmp_path / "s")
+    assert made.camera_names == ("Cam\u00e9ra 1", "Cam\u00e9ra 2")
+    assert all(camera.video is not None for camera in made.cameras)

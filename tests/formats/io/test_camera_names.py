@@ -65,3 +65,16 @@ def test_accents_are_equal_in_either_form_of_unicode():
     assert composed != taken_apart
     assert match_names([composed], ["other", taken_apart]) == {composed: taken_apart}
     assert plain_name(composed) == plain_name(taken_apart)
+
+
+def test_serial_numbers_in_names_of_nexus():
+    films = ["Walk 03.2118670.20190514134521", "Walk 03.2118671.20190514134521"]
+    assert match_names(["2118670", "2118671"], films) == dict(zip(["2118670", "2118671"], films, strict=True))
+    assert match_names(["t.2118671", "t.2118670"], films) == {"t.2118670": films[0], "t.2118671": films[1]}
+    assert match_names(["20190514134521"], films) == {}, "the time, which both have, is no camera"
+    assert match_names(["211867"], films) == {}
+
+
+def test_numbers_side_by_side_stay_apart():
+    assert plain_name("IMG_0012 (1)") != plain_name("IMG_0121")
+    assert plain_name("IMG_0012 (1)") == plain_name("img 12 1")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from coview.formats.keypoints.files import is_keypoint_content, read_keypoint_file
+from coview.formats.keypoints.files import is_keypoint_content, is_keypoint_file, read_keypoint_file
 
 
 def write(tmp_path, content, name="cam1.json"):
@@ -73,6 +73,14 @@ def test_npz(tmp_path):
         ),
         ({"frames": [{"people": [[["a", 2, 3]]]}]}, "frame 0: a person should be"),
         ({"frames": [{"people": [[[1, 2, 3]], [[1, 2, 3]] * 2]}]}, r"different numbers of joints: \[1, 2\]"),
+        ({"frames": [3]}, r"frame 0: should be a table with a list `people`, found 3"),
+        ({"frames": [{"people": [[[1, 2, 3]]]}], "size": ["x", 2]}, r"`size` should be width and height"),
+        ({"frames": [{"people": [[[1, 2, 3]]]}], "size": [1e400, 2]}, r"`size` should be width and height"),
+        (
+            {"frames": [{"people": [[[1, 2, 3]]]}], "fps": 1e400},
+            r"`fps` should be frames per second, found inf",
+        ),
+        ({"frames": [{"people": [[[1, 2, 3]]]}], "skeleton": 3}, r"`skeleton` should be a name, found 3"),
         ([{"image_id": "x.jpg", "keypoints": [1, 2, 3]}], "holds no frame number"),
         ([{"image_id": n, "keypoints": [1, 2, 3]} for n in (0, 10**9)], "no frame numbers"),
     ],
@@ -92,3 +100,23 @@ def test_settings_are_not_taken_for_joints():
     assert not is_keypoint_content({"cameras": {"cam1": {}}})
     assert not is_keypoint_content([{"image_id": 1, "bbox": []}])
     assert is_keypoint_content({"frames": []})
+
+
+def test_npz_of_places_and_scores(tmp_path):
+    """What rtmlib and MMPose return, saved as it is."""
+    places, scores = np.ones((4, 2, 17, 2)), np.full((4, 2, 17), 0.5)
+    np.savez(tmp_path / "a.npz", keypoints=places, scores=scores)
+    assert is_keypoint_file(tmp_path / "a.npz")
+    assert read_keypoint_file(tmp_path / "a.npz").points[3, 1, 16].tolist() == [1, 1, 0.5]
+    np.savez(tmp_path / "b.npz", keypoints=places[:, 0], scores=scores[:, 0])
+    assert tuple(read_keypoint_file(tmp_path / "b.npz").points.shape) == (4, 1, 17, 3)
+    np.savez(tmp_path / "c.npz", keypoints=places, scores=scores[:2])
+    with pytest.raises(ValueError, match=r"'keypoints' .* and 'scores'"):
+        read_keypoint_file(tmp_path / "c.npz")
+    np.savez(tmp_path / "d.npz", features=places)
+    assert not is_keypoint_file(tmp_path / "d.npz")
+
+
+def test_numbers_beyond_all_images_are_absent(tmp_path):
+    view = read_keypoint_file(write(tmp_path, {"frames": [{"people": [[[1, 2, 0.5], [1e300, 2, 1]]]}]}))
+    assert view.points[0, 0, 1, 0].isinf()

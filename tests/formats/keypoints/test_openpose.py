@@ -124,3 +124,18 @@ def test_the_real_recording(shared_data):
     view = read_openpose_folder(folder / "cam03_json")
     assert tuple(view.points.shape) == (100, 1, 25, 3)
     assert int(view.points.flatten(1).isnan().all(dim=1).sum()) == 1
+
+
+@pytest.mark.parametrize("key", ["pose_keypoints_2d", "pose_keypoints", "joints"])
+def test_keys_of_versions_and_ports(tmp_path, key):
+    (tmp_path / "0.json").write_text(json.dumps({"people": [{key: [1, 2, 0.5]}]}))
+    assert read_openpose_folder(tmp_path).points[0, 0, 0].tolist() == [1, 2, 0.5]
+
+
+def test_people_without_a_body_name_what_they_have(tmp_path):
+    (tmp_path / "0.json").write_text(json.dumps({"people": [{"hand_left_keypoints_2d": [1, 2, 0.5]}]}))
+    with pytest.raises(ValueError, match=r"a person has `hand_left_keypoints_2d` and no `pose_keypoints_2d`"):
+        read_openpose_folder(tmp_path)
+    (tmp_path / "0.json").write_text(json.dumps({"people": [None]}))
+    with pytest.raises(ValueError, match=r"a person should be a table with `pose_keypoints_2d`, found None"):
+        read_openpose_folder(tmp_path)

@@ -83,7 +83,7 @@ def test_plain_json_of_one_camera(tmp_path):
 
 
 def test_joints_that_a_model_needs_and_a_file_lacks_are_absent(tmp_path):
-    content = {"frames": [{"people": [[[1.0, 2.0, 0.9]] * 17]}]}
+    content = {"skeleton": "coco_17", "frames": [{"people": [[[10.0, 20.0, 0.9]] * 17]}]}
     (tmp_path / "v.json").write_text(json.dumps(content))
     (view,) = read_views(tmp_path / "v.json", H36M_17)
     head = H36M_17.index("head_top")

@@ -9,8 +9,10 @@ from torch import Tensor
 from coview.errors import InputError
 from coview.formats.io.camera_names import listed
 from coview.formats.io.video import VideoInfo
+from coview.formats.keypoints import named_joints
 from coview.formats.keypoints.detections import Detections
 from coview.formats.keypoints.view_joints import TOLERATED, ViewJoints
+from coview.skeletons import Skeleton
 
 # frames per second assumed where neither videos nor files give them
 _GUESSED_FPS = 30.0
@@ -48,21 +50,22 @@ def check_several(views: dict[str, ViewJoints], where: str) -> None:
         )
 
 
-def said_skeleton(views: dict[str, ViewJoints]) -> str | None:
-    """The skeleton that the files name.
+def said_skeleton(views: dict[str, ViewJoints]) -> str | Skeleton | None:
+    """The skeleton that the files name, or whose joints they name.
 
     Args:
         views: 2D joints of every camera.
 
     Returns:
-        Its name; None where no file names one.
+        The skeleton or its name; None where no file says it.
 
     Raises:
-        InputError: Where files name different ones.
+        InputError: Where files name different ones, or joints that are not of a human body.
     """
-    said = {view.skeleton for view in views.values() if view.skeleton}
+    said = list(dict.fromkeys(one for view in views.values() if (one := named_joints.said_skeleton(view))))
     if len(said) > 1:
-        raise InputError(f"the cameras' files name different skeletons: {listed(said)}. Pass --skeleton.")
+        names = [one if isinstance(one, str) else f"{one.name} ({', '.join(one.joints)})" for one in said]
+        raise InputError(f"the cameras' files name different skeletons: {listed(names)}. Pass --skeleton.")
     return next(iter(said), None)
 
 

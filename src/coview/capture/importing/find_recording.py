@@ -1,5 +1,6 @@
 """Finding what a recording folder holds: 2D joints per camera, videos, calibrations."""
 
+import hashlib
 import os
 import re
 from dataclasses import dataclass
@@ -7,15 +8,15 @@ from pathlib import Path
 
 from coview.errors import InputError, MissingFileError
 from coview.formats.io.camera_names import listed, natural_key
-from coview.formats.io.text import read_json
 from coview.formats.io.video import ENDINGS as VIDEO_ENDINGS
-from coview.formats.keypoints.files import ENDINGS as JOINT_ENDINGS
-from coview.formats.keypoints.files import is_keypoint_content
-from coview.formats.keypoints.openpose import frame_files
+from coview.formats.keypoints.sources import JointSource, frames_within, not_understood, sources_in
 from coview.formats.session.session import FILE
 
 # Where programs put 2D joints; the first that is there is used. Associated: one person, chosen across views.
-_JOINT_FOLDERS = ("pose-associated", "pose-sync", "pose", "pose-2d", "joints2d", "keypoints", "2d", ".")
+_JOINT_FOLDERS = (
+    *("pose-associated", "pose-sync", "pose", "pose-2d", "joints2d", "keypoints", "2d"),
+    *("predictions", "annots", "alphapose", "labels", "."),
+)
 _VIDEO_FOLDERS = ("videos", "videos-raw", "synchronized_videos", "videos/synchronized", ".")
 # Two folders up a file of just any name may be anybody's.
 _CALIBRATION_FOLDERS = (".", "calibration", "..", "../calibration", "../../calibration")
@@ -24,7 +25,6 @@ _CALIBRATION_ENDINGS = (".toml", ".qca.txt", ".xcp")
 # the other file of each is found beside it
 _CALIBRATION_NAMES = frozenset({"intri.yml", "cameras.txt"})
 _PANOPTIC = re.compile(r"calibration(_.*)?\.json")
-_SUFFIXES = ("_json", "-json", "_keypoints", "_alphapose")
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Recording:
 
     # where it is
     folder: Path
-    # camera: folder of per-frame JSON, or one file; in natural order
-    joints: dict[str, Path]
+    # by camera, in natural order of the names
+    joints: dict[str, JointSource]
     # the sub-folder with the 2D joints, for provenance
     joints_from: str
     # other sub-folders with 2D joints
@@ -68,75 +68,41 @@ def find_recording(folder: Path) -> Recording:
     videos = _videos(folder)
     # the joints2d/ of a session that was made in this very folder is a copy, not a source
     places = [sub for sub in _JOINT_FOLDERS if sub != "joints2d" or not (folder / FILE).exists()]
-    found = {sub: joints for sub in places if (joints := _joints(folder / sub))}
+    found = {sub: joints for sub in places if (joints := sources_in(folder / sub))}
     if not found:
         raise InputError(_no_joints(folder, videos))
     first, *others = found
     return Recording(folder, found[first], first, tuple(others), videos, _calibrations(folder))
 
 
+def source_fingerprint(found: Recording, options: str) -> str:
+    """Hash of what an import reads, which tells whether it has changed.
+
+    Args:
+        found: The recording.
+        options: What the user set, as text.
+
+    Returns:
+        SHA-256 of the options, the 2D joints, and the size and the first mebibyte of every video.
+    """
+    digest = hashlib.sha256(options.encode())
+    for camera, source in found.joints.items():
+        digest.update(camera.encode())
+        for file in source.files:
+            digest.update(file.name.encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
+    for stem, video in found.videos.items():
+        with video.open("rb") as stream:
+            beginning = stream.read(1 << 20)
+        digest.update(f"{stem} {video.stat().st_size}".encode() + hashlib.sha256(beginning).digest())
+    return digest.hexdigest()
+
+
 EXPECTED = (
     "Expected is a folder with 2D joints and, if there are any, videos: Pose2Sim's trial folder "
     "(pose/<camera>_json/*.json, videos/<camera>.mp4), a folder <camera>_json of OpenPose JSON per camera, "
-    "or one <camera>.json per camera."
+    "or one file per camera (JSON of COCO, MMPose or AlphaPose, csv or h5 of DeepLabCut, SLEAP or Lightning Pose); all "
+    "layouts are in docs/howto/keypoint_files.md."
 )
-
-
-def _joints(folder: Path) -> dict[str, Path]:
-    """Cameras with 2D joints directly in `folder`: sub-folders of frames first, else single files."""
-    if not folder.is_dir():
-        return {}
-    entries = sorted(
-        (p for p in folder.iterdir() if not p.name.startswith(".")), key=lambda p: natural_key(p.name)
-    )
-    folders = [path for path in entries if path.is_dir() and _holds_frames(path)]
-    if folders:
-        return _by_camera({path: path.name for path in folders})
-    files = [p for p in entries if p.suffix.casefold() in JOINT_ENDINGS and p.is_file()]
-    return _by_camera({path: path.stem for path in files if _holds_joints(path)})
-
-
-def _by_camera(names: dict[Path, str]) -> dict[str, Path]:
-    """Path per camera; InputError where two paths are of the same camera."""
-    cameras: dict[str, Path] = {}
-    for path, name in names.items():
-        twin = cameras.setdefault(_camera(name), path)
-        if twin != path:
-            raise InputError(
-                f"{path.parent}: '{twin.name}' and '{path.name}' are both camera '{_camera(name)}'. "
-                f"Rename or remove one; every camera needs a name of its own."
-            )
-    return cameras
-
-
-def _camera(name: str) -> str:
-    """The camera's name in the name of a file or folder of its joints."""
-    for suffix in _SUFFIXES:
-        name = name.removesuffix(suffix)
-    return name
-
-
-def _holds_frames(folder: Path) -> bool:
-    """Whether a folder holds OpenPose JSON. A broken first file counts: reading it will say what is wrong."""
-    files = frame_files(folder)
-    if not files:
-        # a camera without frames is reported, not skipped
-        return folder.name.endswith("_json")
-    try:
-        content = read_json(files[0])
-    except ValueError:
-        return True
-    return isinstance(content, dict) and "people" in content
-
-
-def _holds_joints(file: Path) -> bool:
-    if file.suffix.casefold() == ".npz":
-        # elsewhere an npz may be anything
-        return file.parent.name in {"joints2d", "keypoints"}
-    try:
-        return is_keypoint_content(read_json(file))
-    except ValueError:
-        return True
 
 
 def _videos(folder: Path) -> dict[str, Path]:
@@ -174,15 +140,17 @@ def _may_be_calibration(path: Path) -> bool:
 
 
 def _no_joints(folder: Path, videos: dict[str, Path]) -> str:
-    frames = [path for path in frame_files(folder)]
-    if frames and _holds_frames(folder):
+    here = frames_within(folder)
+    if here is not None and here.path == folder and here.files:
         return (
-            f"{folder} holds {len(frames)} frames of OpenPose JSON directly. That is one camera; give the "
+            f"{folder} holds {len(here.files)} frames of {here.title} directly. That is one camera; give the "
             f"folder above it, with one folder per camera."
         )
+    strange = not_understood(folder)
+    unread = f" Found and not understood: {strange}." if strange else ""
     if videos:
         return (
-            f"{folder} holds {len(videos)} videos ({listed(videos)}) and no 2D joints. This version detects "
+            f"{folder} holds {len(videos)} videos ({listed(videos)}) and no 2D joints.{unread} This version detects "
             f"nothing itself: run a 2D detector (OpenPose, RTMPose, Pose2Sim's `poseEstimation`) first and "
             f"put its JSON into pose/<camera>_json/. {EXPECTED}"
         )
@@ -193,8 +161,8 @@ def _no_joints(folder: Path, videos: dict[str, Path]) -> str:
         )
     below = [path.name for path in folder.iterdir() if path.is_dir() and _holds_recording(path)]
     hint = f"Its sub-folders {listed(below)} do; import one of them. " if below else ""
-    return f"{folder} holds neither videos nor 2D joints. {hint}{EXPECTED}"
+    return f"{folder} holds neither videos nor 2D joints.{unread} {hint}{EXPECTED}"
 
 
 def _holds_recording(folder: Path) -> bool:
-    return any(_joints(folder / sub) for sub in _JOINT_FOLDERS)
+    return any(sources_in(folder / sub) for sub in _JOINT_FOLDERS)

@@ -1,7 +1,6 @@
 """From a recording folder of other programs to a session: all or nothing, and safe to repeat."""
 
 import datetime
-import hashlib
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from coview.capture.importing.checks import (
     warnings,
 )
 from coview.capture.importing.common_times import at_common_times, film_times
-from coview.capture.importing.find_recording import Recording, find_recording
+from coview.capture.importing.find_recording import Recording, find_recording, source_fingerprint
 from coview.capture.importing.transaction import COPIED, installing
 from coview.errors import OccupiedError
 from coview.formats.calibration.calibration import Calibration, calibration_for, read_calibration
@@ -29,9 +28,8 @@ from coview.formats.calibration.units import AmbiguousUnitsError
 from coview.formats.io.camera_names import listed, match_names
 from coview.formats.io.video import VideoInfo, probe
 from coview.formats.keypoints.detections import Detections, stack_views, write_detections
-from coview.formats.keypoints.files import read_keypoint_file
 from coview.formats.keypoints.guess_skeleton import body_part, which_skeleton
-from coview.formats.keypoints.openpose import frame_files, read_openpose_folder
+from coview.formats.keypoints.normalised import Normalised, in_pixels
 from coview.formats.keypoints.view_joints import ViewJoints, align_frames
 from coview.formats.session.session import FILE, Session, SessionCamera
 
@@ -53,6 +51,10 @@ class ImportOptions:
     copy_videos: bool = False
     # numbers of frames
     allow_unequal: bool = False
+    # what x and y of the 2D joints are, where they are no pixels
+    normalised: Normalised | None = None
+    # width and height in pixels, where no video says it
+    image_size: tuple[int, int] | None = None
 
 
 def import_session(
@@ -65,6 +67,8 @@ def import_session(
     copy_videos: bool = False,
     overwrite: bool = False,
     allow_unequal: bool = False,
+    normalised: Normalised | None = None,
+    image_size: tuple[int, int] | None = None,
 ) -> Session:
     """Make a session folder from a recording.
 
@@ -81,6 +85,9 @@ def import_session(
         overwrite: Replace what is there; it is moved to a sub-folder `replaced-<time>`, not deleted; trained models
             stay, and that is noted.
         allow_unequal: Accept cameras with different numbers of frames; the longer ones are cut.
+        normalised: What x and y of the 2D joints are, where they are no pixels: "unit", 0 to 1 across the image, or
+            "signed", −1 to 1.
+        image_size: Width and height of the images in pixels, for cameras without a video.
 
     Returns:
         The session.
@@ -91,9 +98,9 @@ def import_session(
         OccupiedError: Where `session` holds another import and `overwrite` is not set.
     """
     src, session = Path(src), Path(session)
-    options = ImportOptions(skeleton, fps, calibration, copy_videos, allow_unequal)
+    options = ImportOptions(skeleton, fps, calibration, copy_videos, allow_unequal, normalised, image_size)
     found = find_recording(src)
-    fingerprint = _fingerprint(found, options)
+    fingerprint = source_fingerprint(found, repr(options))
     if (session / FILE).is_file() and not overwrite:
         return _unchanged(Session.load(session), fingerprint, src)
     made, detections = _build(found, options, session)
@@ -133,14 +140,15 @@ def _models_of_before(session: Session) -> dict[str, str]:
 
 
 def _build(found: Recording, options: ImportOptions, path: Path) -> tuple[Session, Detections]:
-    views = {camera: _read_view(file) for camera, file in found.joints.items()}
-    check_several(views, str(found.folder))
     videos = _match_videos(found)
     infos = {camera: probe(video) for camera, video in videos.items()}
+    views = _read_views(found, options, infos)
+    check_several(views, str(found.folder))
     fps, fps_note = rate(options.fps, views, infos)
     frames = _on_common_frames(views, videos, infos, fps, options)
-    points = body_part(stack_views(frames.points))
-    skeleton, skeleton_note = which_skeleton(points, options.skeleton, said_skeleton(views))
+    points = body_part(stack_views(frames.points), options.skeleton)
+    said = None if options.skeleton else said_skeleton(views)
+    skeleton, skeleton_note = which_skeleton(points, options.skeleton, said)
     detections = Detections.make(points)
     sizes = {camera: infos[camera].size if camera in infos else view.size for camera, view in views.items()}
     check_seen(detections, sizes)
@@ -219,8 +227,15 @@ def _session_name(path: Path) -> str:
     return Path(path).resolve().name or "session"
 
 
-def _read_view(path: Path) -> ViewJoints:
-    return read_openpose_folder(path) if path.is_dir() else read_keypoint_file(path)
+def _read_views(
+    found: Recording, options: ImportOptions, infos: dict[str, VideoInfo]
+) -> dict[str, ViewJoints]:
+    """2D joints of every camera, in pixels."""
+    sizes = {camera: info.size for camera, info in infos.items()}
+    return {
+        camera: in_pixels(source.read(), camera, sizes.get(camera, options.image_size), options.normalised)
+        for camera, source in found.joints.items()
+    }
 
 
 # --- videos --------------------------------------------------------------------------------
@@ -327,20 +342,3 @@ def _calibration_note(path: Path, notes: tuple[str, ...], skipped: list[str]) ->
     if notes:
         entries["calibration_notes"] = " | ".join(notes)
     return entries | ({"calibration_skipped": " | ".join(skipped)} if skipped else {})
-
-
-# --- has the recording changed -------------------------------------------------------------------
-
-
-def _fingerprint(found: Recording, options: ImportOptions) -> str:
-    """Hash of the 2D joints, the first mebibyte of the videos, and the options."""
-    digest = hashlib.sha256(repr(options).encode())
-    for camera, path in found.joints.items():
-        digest.update(camera.encode())
-        for file in frame_files(path) if path.is_dir() else [path]:
-            digest.update(file.name.encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
-    for stem, video in found.videos.items():
-        with video.open("rb") as stream:
-            beginning = stream.read(1 << 20)
-        digest.update(f"{stem} {video.stat().st_size}".encode() + hashlib.sha256(beginning).digest())
-    return digest.hexdigest()

@@ -8,6 +8,10 @@ from collections.abc import Iterable, Sequence
 _ADDED = frozenset(
     {"json", "img", "int", "ext", "video", "videos", "keypoints", "pose", "calib", "intrinsics"}
 )
+# Digits from which a number in a name is a camera's serial number, as Vicon's Nexus and Qualisys write it.
+_SERIAL = re.compile(r"(?<![0-9])[0-9]{5,}(?![0-9])")
+# Nexus: `<trial>.<serial>` or `<trial>.<serial>.<date and time>`
+_NEXUS = re.compile(r".*?[._]([0-9]{5,})(?:\.[0-9]{8,})?")
 
 
 def natural_key(name: str) -> list[tuple[int, int, str]]:
@@ -35,9 +39,11 @@ def plain_name(name: str) -> str:
     Returns:
         Such as `cam1`, which is equal for all three.
     """
-    folded = _composed(name).casefold()
-    parts = [part for part in re.split(r"[\W_]+", folded) if part and part not in _ADDED]
-    return re.sub(r"\d+", lambda number: str(int(number.group())), "".join(parts)) or folded
+    name = _composed(name).casefold()
+    parts = [part for part in re.split(r"[\W_]+", name) if part and part not in _ADDED]
+    # "12 1" and "121" stay different
+    joined = re.sub(r"(?<=[0-9]) (?=[0-9])", "-", " ".join(parts)).replace(" ", "")
+    return re.sub(r"[0-9]+", lambda number: str(int(number.group()[-300:])), joined) or name
 
 
 def _composed(name: str) -> str:
@@ -48,9 +54,10 @@ def _composed(name: str) -> str:
 def match_names(wanted: Sequence[str], available: Sequence[str]) -> dict[str, str]:
     """For each wanted name the available one that means the same camera.
 
-    Tried in order, each for the names still open: the same name; the same plain name; one plain name being the end of
-    the other (`take3_cam01` and `cam01`). A name is used only where it is the only candidate, so that nothing is
-    matched by position or by chance.
+    Tried in order, each for the names still open: the same name (in either form of Unicode); the same plain name; one
+    plain name being the end of the other (`take3_cam01` and `cam01`); one being a serial number that the other holds
+    (`2118670` and `Walk 03.2118670.20190514`); the same serial number where such names have it. A name is used only
+    where it is the only candidate, so that nothing is matched by position or by chance.
 
     Args:
         wanted: Names to match.
@@ -60,7 +67,13 @@ def match_names(wanted: Sequence[str], available: Sequence[str]) -> dict[str, st
         Wanted name: available name. Those without a match are left out.
     """
     found: dict[str, str] = {}
-    for same in (_identical, _plainly_equal, _one_ends_with_other):
+    for same in (
+        _identical,
+        _plainly_equal,
+        _one_ends_with_other,
+        _serial_of_other,
+        _same_serial,
+    ):
         open_wanted = [name for name in wanted if name not in found]
         open_available = [name for name in available if name not in found.values()]
         found |= _unique_pairs(open_wanted, open_available, same)
@@ -98,3 +111,14 @@ def _one_ends_with_other(a: str, b: str) -> bool:
     before = longer[: -len(shorter)]
     # "11" must not match "1", nor a lone "1" anything: a number is only whole with a letter before it
     return not (shorter[0].isdecimal() and before[-1:].isdecimal()) and not shorter.isdecimal()
+
+
+def _serial_of_other(a: str, b: str) -> bool:
+    return any(
+        bool(_SERIAL.fullmatch(one)) and one in _SERIAL.findall(other) for one, other in ((a, b), (b, a))
+    )
+
+
+def _same_serial(a: str, b: str) -> bool:
+    one, other = _NEXUS.fullmatch(a), _NEXUS.fullmatch(b)
+    return one is not None and other is not None and one[1] == other[1]

@@ -1,7 +1,7 @@
-"""OpenPose's and Pose2Sim's 2D joints: a folder per camera with one JSON file per frame."""
+"""2D joints as one file per frame: OpenPose's and Pose2Sim's JSON, and what all such folders have in common."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +10,27 @@ import numpy as np
 from coview.errors import InputError
 from coview.formats.io.camera_names import natural_key
 from coview.formats.io.text import read_json
-from coview.formats.keypoints.view_joints import ViewJoints, stack_people
+from coview.formats.keypoints.view_joints import ViewJoints, single_precision, stack_people
 
 # frame numbers per file beyond which the numbers cannot be frame numbers
 _SPARSE = 20
 
 
-def frame_files(folder: Path) -> list[Path]:
-    """The JSON files of a folder in natural order.
+# the keys under which versions and ports of OpenPose keep the body; AlphaPose's `--format cmu` writes `joints`
+_BODY_KEYS = ("pose_keypoints_2d", "pose_keypoints", "joints")
+
+
+def frame_files(folder: Path, ending: str = ".json") -> list[Path]:
+    """The files of a folder in natural order.
 
     Args:
         folder: The folder; hidden files are left out.
+        ending: How their names end.
 
     Returns:
         Paths, frame 2 before frame 10.
     """
-    found = [p for p in folder.iterdir() if p.suffix.casefold() == ".json" and not p.name.startswith(".")]
+    found = [p for p in folder.iterdir() if p.suffix.casefold() == ending and not p.name.startswith(".")]
     return sorted(found, key=lambda path: natural_key(path.name))
 
 
@@ -41,12 +46,32 @@ def read_openpose_folder(folder: Path) -> ViewJoints:
     Raises:
         ValueError: A file is no OpenPose JSON, people have different numbers of joints, or nobody is in any frame.
     """
-    files = frame_files(folder)
+    return read_frame_files(frame_files(folder), folder, lambda file: people_of_frame(read_json(file), file))
+
+
+def read_frame_files(
+    files: Sequence[Path], folder: Path, people_in: Callable[[Path], list[np.ndarray]], **facts: Any
+) -> ViewJoints:
+    """Read all frames of one camera from one file per frame.
+
+    Args:
+        files: The files.
+        folder: Where they are, for messages.
+        people_in: Reads a file: per person, shape (joints, 3).
+        **facts: What else is known, as `ViewJoints` has it.
+
+    Returns:
+        The joints; NaN in frames without a file or without people.
+
+    Raises:
+        ValueError: There are no files, one is damaged, people have different numbers of joints, or nobody is in any
+            frame.
+    """
     if not files:
         raise InputError(f"{folder} holds no JSON files: this camera has no 2D joints.")
     numbers = frame_numbers([file.name for file in files], folder)
-    people = [_people(read_json(file), file) for file in files]
-    joints = _joint_count(people, files, folder)
+    people = [people_in(file) for file in files]
+    joints = _joint_count(people, list(files), folder)
     first, last = min(numbers), max(numbers)
     frames: list[list[np.ndarray]] = [[] for _ in range(last - first + 1)]
     for number, found in zip(numbers, people, strict=True):
@@ -54,7 +79,8 @@ def read_openpose_folder(folder: Path) -> ViewJoints:
     # a writer that has files for frames without anybody shows it by having one
     lists_empty = not all(people)
     missing = len(frames) - len(files)
-    return ViewJoints(stack_people(frames, joints), first, missing=missing, lists_empty=lists_empty)
+    points = stack_people(frames, joints)
+    return ViewJoints(points, first, missing=missing, lists_empty=lists_empty, **facts)
 
 
 def frame_numbers(names: Sequence[str], folder: Path) -> list[int]:
@@ -70,7 +96,7 @@ def frame_numbers(names: Sequence[str], folder: Path) -> list[int]:
     Raises:
         ValueError: A name has no number, two have the same, or they are too far apart for frames.
     """
-    groups = [re.findall(r"\d+", name.rsplit(".", 1)[0].removesuffix("_keypoints")) for name in names]
+    groups = [re.findall(r"[0-9]+", name.rsplit(".", 1)[0].removesuffix("_keypoints")) for name in names]
     unnumbered = [name for name, group in zip(names, groups, strict=True) if not group]
     if unnumbered:
         raise InputError(f"{folder / unnumbered[0]}: no frame number in the file name.")
@@ -104,26 +130,48 @@ def _distinct(groups: list[list[int]]) -> list[int]:
     return list(columns[-1])
 
 
-def _people(content: Any, file: Path) -> list[np.ndarray]:
-    """People of one frame, each (joints, 3). `[]`, `{}` and empty people mean nobody."""
-    if not isinstance(content, dict) or "people" not in content:
+def people_of_frame(content: Any, file: Path) -> list[np.ndarray]:
+    """The people of one frame in OpenPose's layout. `[]`, `{}` and empty people mean nobody.
+
+    Args:
+        content: The parsed JSON: a table with `people` (AlphaPose's `--format cmu`: `bodies`).
+        file: The file, for messages.
+
+    Returns:
+        Per person, shape (joints, 3): x, y, confidence.
+
+    Raises:
+        InputError: It is no such table, or people hold no joints under a known key.
+    """
+    if not isinstance(content, dict) or not ("people" in content or "bodies" in content):
         raise InputError(f"{file}: no `people`; this is not OpenPose JSON.")
-    people = content["people"] or []
+    people = content.get("people") or content.get("bodies") or []
     if not isinstance(people, list):
         raise InputError(f"{file}: `people` should be a list, found {type(people).__name__}.")
-    strange = next((person for person in people if not isinstance(person, dict)), None)
-    if strange is not None:
+    strange = [person for person in people if not isinstance(person, dict)]
+    if strange:
         raise InputError(
-            f"{file}: a person should be a table with `pose_keypoints_2d`, found {strange!r:.60}."
+            f"{file}: a person should be a table with `pose_keypoints_2d`, found {strange[0]!r:.60}."
         )
-    flat = [person.get("pose_keypoints_2d") for person in people]
-    return [_person(numbers, file) for numbers in flat if numbers]
+    return [_person(numbers, file) for person in people if (numbers := _numbers(person, file))]
+
+
+def _numbers(person: dict[str, Any], file: Path) -> Any:
+    """The numbers of the body; None where the person is empty."""
+    key = next((key for key in _BODY_KEYS if key in person), None)
+    others = [name for name, value in person.items() if isinstance(value, list) and len(value) >= 3]
+    if key is None and others:
+        raise InputError(
+            f"{file}: a person has {', '.join(f'`{name}`' for name in others)} and no `pose_keypoints_2d`, so there "
+            f"are no joints of the body. Detect the body too, or rename the key."
+        )
+    return None if key is None else person[key]
 
 
 def _person(numbers: Any, file: Path) -> np.ndarray:
     try:
-        values = np.asarray(numbers, dtype=np.float32)
-    except (TypeError, ValueError) as error:
+        values = single_precision(numbers)
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(
             f"{file}: `pose_keypoints_2d` holds something that is no number: {error}."
         ) from error

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,6 +35,10 @@ class ViewJoints:
     missing: int = 0
     # whether frames in which nobody was found are in the file too, so that its end is the recording's end
     lists_empty: bool = True
+    # names of the joints in the writer's own words, where the file says so
+    joint_names: tuple[str, ...] = ()
+    # "unit": x and y are 0 to 1 across the image; "signed": −1 to 1; None: pixels
+    normalised: str | None = None
 
     @property
     def joint_count(self) -> int:
@@ -57,6 +62,22 @@ def stack_people(frames: list[list[np.ndarray]], joints: int) -> Float[Tensor, "
         for place, person in zip(row, frame, strict=False):
             place[:] = person
     return torch.from_numpy(points)
+
+
+def single_precision(numbers: Any) -> np.ndarray:
+    """Numbers of a file as an array.
+
+    Args:
+        numbers: Nested lists.
+
+    Returns:
+        float32 of the lists' shape; numbers that are too large are infinite, which counts as absent.
+
+    Raises:
+        TypeError, ValueError, OverflowError: As numpy does, where they are no numbers.
+    """
+    with np.errstate(over="ignore"):
+        return np.asarray(numbers, dtype=np.float64).astype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,10 @@ from typing import Any
 
 from coview.errors import InputError
 
-# becomes a file name: no slashes, no leading dot
-_SAFE_NAME = re.compile(r"[^\W_][\w .+-]*")
+# becomes a file name, on any disk: no separators of folders, no leading dot, nothing that cannot be seen
+_SAFE_NAME = re.compile(r"[^\x00-\x1f\x7f/\\.][^\x00-\x1f\x7f/\\]*")
+# bytes that a disk has room for, with an ending
+_LONGEST_NAME = 200
 
 
 @dataclass(frozen=True)
@@ -31,10 +33,10 @@ class SessionCamera:
     by_time: bool = False
 
     def __post_init__(self) -> None:
-        if not _SAFE_NAME.fullmatch(self.name):
+        if not _SAFE_NAME.fullmatch(self.name) or len(self.name.encode()) > _LONGEST_NAME:
             raise InputError(
-                f"camera name '{self.name}' cannot be a file name. Begin with a letter or digit and use "
-                f"only letters, digits, spaces and . _ + - (rename the folder or video it came from)."
+                f"camera name {self.name!r} cannot be a file name: it is empty, begins with a dot, is longer than "
+                f"{_LONGEST_NAME} bytes, or has a slash or a control character. Rename the folder or file it came from."
             )
 
 

@@ -12,9 +12,10 @@ from coview.cameras import Cameras
 from coview.data.session_dataset import joints_for, session_intrinsics, session_joints
 from coview.errors import MissingFileError, UnknownNameError
 from coview.formats.keypoints.detections import Detections
-from coview.formats.keypoints.files import read_keypoint_file
 from coview.formats.keypoints.guess_skeleton import body_part, which_skeleton
-from coview.formats.keypoints.openpose import read_openpose_folder
+from coview.formats.keypoints.named_joints import said_skeleton
+from coview.formats.keypoints.normalised import in_pixels
+from coview.formats.keypoints.sources import source_at
 from coview.formats.session.known_cameras import image_sizes
 from coview.formats.session.session import FILE as SESSION_FILE
 from coview.formats.session.session import Session
@@ -144,9 +145,9 @@ def bones_of(mapped: SkeletonMap) -> Bool[Tensor, "bones"]:
 def _file_view(source: Path, target: Skeleton, size: tuple[int, int] | None, asked: str | None) -> View:
     if not source.exists():
         raise MissingFileError(f"{source} is not there. Give a session, a 2D joint file or a folder of JSON.")
-    read = read_openpose_folder(source) if source.is_dir() else read_keypoint_file(source)
-    points = body_part(read.points[None])
-    skeleton, _ = which_skeleton(points, asked, read.skeleton)
+    read = in_pixels(source_at(source).read(), source.name, size)
+    points = body_part(read.points[None], asked)
+    skeleton, _ = which_skeleton(points, asked, None if asked else said_skeleton(read))
     mapped = joints_for(skeleton, target)
     joints2d, confidence = Detections.make(points).single()
     image_size = size or read.size
