@@ -58,6 +58,8 @@ from coview.training.run_folder import (
     opened,
 )
 
+# key in run.json: SHA-256 of the weights' file
+_DIGEST = "weights_sha256"
 _RELEASED = "released:"  # begins what `init` says where it names a file of the authors
 
 
@@ -197,6 +199,7 @@ def load_run(path: Path) -> Run:
         recipe = from_plain(read_json(path / RECIPE), Recipe)
         method = recipe.method.build(skeleton)
         part = WEIGHTS
+        _check_digest(path, record)
         method.load_state_dict(load_file(path / WEIGHTS))
         check_finite(method, recipe)
     except (
@@ -216,6 +219,13 @@ def load_run(path: Path) -> Run:
             f"Put the file back as it was, or train again with --overwrite."
         ) from error
     return Run(path, recipe, method.eval(), skeleton, record)
+
+
+def _check_digest(path: Path, record: dict[str, Any]) -> None:
+    """A changed byte in the weights is no error of its format; runs of coview 0.1 have no digest."""
+    stated = record.get(_DIGEST)
+    if stated is not None and hashlib.sha256((path / WEIGHTS).read_bytes()).hexdigest() != stated:
+        raise InputError(f"its bytes are not those that {RECORD} was written for")
 
 
 def with_base(
@@ -335,8 +345,10 @@ def _finish(learner: Learner, validation: Instants, out: Path) -> None:
     method, recipe, data = learner.method.eval(), learner.recipe, learner.data
     device = learner.trainer.strategy.root_device
     check_finite(method, recipe)  # the last update has been seen by no loss
-    weights = {name: tensor.cpu().contiguous() for name, tensor in method.state_dict().items()}
-    write_bytes(out / WEIGHTS, as_safetensors(weights))
+    weights = as_safetensors(
+        {name: tensor.cpu().contiguous() for name, tensor in method.state_dict().items()}
+    )
+    write_bytes(out / WEIGHTS, weights)
     if validation.fields >= TRUTH:
         running = scored(method.to(device if "images" in method.inputs else "cpu"), validation)
         about = data.skeleton, "validation", len(validation), method.inputs, running.unscored
@@ -353,6 +365,7 @@ def _finish(learner: Learner, validation: Instants, out: Path) -> None:
         "facts": learner.facts,
         "device": str(device),
         "software": {"coview": __version__, "torch": torch.__version__},
+        _DIGEST: hashlib.sha256(weights).hexdigest(),
         "skeleton": to_plain(data.skeleton),
     }
     write_text(out / RECORD, json.dumps(record, indent=1))

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from coview.data.mocap.skeleton_plausibility import stature
 from coview.errors import InputError, MissingFileError, NotAFolderError
+from coview.formats.io.damage import reader
 from coview.formats.io.text import read_json
 from coview.formats.io.untrusted import read_npz
 from coview.skeletons import MOCAP_19, Skeleton
@@ -152,6 +153,7 @@ _FIELDS: dict[str, tuple[Callable[[object], bool], str]] = {
 }
 
 
+@reader("prepared motion")
 def read_split(path: Path) -> dict[str, np.ndarray]:
     """The arrays of a split's file, by clip.
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from coview.errors import InputError
+from coview.formats.io.damage import reader
 from coview.formats.io.text import read_json
 from coview.formats.io.untrusted import read_npz
 from coview.formats.keypoints.view_joints import ViewJoints, stack_people
@@ -34,6 +35,7 @@ def is_keypoint_content(content: Any) -> bool:
     )
 
 
+@reader("2D joints of one camera")
 def read_keypoint_file(path: Path) -> ViewJoints:
     """Read all frames of one camera from one file; the format is found from the content.
 

@@ -12,6 +12,10 @@ from coview.formats.io.camera_names import natural_key
 
 # frames by which cameras may differ: encoders and trimming lose one or two at the end
 TOLERATED = 2
+# numbers per file beyond which the numbers of files or images cannot be frame numbers
+SPARSE = 20
+# joints from which memory matters, and empty places per person from which a frame is too full
+_MANY, _CROWDED = 50_000_000, 100
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ def stack_people(frames: list[list[np.ndarray]], joints: int) -> Float[Tensor, "
         Shape (frames, people, joints, 3), float32; NaN where there is nobody. At least one person.
     """
     people = max(1, max((len(frame) for frame in frames), default=0))
+    _check_crowd(frames, people, joints)
     points = np.full((len(frames), people, joints, 3), np.nan, dtype=np.float32)
     for row, frame in zip(points, frames, strict=True):
         for place, person in zip(row, frame, strict=False):
@@ -70,6 +75,7 @@ def align_frames(
     Raises:
         ValueError: The cameras end more than 2 frames apart, and not `allow_unequal`; the message lists the counts.
     """
+    _check_starts(views)
     first = min(view.first for view in views.values())
     padded = {name: _shifted(view, view.first - first) for name, view in views.items()}
     counts = {name: len(points) for name, points in padded.items()}
@@ -81,6 +87,29 @@ def align_frames(
             f"began together, pass --allow-unequal to keep the first {shortest} frames."
         )
     return [points[:shortest] for points in padded.values()], _what_was_done(views, counts, shortest)
+
+
+def _check_crowd(frames: list[list[np.ndarray]], people: int, joints: int) -> None:
+    """Every frame gets as many places as the fullest one: a single frame of thousands would fill the memory."""
+    places, found = len(frames) * people, sum(map(len, frames))
+    if places * joints > _MANY and places > _CROWDED * found:
+        row = next(row for row, frame in enumerate(frames) if len(frame) == people)
+        raise InputError(
+            f"frame {row} (from 0) holds {people} people, and a frame holds {found / len(frames):.1f} on average. That "
+            f"is no detection of people in view; detect again, or remove what does not belong there."
+        )
+
+
+def _check_starts(views: dict[str, ViewJoints]) -> None:
+    """Time stamps in place of frame numbers would make rows for years."""
+    early, late = (of(views, key=lambda name: views[name].first) for of in (min, max))
+    apart, length = views[late].first - views[early].first, max(len(view.points) for view in views.values())
+    if apart > SPARSE * length + 1000:
+        raise InputError(
+            f"the frames of camera '{early}' are numbered from {views[early].first} and those of '{late}' from "
+            f"{views[late].first}, with at most {length} frames each: they have no instant in common. Are these time "
+            f"stamps? Number the frames of all cameras from the same instant."
+        )
 
 
 def _shifted(view: ViewJoints, frames: int) -> Float[Tensor, "_ _ joints 3"]:

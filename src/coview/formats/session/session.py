@@ -5,6 +5,7 @@ only referred to.
 """
 
 import hashlib
+import math
 import os
 import re
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,7 @@ from torch import Tensor
 from coview.errors import InputError, MissingFileError
 from coview.formats.calibration.calibration import Calibration, calibration_for, read_calibration
 from coview.formats.io.atomic import write_text
+from coview.formats.io.damage import reading
 from coview.formats.io.text import read_toml
 from coview.formats.io.toml import dump_toml
 from coview.formats.keypoints.detections import Detections, read_detections
@@ -60,6 +62,10 @@ class SessionCamera:
                 f"camera name '{self.name}' cannot be a file name. Begin with a letter or digit and use "
                 f"only letters, digits, spaces and . _ + - (rename the folder or video it came from)."
             )
+        if self.frames < 0 or (self.size is not None and min(self.size) < 1):
+            raise InputError(
+                f"camera '{self.name}' has {self.frames} frames of size {self.size}, and neither can be below 0."
+            )
 
 
 @dataclass(frozen=True)
@@ -89,8 +95,11 @@ class Session:
                 f"session '{self.name}': two cameras are named {', '.join(doubled)} (upper and lower case "
                 f"count as the same, because some disks do so too). Give each camera its own name."
             )
-        if not self.fps > 0:
-            raise InputError(f"session '{self.name}': fps must be above 0, got {self.fps}. Pass --fps.")
+        if not (math.isfinite(self.fps) and self.fps > 0):
+            raise InputError(
+                f"session '{self.name}': fps must be above 0 and finite, got {self.fps}. Pass --fps with the "
+                f"frames per second of the videos."
+            )
 
     @staticmethod
     def load(path: Path) -> "Session":
@@ -113,7 +122,8 @@ class Session:
                 f"no session at {path}: {file.name} is not there. Make one with "
                 f"`coview import <recording folder> {path}`."
             )
-        return _from_table(read_toml(file), path)
+        with reading(file, "the table of a session"):
+            return _from_table(read_toml(file), path)
 
     def save(self, folder: Path | None = None) -> None:
         """Write `session.toml`, atomically; the folder is made if need be.
