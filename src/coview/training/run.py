@@ -199,9 +199,9 @@ def load_run(path: Path) -> Run:
         recipe = from_plain(read_json(path / RECIPE), Recipe)
         method = recipe.method.build(skeleton)
         part = WEIGHTS
-        _check_digest(path, record)
         method.load_state_dict(load_file(path / WEIGHTS))
         check_finite(method, recipe)
+        _check_digest(path, record)
     except (
         ValueError,
         LookupError,
@@ -225,7 +225,9 @@ def _check_digest(path: Path, record: dict[str, Any]) -> None:
     """A changed byte in the weights is no error of its format; runs of coview 0.1 have no digest."""
     stated = record.get(_DIGEST)
     if stated is not None and hashlib.sha256((path / WEIGHTS).read_bytes()).hexdigest() != stated:
-        raise InputError(f"its bytes are not those that {RECORD} was written for")
+        raise InputError(
+            f"its bytes are not those that {RECORD} was written for (where that is meant, remove {_DIGEST} from it)"
+        )
 
 
 def with_base(

@@ -14,6 +14,7 @@ from coview.errors import InputError
 from coview.formats.calibration.calibration import Calibration
 from coview.formats.io.camera_names import listed
 from coview.formats.keypoints.detections import Detections
+from coview.formats.session.lock import one_at_a_time
 from coview.formats.session.people import People, edited, read_people, write_people
 from coview.formats.session.session import Session, StaleError
 
@@ -42,6 +43,7 @@ def several_people(detections: Detections, min_confidence: float = MIN_CONFIDENC
     return bool(((there.sum(dim=-1) >= 2).float().mean(dim=-1) > SEVERAL).any())
 
 
+@one_at_a_time
 def associate(
     session: Session, *, time_offsets: dict[str, float] | None = None, seed: int = 0
 ) -> People | None:
@@ -137,7 +139,9 @@ def _told_apart(
 ) -> People | None:
     detections = session.detections()
     if not several_people(detections):
-        session.people_path.unlink(missing_ok=True)
+        # asked first: a folder that cannot be written to refuses to remove even what is not there
+        if session.people_path.exists():
+            session.people_path.unlink()
         return None
     offsets = _time_offsets(session, detections, calibration, time_offsets)
     found = _found(detections, calibration, offsets, seed)

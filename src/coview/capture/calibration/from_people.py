@@ -27,6 +27,7 @@ from coview.formats.calibration.calibration import Calibration, calibration_for,
 from coview.formats.calibration.clock import SYNCHRONOUS, Clock
 from coview.formats.calibration.fit_size import SizeMismatch
 from coview.formats.calibration.units import Units
+from coview.formats.session.lock import one_at_a_time
 from coview.formats.session.people import People
 from coview.formats.session.session import Session
 from coview.formats.session.synchronised_tracks import session_tracks
@@ -76,6 +77,7 @@ class Calibrated:
     people: People | None = None
 
 
+@one_at_a_time
 def calibrate_from_file(
     session: Session,
     file: Path | None = None,
@@ -118,6 +120,7 @@ def _clock_notes(calibration: Calibration) -> tuple[str, ...]:
     )
 
 
+@one_at_a_time
 def calibrate_from_people(
     session: Session,
     *,

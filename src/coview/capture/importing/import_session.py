@@ -16,7 +16,7 @@ from coview.capture.importing.checks import (
     warnings,
 )
 from coview.capture.importing.find_recording import Recording, find_recording
-from coview.capture.importing.transaction import COPIED, installing
+from coview.capture.importing.transaction import COPIED, installing, undo_killed
 from coview.errors import OccupiedError
 from coview.formats.calibration.calibration import Calibration, calibration_for, read_calibration
 from coview.formats.calibration.units import AmbiguousUnitsError
@@ -27,6 +27,7 @@ from coview.formats.keypoints.files import read_keypoint_file
 from coview.formats.keypoints.guess_skeleton import body_part, which_skeleton
 from coview.formats.keypoints.openpose import frame_files, read_openpose_folder
 from coview.formats.keypoints.view_joints import ViewJoints, align_frames
+from coview.formats.session.lock import one_at_a_time
 from coview.formats.session.session import FILE, Session, SessionCamera
 
 
@@ -46,6 +47,7 @@ class ImportOptions:
     allow_unequal: bool = False
 
 
+@one_at_a_time
 def import_session(
     src: Path,
     session: Path,
@@ -83,6 +85,7 @@ def import_session(
     """
     src, session = Path(src), Path(session)
     options = ImportOptions(skeleton, fps, calibration, copy_videos, allow_unequal)
+    undo_killed(session)
     found = find_recording(src)
     fingerprint = _fingerprint(found, options)
     if (session / FILE).is_file() and not overwrite:
