@@ -157,12 +157,12 @@ def _told_apart(
         "basis": _basis(calibration, time_offsets),
         "matched_by": "their cameras" if calibration else "motion and epipolar fit, without a calibration",
     }
-    people = People(session.camera_names, ids, found.tracks, found.switches, tuple(offsets), made)
-    write_people(people, session.people_path)
-    if session.edits_path.is_file():
-        people = edited(people, session.edits_path)
+    told_apart = People(session.camera_names, ids, found.tracks, found.switches, tuple(offsets), made)
+    people = edited(told_apart, session.edits_path) if session.edits_path.is_file() else told_apart
     write_table(people, detections, session.tracks_path)
     Session.load(session.path).with_provenance(people=describe_people(people)).save()
+    # last: later stages take it for the sign that all of this was done
+    write_people(told_apart, session.people_path)
     return people
 
 
