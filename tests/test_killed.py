@@ -2,7 +2,7 @@
 
 At every event of the file system (a file opened for writing or flushed, a rename, a removal, a folder made) the folder
 is copied as it is: that is what `kill -9` at this moment would leave, since whatever is still in the program's memory
-is not in it. From each of these states the command is run again. For one moment of some stages a process is killed indeed.
+is not in it. From each of these states the command is run again; at one moment of some stages a process is killed.
 
 COVIEW_EVERY_EVENT=1 looks at every event; otherwise at some of each stage, spread over its run.
 """

@@ -194,10 +194,13 @@ def test_a_living_import_is_left_alone(tmp_path):
 
 
 def test_of_two_imports_of_a_new_session_the_second_says_so(tmp_path):
-    with pytest.raises(OccupiedError, match="another command made .* meanwhile"):
+    def both():
         with installing(tmp_path / "s", overwrite=False) as second:
             with installing(tmp_path / "s", overwrite=False) as first:
                 fill(first)
             fill(second, "second")
+
+    with pytest.raises(OccupiedError, match=r"another command made .* meanwhile"):
+        both()
     assert content(tmp_path / "s") == NEW
     assert [path.name for path in tmp_path.iterdir()] == ["s"]
