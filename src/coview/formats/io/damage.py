@@ -20,7 +20,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 def reading(path: Path | str, what: str) -> Iterator[None]:
     """A block that reads a file; what it raises by accident becomes an `InputError` with the path.
 
-    Errors that coview raises on purpose pass, and so do those of the operating system that name their file.
+    Errors that coview raises on purpose pass (the path is put before one that does not name it), and so do those of the
+    operating system that name their file.
 
     Args:
         path: The file or folder.
@@ -31,7 +32,9 @@ def reading(path: Path | str, what: str) -> Iterator[None]:
     """
     try:
         yield
-    except CoviewError:
+    except CoviewError as error:
+        if type(error) is InputError and Path(path).name not in str(error):
+            raise InputError(f"{path}: {error}") from error
         raise
     except Exception as error:
         if isinstance(error, OSError) and error.filename is not None:

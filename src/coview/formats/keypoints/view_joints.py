@@ -1,5 +1,6 @@
 """2D joints of one camera as a file gives them, and the alignment of several cameras to common frames."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,8 @@ from coview.formats.io.camera_names import natural_key
 
 # frames by which cameras may differ: encoders and trimming lose one or two at the end
 TOLERATED = 2
+# pixels: no image is wider or higher
+LARGEST = 100_000
 # numbers per file beyond which the numbers of files or images cannot be frame numbers
 SPARSE = 20
 # joints from which memory matters, and empty places per person from which a frame is too full
@@ -34,6 +37,16 @@ class ViewJoints:
     skeleton: str | None = None
     # number of frames without a file
     missing: int = 0
+
+    def __post_init__(self) -> None:
+        if self.size is not None and not all(1 <= side <= LARGEST for side in self.size):
+            raise InputError(f"images of {self.size[0]}×{self.size[1]} pixels; nobody records such.")
+        if self.fps is not None and not (math.isfinite(self.fps) and self.fps > 0):
+            raise InputError(
+                f"{self.fps} frames per second; a number above 0 is needed. Leave it out where unknown."
+            )
+        if self.skeleton is not None and not isinstance(self.skeleton, str):
+            raise InputError(f"`skeleton` should be a name, found {self.skeleton!r:.60}.")
 
     @property
     def joint_count(self) -> int:

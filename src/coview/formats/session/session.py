@@ -23,6 +23,7 @@ from coview.formats.io.damage import reading
 from coview.formats.io.text import read_toml
 from coview.formats.io.toml import dump_toml
 from coview.formats.keypoints.detections import Detections, read_detections
+from coview.formats.keypoints.view_joints import LARGEST
 from coview.formats.motion.poses3d import Poses3D
 from coview.formats.session.files import Stage, remove_shown
 from coview.formats.session.people import EDITS, People, read_people
@@ -62,9 +63,9 @@ class SessionCamera:
                 f"camera name '{self.name}' cannot be a file name. Begin with a letter or digit and use "
                 f"only letters, digits, spaces and . _ + - (rename the folder or video it came from)."
             )
-        if self.frames < 0 or (self.size is not None and min(self.size) < 1):
+        if not 0 <= self.frames < 2**31 or not all(1 <= side <= LARGEST for side in self.size or ()):
             raise InputError(
-                f"camera '{self.name}' has {self.frames} frames of size {self.size}, and neither can be below 0."
+                f"camera '{self.name}' has {self.frames} frames of size {self.size}, and no recording has such."
             )
 
 
