@@ -1,6 +1,7 @@
 """Two commands on one session: the second waits and says for whom; a killed one holds nobody up."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -33,7 +34,7 @@ def holder(folder, seconds):
 def test_the_second_waits_and_says_for_whom(tmp_path, capsys):
     with holder(tmp_path, 0.5) as process:
         with working_on(tmp_path):
-            assert process.poll() is not None or process.wait(timeout=5) == 0
+            assert process.wait() == 0  # it let go because it ended
         said = capsys.readouterr().err
     assert f"waiting for process {process.pid} (`coview" in said
     assert said.count("waiting") == 1
@@ -46,9 +47,8 @@ def test_a_killed_holder_holds_nobody_up(tmp_path, capsys):
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert json.loads((tmp_path / LOCK).read_text())["process"] == process.pid
-    begin = time.monotonic()
     with working_on(tmp_path):
-        assert time.monotonic() - begin < 5
+        assert json.loads((tmp_path / LOCK).read_text())["process"] == os.getpid()
     assert capsys.readouterr().err == ""
     assert list(tmp_path.iterdir()) == []
 
