@@ -77,6 +77,7 @@ def split_file(folder: Path, split: Split) -> Path:
     return folder / f"cmu_{split}.npz"
 
 
+@reader("a folder of prepared motion")
 def read_clips(folder: Path, split: Split) -> tuple[Clip, ...]:
     """The clips of a split, in the order of meta.json.
 
