@@ -46,6 +46,7 @@ def main() -> int:
                 process = os.fork()
                 if process == 0:
                     _fuzz(found[name], each, asked)
+                    os._exit(0)
                 failed += [name] if os.waitpid(process, 0)[1] else []
             asked.seed += 1
             if asked.seconds:

@@ -173,6 +173,36 @@ def keypoint_files() -> dict[str, bytes]:
     }
 
 
+def keypoint_files_of_others() -> dict[str, bytes]:
+    """Files of other programs, which a version may read or not."""
+    people = np.random.default_rng(0).uniform(100, 900, (FRAMES, 17, 2)).round(1).tolist()
+    shown = [
+        {"keypoints": person, "keypoint_scores": [0.9] * 17, "bbox": [[1.0, 2.0, 3.0, 4.0]]}
+        for person in people
+    ]
+    mmpose = {"meta_info": {"dataset_name": "coco"}, "instance_info": []}
+    mmpose["instance_info"] = [{"frame_id": f, "instances": [each]} for f, each in enumerate(shown)]
+    triples = [[value for place in person for value in (*place, 2)] for person in people]
+    coco = {
+        "images": [
+            {"id": f, "file_name": f"{f:05d}.jpg", "width": 1000, "height": 1000} for f in range(FRAMES)
+        ],
+        "annotations": [
+            {"id": f, "image_id": f, "category_id": 1, "keypoints": row} for f, row in enumerate(triples)
+        ],
+        "categories": [{"id": 1, "name": "person", "keypoints": list(COCO_17.joints)}],
+    }
+    parts = [part for joint in COCO_17.joints for part in (joint,) * 3]
+    rows = [["scorer", *["x"] * 51], ["bodyparts", *parts], ["coords", *["x", "y", "likelihood"] * 17]]
+    rows += [[str(f), *map(str, row)] for f, row in enumerate(triples)]
+    table = "\n".join(",".join(row) for row in rows)
+    return {
+        "mmpose.json": json.dumps(mmpose).encode(),
+        "annotations.json": json.dumps(coco).encode(),
+        "deeplabcut.csv": table.encode(),
+    }
+
+
 def _openpose(frame: int) -> bytes:
     rows = np.random.default_rng(frame).uniform(100, 900, (2, 25 * 3)).round(1).tolist()
     return json.dumps(
@@ -194,6 +224,10 @@ def _keypoints(root: Path) -> Iterator[Target]:
         place = "joints2d/" if ending == ".npz" else ""
         others = {f"{place}{camera}{ending}": content for camera in NAMES[1:]}
         yield _target(root, f"recording/{name}", f"{place}a{ending}", content, imported, **others)
+    for name, content in keypoint_files_of_others().items():
+        yield _target(
+            root, f"others/{name}", name, content, lambda at, name=name: read_keypoint_file(at / name)
+        )
     for ending in sorted(ENDINGS):
         some = keypoint_files()["plain.json"]
         yield _target(
