@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export OMP_WAIT_POLICY := passive  # a second torch process on few cores stalls the first without it
 
-.PHONY: demo test lint types check system examples bench docs clean
+.PHONY: demo test lint types check fuzz fuzz-short system examples bench docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/coview demo --out demo
@@ -23,6 +23,13 @@ types: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
 check: lint types test
+
+# Damaged files for every reader: until something fails, and for two minutes.
+fuzz: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/fuzz.py --out fuzz
+
+fuzz-short: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/fuzz.py --out fuzz --seconds 120
 
 examples: $(VENV)/.installed-dev
 	for example in examples/[0-9]*.py; do echo "== $$example"; $(BIN)/python $$example || exit 1; done

@@ -45,6 +45,11 @@ def test_the_system_names_its_file(capsys, tmp_path):
     assert capsys.readouterr().err == f"error: {tmp_path / 'none.txt'}: No such file or directory\n"
     assert message(PermissionError(13, "Permission denied", b"/a")) == "/a: Permission denied"
     assert message(OSError("no space left")) == "no space left"
+    full = message(OSError(28, "No space left on device", "/a/b.toml"))
+    assert full.startswith("no space left on the disk while writing /a/b.toml. Nothing was lost")
+    assert message(OSError(30, "Read-only file system", "/a")).startswith(
+        "/a cannot be written: that disk is read-only"
+    )
 
 
 @pytest.mark.parametrize("error", [IndexError("list index out of range"), ValueError("math domain error")])

@@ -574,3 +574,19 @@ def test_a_run_that_embeds_is_kept_with_its_map_and_says_when_it_collapsed(tmp_p
     record["facts"]["embedding"] = "collapsed: all poses look alike to it"
     (run / "run.json").write_text(json.dumps(record))
     assert "embedding collapsed: all poses look alike" in summary_line(run)
+
+
+def test_a_run_knows_its_weights_by_their_digest(finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "run")
+    path = tmp_path / "run" / "weights.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-2] ^= 1  # another number, as finite as before
+    path.write_bytes(content)
+    with pytest.raises(
+        ValueError, match=r"because of weights\.safetensors: its bytes are not those that run\.json"
+    ):
+        load_run(tmp_path / "run")
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    del record["weights_sha256"]
+    (tmp_path / "run" / "run.json").write_text(json.dumps(record))
+    load_run(tmp_path / "run")  # as those of coview 0.1

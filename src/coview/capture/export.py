@@ -9,12 +9,14 @@ from coview.formats.motion.c3d import write_c3d
 from coview.formats.motion.csv import write_csv
 from coview.formats.motion.poses3d import Poses3D, write_npz
 from coview.formats.motion.trc import write_trc
+from coview.formats.session.lock import one_at_a_time
 from coview.formats.session.session import Session
 
 Format = Literal["trc", "c3d", "csv", "npz"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
 
+@one_at_a_time
 def export_session(
     session: Session, formats: Sequence[Format] = FORMATS, *, trc_units: Literal["m", "mm"] = "m"
 ) -> list[Path]:

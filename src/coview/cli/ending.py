@@ -1,13 +1,16 @@
 """Exit codes of commands, and how errors are shown."""
 
+import errno
 import os
 import platform
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 
 from coview import __version__
 from coview.errors import CoviewError
+from coview.formats.io.atomic import explained
 
 # What was asked for could not be done, or a check found faults; the message says what to do.
 FAILED = 1
@@ -69,8 +72,15 @@ def message(problem: Exception) -> str:
     Returns:
         The text, without "error:".
     """
-    if isinstance(problem, OSError) and problem.filename is not None and problem.strerror:
-        return f"{os.fsdecode(problem.filename)}: {problem.strerror}"
+    if isinstance(problem, OSError) and problem.strerror:
+        if problem.filename is None:
+            return problem.strerror
+        path = os.fsdecode(problem.filename)
+        # only writing fails so; others may be of reading
+        if problem.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            told = explained(problem, Path(path))
+            return told.strerror or str(told)
+        return f"{path}: {problem.strerror}"
     return str(problem)
 
 

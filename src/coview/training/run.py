@@ -58,6 +58,8 @@ from coview.training.run_folder import (
     opened,
 )
 
+# key in run.json: SHA-256 of the weights' file
+_DIGEST = "weights_sha256"
 _RELEASED = "released:"  # begins what `init` says where it names a file of the authors
 
 
@@ -209,6 +211,7 @@ def load_run(path: Path) -> Run:
         part = WEIGHTS
         method.load_state_dict(load_file(path / WEIGHTS))
         check_finite(method, recipe)
+        _check_digest(path, record)
     except (
         ValueError,
         LookupError,
@@ -226,6 +229,15 @@ def load_run(path: Path) -> Run:
             f"Put the file back as it was, or train again with --overwrite."
         ) from error
     return Run(path, recipe, method.eval(), skeleton, record)
+
+
+def _check_digest(path: Path, record: dict[str, Any]) -> None:
+    """A changed byte in the weights is no error of its format; runs of coview 0.1 have no digest."""
+    stated = record.get(_DIGEST)
+    if stated is not None and hashlib.sha256((path / WEIGHTS).read_bytes()).hexdigest() != stated:
+        raise InputError(
+            f"its bytes are not those that {RECORD} was written for (where that is meant, remove {_DIGEST} from it)"
+        )
 
 
 def with_base(
@@ -345,7 +357,7 @@ def write_weights(out: Path, method: Method[Any]) -> None:
 def write_record(
     out: Path, method: Method[Any], skeleton: Skeleton, device: torch.device, **told: Any
 ) -> None:
-    """Write run.json, which makes a folder a finished run: last, when all the rest is there.
+    """Write run.json, which makes a folder a finished run: last, when all the rest is there, with its weights' digest.
 
     Args:
         out: Folder of the run.
@@ -362,6 +374,7 @@ def write_record(
         "supervision": sorted(method.supervision),
         "device": str(device),
         "software": {"coview": __version__, "torch": torch.__version__},
+        _DIGEST: hashlib.sha256((out / WEIGHTS).read_bytes()).hexdigest(),
         "skeleton": to_plain(skeleton),
     }
     write_text(out / RECORD, json.dumps(record, indent=1))

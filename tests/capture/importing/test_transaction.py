@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from coview.capture.importing.transaction import COPIED, installing
+from coview.capture.importing.transaction import COPIED, installing, undo_killed
+from coview.errors import OccupiedError
 from coview.formats.session.session import Session, SessionCamera
 from coview.skeletons import COCO_17
 
@@ -149,3 +150,57 @@ def test_strangers_are_not_touched(tmp_path):
     with installing(tmp_path, overwrite=True) as folder:
         fill(folder)
     assert (tmp_path / "session.toml").exists()
+
+
+def killed_while_moving(tmp_path, monkeypatch, moves: int) -> Path:
+    """A session whose import was killed after some moves: neither undone nor cleaned up."""
+    with installing(tmp_path / "s", overwrite=False) as folder:
+        fill(folder, "old")
+
+    def killed(*_):
+        os._exit(0)
+
+    process = os.fork()
+    if process == 0:
+        rename, done = Path.rename, []
+
+        def counted(self, target):
+            if len(done) == moves:
+                killed()
+            done.append(rename(self, target))
+
+        monkeypatch.setattr(Path, "rename", counted)
+        with installing(tmp_path / "s", overwrite=True) as folder:
+            fill(folder)
+    os.waitpid(process, 0)
+    return tmp_path / "s"
+
+
+@pytest.mark.parametrize("moves", range(4))
+def test_what_a_killed_import_moved_goes_back(tmp_path, monkeypatch, moves):
+    session = killed_while_moving(tmp_path, monkeypatch, moves)
+    assert len(list(session.glob(".s.importing-*"))) == 1
+    undo_killed(session)
+    assert content(session) == {"joints2d/a.npz": "old", "session.toml": "old"}
+    assert sorted(path.name for path in session.iterdir()) == ["joints2d", "session.toml"]
+
+
+def test_a_living_import_is_left_alone(tmp_path):
+    with installing(tmp_path / "s", overwrite=False) as folder:
+        fill(folder)
+        undo_killed(tmp_path / "s")
+        assert content(folder) == NEW
+    assert content(tmp_path / "s") == NEW
+
+
+def test_of_two_imports_of_a_new_session_the_second_says_so(tmp_path):
+    def both():
+        with installing(tmp_path / "s", overwrite=False) as second:
+            with installing(tmp_path / "s", overwrite=False) as first:
+                fill(first)
+            fill(second, "second")
+
+    with pytest.raises(OccupiedError, match=r"another command made .* meanwhile"):
+        both()
+    assert content(tmp_path / "s") == NEW
+    assert [path.name for path in tmp_path.iterdir()] == ["s"]

@@ -2,12 +2,17 @@
 
 import os
 import pickle
+import re
 import sys
+import tracemalloc
+import zipfile
 from collections import OrderedDict
 
 import numpy as np
 import pytest
 
+from coview.errors import InputError
+from coview.formats.io import untrusted
 from coview.formats.io.untrusted import read_npz, read_object_npy, read_pickle
 
 
@@ -143,3 +148,90 @@ def test_an_npy_that_is_none_or_holds_numbers_is_named(tmp_path):
         read_object_npy(tmp_path / "numbers.npy")
     with pytest.raises(FileNotFoundError, match=r"no file .*absent\.npy"):
         read_object_npy(tmp_path / "absent.npy")
+
+
+# --- sizes that a file claims ----------------------------------------------------------------------
+
+
+def small_memory(read, path, most=256 << 20):
+    """The error of a reader, which must not have taken memory."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match=re.escape(path.name)) as caught:
+            read(path)
+        assert tracemalloc.get_traced_memory()[1] < most
+    finally:
+        tracemalloc.stop()
+    return str(caught.value)
+
+
+BOMBS = {
+    "bytes": b"\x80\x04\x8e" + (1 << 40).to_bytes(8, "little") + b"abc.",
+    "bytearray": b"\x80\x05\x96" + (1 << 40).to_bytes(8, "little") + b"abc.",
+    "array": b"cnumpy\nndarray\n((I10000000000\nttR.",
+    "dtype": b"cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(S'V9000000000'\nI0\nI1\ntRNtR.",
+    "keys": b"}(I1\nI1\n\x86" + b"2\x86" * 60 + b"I1\nu.",  # pairs of pairs: 2**60 to hash
+    "build": b"c_codecs\nencode\n}b.",
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_a_pickle_takes_no_more_memory_than_it_has_bytes(tmp_path, bomb):
+    path = tmp_path / "bomb.pickle"
+    path.write_bytes(BOMBS[bomb])
+    small_memory(read_pickle, path)
+
+
+@pytest.mark.parametrize("far", [b"\x80\x02]r\x00\x00\x00\x20.", b"(lp999999999\n."])
+def test_a_far_place_in_the_memo_costs_nothing(tmp_path, far):
+    """The list is put into place 2**29 or 10**9 of the memo, for which the unpickler in C takes 8 bytes a place."""
+    (tmp_path / "far.pickle").write_bytes(far)
+    tracemalloc.start()
+    assert read_pickle(tmp_path / "far.pickle") == []
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
+
+
+def test_an_array_of_objects_is_as_long_as_its_list(tmp_path):
+    path = tmp_path / "bomb.pickle"
+    whole = pickle.dumps(np.array([None, 1], dtype=object), protocol=2)
+    shape = pickle.dumps((2,), protocol=2)[2:-1].split(b"q")[0]
+    assert shape in whole
+    path.write_bytes(whole.replace(shape, b"J\xff\xff\xff\x7f\x85", 1))
+    assert "has another number of bytes" in small_memory(read_pickle, path)
+
+
+def test_byte_order_and_tables_survive_and_numpy_stays_as_it_is(tmp_path):
+    table = np.array([(1, 2.5, "ab")], dtype=[("a", ">i2"), ("b", "<f8"), ("c", "U2")])
+    content = {"t": table, "big": np.arange(3, dtype=">f8"), "text": np.array(["left", "right"]), "o": None}
+    for protocol in (2, 4, 5):
+        (tmp_path / "a.pickle").write_bytes(pickle.dumps(content, protocol=protocol))
+        found = read_pickle(tmp_path / "a.pickle")
+        np.testing.assert_equal(found, content)
+        trusted = pickle.loads((tmp_path / "a.pickle").read_bytes())
+        assert [found[key].dtype for key in ("t", "big", "text")] == [
+            trusted[key].dtype for key in ("t", "big", "text")
+        ]
+    assert np.dtype("f8").isnative
+
+
+def test_an_npz_whose_shape_is_not_that_of_its_bytes_is_refused(tmp_path):
+    np.savez(tmp_path / "a.npz", joints=np.zeros((4, 3)))
+    with zipfile.ZipFile(tmp_path / "b.npz", "w") as archive:
+        stored = zipfile.ZipFile(tmp_path / "a.npz").read("joints.npy")
+        archive.writestr("joints.npy", stored.replace(b"(4, 3), }      ", b"(400000, 3), } "))
+    assert "array 'joints'" in small_memory(read_npz, tmp_path / "b.npz")
+
+
+def test_zeros_packed_a_thousandfold_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(untrusted, "_MOST_UNPACKED", 1 << 20)
+    np.savez_compressed(tmp_path / "a.npz", joints=np.zeros(1 << 20))
+    assert "made to fill the memory" in small_memory(read_npz, tmp_path / "a.npz", 4 << 20)
+    np.savez_compressed(tmp_path / "b.npz", joints=np.random.default_rng(0).normal(size=1 << 18))
+    assert len(read_npz(tmp_path / "b.npz")["joints"]) == 1 << 18
+
+
+def test_members_without_magic_are_named(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("joints", b"hello")
+    assert "array 'joints'" in small_memory(read_npz, tmp_path / "a.npz")

@@ -1,9 +1,12 @@
 """Cameras on one row of frames."""
 
+import numpy as np
 import pytest
 import torch
 
-from coview.formats.keypoints.view_joints import ViewJoints, align_frames
+from coview.errors import InputError
+from coview.formats.keypoints import view_joints
+from coview.formats.keypoints.view_joints import ViewJoints, align_frames, stack_people
 
 
 def view(frames, first=0, **rest):
@@ -82,3 +85,37 @@ def test_the_first_frame_is_common_to_all_cameras():
 def test_frames_without_files_are_counted():
     _, said = aligned({"a": view(5, missing=2), "b": view(5)})
     assert said == "5 frames; frames without a file, left empty: a 2"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"size": (2**63, 1000)}, "images of 9223372036854775808×1000 pixels"),
+        ({"size": (0, 1000)}, "images of 0×1000"),
+        ({"fps": float("inf")}, "inf frames per second"),
+        ({"fps": 0.0}, "0.0 frames per second"),
+    ],
+)
+def test_what_no_recording_has_is_refused(wrong, words):
+    with pytest.raises(InputError, match=words):
+        ViewJoints(torch.zeros(1, 1, 2, 3), **wrong)
+
+
+def test_time_stamps_are_no_frame_numbers():
+    """Rows for all numbers between would take 510 TB."""
+    views = {
+        "a": ViewJoints(torch.zeros(5, 1, 2, 3)),
+        "b": ViewJoints(torch.zeros(5, 1, 2, 3), 1_700_000_000_000),
+    }
+    with pytest.raises(
+        InputError, match="frames of camera 'a' are numbered from 0 and those of 'b' from 1700000000000"
+    ):
+        align_frames(views)
+
+
+def test_one_frame_of_thousands_does_not_fill_the_memory(monkeypatch):
+    monkeypatch.setattr(view_joints, "_MANY", 1000)
+    person = np.zeros((2, 3))
+    assert stack_people([[person] * 50, [person] * 50], 2).shape == (2, 50, 2, 3)
+    with pytest.raises(InputError, match=r"frame 3 .* holds 50 people"):
+        stack_people([[]] * 3 + [[person] * 50] + [[]] * 200, 2)

@@ -53,3 +53,11 @@ def test_markers_that_nobody_knows():
 def test_doubled_markers():
     with pytest.raises(ValueError, match=r"joints named twice: \['neck'\]"):
         skeleton_of(["neck", "neck"], "x")
+
+
+@pytest.mark.timeout(5)
+def test_long_digits_are_no_puzzle():
+    """As groups of groups of digits they could be cut in 2**5000 ways."""
+    assert joint_from_marker("1" * 5000 + "!") == "1" * 5000 + "!"
+    assert joint_from_marker("A" + "1" * 5000 + "_") == "A" + "1" * 5000 + "_"
+    assert joint_from_marker("Marker12") == "marker_12"

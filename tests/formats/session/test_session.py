@@ -151,7 +151,7 @@ def test_the_name_is_a_file_name(tmp_path, name):
         session(tmp_path, name=name)
 
 
-@pytest.mark.parametrize("fps", [0.0, -1.0, float("nan")])
+@pytest.mark.parametrize("fps", [0.0, -1.0, float("nan"), float("inf")])
 def test_impossible_frame_rates(tmp_path, fps):
     with pytest.raises(ValueError, match="fps must be above 0"):
         session(tmp_path, fps=fps)

@@ -1,4 +1,5 @@
 import pickle
+import zipfile
 
 import numpy as np
 import pytest
@@ -142,3 +143,18 @@ def test_a_refiner_comes_with_its_statistics_or_says_that_they_are_missing(saved
     (tmp_path / "norm.pkl").write_bytes(pickle.dumps({"data": Harmful()}))
     with pytest.raises(ValueError, match=r"norm\.pkl was not opened: it asks for 'builtins\.print'"):
         read_released(path)
+
+
+def test_a_tensor_of_more_numbers_than_the_file_holds_is_refused(saved):
+    """A stride of 0 makes ten thousand million numbers of one."""
+    with pytest.raises(ValueError, match="of more numbers than the file holds"):
+        read_released(saved({"conv1.weight": torch.ones(1).expand(100_000, 100_000)}))
+
+
+def test_a_packed_archive_is_none_of_pytorchs(saved, tmp_path):
+    path = saved({"conv1.weight": torch.zeros(1000)})
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(tmp_path / "packed.pth", "w", 8) as packed:
+        for name in archive.namelist():
+            packed.writestr(name, archive.read(name))
+    with pytest.raises(ValueError, match=r"packed\.pth unpacks to more bytes than it has"):
+        read_released(tmp_path / "packed.pth")

@@ -1,10 +1,12 @@
 import csv
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from coview.capture.importing.import_session import import_session
 from coview.data.synthetic.recordings import SyntheticConfig, detect, random_motion, ring_cameras
@@ -127,6 +129,24 @@ def test_nobody_to_be_seen_is_an_error(tiny_run, tmp_path):
     write_detections(session.detections_dir, ("a", "b"), nobody)
     with pytest.raises(ValueError, match=r"'a': the root joint \(pelvis\) is seen in none of 6 frames"):
         predict(tiny_run, tmp_path / "s", out=tmp_path)
+
+
+def test_answers_that_are_no_numbers_are_the_models(tiny_run, tmp_path):
+    """Weights that are finite, and too large for float32 in their product."""
+    shutil.copytree(tiny_run, tmp_path / "wild")
+    weights = load_file(tmp_path / "wild" / "weights.safetensors")
+    save_file(
+        {name: torch.full_like(each, 1e30) for name, each in weights.items()},
+        tmp_path / "wild" / "weights.safetensors",
+    )
+    told = json.loads((tmp_path / "wild" / "run.json").read_text())
+    del told["weights_sha256"]
+    (tmp_path / "wild" / "run.json").write_text(json.dumps(told))
+    record(tmp_path / "s")
+    with pytest.raises(
+        ValueError, match=r"'a': the model's answers are not finite, although the root joint is seen in 5"
+    ):
+        predict(tmp_path / "wild", tmp_path / "s", out=tmp_path)
 
 
 # --- a session that was calibrated and reconstructed

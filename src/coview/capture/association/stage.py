@@ -14,6 +14,7 @@ from coview.errors import InputError
 from coview.formats.calibration.calibration import Calibration
 from coview.formats.io.camera_names import listed
 from coview.formats.keypoints.detections import Detections
+from coview.formats.session.lock import one_at_a_time
 from coview.formats.session.people import People, edited, read_people, write_people
 from coview.formats.session.session import Session, StaleError
 
@@ -42,6 +43,7 @@ def several_people(detections: Detections, min_confidence: float = MIN_CONFIDENC
     return bool(((there.sum(dim=-1) >= 2).float().mean(dim=-1) > SEVERAL).any())
 
 
+@one_at_a_time
 def associate(
     session: Session, *, time_offsets: dict[str, float] | None = None, seed: int = 0
 ) -> People | None:
@@ -137,7 +139,9 @@ def _told_apart(
 ) -> People | None:
     detections = session.detections()
     if not several_people(detections):
-        session.people_path.unlink(missing_ok=True)
+        # asked first: a folder that cannot be written to refuses to remove even what is not there
+        if session.people_path.exists():
+            session.people_path.unlink()
         return None
     offsets = _time_offsets(session, detections, calibration, time_offsets)
     found = _found(detections, calibration, offsets, seed)
@@ -153,12 +157,12 @@ def _told_apart(
         "basis": _basis(calibration, time_offsets),
         "matched_by": "their cameras" if calibration else "motion and epipolar fit, without a calibration",
     }
-    people = People(session.camera_names, ids, found.tracks, found.switches, tuple(offsets), made)
-    write_people(people, session.people_path)
-    if session.edits_path.is_file():
-        people = edited(people, session.edits_path)
+    told_apart = People(session.camera_names, ids, found.tracks, found.switches, tuple(offsets), made)
+    people = edited(told_apart, session.edits_path) if session.edits_path.is_file() else told_apart
     write_table(people, detections, session.tracks_path)
     Session.load(session.path).with_provenance(people=describe_people(people)).save()
+    # last: later stages take it for the sign that all of this was done
+    write_people(told_apart, session.people_path)
     return people
 
 

@@ -38,6 +38,7 @@ from coview.formats.calibration.calibration import (
     write_calibration,
 )
 from coview.formats.calibration.fit_size import SizeMismatch
+from coview.formats.session.lock import one_at_a_time
 from coview.formats.session.session import BOARD_FOLDER, CALIBRATION_FILE, INTRINSICS_FILE, Session
 from coview.geometry.bundle.board_scene import BoardObservations
 
@@ -45,6 +46,7 @@ from coview.geometry.bundle.board_scene import BoardObservations
 _RATES_DIFFER = 0.01
 
 
+@one_at_a_time
 def calibrate_from_board(
     session: Session | Path,
     board: str,

@@ -13,6 +13,7 @@ from coview.capture.board.videos import Film
 from coview.errors import InputError
 from coview.formats.calibration.board import Board
 from coview.formats.io.atomic import replacing
+from coview.formats.io.damage import reader
 from coview.formats.io.video import probe, read_frames
 from coview.progress import progress
 
@@ -170,6 +171,7 @@ def _key(film: Film, board: Board, most: int) -> str:
     return hashlib.sha256(repr((_VERSION, board, most, told)).encode()).hexdigest()[:12]
 
 
+@reader("corners of a board")
 def _read(path: Path, camera: str) -> BoardDetections:
     with np.load(path, allow_pickle=False) as kept:
         fps = float(kept["fps"])

@@ -32,6 +32,7 @@ from coview.formats.calibration.calibration import Calibration, calibration_for,
 from coview.formats.calibration.clock import SYNCHRONOUS, Clock
 from coview.formats.calibration.fit_size import SizeMismatch
 from coview.formats.calibration.units import Units
+from coview.formats.session.lock import one_at_a_time
 from coview.formats.session.people import People
 from coview.formats.session.session import Session
 from coview.geometry.epipolar.view_graph import NotDeterminedError
@@ -84,6 +85,7 @@ class Calibrated:
     judgement: Judgement | None = None
 
 
+@one_at_a_time
 def calibrate_from_file(
     session: Session,
     file: Path | None = None,
@@ -164,6 +166,7 @@ def _clock_notes(calibration: Calibration) -> tuple[str, ...]:
     )
 
 
+@one_at_a_time
 def calibrate_from_people(
     session: Session,
     *,

@@ -19,6 +19,7 @@ from coview.capture.reconstruction.reconstruct import input_fingerprint, reconst
 from coview.data.viewpoints import MARGIN
 from coview.errors import InputError
 from coview.formats.motion.poses3d import Poses3D
+from coview.formats.session.lock import one_at_a_time
 from coview.formats.session.session import Session
 from coview.formats.session.synchronised_tracks import nearest_pictures, session_tracks
 from coview.geometry.triangulation.inlier_threshold import check_settings
@@ -82,6 +83,7 @@ def results(session: Session) -> dict[Kind, Path]:
     return {kind: path for kind, path in paths.items() if path.is_file()}
 
 
+@one_at_a_time
 def reconstruct_images(
     session: Session,
     model: ImageModel,

@@ -21,7 +21,7 @@ from coview.capture.importing.checks import (
 )
 from coview.capture.importing.common_times import at_common_times, film_times
 from coview.capture.importing.find_recording import Recording, find_recording, source_fingerprint
-from coview.capture.importing.transaction import COPIED, installing
+from coview.capture.importing.transaction import COPIED, installing, undo_killed
 from coview.errors import OccupiedError
 from coview.formats.calibration.calibration import Calibration, calibration_for, read_calibration
 from coview.formats.calibration.units import AmbiguousUnitsError
@@ -31,6 +31,7 @@ from coview.formats.keypoints.detections import Detections, stack_views, write_d
 from coview.formats.keypoints.guess_skeleton import body_part, which_skeleton
 from coview.formats.keypoints.normalised import Normalised, in_pixels
 from coview.formats.keypoints.view_joints import ViewJoints, align_frames
+from coview.formats.session.lock import one_at_a_time
 from coview.formats.session.session import FILE, Session, SessionCamera
 
 # relative difference between a given frame rate and that of a video that plays at the speed of life
@@ -57,6 +58,7 @@ class ImportOptions:
     image_size: tuple[int, int] | None = None
 
 
+@one_at_a_time
 def import_session(
     src: Path,
     session: Path,
@@ -99,6 +101,7 @@ def import_session(
     """
     src, session = Path(src), Path(session)
     options = ImportOptions(skeleton, fps, calibration, copy_videos, allow_unequal, normalised, image_size)
+    undo_killed(session)
     found = find_recording(src)
     fingerprint = source_fingerprint(found, repr(options))
     if (session / FILE).is_file() and not overwrite:

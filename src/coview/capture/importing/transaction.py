@@ -1,6 +1,8 @@
 """Replacing the content of a session folder as a transaction: all or nothing, and nothing old is deleted."""
 
 import datetime
+import json
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -8,12 +10,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from coview.errors import CoviewError, OccupiedError
-from coview.formats.io.atomic import explained
+from coview.formats.io.atomic import explained, write_text
+from coview.formats.io.leftovers import abandoned, in_work
 from coview.formats.session.files import files_of_recording
 from coview.formats.session.session import FILE, Session
 
 # how provenance says that import copied the videos
 COPIED = "copied"
+# in the prepared folder while its content is moved: the moves, from where to where, so that a killed one can be undone
+_STEPS = ".moves.json"
+# begins the name of a folder of what was replaced
+_ASIDE = "replaced-"
+_Moves = list[tuple[Path, Path]]
 
 
 @contextmanager
@@ -38,21 +46,68 @@ def installing(session: Path, overwrite: bool) -> Iterator[Path]:
     """
     session = Path(session)
     is_new = not session.exists()
-    parent = session.parent if is_new else session
-    staging = parent / f".{session.name}.importing-{secrets.token_hex(4)}"
+    staging = _beside(session) / f".{session.name}.importing-{secrets.token_hex(4)}"
     try:
         staging.mkdir(parents=True)
-        yield staging
-        if is_new:
-            staging.rename(session)
-        else:
-            if not overwrite:
-                _refuse_strangers(staging, session)
-            _move_in(staging, session)
+        with in_work(staging):
+            yield staging
+            if is_new:
+                _rename(staging, session)
+            else:
+                if not overwrite:
+                    _refuse_strangers(staging, session)
+                _move_in(staging, session)
     except OSError as error:
         raise explained(error, session) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def undo_killed(session: Path) -> None:
+    """Undo what an import that was killed left of a session: things moved half way go back, its own folder goes.
+
+    Args:
+        session: The session folder, which may not exist yet.
+    """
+    session = Path(session)
+    unfinished = re.compile(rf"\.{re.escape(session.name)}\.importing-[0-9a-f]{{8}}")
+    for place in dict.fromkeys((session.parent, session)):
+        for staging in abandoned(place, unfinished):
+            _undo([(Path(source), Path(target)) for source, target in _steps_of(staging)])
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+def _beside(session: Path) -> Path:
+    """A folder on the same disk."""
+    return session if session.exists() else session.parent
+
+
+def _rename(staging: Path, session: Path) -> None:
+    try:
+        staging.rename(session)
+    except OSError as error:
+        if session.exists():
+            raise OccupiedError(
+                f"another command made {session} meanwhile. Run this one again to see whether it is the same import."
+            ) from error
+        raise
+
+
+def _steps_of(staging: Path) -> list[tuple[str, str]]:
+    try:
+        return [(source, target) for source, target in json.loads((staging / _STEPS).read_text("utf-8"))]
+    except (OSError, ValueError, TypeError):
+        return []
+
+
+def _undo(steps: _Moves) -> None:
+    """Back in reverse, as far as they were done."""
+    for source, target in reversed(steps):
+        if target.exists() and not source.exists():
+            target.rename(source)
+    for folder in dict.fromkeys(target.parent for _, target in steps):
+        if folder.name.startswith(_ASIDE) and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _move_in(staging: Path, session: Path) -> None:
@@ -61,20 +116,17 @@ def _move_in(staging: Path, session: Path) -> None:
     ours = [path.name for path in files_of_recording(session, videos=_copied_videos(session))]
     # in a folder that is no session, `overwrite` allows to move what would be replaced, and nothing else
     old = list(dict.fromkeys([*(ours if (session / FILE).exists() else []), *_in_the_way(names, session)]))
-    aside = session / f"replaced-{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+    aside = session / f"{_ASIDE}{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
     steps = [(session / name, aside / name) for name in old]
     steps += [(staging / name, session / name) for name in names]
-    done: list[tuple[Path, Path]] = []
+    write_text(staging / _STEPS, json.dumps([[str(path.absolute()) for path in step] for step in steps]))
     try:
         for source, target in steps:
             target.parent.mkdir(exist_ok=True)
             source.rename(target)
-            done.append((source, target))
+        (staging / _STEPS).unlink()
     except BaseException:
-        for source, target in reversed(done):
-            target.rename(source)
-        if aside.is_dir() and not any(aside.iterdir()):
-            aside.rmdir()
+        _undo(steps)
         raise
 
 

@@ -20,6 +20,7 @@ from coview.capture.reconstruction.trajectory_refinement import refine as refine
 from coview.errors import InputError
 from coview.formats.io.camera_names import listed
 from coview.formats.motion.poses3d import Poses3D
+from coview.formats.session.lock import one_at_a_time
 from coview.formats.session.session import Session
 from coview.formats.session.synchronised_tracks import session_tracks
 from coview.geometry.triangulation.inlier_threshold import automatic_threshold, check_settings
@@ -59,6 +60,7 @@ class NothingReconstructedError(InputError):
     """No joint could be placed in any frame; writing an empty result would hide it."""
 
 
+@one_at_a_time
 def reconstruct(
     session: Session,
     *,
@@ -160,6 +162,7 @@ def reconstruct(
     return _summary(path, poses)
 
 
+@one_at_a_time
 def reconstruct_everybody(
     session: Session, *, person: int | None = None, **options: Any
 ) -> tuple[list[Reconstructed], list[str]]:

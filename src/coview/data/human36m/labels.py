@@ -15,6 +15,7 @@ from torch import Tensor
 from coview.cameras import Cameras
 from coview.errors import InputError, MissingFileError
 from coview.formats.io.atomic import replacing
+from coview.formats.io.damage import reader
 from coview.formats.io.untrusted import read_npz
 from coview.skeletons import LEARNABLE_17
 
@@ -137,6 +138,7 @@ def write_labels(labels: Labels, folder: Path) -> Path:
     return folder / PREPARED
 
 
+@reader("prepared labels")
 def read_labels(folder: Path) -> Labels:
     """The prepared labels of a folder.
 

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from coview.data.mocap.skeleton_plausibility import stature
 from coview.errors import InputError, MissingFileError, NotAFolderError
+from coview.formats.io.damage import reader
 from coview.formats.io.text import read_json
 from coview.formats.io.untrusted import read_npz
 from coview.skeletons import MOCAP_19, Skeleton
@@ -76,6 +77,7 @@ def split_file(folder: Path, split: Split) -> Path:
     return folder / f"cmu_{split}.npz"
 
 
+@reader("a folder of prepared motion")
 def read_clips(folder: Path, split: Split) -> tuple[Clip, ...]:
     """The clips of a split, in the order of meta.json.
 
@@ -152,6 +154,7 @@ _FIELDS: dict[str, tuple[Callable[[object], bool], str]] = {
 }
 
 
+@reader("prepared motion")
 def read_split(path: Path) -> dict[str, np.ndarray]:
     """The arrays of a split's file, by clip.
 

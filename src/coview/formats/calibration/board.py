@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coview.errors import InputError
+from coview.formats.io.damage import reading
 from coview.formats.io.text import read_toml
 
 Kind = Literal["charuco", "checkerboard"]
@@ -114,7 +115,8 @@ def read_board(description: str) -> Board:
         FileNotFoundError: There is no such file.
     """
     if description.casefold().endswith(".toml"):
-        return _from_table(read_toml(Path(description)), Path(description))
+        with reading(description, "a calibration board"):
+            return _from_table(read_toml(Path(description)), Path(description))
     kind, _, rest = description.partition(":")
     parts = rest.split(":")
     flags = {part.casefold() for part in parts if part.casefold() in ("legacy", "inverted")}

@@ -24,6 +24,7 @@ from coview.formats.calibration.units import Units, metres_per_unit
 from coview.formats.calibration.validate import check_cameras
 from coview.formats.io.atomic import write_text
 from coview.formats.io.camera_names import listed, match_names
+from coview.formats.io.damage import reader
 from coview.formats.io.toml import dump_toml
 
 _RESERVED = frozenset({"metadata", "cameras", "capture_volume", "charuco", "checkerboard"})
@@ -152,6 +153,7 @@ def _named(values: Mapping[str, T], old: Sequence[str], new: Sequence[str]) -> d
 # --- reading -------------------------------------------------------------------------------------
 
 
+@reader("a calibration")
 def read_calibration(
     path: Path | str,
     *,
@@ -208,14 +210,19 @@ def read_calibration(
         cameras,
         provenance | {key: str(value) for key, value in _table(file.metadata, "provenance").items()},
         {
-            name: (float(row["centre_m"]), float(row["rotation_rad"]))
+            name: pair
             for name, row in _table(file.metadata, "sigma").items()
+            if np.isfinite(pair := (_sigma(row, "centre_m", path), _sigma(row, "rotation_rad", path))).all()
         },
-        file.metadata.get("scale_sigma"),
+        _known(_sigma(file.metadata, "scale_sigma", path)),
         file.notes + guessed,
         {camera.name: camera.alias for camera in file.cameras if camera.alias != camera.name},
         clocks,
-        {name: float(sigma) for name, sigma in _table(file.metadata, "focal_sigma_px").items()},
+        {
+            name: sigma
+            for name, value in _table(file.metadata, "focal_sigma_px").items()
+            if np.isfinite(sigma := _sigma({"focal_sigma_px": value}, "focal_sigma_px", path))
+        },
         (file.format, said),
         () if metres is None or intrinsics_only else _readings(file, metres),
     )
@@ -257,6 +264,21 @@ def _table(metadata: dict[str, Any], key: str) -> dict[str, Any]:
     """A sub-table of ours; nothing where another program keeps something else under that key."""
     value = metadata.get(key)
     return value if isinstance(value, dict) else {}
+
+
+def _sigma(row: object, key: str, path: Path) -> float:
+    """A standard deviation; NaN where the file states none, or none that is a number."""
+    value = row.get(key, np.nan) if isinstance(row, dict) else row
+    if not isinstance(value, int | float) or value < 0:
+        raise InputError(
+            f"{path}: {key} is {value!r:.60}, and a standard deviation is a number from 0 on. Mend it, or remove it: "
+            f"what is not stated is not known."
+        )
+    return float(value)
+
+
+def _known(value: float) -> float | None:
+    return value if np.isfinite(value) else None
 
 
 def _tensors(camera: FileCamera, metres: float | None) -> tuple[np.ndarray, ...]:

@@ -15,6 +15,7 @@ from coview.formats.calibration.panoptic import PANOPTIC
 from coview.formats.calibration.qualisys import QUALISYS
 from coview.formats.calibration.vicon import VICON
 from coview.formats.io.camera_names import listed
+from coview.formats.io.damage import reader
 
 # In the order in which a file is tried: what is certain from the content comes before what goes by the name.
 FORMATS: tuple[CalibrationFormat, ...] = (
@@ -35,6 +36,7 @@ FORMATS: tuple[CalibrationFormat, ...] = (
 )
 
 
+@reader("a calibration")
 def read_calibration_file(path: Path) -> FileCalibration:
     """Read a calibration file in the format that its content shows.
 
@@ -51,6 +53,7 @@ def read_calibration_file(path: Path) -> FileCalibration:
     return format_of(path).read(path)
 
 
+@reader("a calibration")
 def format_of(path: Path) -> CalibrationFormat:
     """The format of a calibration file, from its content.
 

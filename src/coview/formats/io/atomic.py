@@ -4,8 +4,10 @@ import errno
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from coview.formats.io.leftovers import in_work, remove_unfinished
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _UNWRITABLE = {
@@ -23,7 +25,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside a file, which replaces the file when the block ends without an error.
 
     Whatever goes wrong (an exception, Ctrl-C, a full disk), the old file stays as it was and the temporary one is
-    removed.
+    removed. What a killed process left of other files in the folder is removed too.
 
     Args:
         path: The file to replace; its folder is made if need be.
@@ -38,15 +40,18 @@ def replacing(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise explained(error, path) from error
+    remove_unfinished(path.parent)
     temporary = path.with_name(f".{path.stem[:80]}.{secrets.token_hex(4)}.part{path.suffix}")
     try:
-        yield temporary
-        _flush(temporary)
-        os.replace(temporary, path)
+        with in_work(temporary):
+            yield temporary
+            _flush(temporary)
+            os.replace(temporary, path)
     except OSError as error:
         raise explained(error, path) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from coview.errors import InputError, MissingFileError
+from coview.formats.io.damage import reading
 
 
 def read_text(path: Path) -> str:
@@ -48,12 +49,13 @@ def read_toml(path: Path) -> dict[str, Any]:
         ValueError: It is not valid TOML; the message names the line.
     """
     text = read_text(path)
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(
-            f"{path} is not valid TOML: {error}. Mend that line, or export the file again."
-        ) from error
+    with reading(path, "TOML"):
+        try:
+            return tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise InputError(
+                f"{path} is not valid TOML: {error}. Mend that line, or export the file again."
+            ) from error
 
 
 def read_json(path: Path) -> Any:
@@ -70,16 +72,15 @@ def read_json(path: Path) -> Any:
         ValueError: It is not valid JSON; the message names line and column.
     """
     text = read_text(path)
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        hint = "The file is empty" if not text.strip() else error.msg
-        raise InputError(
-            f"{path}, line {error.lineno}, column {error.colno}: not valid JSON: {hint}. "
-            f"A file cut short by an interrupted program looks like this; make it again."
-        ) from error
-    except RecursionError as error:
-        raise InputError(f"{path}: brackets nested too deeply; this is no file of 2D joints.") from error
+    with reading(path, "JSON"):
+        try:
+            return json.loads(text)
+        except json.JSONDecodeError as error:
+            hint = "The file is empty" if not text.strip() else error.msg
+            raise InputError(
+                f"{path}, line {error.lineno}, column {error.colno}: not valid JSON: {hint}. "
+                f"A file cut short by an interrupted program looks like this; make it again."
+            ) from error
 
 
 def read_xml(path: Path) -> ElementTree.Element:

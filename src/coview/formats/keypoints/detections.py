@@ -13,6 +13,7 @@ from torch import Tensor
 
 from coview.errors import InputError, MissingFileError
 from coview.formats.io.atomic import replacing
+from coview.formats.io.damage import reader
 from coview.formats.io.untrusted import read_npz
 from coview.formats.keypoints.single_person_tracker import follow
 
@@ -144,6 +145,7 @@ def stack_views(views: list[Float[Tensor, "_ _ joints 3"]]) -> Float[Tensor, "vi
     return stacked
 
 
+@reader("2D joints of one camera")
 def _read_view(file: Path, name: str) -> Float[Tensor, "frames people joints 3"]:
     if not file.is_file():
         raise MissingFileError(

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from coview.errors import InputError
+from coview.formats.io.damage import reader
 from coview.formats.io.text import read_json
 from coview.formats.io.untrusted import read_npz
 from coview.formats.keypoints.alphapose import is_alphapose_pictures, read_alphapose_pictures
@@ -132,6 +133,7 @@ def is_keypoint_file(path: Path) -> bool:
     return ending in ENDINGS
 
 
+@reader("2D joints of one camera")
 def read_keypoint_file(path: Path) -> ViewJoints:
     """Read all frames of one camera from one file; the format is found from the content.
 

@@ -9,12 +9,9 @@ import numpy as np
 
 from coview.errors import InputError
 from coview.formats.io.camera_names import natural_key
+from coview.formats.io.damage import reader
 from coview.formats.io.text import read_json
-from coview.formats.keypoints.view_joints import ViewJoints, single_precision, stack_people
-
-# frame numbers per file beyond which the numbers cannot be frame numbers
-_SPARSE = 20
-
+from coview.formats.keypoints.view_joints import SPARSE, ViewJoints, single_precision, stack_people
 
 # the keys under which versions and ports of OpenPose keep the body; AlphaPose's `--format cmu` writes `joints`
 _BODY_KEYS = ("pose_keypoints_2d", "pose_keypoints", "joints")
@@ -34,6 +31,7 @@ def frame_files(folder: Path, ending: str = ".json") -> list[Path]:
     return sorted(found, key=lambda path: natural_key(path.name))
 
 
+@reader("a folder of OpenPose JSON")
 def read_openpose_folder(folder: Path) -> ViewJoints:
     """Read all frames of one camera from a folder with one JSON file per frame.
 
@@ -113,7 +111,7 @@ def frame_numbers(names: Sequence[str], folder: Path) -> list[int]:
             f"{numbers[twin]}. Put each camera's files into a folder of its own."
         )
     span = max(numbers) - min(numbers) + 1
-    if span > _SPARSE * len(numbers) + 1000:
+    if span > SPARSE * len(numbers) + 1000:
         raise InputError(
             f"{folder}: {len(numbers)} files are numbered from {min(numbers)} to {max(numbers)}. These are "
             f"no frame numbers (time stamps?). Rename the files so that they count frames."

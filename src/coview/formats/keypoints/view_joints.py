@@ -1,5 +1,6 @@
 """2D joints of one camera as a file gives them, and the alignment of several cameras to common frames."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,12 @@ from coview.formats.keypoints.frame_numbers import Numbered, first_numbers
 
 # frames by which cameras may differ: encoders and trimming lose one or two at the end
 TOLERATED = 2
+# pixels: no image is wider or higher
+LARGEST = 100_000
+# numbers per file beyond which the numbers of files or images cannot be frame numbers
+SPARSE = 20
+# joints from which memory matters, and empty places per person from which a frame is too full
+_MANY, _CROWDED = 50_000_000, 100
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,16 @@ class ViewJoints:
     # "unit": x and y are 0 to 1 across the image; "signed": −1 to 1; None: pixels
     normalised: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.size is not None and not all(1 <= side <= LARGEST for side in self.size):
+            raise InputError(f"images of {self.size[0]}×{self.size[1]} pixels; nobody records such.")
+        if self.fps is not None and not (math.isfinite(self.fps) and self.fps > 0):
+            raise InputError(
+                f"{self.fps} frames per second; a number above 0 is needed. Leave it out where unknown."
+            )
+        if self.skeleton is not None and not isinstance(self.skeleton, str):
+            raise InputError(f"`skeleton` should be a name, found {self.skeleton!r:.60}.")
+
     @property
     def joint_count(self) -> int:
         """Number of joints per person."""
@@ -57,6 +74,7 @@ def stack_people(frames: list[list[np.ndarray]], joints: int) -> Float[Tensor, "
         Shape (frames, people, joints, 3), float32; NaN where there is nobody. At least one person.
     """
     people = max(1, max((len(frame) for frame in frames), default=0))
+    _check_crowd(frames, people, joints)
     points = np.full((len(frames), people, joints, 3), np.nan, dtype=np.float32)
     for row, frame in zip(points, frames, strict=True):
         for place, person in zip(row, frame, strict=False):
@@ -115,6 +133,7 @@ def align_frames(
     Raises:
         ValueError: The recordings end more than 2 frames apart, and not `allow_unequal`; the message lists the counts.
     """
+    _check_starts(views)
     lengths = lengths or {}
     numbered = first_numbers({name: _numbered(view, lengths.get(name)) for name, view in views.items()})
     first = min(numbered.first.values())
@@ -159,6 +178,29 @@ def _length(
             f"began together, pass --allow-unequal to keep the first {shortest} frames."
         )
     return shortest, [f"cut to the shortest camera ({_listed(counts)})"] if longest > shortest else []
+
+
+def _check_crowd(frames: list[list[np.ndarray]], people: int, joints: int) -> None:
+    """Every frame gets as many places as the fullest one: a single frame of thousands would fill the memory."""
+    places, found = len(frames) * people, sum(map(len, frames))
+    if places * joints > _MANY and places > _CROWDED * found:
+        row = next(row for row, frame in enumerate(frames) if len(frame) == people)
+        raise InputError(
+            f"frame {row} (from 0) holds {people} people, and a frame holds {found / len(frames):.1f} on average. That "
+            f"is no detection of people in view; detect again, or remove what does not belong there."
+        )
+
+
+def _check_starts(views: dict[str, ViewJoints]) -> None:
+    """Time stamps in place of frame numbers would make rows for years."""
+    early, late = (of(views, key=lambda name: views[name].first) for of in (min, max))
+    apart, length = views[late].first - views[early].first, max(len(view.points) for view in views.values())
+    if apart > SPARSE * length + 1000:
+        raise InputError(
+            f"the frames of camera '{early}' are numbered from {views[early].first} and those of '{late}' from "
+            f"{views[late].first}, with at most {length} frames each: they have no instant in common. Are these time "
+            f"stamps? Number the frames of all cameras from the same instant."
+        )
 
 
 def _shifted(view: ViewJoints, frames: int) -> Float[Tensor, "_ _ joints 3"]:

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coview.errors import InputError
+from coview.formats.io.damage import reader
 from coview.formats.io.text import read_text
 from coview.formats.motion.asf import Asf
 from coview.formats.motion.forward_kinematics import (
@@ -65,6 +66,7 @@ def joint_positions(amc: Amc) -> Float[Tensor, "frames bones 3"]:
     return chained_positions(asf.parents, steps)
 
 
+@reader("an AMC file")
 def read_amc(path: Path, asf: Asf) -> Amc:
     """Read the motion of a skeleton.
 

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coview.errors import InputError, UnknownNameError
+from coview.formats.io.damage import reader
 from coview.formats.io.text import read_text
 from coview.formats.motion.forward_kinematics import rotation_from_euler
 
@@ -71,6 +72,7 @@ class _Bone:
     channels: tuple[str, ...]
 
 
+@reader("an ASF file")
 def read_asf(path: Path) -> Asf:
     """Read an ASF file.
 

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coview.errors import InputError, UnknownNameError
+from coview.formats.io.damage import reader
 from coview.formats.io.text import read_text
 from coview.formats.motion.forward_kinematics import (
     chained_positions,
@@ -109,6 +110,7 @@ def joint_positions(bvh: Bvh) -> Float[Tensor, "frames joints 3"]:
     return chained_positions(bvh.parents, torch.stack(moved, dim=1))
 
 
+@reader("a BVH file")
 def read_bvh(path: Path) -> Bvh:
     """Read a BVH file.
 

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import struct
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,10 @@ import numpy as np
 import torch
 
 from coview import __version__
-from coview.errors import InputError, MissingFileError, MissingPackageError
+from coview.errors import InputError, MissingPackageError
 from coview.formats.io.atomic import replacing
+from coview.formats.io.damage import reader
+from coview.formats.motion.c3d_header import check_claims
 from coview.formats.motion.marker_names import joint_from_marker, marker_from_joint, skeleton_of
 from coview.formats.motion.poses3d import Poses3D
 
@@ -117,6 +118,7 @@ def _check_complete(path: Path, data: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
+@reader("a C3D file")
 def read_c3d(path: Path) -> Poses3D:
     """Read the points of a C3D file into the world frame: metres, z up.
 
@@ -135,7 +137,7 @@ def read_c3d(path: Path) -> Poses3D:
         ValueError: It is no C3D file, is cut short, or has an unknown unit or up axis.
     """
     path = Path(path)
-    _check_header(path)
+    check_claims(path)
     file = _ezc3d().c3d(str(path))
     point = file["parameters"]["POINT"]
     units = _word(point, "UNITS", "mm")
@@ -174,23 +176,6 @@ def _covariance(file: Any, residuals: np.ndarray) -> torch.Tensor | None:
 def _word(group: Any, name: str, otherwise: str) -> str:
     value = group[name]["value"] if name in group else []
     return str(value[0]).strip() if len(value) else otherwise
-
-
-def _check_header(path: Path) -> None:
-    """ezc3d crashes on files cut short, so the header is compared with the file's size first."""
-    if not path.is_file():
-        raise MissingFileError(f"no file {path}.")
-    header = path.read_bytes()[:512]
-    if len(header) < 512 or header[1] != 0x50:
-        raise InputError(f"{path} is not a C3D file: its second byte should be 0x50.")
-    joints, analog, first, last = struct.unpack("<4H", header[2:10])
-    scale = struct.unpack("<f", header[12:16])[0]
-    needed = 512 + (last - first + 1) * (joints * (16 if scale < 0 else 8) + analog * (4 if scale < 0 else 2))
-    if path.stat().st_size < needed:
-        raise InputError(
-            f"{path} was cut short: its header promises at least {needed} bytes and it has "
-            f"{path.stat().st_size}. Copy or export it again."
-        )
 
 
 def _ezc3d() -> Any:

@@ -9,6 +9,7 @@ import torch
 
 from coview.errors import InputError
 from coview.formats.io.atomic import write_text
+from coview.formats.io.damage import reader
 from coview.formats.io.text import read_text
 from coview.formats.motion.marker_names import skeleton_of
 from coview.formats.motion.poses3d import Poses3D
@@ -46,6 +47,7 @@ def write_csv(poses: Poses3D, path: Path) -> None:
     write_text(Path(path), text.getvalue())
 
 
+@reader("a CSV file of coview")
 def read_csv(path: Path) -> Poses3D:
     """Read the CSV that `write_csv` wrote; covariances come back without their off-diagonal entries.
 

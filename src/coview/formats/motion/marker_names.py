@@ -37,7 +37,8 @@ def joint_from_marker(marker: str) -> str:
     """
     if marker in _SPECIAL_BACK:
         return _SPECIAL_BACK[marker]
-    if not re.fullmatch(r"([A-Z][a-z]*|\d+)+", marker) or marker.isupper():
+    # digit by digit: groups of groups of digits could be cut in exponentially many ways
+    if not re.fullmatch(r"(?:[A-Z][a-z]*|\d)+", marker) or marker.isupper():
         return marker
     words = re.findall(r"[A-Z][a-z]*|\d+", marker)
     side = {"L": "left_", "R": "right_"}.get(words[0], "") if len(words) > 1 else ""

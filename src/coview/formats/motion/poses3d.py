@@ -1,6 +1,7 @@
 """3D joints of one person with their uncertainty, and the npz file that holds them."""
 
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from torch import Tensor
 from coview import __version__
 from coview.errors import InputError
 from coview.formats.io.atomic import replacing
+from coview.formats.io.damage import reader
 from coview.formats.io.untrusted import read_npz
 from coview.skeletons import Skeleton
 
@@ -46,6 +48,10 @@ class Poses3D:
             raise InputError(
                 f"Poses3D: {self.points.shape[1]} joints given, and skeleton '{self.skeleton.name}' has "
                 f"{len(self.skeleton)}."
+            )
+        if not (math.isfinite(self.fps) and self.fps > 0):
+            raise InputError(
+                f"Poses3D: {self.fps} frames per second; a number above 0 is needed, or times mean nothing."
             )
 
     @property
@@ -114,6 +120,7 @@ def _words(poses: Poses3D) -> dict[str, np.ndarray]:
     return {name: np.array(value) for name, value in texts.items()}
 
 
+@reader("3D joints of coview")
 def read_poses_npz(path: Path) -> Poses3D:
     """Read the npz file that `write_npz` wrote.
 
@@ -133,6 +140,7 @@ def read_poses_npz(path: Path) -> Poses3D:
         foreign = {key: str(arrays[key]) for key, ours in CONVENTIONS.items() if str(arrays[key]) != ours}
         if foreign:
             raise InputError(f"it holds {foreign}, and coview's own files hold {CONVENTIONS}")
+        _check_shapes(arrays)
         return Poses3D(
             points=torch.from_numpy(arrays["points"]),
             covariance=_optional(arrays, "covariance"),
@@ -150,6 +158,24 @@ def read_poses_npz(path: Path) -> Poses3D:
         ) from error
     except ValueError as error:
         raise InputError(f"{path} cannot be read as 3D joints: {error}.") from error
+
+
+def _check_shapes(arrays: dict[str, np.ndarray]) -> None:
+    """That every array has the axes, the length and the kind of numbers that `Poses3D` promises."""
+    frames, joints = (*arrays["points"].shape, 0, 0)[:2]
+    views = (*arrays.get("inliers", arrays.get("residuals", np.zeros((0, 0)))).shape, 0, 0)[1]
+    wanted = {
+        "points": ("f", (frames, joints, 3)),
+        "covariance": ("f", (frames, joints, 3, 3)),
+        "inliers": ("b", (frames, views, joints)),
+        "residuals": ("f", (frames, views, joints)),
+    }
+    for name, (kind, shape) in wanted.items():
+        if name in arrays and (arrays[name].dtype.kind, arrays[name].shape) != (kind, shape):
+            raise InputError(
+                f"'{name}' has the shape {arrays[name].shape} of {arrays[name].dtype}, and {frames} frames of {joints} "
+                f"joints need {shape}"
+            )
 
 
 def _optional(arrays: dict[str, np.ndarray], name: str) -> Tensor | None:

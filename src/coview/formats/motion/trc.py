@@ -8,6 +8,7 @@ import torch
 
 from coview.errors import InputError
 from coview.formats.io.atomic import write_text
+from coview.formats.io.damage import reader
 from coview.formats.io.text import read_text
 from coview.formats.motion.marker_names import joint_from_marker, marker_from_joint, skeleton_of
 from coview.formats.motion.poses3d import Poses3D
@@ -55,6 +56,7 @@ def _cells(row: np.ndarray, digits: int) -> list[str]:
     return [f"{value:.{digits}f}" if np.isfinite(value) else "" for value in row]
 
 
+@reader("a TRC file")
 def read_trc(path: Path) -> Poses3D:
     """Read TRC of coview, Pose2Sim or OpenSim (y up) into the world frame: metres, z up.
 

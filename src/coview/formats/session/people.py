@@ -5,6 +5,7 @@ a correction holds from the next stage on.
 """
 
 import json
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from torch import Tensor
 from coview.errors import InputError
 from coview.formats.io.atomic import replacing
 from coview.formats.io.camera_names import listed
+from coview.formats.io.damage import reader
 from coview.formats.io.text import read_toml
 from coview.formats.io.untrusted import read_npz
 
@@ -113,6 +115,7 @@ def write_people(people: People, path: Path) -> None:
         )
 
 
+@reader("the people of a session")
 def read_people(path: Path, *, edits: bool = True) -> People:
     """Read the people that `write_people` wrote.
 
@@ -137,12 +140,28 @@ def read_people(path: Path, *, edits: bool = True) -> People:
             tuple(float(frames) for frames in arrays[_TIME_OFFSETS]),
             json.loads(str(arrays["made"])),
         )
+        _check_shapes(people)
     except (KeyError, ValueError) as error:
         raise InputError(
             f"{path} does not say who is who ({error}). Run `coview associate` again."
         ) from error
     corrections = path.with_name(EDITS)
     return edited(people, corrections) if edits and corrections.is_file() else people
+
+
+def _check_shapes(people: People) -> None:
+    """That every array speaks of the same cameras, frames and detections, and that numbers are numbers of people."""
+    views = len(people.cameras)
+    counts = {len(people.switches), len(people.time_offsets), len(people.ids), views}
+    if people.ids.ndim != 3 or people.ids.shape != people.tracks.shape or counts != {views} or not views:
+        raise InputError(
+            f"{views} cameras, identities of shape {tuple(people.ids.shape)}, tracks of {tuple(people.tracks.shape)}, "
+            f"{len(people.switches)} counts of switches and {len(people.time_offsets)} time offsets"
+        )
+    if not people.ids.numel() or int(people.ids.min()) < -1 or not isinstance(people.made, dict):
+        raise InputError("its numbers are no numbers of people")
+    if not all(map(math.isfinite, people.time_offsets)):
+        raise InputError("a time offset is not a number")
 
 
 # --- corrections -----------------------------------------------------------------------------------

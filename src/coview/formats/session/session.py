@@ -5,6 +5,7 @@ only referred to.
 """
 
 import hashlib
+import math
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +17,7 @@ from torch import Tensor
 from coview.errors import InputError, MissingFileError
 from coview.formats.calibration.calibration import Calibration, calibration_for, read_calibration
 from coview.formats.io.atomic import write_text
+from coview.formats.io.damage import reading
 from coview.formats.io.text import read_toml
 from coview.formats.io.toml import dump_toml
 from coview.formats.keypoints.detections import Detections, read_detections
@@ -70,8 +72,11 @@ class Session:
                 f"session '{self.name}': two cameras are named {', '.join(doubled)} (upper and lower case "
                 f"count as the same, because some disks do so too). Give each camera its own name."
             )
-        if not self.fps > 0:
-            raise InputError(f"session '{self.name}': fps must be above 0, got {self.fps}. Pass --fps.")
+        if not (math.isfinite(self.fps) and self.fps > 0):
+            raise InputError(
+                f"session '{self.name}': fps must be above 0 and finite, got {self.fps}. Pass --fps with the "
+                f"frames per second of the videos."
+            )
 
     @staticmethod
     def load(path: Path) -> "Session":
@@ -94,7 +99,8 @@ class Session:
                 f"no session at {path}: {file.name} is not there. Make one with "
                 f"`coview import <recording folder> {path}`."
             )
-        return _from_table(read_toml(file), path)
+        with reading(file, "the table of a session"):
+            return _from_table(read_toml(file), path)
 
     def save(self, folder: Path | None = None) -> None:
         """Write `session.toml`, atomically; the folder is made if need be.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from coview.errors import InputError
+from coview.formats.keypoints.view_joints import LARGEST
 
 # becomes a file name, on any disk: no separators of folders, no leading dot, nothing that cannot be seen
 _SAFE_NAME = re.compile(r"[^\x00-\x1f\x7f/\\.][^\x00-\x1f\x7f/\\]*")
@@ -37,6 +38,10 @@ class SessionCamera:
             raise InputError(
                 f"camera name {self.name!r} cannot be a file name: it is empty, begins with a dot, is longer than "
                 f"{_LONGEST_NAME} bytes, or has a slash or a control character. Rename the folder or file it came from."
+            )
+        if not 0 <= self.frames < 2**31 or not all(1 <= side <= LARGEST for side in self.size or ()):
+            raise InputError(
+                f"camera '{self.name}' has {self.frames} frames of size {self.size}, and no recording has such."
             )
 
 

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coview.errors import InputError
+from coview.formats.io.damage import reader
 from coview.formats.io.untrusted import read_pickle
 
 NORM = "norm.pkl"
@@ -54,6 +55,7 @@ def find_norm(weights: Path) -> Path | None:
     return None
 
 
+@reader("the statistics of a refinement unit")
 def read_norm(path: Path, numbers: int) -> dict[str, Float[Tensor, "numbers"]]:
     """Read the means and standard deviations of the refinement unit's inputs and targets.
 

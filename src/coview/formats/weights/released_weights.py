@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from coview.errors import InputError, MissingFileError
+from coview.formats.io.damage import reader
 from coview.formats.weights.refiner_norm import NORM, find_norm, read_norm
 
 # what methods call the network that 2D files hold bare
@@ -54,6 +55,7 @@ class ReleasedWeights:
     notes: tuple[str, ...] = ()
 
 
+@reader("released weights")
 def read_released(path: Path) -> ReleasedWeights:
     """Read released weights: Learnable Triangulation, its 2D network, EpipolarPose, its refinement unit, or a ResNet.
 
@@ -109,6 +111,7 @@ def _opened(path: Path) -> Any:
     """What PyTorch finds in the file; ValueError where it is no file of plain tensors, saying which other it is."""
     with path.open("rb") as file:
         head = file.read(9)
+    _check_stored(path)
     if path.suffix == ".safetensors" or head.endswith(b"{"):
         raise InputError(
             f"{path} is a safetensors file, as runs of coview hold; authors' files end in .pth. To begin with a run, "
@@ -125,6 +128,16 @@ def _opened(path: Path) -> Any:
             f"{path} was not opened: {_what_it_is(path, head)}. Only PyTorch files (.pth) of plain tensors are read, "
             f"because opening others can run any program; if you know who made it, save its state_dict() again."
         ) from error
+
+
+def _check_stored(path: Path) -> None:
+    """PyTorch packs nothing, and reads packed files all the same: a few bytes could be gigabytes of zeros."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size:
+                raise InputError(
+                    f"{path} unpacks to more bytes than it has, which PyTorch's own files never do."
+                )
 
 
 def _what_it_is(path: Path, head: bytes) -> str:
@@ -151,6 +164,11 @@ def _state(content: Any, path: Path) -> dict[str, Tensor]:
                 f"{path} holds a {type(value).__name__} called {name!r} among its tensors: it is no state_dict of a "
                 f"network. Give the file of the weights alone, not one of a whole training."
             )
+        if (
+            value.layout != torch.strided
+            or value.numel() * value.element_size() > value.untyped_storage().nbytes()
+        ):
+            raise InputError(f"{path}: the weights {name!r} are of more numbers than the file holds.")
         if not bool(value.isfinite().all()):
             raise InputError(f"{path}: the weights {name!r} are not all finite numbers; the file is damaged.")
     return content

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from coview.data.session_dataset import RecordedConfig
@@ -21,7 +22,7 @@ from coview.training.prediction.prediction_files import FOLDER, Prediction, fold
 from coview.training.prediction.single_view_inputs import View, mean_bone_length, read_views
 from coview.training.recipe import to_plain
 from coview.training.run import Run, load_run
-from coview.training.run_folder import HISTORY
+from coview.training.run_folder import HISTORY, WEIGHTS
 
 _FROM_2D = frozenset({"joints2d", "confidence", "image_size"})  # what 2D joint files can give
 # Ours: no network here has left its random start before so many updates, and a loss that has not lost
@@ -215,10 +216,22 @@ def _lift(run: Run, view: View) -> CameraPoses:
     if not isinstance(predicted, CameraPoses):
         raise InputError(f"{run.record['method']} does not predict 3D poses from one camera.")
     points = predicted.joints3d[:, 0]
-    if not bool(points.isfinite().any()):
-        root = run.skeleton.root
-        raise InputError(f"'{view.name}': the root joint ({root}) is seen in none of {len(points)} frames.")
+    _check_finite(points, run, view)
     return predicted
+
+
+def _check_finite(points: Float[Tensor, "frames joints 3"], run: Run, view: View) -> None:
+    """A pose is unknown where the root is not seen; elsewhere an answer that is no number is the model's."""
+    root = run.skeleton.root
+    seen = view.confidence[:, run.skeleton.joints.index(root)] > 0
+    if not bool(seen.any()):
+        raise InputError(f"'{view.name}': the root joint ({root}) is seen in none of {len(points)} frames.")
+    if bool(points.isinf().any()) or not bool(points[seen].isfinite().any()):
+        raise InputError(
+            f"'{view.name}': the model's answers are not finite, although the root joint is seen in {int(seen.sum())} "
+            f"frames. The weights of the run {run.path} are damaged or diverged; put {WEIGHTS} back as it was, or "
+            f"train again with --overwrite."
+        )
 
 
 def _warnings(comparison: Comparison | None) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from torch import Tensor
 from coview import __version__
 from coview.errors import InputError
 from coview.formats.io.atomic import replacing, write_text
+from coview.formats.io.damage import reader
 from coview.formats.io.untrusted import read_npz
 from coview.skeletons import Skeleton
 
@@ -67,6 +68,7 @@ def write_prediction(prediction: Prediction) -> None:
     _write_csv(prediction)
 
 
+@reader("predicted 3D joints")
 def read_prediction(path: Path) -> Prediction:
     """Read a file of `write_prediction`.
 
