@@ -7,6 +7,7 @@ joints fit the epipolar geometry (`epipolar_affinity`), which without a calibrat
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 
 import numpy as np
@@ -31,6 +32,21 @@ from coview.geometry.epipolar.relative_pose import fundamental_from_projections
 LEAST_FRAMES = 10
 # alternations of fitting matrices to people and matching people by matrices
 _ROUNDS = 2
+
+
+@dataclass(frozen=True)
+class TrackedDetections:
+    """Detections of all views, each at its own frames, and the tracks that they belong to."""
+
+    # pixels, NaN where not seen with enough confidence
+    joints: Float[Tensor, "views frames people joints 2"]
+    # track of every detection, from 0, no two views share a number; -1: none
+    tracks: Int[Tensor, "views frames people"]
+
+    @cached_property
+    def small(self) -> Float[Tensor, "views frames people joints 2"]:
+        """The joints in body sizes of each view."""
+        return self.joints.double() / body_sizes(self.joints).double()[:, None, None, None, None]
 
 
 @dataclass(frozen=True)
@@ -79,11 +95,52 @@ def associate_uncalibrated(
     Raises:
         InputError: Where the number of time offsets is not the number of views.
     """
+    own = tracked_detections(joints, confidence, min_confidence=min_confidence, max_gap=max_gap)
+    return associate_tracked(own, time_offsets, seed=seed)
+
+
+def tracked_detections(
+    joints: Float[Tensor, "views frames people joints 2"],
+    confidence: Float[Tensor, "views frames people joints"] | None = None,
+    *,
+    min_confidence: float = 0.3,
+    max_gap: int = MAX_GAP,
+) -> TrackedDetections:
+    """Join the detections of each view over time.
+
+    Args:
+        joints: 2D detections, pixels, NaN where not seen; the order of people within a frame means nothing.
+        confidence: Confidence of every detected joint; None: all joints count.
+        min_confidence: Joints below this confidence are taken as not seen.
+        max_gap: Frames that a track survives without a detection.
+
+    Returns:
+        Detections and tracks, every view at its own frames.
+    """
     seen = _confident(joints, confidence, min_confidence)
-    starts = _starts(time_offsets, len(joints))
-    seen = _synchronised(seen, starts, torch.nan)
-    track_ids = _number_tracks(seen, max_gap)
-    small = seen.double() / body_sizes(seen).double()[:, None, None, None, None]
+    return TrackedDetections(seen, _number_tracks(seen, max_gap))
+
+
+def associate_tracked(
+    own: TrackedDetections, time_offsets: Sequence[float] | None = None, *, seed: int = 0
+) -> Association:
+    """Match the tracks of views of which neither poses nor focal lengths are known; see `associate_uncalibrated`.
+
+    Args:
+        own: Detections and tracks of each view at its own frames.
+        time_offsets: Per view, frames by which it started later; None: all started at once.
+        seed: Seed of the search for fundamental matrices.
+
+    Returns:
+        The person and the track of every detection.
+
+    Raises:
+        InputError: Where the number of time offsets is not the number of views.
+    """
+    starts = _starts(time_offsets, len(own.joints))
+    seen = _synchronised(own.joints, starts, torch.nan)
+    track_ids = _synchronised(own.tracks, starts, -1.0)
+    small = _synchronised(own.small, starts, torch.nan)
     fundamentals = search_fundamentals(small, track_ids, seed)
     people = _numbered(seen, small, track_ids, fundamentals)
     for _ in range(_ROUNDS):
@@ -91,7 +148,7 @@ def associate_uncalibrated(
         people = _numbered(seen, small, track_ids, fundamentals)
         if torch.equal(before, people):
             break
-    return _finished(people, track_ids, starts, joints.shape[1])
+    return _finished(people, track_ids, starts, own.joints.shape[1])
 
 
 def associate_calibrated(

@@ -89,6 +89,25 @@ def refit_fundamentals(
     return found
 
 
+def fundamental_of_people(
+    first: Float[Tensor, "people frames joints 2"],
+    second: Float[Tensor, "people frames joints 2"],
+    seed: int = 0,
+) -> Float[Tensor, "3 3"] | None:
+    """Fit the fundamental matrix of two views to people who are matched.
+
+    Args:
+        first: Every person in the first view, body sizes of the view, NaN where not seen.
+        second: The same people at the same instants in the second view.
+        seed: Seed of the robust fit.
+
+    Returns:
+        F with b̃ᵀ F ã = 0; None where the two views share too little.
+    """
+    both = (first.isfinite() & second.isfinite()).all(dim=-1)
+    return _fitted(first[both], second[both], FINE, seed, 4 * _POINTS)
+
+
 def _related(
     a: Float[Tensor, "frames people joints 2"],
     b: Float[Tensor, "frames others joints 2"],
