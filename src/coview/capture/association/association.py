@@ -5,6 +5,7 @@ joints fit the epipolar geometry (`epipolar_affinity`), which without a calibrat
 (`fundamental_from_people`); tracks are grouped consistently and handed on from block to block (`multicut`).
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.capture.association.epipolar_affinity import BLOCK, body_sizes, track_affinities
+from coview.capture.association.frame_by_frame import frames_far_apart, people_frame_by_frame
 from coview.capture.association.fundamental_from_people import (
     Fundamentals,
     refit_fundamentals,
@@ -28,8 +30,9 @@ from coview.capture.association.tracking import MAX_GAP, track_people
 from coview.errors import InputError
 from coview.geometry.epipolar.relative_pose import fundamental_from_projections
 
-# frames in which two cameras must see a person at once; who is seen less gets no number
-LEAST_FRAMES = 10
+# frames in which two cameras must see a person at once, but for this share of a short recording; who is seen less gets
+# no number
+LEAST_FRAMES, _LEAST_SHARE = 10, 0.1
 # alternations of fitting matrices to people and matching people by matrices
 _ROUNDS = 2
 
@@ -159,10 +162,12 @@ def associate_calibrated(
     time_offsets: Sequence[float] | None = None,
     min_confidence: float = 0.3,
     max_gap: int = MAX_GAP,
+    bones: Sequence[tuple[int, int]] = (),
 ) -> Association:
     """Match people across views and over time with calibrated cameras.
 
-    Who was out of sight of all cameras for a moment is found again by place in 3D.
+    Who was out of sight of all cameras for a moment is found again by place in 3D. Where frames are too far apart to
+    follow people (photographs), they are told apart frame by frame and recognised by the lengths of their limbs.
 
     Args:
         joints: 2D detections, distorted pixels, NaN where not seen; the order of people within a frame means nothing.
@@ -171,6 +176,7 @@ def associate_calibrated(
         time_offsets: Per view, frames by which it started later, as for `associate_uncalibrated`; None: all at once.
         min_confidence: Joints below this confidence are taken as not seen.
         max_gap: Frames that a track survives without a detection.
+        bones: Pairs of joints between which there is a bone, to recognise people in frames far apart.
 
     Returns:
         The person and the track of every detection.
@@ -192,8 +198,11 @@ def associate_calibrated(
         (a, b): fundamental_from_projections(shrink[a] @ projections[a], shrink[b] @ projections[b])
         for a, b in combinations(range(len(joints)), 2)
     }
-    people = _numbered(seen, small, track_ids, fundamentals)
-    people = rejoin_people(straight, people, projections)
+    if frames_far_apart(track_ids):
+        people = people_frame_by_frame(straight, small, fundamentals, projections, bones)
+    else:
+        people = _numbered(seen, small, track_ids, fundamentals)
+        people = rejoin_people(straight, people, projections)
     return _finished(people, track_ids, starts, joints.shape[1])
 
 
@@ -261,10 +270,10 @@ def _finished(
     """Renumbered by how much is seen of each, without those whom no two cameras saw; every view at its own frames."""
     ids = torch.full_like(people, -1)
     names, counts = people[people >= 0].unique(return_counts=True)
-    number = 0
+    number, least = 0, min(LEAST_FRAMES, math.ceil(_LEAST_SHARE * frames))
     for person in names[counts.argsort(descending=True, stable=True)]:
         mine = people == person
-        if int((mine.any(dim=-1).sum(dim=0) >= 2).sum()) >= LEAST_FRAMES:
+        if int((mine.any(dim=-1).sum(dim=0) >= 2).sum()) >= least:
             number += 1
             ids[mine] = number
     own = [

@@ -26,7 +26,7 @@ _LONGEST = 5
 # of these pairings, those that share most frames
 _TRIED = 12
 # frames that two tracks must share
-_SHARED = 20
+SHARED_FRAMES = 20
 # frames in which the agreement of a pairing is computed
 _INSTANTS = 80
 # pairs of joints that a matrix is first fitted to
@@ -116,7 +116,7 @@ def _related(
     seed: int,
 ) -> Float[Tensor, "3 3"] | None:
     shared = ((in_a >= 0).any(dim=1) & (in_b >= 0).any(dim=1)).nonzero()[:, 0]
-    if len(shared) < _SHARED:
+    if len(shared) < SHARED_FRAMES:
         return None
     some = shared[torch.linspace(0, len(shared) - 1, min(len(shared), _INSTANTS)).long()]
     glance = a[some], b[some], in_a[some], in_b[some]
@@ -186,7 +186,7 @@ def _candidates(
     for one in _long(in_a):
         for other in _long(in_b):
             both = (in_a == one).any(dim=1) & (in_b == other).any(dim=1)
-            if int(both.sum()) >= _SHARED:
+            if int(both.sum()) >= SHARED_FRAMES:
                 heights = [
                     _heights(points, track_ids == track_id)[both]
                     for points, track_ids, track_id in ((a, in_a, one), (b, in_b, other))
@@ -209,7 +209,7 @@ def _alike(one: Float[Tensor, "frames joints"], other: Float[Tensor, "frames joi
     first, second = (each - each.nanmean(dim=0) for each in (first, second))
     norm = (first.square().nansum(dim=0) * second.square().nansum(dim=0)).sqrt()
     each = torch.where(norm > 0, (first * second).nansum(dim=0) / norm.clamp(min=1e-12), torch.nan)
-    mean = float(each[both.sum(dim=0) >= _SHARED // 2].nanmean())
+    mean = float(each[both.sum(dim=0) >= SHARED_FRAMES // 2].nanmean())
     return max(mean, 0.0) if mean == mean else 0.0
 
 

@@ -13,6 +13,7 @@ from coview.capture.association.association import (
     associate_tracked,
     tracked_detections,
 )
+from coview.capture.association.fundamental_from_people import SHARED_FRAMES
 from coview.capture.association.people_table import write_table
 from coview.capture.association.time_offset import associate_in_time
 from coview.errors import InputError
@@ -143,6 +144,12 @@ def _told_apart(
         session.people_path.unlink(missing_ok=True)
         return None
     found, offsets = _found(session, detections, calibration, time_offsets, seed)
+    if not found.count and calibration is None and session.frames < SHARED_FRAMES:
+        raise InputError(
+            f"session '{session.name}': several people are in view in {session.frames} frames. Without a calibration "
+            f"they are matched by {SHARED_FRAMES} frames or more of the same people; with one, a single frame is "
+            f"enough: `coview calibrate file {session.path} FILE`."
+        )
     if not found.count:
         raise InputError(
             f"session '{session.name}': several people are in view, but nobody could be recognised in two cameras. The "
@@ -281,7 +288,12 @@ def _found(
     if calibration is not None:
         offsets = _clock_offsets(session, calibration)
         found = associate_calibrated(
-            joints, calibration.cameras, confidence, time_offsets=offsets, min_confidence=MIN_CONFIDENCE
+            joints,
+            calibration.cameras,
+            confidence,
+            time_offsets=offsets,
+            min_confidence=MIN_CONFIDENCE,
+            bones=session.skeleton.bone_indices,
         )
         return found, offsets
     own = tracked_detections(joints, confidence, min_confidence=MIN_CONFIDENCE)
