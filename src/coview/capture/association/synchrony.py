@@ -118,7 +118,8 @@ def match_at(views: TwoViews, shift: int, seed: int = 0) -> Match | None:
     Returns:
         None where nobody can be matched.
     """
-    return match_of(views, associate_tracked(views.own, (0.0, float(shift)), seed=seed).ids, shift, seed)
+    ids = associate_tracked(views.own, (0.0, float(shift)), seed=seed).ids
+    return match_of(views, _along_tracks(ids, views.own.tracks), shift, seed)
 
 
 def match_of(
@@ -136,15 +137,24 @@ def match_of(
         None where the two views share too little.
     """
     people = _each(views.own.small, ids)
-    return fitted_again(Match(shift, people, torch.zeros(3, 3)), views.common(shift), seed)
-
-
-def fitted_again(match: Match, frames: Int[Tensor, "frames"], seed: int = 0) -> Match | None:
-    """The same people, with the geometry that fits some frames of the second view best; None: too little is seen."""
-    if not len(match.people[0]) or not len(frames):
+    if not len(people[0]) or not len(frames := views.common(shift)):
         return None
+    matrix = fundamental_of_people(people[0][:, frames + shift], people[1][:, frames], seed=seed)
+    return None if matrix is None else Match(shift, people, matrix)
+
+
+def fitted_again(match: Match, frames: Int[Tensor, "frames"]) -> Match | None:
+    """The same people, with the geometry that fits some frames of the second view best.
+
+    Args:
+        match: Where the fit starts.
+        frames: Frames of the second view.
+
+    Returns:
+        None where too little is seen.
+    """
     first, second = match.people[0][:, frames + match.shift], match.people[1][:, frames]
-    matrix = fundamental_of_people(first, second, seed)
+    matrix = fundamental_of_people(first, second, match.fundamental)
     return None if matrix is None else replace(match, fundamental=matrix)
 
 
@@ -227,6 +237,19 @@ def _share(match: Match, views: TwoViews, places: list[Tensor], noise: float) ->
         explained = explained + inside * match.explained(match.shift, frames, noise)
         possible = possible + inside * views.possible(match.shift, frames)
     return explained / torch.where(possible > 0, possible, torch.nan)
+
+
+def _along_tracks(
+    ids: Int[Tensor, "two frames people"], tracks: Int[Tensor, "two frames people"]
+) -> Int[Tensor, "two frames people"]:
+    """Every track is one person, also in frames that the other view does not share."""
+    both = (ids > 0) & (tracks >= 0)
+    if not bool(both.any()):
+        return ids
+    votes = torch.zeros(int(tracks.max()) + 1, int(ids.max()) + 1)
+    votes.index_put_((tracks[both], ids[both]), torch.ones(()), accumulate=True)
+    most, person = votes.max(dim=1)
+    return torch.where(tracks >= 0, torch.where(most > 0, person, -1)[tracks.clamp(min=0)], -1)
 
 
 def _each(

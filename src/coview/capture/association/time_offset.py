@@ -4,6 +4,8 @@ That all cameras began at once is the first hypothesis, and is kept unless the r
 offset explains far more of what two cameras see (`synchrony`), by a test, and all pairs of cameras agree on it.
 """
 
+from collections.abc import Iterator
+from dataclasses import replace
 from itertools import combinations
 
 import torch
@@ -24,6 +26,7 @@ from coview.capture.association.synchrony import (
     TwoViews,
     agreements,
     compared,
+    fitted_again,
     match_at,
     match_of,
 )
@@ -109,12 +112,10 @@ def associate_in_time(
     offsets = consistent_offsets(found, len(offsets))
     if float(offsets.abs().max()) <= SAME:
         return on_time, torch.zeros_like(offsets)
-    late = associate_tracked(own, offsets.tolist(), seed=seed)
-    return (
-        (late, offsets)
-        if _better(pairs, part, on_time, late, offsets, seed)
-        else (on_time, torch.zeros_like(offsets))
-    )
+    shifted = associate_tracked(own, offsets.tolist(), seed=seed)
+    if not _better(pairs, part, on_time, shifted, offsets, seed):
+        return on_time, torch.zeros_like(offsets)
+    return shifted, _refined(pairs, part, shifted, offsets, most, seed)
 
 
 # --- inside --------------------------------------------------------------------------------------
@@ -134,13 +135,28 @@ def _judged(
         return found
     best = None
     for shift in proposed_shifts(views.own, views.fps, most, implied, alike, thorough=not found):
-        late = _centred(views, match_at(views, shift, seed), most, seed)
-        gain = None if late is None or abs(late.shift) <= SAME else _gain(late, on_time, views)
-        if late is not None and gain is not None and (best is None or gain > best.weight):
-            best = PairShift(a, b, float(late.shift), gain)
+        # the people who were matched on time first, since a search costs more
+        for match in _matches(views, on_time, shift, seed):
+            shifted = _centred(views, match, most)
+            gain = None if abs(shifted.shift) <= SAME else _gain(shifted, on_time, views)
+            if gain is not None and (best is None or gain > best.weight):
+                best = PairShift(a, b, float(shifted.shift), gain)
+            if gain is not None:
+                break
         if best is not None and best.weight > 2 * _BETTER:
             break
     return found if best is None else [best]
+
+
+def _matches(views: TwoViews, on_time: Match | None, shift: int, seed: int) -> Iterator[Match]:
+    """Matches at a shift: of the people who were matched on time, then of whoever fits."""
+    if on_time is not None:
+        same = fitted_again(replace(on_time, shift=shift), views.common(shift))
+        if same is not None:
+            yield same
+    other = match_at(views, shift, seed)
+    if other is not None:
+        yield other
 
 
 def _at_once(
@@ -159,32 +175,38 @@ def _at_once(
     better = [int(shifts[place]) for place in curve.argsort(descending=True) if curve[place] > zero + _SEEMS]
     if zero < _FITS or on_time.distance > 1.2 * NOISIEST:
         return [], better[:_LOOKED_AT]
-    tells = zero - float(curve.max()) >= _TELLS
-    return [PairShift(a, b, 0.0, float(zero) if tells else QUIET)], better[:_LOOKED_AT]
+    if zero - float(curve.max()) < _TELLS:
+        return [PairShift(a, b, 0.0, QUIET)], better[:_LOOKED_AT]
+    return [PairShift(a, b, float(_centred(views, on_time, most).shift), float(zero))], []
 
 
-def _gain(late: Match, on_time: Match | None, views: TwoViews) -> float | None:
+def _gain(shifted: Match, on_time: Match | None, views: TwoViews) -> float | None:
     """The share by which a shift explains the views better than on time does; None where that is not significant."""
-    if on_time is None:
-        own = float(agreements(late, views, torch.tensor([late.shift]), late.noise))
+    same = fitted_again(replace(shifted, shift=0), views.common(0))
+    # whoever is matched at a shift may be matched so on time too: that shift was found by chance
+    others = [match for match in (on_time, same) if match is not None]
+    if not others:
+        own = float(agreements(shifted, views, torch.tensor([shifted.shift]), shifted.noise))
         return own if own >= _FITS else None
-    comparison = compared(late, on_time, views, min(late.noise, on_time.noise))
-    gain = comparison.first - comparison.second
-    sure = comparison.first >= _FITS and gain >= _BETTER and comparison.deviations >= _DEVIATIONS
+    noise = min(match.noise for match in (shifted, *others))
+    found = [compared(shifted, other, views, noise) for other in others]
+    gain = min(each.first - each.second for each in found)
+    sure = (
+        found[0].first >= _FITS and gain >= _BETTER and min(each.deviations for each in found) >= _DEVIATIONS
+    )
     return gain if sure else None
 
 
-def _centred(views: TwoViews, match: Match | None, most: int, seed: int) -> Match | None:
-    """A match at the shift, near its own, at which its people fit best."""
+def _centred(views: TwoViews, match: Match, most: int) -> Match:
+    """The same people at the shift, near the match's own, at which they fit best."""
     reach = round(_AROUND * views.fps)
     for _ in range(3):
-        if match is None:
-            return None
         near = torch.arange(max(-most, match.shift - reach), min(most, match.shift + reach) + 1)
         best = int(near[agreements(match, views, near, match.noise).argmax()])
-        if best == match.shift:
-            return match
-        match = match_at(views, best, seed)
+        refitted = fitted_again(replace(match, shift=best), views.common(best))
+        if best == match.shift or refitted is None:
+            break
+        match = refitted
     return match
 
 
@@ -192,7 +214,7 @@ def _better(
     pairs: dict[tuple[int, int], TwoViews],
     part: slice,
     on_time: Association,
-    late: Association,
+    shifted: Association,
     offsets: Float[Tensor, "views"],
     seed: int,
 ) -> bool:
@@ -202,19 +224,59 @@ def _better(
         shift = round(float(offsets[b])) - round(float(offsets[a]))
         if abs(shift) <= SAME or abs(shift) >= views.frames:
             continue
-        one = match_of(views, late.ids[[a, b], part], shift, seed)
-        other = match_of(views, on_time.ids[[a, b], part], 0, seed)
+        one = match_of(views, shifted.ids[[a, b], part], shift, seed)
         if one is None:
             continue
-        if other is None:
+        others = (
+            match_of(views, on_time.ids[[a, b], part], 0, seed),
+            fitted_again(replace(one, shift=0), views.common(0)),
+        )
+        found = [
+            compared(one, other, views, min(one.noise, other.noise)) for other in others if other is not None
+        ]
+        least = min(found, key=lambda each: each.first - each.second, default=None)
+        if least is None:
             gains.append(float(agreements(one, views, torch.tensor([shift]), one.noise)))
             continue
-        comparison = compared(one, other, views, min(one.noise, other.noise))
-        gain = comparison.first - comparison.second
-        if gain <= -_BETTER and comparison.deviations <= -_DEVIATIONS:
+        gain = least.first - least.second
+        if gain <= -_BETTER and least.deviations <= -_DEVIATIONS:
             return False
         gains.append(gain)
     return bool(gains) and sum(gains) / len(gains) >= _BETTER
+
+
+def _refined(
+    pairs: dict[tuple[int, int], TwoViews],
+    part: slice,
+    shifted: Association,
+    offsets: Float[Tensor, "views"],
+    most: int,
+    seed: int,
+) -> Float[Tensor, "views"]:
+    """Offsets by least squares over the shifts at which the people of every pair of views fit best."""
+    rows, values = [], []
+    for (a, b), views in pairs.items():
+        shift = round(float(offsets[b])) - round(float(offsets[a]))
+        if abs(shift) > most:
+            continue
+        match = match_of(views, shifted.ids[[a, b], part], shift, seed)
+        if match is None:
+            continue
+        centred = _centred(views, match, most)
+        weight = float(agreements(centred, views, torch.tensor([centred.shift]), centred.noise))
+        if weight >= _FITS and abs(centred.shift - shift) <= _AROUND * views.fps:
+            row = torch.zeros(len(offsets), dtype=torch.float64)
+            row[a], row[b] = -1.0, 1.0
+            rows.append(row)
+            values.append(float(centred.shift))
+    if not rows:
+        return offsets
+    # a weak preference for the offsets so far, for views without a pair of their own
+    keep = 1e-3 * torch.eye(len(offsets), dtype=torch.float64)
+    left = torch.cat([torch.stack(rows), keep])
+    right = torch.cat([torch.tensor(values, dtype=torch.float64), 1e-3 * offsets])
+    found = torch.linalg.lstsq(left, right[:, None]).solution[:, 0]
+    return found - found[0]
 
 
 def _busiest(own: TrackedDetections, length: int) -> slice:
