@@ -298,8 +298,8 @@ def _found(
         return found, offsets
     own = tracked_detections(joints, confidence, min_confidence=MIN_CONFIDENCE)
     if time_offsets is None:
-        found, late = associate_in_time(own, session.fps, seed=seed)
-        return found, late.tolist()
+        found, started = associate_in_time(own, session.fps, seed=seed)
+        return found, started.tolist()
     offsets = [time_offsets.get(name, 0.0) for name in session.camera_names]
     return associate_tracked(own, offsets, seed=seed), offsets
 

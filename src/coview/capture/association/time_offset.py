@@ -72,7 +72,7 @@ def people_time_offsets(
         seed: Seed of the search for the geometry of two cameras.
 
     Returns:
-        Seconds that each camera started later than the first; 0 for one that nothing shows to be late.
+        Seconds that each camera started later than the first; 0 for one of which nothing shows that it did.
     """
     own = tracked_detections(joints, confidence, min_confidence=min_confidence)
     return associate_in_time(own, fps, reach=reach, seed=seed)[1] / fps
