@@ -34,6 +34,8 @@ from coview.geometry.self_calibration.time_offset import LEAST
 
 # share of what both see that is explained, from which on two views are taken to fit
 _FITS = 0.5
+# times the noise that detectors can have, from which on people who fit are looked at again at other shifts
+_POORLY = 1.5
 # share more than at any other shift, from which on people who move show that two views are in step
 _TELLS = 0.08
 # share more at another shift by the geometry on time, from which on that shift is looked at, and how many of them
@@ -110,7 +112,8 @@ def associate_in_time(
         implied = round(float(known[b] - known[a]))
         found += _judged(a, b, views, now, most, implied, seed)
     offsets = consistent_offsets(found, len(offsets))
-    if float(offsets.abs().max()) <= SAME:
+    apart = float(offsets.max() - offsets.min())
+    if not SAME < apart <= most:
         return on_time, torch.zeros_like(offsets)
     shifted = associate_tracked(own, offsets.tolist(), seed=seed)
     if not _better(pairs, part, on_time, shifted, offsets, seed):
@@ -173,7 +176,7 @@ def _at_once(
     )
     curve = torch.stack(others)
     better = [int(shifts[place]) for place in curve.argsort(descending=True) if curve[place] > zero + _SEEMS]
-    if zero < _FITS or on_time.distance > 1.2 * NOISIEST:
+    if zero < _FITS or on_time.distance > _POORLY * NOISIEST:
         return [], better[:_LOOKED_AT]
     if zero - float(curve.max()) < _TELLS:
         return [PairShift(a, b, 0.0, QUIET)], better[:_LOOKED_AT]
@@ -220,9 +223,11 @@ def _better(
 ) -> bool:
     """Whether all cameras together are explained better by these offsets than on time, and no two of them worse."""
     gains = []
+    # a few frames explain little more; where there are larger offsets, these decide
+    least_shift = min(_APART * next(iter(pairs.values())).fps, 0.6 * float(offsets.max() - offsets.min()))
     for (a, b), views in pairs.items():
         shift = round(float(offsets[b])) - round(float(offsets[a]))
-        if abs(shift) <= SAME or abs(shift) >= views.frames:
+        if abs(shift) < max(least_shift, SAME):
             continue
         one = match_of(views, shifted.ids[[a, b], part], shift, seed)
         if one is None:
