@@ -154,3 +154,11 @@ def test_a_delay_that_would_be_ignored_is_refused(tmp_path):
     write_calibration(Calibration(NAMES, crowd.cameras.to(torch.float64)), session.calibration_path)
     with pytest.raises(ValueError, match=r"--time-offset is for sessions without a calibration"):
         associate(session, time_offsets={"b": 3.0})
+
+
+def test_a_few_frames_of_several_people_need_a_calibration(tmp_path):
+    session, _crowd = crowd_session(tmp_path / "session", 2, frames=9)
+    with pytest.raises(
+        ValueError, match=r"20 frames or more of the same people; with one, a single frame is enough"
+    ):
+        associate(session)

@@ -5,8 +5,10 @@ joints fit the epipolar geometry (`epipolar_affinity`), which without a calibrat
 (`fundamental_from_people`); tracks are grouped consistently and handed on from block to block (`multicut`).
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 
 import numpy as np
@@ -16,6 +18,7 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.capture.association.epipolar_affinity import BLOCK, body_sizes, track_affinities
+from coview.capture.association.frame_by_frame import frames_far_apart, people_frame_by_frame
 from coview.capture.association.fundamental_from_people import (
     Fundamentals,
     refit_fundamentals,
@@ -27,10 +30,26 @@ from coview.capture.association.tracking import MAX_GAP, track_people
 from coview.errors import InputError
 from coview.geometry.epipolar.relative_pose import fundamental_from_projections
 
-# frames in which two cameras must see a person at once; who is seen less gets no number
-LEAST_FRAMES = 10
+# frames in which two cameras must see a person at once, but for this share of a short recording; who is seen less gets
+# no number
+LEAST_FRAMES, _LEAST_SHARE = 10, 0.1
 # alternations of fitting matrices to people and matching people by matrices
 _ROUNDS = 2
+
+
+@dataclass(frozen=True)
+class TrackedDetections:
+    """Detections of all views, each at its own frames, and the tracks that they belong to."""
+
+    # pixels, NaN where not seen with enough confidence
+    joints: Float[Tensor, "views frames people joints 2"]
+    # track of every detection, from 0, no two views share a number; -1: none
+    tracks: Int[Tensor, "views frames people"]
+
+    @cached_property
+    def small(self) -> Float[Tensor, "views frames people joints 2"]:
+        """The joints in body sizes of each view."""
+        return self.joints.double() / body_sizes(self.joints).double()[:, None, None, None, None]
 
 
 @dataclass(frozen=True)
@@ -79,11 +98,52 @@ def associate_uncalibrated(
     Raises:
         InputError: Where the number of time offsets is not the number of views.
     """
+    own = tracked_detections(joints, confidence, min_confidence=min_confidence, max_gap=max_gap)
+    return associate_tracked(own, time_offsets, seed=seed)
+
+
+def tracked_detections(
+    joints: Float[Tensor, "views frames people joints 2"],
+    confidence: Float[Tensor, "views frames people joints"] | None = None,
+    *,
+    min_confidence: float = 0.3,
+    max_gap: int = MAX_GAP,
+) -> TrackedDetections:
+    """Join the detections of each view over time.
+
+    Args:
+        joints: 2D detections, pixels, NaN where not seen; the order of people within a frame means nothing.
+        confidence: Confidence of every detected joint; None: all joints count.
+        min_confidence: Joints below this confidence are taken as not seen.
+        max_gap: Frames that a track survives without a detection.
+
+    Returns:
+        Detections and tracks, every view at its own frames.
+    """
     seen = _confident(joints, confidence, min_confidence)
-    starts = _starts(time_offsets, len(joints))
-    seen = _synchronised(seen, starts, torch.nan)
-    track_ids = _number_tracks(seen, max_gap)
-    small = seen.double() / body_sizes(seen).double()[:, None, None, None, None]
+    return TrackedDetections(seen, _number_tracks(seen, max_gap))
+
+
+def associate_tracked(
+    own: TrackedDetections, time_offsets: Sequence[float] | None = None, *, seed: int = 0
+) -> Association:
+    """Match the tracks of views of which neither poses nor focal lengths are known; see `associate_uncalibrated`.
+
+    Args:
+        own: Detections and tracks of each view at its own frames.
+        time_offsets: Per view, frames by which it started later; None: all started at once.
+        seed: Seed of the search for fundamental matrices.
+
+    Returns:
+        The person and the track of every detection.
+
+    Raises:
+        InputError: Where the number of time offsets is not the number of views.
+    """
+    starts = _starts(time_offsets, len(own.joints))
+    seen = _synchronised(own.joints, starts, torch.nan)
+    track_ids = _synchronised(own.tracks, starts, -1.0)
+    small = _synchronised(own.small, starts, torch.nan)
     fundamentals = search_fundamentals(small, track_ids, seed)
     people = _numbered(seen, small, track_ids, fundamentals)
     for _ in range(_ROUNDS):
@@ -91,7 +151,7 @@ def associate_uncalibrated(
         people = _numbered(seen, small, track_ids, fundamentals)
         if torch.equal(before, people):
             break
-    return _finished(people, track_ids, starts, joints.shape[1])
+    return _finished(people, track_ids, starts, own.joints.shape[1])
 
 
 def associate_calibrated(
@@ -102,10 +162,12 @@ def associate_calibrated(
     time_offsets: Sequence[float] | None = None,
     min_confidence: float = 0.3,
     max_gap: int = MAX_GAP,
+    bones: Sequence[tuple[int, int]] = (),
 ) -> Association:
     """Match people across views and over time with calibrated cameras.
 
-    Who was out of sight of all cameras for a moment is found again by place in 3D.
+    Who was out of sight of all cameras for a moment is found again by place in 3D. Where frames are too far apart to
+    follow people (photographs), they are told apart frame by frame and recognised by the lengths of their limbs.
 
     Args:
         joints: 2D detections, distorted pixels, NaN where not seen; the order of people within a frame means nothing.
@@ -114,6 +176,7 @@ def associate_calibrated(
         time_offsets: Per view, frames by which it started later, as for `associate_uncalibrated`; None: all at once.
         min_confidence: Joints below this confidence are taken as not seen.
         max_gap: Frames that a track survives without a detection.
+        bones: Pairs of joints between which there is a bone, to recognise people in frames far apart.
 
     Returns:
         The person and the track of every detection.
@@ -135,8 +198,11 @@ def associate_calibrated(
         (a, b): fundamental_from_projections(shrink[a] @ projections[a], shrink[b] @ projections[b])
         for a, b in combinations(range(len(joints)), 2)
     }
-    people = _numbered(seen, small, track_ids, fundamentals)
-    people = rejoin_people(straight, people, projections)
+    if frames_far_apart(track_ids):
+        people = people_frame_by_frame(straight, small, fundamentals, projections, bones)
+    else:
+        people = _numbered(seen, small, track_ids, fundamentals)
+        people = rejoin_people(straight, people, projections)
     return _finished(people, track_ids, starts, joints.shape[1])
 
 
@@ -204,10 +270,10 @@ def _finished(
     """Renumbered by how much is seen of each, without those whom no two cameras saw; every view at its own frames."""
     ids = torch.full_like(people, -1)
     names, counts = people[people >= 0].unique(return_counts=True)
-    number = 0
+    number, least = 0, min(LEAST_FRAMES, math.ceil(_LEAST_SHARE * frames))
     for person in names[counts.argsort(descending=True, stable=True)]:
         mine = people == person
-        if int((mine.any(dim=-1).sum(dim=0) >= 2).sum()) >= LEAST_FRAMES:
+        if int((mine.any(dim=-1).sum(dim=0) >= 2).sum()) >= least:
             number += 1
             ids[mine] = number
     own = [

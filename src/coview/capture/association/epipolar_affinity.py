@@ -153,9 +153,9 @@ def _smoothed(keys: np.ndarray, values: np.ndarray, blocks: int, several: int) -
 
 
 def _two_sided(row: np.ndarray) -> np.ndarray:
-    from scipy.signal import lfilter
-
-    forward = lfilter([1.0], [1.0, -DECAY], row)
-    backward = lfilter([1.0], [1.0, -DECAY], row[::-1])[::-1]
-    whole: np.ndarray = forward + backward - row
-    return whole
+    """Sum over all blocks of value × `DECAY` to the power of the distance in blocks."""
+    forward, backward = row.astype(float), row.astype(float)
+    for block in range(1, len(row)):
+        forward[block] += DECAY * forward[block - 1]
+        backward[-1 - block] += DECAY * backward[-block]
+    return forward + backward - row

@@ -7,11 +7,18 @@ from jaxtyping import Int
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from coview.capture.association.association import Association, associate_calibrated, associate_uncalibrated
+from coview.capture.association.association import (
+    Association,
+    associate_calibrated,
+    associate_tracked,
+    tracked_detections,
+)
+from coview.capture.association.fundamental_from_people import SHARED_FRAMES
 from coview.capture.association.people_table import write_table
-from coview.capture.association.time_offset import people_time_offsets
+from coview.capture.association.time_offset import associate_in_time
 from coview.errors import InputError
 from coview.formats.calibration.calibration import Calibration
+from coview.formats.calibration.clock import SYNCHRONOUS
 from coview.formats.io.camera_names import listed
 from coview.formats.keypoints.detections import Detections
 from coview.formats.session.lock import one_at_a_time
@@ -22,9 +29,6 @@ from coview.formats.session.session import Session, StaleError
 MIN_CONFIDENCE = 0.3
 # share of a camera's frames with two people or more, from which on people are told apart
 SEVERAL = 0.02
-
-# frames: estimated time offsets up to this count as none
-_ON_TIME = 1.5
 
 
 def several_people(detections: Detections, min_confidence: float = MIN_CONFIDENCE) -> bool:
@@ -143,8 +147,13 @@ def _told_apart(
         if session.people_path.exists():
             session.people_path.unlink()
         return None
-    offsets = _time_offsets(session, detections, calibration, time_offsets)
-    found = _found(detections, calibration, offsets, seed)
+    found, offsets = _found(session, detections, calibration, time_offsets, seed)
+    if not found.count and calibration is None and session.frames < SHARED_FRAMES:
+        raise InputError(
+            f"session '{session.name}': several people are in view in {session.frames} frames. Without a calibration "
+            f"they are matched by {SHARED_FRAMES} frames or more of the same people; with one, a single frame is "
+            f"enough: `coview calibrate file {session.path} FILE`."
+        )
     if not found.count:
         raise InputError(
             f"session '{session.name}': several people are in view, but nobody could be recognised in two cameras. The "
@@ -263,42 +272,40 @@ def _basis(calibration: Calibration | None, time_offsets: dict[str, float] | Non
     return calibration.fingerprint
 
 
-def _time_offsets(
+def _clock_offsets(session: Session, calibration: Calibration) -> list[float]:
+    """Time offset of each camera by its clock, frames."""
+    # seconds: a drifting clock is right there, and near it
+    middle = session.frames / session.fps / 2
+    clocks = [calibration.clocks.get(name, SYNCHRONOUS) for name in session.camera_names]
+    return [(clock.time_offset + clock.drift * middle) * session.fps for clock in clocks]
+
+
+def _found(
     session: Session,
     detections: Detections,
     calibration: Calibration | None,
     time_offsets: dict[str, float] | None,
-) -> list[float]:
-    """Time offset of each camera, frames: by its clock, as given, or (None) estimated; small estimates count as 0."""
-    if calibration is not None:
-        clocks = calibration.clocks
-        # seconds: a drifting clock is right there, and near it
-        middle = session.frames / session.fps / 2
-        offsets = [
-            clocks[name].time_offset + clocks[name].drift * middle if name in clocks else 0.0
-            for name in session.camera_names
-        ]
-        return [seconds * session.fps for seconds in offsets]
-    if time_offsets is not None:
-        return [time_offsets.get(name, 0.0) for name in session.camera_names]
-    found = people_time_offsets(
-        detections.joints, detections.confidence, session.fps, min_confidence=MIN_CONFIDENCE
-    )
-    frames = (found * session.fps).tolist()
-    return frames if max(abs(frame_offset) for frame_offset in frames) > _ON_TIME else [0.0] * len(frames)
-
-
-def _found(
-    detections: Detections, calibration: Calibration | None, offsets: list[float], seed: int
-) -> Association:
+    seed: int,
+) -> tuple[Association, list[float]]:
+    """Who is who, and the time offset of each camera, frames: by its clock, as given, or (None) estimated."""
     joints, confidence = detections.joints, detections.confidence
-    if calibration is None:
-        return associate_uncalibrated(
-            joints, confidence, time_offsets=offsets, min_confidence=MIN_CONFIDENCE, seed=seed
+    if calibration is not None:
+        offsets = _clock_offsets(session, calibration)
+        found = associate_calibrated(
+            joints,
+            calibration.cameras,
+            confidence,
+            time_offsets=offsets,
+            min_confidence=MIN_CONFIDENCE,
+            bones=session.skeleton.bone_indices,
         )
-    return associate_calibrated(
-        joints, calibration.cameras, confidence, time_offsets=offsets, min_confidence=MIN_CONFIDENCE
-    )
+        return found, offsets
+    own = tracked_detections(joints, confidence, min_confidence=MIN_CONFIDENCE)
+    if time_offsets is None:
+        found, started = associate_in_time(own, session.fps, seed=seed)
+        return found, started.tolist()
+    offsets = [time_offsets.get(name, 0.0) for name in session.camera_names]
+    return associate_tracked(own, offsets, seed=seed), offsets
 
 
 def _before(session: Session) -> People | None:

@@ -2,6 +2,7 @@
 frame.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from coview.body.procedural_motion import Kind, random_motion
 from coview.cameras import Cameras
 from coview.data.synthetic.recordings import DetectorNoise, detect, ring_cameras
+from coview.data.synthetic.resting_people import Rest, resting_motion
 from coview.formats.keypoints.detections import Detections
 
 # share of a person's box behind a nearer person's, above which the detector overlooks the person
@@ -43,7 +45,7 @@ def generated_crowd(
     missed: float = 0.05,
     distance: float = 0.7,
     radius: float = 6.0,
-    kind: Kind = "mixed",
+    kind: Kind | Rest | Sequence[Kind | Rest] = "mixed",
     time_offsets: tuple[float, ...] | None = None,
     seed: int = 0,
 ) -> Crowd:
@@ -58,15 +60,16 @@ def generated_crowd(
         missed: share of people that the detector overlooks at random; it always overlooks who is mostly occluded.
         distance: metres between the centre of the ring and the places around which people move.
         radius: of the ring, metres.
-        kind: of the motion.
+        kind: of the motion, of everybody or one per person.
         time_offsets: of each camera in frames, also fractions: frame i shows the world at frame i + offset. None:
             zeros.
         seed: of motion, noise and order."""
     time_offsets = time_offsets or (0.0,) * views
     before = max(0, -int(min(time_offsets) // 1))
     length = frames + before + int(max(time_offsets)) + 2
+    kinds = (kind,) * people if isinstance(kind, str) else tuple(kind)
     motion = torch.stack(
-        [_motion(length, who, people, fps, kind, distance, seed * 1009 + who) for who in range(people)]
+        [_motion(length, who, people, fps, kinds[who], distance, seed * 1009 + who) for who in range(people)]
     )
     motion = _apart(motion, fps)
     cameras = ring_cameras(views, radius=radius)
@@ -95,11 +98,13 @@ def generated_crowd(
 
 
 def _motion(
-    frames: int, who: int, people: int, fps: float, kind: Kind, distance: float, seed: int
+    frames: int, who: int, people: int, fps: float, kind: Kind | Rest, distance: float, seed: int
 ) -> Float[Tensor, "frames joints 3"]:
     stature = 1.6 + 0.3 * ((seed * 37) % 11) / 10
     angle = torch.tensor(2 * torch.pi * who / people)
     place = distance * torch.stack([angle.cos(), angle.sin(), torch.zeros(())])
+    if kind in ("talk", "sit", "still"):
+        return resting_motion(frames, fps=fps, seed=seed, how=kind, stature=stature) + place
     return random_motion(frames, fps=fps, seed=seed, kind=kind, stature=stature) + place
 
 

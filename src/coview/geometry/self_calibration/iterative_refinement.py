@@ -108,6 +108,9 @@ def refine_rig(
         reading = tracks.read(timing, times)
         found = triangulated(cameras, reading, factor, seed)
         used = reading.weights * found.inliers
+        if unknowns.clock != "given":
+            # as `_adjusted` does
+            used = torch.where((reading.velocity != 0).any(dim=-1), used, 0.0)
         _check_used(used, names, factor, unknowns)
         moment = times - timing.middle
         adjusted = _adjusted(
@@ -234,6 +237,12 @@ def _check_used(
     if int(count.min()) < MIN_SHARED:
         name = names[int(count.argmin())]
         raise NotDeterminedError(disagreement_message(name, f"{int(count.min())}", limit, unknowns))
+    seen = ((used > 0) & ((used > 0).sum(dim=1, keepdim=True) >= 2)).transpose(0, 1).flatten(1).double()
+    reached = torch.linalg.matrix_power((seen @ seen.mT > 0).double(), len(names))[0] > 0
+    if not bool(reached.all()):
+        # cameras that agree in two groups, each on its own
+        name = names[int(reached.int().argmin())]
+        raise NotDeterminedError(disagreement_message(name, "none", limit, unknowns))
 
 
 def disagreement_message(name: str, used: str, limit: float, unknowns: Unknowns) -> str:
