@@ -190,6 +190,7 @@ def calibrate_from_people(
             distortion="auto" if guessed and distortion == "auto" else DISTORTION_CHOICES[distortion],
             threshold=limit,
             time_offset=time_offsets,
+            people=count,
             seed=seed,
         )
     except NotDeterminedError as reason:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from coview.cameras import Cameras
@@ -20,6 +20,7 @@ from coview.formats.io.camera_names import listed
 from coview.formats.motion.poses3d import Poses3D
 from coview.formats.session.session import Session
 from coview.formats.session.synchronised_tracks import session_tracks
+from coview.geometry.triangulation.detection_noise import detection_noise
 from coview.geometry.triangulation.inlier_threshold import automatic_threshold, check_settings
 from coview.geometry.triangulation.triangulate import triangulate_robust
 from coview.geometry.triangulation.undistorted import Triangulated, reprojection_residuals
@@ -124,7 +125,8 @@ def reconstruct(
     limit = threshold or automatic_threshold(cameras, pixels, weights)
     found = _triangulate_all(cameras, pixels, weights, limit, solver)
     found_settings = {"threshold_px": f"{limit:.2f}", "calibration_hash": calibration.fingerprint}
-    poses = _poses(found, session, settings | found_settings)
+    noise = detection_noise(found, cameras, pixels, weights)
+    poses = _poses(found, noise / _noise(limit), session, settings | found_settings)
     if not bool(poses.points.isfinite().any()):
         raise NothingReconstructedError(_why_nothing(session, weights, limit))
     raw = poses
@@ -190,7 +192,9 @@ def _chunks(
 
 
 def _noise(limit: float) -> float:
-    """Standard deviation of a detection that `automatic_threshold` assumes for a threshold, pixels."""
+    """Standard deviation of a detection that `automatic_threshold` assumes for a threshold, pixels.
+
+    Whether a rival place is conceivable is judged by it; covariances are scaled to the noise that shows."""
     return limit / 3.0
 
 
@@ -204,10 +208,13 @@ def _triangulate_all(
     return Triangulated(*(torch.cat([getattr(part, name) for part in parts]) for name in names))
 
 
-def _poses(found: Triangulated, session: Session, provenance: dict[str, str]) -> Poses3D:
+def _poses(
+    found: Triangulated, noise: Float[Tensor, "joints"], session: Session, provenance: dict[str, str]
+) -> Poses3D:
+    """`noise`: of each joint's detections, as a share of what the covariances were computed with."""
     return Poses3D(
         points=found.points.float(),
-        covariance=found.covariance.float(),
+        covariance=(noise[:, None, None] ** 2 * found.covariance).float(),
         inliers=found.inliers,
         residuals=found.residuals.float(),
         fps=session.fps,
