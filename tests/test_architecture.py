@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "src" / "coview"
 FLOORS = [
-    ["distortion", "errors"],
+    ["distortion", "errors", "threads"],
     ["skeletons", "cameras", "progress"],
     ["sample", "geometry"],
     ["body"],

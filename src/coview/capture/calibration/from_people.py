@@ -35,6 +35,7 @@ from coview.geometry.self_calibration.self_calibrate import self_calibrate
 from coview.geometry.triangulation.inlier_threshold import automatic_threshold, check_settings
 from coview.geometry.triangulation.triangulate import triangulate_robust
 from coview.geometry.triangulation.undistorted import Triangulated
+from coview.threads import one_thread
 
 # of the image's diagonal: beyond it a detection is wrong rather than poor
 POOR_DETECTION = 0.006
@@ -76,6 +77,7 @@ class Calibrated:
     people: People | None = None
 
 
+@one_thread()
 def calibrate_from_file(
     session: Session,
     file: Path | None = None,
@@ -118,6 +120,7 @@ def _clock_notes(calibration: Calibration) -> tuple[str, ...]:
     )
 
 
+@one_thread()
 def calibrate_from_people(
     session: Session,
     *,

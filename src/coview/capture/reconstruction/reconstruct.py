@@ -25,6 +25,7 @@ from coview.geometry.triangulation.inlier_threshold import automatic_threshold, 
 from coview.geometry.triangulation.triangulate import triangulate_robust
 from coview.geometry.triangulation.undistorted import Triangulated, reprojection_residuals
 from coview.progress import progress
+from coview.threads import one_thread
 
 # frames triangulated at once: bounds memory, and is what the progress bar counts
 CHUNK = 4096
@@ -52,6 +53,7 @@ class NothingReconstructedError(InputError):
     """No joint could be placed in any frame; writing an empty result would hide it."""
 
 
+@one_thread()
 def reconstruct(
     session: Session,
     *,
