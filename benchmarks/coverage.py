@@ -14,12 +14,13 @@ import math
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from itertools import product
 from pathlib import Path
 
 import torch
-from calibration_scenes import FPS, Recording, beside, crowd, record
+from calibration_scenes import FPS, Recording, crowd, record
 from torch import Tensor
 
 from coview.bench.machine import commit, machine
@@ -98,15 +99,20 @@ def missed(
 
 
 def filmed(seed: int, people: int) -> list[Recording]:
-    """Exact detections of people who keep away from the first."""
-    first = record(seed, frames=FRAMES, noise=0.0)
-    return [first] + [beside(first, seed + 1000 * n, frames=FRAMES, noise=0.0) for n in range(1, people)]
+    """Exact detections of people of whom every two keep half a metre apart."""
+    found: list[Recording] = []
+    for other in range(seed, seed + 1_000_000, 1000):
+        candidate = record(other, frames=FRAMES, noise=0.0)
+        ground = candidate.world[:, 0, :2]
+        if all(float((ground - each.world[:, 0, :2]).norm(dim=-1).min()) > 0.5 for each in found):
+            found.append(candidate)
+        if len(found) == people:
+            return found
+    raise RuntimeError(f"no {people} people found who keep apart")
 
 
 def detected(exact: Recording, seed: int, noise: float, repeats: str) -> Recording:
     """The recording with noisy detections of the skeleton's joints."""
-    from dataclasses import replace
-
     generator = torch.Generator().manual_seed(seed + 500_000)
     errors = torch.randn(exact.pixels.shape, generator=generator, dtype=torch.float64)
     if repeats == "repeated":

@@ -37,7 +37,7 @@ _REACH = 0.12
 # m²: candidates for the first variance of second differences, whatever the frame rate
 _STEPS = np.logspace(-10, -1, 10)
 # factor on the variance of a window, which mixes slow with fast motion: else the covariance is too small
-_LOOSER = 2.0
+_LOOSER = 1.3
 # times a joint's typical distance from its median in time, beyond which two views may have agreed by chance
 _STRAY = 6.0
 
