@@ -1,4 +1,4 @@
-"""One thread for what must be the same everywhere: sums are rounded in another order where several threads share them."""
+"""One thread for what must be the same everywhere: several threads round sums in another order."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from coview.body.metric_rig import upright_cameras
+from coview.body.people_sizes import implied_statures
 from coview.capture.association.stage import describe_time_offsets, update_people
 from coview.capture.calibration.initial_intrinsics import (
     CLOCK_CHOICES,
@@ -125,7 +126,7 @@ def calibrate_from_people(
     session: Session,
     *,
     intrinsics: Path | None = None,
-    stature: float | None = None,
+    stature: float | tuple[int, float] | None = None,
     distance: tuple[str, str, float] | None = None,
     frames: tuple[int, int] | None = None,
     min_confidence: float = 0.3,
@@ -145,7 +146,8 @@ def calibrate_from_people(
         session: The session; its `calibration.toml` is written.
         intrinsics: File with the intrinsics; where its cameras stand is not read. Default: the file found at import, or
             a guess from the image sizes.
-        stature: Metres; the stature of person 1, who is seen most.
+        stature: Metres, the stature of the one person; of several, the number of a person (1 is seen most) and metres.
+            A number alone is refused where they differ in size.
         distance: Two joints or two cameras, and the metres between them; excludes `stature`. Without either an adult's
             stature is assumed.
         frames: First frame and the one after the last that are used; default: all.
@@ -200,11 +202,10 @@ def calibrate_from_people(
         raise NotDeterminedError(f"{reason}{_told_apart(people, session.path)}") from reason
     refined = found.refined
     each = refined.points.unflatten(1, (count, -1))
-    # the stated stature is that of person 1
-    first = each[:, 0]
-    scale = stated_scale(refined.cameras, first, session.skeleton, given.names, stature, distance)
+    scale = stated_scale(refined.cameras, each, session.skeleton, given.names, stature, distance)
     cameras, upright = upright_cameras(refined.cameras, each.flatten(0, 1), scale, session.skeleton)
     calibration = found_calibration(given, cameras, found, scale, upright, frames)
+    calibration.provenance["statures"] = implied_statures(each.unbind(1), session.skeleton, scale)
     if count > 1:
         calibration.provenance["people"] = f"{count} people, matched across the cameras before calibrating"
     return _finish(session, calibration, chosen, min_confidence=min_confidence, threshold=limit)
