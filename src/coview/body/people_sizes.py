@@ -38,8 +38,8 @@ def scale_of_people(
     """The scale by which one person has the stated stature, or without one, the grown-up people an adult's.
 
     Limbs tell the sizes of people relative to each other. Where they differ by more than body proportions do, a stature
-    that is not said to be somebody's would scale the world by the wrong person, and is refused. Nobody being much larger
-    than an adult, it is the tallest, and who is not much smaller, whose stature is assumed.
+    that is not said to be somebody's would scale the world by the wrong person, and is refused. Nobody being much
+    larger than an adult, it is the tallest, and who is not much smaller, whose stature is assumed.
 
     Args:
         everybody: joints of each person, any unit; NaN: unknown.
