@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "src" / "coview"
 FLOORS = [
-    ["distortion", "errors"],
+    ["distortion", "errors", "threads"],
     ["skeleton_maps", "cameras", "progress"],
     ["skeletons"],
     ["sample", "geometry"],

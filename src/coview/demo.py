@@ -32,6 +32,7 @@ from coview.geometry.rotations import rotation_angle
 from coview.metrics.joint_error import joint_error
 from coview.report.page import write_report
 from coview.skeletons import H36M_17
+from coview.threads import one_thread
 from coview.training.evaluation.scoring import score
 from coview.training.run import load_run, train
 
@@ -99,6 +100,7 @@ class Stopwatch:
         return result
 
 
+@one_thread()
 def generate(path: Path, seed: int, minutes: float = MINUTES) -> Truth:
     """Generate a session of 2D joints and intrinsics; the same seed gives the same recording.
 

@@ -233,7 +233,7 @@ class Session(files.Session):
         source: Source = "people",
         *,
         file: str | Path | None = None,
-        stature: Number | None = None,
+        stature: Number | tuple[int, Number] | None = None,
         distance: tuple[str, str, float] | None = None,
         frames: tuple[int, int] | None = None,
         min_confidence: Number | None = None,
@@ -254,7 +254,8 @@ class Session(files.Session):
             source: "people", "board" or "file". An option of another source is refused.
             file: Calibration file; of "people" and "board" only its intrinsics are read. Default: the one found at
                 import.
-            stature: Of "people": height of person 1 in metres; sets the scale.
+            stature: Of "people": height of the one person in metres, or of several the number of one and metres, such
+                as (2, 1.62); sets the scale.
             distance: Of "people": two joints or cameras and the metres between them; sets the scale instead.
             frames: Of "people": first and one-past-last frame to calibrate on; the others are held out and judged.
             min_confidence: Of "people": leave out detections less confident than this; default 0.3.
@@ -474,6 +475,8 @@ _STAGE_NAMES = {
 def _as_stage(name: str, value: Any) -> Any:
     if name in ("file", "videos", "intrinsics_videos"):
         return Path(value)
+    if name == "stature" and isinstance(value, tuple):
+        return int(value[0]), float(value[1])
     if name in ("stature", "min_confidence"):
         return float(value)
     return value

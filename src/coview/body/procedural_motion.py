@@ -10,6 +10,7 @@ from torch import Tensor
 from coview.body.anthropometry import DOFS, Body, limits, pose
 from coview.errors import InputError
 from coview.skeletons import H36M_17, Skeleton, skeleton_map
+from coview.threads import one_thread
 
 Kind = Literal["gait", "random", "mixed"]
 # metres per second; no joint is faster
@@ -22,6 +23,7 @@ _REACH = 1.5
 _CALMER = 60
 
 
+@one_thread()
 def random_motion(
     frames: int,
     *,

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import arg
 
-from coview.cli.arguments import Frames, Metres, OptionalFile, OptionalFolder, SessionFolder
+from coview.cli.arguments import Frames, OptionalFile, OptionalFolder, SessionFolder, Stature, parse_stature
 from coview.cli.group import run_group
 from coview.cli.recording import say_people
 from coview.cli.say import note, say
@@ -31,7 +31,7 @@ def people(
     /,
     *,
     intrinsics: OptionalFile = None,
-    stature: Metres = None,
+    stature: Stature = None,
     distance: Annotated[tuple[str, str, float] | None, arg(metavar="A B METRES")] = None,
     frames: Frames = None,
     min_confidence: float = 0.3,
@@ -48,7 +48,7 @@ def people(
         session: Folder made by `coview import`.
         intrinsics: Calibration file of which the intrinsics are read; default: the one found at import, and where there
             is none they are found too.
-        stature: Height of the person in metres (of person 1, who is seen most); sets the scale.
+        stature: Height of the person in metres; of several people, whose it is and metres (2:1.62). Sets the scale.
         distance: Two cameras or two joints and the metres between them; sets the scale instead.
         frames: First and one-past-last frame to calibrate on; the others are held out and reported.
         min_confidence: Leave out detections less confident than this, in [0, 1].
@@ -70,7 +70,7 @@ def people(
         calibrate_from_people(
             Session.load(session),
             intrinsics=intrinsics,
-            stature=stature,
+            stature=parse_stature(stature),
             distance=distance,
             frames=frames,
             min_confidence=min_confidence,
@@ -184,7 +184,7 @@ def say_calibrated(done: "Calibrated") -> None:
         say(f"{fit.name:15s} {', '.join(_fit_words(fit))}")
     provenance = done.calibration.provenance
     lens = [key for key in provenance if key.startswith("lens_")]
-    for key in (*lens, "board", "distances", "scale", "gravity", "focal", "clock"):
+    for key in (*lens, "board", "distances", "scale", "statures", "gravity", "focal", "clock"):
         if key in provenance:
             say(f"{key:15s} {provenance[key]}")
     if done.people is not None:

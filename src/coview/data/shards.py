@@ -6,7 +6,6 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from coview.formats.io.tensor_cache import keep, kept
 from coview.progress import progress
+from coview.threads import one_thread
 
 Make = Callable[[int], dict[str, Tensor]]
 
@@ -77,7 +77,7 @@ def _in_order(make: Make, count: int, workers: int) -> Iterator[dict[str, Tensor
     """Pieces 0, 1, …, of which no more than two per worker are made and not yet taken."""
     if min(workers, count) <= 1:
         for number in range(count):
-            with _on_one_core():
+            with one_thread():
                 piece = make(number)
             yield piece
         return
@@ -94,16 +94,6 @@ def _in_order(make: Make, count: int, workers: int) -> Iterator[dict[str, Tensor
             pool.shutdown(cancel_futures=True)
             # what threads of later pools begin with
             torch.set_num_threads(before)
-
-
-@contextmanager
-def _on_one_core() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _piece(path: Path | None, length: int, number: int, make: Make) -> dict[str, Tensor]:

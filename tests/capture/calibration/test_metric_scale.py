@@ -10,7 +10,7 @@ NAMES = ("a", "b", "c")
 
 
 # A world in units of two metres.
-POINTS = random_motion(20, seed=0).double() / 2
+POINTS = random_motion(20, seed=0).double()[:, None] / 2
 CAMERAS = ring_cameras(3).moved(torch.eye(3, 4), scale=2.0)
 
 

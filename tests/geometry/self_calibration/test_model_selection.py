@@ -2,6 +2,7 @@ import pytest
 
 from coview.geometry.bundle.residuals import Unknowns
 from coview.geometry.self_calibration.camera_clocks import Timing
+from coview.geometry.self_calibration.iterative_refinement import Tracks
 from coview.geometry.self_calibration.model_selection import choose
 
 
@@ -10,7 +11,16 @@ def chosen(refine_walk):
     def answer(scene, focal, clock):
         unknowns = Unknowns("shared", "offset")
         found = refine_walk(scene, unknowns, Timing(scene.late, scene.late * 0))
-        return choose(found, scene.lenses, scene.fps, unknowns, focal, clock, "given", 10.0)
+        return choose(
+            found,
+            scene.lenses,
+            Tracks(scene.pixels, scene.weights, scene.fps),
+            unknowns,
+            focal,
+            clock,
+            "given",
+            10.0,
+        )
 
     return answer
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from coview.body.gravity import upright_from_body
 from coview.body.metric_rig import upright_cameras
+from coview.body.people_sizes import implied_statures
 from coview.body.stature_scale import Scale, scale_from_stature
 from coview.capture.association.stage import describe_time_offsets, update_people
 from coview.capture.calibration.axis_readings import reading_that_fits
@@ -40,6 +41,7 @@ from coview.geometry.self_calibration.self_calibrate import self_calibrate
 from coview.geometry.triangulation.inlier_threshold import automatic_threshold, check_settings
 from coview.geometry.triangulation.triangulate import triangulate_robust
 from coview.geometry.triangulation.undistorted import Triangulated
+from coview.threads import one_thread
 
 # which direction of a calibration file is up
 Up = Literal["file", "people"]
@@ -86,6 +88,7 @@ class Calibrated:
 
 
 @one_at_a_time
+@one_thread()
 def calibrate_from_file(
     session: Session,
     file: Path | None = None,
@@ -167,11 +170,12 @@ def _clock_notes(calibration: Calibration) -> tuple[str, ...]:
 
 
 @one_at_a_time
+@one_thread()
 def calibrate_from_people(
     session: Session,
     *,
     intrinsics: Path | None = None,
-    stature: float | None = None,
+    stature: float | tuple[int, float] | None = None,
     distance: tuple[str, str, float] | None = None,
     frames: tuple[int, int] | None = None,
     min_confidence: float = 0.3,
@@ -192,7 +196,8 @@ def calibrate_from_people(
         session: The session; its `calibration.toml` is written.
         intrinsics: File with the intrinsics; where its cameras stand is not read. Default: the file found at import, or
             a guess from the image sizes.
-        stature: Metres; the stature of person 1, who is seen most.
+        stature: Metres, the stature of the one person; of several, the number of a person (1 is seen most) and metres.
+            A number alone is refused where they differ in size.
         distance: Two joints or two cameras, and the metres between them; excludes `stature`. Without either an adult's
             stature is assumed.
         frames: First frame and the one after the last that are used; default: all.
@@ -242,17 +247,17 @@ def calibrate_from_people(
             distortion="auto" if guessed and distortion == "auto" else DISTORTION_CHOICES[distortion],
             threshold=limit,
             time_offset=time_offsets,
+            people=count,
             seed=seed,
         )
     except NotDeterminedError as reason:
         raise NotDeterminedError(f"{reason}{_told_apart(people, session.path)}") from reason
     refined = found.refined
     each = refined.points.unflatten(1, (count, -1))
-    # the stated stature is that of person 1
-    first = each[:, 0]
-    scale = stated_scale(refined.cameras, first, session.skeleton, given.names, stature, distance)
+    scale = stated_scale(refined.cameras, each, session.skeleton, given.names, stature, distance)
     cameras, upright = upright_cameras(refined.cameras, each.flatten(0, 1), scale, session.skeleton)
     calibration = found_calibration(given, cameras, found, scale, upright, frames)
+    calibration.provenance["statures"] = implied_statures(each.unbind(1), session.skeleton, scale)
     if count > 1:
         calibration.provenance["people"] = f"{count} people, matched across the cameras before calibrating"
     return _finish(session, calibration, chosen, min_confidence=min_confidence, threshold=limit, force=force)

@@ -5,7 +5,8 @@ from dataclasses import replace
 from jaxtyping import Float
 from torch import Tensor
 
-from coview.body.stature_scale import Scale, assumed_scale, scale_from_distance, scale_from_stature
+from coview.body.people_sizes import Stature, scale_of_people
+from coview.body.stature_scale import Scale, scale_from_distance
 from coview.cameras import Cameras
 from coview.errors import InputError
 from coview.skeletons import Skeleton
@@ -13,10 +14,10 @@ from coview.skeletons import Skeleton
 
 def stated_scale(
     cameras: Cameras,
-    points: Float[Tensor, "times joints 3"],
+    everybody: Float[Tensor, "times people joints 3"],
     skeleton: Skeleton,
     names: tuple[str, ...],
-    stature: float | None,
+    stature: float | tuple[int, float] | None,
     distance: tuple[str, str, float] | None,
 ) -> Scale:
     """Determine the scale of a calibrated world, from a stated stature or distance, or else from an adult's usual
@@ -24,28 +25,32 @@ def stated_scale(
 
     Args:
         cameras: The cameras, in the unscaled world.
-        points: Joints of the person whose stature is stated, in that world, NaN where unknown.
+        everybody: Joints of every person, in that world, NaN where unknown.
         skeleton: What the joints are.
         names: Names of the cameras.
-        stature: Metres, or None.
+        stature: Metres, or the number of a person (from 1) and metres, or None.
         distance: Two cameras or two joints, and the metres between them, or None.
 
     Returns:
         Metres per unit, with its uncertainty and where it comes from.
 
     Raises:
-        InputError: For two statements, or a name that is neither a camera nor a joint.
+        InputError: For two statements, a name that is neither a camera nor a joint, or a stature that does not say
+            whose it is where people differ in size.
     """
     if stature is not None and distance is not None:
         raise InputError(
             "both a stature and a known distance were given; the scale can follow only one of them."
         )
     if distance is not None:
-        return _scale_from_distance(cameras, points, skeleton, names, distance)
+        return _scale_from_distance(cameras, everybody[:, 0], skeleton, names, distance)
+    stated = None
     if stature is not None:
-        return scale_from_stature(points, skeleton, stature)
-    assumed = assumed_scale(points, skeleton)
-    return replace(assumed, source=f"{assumed.source} (none was stated: use --stature or --distance)")
+        stated = Stature(stature[1], stature[0]) if isinstance(stature, tuple) else Stature(stature)
+    scale = scale_of_people(everybody.unbind(1), skeleton, stated)
+    if stated is None:
+        return replace(scale, source=f"{scale.source} (none was stated: use --stature or --distance)")
+    return scale
 
 
 def _scale_from_distance(

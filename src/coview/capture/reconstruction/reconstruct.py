@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from coview.cameras import Cameras
@@ -23,10 +23,12 @@ from coview.formats.motion.poses3d import Poses3D
 from coview.formats.session.lock import one_at_a_time
 from coview.formats.session.session import Session
 from coview.formats.session.synchronised_tracks import session_tracks
+from coview.geometry.triangulation.detection_noise import detection_noise
 from coview.geometry.triangulation.inlier_threshold import automatic_threshold, check_settings
 from coview.geometry.triangulation.triangulate import triangulate_robust
 from coview.geometry.triangulation.undistorted import Triangulated, reprojection_residuals
 from coview.progress import progress
+from coview.threads import one_thread
 
 # frames triangulated at once: bounds memory, and is what the progress bar counts
 CHUNK = 4096
@@ -61,6 +63,7 @@ class NothingReconstructedError(InputError):
 
 
 @one_at_a_time
+@one_thread()
 def reconstruct(
     session: Session,
     *,
@@ -149,7 +152,8 @@ def reconstruct(
         "calibration_hash": calibration.fingerprint,
         JUDGEMENT: marked(judgement),
     }
-    poses = _poses(found, session, settings | found_settings)
+    noise = detection_noise(found, cameras, pixels, weights)
+    poses = _poses(found, noise / _noise(limit), session, settings | found_settings)
     _check_found(found, session, weights, limit)
     raw = poses
     poses = _between(raw, max_gap, smooth)
@@ -219,7 +223,9 @@ def _chunks(
 
 
 def _noise(limit: float) -> float:
-    """Standard deviation of a detection that `automatic_threshold` assumes for a threshold, pixels."""
+    """Standard deviation of a detection that `automatic_threshold` assumes for a threshold, pixels.
+
+    Whether a rival place is conceivable is judged by it; covariances are scaled to the noise that shows."""
     return limit / 3.0
 
 
@@ -233,10 +239,13 @@ def _triangulate_all(
     return Triangulated(*(torch.cat([getattr(part, name) for part in parts]) for name in names))
 
 
-def _poses(found: Triangulated, session: Session, provenance: dict[str, str]) -> Poses3D:
+def _poses(
+    found: Triangulated, noise: Float[Tensor, "joints"], session: Session, provenance: dict[str, str]
+) -> Poses3D:
+    """`noise`: of each joint's detections, as a share of what the covariances were computed with."""
     return Poses3D(
         points=found.points.float(),
-        covariance=found.covariance.float(),
+        covariance=(noise[:, None, None] ** 2 * found.covariance).float(),
         inliers=found.inliers,
         residuals=found.residuals.float(),
         fps=session.fps,

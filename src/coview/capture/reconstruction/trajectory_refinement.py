@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from coview.capture.reconstruction.bone_length_prior import BonePrior, solve_with_bones
+from coview.capture.reconstruction.repeated_errors import autocorrelation, inflation
 from coview.capture.reconstruction.smoothing_spline import ORDER, Factor, precision, second_differences
 from coview.errors import InputError
 from coview.geometry.triangulation.undistorted import Triangulated
@@ -36,7 +37,7 @@ _REACH = 0.12
 # m²: candidates for the first variance of second differences, whatever the frame rate
 _STEPS = np.logspace(-10, -1, 10)
 # factor on the variance of a window, which mixes slow with fast motion: else the covariance is too small
-_LOOSER = 2.0
+_LOOSER = 1.3
 # times a joint's typical distance from its median in time, beyond which two views may have agreed by chance
 _STRAY = 6.0
 
@@ -177,6 +178,7 @@ def _refined(
     sure = _plausible(initial, inliers.sum(axis=0))
     paths = _bridged(initial, sure)
     error, squared, near = seen.residuals(paths)
+    repeats = autocorrelation(error, inliers & sure)
     scale = noise[:, None] ** 2
     # points that two views may give by chance are weighted by their residuals, with a wide kernel
     robust_weights = (
@@ -207,7 +209,17 @@ def _refined(
             scale = noise[:, None] ** 2
             variance = _moving((second_differences(paths) ** 2).sum(axis=-1) + uncertain, reach) * _LOOSER / 3
     assert covariance is not None
-    return paths, covariance, noise
+    return paths, _repeated(covariance, seen.normal(paths, error, near, robust_weights)[0], repeats), noise
+
+
+def _repeated(covariance: np.ndarray, information: np.ndarray, repeats: np.ndarray) -> np.ndarray:
+    """The covariance with errors that correlate over time, where `information` is that of single frames."""
+    if not len(repeats):
+        return covariance
+    alone = np.linalg.pinv(full(information), hermitian=True).trace(axis1=-2, axis2=-1)
+    usual = np.median(alone, axis=1, keepdims=True)
+    smoothed = covariance.trace(axis1=-2, axis2=-1) / np.maximum(usual, 1e-300)
+    return covariance * inflation(smoothed.clip(0, 1), repeats)[..., None, None]
 
 
 def _between(there: Bool[Tensor, "frames joints"]) -> Bool[Tensor, "frames joints"]:

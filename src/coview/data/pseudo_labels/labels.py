@@ -19,6 +19,7 @@ from coview.data.pseudo_labels.rigs import CalibratedRig, find_rig
 from coview.data.shards import gathered
 from coview.errors import InputError
 from coview.sample import MultiView
+from coview.threads import one_thread
 
 _READ = frozenset({"joints2d", "confidence", "cameras", "rig"})
 # instants per piece of the cache
@@ -41,6 +42,7 @@ class PseudoLabels:
     facts: dict[str, Any]
 
 
+@one_thread()
 def pseudo_labels(
     seen: MultiView, config: PseudoConfig, *, folder: Path | None = None, workers: int | None = None
 ) -> PseudoLabels:
@@ -54,7 +56,8 @@ def pseudo_labels(
         config: the settings.
         folder: of a cache in which every piece is kept under a hash of settings, input and version, so that a repeated
             or interrupted call computes only what is missing; None: no cache.
-        workers: threads; None: one per core. The result does not depend on it.
+        workers: threads; None: one per core. The result does not depend on it, nor on OMP_NUM_THREADS: each computes
+            on one core.
 
     Raises:
         NotDeterminedError: the cameras cannot be found from the observations; names rig and view.

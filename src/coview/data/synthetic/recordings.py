@@ -13,6 +13,7 @@ from coview.data.base import DataConfig, InMemory, joined
 from coview.errors import InputError
 from coview.sample import MultiView
 from coview.skeletons import H36M_17, Skeleton
+from coview.threads import one_thread
 
 # Standard deviation of human annotations of each joint, as a share of body size: the constants of COCO's keypoint
 # evaluation [Lin14]; trunk points and the crown are ours. Only their ratios matter here.
@@ -100,6 +101,7 @@ def ring_cameras(
     )
 
 
+@one_thread()
 def detect(
     joints3d: Float[Tensor, "frames joints 3"],
     cameras: Cameras,

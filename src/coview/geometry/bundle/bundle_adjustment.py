@@ -13,6 +13,7 @@ from torch import Tensor
 from coview.cameras import Cameras
 from coview.errors import InputError
 from coview.geometry.bundle.checks import check_connected, check_input
+from coview.geometry.bundle.cluster_covariance import Clusters, cluster_scatter
 from coview.geometry.bundle.distance_prior import DistancePrior, linearise_prior
 from coview.geometry.bundle.levenberg_marquardt import Minimum
 from coview.geometry.bundle.point_problem import Iterate, Problem, descend, gauge_basis
@@ -127,6 +128,7 @@ def adjust(
     iterations: int = 50,
     tolerance: float = 1e-2,
     covariance: bool = True,
+    clusters: Clusters | None = None,
 ) -> Adjusted:
     """Poses and points (on request focal lengths, k1 and clocks) of least reprojection error. [Triggs00], [HZ04 §18.1]
 
@@ -151,6 +153,8 @@ def adjust(
         iterations: systems to solve, at most.
         tolerance: share of the standard deviations below which a step is small.
         covariance: whether to compute the points' covariances.
+        clusters: points whose errors may be correlated: the cameras' covariance is then the cluster-robust one; None:
+            all errors are independent.
 
     Returns:
         The adjusted scene. Points seen by fewer than two views are ignored and come back as NaN.
@@ -173,7 +177,8 @@ def adjust(
         )
         start = BundleScene(_typed(cameras, torch.float64), points[used].double().mT.contiguous())
         found = descend(problem, start, iterations, tolerance)
-        return _report(problem, found, used, pixel_sigma, covariance, cameras.intrinsics.dtype)
+        kept = None if clusters is None else clusters.of(used)
+        return _report(problem, found, used, pixel_sigma, covariance, kept, cameras.intrinsics.dtype)
 
 
 # --- the problem -----------------------------------------------------------------------------------
@@ -229,14 +234,17 @@ def _report(
     used: Bool[Tensor, "points"],
     pixel_sigma: float | None,
     covariance: bool,
+    clusters: Clusters | None,
     dtype: torch.dtype,
 ) -> Adjusted:
     place, weights = found.estimate, problem.seen.weights
     observed = (weights > 0) & (place.rows.in_front > 0)
     length = place.rows.residuals.square().sum(dim=1).sqrt()
     squared = torch.where(observed, weights.square(), 0.0)
-    sigma = _residual_sigma(problem, observed, length)
-    covariances = _covariances(problem, place, sigma if pixel_sigma is None else pixel_sigma, covariance)
+    sigma, flatter = _residual_sigma(problem, observed, length)
+    covariances = _covariances(
+        problem, place, sigma if pixel_sigma is None else pixel_sigma, covariance, clusters, flatter
+    )
     behind = (observed.sum(dim=0) < 2)[:, None]  # went behind their cameras
     points = torch.where(behind, torch.nan, place.scene.points.mT)
     blocks = (
@@ -262,15 +270,16 @@ def _clock(scene: BundleScene) -> Float[Tensor, "views 2"]:
     return scene.points.new_zeros(len(scene.cameras), 2) if scene.clock is None else scene.clock
 
 
-def _residual_sigma(problem: Problem, observed: Tensor, length: Tensor) -> float:
-    """Standard deviation (pixels, per axis) of an observation with weight 1, from the residuals.
+def _residual_sigma(problem: Problem, observed: Tensor, length: Tensor) -> tuple[float, float]:
+    """Standard deviation (pixels, per axis) of an observation with weight 1, from the residuals; and by how much
+    the normal equations are steeper than the loss is on average.
 
     For a robust loss Huber's asymptotic formula [Huber81 §7.6] relative to the weights in the normal
     equations: scatter of the *bounded* residuals over the mean curvature of the loss, both at
     residuals as large as they would be had the fit not swallowed a part of them.
     NaN where there are no more observations than unknowns."""
     if problem.freedom < 1:
-        return math.nan
+        return math.nan, 1.0
     coordinates = 2 * int((problem.seen.weights > 0).sum())
     fitted = (problem.seen.weights * length)[observed]
     whole = fitted * math.sqrt(coordinates / problem.freedom)
@@ -279,7 +288,8 @@ def _residual_sigma(problem: Problem, observed: Tensor, length: Tensor) -> float
     slope = curvature.mean()
     small_sample = 1 + (1 - problem.freedom / coordinates) * curvature.var(correction=0) / slope.square()
     factor = problem.loss.weight(fitted).mean()
-    return float(small_sample * (factor * bounded.square().mean() / 2).sqrt() / slope)
+    sigma = float(small_sample * (factor * bounded.square().mean() / 2).sqrt() / slope)
+    return sigma, float(small_sample * factor / slope)
 
 
 @dataclass(frozen=True)
@@ -288,8 +298,16 @@ class _Covariances:
     points: Float[Tensor, "points 3 3"] | None
 
 
-def _covariances(problem: Problem, place: Iterate, sigma: float, with_points: bool) -> _Covariances:
-    """Covariances: the inverse of the normal equations within the gauge, times sigma²."""
+def _covariances(
+    problem: Problem,
+    place: Iterate,
+    sigma: float,
+    with_points: bool,
+    clusters: Clusters | None,
+    flatter: float,
+) -> _Covariances:
+    """Covariances: the inverse of the normal equations within the gauge, times sigma², or with clusters the "sandwich"
+    of it and their scores."""
     views, columns = place.rows.camera_rows.shape[:2]
     pairs = None
     if problem.prior is not None and math.isfinite(sigma):
@@ -302,9 +320,11 @@ def _covariances(problem: Problem, place: Iterate, sigma: float, with_points: bo
     if float(values[0]) < _SINGULAR:
         values = torch.full_like(values, torch.nan)
     half = basis @ (scale[:, None] * vectors / values.sqrt())
-    cameras = half @ half.mT
-    points = sigma**2 * reduced.point_covariance(cameras) if with_points else None
-    return _Covariances(sigma**2 * cameras.view(views, columns, views, columns), points)
+    cameras = sigma**2 * half @ half.mT
+    if clusters is not None and bool(half.isfinite().all()):
+        cameras = flatter**2 * half @ cluster_scatter(place.rows, reduced, half, clusters) @ half.mT
+    points = sigma**2 * reduced.point_covariance(cameras / sigma**2) if with_points else None
+    return _Covariances(cameras.view(views, columns, views, columns), points)
 
 
 def _typed(cameras: Cameras, dtype: torch.dtype) -> Cameras:

@@ -1,7 +1,7 @@
 """Iterative refinement of a rig: triangulation, bundle adjustment, interpolation of the tracks, in alternation."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float
@@ -9,11 +9,12 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.geometry.bundle.bundle_adjustment import Adjusted, Clocks, adjust
+from coview.geometry.bundle.cluster_covariance import Clusters
 from coview.geometry.bundle.residuals import Unknowns
 from coview.geometry.epipolar.view_graph import MIN_SHARED, NotDeterminedError
 from coview.geometry.self_calibration.camera_clocks import Timing
+from coview.geometry.self_calibration.error_clusters import error_clusters
 from coview.geometry.self_calibration.track_interpolation import Reading, read_at
-from coview.geometry.self_calibration.variance_inflation import variance_factor
 from coview.geometry.triangulation.triangulate import triangulate_robust
 from coview.geometry.triangulation.undistorted import Triangulated
 
@@ -35,6 +36,8 @@ class Tracks:
     weights: Float[Tensor, "frames views joints"]
     # frames per second, of all cameras
     fps: float
+    # the joints of so many people follow each other
+    people: int = 1
 
     def read(self, timing: Timing, times: Float[Tensor, "times"]) -> Reading:
         """Interpolate all tracks at common instants.
@@ -81,6 +84,7 @@ def refine_rig(
     names: tuple[str, ...],
     threshold_schedule: Sequence[float],
     huber_delta: float | None = None,
+    clustered: bool = True,
     seed: int = 0,
 ) -> RefinedRig:
     """Cameras, clocks and points of least robust reprojection error, from a start that roughly fits. [Triggs00]
@@ -95,6 +99,8 @@ def refine_rig(
         names: of the cameras, for messages.
         threshold_schedule: outlier thresholds of the rounds, as multiples of `threshold`.
         huber_delta: residual in pixels at which the loss becomes linear; None: a third of the round's threshold.
+        clustered: whether the covariance allows for errors that a detector repeats (`error_clusters`); without, it is
+            too small, and sooner computed.
         seed: of the robust triangulation.
 
     Raises:
@@ -114,8 +120,9 @@ def refine_rig(
         _check_used(used, names, factor, unknowns)
         moment = times - timing.middle
         adjusted = _adjusted(
-            cameras, found.points, reading, used, moment, tracks.fps, unknowns, huber_delta or factor / 3
-        )
+            cameras, found.points, reading, used, moment, tracks.fps, unknowns, huber_delta or factor / 3,
+            _clusters(cameras, found.points, reading, used, tracks.people) if clustered else None,
+        )  # fmt: skip
         cameras, timing = adjusted.cameras, timing.later(adjusted.clock)
         moved = float(adjusted.clock[:, 0].abs().max()) * tracks.fps
         last = len(widths) == 1
@@ -127,14 +134,15 @@ def refine_rig(
     reading = tracks.read(timing, times)
     found = triangulated(cameras, reading, threshold, seed)
     rms_error, agreement = _judged(reading, found, threshold)
-    adjusted = _inflated(adjusted, cameras, found.points, reading, found.inliers)
     seen = reading.weights > 0
     return RefinedRig(
         cameras, timing, times, found.points, found.inliers & seen, reading, adjusted, rms_error, agreement
     )
 
 
-def readjust(refined: RefinedRig, fps: float, unknowns: Unknowns, *, threshold: float) -> Adjusted:
+def readjust(
+    refined: RefinedRig, fps: float, unknowns: Unknowns, *, threshold: float, people: int = 1
+) -> Adjusted:
     """Bundle adjustment of the same observations with other unknowns, starting from the refined rig.
 
     Args:
@@ -142,27 +150,26 @@ def readjust(refined: RefinedRig, fps: float, unknowns: Unknowns, *, threshold: 
         fps: frames per second of the tracks.
         unknowns: what is estimated besides poses and points.
         threshold: outlier threshold in pixels; the loss becomes linear at a third of it.
+        people: the joints of so many people follow each other.
     """
     used = refined.reading.weights * refined.inliers
     moment = refined.times - refined.timing.middle
-    adjusted = _adjusted(
-        refined.cameras, refined.points, refined.reading, used, moment, fps, unknowns, threshold / 3
-    )
-    return _inflated(adjusted, refined.cameras, refined.points, refined.reading, refined.inliers)
+    return _adjusted(
+        refined.cameras, refined.points, refined.reading, used, moment, fps, unknowns, threshold / 3,
+        _clusters(refined.cameras, refined.points, refined.reading, used, people),
+    )  # fmt: skip
 
 
-def _inflated(
-    adjusted: Adjusted,
+def _clusters(
     cameras: Cameras,
     points: Float[Tensor, "times joints 3"],
     reading: Reading,
-    inliers: Bool[Tensor, "times views joints"],
-) -> Adjusted:
-    """The adjustment with its covariance inflated for errors that a detector repeats from frame to frame."""
+    used: Float[Tensor, "times views joints"],
+    people: int,
+) -> Clusters:
     residuals = cameras.project(points[:, None]) - reading.pixels
-    valid = inliers & residuals.isfinite().all(dim=-1)
-    factor = variance_factor(torch.where(valid[..., None], residuals, 0.0), valid)
-    return replace(adjusted, covariance=factor * adjusted.covariance)
+    valid = (used > 0) & residuals.isfinite().all(dim=-1)
+    return error_clusters(torch.where(valid[..., None], residuals, 0.0), valid, people)
 
 
 def detector_noise(found: RefinedRig) -> float:
@@ -203,6 +210,7 @@ def _adjusted(
     fps: float,
     unknowns: Unknowns,
     huber_delta: float,
+    clusters: Clusters | None,
 ) -> Adjusted:
     """Bundle adjustment over the inliers; every joint of every instant is a point of its own."""
     valid = points.isfinite().all(dim=-1).flatten()
@@ -226,6 +234,7 @@ def _adjusted(
         fit_distortion=unknowns.distortion,
         clocks=clocks,
         iterations=30,
+        clusters=None if clusters is None else clusters.of(valid),
     )
 
 

@@ -8,8 +8,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coview.cameras import Cameras
+from coview.geometry.bundle.bundle_adjustment import Adjusted
 from coview.geometry.bundle.residuals import Unknowns
-from coview.geometry.self_calibration.iterative_refinement import RefinedRig, readjust
+from coview.geometry.self_calibration.iterative_refinement import RefinedRig, Tracks, readjust
 
 # Focal lengths. "given": fixed. "auto": fixed unless rejected, then one factor for all, then one each. "unknown": one
 # factor for all unless rejected, the given ones being a guess
@@ -42,7 +43,7 @@ class Explanation:
 def choose(
     found: RefinedRig,
     intrinsics: Cameras,
-    fps: float,
+    tracks: Tracks,
     unknowns: Unknowns,
     focal: FocalChoice,
     clock: ClockChoice,
@@ -57,7 +58,7 @@ def choose(
     Args:
         found: a solution with `unknowns` estimated.
         intrinsics: as given; the hypothesis of `focal` and `distortion`.
-        fps: frames per second.
+        tracks: that it was found from.
         unknowns: those of `found`.
         focal: which choices of focal lengths are allowed.
         clock: which choices of clocks are allowed.
@@ -67,7 +68,7 @@ def choose(
     words: list[str] = []
     adjusted = found.adjusted
     if distortion == "auto":
-        bent = readjust(found, fps, replace(unknowns, distortion="shared"), threshold=threshold)
+        bent = _readjusted(found, tracks, replace(unknowns, distortion="shared"), threshold)
         change = bent.cameras.distortion[:1, 0] - intrinsics.distortion[:1, 0]
         chance = _chance(change, bent.covariance_of("k1")[:1, :1])
         words.append(f"distortion as given: p = {chance:.2g}")
@@ -77,7 +78,7 @@ def choose(
         ):
             unknowns, adjusted = replace(unknowns, distortion="shared"), bent
     if focal in ("auto", "unknown") and unknowns.focal == "shared":
-        each = readjust(found, fps, replace(unknowns, focal="each"), threshold=threshold)
+        each = _readjusted(found, tracks, replace(unknowns, focal="each"), threshold)
         apart = (each.cameras.focal[:, 0] / intrinsics.focal[:, 0]).log()
         differences = (
             torch.eye(len(apart), dtype=apart.dtype)[1:] - torch.eye(len(apart), dtype=apart.dtype)[:1]
@@ -100,7 +101,7 @@ def choose(
         words.append(f"cameras on time: p = {chance:.2g}")
         unknowns = replace(unknowns, clock="offset" if chance < _UNLIKELY else "given")
         if float(found.times[-1] - found.times[0]) > _DRIFT_SECONDS:
-            drifting = readjust(found, fps, replace(unknowns, clock="drift"), threshold=threshold)
+            drifting = _readjusted(found, tracks, replace(unknowns, clock="drift"), threshold)
             chance = _chance(drifting.clock[1:, 1], drifting.covariance_of("drift")[1:, 1:])
             words.append(f"no drift: p = {chance:.2g}")
             unknowns = replace(unknowns, clock="drift") if chance < _UNLIKELY else unknowns
@@ -109,20 +110,24 @@ def choose(
 
 
 def apparent_offsets(
-    found: RefinedRig, fps: float, unknowns: Unknowns, threshold: float
+    found: RefinedRig, tracks: Tracks, unknowns: Unknowns, threshold: float
 ) -> Float[Tensor, "views"] | None:
     """Time offsets (frames) of cameras that were given as synchronised, where a Wald test rejects zero; else None.
 
     Args:
         found: a solution with the clocks given.
-        fps: frames per second.
+        tracks: that it was found from.
         unknowns: those of `found`.
         threshold: outlier threshold in pixels.
     """
-    adjusted = readjust(found, fps, replace(unknowns, clock="offset"), threshold=threshold)
-    frames = adjusted.clock[:, 0] * fps
+    adjusted = _readjusted(found, tracks, replace(unknowns, clock="offset"), threshold)
+    frames = adjusted.clock[:, 0] * tracks.fps
     chance = _chance(adjusted.clock[1:, 0], adjusted.covariance_of("offset")[1:, 1:])
     return frames if chance < _UNLIKELY and float(frames.abs().max()) > _NOTICEABLE_OFFSET else None
+
+
+def _readjusted(found: RefinedRig, tracks: Tracks, unknowns: Unknowns, threshold: float) -> Adjusted:
+    return readjust(found, tracks.fps, unknowns, threshold=threshold, people=tracks.people)
 
 
 def at_corner(cameras: Cameras) -> Float[Tensor, "views"]:

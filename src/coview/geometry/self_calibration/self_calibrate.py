@@ -105,6 +105,7 @@ def self_calibrate(
     time_offset: Float[Tensor, "views"] | None = None,
     reach: float = 10.0,
     instants: int = 300,
+    people: int = 1,
     seed: int = 0,
 ) -> SelfCalibrated:
     """Self-calibration from point tracks: poses up to a similarity, focal lengths and clocks where those are unknown.
@@ -129,6 +130,8 @@ def self_calibrate(
             correlation does not tell it from the joints of several people side by side.
         reach: seconds by which a view may have begun later or earlier than the first.
         instants: at most so many are adjusted, evenly spaced.
+        people: the joints of so many people follow each other, an equal number of each; errors of one person's joints
+            may be correlated.
         seed: of the robust searches.
 
     Returns:
@@ -140,7 +143,7 @@ def self_calibrate(
     """
     intrinsics, pixels, weights = intrinsics.to(torch.float64), pixels.double(), weights.double()
     _check_asked(names, fps, clock)
-    tracks = _tracks(pixels, weights, fps, threshold)
+    tracks = _tracks(pixels, weights, fps, threshold, people)
     first = Unknowns(
         _first_focal(intrinsics, focal),
         "given" if clock == "given" else "offset",
@@ -171,13 +174,15 @@ def self_calibrate(
     found = refined(start, first)
     check_agreement(found, names, threshold, first)
     check_motion(found, names, first)
-    choice = choose(found, intrinsics, tracks.fps, first, focal, clock, distortion, threshold)
+    choice = choose(found, intrinsics, tracks, first, focal, clock, distortion, threshold)
     if choice.unknowns != first:
         found = refined(found, choice.unknowns)
         check_agreement(found, names, threshold, choice.unknowns)
     check_converged(found, tracks.fps)
     check_determined(found, names, choice.unknowns)
-    apparent = apparent_offsets(found, fps, choice.unknowns, threshold) if fps and clock == "given" else None
+    apparent = (
+        apparent_offsets(found, tracks, choice.unknowns, threshold) if fps and clock == "given" else None
+    )
     return SelfCalibrated(found, choice.unknowns, choice.words, apparent)
 
 
@@ -204,11 +209,11 @@ def _check_asked(names: tuple[str, ...], fps: float | None, clock: ClockChoice) 
         )
 
 
-def _tracks(pixels: Tensor, weights: Tensor, fps: float | None, threshold: float) -> Tracks:
+def _tracks(pixels: Tensor, weights: Tensor, fps: float | None, threshold: float, people: int) -> Tracks:
     """Without `fps` the instants count as seconds, and detections are not compared with those before and after."""
     if fps is None:
-        return Tracks(pixels, weights, 1.0)
-    return Tracks(pixels, without_jumps(pixels, weights, 3 * threshold), fps)
+        return Tracks(pixels, weights, 1.0, people)
+    return Tracks(pixels, without_jumps(pixels, weights, 3 * threshold), fps, people)
 
 
 def _by_noise(threshold: float, start: RefinedRig) -> float:
@@ -322,13 +327,13 @@ def _from_start(
     threshold_schedule = _threshold_schedule(intrinsics, limits[1], threshold)
     found = refine_rig(
         placed, timing, tracks, times, unknowns,
-        threshold=threshold, names=names, threshold_schedule=threshold_schedule, seed=seed,
+        threshold=threshold, names=names, threshold_schedule=threshold_schedule, clustered=False, seed=seed,
     )  # fmt: skip
     if focal in ("auto", "unknown") and float(found.agreement.min()) < _GOOD:
         each = replace(unknowns, focal="each")
         other = refine_rig(
             found.cameras, found.timing, tracks, times, each,
-            threshold=threshold, names=names, threshold_schedule=threshold_schedule, seed=seed,
+            threshold=threshold, names=names, threshold_schedule=threshold_schedule, clustered=False, seed=seed,
         )  # fmt: skip
         found = other if other.rms_error < found.rms_error else found
     return found
