@@ -4,7 +4,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import arg
 
-from coview.cli.arguments import Frames, OptionalFile, OptionalFolder, SessionFolder, Stature, parse_stature
+from coview.cli.arguments import (
+    Frames,
+    Metres,
+    OptionalFile,
+    OptionalFolder,
+    SessionFolder,
+    Stature,
+    parse_stature,
+)
 from coview.cli.group import run_group
 from coview.cli.recording import say_people
 from coview.cli.say import note, say

@@ -152,9 +152,9 @@ def reconstruct(
         "calibration_hash": calibration.fingerprint,
         JUDGEMENT: marked(judgement),
     }
+    _check_found(found, session, weights, limit)
     noise = detection_noise(found, cameras, pixels, weights)
     poses = _poses(found, noise / _noise(limit), session, settings | found_settings)
-    _check_found(found, session, weights, limit)
     raw = poses
     poses = _between(raw, max_gap, smooth)
     if refine:
@@ -191,7 +191,11 @@ def reconstruct_everybody(
     people = update_people(session, calibration)
     count = 1 if people is None else people.count
     confidence = options.get("min_confidence", 0.3)
-    judgement = calibration and judge_session(session, calibration, min_confidence=confidence, people=count)
+    judgement = (
+        None
+        if calibration is None
+        else judge_session(session, calibration, min_confidence=confidence, people=count)
+    )
     done, failed = [], []
     for person in range(1, count + 1):
         try:
