@@ -22,11 +22,13 @@ Format = Literal[
     "colmap",
     "panoptic",
     "biocv",
+    "voxelpose",
+    "4d_association",
 ]
 
 
 def calib(arguments: list[str]) -> None:
-    """Calibration files: `calib convert A B` between ten formats, `calib show FILE`.
+    """Calibration files: `calib convert A B` between twelve formats, `calib show FILE`.
 
     The formats: docs/howto/calibration_files.md."""
     run_group(
@@ -53,7 +55,8 @@ def convert(
     Formats: anipose (.toml of anipose, Pose2Sim, FreeMoCap and coview), caliscope (camera_array.toml), qualisys
     (.qca.txt), vicon (.xcp), opencap (folder with Videos/CAMERA/cameraIntrinsicsExtrinsics.pickle), easymocap (folder
     with intri.yml and extri.yml), opencv (folder with one .yml per camera), colmap (folder with cameras.txt and
-    images.txt), panoptic (.json), biocv (folder with one .calib per camera).
+    images.txt), panoptic (.json), biocv (folder with one .calib per camera), voxelpose and
+    4d_association (.json).
 
     Args:
         a: The calibration: a file, or the folder of formats that have several. Its format is found from its content.

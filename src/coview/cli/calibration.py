@@ -136,7 +136,7 @@ def file(
     size_mismatch: SizeMismatch = "keep",
     units: Literal["m", "cm", "mm"] | None = None,
 ) -> None:
-    """Take the cameras from a calibration file, in any of ten formats; docs/howto/calibration_files.md.
+    """Take the cameras from a calibration file, in any of twelve formats; docs/howto/calibration_files.md.
 
     Args:
         session: Folder made by `coview import`.

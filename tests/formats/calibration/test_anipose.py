@@ -105,3 +105,11 @@ def test_caliscope(tmp_path):
 def test_messages(tmp_path, text, message):
     with pytest.raises(ValueError, match=message):
         read(tmp_path, text)
+
+
+@pytest.mark.parametrize(("count", "turned"), [(0, None), (4, None), (2, "180°"), (-1, "270°")])
+def test_pictures_that_caliscope_shows_turned_are_said(tmp_path, count, turned):
+    text = camera("cameras.3", "x").replace("name =", f"rotation_count = {count}\ncam_id = 3\nold =")
+    notes = read(tmp_path, text).notes
+    assert (turned is None) == (notes == ())
+    assert turned is None or f"turned by {turned}" in notes[0]

@@ -179,7 +179,9 @@ def test_a_name_that_tells_nothing(tmp_path):
         ValueError, match=r"'folder' does not tell a calibration format\. Pass --to FORMAT.*biocv: a"
     ):
         target_format(tmp_path / "folder", None)
-    with pytest.raises(ValueError, match=r"no calibration format 'x'\. Known: anipose, biocv"):
+    with pytest.raises(
+        ValueError, match=r"no calibration format 'x'\. Known: 4d_association, anipose, biocv"
+    ):
         target_format(tmp_path / "folder", "x")
 
 

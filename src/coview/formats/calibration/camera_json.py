@@ -40,7 +40,7 @@ def camera_tables(path: Path) -> dict[str, dict[str, Any]]:
     Returns:
         By name, in natural order; empty where it is another kind of JSON.
     """
-    if path.suffix.casefold() != ".json" or not path.is_file():
+    if not path.is_file():
         return {}
     try:
         content = read_json(path)
@@ -54,8 +54,8 @@ def camera_tables(path: Path) -> dict[str, dict[str, Any]]:
     return {str(name): content[name] for name in sorted(content, key=natural_key)}
 
 
-def _recognised(keys: frozenset[str], path: Path) -> bool:
-    tables = camera_tables(path)
+def _recognised(keys: frozenset[str], path: Path, text: str) -> bool:
+    tables = camera_tables(path) if text.lstrip().startswith("{") else {}
     return bool(tables) and all(keys <= set(row) for row in tables.values())
 
 
@@ -120,7 +120,7 @@ VOXELPOSE = CalibrationFormat(
     key="voxelpose",
     title="VoxelPose JSON",
     place="a .json",
-    recognises=lambda path, text: _recognised(_VOXELPOSE_KEYS, path),
+    recognises=lambda path, text: _recognised(_VOXELPOSE_KEYS, path, text),
     read=_read_voxelpose,
     write=_write_voxelpose,
     means=lambda path: False,
@@ -182,7 +182,7 @@ ASSOCIATION = CalibrationFormat(
     key="4d_association",
     title="4d_association JSON",
     place="a .json",
-    recognises=lambda path, text: _recognised(_ASSOCIATION_KEYS, path),
+    recognises=lambda path, text: _recognised(_ASSOCIATION_KEYS, path, text),
     read=_read_association,
     write=_write_association,
     means=lambda path: False,
