@@ -14,6 +14,7 @@ import random
 import shutil
 import sys
 import tempfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,11 @@ def _fuzz(target: Any, seconds: float, asked: argparse.Namespace) -> None:
         return (atheris.Mutate(data, most) if chance.random() < 0.2 else mutated(data, chance))[:most]
 
     def feed(data: bytes) -> None:
-        target.feed(data)
+        try:
+            target.feed(data)
+        except Exception:
+            (kept / f"crash-{zlib.crc32(data):08x}").write_bytes(data)
+            raise
 
     sys.stdout.write(f"{target.name}\n")
     sys.stdout.flush()
