@@ -105,7 +105,7 @@ class _Known:
         """Distance from where the person was last, in body sizes, at most `_WAY`."""
         apart = np.linalg.norm(np.nanmedian(pose, axis=0) - np.nanmedian(self.pose, axis=0))
         size = np.linalg.norm(np.nanmax(pose, axis=0) - np.nanmin(pose, axis=0))
-        return float(min(apart / max(size, 1e-9), _WAY)) if np.isfinite(apart) else _WAY
+        return min(float(apart) / max(float(size), 1e-9), _WAY) if np.isfinite(apart) else _WAY
 
 
 def _recognised(bodies: list[np.ndarray], known: list[_Known], bones: Sequence[tuple[int, int]]) -> list[int]:

@@ -230,7 +230,7 @@ def compared(one: Match, other: Match, views: TwoViews, noise: float) -> Compari
 
 def _share(match: Match, views: TwoViews, places: list[Tensor], noise: float) -> Float[Tensor, "frames"]:
     """Share of what is seen that is explained, frame by frame, in several frames of the second view together."""
-    explained, possible = 0.0, 0.0
+    explained = possible = torch.zeros(len(places[0]), dtype=torch.float64)
     for frames in places:
         inside = (frames + match.shift >= 0) & (frames + match.shift < views.frames)
         frames = torch.where(inside, frames, views.common(match.shift)[0])

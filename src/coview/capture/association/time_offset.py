@@ -129,6 +129,11 @@ def _judged(
 ) -> list[PairShift]:
     """What two views say of the time between them: in step, so many frames apart, or (empty) nothing."""
     found, alike = _at_once(a, b, views, on_time, most)
+    if not found and SAME < abs(implied) <= most:
+        # what other pairs say costs one search instead of several
+        closed = _best_shift(a, b, views, on_time, [implied], most, seed)
+        if closed is not None:
+            return [closed]
     if not found:
         # all cameras together may match people wrongly whom these two alone match rightly
         alone = match_at(views, 0, seed)
@@ -136,8 +141,17 @@ def _judged(
         found, alike, on_time = (rightly, also, alone) if rightly else (found, alike, on_time)
     if found and found[0].weight > QUIET:
         return found
+    shifts = proposed_shifts(views.own, views.fps, most, implied, alike, thorough=not found)
+    best = _best_shift(a, b, views, on_time, shifts, most, seed)
+    return found if best is None else [best]
+
+
+def _best_shift(
+    a: int, b: int, views: TwoViews, on_time: Match | None, shifts: list[int], most: int, seed: int
+) -> PairShift | None:
+    """Of these shifts the one that explains the views better than on time does, by most; None: none does."""
     best = None
-    for shift in proposed_shifts(views.own, views.fps, most, implied, alike, thorough=not found):
+    for shift in shifts:
         # the people who were matched on time first, since a search costs more
         for match in _matches(views, on_time, shift, seed):
             shifted = _centred(views, match, most)
@@ -148,7 +162,7 @@ def _judged(
                 break
         if best is not None and best.weight > 2 * _BETTER:
             break
-    return found if best is None else [best]
+    return best
 
 
 def _matches(views: TwoViews, on_time: Match | None, shift: int, seed: int) -> Iterator[Match]:

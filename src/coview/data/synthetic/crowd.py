@@ -103,7 +103,7 @@ def _motion(
     stature = 1.6 + 0.3 * ((seed * 37) % 11) / 10
     angle = torch.tensor(2 * torch.pi * who / people)
     place = distance * torch.stack([angle.cos(), angle.sin(), torch.zeros(())])
-    if kind in ("talk", "sit", "still"):
+    if kind == "talk" or kind == "sit" or kind == "still":
         return resting_motion(frames, fps=fps, seed=seed, how=kind, stature=stature) + place
     return random_motion(frames, fps=fps, seed=seed, kind=kind, stature=stature) + place
 
