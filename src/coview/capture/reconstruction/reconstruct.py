@@ -128,10 +128,9 @@ def reconstruct(
     found = _triangulate_all(cameras, pixels, weights, limit, solver)
     found_settings = {"threshold_px": f"{limit:.2f}", "calibration_hash": calibration.fingerprint}
     noise = detection_noise(found, cameras, pixels, weights)
-    poses = _poses(found, noise / _noise(limit), session, settings | found_settings)
-    if not bool(poses.points.isfinite().any()):
+    raw = _poses(found, noise / _noise(limit), session, settings | found_settings)
+    if not bool(raw.points.isfinite().any()):
         raise NothingReconstructedError(_why_nothing(session, weights, limit))
-    raw = poses
     poses = _between(raw, max_gap, smooth)
     if refine:
         poses = _refined(raw, cameras, pixels, weights, found, limit)
