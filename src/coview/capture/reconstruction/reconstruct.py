@@ -127,15 +127,7 @@ def reconstruct(
     }
     if (done := _finished(path, settings)) and not overwrite:
         return _summary(path, done)
-    if session.frames == 0:
-        raise NothingReconstructedError(
-            f"session {session.path} has no frames, so there is nothing to reconstruct."
-        )
-    if len(session.cameras) < 2:
-        raise NothingReconstructedError(
-            f"session {session.path} has one camera ({listed(session.camera_names)}), and one ray has no depth. Import "
-            f"a recording of two or more, or use a one-camera model (`coview predict`)."
-        )
+    _check_possible(session)
     judgement = judgement or judge_session(
         session, calibration, min_confidence=min_confidence, people=1 if people is None else people.count
     )
@@ -154,8 +146,7 @@ def reconstruct(
     }
     _check_found(found, session, weights, limit)
     noise = detection_noise(found, cameras, pixels, weights)
-    poses = _poses(found, noise / _noise(limit), session, settings | found_settings)
-    raw = poses
+    raw = _poses(found, noise / _noise(limit), session, settings | found_settings)
     poses = _between(raw, max_gap, smooth)
     if refine:
         poses = _refined(raw, cameras, pixels, weights, found, limit)
@@ -209,6 +200,19 @@ def reconstruct_everybody(
     while (left := session.poses3d_path_of(number := number + 1)).is_file():
         left.unlink()
     return done, failed
+
+
+def _check_possible(session: Session) -> None:
+    """NothingReconstructedError for a session without frames, or of one camera."""
+    if session.frames == 0:
+        raise NothingReconstructedError(
+            f"session {session.path} has no frames, so there is nothing to reconstruct."
+        )
+    if len(session.cameras) < 2:
+        raise NothingReconstructedError(
+            f"session {session.path} has one camera ({listed(session.camera_names)}), and one ray has no depth. Import "
+            f"a recording of two or more, or use a one-camera model (`coview predict`)."
+        )
 
 
 def _chunks(
