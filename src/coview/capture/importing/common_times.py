@@ -54,7 +54,7 @@ def film_times(
                 continue
             times = presentation_times(videos[name]) * fps
         else:
-            times = np.arange(frames) * (fps / rate)
+            times = np.arange(frames, dtype=np.float64) * float(fps / rate)
         if np.abs(times - np.arange(len(times))).max() >= _NOTICED:
             found[name] = times
     return found

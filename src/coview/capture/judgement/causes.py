@@ -6,6 +6,7 @@ bodies lie in front of them.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations
 
 import torch
@@ -229,11 +230,11 @@ def _of_views(views: tuple[int, ...], plural: bool) -> Iterator[Hypothesis]:
         yield Hypothesis(
             f"{verb} if turned about the viewing axis by {words}", views, _with_turn(views, quarter)
         )
-    for words, change in _PIXELS.items():
-        yield Hypothesis(f"{verb} if the pixels are {words}", views, _with_pixels(views, change))
+    for words, drawn in _PIXELS.items():
+        yield Hypothesis(f"{verb} if the pixels are {words}", views, _with_pixels(views, drawn))
     for times in _RESOLUTIONS:
         words = f"{verb} if the pixels are multiplied by {times:.3g} (2D joints of another resolution)"
-        yield Hypothesis(words, views, _with_pixels(views, lambda p, _, times=times: p * times))
+        yield Hypothesis(words, views, _with_pixels(views, partial(_times, times)))
     for times in _FOCALS:
         words = f"{verb} with {times:.3g} times the focal length"
         yield Hypothesis(words, views, _with_focal(views, times))
@@ -302,6 +303,10 @@ def _with_turn(views: tuple[int, ...], quarter: int) -> Callable[[Seen], Seen]:
         return replace(seen, cameras=Cameras.stack(each))
 
     return mended
+
+
+def _times(factor: float, pixels: Tensor, _: Tensor) -> Tensor:
+    return pixels * factor
 
 
 def _with_pixels(

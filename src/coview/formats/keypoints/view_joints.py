@@ -191,7 +191,7 @@ def _check_crowd(frames: list[list[np.ndarray]], people: int, joints: int) -> No
         )
 
 
-def _check_starts(views: dict[str, ViewJoints]) -> None:
+def _check_starts(views: Mapping[str, ViewJoints]) -> None:
     """Time stamps in place of frame numbers would make rows for years."""
     early, late = (of(views, key=lambda name: views[name].first) for of in (min, max))
     apart, length = views[late].first - views[early].first, max(len(view.points) for view in views.values())
