@@ -5,7 +5,7 @@ from coview.cli.ending import UsageError
 from coview.cli.group import flags_of
 from coview.cli.reconstruction import reconstruct
 from coview.cli.recording import associate
-from coview.cli.retired import RETIRED, flags_with_values, refuse_retired
+from coview.cli.retired import RETIRED, flags_with_values, in_todays_form, refuse_retired
 
 FUNCTIONS = {
     ("calibrate", "people"): (people,),
@@ -67,8 +67,15 @@ def test_what_is_not_retired_passes_and_its_like_that_is_does_not(line, old):
         ),
     ],
 )  # fmt: skip
-def test_the_old_form_of_calibrate_is_told_in_full_how_to_write_it_today(old, new):
-    assert refused(f"calibrate {old}").endswith(f"Write: {new}")
+def test_the_old_form_of_calibrate_is_run_and_told_in_full_how_to_write_it_today(old, new):
+    arguments, note = in_todays_form(f"calibrate {old}".split())
+    assert ["coview", *arguments] == new.split()
+    assert note.endswith(f"it is now: {new}")
+
+
+def test_other_command_lines_are_left_as_they_are():
+    assert in_todays_form(["reconstruct", "s", "--from", "x"]) == (["reconstruct", "s", "--from", "x"], "")
+    assert in_todays_form(["calibrate", "people", "s"]) == (["calibrate", "people", "s"], "")
 
 
 def test_every_new_name_exists_and_no_old_one_does():

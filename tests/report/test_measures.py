@@ -1,12 +1,15 @@
+import math
+
 import pytest
 import torch
 
-from coview.data.synthetic.recordings import ring_cameras
+from coview.data.synthetic.recordings import random_motion, ring_cameras
 from coview.report.measures import (
     agreements,
     bones,
     coverage,
     millimetres_per_pixel,
+    predicted_by_others,
     quantiles,
     views_used,
 )
@@ -78,3 +81,13 @@ def test_a_pixel_is_worth_depth_over_focal_length():
     cameras = ring_cameras(2, target=(0.0, 0.0, 0.0))
     worth = millimetres_per_pixel(torch.zeros(3, 1, 3), cameras)
     assert worth.tolist() == pytest.approx([1000 * 5.2202 / 1145] * 2, rel=1e-4)
+
+
+def test_a_camera_is_compared_with_what_the_others_predict():
+    cameras = ring_cameras(4)
+    pixels = cameras.project(random_motion(40, seed=0)[:, None])
+    pixels[:, 2] += 30.0
+    found = predicted_by_others(cameras, pixels, threshold=14.0)
+    assert found[2] == pytest.approx(30.0 * 2**0.5, rel=0.01)
+    assert max(found[view] for view in (0, 1, 3)) < 1e-2
+    assert all(math.isnan(value) for value in predicted_by_others(cameras[:2], pixels[:, :2], 14.0))

@@ -184,11 +184,11 @@ def check_order_by_geometry(cameras: Cameras, pixels: Tensor, weights: Tensor) -
     swaps = [(axis, name) for axis, name in ((-2, "joints"), (-4, "batch")) if _length(pixels, axis) == views]
     if not swaps or views < 2 or cameras.fisheye.ndim > 1:
         return
-    as_given = _misfit(cameras, pixels, weights)
+    as_given = _median_error(cameras, pixels, weights)
     if not as_given > _BAD_FIT:
         return
     for axis, name in swaps:
-        other = _misfit(cameras, pixels.swapaxes(-3, axis), weights.swapaxes(-2, axis + 1))
+        other = _median_error(cameras, pixels.swapaxes(-3, axis), weights.swapaxes(-2, axis + 1))
         if other < min(as_given / _FAR_BETTER, _BAD_FIT):
             raise InputError(
                 f"pixels: views and {name} are swapped. Both axes have length {views}, so the shape "
@@ -202,7 +202,7 @@ def _length(pixels: Tensor, axis: int) -> int:
 
 
 @torch.no_grad()
-def _misfit(cameras: Cameras, pixels: Tensor, weights: Tensor) -> float:
+def _median_error(cameras: Cameras, pixels: Tensor, weights: Tensor) -> float:
     """Median reprojection residual of the linear points of a few instants, pixels; infinite where there are none."""
     pixels, weights = pixels.reshape(-1, *pixels.shape[-3:]), weights.reshape(-1, *weights.shape[-2:])
     every = max(1, len(pixels) // _SOME)

@@ -20,8 +20,8 @@ from coview.cli.ending import ended
 from coview.cli.learning import asks_for_weights, evaluate, evaluate_weights, predict, recipes, train
 from coview.cli.reconstruction import export, reconstruct, report
 from coview.cli.recording import associate, import_
-from coview.cli.retired import refuse_retired
-from coview.cli.say import say
+from coview.cli.retired import in_todays_form, refuse_retired
+from coview.cli.say import note, say
 
 
 def demo(out: Folder = Path("demo"), *, seed: int = 0) -> None:
@@ -88,6 +88,8 @@ def _run(arguments: list[str]) -> None:
     if arguments == ["--version"]:
         say(f"coview {__version__}")
         return
+    arguments, form = in_todays_form(arguments)
+    note([form] if form else [])
     refuse_retired(arguments)
     if arguments and arguments[0] in OWN_ARGUMENTS:
         COMMANDS[arguments[0]](arguments[1:])

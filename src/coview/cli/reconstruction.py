@@ -70,6 +70,7 @@ def reconstruct(
     )
     if refine and max_gap is not None:
         raise UsageError("--refine fills gaps by itself, from how the take moves: leave --max-gap out.")
+    from coview.capture.judgement.of_session import remarks_of
     from coview.capture.reconstruction import reconstruct as stage
     from coview.formats.session.session import Session
 
@@ -92,7 +93,7 @@ def reconstruct(
             say(f"refined         {done.poses.provenance['refined']}")
         say(f"poses           {done.path}")
     say(f"judgement       {every[0].poses.provenance.get('judgement', 'none: made before there was one')}")
-    note(failed)
+    note([*remarks_of(every[0].poses.provenance), *failed])
 
 
 def _refuse_other_method(whose: str, given: dict[str, object]) -> None:
@@ -150,13 +151,13 @@ def export(
         trc_units: Of lengths in the TRC file, which says them too.
     """
     from coview.capture.export import export_session
+    from coview.capture.judgement.of_session import remarks_of
     from coview.formats.session.session import Session
 
     loaded = Session.load(session)
     for path in export_session(loaded, to, trc_units=trc_units):
         say(f"{path.suffix[1:]:15s} {path}")
-    judgement = loaded.poses3d().provenance.get("judgement", "good")
-    note([] if judgement == "good" else [f"the cameras were judged {judgement}."])
+    note(remarks_of(loaded.poses3d().provenance))
 
 
 def report(path: SessionFolder, /, *, out: OptionalFile = None) -> None:

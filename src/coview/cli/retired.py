@@ -52,11 +52,26 @@ def refuse_retired(arguments: Sequence[str]) -> None:
         UsageError: One was given; the text names the new flags.
     """
     words = [word for argument in arguments for word in _parted(argument)]
-    if words[:1] == ["calibrate"] and "--from" in words:
-        raise UsageError(_calibrate_from(words[1:]))
     found = [f"`{old}` is now `{new}`" for old, new in _retired(words)]
     if found:
         raise UsageError(f"coview {words[0]}: {', '.join(dict.fromkeys(found))}.")
+
+
+def in_todays_form(arguments: Sequence[str]) -> tuple[list[str], str]:
+    """A command line of version 0.1 that has one meaning today, in today's words: `calibrate SESSION --from SOURCE`.
+
+    Args:
+        arguments: The command line after `coview`.
+
+    Returns:
+        The command line to run, and a note that says what to write; the arguments as they are and "" elsewhere.
+    """
+    words = [word for argument in arguments for word in _parted(argument)]
+    if words[:1] != ["calibrate"] or "--from" not in words:
+        return list(arguments), ""
+    new = _calibrate_from(words[1:])
+    note = f"`coview calibrate SESSION --from SOURCE` goes in version 0.3; it is now: {shlex.join(['coview', *new])}"
+    return new, note
 
 
 def flags_with_values(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -96,7 +111,7 @@ def _retired(words: Sequence[str]) -> Iterator[tuple[str, str]]:
                     yield old, new
 
 
-def _calibrate_from(words: list[str]) -> str:
+def _calibrate_from(words: list[str]) -> list[str]:
     """`coview calibrate SESSION --from people ...`, the form of version 0.1, in today's words."""
     at = words.index("--from")
     source, rest = " ".join(words[at + 1 : at + 2]) or "people", words[:at] + words[at + 2 :]
@@ -106,7 +121,4 @@ def _calibrate_from(words: list[str]) -> str:
         length = 1 if old.rpartition(" ")[2].isupper() else len(old.split())
         at = new.index(old.split()[0])
         new[at : at + length] = today.split() if today.startswith("--") else []
-    return (
-        f"`coview calibrate SESSION --from SOURCE` is now `coview calibrate SOURCE SESSION`, and each source has its "
-        f"own flags. Write: {shlex.join(['coview', *new])}"
-    )
+    return new

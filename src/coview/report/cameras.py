@@ -10,7 +10,7 @@ from torch import Tensor
 from coview.formats.calibration.clock import SYNCHRONOUS, Clock
 from coview.report.evidence import SessionEvidence
 from coview.report.html import render_html
-from coview.report.measures import Agreement, agreements
+from coview.report.measures import Agreement, agreements, predicted_by_others
 from coview.report.verdict import PIXELS, Line
 
 # Where good ends and usable ends; ours, as in `verdict`
@@ -55,6 +55,8 @@ class CameraFacts:
     frames_sigma: float
     # share of the floor's squares where the person was in which it saw the person
     covered: float
+    # pixels, median: its detections against what the other cameras predict
+    predicted: float
 
     @property
     def synchronous(self) -> bool:
@@ -92,6 +94,10 @@ def camera_facts(evidence: SessionEvidence) -> list[CameraFacts]:
         return []
     rows = agreements(compared.errors, compared.used, compared.seen, evidence.session.camera_names, axis=1)
     covered = covered_shares(evidence.poses.points, compared.seen)
+    limit = float(evidence.poses.provenance.get("threshold_px", "nan"))
+    predicted = [math.nan] * len(rows)
+    if limit > 0 and evidence.pixels is not None:
+        predicted = predicted_by_others(evidence.cameras, evidence.pixels, limit)
     diagonals = evidence.cameras.size.norm(dim=-1).tolist()
     focal = evidence.cameras.focal.mean(dim=-1).tolist()
     facts = []
@@ -108,6 +114,7 @@ def camera_facts(evidence: SessionEvidence) -> list[CameraFacts]:
                 clock,
                 clock.time_offset_sigma * evidence.session.fps,
                 covered[view],
+                predicted[view],
             )
         )
     return facts

@@ -7,8 +7,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from coview.cameras import Cameras
+from coview.geometry.triangulation.triangulate import triangulate_robust
 from coview.skeletons import Skeleton
 
+_LEFT_OUT_FRAMES = 300  # that cameras are predicted in
 _MOST = 1_000_000  # values a quantile is taken of; more are thinned evenly
 
 
@@ -111,6 +113,36 @@ def agreements(
             )
         )
     return tuple(rows)
+
+
+def predicted_by_others(
+    cameras: Cameras, pixels: Float[Tensor, "frames views joints 2"], threshold: float
+) -> list[float]:
+    """Per camera, how far its detections are from what all other cameras predict (leave one out).
+
+    A residual alone does not show a camera that pulls the 3D joints to itself.
+
+    Args:
+        cameras: Of batch `views`.
+        pixels: Raw detections; NaN: not seen.
+        threshold: Pixels beyond which a view does not agree with a point.
+
+    Returns:
+        Median distance in pixels, one per camera; NaN with fewer than three cameras.
+    """
+    if len(cameras) < 3:
+        return [float("nan")] * len(cameras)
+    some = torch.linspace(0, len(pixels) - 1, min(len(pixels), _LEFT_OUT_FRAMES)).round().long()
+    perfect, straight = cameras.to(torch.float64).undistorted(pixels[some].double())
+    seen = straight.isfinite().all(dim=-1).double()
+    found = []
+    for view in range(len(cameras)):
+        others = seen.clone()
+        others[:, view] = 0
+        points = triangulate_robust(perfect, straight, others, threshold=threshold, solver="linear").points
+        apart = (perfect[view].project(points) - straight[:, view]).norm(dim=-1)
+        found.append(float(apart.nanmedian()))
+    return found
 
 
 def bones(points: Float[Tensor, "frames joints 3"], skeleton: Skeleton) -> tuple[Bone, ...]:

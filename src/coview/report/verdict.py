@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from coview.capture.judgement.of_session import remarks_of
 from coview.report.evidence import Reprojection, SessionEvidence
 from coview.report.measures import agreements, bones, millimetres_per_pixel, quantiles
 
@@ -48,6 +49,7 @@ def judge(evidence: SessionEvidence) -> tuple[list[Headline], list[Line]]:
         Headlines, and findings from the most to the least important.
     """
     found = [
+        *_cameras(evidence),
         *_coverage(evidence),
         *_reprojection(evidence),
         *_bones(evidence),
@@ -57,6 +59,13 @@ def judge(evidence: SessionEvidence) -> tuple[list[Headline], list[Line]]:
     headlines = [part for part in found if isinstance(part, Headline)]
     lines = [part for part in found if isinstance(part, Line)]
     return headlines, lines + [Line("note", sentence) for sentence in evidence.missing]
+
+
+def _cameras(evidence: SessionEvidence) -> Iterator[Headline | Line]:
+    """What the stages thought of the cameras, where it is not simply good."""
+    made = evidence.poses or evidence.calibration
+    for sentence in remarks_of({} if made is None else made.provenance):
+        yield Line("poor", sentence[0].upper() + sentence[1:])
 
 
 def _coverage(evidence: SessionEvidence) -> Iterator[Headline | Line]:

@@ -1,6 +1,15 @@
+from dataclasses import replace
+
 import torch
 
-from coview.capture.judgement.of_session import judge_session, judged, marked, observations
+from coview.capture.judgement.of_session import (
+    judge_session,
+    judged,
+    marked,
+    observations,
+    remarks_of,
+    told,
+)
 from coview.demo import generate
 from coview.formats.calibration.calibration import Calibration
 from coview.formats.session.session import Session
@@ -40,3 +49,13 @@ def test_observations_are_weighted_by_confidence(tmp_path):
     pixels, weights = observations(session, 0.5, {})
     assert pixels.shape[:3] == weights.shape
     assert not bool(((weights > 0) & (weights < 0.5)).any())
+
+
+def test_what_was_made_with_judged_cameras_tells_it(tmp_path):
+    session, calibration = recorded(tmp_path)
+    judgement = judge_session(session, calibration)
+    assert judgement is not None
+    assert told(judgement) == {"judgement": "good"}
+    assert remarks_of(told(judgement)) == []
+    lying = replace(judgement, verdict="poor", reasons=("cam_2 was moved",), notes=("the bodies lie",))
+    assert remarks_of(told(lying)) == ["the cameras were judged poor: cam_2 was moved.", "the bodies lie."]

@@ -13,8 +13,8 @@ from coview.formats.calibration.clock import Clock
 from coview.formats.session.session import Session
 from coview.formats.session.synchronised_tracks import session_tracks
 
-# key of a judgement in the provenance of what was made with these cameras
-JUDGEMENT = "judgement"
+# keys of a judgement, and of what else should be read, in the provenance of what was made with these cameras
+JUDGEMENT, REMARKS = "judgement", "remarks"
 
 
 def observations(
@@ -73,6 +73,33 @@ def judged(calibration: Calibration, judgement: Judgement | None) -> Calibration
         return calibration
     provenance = {**calibration.provenance, JUDGEMENT: marked(judgement)}
     return replace(calibration, provenance=provenance, notes=calibration.notes + judgement.notes)
+
+
+def told(judgement: Judgement) -> dict[str, str]:
+    """A judgement as provenance of what was made with the cameras.
+
+    Args:
+        judgement: The judgement.
+
+    Returns:
+        Its words, and its notes where there are any.
+    """
+    remarks = {REMARKS: "; ".join(judgement.notes)} if judgement.notes else {}
+    return {JUDGEMENT: marked(judgement), **remarks}
+
+
+def remarks_of(provenance: Mapping[str, str]) -> list[str]:
+    """What should be read before something is used that was made with judged cameras.
+
+    Args:
+        provenance: Of 3D joints.
+
+    Returns:
+        Sentences; none where the cameras are good and nothing was noted.
+    """
+    judgement = provenance.get(JUDGEMENT, "good")
+    said = [] if judgement == "good" else [f"the cameras were judged {judgement}."]
+    return said + [f"{provenance[key]}." for key in (REMARKS,) if key in provenance]
 
 
 def marked(judgement: Judgement) -> str:

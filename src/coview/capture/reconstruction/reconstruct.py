@@ -13,7 +13,7 @@ from torch import Tensor
 from coview.cameras import Cameras
 from coview.capture.association.stage import placed, update_people
 from coview.capture.judgement.judgement import Judgement, refuse
-from coview.capture.judgement.of_session import JUDGEMENT, judge_session, marked
+from coview.capture.judgement.of_session import judge_session, told
 from coview.capture.reconstruction.filtering import fill_gaps, low_pass
 from coview.capture.reconstruction.motion_quality import bone_length_std, jitter
 from coview.capture.reconstruction.trajectory_refinement import refine as refine_take
@@ -142,7 +142,7 @@ def reconstruct(
     found_settings = {
         "threshold_px": f"{limit:.2f}",
         "calibration_hash": calibration.fingerprint,
-        JUDGEMENT: marked(judgement),
+        **told(judgement),
     }
     _check_found(found, session, weights, limit)
     noise = detection_noise(found, cameras, pixels, weights)

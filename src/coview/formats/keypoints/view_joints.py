@@ -193,12 +193,12 @@ def _check_crowd(frames: list[list[np.ndarray]], people: int, joints: int) -> No
 
 def _check_starts(views: Mapping[str, ViewJoints]) -> None:
     """Time stamps in place of frame numbers would make rows for years."""
-    early, late = (of(views, key=lambda name: views[name].first) for of in (min, max))
-    apart, length = views[late].first - views[early].first, max(len(view.points) for view in views.values())
+    first, last = (of(views, key=lambda name: views[name].first) for of in (min, max))
+    apart, length = views[last].first - views[first].first, max(len(view.points) for view in views.values())
     if apart > SPARSE * length + 1000:
         raise InputError(
-            f"the frames of camera '{early}' are numbered from {views[early].first} and those of '{late}' from "
-            f"{views[late].first}, with at most {length} frames each: they have no instant in common. Are these time "
+            f"the frames of camera '{first}' are numbered from {views[first].first} and those of '{last}' from "
+            f"{views[last].first}, with at most {length} frames each: they have no instant in common. Are these time "
             f"stamps? Number the frames of all cameras from the same instant."
         )
 
