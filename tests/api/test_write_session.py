@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import coview
+from coview.body.procedural_motion import random_motion
 from coview.errors import InputError, OccupiedError
 
 
@@ -33,9 +34,9 @@ def test_from_arrays_and_back(tmp_path):
 
 def test_from_arrays_with_cameras(tmp_path):
     cameras = coview.example_cameras(4)
-    joints = np.random.default_rng(0).uniform([-1, -1, 0], [1, 1, 2], size=(20, 17, 3))
+    joints = random_motion(20, seed=0).numpy().astype(np.float64)
     pixels = coview.project(cameras, joints)
-    made = coview.Session.from_arrays(tmp_path / "a", pixels, fps=25, skeleton="coco_17", calibration=cameras)
+    made = coview.Session.from_arrays(tmp_path / "a", pixels, fps=25, skeleton="h36m_17", calibration=cameras)
     made.calibrate("file")
     made.reconstruct(max_gap=0)
     np.testing.assert_allclose(made.joints3d(), joints, atol=2e-3)

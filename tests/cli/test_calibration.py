@@ -9,7 +9,7 @@ from coview.formats.session.session import Session
 
 
 def test_each_source_has_its_own_flags():
-    assert "--stature" in flags_of(people) - flags_of(board) - flags_of(file)
+    assert "--distance" in flags_of(people) - flags_of(board) - flags_of(file)
     assert "--board" in flags_of(board) - flags_of(people) - flags_of(file)
     assert "--units" in flags_of(file) - flags_of(people) - flags_of(board)
 
@@ -17,7 +17,7 @@ def test_each_source_has_its_own_flags():
 @pytest.mark.parametrize(
     ("line", "owner"),
     [
-        ("file s --stature 1.8", "people"),
+        ("file s --distance a b 1.8", "people"),
         ("board s --board b --units m", "file"),
         ("people s --origin-frame 3", "board"),
     ],

@@ -9,7 +9,7 @@ from coview.demo import generate
 def test_a_recording_from_end_to_end(tmp_path, capsys):
     session = tmp_path / "session"
     generate(session, seed=5, minutes=0.2)
-    calibrate_people(session, stature=1.75)
+    calibrate_people(session, stature="1.75")
     reconstruct(session, smooth=6.0)
     export(session, to=("trc", "csv", "npz"))
     write(session)

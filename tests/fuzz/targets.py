@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from coview.body.procedural_motion import random_motion
 from coview.capture.importing.import_session import import_session
 from coview.data.human36m.labels import read_labels
 from coview.data.mocap.clips import read_clips
@@ -157,9 +158,8 @@ def _calibrations(root: Path) -> Iterator[Target]:
 
 def keypoint_files() -> dict[str, bytes]:
     """A file of 2D joints of one camera per form."""
-    people = np.random.default_rng(0).uniform(100, 900, (FRAMES, 2, 17, 3)).round(1)
-    people[..., 2] = 0.9
-    plain = {"camera": "a", "fps": 25.0, "size": [1000, 1000], "skeleton": "coco_17"}
+    people = _seen()
+    plain = {"camera": "a", "fps": 25.0, "size": [1000, 1000], "skeleton": "h36m_17"}
     plain["frames"] = [{"people": frame.tolist()} for frame in people]
     coco = [
         {"image_id": f, "keypoints": person.ravel().tolist(), "score": 1.0}
@@ -171,6 +171,15 @@ def keypoint_files() -> dict[str, bytes]:
         "coco.json": json.dumps(coco).encode(),
         "joints.npz": _npz(joints=people.astype("f4")),
     }
+
+
+def _seen() -> np.ndarray:
+    """Two people as a camera saw them: joints that are of nobody would be refused."""
+    moving = torch.stack([random_motion(FRAMES, seed=seed) for seed in range(2)], dim=1)
+    pixels = ring_cameras(1, radius=3.0).project(moving.flatten(0, 1)[:, None])[:, 0]
+    return np.pad(
+        pixels.reshape(FRAMES, 2, 17, 2).numpy(), [(0, 0)] * 3 + [(0, 1)], constant_values=0.9
+    ).round(1)
 
 
 def keypoint_files_of_others() -> dict[str, bytes]:

@@ -1,7 +1,7 @@
 """Commands on a recording whose cameras are known: reconstruct, export, report."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import arg
 
@@ -9,6 +9,9 @@ from coview.cli.arguments import OptionalFile, OptionalRun, SessionFolder
 from coview.cli.ending import UsageError
 from coview.cli.say import note, say
 from coview.errors import InputError
+
+if TYPE_CHECKING:
+    from coview.capture.reconstruction.reconstruct import Reconstructed
 
 
 def reconstruct(
@@ -83,6 +86,11 @@ def reconstruct(
         force=force,
         **common,
     )
+    _say_everybody(every, refine)
+    note([*remarks_of(every[0].poses.provenance), *failed])
+
+
+def _say_everybody(every: "list[Reconstructed]", refine: bool) -> None:
     for done in every:
         if "person" in done.poses.provenance:
             say(f"person          {done.poses.provenance['person']}")
@@ -93,7 +101,6 @@ def reconstruct(
             say(f"refined         {done.poses.provenance['refined']}")
         say(f"poses           {done.path}")
     say(f"judgement       {every[0].poses.provenance.get('judgement', 'none: made before there was one')}")
-    note([*remarks_of(every[0].poses.provenance), *failed])
 
 
 def _refuse_other_method(whose: str, given: dict[str, object]) -> None:

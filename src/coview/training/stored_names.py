@@ -44,7 +44,7 @@ NAMES = {
     "fusion": "coview.representations.fusion.evidence_maps.FusionSettings",
     "limb_lengths": "coview.body.limb_lengths.LimbLengths",
     "placing": "coview.representations.relative_depth.Placing",
-    "skeleton": "coview.skeletons.Skeleton",
+    "skeleton": "coview.skeleton_maps.Skeleton",
 }
 
 # import path that coview 0.1.0 stored -> name

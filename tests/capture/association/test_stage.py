@@ -38,7 +38,7 @@ def crowd_session(path, people: int, frames: int = FRAMES, late=None):
 @pytest.fixture(scope="module")
 def calibrated(tmp_path_factory):
     session, crowd = crowd_session(tmp_path_factory.mktemp("crowd") / "session", 2)
-    done = calibrate_from_people(session, stature=1.7)
+    done = calibrate_from_people(session, stature=(1, 1.7))
     return Session.load(session.path), crowd, done
 
 
@@ -56,7 +56,7 @@ def test_cameras_are_found_from_everybody(calibrated):
 def test_people_are_told_apart_and_cameras_found_though_these_are_late(tmp_path):
     late = (0.0, 23.4, -31.0)
     session, crowd = crowd_session(tmp_path / "session", 2, frames=300, late=late)
-    done = calibrate_from_people(session, stature=1.7)
+    done = calibrate_from_people(session, stature=(1, 1.7))
     assert identity_score(done.people.ids, crowd.who).accuracy >= 0.98
     found = [done.calibration.clocks[name].time_offset * session.fps if name in done.calibration.clocks else 0.0
              for name in NAMES]  # fmt: skip

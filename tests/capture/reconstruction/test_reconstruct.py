@@ -87,7 +87,7 @@ def test_nothing_found_is_an_error_and_writes_nothing(recorded):
         key = max(arrays, key=lambda k: arrays[k].size)
         arrays[key] = arrays[key] * np.array([1, 1, 0], dtype=arrays[key].dtype)
         np.savez(path / "joints2d" / f"{name}.npz", **arrays)
-    with pytest.raises(NothingReconstructedError, match=r"not one joint could be placed.*cam_1: 0%"):
+    with pytest.raises(NothingReconstructedError, match=r"next to no joint could be placed.*cam_1: 0%"):
         reconstruct(Session.load(path))
     assert not Session.load(path).poses3d_path.exists()
 

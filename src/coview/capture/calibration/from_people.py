@@ -1,8 +1,8 @@
 """Stage: a session gets its cameras, from a file or from the people who move in front of them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -13,7 +13,16 @@ from coview.body.metric_rig import upright_cameras
 from coview.body.people_sizes import implied_statures
 from coview.body.stature_scale import Scale, scale_from_stature
 from coview.capture.association.stage import describe_time_offsets, update_people
+from coview.capture.calibration.assess import (
+    # also found here: they belong to the stage
+    Calibrated as Calibrated,
+)
+from coview.capture.calibration.assess import (
+    CameraFit as CameraFit,
+)
+from coview.capture.calibration.assess import finish, triangulated
 from coview.capture.calibration.axis_readings import reading_that_fits
+from coview.capture.calibration.blame import with_the_right_camera
 from coview.capture.calibration.initial_intrinsics import (
     CLOCK_CHOICES,
     DISTORTION_CHOICES,
@@ -23,68 +32,25 @@ from coview.capture.calibration.initial_intrinsics import (
     FitFocal,
     guessed_intrinsics,
 )
-from coview.capture.calibration.install import install_calibration
 from coview.capture.calibration.metric_scale import stated_scale
 from coview.capture.calibration.provenance import found_calibration
-from coview.capture.judgement.judgement import Judgement, refuse
-from coview.capture.judgement.of_session import judge_session, judged, observations
+from coview.capture.judgement.of_session import observations
 from coview.errors import InputError
 from coview.formats.calibration.calibration import Calibration, calibration_for, read_calibration
-from coview.formats.calibration.clock import SYNCHRONOUS, Clock
 from coview.formats.calibration.fit_size import SizeMismatch
 from coview.formats.calibration.units import Units
 from coview.formats.session.lock import one_at_a_time
 from coview.formats.session.people import People
 from coview.formats.session.session import Session
 from coview.geometry.epipolar.view_graph import NotDeterminedError
-from coview.geometry.self_calibration.self_calibrate import self_calibrate
-from coview.geometry.triangulation.inlier_threshold import automatic_threshold, check_settings
-from coview.geometry.triangulation.triangulate import triangulate_robust
-from coview.geometry.triangulation.undistorted import Triangulated
+from coview.geometry.self_calibration.self_calibrate import SelfCalibrated, self_calibrate
+from coview.geometry.triangulation.inlier_threshold import check_settings
 from coview.threads import one_thread
 
 # which direction of a calibration file is up
 Up = Literal["file", "people"]
 # of the image's diagonal: beyond it a detection is wrong rather than poor
 POOR_DETECTION = 0.006
-
-
-@dataclass(frozen=True)
-class CameraFit:
-    """How well one camera agrees with the others."""
-
-    # of the camera
-    name: str
-    # median reprojection residual, pixels, of the detections that agree, over the frames calibrated on
-    median_px: float
-    # the same over the other frames; NaN where there are none
-    held_out_px: float
-    # share of this camera's detections that agree with the others, over all frames
-    agreement: float
-    # metres: standard deviation of the centre, relative to the first camera; NaN if unknown
-    centre_sigma_m: float
-    # pixels: mean of fx and fy
-    focal_px: float
-    # pixels: its standard deviation; NaN where the focal length was given
-    focal_sigma_px: float
-    # its clock against the first camera's
-    clock: Clock
-
-
-@dataclass(frozen=True)
-class Calibrated:
-    """The calibration that the stage wrote, and how good it is."""
-
-    # file that was written
-    path: Path
-    # its content
-    calibration: Calibration
-    # one per camera
-    fits: tuple[CameraFit, ...]
-    # where there are several: who is who by these cameras
-    people: People | None = None
-    # how well the cameras fit what they saw; None: nothing to compare
-    judgement: Judgement | None = None
 
 
 @one_at_a_time
@@ -127,14 +93,14 @@ def calibrate_from_file(
     calibration = replace(calibration, notes=calibration.notes + _clock_notes(calibration))
     if stature is not None or up == "people":
         calibration = _by_the_people(session, calibration, stature, up)
-    return _finish(session, calibration, None, force=force)
+    return finish(session, calibration, None, force=force)
 
 
 def _by_the_people(session: Session, calibration: Calibration, stature: float | None, up: Up) -> Calibration:
     """The cameras in a world that is rescaled to person 1's stature, and turned so that the people stand."""
     people = update_people(session, calibration)
     count = 1 if people is None else people.count
-    points = _triangulated(session, calibration, 0.3, None, count).points
+    points = triangulated(session, calibration, 0.3, None, count).points
     scale = Scale(1.0, 0.0, "of the file")
     if stature is not None:
         scale = scale_from_stature(points.chunk(count, dim=1)[0], session.skeleton, stature)
@@ -235,23 +201,27 @@ def calibrate_from_people(
     _check_seen(weights, session, min_confidence)
     weights_used = torch.where(chosen[:, None, None], weights, 0.0)
     limit = threshold or POOR_DETECTION * float(given.cameras.size.norm(dim=-1).mean())
-    try:
-        found = self_calibrate(
-            given.cameras,
-            pixels,
-            weights_used,
-            names=given.names,
+    asked = _unknowns(guessed, focal, clock, distortion)
+
+    def solve(views: list[int]) -> SelfCalibrated:
+        return self_calibrate(
+            given.cameras[torch.tensor(views)],
+            pixels[:, views],
+            weights_used[:, views],
+            names=tuple(given.names[view] for view in views),
             fps=session.fps,
-            focal="unknown" if guessed and focal == "auto" else FOCAL_CHOICES[focal],
-            clock=CLOCK_CHOICES[clock],
-            distortion="auto" if guessed and distortion == "auto" else DISTORTION_CHOICES[distortion],
             threshold=limit,
-            time_offset=time_offsets,
+            time_offset=None if time_offsets is None else time_offsets[views] - time_offsets[views[0]],
             people=count,
             seed=seed,
+            **asked,
         )
-    except NotDeterminedError as reason:
-        raise NotDeterminedError(f"{reason}{_told_apart(people, session.path)}") from reason
+
+    try:
+        found = solve(list(range(len(given.names))))
+    except NotDeterminedError as failure:
+        reason = with_the_right_camera(failure, given.names, solve)
+        raise NotDeterminedError(f"{reason}{_told_apart(people, session.path)}") from failure
     refined = found.refined
     each = refined.points.unflatten(1, (count, -1))
     scale = stated_scale(refined.cameras, each, session.skeleton, given.names, stature, distance)
@@ -260,10 +230,19 @@ def calibrate_from_people(
     calibration.provenance["statures"] = implied_statures(each.unbind(1), session.skeleton, scale)
     if count > 1:
         calibration.provenance["people"] = f"{count} people, matched across the cameras before calibrating"
-    return _finish(session, calibration, chosen, min_confidence=min_confidence, threshold=limit, force=force)
+    return finish(session, calibration, chosen, min_confidence=min_confidence, threshold=limit, force=force)
 
 
 # --- parts ---------------------------------------------------------------------------------------
+
+
+def _unknowns(guessed: bool, focal: FitFocal, clock: FitClock, distortion: FitDistortion) -> dict[str, Any]:
+    """What is to be estimated, in the words of `self_calibrate`."""
+    return {
+        "focal": "unknown" if guessed and focal == "auto" else FOCAL_CHOICES[focal],
+        "clock": CLOCK_CHOICES[clock],
+        "distortion": "auto" if guessed and distortion == "auto" else DISTORTION_CHOICES[distortion],
+    }
 
 
 def _check_seen(
@@ -344,58 +323,3 @@ def _chosen_frames(frames: tuple[int, int] | None, count: int) -> Bool[Tensor, "
     chosen = torch.zeros(count, dtype=torch.bool)
     chosen[first:last] = True
     return chosen
-
-
-def _finish(
-    session: Session,
-    calibration: Calibration,
-    chosen: Bool[Tensor, "frames"] | None,
-    *,
-    min_confidence: float = 0.3,
-    threshold: float | None = None,
-    force: bool = False,
-) -> Calibrated:
-    """Write the cameras unless they are refused, and say how well they explain what they saw."""
-    # match people anew with these cameras, the best geometry so far
-    people = update_people(session, calibration)
-    count = 1 if people is None else people.count
-    judgement = judge_session(session, calibration, min_confidence=min_confidence, people=count)
-    if judgement is not None:
-        refuse(judgement, "the calibration", force)
-    found = _triangulated(session, calibration, min_confidence, threshold, count)
-    fits = tuple(_fit(calibration, found, view, chosen) for view in range(len(calibration.names)))
-    noted = install_calibration(session, judged(calibration, judgement))
-    return Calibrated(session.calibration_path, noted, fits, people, judgement)
-
-
-def _triangulated(
-    session: Session, calibration: Calibration, min_confidence: float, threshold: float | None, people: int
-) -> Triangulated:
-    """Every joint from the views that agree, with the calibration to assess."""
-    pixels, weights = observations(session, min_confidence, calibration.clocks, people)
-    cameras = calibration.cameras.to(torch.float64)
-    limit = threshold or automatic_threshold(cameras, pixels, weights)
-    return triangulate_robust(cameras, pixels, weights, threshold=limit)
-
-
-def _fit(
-    calibration: Calibration, found: Triangulated, view: int, chosen: Bool[Tensor, "frames"] | None
-) -> CameraFit:
-    residuals, inside = found.residuals[:, view], found.inliers[:, view]
-    used = torch.ones(len(residuals), dtype=torch.bool) if chosen is None else chosen
-    seen = residuals.isfinite()
-    name = calibration.names[view]
-    return CameraFit(
-        name,
-        _median(residuals[used][inside[used]]),
-        _median(residuals[~used][inside[~used]]),
-        float((inside & seen).sum() / seen.sum().clamp(min=1)),
-        calibration.sigma[name][0] if name in calibration.sigma else float("nan"),
-        float(calibration.cameras.focal[view].mean()),
-        calibration.focal_sigma.get(name, float("nan")),
-        calibration.clocks.get(name, SYNCHRONOUS),
-    )
-
-
-def _median(values: Tensor) -> float:
-    return float(values.median()) if values.numel() else float("nan")

@@ -149,8 +149,8 @@ def _build(found: Recording, options: ImportOptions, path: Path) -> tuple[Sessio
     check_several(views, str(found.folder))
     fps, fps_note = rate(options.fps, views, infos)
     frames = _on_common_frames(views, videos, infos, fps, options)
-    points = body_part(stack_views(frames.points), options.skeleton)
     said = None if options.skeleton else said_skeleton(views)
+    points = body_part(stack_views(frames.points), options.skeleton or said)
     skeleton, skeleton_note = which_skeleton(points, options.skeleton, said)
     detections = Detections.make(points)
     sizes = {camera: infos[camera].size if camera in infos else view.size for camera, view in views.items()}

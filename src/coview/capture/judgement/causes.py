@@ -25,11 +25,6 @@ _FITS, _BETTER = 0.03, 3.0
 _IN_FRONT = 0.8
 # more cameras than that are not tried in exchange: the number of pairs grows
 _MANY = 12
-# of all cameras: what lenses are compared with the given ones, and how much better they have to be
-_OTHER_FOCALS = (0.5, 0.6, 0.7, 0.8, 0.87, 1.15, 1.25, 1.4, 1.6, 2.0)
-_SHAPES = (0.75, 0.87, 0.93, 1.07, 1.15, 1.33)
-_OFFSETS = (-0.08, -0.04, 0.0, 0.04, 0.08)
-_CLEARLY = 0.85
 # frames by which a camera may be out of step, at most
 _LATEST = 600
 _RESOLUTIONS = (2.0, 0.5, 1.5, 2 / 3, 3.0, 1 / 3)
@@ -137,61 +132,23 @@ def _in_front(seen: Seen, views: tuple[int, ...]) -> bool:
     return float((depth[:, chosen] > 0)[there[:, chosen]].double().mean()) > _IN_FRONT
 
 
-def better_lens(
-    cameras: Cameras,
-    pixels: Float[Tensor, "frames views joints 2"],
-    weights: Float[Tensor, "frames views joints"],
-    people: int,
-) -> str:
-    """Say which other focal length, or shape of the pixels, all cameras would agree better with.
-
-    A wrong focal length of all cameras leaves small residuals and large errors.
+def with_lens(seen: Seen, factors: tuple[float, float, float, float]) -> Seen:
+    """Multiply focal lengths and principal points of all cameras.
 
     Args:
-        cameras: of batch `views`.
-        pixels: raw 2D joints, (frames, views, joints, 2).
-        weights: of the joints, (frames, views, joints); 0: not seen.
-        people: number of people, the joints of one after those of another.
-
-    Returns:
-        A sentence; empty where the given ones are about as good as any."""
-    some = torch.linspace(0, len(pixels) - 1, min(len(pixels), 2 * _FRAMES)).round().long()
-    seen = Seen.of(cameras, pixels[some], weights[some], people)
-    tried = {f"{f:.3g} times the focal length (a zoom)": (f, f, 1.0, 1.0) for f in _OTHER_FOCALS}
-    tried |= {f"2D joints {f:.3g} times as large (another resolution)": (1 / f,) * 4 for f in _OTHER_FOCALS}
-    tried |= {
-        f"2D joints {f:.3g} times as tall (squeezed pictures)": (1.0, 1 / f, 1.0, 1 / f) for f in _SHAPES
-    }
-    tried |= {f"pixels {f:.3g} times as tall as wide": (1.0, 1 / f, 1.0, 1.0) for f in _SHAPES}
-    tried |= {
-        f"principal points moved by {x:+.0%} and {y:+.0%} of the picture's sides (cropped pictures)": (
-            1.0,
-            1.0,
-            1 + 2 * x,
-            1 + 2 * y,
-        )
-        for x in _OFFSETS
-        for y in _OFFSETS
-        if x or y
-    }
-    levels = {words: _level(_with_lens(seen, factors)) for words, factors in tried.items()}
-    best = min(levels, key=levels.__getitem__)
-    if not levels[best] < _CLEARLY * _level(seen):
-        return ""
-    return (
-        f"the cameras agree better, {_level(seen):.1%} to {levels[best]:.1%} of a person's size, with {best}"
-    )
-
-
-def _with_lens(seen: Seen, factors: tuple[float, float, float, float]) -> Seen:
-    """Focal lengths and principal point, each along x and y, times factors, in all cameras."""
+        seen: what the cameras are compared on.
+        factors: of fx, fy, cx, cy."""
     scaled = seen.cameras.intrinsics.clone()
     for (row, column), factor in zip(((0, 0), (1, 1), (0, 2), (1, 2)), factors, strict=True):
         scaled[:, row, column] *= factor
     return replace(seen, cameras=replace(seen.cameras, intrinsics=scaled))
 
 
-def _level(seen: Seen) -> float:
+def level(seen: Seen) -> float:
+    """Median epipolar distance over the pairs of cameras, in person sizes.
+
+    Args:
+        seen: what the cameras are compared on."""
     pairs = relative_distances(seen.cameras, seen.pixels, seen.weights, seen.people).flatten(1)
     return float(pairs.nanmedian(dim=1).values.nanmedian())
 
@@ -323,7 +280,7 @@ def _with_pixels(
 def _with_focal(views: tuple[int, ...], times: float) -> Callable[[Seen], Seen]:
     def mended(seen: Seen) -> Seen:
         chosen = _chosen(views, len(seen.cameras))[:, None, None]
-        scaled = _with_lens(seen, (times, times, 1.0, 1.0)).cameras.intrinsics
+        scaled = with_lens(seen, (times, times, 1.0, 1.0)).cameras.intrinsics
         intrinsics = torch.where(chosen, scaled, seen.cameras.intrinsics)
         return replace(seen, cameras=replace(seen.cameras, intrinsics=intrinsics))
 

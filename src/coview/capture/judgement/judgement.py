@@ -15,7 +15,8 @@ from torch import Tensor
 
 from coview.body.body_evidence import BodyEvidence, body_evidence
 from coview.cameras import Cameras
-from coview.capture.judgement.causes import better_lens, likely_cause
+from coview.capture.judgement.better_lens import better_lens
+from coview.capture.judgement.causes import likely_cause
 from coview.errors import InputError
 from coview.geometry.triangulation.inlier_threshold import automatic_threshold
 from coview.geometry.triangulation.pair_agreement import LeftOut, PairAgreement, pair_agreement

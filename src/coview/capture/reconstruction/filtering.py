@@ -6,6 +6,11 @@ from torch import Tensor
 
 from coview.errors import InputError
 
+# share of the motion that a filter may take away: more of it than noise
+_FLATTENED = 0.5
+# metres: less motion than that is noise
+_MOVES = 0.03
+
 
 def fill_gaps(
     points: Float[Tensor, "frames joints 3"],
@@ -97,3 +102,25 @@ def _runs(valid: Tensor) -> list[tuple[int, int]]:
     return list(
         zip((edges == 1).nonzero()[:, 0].tolist(), (edges == -1).nonzero()[:, 0].tolist(), strict=True)
     )
+
+
+def check_motion(before: Tensor, after: Tensor, smooth: float) -> None:
+    """Refuse a filter that took most of the motion away, by the median joint's standard deviation over time.
+
+    Args:
+        before: Joints, metres; NaN where unknown, (frames, joints, 3).
+        after: The same, filtered.
+        smooth: Cut-off in Hz, for the message.
+
+    Raises:
+        InputError: It took more than half.
+    """
+    moved, left = (
+        (each - each.nanmean(dim=0)).square().nanmean(dim=0).sum(dim=-1).sqrt().nanmedian()
+        for each in (before, after)
+    )
+    if float(left) < (1 - _FLATTENED) * float(moved) and float(moved) > _MOVES:
+        raise InputError(
+            f"smooth {smooth:g} Hz takes {1 - float(left / moved):.0%} of the motion away: only what is slower stays. "
+            f"People move at 0.3 to 10 Hz, and 4 to 10 Hz is usual; or leave it out and use --refine."
+        )

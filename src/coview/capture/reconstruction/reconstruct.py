@@ -14,7 +14,7 @@ from coview.cameras import Cameras
 from coview.capture.association.stage import placed, update_people
 from coview.capture.judgement.judgement import Judgement, refuse
 from coview.capture.judgement.of_session import judge_session, told
-from coview.capture.reconstruction.filtering import fill_gaps, low_pass
+from coview.capture.reconstruction.filtering import check_motion, fill_gaps, low_pass
 from coview.capture.reconstruction.motion_quality import bone_length_std, jitter
 from coview.capture.reconstruction.trajectory_refinement import refine as refine_take
 from coview.errors import InputError
@@ -34,10 +34,6 @@ from coview.threads import one_thread
 CHUNK = 4096
 # share of the joints that two cameras see, up to which nothing was reconstructed
 _NOTHING = 0.01
-# share of the motion that a filter may take away: more of it than noise
-_FLATTENED = 0.5
-# metres: less motion than that is noise
-_MOVES = 0.03
 
 
 @dataclass(frozen=True)
@@ -114,39 +110,27 @@ def reconstruct(
     calibration = session.calibration()
     people = update_people(session, placed(session))
     path = session.poses3d_path_of(person)
-    settings = {
-        # stored under this name since 0.1.0: with another, finished results would be made again
-        "trust": f"{min_confidence:g}",
-        "threshold": "auto" if threshold is None else f"{threshold:g}",
-        "solver": solver,
-        "max_gap": str(max_gap),
-        "smooth": "none" if smooth is None else f"{smooth:g} Hz",
-        "refine": "yes" if refine else "no",
-        "input": input_fingerprint(session),
-        **({"person": str(person)} if people is not None else {}),
-    }
+    told_apart = None if people is None else person
+    settings = _settings(session, told_apart, min_confidence, threshold, solver, max_gap, smooth, refine)
     if (done := _finished(path, settings)) and not overwrite:
         return _summary(path, done)
     _check_possible(session)
+    pixels, confidence = session_tracks(session, calibration.clocks, person=person)
+    weights = torch.where(confidence >= min_confidence, confidence, 0.0)
+    _check_seen_twice(session, weights)
     judgement = judgement or judge_session(
         session, calibration, min_confidence=min_confidence, people=1 if people is None else people.count
     )
     assert judgement is not None  # two cameras and a frame
     refuse(judgement, "the session's calibration", force)
-    pixels, confidence = session_tracks(session, calibration.clocks, person=person)
-    weights = torch.where(confidence >= min_confidence, confidence, 0.0)
     weights = torch.where(judgement.usable[..., None], weights, 0.0)
     cameras = calibration.cameras.to(torch.float64)
     limit = threshold or automatic_threshold(cameras, pixels, weights)
     found = _triangulate_all(cameras, pixels, weights, limit, solver)
-    found_settings = {
-        "threshold_px": f"{limit:.2f}",
-        "calibration_hash": calibration.fingerprint,
-        **told(judgement),
-    }
+    known = {"threshold_px": f"{limit:.2f}", "calibration_hash": calibration.fingerprint}
     _check_found(found, session, weights, limit)
     noise = detection_noise(found, cameras, pixels, weights)
-    raw = _poses(found, noise / _noise(limit), session, settings | found_settings)
+    raw = _poses(found, noise / _noise(limit), session, settings | known | told(judgement))
     poses = _between(raw, max_gap, smooth)
     if refine:
         poses = _refined(raw, cameras, pixels, weights, found, limit)
@@ -200,6 +184,30 @@ def reconstruct_everybody(
     while (left := session.poses3d_path_of(number := number + 1)).is_file():
         left.unlink()
     return done, failed
+
+
+def _settings(
+    session: Session,
+    person: int | None,
+    min_confidence: float,
+    threshold: float | None,
+    solver: str,
+    max_gap: int,
+    smooth: float | None,
+    refine: bool,
+) -> dict[str, str]:
+    """What a result depends on, as it is stored: a finished one with the same is kept."""
+    return {
+        # stored under this name since 0.1.0: with another, finished results would be made again
+        "trust": f"{min_confidence:g}",
+        "threshold": "auto" if threshold is None else f"{threshold:g}",
+        "solver": solver,
+        "max_gap": str(max_gap),
+        "smooth": "none" if smooth is None else f"{smooth:g} Hz",
+        "refine": "yes" if refine else "no",
+        "input": input_fingerprint(session),
+        **({} if person is None else {"person": str(person)}),
+    }
 
 
 def _check_possible(session: Session) -> None:
@@ -268,21 +276,8 @@ def _between(poses: Poses3D, max_gap: int, smooth: float | None) -> Poses3D:
     points, grown = fill_gaps(poses.points, poses.covariance, max_gap)
     if smooth is not None:
         before, points = points, low_pass(points, poses.fps, smooth)
-        _check_motion(before, points, smooth)
+        check_motion(before, points, smooth)
     return replace(poses, points=points, covariance=grown)
-
-
-def _check_motion(before: Tensor, after: Tensor, smooth: float) -> None:
-    """InputError where a filter took most of the motion away: the median joint's standard deviation over time."""
-    moved, left = (
-        (each - each.nanmean(dim=0)).square().nanmean(dim=0).sum(dim=-1).sqrt().nanmedian()
-        for each in (before, after)
-    )
-    if float(left) < (1 - _FLATTENED) * float(moved) and float(moved) > _MOVES:
-        raise InputError(
-            f"smooth {smooth:g} Hz takes {1 - float(left / moved):.0%} of the motion away: only what is slower stays. "
-            f"People move at 0.3 to 10 Hz, and 4 to 10 Hz is usual; or leave it out and use --refine."
-        )
 
 
 def _refined(
@@ -348,6 +343,12 @@ def _summary(path: Path, poses: Poses3D) -> Reconstructed:
     )
 
 
+def _check_seen_twice(session: Session, weights: Tensor) -> None:
+    """NothingReconstructedError where no joint is seen by two cameras at the same time."""
+    if not bool(((weights > 0).sum(dim=1) >= 2).any()):
+        raise NothingReconstructedError(_why_nothing(session, weights, None))
+
+
 def _check_found(found: Triangulated, session: Session, weights: Tensor, limit: float) -> None:
     """NothingReconstructedError where next to none of the joints that two cameras see has a place."""
     twice = (weights > 0).sum(dim=1) >= 2
@@ -356,13 +357,14 @@ def _check_found(found: Triangulated, session: Session, weights: Tensor, limit: 
         raise NothingReconstructedError(_why_nothing(session, weights, limit))
 
 
-def _why_nothing(session: Session, weights: Tensor, limit: float) -> str:
+def _why_nothing(session: Session, weights: Tensor, limit: float | None) -> str:
     per_camera = ", ".join(
         f"{camera.name}: {float((weights[:, view] > 0).float().mean()):.0%}"
         for view, camera in enumerate(session.cameras)
     )
+    agree = "" if limit is None else f" and agree within {limit:.0f} px"
     return (
         f"session '{session.name}': next to no joint could be placed in 3D. Joints detected per camera: {per_camera}. "
-        f"At least two cameras must see a joint in the same frame and agree within {limit:.0f} px. If they all see "
+        f"At least two cameras must see a joint in the same frame{agree}. If they all see "
         f"the person, the calibration does not belong to this recording, or the videos are not synchronised."
     )

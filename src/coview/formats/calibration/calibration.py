@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from coview import __version__
@@ -17,7 +16,7 @@ from coview.cameras import Cameras
 from coview.distortion import COEFFICIENTS
 from coview.errors import InputError, UnknownNameError
 from coview.formats.calibration.clock import Clock, clocks_from_table, clocks_to_table
-from coview.formats.calibration.file_camera import FileCalibration, FileCamera
+from coview.formats.calibration.file_camera import FileCalibration, FileCamera, camera_table
 from coview.formats.calibration.fit_size import SizeMismatch, fit_size
 from coview.formats.calibration.registry import read_calibration_file
 from coview.formats.calibration.units import Units, metres_per_unit
@@ -385,37 +384,14 @@ def write_calibration(calibration: Calibration, path: Path | str) -> None:
         '[left]'
     """
     check_cameras(calibration.names, calibration.cameras, f"writing {Path(path).name}")
-    tables = {_title(name): _camera_table(calibration, i, name) for i, name in enumerate(calibration.names)}
+    tables = {
+        _title(name): camera_table(calibration.cameras[i], name) for i, name in enumerate(calibration.names)
+    }
     write_text(Path(path), dump_toml({**tables, "metadata": _metadata(calibration)}))
 
 
 def _title(name: str) -> str:
     return f"camera_{name}" if name in _RESERVED else name
-
-
-def _camera_table(calibration: Calibration, index: int, name: str) -> dict[str, Any]:
-    camera = calibration.cameras[index]
-    table = {
-        "name": name,
-        "size": [round(side) for side in camera.size.tolist()],
-        "matrix": camera.intrinsics.tolist(),
-        "distortions": _coefficients(camera),
-        "fisheye": bool(camera.fisheye),
-    }
-    if bool(camera.cam_from_world.isnan().any()):
-        return table
-    return table | {
-        "rotation": Rotation.from_matrix(camera.rotation.double().numpy()).as_rotvec().tolist(),
-        "translation": camera.translation.tolist(),
-    }
-
-
-def _coefficients(camera: Cameras) -> list[float]:
-    """As many as other programs expect: 4 for a fisheye lens, 5, or 8 where the last three matter."""
-    values: list[float] = camera.distortion.tolist()
-    if bool(camera.fisheye):
-        return values[:4]
-    return values if any(values[5:]) else values[:5]
 
 
 def _metadata(calibration: Calibration) -> dict[str, Any]:

@@ -182,7 +182,8 @@ def _still(cameras: Sequence[FileCamera], path: Path) -> tuple[list[FileCamera],
     images: dict[str, list[FileCamera]] = {}
     for camera in cameras:
         images.setdefault(camera.name, []).append(camera)
-    centres = np.stack([-r.T @ t for r, t in map(extrinsics, cameras)])
+    # one image each: a camera with many of them would be the middle of all
+    centres = np.stack([-r.T @ t for r, t in (extrinsics(same[0]) for same in images.values())])
     spread = float(np.median(np.linalg.norm(centres - np.median(centres, axis=0), axis=-1)))
     moving = {name for name, same in images.items() if not _stands(same, spread)}
     if len(moving) == len(images):

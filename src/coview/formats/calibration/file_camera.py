@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from coview.cameras import Cameras
 from coview.errors import InputError
 
 UNKNOWN_SIZE = (float("nan"), float("nan"))
@@ -289,3 +290,36 @@ def extrinsics(camera: FileCamera, per_metre: float = 1.0) -> tuple[np.ndarray, 
 def whole_size(camera: FileCamera) -> tuple[int, int]:
     """Width and height in whole pixels."""
     return round(camera.size[0]), round(camera.size[1])
+
+
+def camera_table(camera: Cameras, name: str) -> dict[str, Any]:
+    """One camera as anipose and Pose2Sim read it.
+
+    Args:
+        camera: One camera, no batch axis; extrinsics in metres, NaN where not known.
+        name: Of the camera.
+
+    Returns:
+        The table for TOML.
+    """
+    table = {
+        "name": name,
+        "size": [round(side) for side in camera.size.tolist()],
+        "matrix": camera.intrinsics.tolist(),
+        "distortions": _coefficients(camera),
+        "fisheye": bool(camera.fisheye),
+    }
+    if bool(camera.cam_from_world.isnan().any()):
+        return table
+    return table | {
+        "rotation": Rotation.from_matrix(camera.rotation.double().numpy()).as_rotvec().tolist(),
+        "translation": camera.translation.tolist(),
+    }
+
+
+def _coefficients(camera: Cameras) -> list[float]:
+    """As many as other programs expect: 4 for a fisheye lens, 5, or 8 where the last three matter."""
+    values: list[float] = camera.distortion.tolist()
+    if bool(camera.fisheye):
+        return values[:4]
+    return values if any(values[5:]) else values[:5]

@@ -20,20 +20,22 @@ _EXCHANGE = 0.25
 
 
 def body_part(
-    points: Float[Tensor, "views frames people joints 3"], asked: str | None = None
+    points: Float[Tensor, "views frames people joints 3"], asked: str | Skeleton | None = None
 ) -> Float[Tensor, "views frames people body 3"]:
     """The body and feet without the face and hands of whole-body detectors.
 
     Args:
         points: Shape (views, frames, people, joints, 3).
-        asked: Name of a skeleton that the user gives; all joints stay where it has as many.
+        asked: Skeleton, or its name, that the user or the file gives; all joints stay where it has as many.
 
     Returns:
         Shape (views, frames, people, body, 3); `points` itself for other numbers of joints than 133, 135 and 136.
     """
     count = points.shape[-2]
-    if asked and len(named_skeleton(asked)) == count:
-        return points
+    if asked is not None:
+        skeleton = named_skeleton(asked) if isinstance(asked, str) else asked
+        if len(skeleton) == count:
+            return points
     return points[..., : _BODY_FIRST.get(count, count), :]
 
 

@@ -97,7 +97,9 @@ def _stated_frames(given: dict[str, list[Any]]) -> Iterator[Any]:
     yield _first(given, "POINT:LONG_FRAMES", 0)
     start, end = (given.get(f"TRIAL:ACTUAL_{name}_FIELD") or [] for name in ("START", "END"))
     if len(start) == len(end) == 2:
-        yield end[0] + 65536 * end[1] - start[0] - 65536 * start[1] + 1
+        # words are signed where a program writes them as the format's parameters
+        first, last = (low % 65536 + 65536 * (high % 65536) for low, high in (start, end))
+        yield last - first + 1
 
 
 def _parameters(file: _Bytes, start: int) -> Iterator[tuple[str, list[Any]]]:

@@ -18,7 +18,7 @@ _FAR_APART = 11.0
 # multiple of the variance that noise alone gives a velocity
 _MOVES = 4.0
 # largest standard deviations: of the focal length (relative), of the centres (as a share of the longest baseline)
-_FOCAL_SIGMA, _CENTRE_SIGMA = 0.08, 0.1
+_FOCAL_SIGMA, _CENTRE_SIGMA = 0.1, 0.1
 # largest standard deviation of the distortion at the image's corner, as a share of its diagonal
 _DISTORTION_SIGMA = 0.01
 # thickness of a cloud of points as a share of its length, below which it counts as planar

@@ -218,7 +218,13 @@ def _moved(
         series = distances[of_view].nanmedian(dim=-1).values.nanmedian(dim=0).values
         if (step := _step(series, side)) is not None:
             found.append((view, *step))
-    return found
+    return found if _stand(distances, views, {view for view, _, _ in found}) else []
+
+
+def _stand(distances: Float[Tensor, "pairs frames joints"], views: int, moved: set[int]) -> bool:
+    """Whether most cameras stand still and agree: else distances change with where the person is."""
+    others = [k for k, pair in enumerate(pairs_of(views)) if not moved & set(pair)]
+    return 2 * len(moved) < views and float(_medians(distances[others]).nanmedian()) <= _APART
 
 
 def _step(series: Float[Tensor, "frames"], side: int) -> tuple[tuple[int, int], float] | None:

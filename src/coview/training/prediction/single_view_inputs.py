@@ -146,8 +146,9 @@ def _file_view(source: Path, target: Skeleton, size: tuple[int, int] | None, ask
     if not source.exists():
         raise MissingFileError(f"{source} is not there. Give a session, a 2D joint file or a folder of JSON.")
     read = in_pixels(source_at(source).read(), source.name, size)
-    points = body_part(read.points[None], asked)
-    skeleton, _ = which_skeleton(points, asked, None if asked else said_skeleton(read))
+    said = None if asked else said_skeleton(read)
+    points = body_part(read.points[None], asked or said)
+    skeleton, _ = which_skeleton(points, asked, said)
     mapped = joints_for(skeleton, target)
     joints2d, confidence = Detections.make(points).single()
     image_size = size or read.size
