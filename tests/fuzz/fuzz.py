@@ -2,6 +2,7 @@
 
     python tests/fuzz/fuzz.py                        every target in turn until one fails, guided by coverage (atheris)
     python tests/fuzz/fuzz.py --seconds 120          for two minutes altogether
+    python tests/fuzz/fuzz.py --runs 300             the same inputs on any machine, with patience for a busy one
     python tests/fuzz/fuzz.py --target motion/trc    one of them, or of those whose names begin so
 
 What fails is kept in --out and is run again by `--again FILE --target NAME`. Each target has a process of its own,
@@ -23,6 +24,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 # of a process, with torch in it
 MEMORY_MB = 1024
 SECONDS = 5
+# where the inputs are counted: on a shared machine a process may be stopped for long
+PATIENCE = 60
 # of a target at a time, where there is no end
 ROUND = 60.0
 
@@ -50,7 +53,7 @@ def main() -> int:
                     os._exit(0)
                 failed += [name] if os.waitpid(process, 0)[1] else []
             asked.seed += 1
-            if asked.seconds:
+            if asked.seconds or asked.runs:
                 break
     finally:
         if os.getpid() == parent:  # atheris lets a process end in its own way
@@ -66,6 +69,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--seconds", type=float, default=0, help="of all targets together; default: until one fails"
     )
+    parser.add_argument("--runs", type=int, default=0, help="inputs of each target; default: as time allows")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path(tempfile.gettempdir()) / "coview-fuzz")
     parser.add_argument("--again", type=Path, help="an input that failed")
@@ -109,8 +113,8 @@ def _fuzz(target: Any, seconds: float, asked: argparse.Namespace) -> None:
     sys.stdout.flush()
     limits = [
         f"-rss_limit_mb={MEMORY_MB}",
-        f"-timeout={SECONDS}",
-        f"-max_total_time={max(1, round(seconds))}",
+        f"-timeout={PATIENCE if asked.runs else SECONDS}",
+        f"-runs={asked.runs}" if asked.runs else f"-max_total_time={max(1, round(seconds))}",
     ]
     limits += [
         "-max_len=65536",
