@@ -10,9 +10,10 @@ REASON = NotDeterminedError(
 
 
 def solver(guilty: set[int]):
-    def solve(views: list[int]) -> None:
+    def solve(views: list[int]) -> float:
         if guilty & set(views):
             raise NotDeterminedError("no")
+        return 2.0
 
     return solve
 
@@ -29,6 +30,16 @@ def test_nobody_is_blamed_where_one_is_not_enough():
     found = str(with_the_right_camera(REASON, NAMES, solver({0, 3})))
     assert "'" not in found
     assert "leaving out any one of them is not enough" in found
+
+
+def test_of_several_that_could_be_left_out_the_one_with_clearly_smaller_residuals_is_named():
+    def solve(views: list[int]) -> float:
+        return 2.0 if 3 not in views else 3.5
+
+    assert str(with_the_right_camera(REASON, NAMES, solve)).startswith("camera 'd' does not fit")
+    found = str(with_the_right_camera(REASON, NAMES, lambda views: 2.0))
+    assert "cannot be told" in found
+    assert "'" not in found
 
 
 def test_other_failures_and_three_cameras_are_left_as_they_are():

@@ -220,7 +220,7 @@ def calibrate_from_people(
     try:
         found = solve(list(range(len(given.names))))
     except NotDeterminedError as failure:
-        reason = with_the_right_camera(failure, given.names, solve)
+        reason = with_the_right_camera(failure, given.names, lambda views: solve(views).refined.adjusted.rms)
         raise NotDeterminedError(f"{reason}{_told_apart(people, session.path)}") from failure
     refined = found.refined
     each = refined.points.unflatten(1, (count, -1))
