@@ -1,6 +1,7 @@
 """Which camera it is that does not fit, where a calibration from people fails because of one."""
 
 import re
+import time
 from collections.abc import Callable, Sequence
 
 from coview.geometry.epipolar.view_graph import NotDeterminedError
@@ -11,6 +12,8 @@ _NAMED = re.compile(r"camera '(?P<name>.+?)' does not fit the others")
 _FEWEST = 4
 # of the residual without another camera, below which that without this one is clearly smaller
 _CLEARLY = 0.7
+# processor seconds after which no further camera is left out: nobody is blamed then
+_PATIENCE = 30.0
 
 
 def with_the_right_camera(
@@ -33,13 +36,18 @@ def with_the_right_camera(
     told = _NAMED.search(str(reason))
     if told is None or len(names) < _FEWEST:
         return reason
+    words = str(reason)[told.end() :].partition(". ")[2]
     residuals: dict[int, float] = {}
+    began = time.process_time()
     for view in range(len(names)):
+        if time.process_time() - began > _PATIENCE:
+            return NotDeterminedError(
+                f"the cameras do not fit each other; which is to blame was not found. {words}"
+            )
         try:
             residuals[view] = solve([other for other in range(len(names)) if other != view])
         except NotDeterminedError:
             continue
-    words = str(reason)[told.end() :].partition(". ")[2]
     best = min(residuals, key=residuals.__getitem__, default=-1)
     if best < 0:
         return NotDeterminedError(
