@@ -30,3 +30,14 @@ class Mean(Metric):
     def compute(self) -> Float[Tensor, ""]:
         """The mean; NaN where nothing was counted."""
         return self.total / self.count
+
+
+class RootedMean(Mean):
+    """Running mean over poses that are aligned at their root.
+
+    Args:
+        root: index of the root joint."""
+
+    def __init__(self, root: int) -> None:
+        super().__init__()
+        self.root = root

@@ -4,10 +4,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coview.metrics.joint_error import n_joint_error
-from coview.metrics.mean import Mean
+from coview.metrics.mean import RootedMean
 
 
-class MirroredShare(Mean):
+class MirroredShare(RootedMean):
     """Percentage of poses that are closer to the truth when their depth is negated.
 
     Poses are root-aligned and scaled as for N-MPJPE. A model that converged to the reflected solution has a share near
@@ -18,10 +18,6 @@ class MirroredShare(Mean):
         root: index of the root joint."""
 
     higher_is_better = False
-
-    def __init__(self, root: int) -> None:
-        super().__init__()
-        self.root = root
 
     def update(
         self, predicted: Float[Tensor, "*batch joints 3"], truth: Float[Tensor, "*batch joints 3"]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from coview.geometry.alignment import Similarity, similarity_alignment
 from coview.metrics.joint_error import joint_error
-from coview.metrics.mean import Mean
+from coview.metrics.mean import RootedMean
 
 Pose3D = Float[Tensor, "*batch joints 3"]
 
@@ -46,17 +46,13 @@ def reference_n_joint_error(predicted: Pose3D, truth: Pose3D, root: int) -> Floa
     return joint_error(_centred(predicted, root) * scale[..., None, None], _centred(truth, root))
 
 
-class ReferencePMPJPE(Mean):
+class ReferencePMPJPE(RootedMean):
     """Mean of `reference_p_joint_error`, the root's zero included: millimetres.
 
     Args:
         root: index of the root joint."""
 
     higher_is_better = False
-
-    def __init__(self, root: int) -> None:
-        super().__init__()
-        self.root = root
 
     def update(self, predicted: Pose3D, truth: Pose3D) -> None:
         """Adds a batch.
@@ -68,17 +64,13 @@ class ReferencePMPJPE(Mean):
         self.add(error, error.isfinite())
 
 
-class ReferenceNMPJPE(Mean):
+class ReferenceNMPJPE(RootedMean):
     """Mean of `reference_n_joint_error`, the root's zero included: millimetres.
 
     Args:
         root: index of the root joint."""
 
     higher_is_better = False
-
-    def __init__(self, root: int) -> None:
-        super().__init__()
-        self.root = root
 
     def update(self, predicted: Pose3D, truth: Pose3D) -> None:
         """Adds a batch.

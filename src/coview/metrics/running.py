@@ -18,7 +18,7 @@ from coview.metrics.joint_error import (
     p_joint_error,
     scale_to,
 )
-from coview.metrics.mean import Mean
+from coview.metrics.mean import Mean, RootedMean
 from coview.metrics.structure_score import PoseCentres, same_centre
 from coview.representations.normalised import root_centred
 
@@ -41,7 +41,7 @@ class MPJPE(Mean):
         self.add(error, error.isfinite())
 
 
-class RelativeMPJPE(Mean):
+class RelativeMPJPE(RootedMean):
     """Mean per-joint position error after aligning the roots, all joints: millimetres. [Iskakov19]
 
     The root's own error of zero is counted: with 17 joints, this is 16/17 of the mean of the others.
@@ -50,10 +50,6 @@ class RelativeMPJPE(Mean):
         root: index of the root joint."""
 
     higher_is_better = False
-
-    def __init__(self, root: int) -> None:
-        super().__init__()
-        self.root = root
 
     def update(self, predicted: Pose3D, truth: Pose3D) -> None:
         """Adds a batch.
@@ -65,17 +61,13 @@ class RelativeMPJPE(Mean):
         self.add(error, error.isfinite())
 
 
-class CentredMPJPE(Mean):
+class CentredMPJPE(RootedMean):
     """Mean per-joint position error after aligning the roots, joints other than the root: millimetres.
 
     Args:
         root: index of the root joint."""
 
     higher_is_better = False
-
-    def __init__(self, root: int) -> None:
-        super().__init__()
-        self.root = root
 
     def update(self, predicted: Pose3D, truth: Pose3D) -> None:
         """Adds a batch.
@@ -87,17 +79,13 @@ class CentredMPJPE(Mean):
         self.add(_without(error, self.root), _without(error.isfinite(), self.root))
 
 
-class NMPJPE(Mean):
+class NMPJPE(RootedMean):
     """N-MPJPE: mean error after aligning roots and scale, joints other than the root: millimetres. [Rhodin18]
 
     Args:
         root: index of the root joint."""
 
     higher_is_better = False
-
-    def __init__(self, root: int) -> None:
-        super().__init__()
-        self.root = root
 
     def update(self, predicted: Pose3D, truth: Pose3D) -> None:
         """Adds a batch.
@@ -147,17 +135,13 @@ class NPCK(Mean):
         self.add(100.0 * (error < self.threshold), _without(_truth_valid(truth, self.root), self.root))
 
 
-class NAUC(Mean):
+class NAUC(RootedMean):
     """Area under the N-PCK curve: its mean over thresholds 0, 5, … 150 mm, percent. [Mehta17]
 
     Args:
         root: index of the root joint."""
 
     higher_is_better = True
-
-    def __init__(self, root: int) -> None:
-        super().__init__()
-        self.root = root
 
     def update(self, predicted: Pose3D, truth: Pose3D) -> None:
         """Adds a batch.
@@ -188,17 +172,13 @@ class CPS(Mean):
         self.add(score, valid.any(dim=-1))
 
 
-class OppositeShare(Mean):
+class OppositeShare(RootedMean):
     """Percentage of poses whose N-MPJPE scale is negative: the prediction is inverted through the root.
 
     Args:
         root: index of the root joint."""
 
     higher_is_better = False
-
-    def __init__(self, root: int) -> None:
-        super().__init__()
-        self.root = root
 
     def update(self, predicted: Pose3D, truth: Pose3D) -> None:
         """Adds a batch.
