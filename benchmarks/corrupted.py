@@ -131,7 +131,7 @@ def corrupted(runs: int, seed: int, only: str):
 
 def judged(corruption: Corruption, seed: int, usual: set[str]) -> Outcome:
     draw = np.random.default_rng(seed)
-    take, guilty = corruption.change(room(seed, **corruption.scene), draw)
+    take, guilty = corruption.change(room(seed), draw)
     began = time.process_time()
     code, words, error = run(take, corruption.route)
     what, said = classified(code, words, error, guilty, usual)
@@ -163,7 +163,7 @@ def run(take: Take, route: str) -> tuple[int, str, float]:
     if route == "people":
         calibrate += ["--stature", "1.75"]
     stages = [
-        ("import", ["import", str(folder / "recording"), str(session), *take.import_flags]),
+        ("import", ["import", str(folder / "recording"), str(session)]),
         ("calibrate", calibrate),
         ("reconstruct", ["reconstruct", str(session)]),
         ("export", ["export", str(session), "--to", "csv"]),

@@ -35,8 +35,7 @@ class Take:
     fps: float
     # metres, world of the calibration, of person 1; NaN where nobody could tell
     truth: np.ndarray
-    # options of `coview import` and of the command that calibrates
-    import_flags: tuple[str, ...] = ()
+    # options of the command that calibrates
     calibrate_flags: tuple[str, ...] = ()
     # written beside, for what a camera's joints do not say
     said: dict = field(default_factory=dict)
@@ -72,7 +71,7 @@ def room(
         )
         around = person * 2 * np.pi / people
         place = [0.0, 0.0, 0.0] if people == 1 else [1.6 * np.cos(around), 1.6 * np.sin(around), 0.0]
-        motion = motion * 1.0 + torch.tensor(place, dtype=torch.float32)
+        motion = motion + torch.tensor(place, dtype=torch.float32)
         pixels, confidence = detect(motion, tensors(cameras), noise, seed * 17 + person)
         truths.append(motion.numpy())
         seen.append(torch.cat([pixels, confidence[..., None]], dim=-1).nan_to_num(0.0).numpy())
@@ -139,7 +138,7 @@ def toml(take: Take) -> str:
             f"translation = {np.asarray(camera['translation']).tolist()}",
             "",
         ]
-    return "\n".join([*lines, "[metadata]", 'units = "m"' if not take.said.get("no_units") else "", ""])
+    return "\n".join([*lines, "[metadata]", 'units = "m"', ""])
 
 
 # --- corruptions -----------------------------------------------------------------------------------
@@ -150,13 +149,11 @@ class Corruption:
     """One mistake, as a function of a take and of a random generator; it returns the take and who is guilty."""
 
     name: str
-    # JSON, frames, cameras, lenses, places, units, people, stages, weights
+    # places, units, lenses, JSON, frames, people, stages
     kind: str
     # file: cameras from a calibration file; people: from the people in view
     route: str
     change: Callable[[Take, np.random.Generator], tuple[Take, tuple[str, ...]]]
-    # settings of `room`
-    scene: dict = field(default_factory=dict)
 
 
 def _one(take: Take, draw: np.random.Generator) -> int:
