@@ -21,22 +21,11 @@ from coview.skeletons import (
     SKELETONS,
     SKIPOSE_17,
     Skeleton,
-    can_map,
     named_skeleton,
     skeleton_map,
 )
 
 every_skeleton = pytest.mark.parametrize("skeleton", SKELETONS, ids=lambda skeleton: skeleton.name)
-every_pair = pytest.mark.parametrize(
-    ("source", "target"),
-    [(source, target) for source in SKELETONS for target in SKELETONS if can_map(source, target)],
-    ids=lambda skeleton: skeleton.name,
-)
-
-
-def small(name: str, joints: str, **options) -> Skeleton:
-    names = tuple(joints.split())
-    return Skeleton(name, names, options.pop("bones", ()), names[0], **options)
 
 
 # --- what holds for every skeleton ----------------------------------------------------------------
