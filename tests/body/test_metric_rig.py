@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from coview.body.metric_rig import cameras_from_people, evenly_spaced, person_size, upright_cameras
+from coview.body.metric_rig import cameras_from_people, person_size, upright_cameras
 from coview.body.stature_scale import assumed_scale
 from coview.data.synthetic.recordings import random_motion, ring_cameras
 from coview.geometry.alignment import similarity_alignment
@@ -60,12 +60,6 @@ def test_the_unit_of_the_first_world_does_not_matter(unit):
     straight, _ = upright_cameras(cameras, joints, assumed_scale(joints, H36M_17), H36M_17)
     torch.testing.assert_close(found.cam_from_world, straight.cam_from_world, atol=1e-6, rtol=0)
     assert upright.sigma < 0.1
-
-
-def test_frames_are_spread_evenly_over_the_chosen_ones():
-    chosen = torch.arange(100) % 2 == 0
-    assert evenly_spaced(chosen, 3).tolist() == [0, 48, 98]
-    assert evenly_spaced(chosen, 1000).tolist() == list(range(0, 100, 2))
 
 
 def test_size_is_that_of_the_box_around_trusted_joints():

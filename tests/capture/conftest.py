@@ -12,6 +12,7 @@ import torch
 from coview.body.procedural_motion import random_motion
 from coview.cameras import Cameras
 from coview.data.synthetic.recordings import ring_cameras
+from coview.demo import generate
 from coview.formats.calibration.calibration import Calibration, write_calibration
 from coview.formats.keypoints.detections import Detections, write_detections
 from coview.formats.session.session import Session, SessionCamera
@@ -132,3 +133,11 @@ def film():
         DOTS=DOTS,
         NAMES=NAMES,
     )
+
+
+@pytest.fixture
+def generated(tmp_path):
+    """A session of 2D joints, and its true cameras as a calibration."""
+    truth = generate(tmp_path / "session", 0, minutes=0.1)
+    session = Session.load(tmp_path / "session")
+    return session, Calibration(session.camera_names, truth.cameras.to(torch.float64), {"file": "given"})

@@ -18,7 +18,7 @@ from coview.formats.session.synchronised_tracks import session_tracks
 from coview.skeletons import Skeleton
 
 if TYPE_CHECKING:
-    from coview.capture.calibration.from_people import Calibrated
+    from coview.capture.calibration.assess import Calibrated
     from coview.capture.reconstruction.reconstruct import Reconstructed
 
 Source = Literal["people", "board", "file"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from coview.body.gravity import Upright, upright_from_body
@@ -112,25 +112,6 @@ def upright_cameras(
     metric = cameras.moved(torch.eye(3, 4, dtype=torch.float64), scale=1 / scale.metres_per_unit)
     upright = upright_from_body(points * scale.metres_per_unit, skeleton, metric.rotation)
     return metric.moved(upright.world_from_new), upright
-
-
-def evenly_spaced(chosen: Bool[Tensor, "frames"], most: int) -> Int[Tensor, "some"]:
-    """Indices of at most `most` of the chosen frames, evenly spaced: neighbouring frames are redundant.
-
-    Args:
-        chosen: frames to choose from.
-        most: how many at most."""
-    frames = chosen.nonzero()[:, 0]
-    return frames[evenly(len(frames), most)]
-
-
-def evenly(count: int, most: int) -> Int[Tensor, "some"]:
-    """At most `most` of the numbers from 0 to `count` - 1, evenly spaced.
-
-    Args:
-        count: how many numbers there are.
-        most: how many are returned at most."""
-    return torch.linspace(0, count - 1, min(count, most)).round().long()
 
 
 def person_size(

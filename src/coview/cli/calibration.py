@@ -18,7 +18,7 @@ from coview.cli.recording import say_people
 from coview.cli.say import note, say
 
 if TYPE_CHECKING:
-    from coview.capture.calibration.from_people import Calibrated, CameraFit
+    from coview.capture.calibration.assess import Calibrated, CameraFit
     from coview.formats.calibration.clock import Clock
 
 SizeMismatch = Literal["keep", "centre", "resize", "refuse"]

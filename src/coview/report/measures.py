@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from coview.cameras import Cameras
+from coview.geometry.sampling import evenly
 from coview.geometry.triangulation.triangulate import triangulate_robust
 from coview.skeletons import Skeleton
 
@@ -132,7 +133,7 @@ def predicted_by_others(
     """
     if len(cameras) < 3:
         return [float("nan")] * len(cameras)
-    some = torch.linspace(0, len(pixels) - 1, min(len(pixels), _LEFT_OUT_FRAMES)).round().long()
+    some = evenly(len(pixels), _LEFT_OUT_FRAMES)
     perfect, straight = cameras.to(torch.float64).undistorted(pixels[some].double())
     seen = straight.isfinite().all(dim=-1).double()
     found = []

@@ -3,19 +3,11 @@ import torch
 
 from coview.capture.calibration.assess import finish, triangulated
 from coview.capture.judgement.judgement import RefusedError
-from coview.demo import generate
 from coview.formats.calibration.calibration import Calibration
-from coview.formats.session.session import Session
 
 
-def recorded(path):
-    truth = generate(path / "session", 0, minutes=0.1)
-    session = Session.load(path / "session")
-    return session, Calibration(session.camera_names, truth.cameras.to(torch.float64), {"file": "given"})
-
-
-def test_good_cameras_are_written_and_described(tmp_path):
-    session, calibration = recorded(tmp_path)
+def test_good_cameras_are_written_and_described(generated):
+    session, calibration = generated
     done = finish(session, calibration, None)
     assert done.path.is_file()
     assert done.judgement is not None
@@ -25,8 +17,8 @@ def test_good_cameras_are_written_and_described(tmp_path):
     assert triangulated(session, calibration, 0.3, None, 1).points.isfinite().any()
 
 
-def test_cameras_that_are_refused_are_not_written_unless_forced(tmp_path):
-    session, calibration = recorded(tmp_path)
+def test_cameras_that_are_refused_are_not_written_unless_forced(generated):
+    session, calibration = generated
     exchanged = Calibration(calibration.names, calibration.cameras[torch.tensor([1, 0, 2, 3])])
     with pytest.raises(RefusedError, match="fit if exchanged"):
         finish(session, exchanged, None)

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from coview.body.procedural_motion import random_motion
 from coview.cameras import Cameras
 from coview.data.synthetic.recordings import ring_cameras
-from coview.geometry.triangulation.triangulate import triangulate, triangulate_robust
+from coview.geometry.triangulation.triangulate import in_front, triangulate, triangulate_robust
 from coview.geometry.triangulation.undistorted import (
     triangulate_robust_undistorted,
     triangulate_undistorted,
@@ -85,3 +86,16 @@ def test_one_view_is_refused(function):
     cameras, _, pixels, weights = scene()
     with pytest.raises(ValueError, match="1 view"):
         function(cameras[:1], pixels[:, :1], weights[:, :1])
+
+
+def test_what_lies_behind_the_cameras_is_told_from_what_was_not_seen():
+    cameras = ring_cameras(4).to(torch.float64)
+    pixels = cameras.project(random_motion(20, seed=0).double()[:, None])
+    weights = torch.ones(pixels.shape[:-1], dtype=torch.float64)
+    weights[3, 2, 5] = 0
+    found = in_front(cameras, pixels, weights)
+    assert found.isnan().nonzero().tolist() == [[3, 2, 5]]
+    assert float(found.nanmean()) == 1
+    # the same pixels, of what is behind
+    reversed_axes = replace(cameras, cam_from_world=-cameras.cam_from_world)
+    assert float(in_front(reversed_axes, pixels, weights).nanmean()) == 0

@@ -26,7 +26,7 @@ from coview.capture.board.solve import (
     solve_intrinsics,
 )
 from coview.capture.board.videos import Film, board_folders, films_of, find_films, instants
-from coview.capture.calibration.from_people import Calibrated
+from coview.capture.calibration.assess import Calibrated
 from coview.capture.calibration.install import install_calibration, with_notes
 from coview.capture.judgement.of_session import judge_session, judged
 from coview.errors import InputError

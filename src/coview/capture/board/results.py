@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coview.capture.board.solve import BoardSolution, board_tilts
-from coview.capture.calibration.from_people import CameraFit
+from coview.capture.calibration.assess import CameraFit
 from coview.errors import InputError
 from coview.formats.calibration.clock import SYNCHRONOUS, Clock
 

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
-from coview.cameras import Cameras
 from coview.capture.calibration.axis_readings import reading_that_fits
 from coview.capture.importing.import_session import import_session
 from coview.errors import InputError
@@ -16,7 +14,7 @@ from coview.formats.calibration.calibration import Calibration, calibration_for
 from coview.formats.io.camera_names import listed
 from coview.formats.session.session import FILE, Session
 from coview.formats.session.synchronised_tracks import session_tracks
-from coview.geometry.triangulation.triangulate import triangulate, triangulate_robust
+from coview.geometry.triangulation.triangulate import in_front, triangulate_robust
 
 # frames that the check uses, evenly spread
 SOME_FRAMES = 300
@@ -108,23 +106,12 @@ def _judged(calibration: Calibration, session: Session) -> CalibrationCheck:
     limit = LIMIT * float(cameras.size.norm(dim=-1).mean())
     perfect, straight = cameras.undistorted(pixels)
     found = triangulate_robust(perfect, straight, weights, threshold=limit)
-    # behind cameras too
-    everywhere = triangulate(perfect, straight, weights)
-    placed = (weights > 0) & everywhere.isfinite().all(dim=-1)[:, None]
-    in_front = (_depths(perfect, everywhere) > 0)[placed]
+    before = in_front(perfect, straight, weights).nanmean().nan_to_num(0.0)
     fits = tuple(
         _fit(name, found.residuals[:, view], (weights[:, view] > 0), limit)
         for view, name in enumerate(fitted.names)
     )
-    return CalibrationCheck(
-        fits, limit, float(in_front.double().mean()) if len(in_front) else 0.0, fitted.notes
-    )
-
-
-def _depths(
-    cameras: Cameras, points: Float[Tensor, "frames joints 3"]
-) -> Float[Tensor, "frames views joints"]:
-    return cameras.to_camera(torch.nan_to_num(points)[:, None])[..., 2]
+    return CalibrationCheck(fits, limit, float(before), fitted.notes)
 
 
 def _fit(name: str, residuals: Tensor, seen: Tensor, limit: float) -> CameraAgreement:

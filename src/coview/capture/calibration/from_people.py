@@ -8,19 +8,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from coview.body.gravity import upright_from_body
 from coview.body.metric_rig import upright_cameras
 from coview.body.people_sizes import implied_statures
 from coview.body.stature_scale import Scale, scale_from_stature
 from coview.capture.association.stage import describe_time_offsets, update_people
-from coview.capture.calibration.assess import (
-    # also found here: they belong to the stage
-    Calibrated as Calibrated,
-)
-from coview.capture.calibration.assess import (
-    CameraFit as CameraFit,
-)
-from coview.capture.calibration.assess import finish, triangulated
+from coview.capture.calibration.assess import Calibrated, finish, triangulated
 from coview.capture.calibration.axis_readings import reading_that_fits
 from coview.capture.calibration.blame import with_the_right_camera
 from coview.capture.calibration.initial_intrinsics import (
@@ -101,26 +93,20 @@ def _by_the_people(session: Session, calibration: Calibration, stature: float | 
     people = update_people(session, calibration)
     count = 1 if people is None else people.count
     points = triangulated(session, calibration, 0.3, None, count).points
-    scale = Scale(1.0, 0.0, "of the file")
+    provenance, scale = dict(calibration.provenance), Scale(1.0, 0.0, "of the file")
     if stature is not None:
         scale = scale_from_stature(points.chunk(count, dim=1)[0], session.skeleton, stature)
-        calibration = replace(
-            calibration,
-            cameras=calibration.cameras.moved(
-                torch.eye(3, 4, dtype=torch.float64), scale=1 / scale.metres_per_unit
-            ),
-            provenance={**calibration.provenance, "scale": scale.words},
-            scale_sigma=scale.relative_sigma,
-        )
+        provenance["scale"] = scale.words
+        calibration = replace(calibration, scale_sigma=scale.relative_sigma)
     if up == "people":
-        each = torch.cat(points.chunk(count, dim=1)) * scale.metres_per_unit
-        upright = upright_from_body(each, session.skeleton, calibration.cameras.rotation)
-        calibration = replace(
-            calibration,
-            cameras=calibration.cameras.moved(upright.world_from_new),
-            provenance={**calibration.provenance, "gravity": upright.words},
+        everybody = torch.cat(points.chunk(count, dim=1))
+        cameras, upright = upright_cameras(calibration.cameras, everybody, scale, session.skeleton)
+        provenance["gravity"] = upright.words
+    else:
+        cameras = calibration.cameras.moved(
+            torch.eye(3, 4, dtype=torch.float64), scale=1 / scale.metres_per_unit
         )
-    return calibration
+    return replace(calibration, cameras=cameras, provenance=provenance)
 
 
 def _clock_notes(calibration: Calibration) -> tuple[str, ...]:

@@ -1,11 +1,11 @@
 """Whether other lenses of all cameras would fit clearly better: a wrong focal length leaves small residuals."""
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.capture.judgement.causes import Seen, level, with_lens
+from coview.geometry.sampling import evenly
 
 # frames that lenses are compared on
 _FRAMES = 160
@@ -34,7 +34,7 @@ def better_lens(
 
     Returns:
         A sentence; empty where the given ones are about as good as any."""
-    some = torch.linspace(0, len(pixels) - 1, min(len(pixels), _FRAMES)).round().long()
+    some = evenly(len(pixels), _FRAMES)
     seen = Seen.of(cameras, pixels[some], weights[some], people)
     tried = {f"{f:.3g} times the focal length (a zoom)": (f, f, 1.0, 1.0) for f in _OTHER_FOCALS}
     tried |= {f"2D joints {f:.3g} times as large (another resolution)": (1 / f,) * 4 for f in _OTHER_FOCALS}

@@ -14,8 +14,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from coview.cameras import Cameras
-from coview.geometry.triangulation.pair_agreement import pairs_of, relative_distances
-from coview.geometry.triangulation.triangulate import triangulate
+from coview.geometry.sampling import evenly
+from coview.geometry.triangulation.pair_agreement import levels, relative_distances
+from coview.geometry.triangulation.triangulate import in_front
 
 # frames that hypotheses are tried on
 _FRAMES = 80
@@ -89,7 +90,7 @@ def likely_cause(
 
     Returns:
         Sentences' content such as "cam02 and cam03 fit if exchanged"; empty where no hypothesis fits."""
-    some = torch.linspace(0, len(pixels) - 1, min(len(pixels), _FRAMES)).round().long()
+    some = evenly(len(pixels), _FRAMES)
     seen = Seen.of(cameras, pixels[some], weights[some], people)
     normalised = Seen.of(cameras, pixels[some] * cameras.size[:, None], weights[some], people)
     before = _apart(seen)
@@ -112,24 +113,12 @@ def likely_cause(
 
 def _apart(seen: Seen) -> Float[Tensor, "views"]:
     """Distance of every camera to the others: of its pairs the lower median; infinite where it has none."""
-    perfect, straight = seen.cameras.undistorted(seen.pixels)
-    pairs = (
-        relative_distances(perfect, straight, seen.weights, seen.people).flatten(1).nanmedian(dim=1).values
-    )
-    index = pairs_of(len(seen.cameras))
-    each = [
-        pairs[[k for k, pair in enumerate(index) if view in pair]].nanmedian()
-        for view in range(len(seen.cameras))
-    ]
-    return torch.stack(each).nan_to_num(torch.inf)
+    return levels(_pairs(seen), len(seen.cameras))[0].nan_to_num(torch.inf)
 
 
 def _in_front(seen: Seen, views: tuple[int, ...]) -> bool:
-    points = triangulate(seen.cameras, seen.pixels, seen.weights)
-    depth = seen.cameras.to_camera(torch.nan_to_num(points)[:, None])[..., 2]
-    there = (seen.weights > 0) & points.isfinite().all(dim=-1)[:, None]
-    chosen = list(views)
-    return float((depth[:, chosen] > 0)[there[:, chosen]].double().mean()) > _IN_FRONT
+    found = in_front(seen.cameras, seen.pixels, seen.weights)
+    return float(found[:, list(views)].nanmean()) > _IN_FRONT
 
 
 def with_lens(seen: Seen, factors: tuple[float, float, float, float]) -> Seen:
@@ -149,8 +138,12 @@ def level(seen: Seen) -> float:
 
     Args:
         seen: what the cameras are compared on."""
-    pairs = relative_distances(seen.cameras, seen.pixels, seen.weights, seen.people).flatten(1)
-    return float(pairs.nanmedian(dim=1).values.nanmedian())
+    return float(_pairs(seen).nanmedian())
+
+
+def _pairs(seen: Seen) -> Float[Tensor, "pairs"]:
+    distances = relative_distances(seen.cameras, seen.pixels, seen.weights, seen.people)
+    return distances.flatten(1).nanmedian(dim=1).values
 
 
 # --- the mistakes ------------------------------------------------------------------------------------
@@ -211,10 +204,6 @@ _POSES: dict[str, Callable[[Tensor, Tensor], Pose]] = {
         -(r.mT @ t[..., None])[..., 0],
     ),
     "if what is given as translation is the camera's centre": lambda r, t: (r, -(r @ t[..., None])[..., 0]),
-    "if what is given as translation is the centre, and the rotation is transposed": lambda r, t: (
-        r.mT,
-        -(r.mT @ t[..., None])[..., 0],
-    ),
     "if what is given as centre is the translation": lambda r, t: (r, -(r.mT @ t[..., None])[..., 0]),
     "if turned about the viewing axis by a quarter turn": lambda r, t: _rolled(r, t, 1),
     "if turned about the viewing axis by three quarter turns": lambda r, t: _rolled(r, t, -1),

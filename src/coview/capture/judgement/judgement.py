@@ -5,8 +5,9 @@ means the same for any resolution and distance. What passes was measured on real
 of cameras disagree by 0.5 to 5 % of the person's size.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
@@ -18,12 +19,15 @@ from coview.cameras import Cameras
 from coview.capture.judgement.better_lens import better_lens
 from coview.capture.judgement.causes import likely_cause
 from coview.errors import InputError
+from coview.geometry.sampling import evenly
 from coview.geometry.triangulation.inlier_threshold import automatic_threshold
 from coview.geometry.triangulation.pair_agreement import LeftOut, PairAgreement, pair_agreement
-from coview.geometry.triangulation.triangulate import triangulate, triangulate_robust
+from coview.geometry.triangulation.triangulate import in_front, triangulate_robust
 from coview.skeletons import Skeleton
 
 Verdict = Literal["good", "poor", "refused"]
+# says what would make the cameras fit, of all of them or of some views
+Cause = Callable[..., str]
 
 # median epipolar distance of the pairs, in person sizes: from which on cameras are poor, and are refused
 _POOR, _REFUSED = 0.022, 0.04
@@ -91,13 +95,14 @@ def judge_cameras(
     Returns:
         The judgement. Where no two cameras see a joint at the same time it is refused."""
     agreement = pair_agreement(cameras, pixels, weights, people)
+    cause = partial(likely_cause, cameras, pixels, weights, people, names)
     usable = agreement.usable
     left_out = {names[one.view]: one.frames for one in agreement.left_out}
     whole = tuple(one.view for one in agreement.left_out if not bool(usable[:, one.view].any()))
     if not agreement.level <= _REFUSED or 2 * (len(names) - len(whole)) <= len(names):
-        reason = _no_agreement(agreement, cameras, pixels, weights, people, names)
+        reason = _no_agreement(agreement, cause)
         return Judgement("refused", (reason,), (), torch.ones_like(usable), {}, agreement.level)
-    reasons = [_left_out(one, cameras, pixels, weights, people, names) for one in agreement.left_out]
+    reasons = [_left_out(one, names[one.view], len(pixels), cause) for one in agreement.left_out]
     if agreement.level > _POOR:
         reasons.append(
             f"the cameras agree only to {agreement.level:.1%} of a person's size (usual is below 1.5 %)"
@@ -105,8 +110,8 @@ def judge_cameras(
     kept = torch.where(usable[..., None], weights, 0.0)
     if lens := better_lens(cameras, pixels, kept, people):
         reasons.append(lens)
-    bodies, in_front = _bodies(cameras, pixels, kept, skeleton, people)
-    refused = [] if in_front >= _IN_FRONT else [_behind(in_front, cameras, pixels, weights, people, names)]
+    bodies, before = _bodies(cameras, pixels, kept, skeleton, people)
+    refused = [] if before >= _IN_FRONT else [_behind(before, cause)]
     for person, body in enumerate(bodies, start=1):
         who = f"person {person}" if people > 1 else "the person"
         refused += _impossible(body, who)
@@ -136,62 +141,41 @@ def refuse(judgement: Judgement, what: str, force: bool) -> None:
 # --- reasons -----------------------------------------------------------------------------------------
 
 
-def _no_agreement(
-    agreement: PairAgreement,
-    cameras: Cameras,
-    pixels: Tensor,
-    weights: Tensor,
-    people: int,
-    names: tuple[str, ...],
-) -> str:
+def _no_agreement(agreement: PairAgreement, cause: Cause) -> str:
     if not bool(agreement.pairs.isfinite().any()):
         return "hardly any joint is seen by two cameras at the same time, so nothing can be compared"
-    cause = likely_cause(cameras, pixels, weights, people, names)
     level = float(agreement.pairs.nanmedian())
     apart = f"rays to the same joint miss each other by {level:.0%} of a person's size (median over pairs of cameras)"
-    return f"{apart}: {cause or 'it is of another recording, or the 2D joints are not in pixels of these pictures'}"
+    return f"{apart}: {cause() or 'it is of another recording, or the 2D joints are not in pixels of these pictures'}"
 
 
-def _left_out(
-    one: LeftOut, cameras: Cameras, pixels: Tensor, weights: Tensor, people: int, names: tuple[str, ...]
-) -> str:
+def _left_out(one: LeftOut, name: str, frames: int, cause: Cause) -> str:
     first, last = one.frames
-    name = names[one.view]
-    if (first, last) != (0, len(pixels)):
-        when = f"from frame {first} on" if last == len(pixels) else f"before frame {last}"
-        return (
-            f"{name} does not agree with the others {when} (by {one.distance:.0%} of a person's size): it was "
-            f"moved, or fell out of step"
-        )
-    cause = likely_cause(cameras, pixels, weights, people, names, (one.view,))
-    words = (
-        f"{name} does not agree with the others (by {one.distance:.0%} of a person's size) and is left out"
-    )
-    return f"{words}; {cause}" if cause else words
+    by = f"(by {one.distance:.0%} of a person's size)"
+    if (first, last) != (0, frames):
+        when = f"from frame {first} on" if last == frames else f"before frame {last}"
+        return f"{name} does not agree with the others {when} {by}: it was moved, or fell out of step"
+    words = f"{name} does not agree with the others {by} and is left out"
+    found = cause((one.view,))
+    return f"{words}; {found}" if found else words
 
 
-def _behind(
-    share: float, cameras: Cameras, pixels: Tensor, weights: Tensor, people: int, names: tuple[str, ...]
-) -> str:
+def _behind(share: float, cause: Cause) -> str:
     words = f"only {share:.0%} of the joints lie in front of the cameras that saw them"
-    cause = likely_cause(cameras, pixels, weights, people, names)
-    return f"{words}: {cause or 'an axis is reversed, or a centre was taken for a translation'}"
+    return f"{words}: {cause() or 'an axis is reversed, or a centre was taken for a translation'}"
 
 
 def _bodies(
     cameras: Cameras, pixels: Tensor, weights: Tensor, skeleton: Skeleton, people: int
 ) -> tuple[list[BodyEvidence], float]:
     """Evidence of every person, and the share of joints in front of the cameras that saw them."""
-    some = torch.linspace(0, len(pixels) - 1, min(len(pixels), _FRAMES)).round().long()
+    some = evenly(len(pixels), _FRAMES)
     perfect, straight = cameras.to(torch.float64).undistorted(pixels[some].double())
     seen = weights[some].double()
     limit = automatic_threshold(perfect, straight, seen)
     found = triangulate_robust(perfect, straight, seen, threshold=limit)
-    everywhere = triangulate(perfect, straight, seen)
-    there = (seen > 0) & everywhere.isfinite().all(dim=-1)[:, None]
-    depth = perfect.to_camera(torch.nan_to_num(everywhere)[:, None])[..., 2][there]
-    in_front = float((depth > 0).double().mean()) if len(depth) else 0.0
-    return [body_evidence(part, skeleton) for part in found.points.chunk(people, dim=1)], in_front
+    before = in_front(perfect, straight, seen).nanmean().nan_to_num(0.0)
+    return [body_evidence(part, skeleton) for part in found.points.chunk(people, dim=1)], float(before)
 
 
 def _impossible(body: BodyEvidence, who: str) -> list[str]:
@@ -260,8 +244,8 @@ def _lying(bodies: list[BodyEvidence]) -> str:
     axis = int(up.abs().argmax())
     along = f"{'-' if float(up[axis]) < 0 else '+'}{'xyz'[axis]}"
     how = f"they stand along {along}" if float(up.abs()[axis]) > 0.8 else "they stand along none of its axes"
-    pose = "upside down" if float(up[2]) < -_STANDING else "lie"
+    are = "are upside down" if float(up[2]) < -_STANDING else "lie"
     return (
-        f"the bodies {'are upside down' if pose == 'upside down' else 'lie'} in this world, which is taken to have z "
+        f"the bodies {are} in this world, which is taken to have z "
         f"up: {how}. If they stood, turn the world by the people: --up people"
     )

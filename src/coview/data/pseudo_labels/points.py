@@ -7,11 +7,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from coview.body.metric_rig import evenly
 from coview.body.pose_prior import PosePrior, learn_prior
 from coview.data.pseudo_labels.chained_pairs import points_from_pairs
 from coview.data.pseudo_labels.config import PseudoConfig
 from coview.data.pseudo_labels.rigs import CalibratedRig, observed
+from coview.geometry.sampling import evenly
 from coview.geometry.triangulation.undistorted import triangulate_robust_undistorted
 from coview.sample import MultiView
 

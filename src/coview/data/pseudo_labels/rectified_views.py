@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from coview.body.metric_rig import evenly
 from coview.cameras import Cameras
+from coview.geometry.sampling import evenly
 
 # instants from which the reference is computed, at most
 SOME = 4096

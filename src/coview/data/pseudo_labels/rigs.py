@@ -8,13 +8,14 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from coview.body.gravity import upright_from_body
-from coview.body.metric_rig import POOR, PlacedRig, cameras_from_people, evenly, evenly_spaced, person_size
+from coview.body.metric_rig import POOR, PlacedRig, cameras_from_people, person_size
 from coview.cameras import Cameras
 from coview.data.pseudo_labels.chained_pairs import cameras_from_pairs
 from coview.data.pseudo_labels.config import PseudoConfig
 from coview.data.pseudo_labels.rectified_views import in_reference, reference_cameras
 from coview.errors import InputError
 from coview.geometry.epipolar.view_graph import NotDeterminedError
+from coview.geometry.sampling import evenly, evenly_spaced
 from coview.geometry.triangulation.inlier_threshold import automatic_threshold
 from coview.geometry.triangulation.triangulate import triangulate_robust
 from coview.geometry.triangulation.undistorted import Triangulated

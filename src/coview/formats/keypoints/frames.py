@@ -7,10 +7,7 @@ from typing import Any
 import numpy as np
 
 from coview.errors import InputError
-from coview.formats.keypoints.view_joints import ViewJoints, single_precision, stack_people
-
-# rows per frame that holds somebody beyond which the numbers cannot be frame numbers
-_SPARSE = 20
+from coview.formats.keypoints.view_joints import SPARSE, ViewJoints, single_precision, stack_people
 
 # people of one frame, each of shape (joints, 3): x, y, confidence
 People = list[np.ndarray]
@@ -103,7 +100,7 @@ def view_of_frames(numbered: dict[int, People], label: str, **facts: Any) -> Vie
     """
     joints = joint_count(list(numbered.values()), label)
     first, last = min(numbered), max(numbered)
-    if last - first + 1 > _SPARSE * len(numbered) + 1000:
+    if last - first + 1 > SPARSE * len(numbered) + 1000:
         raise InputError(f"{label}: image ids run from {first} to {last}; these are no frame numbers.")
     frames = [numbered.get(number, []) for number in range(first, last + 1)]
     return ViewJoints(stack_people(frames, joints), first, missing=len(frames) - len(numbered), **facts)

@@ -6,6 +6,7 @@ pairs without it agree and those with it do not: for the whole recording, or fro
 """
 
 import itertools
+from collections.abc import Set
 from dataclasses import dataclass
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from coview.cameras import Cameras
 from coview.geometry.epipolar.relative_pose import fundamental_from_projections, sampson_distance
+from coview.geometry.sampling import evenly
 
 # frames that pairs are judged from, evenly spaced
 SOME_FRAMES = 600
@@ -86,7 +88,7 @@ def pair_agreement(
 
     Returns:
         Distances of the pairs, the cameras left out, and when."""
-    some = torch.linspace(0, len(pixels) - 1, min(len(pixels), SOME_FRAMES)).round().long()
+    some = evenly(len(pixels), SOME_FRAMES)
     perfect, straight = cameras.to(torch.float64).undistorted(pixels[some].double())
     distances = relative_distances(perfect, straight, weights[some], people)
     moved = _moved(distances, len(cameras))
@@ -159,13 +161,30 @@ def view_sizes(
     return torch.where(enough, (high - low).norm(dim=-1), torch.nan).nanmedian(dim=0).values
 
 
+def levels(
+    pairs: Float[Tensor, "pairs"], views: int, gone: Set[int] = frozenset()
+) -> tuple[Float[Tensor, "views"], Float[Tensor, "views"]]:
+    """Per view: the (lower) median of the pairs with it, and of the pairs without it, among those that are left.
+
+    A camera that is wrong disagrees with every other: of two pairs the better one counts.
+
+    Args:
+        pairs: distances, in the order of `pairs_of`.
+        views: number of views.
+        gone: views that are left out.
+
+    Returns:
+        Both medians; NaN where there is no such pair, and for views that are gone."""
+    index = pairs_of(views)
+    with_it, without = (torch.full((views,), torch.nan, dtype=pairs.dtype) for _ in range(2))
+    for view in set(range(views)) - gone:
+        left = [k for k, pair in enumerate(index) if not gone & set(pair)]
+        with_it[view] = pairs[[k for k in left if view in index[k]]].nanmedian()
+        without[view] = pairs[[k for k in left if view not in index[k]]].nanmedian()
+    return with_it, without
+
+
 # --- inside ------------------------------------------------------------------------------------------
-
-
-def _masked(distances: Tensor, usable: Bool[Tensor, "frames views"]) -> Tensor:
-    first, second = torch.tensor(pairs_of(usable.shape[1])).unbind(-1)
-    both = (usable[:, first] & usable[:, second]).T
-    return torch.where(both[..., None], distances, torch.nan)
 
 
 def _medians(distances: Float[Tensor, "pairs frames joints"]) -> Float[Tensor, "pairs"]:
@@ -178,27 +197,13 @@ def _wrong(pairs: Float[Tensor, "pairs"], views: int) -> dict[int, float]:
     """View: its distance to the others, of every camera that is to be left out; the worst first."""
     wrong: dict[int, float] = {}
     while views - len(wrong) > 2:
-        with_it, without = _levels(pairs, views, set(wrong))
+        with_it, without = levels(pairs, views, set(wrong))
         apart = torch.where((with_it > _APART) & (with_it > _TIMES * without), with_it / without, 0.0)
         worst = int(apart.argmax())
         if not float(apart[worst]) > 0:
             break
         wrong[worst] = float(with_it[worst])
     return wrong
-
-
-def _levels(pairs: Tensor, views: int, gone: set[int]) -> tuple[Tensor, Tensor]:
-    """Per view: the (lower) median of the pairs with it, and of the pairs without it, among those that are left.
-
-    A camera that is wrong disagrees with every other: of two pairs the better one counts."""
-    index = pairs_of(views)
-    nan = torch.full((views,), torch.nan, dtype=pairs.dtype)
-    with_it, without = nan.clone(), nan.clone()
-    for view in set(range(views)) - gone:
-        left = [k for k, pair in enumerate(index) if not gone & set(pair)]
-        with_it[view] = pairs[[k for k in left if view in index[k]]].nanmedian()
-        without[view] = pairs[[k for k in left if view not in index[k]]].nanmedian()
-    return with_it, without
 
 
 def _moved(

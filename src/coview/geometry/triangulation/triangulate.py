@@ -6,6 +6,7 @@ without distortion and projection matrices, differentiable and exportable.
 
 from typing import Literal
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -91,3 +92,23 @@ def triangulate_robust(
         max_pairs=max_pairs,
         seed=seed,
     )
+
+
+def in_front(
+    cameras: Cameras,
+    pixels: Float[Tensor, "frames views joints 2"],
+    weights: Float[Tensor, "frames views joints"],
+) -> Float[Tensor, "frames views joints"]:
+    """Whether what a camera saw lies in front of it, where all views together place it (cheirality).
+
+    Args:
+        cameras: of batch `views`.
+        pixels: raw (distorted).
+        weights: of detections; 0: not seen.
+
+    Returns:
+        1 in front, 0 behind; NaN where the camera did not see the joint, or it has no place."""
+    points = triangulate(cameras, pixels, weights)
+    depth = cameras.to_camera(torch.nan_to_num(points)[:, None])[..., 2]
+    there = (weights > 0) & points.isfinite().all(dim=-1)[:, None]
+    return torch.where(there, (depth > 0).to(depth), torch.nan)
