@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 
 from coview.capture.calibration.from_people import calibrate_from_file
-from coview.capture.reconstruction.reconstruct import NothingReconstructedError, reconstruct
+from coview.capture.judgement.of_session import judge_session
+from coview.capture.reconstruction.reconstruct import (
+    NothingReconstructedError,
+    reconstruct,
+    reconstruct_everybody,
+)
 from coview.demo import generate
 from coview.formats.calibration.calibration import Calibration, write_calibration
 from coview.formats.session.session import Session
@@ -189,3 +194,17 @@ def test_one_camera_or_no_frames_are_named(recorded, refine):
     empty = replace(session, cameras=tuple(replace(c, frames=0) for c in session.cameras))
     with pytest.raises(NothingReconstructedError, match="has no frames"):
         reconstruct(empty, refine=refine)
+
+
+def test_cameras_are_judged_once_for_everybody_and_not_for_what_is_finished(recorded, monkeypatch):
+    session, judged = Session.load(recorded[0]), []
+
+    def judge(*args, **options):
+        judged.append(1)
+        return judge_session(*args, **options)
+
+    monkeypatch.setattr("coview.capture.reconstruction.reconstruct.judge_session", judge)
+    reconstruct_everybody(session, min_confidence=0.31)
+    assert len(judged) == 1
+    reconstruct_everybody(session, min_confidence=0.31)
+    assert len(judged) == 1

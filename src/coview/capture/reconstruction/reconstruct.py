@@ -1,8 +1,9 @@
 """Stage: a session's 2D joints become 3D joints, in metres, each with a covariance."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +22,7 @@ from coview.errors import InputError
 from coview.formats.io.camera_names import listed
 from coview.formats.motion.poses3d import Poses3D
 from coview.formats.session.lock import one_at_a_time
+from coview.formats.session.people import People
 from coview.formats.session.session import Session
 from coview.formats.session.synchronised_tracks import session_tracks
 from coview.geometry.triangulation.detection_noise import detection_noise
@@ -72,7 +74,7 @@ def reconstruct(
     refine: bool = False,
     overwrite: bool = False,
     force: bool = False,
-    judgement: Judgement | None = None,
+    judge: Callable[[], Judgement | None] | None = None,
 ) -> Reconstructed:
     """Triangulate every joint of one person in every frame of a session, robustly, and write the 3D joints.
 
@@ -91,7 +93,7 @@ def reconstruct(
             (`coview.capture.reconstruction.trajectory_refinement`).
         overwrite: Compute again in any case; exports and reports of the earlier result are removed.
         force: Whether to use cameras that do not fit what they saw; the result is marked.
-        judgement: Of the cameras, where it was made already; default: it is made.
+        judge: Judges the cameras, where several people share one judgement; default: `judge_session`.
 
     Returns:
         Joints in metres (world frame), with covariances and residuals, and how good they are.
@@ -118,9 +120,7 @@ def reconstruct(
     pixels, confidence = session_tracks(session, calibration.clocks, person=person)
     weights = torch.where(confidence >= min_confidence, confidence, 0.0)
     _check_seen_twice(session, weights)
-    judgement = judgement or judge_session(
-        session, calibration, min_confidence=min_confidence, people=1 if people is None else people.count
-    )
+    judgement = judge() if judge else _judge(session, min_confidence, people)
     assert judgement is not None  # two cameras and a frame
     refuse(judgement, "the session's calibration", force)
     weights = torch.where(judgement.usable[..., None], weights, 0.0)
@@ -162,19 +162,14 @@ def reconstruct_everybody(
     """
     if person is not None:
         return [reconstruct(session, person=person, **options)], []
-    calibration = placed(session)
-    people = update_people(session, calibration)
+    people = update_people(session, placed(session))
     count = 1 if people is None else people.count
-    confidence = options.get("min_confidence", 0.3)
-    judgement = (
-        None
-        if calibration is None
-        else judge_session(session, calibration, min_confidence=confidence, people=count)
-    )
+    # made once for everybody, and not at all where every result is there
+    judge = cache(partial(_judge, session, options.get("min_confidence", 0.3), people))
     done, failed = [], []
     for person in range(1, count + 1):
         try:
-            done.append(reconstruct(session, person=person, judgement=judgement, **options))
+            done.append(reconstruct(session, person=person, judge=judge, **options))
         except NothingReconstructedError as error:
             if person == 1:
                 raise
@@ -184,6 +179,11 @@ def reconstruct_everybody(
     while (left := session.poses3d_path_of(number := number + 1)).is_file():
         left.unlink()
     return done, failed
+
+
+def _judge(session: Session, min_confidence: float, people: People | None) -> Judgement | None:
+    count = 1 if people is None else people.count
+    return judge_session(session, session.calibration(), min_confidence=min_confidence, people=count)
 
 
 def _settings(
