@@ -55,9 +55,9 @@ def body_evidence(points: Float[Tensor, "frames joints 3"], skeleton: Skeleton) 
     deviation = 1.4826 * (lengths - median).abs().nanmedian(dim=0).values
     left, right = median[sides == 0], median[sides == 1]
     return BodyEvidence(
-        float((median / shares).nanmedian()) if known.any() else torch.nan,
-        float((deviation / median).nanmedian()) if known.any() else torch.nan,
-        float((2 * (left - right).abs() / (left + right)).nanmedian()) if known.any() else torch.nan,
+        float((median / shares).nanmedian()),
+        float((deviation / median).nanmedian()),
+        float((2 * (left - right).abs() / (left + right)).nanmedian()),
         _up(points.double(), skeleton),
         _mirrored(points.double(), skeleton),
     )
@@ -105,14 +105,13 @@ def _mirrored(points: Tensor, skeleton: Skeleton) -> float:
         points[:, skeleton.index(f"left_{name}")] - points[:, skeleton.index(f"right_{name}")]
         for name in ("hip", "shoulder")
     )
-    trunk = shoulders - hips
-    ahead = torch.nn.functional.normalize(torch.linalg.cross(across, trunk), dim=-1)
-    cues = [_cue(vector, length, ahead) for vector, length in _forward(points, skeleton, trunk)]
+    ahead = torch.nn.functional.normalize(torch.linalg.cross(across, shoulders - hips), dim=-1)
+    cues = [_cue(vector, length, ahead) for vector, length in _forward(points, skeleton)]
     every = torch.cat([cue[cue.isfinite()] for cue in cues]) if cues else points.new_zeros(0)
     return float((every < 0).double().mean()) if len(every) >= _CUES else float("nan")
 
 
-def _forward(points: Tensor, skeleton: Skeleton, trunk: Tensor) -> list[tuple[Tensor, Tensor]]:
+def _forward(points: Tensor, skeleton: Skeleton) -> list[tuple[Tensor, Tensor]]:
     """Vectors that point forward, and the length that each is compared with: flexed knees, feet."""
     found = []
     for side in ("left", "right"):
